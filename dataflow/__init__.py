@@ -1,0 +1,1 @@
+"""The customer pipeline: sources, validate, conform, resolve, enrich, publish. Knows no Prefect."""

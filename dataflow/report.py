@@ -1,0 +1,79 @@
+"""What a step did, in numbers that must add up."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import asdict, dataclass, field
+from datetime import datetime
+from typing import Any
+
+import psutil
+
+from dataflow.errors import ConservationError
+
+
+@dataclass(frozen=True, kw_only=True)
+class StepReport:
+    """Rows through one step for one subject (an object or a table).
+
+    `rows_in = rows_out + set_aside + merged`, or the report cannot be made. `merged` are rows that another row of
+    the same step stands for: older versions, exact repeats, records folded into one customer.
+    """
+
+    stage: str
+    subject: str
+    rows_in: int
+    rows_out: int
+    set_aside: int = 0
+    merged: int = 0
+    inserted: int = 0
+    updated: int = 0
+    deleted: int = 0
+    seconds: float = 0.0
+    peak_rss_bytes: int = 0
+    watermark: datetime | None = None
+    facts: dict[str, Any] = field(default_factory=dict)
+
+    def __post_init__(self) -> None:
+        if self.rows_in != self.rows_out + self.set_aside + self.merged:
+            raise ConservationError(
+                f"{self.stage} of {self.subject}: {self.rows_in} rows in, but {self.rows_out} out "
+                f"+ {self.set_aside} set aside + {self.merged} merged = "
+                f"{self.rows_out + self.set_aside + self.merged}.",
+                next_move="Nothing was published; this is a defect of the step.",
+            )
+
+    @property
+    def changed(self) -> int:
+        """Rows of the target table that the step inserts, updates or deletes."""
+        return self.inserted + self.updated + self.deleted
+
+    def as_dict(self) -> dict[str, Any]:
+        """The report as JSON types."""
+        plain = asdict(self)
+        plain["watermark"] = self.watermark.isoformat() if self.watermark else None
+        return plain
+
+
+class Stopwatch:
+    """Seconds since it was started."""
+
+    def __init__(self) -> None:
+        self._started = time.perf_counter()
+
+    @property
+    def seconds(self) -> float:
+        return time.perf_counter() - self._started
+
+
+@contextmanager
+def measured() -> Iterator[Stopwatch]:
+    """Time a block: `with measured() as watch: …; StepReport(seconds=watch.seconds)`."""
+    yield Stopwatch()
+
+
+def resident_bytes() -> int:
+    """Memory this process holds now, in bytes."""
+    return int(psutil.Process().memory_info().rss)

@@ -1,0 +1,24 @@
+"""Settings: what dataflow.toml, the environment and .env say, read once at the edge."""
+
+from dataflow.settings.load import default_toml, load_settings
+from dataflow.settings.model import (
+    CheckSettings,
+    FieldExpression,
+    JoinSettings,
+    MappingSettings,
+    ObjectSettings,
+    Settings,
+    SourceSettings,
+)
+
+__all__ = [
+    "CheckSettings",
+    "FieldExpression",
+    "JoinSettings",
+    "MappingSettings",
+    "ObjectSettings",
+    "Settings",
+    "SourceSettings",
+    "default_toml",
+    "load_settings",
+]

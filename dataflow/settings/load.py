@@ -1,0 +1,147 @@
+"""Find, read and merge the configuration. The only module that looks at the environment.
+
+From weak to strong: the defaults of the model, dataflow.toml, .env beside it, environment variables, the caller.
+"""
+
+from __future__ import annotations
+
+import os
+import re
+import tomllib
+from collections.abc import Callable, Mapping
+from importlib.resources import files
+from pathlib import Path
+from typing import Any
+
+from pydantic import BaseModel, ValidationError
+from pydantic_settings import (
+    BaseSettings,
+    DotEnvSettingsSource,
+    EnvSettingsSource,
+    InitSettingsSource,
+    PydanticBaseSettingsSource,
+    SettingsError,
+)
+
+from dataflow.errors import ConfigurationError
+from dataflow.settings.model import Settings
+
+CONFIG_NAME = "dataflow.toml"
+_PREFIX = "DATAFLOW_"
+_REFERENCE = re.compile(r"\$\{(home|env:[A-Za-z_][A-Za-z0-9_]*)\}")
+
+
+def default_toml() -> str:
+    """Return the text of the configuration that DataFlow runs with where there is no dataflow.toml."""
+    return files("dataflow.settings").joinpath("default.toml").read_text(encoding="utf-8")
+
+
+def load_settings(config: Path | None = None, *, home: Path | None = None, **overrides: Any) -> Settings:
+    """Build the settings of this process.
+
+    `config`: a dataflow.toml; without it DATAFLOW_CONFIG, then the nearest dataflow.toml from the working folder
+    upwards, then the packaged default. `home`: the folder for data; without it DATAFLOW_HOME, the file's own `home`,
+    then `.dataflow` beside the file (or in the working folder).
+    Raises: ConfigurationError naming each setting that is wrong and each place looked; never a value.
+    """
+    path = _find_config(config)
+    text = path.read_text(encoding="utf-8") if path else default_toml()
+    place = str(path) if path else "the packaged default configuration"
+    try:
+        declared = tomllib.loads(text)
+    except tomllib.TOMLDecodeError as error:
+        raise ConfigurationError(f"{place} is not valid TOML: {error}.") from error
+    declared = _substitute(
+        declared, {f"env:{name}": value for name, value in os.environ.items()}, place=place
+    )
+    base = path.parent if path else Path.cwd()
+    chosen = home or Path(os.environ.get(f"{_PREFIX}HOME") or declared.get("home") or ".dataflow")
+    given: dict[str, Any] = {**overrides, "home": (base / chosen).resolve(), "config_file": path}
+    settings = _merge(declared, given, dotenv=base / ".env", place=place)
+    return _with_home(settings, str(settings.home))
+
+
+def _find_config(config: Path | None) -> Path | None:
+    named = config or (Path(os.environ[f"{_PREFIX}CONFIG"]) if f"{_PREFIX}CONFIG" in os.environ else None)
+    if named is not None:
+        if not named.is_file():
+            raise ConfigurationError(
+                f"There is no configuration file {named}.",
+                next_move="Name an existing file with --config or DATAFLOW_CONFIG, or run `dataflow init`.",
+            )
+        return named.resolve()
+    here = Path.cwd()
+    return next((d / CONFIG_NAME for d in (here, *here.parents) if (d / CONFIG_NAME).is_file()), None)
+
+
+def _merge(declared: dict[str, Any], given: dict[str, Any], *, dotenv: Path, place: str) -> Settings:
+    class Loaded(Settings):
+        @classmethod
+        def settings_customise_sources(
+            cls,
+            settings_cls: type[BaseSettings],
+            init_settings: PydanticBaseSettingsSource,
+            env_settings: PydanticBaseSettingsSource,  # noqa: ARG003 (built below with our prefix)
+            dotenv_settings: PydanticBaseSettingsSource,  # noqa: ARG003
+            file_secret_settings: PydanticBaseSettingsSource,  # noqa: ARG003
+        ) -> tuple[PydanticBaseSettingsSource, ...]:
+            how: dict[str, Any] = {"env_prefix": _PREFIX, "env_nested_delimiter": "__"}
+            return (
+                init_settings,
+                EnvSettingsSource(settings_cls, **how),
+                DotEnvSettingsSource(settings_cls, env_file=dotenv, **how),
+                InitSettingsSource(settings_cls, init_kwargs=declared),
+            )
+
+    try:
+        return Loaded(**given)
+    except ValidationError as error:
+        faults = "; ".join(
+            f"{'.'.join(str(part) for part in fault['loc'])}: {fault['msg']}"
+            for fault in error.errors(include_input=False, include_url=False, include_context=False)
+        )
+        raise ConfigurationError(
+            f"The configuration is not usable: {faults}.",
+            next_move=f"Looked in {place}, {dotenv} and the variables {_PREFIX}…; correct it there.",
+        ) from None
+    except SettingsError as error:
+        raise ConfigurationError(f"A variable {_PREFIX}… cannot be read: {error}.") from None
+
+
+def _with_home(section: Settings, home: str) -> Settings:
+    return section.model_copy(
+        update={n: _map_text(v, lambda t: t.replace("${home}", home)) for n, v in section}
+    )
+
+
+def _map_text(value: Any, change: Callable[[str], str]) -> Any:
+    if isinstance(value, str):
+        return change(value)
+    if isinstance(value, BaseModel):
+        return value.model_copy(update={name: _map_text(inner, change) for name, inner in value})
+    if isinstance(value, dict):
+        return {name: _map_text(inner, change) for name, inner in value.items()}
+    if isinstance(value, list):
+        return [_map_text(inner, change) for inner in value]
+    return value
+
+
+def _substitute(declared: dict[str, Any], values: Mapping[str, str], *, place: str) -> dict[str, Any]:
+    """Replace each `${env:NAME}`; `${home}` stays until the home folder is known."""
+    missing: set[str] = set()
+
+    def replace(found: re.Match[str]) -> str:
+        name = found[1]
+        if name == "home":
+            return found[0]
+        if name not in values:
+            missing.add(name.removeprefix("env:"))
+        return values.get(name, "")
+
+    result: dict[str, Any] = _map_text(declared, lambda text: _REFERENCE.sub(replace, text))
+    if missing:
+        raise ConfigurationError(
+            f"{place} refers to variables that are not set: {', '.join(sorted(missing))}.",
+            next_move="Set them in the environment.",
+        )
+    return result

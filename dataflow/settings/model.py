@@ -1,0 +1,190 @@
+"""The shape of dataflow.toml: one typed tree; an unknown word is refused."""
+
+from __future__ import annotations
+
+from decimal import Decimal
+from pathlib import Path
+from typing import Annotated, Any, Literal
+
+from pydantic import BaseModel, ConfigDict, Field, SecretStr
+from pydantic_settings import BaseSettings, PydanticBaseSettingsSource, SettingsConfigDict
+
+
+class Section(BaseModel):
+    """A table of dataflow.toml."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+
+class S3Settings(Section):
+    """How to reach the bucket of an `s3://` path. Empty endpoint: AWS."""
+
+    endpoint: str = ""
+    region: str = "us-east-1"
+    key_id: SecretStr | None = None
+    secret: SecretStr | None = None
+    url_style: Literal["path", "vhost"] = "vhost"
+    use_tls: bool = True
+
+
+class LakeSettings(Section):
+    """Where the lake is. `catalogue` is a file, or postgresql://… with `data` on S3 in production."""
+
+    catalogue: str = "${home}/lake/catalogue.ducklake"
+    data: str = "${home}/lake/data"
+    published: str = "${home}/lake/published"
+    s3: S3Settings | None = None
+    memory_limit: str = "1500MB"
+    threads: int = 0
+    wait_seconds: float = 0.0
+    """How long a run waits for another run's lock; a laptop user wants to be told at once."""
+    snapshot_retention_days: int = 30
+
+
+class CheckSettings(Section):
+    """One rule switched on for an object; `rule` names a predicate of checks/rules.py, the rest are its arguments."""
+
+    model_config = ConfigDict(extra="allow", frozen=True)
+    rule: str
+
+
+class ObjectSettings(Section):
+    """One object of a source: where its rows are, what identifies and versions them, what they must look like."""
+
+    format: Literal["rest-json", "parquet", "csv"]
+    path: str
+    """Below the source's root; `{date}` stands for the day (YYYY-MM-DD), `*` for anything."""
+    deletions: str = ""
+    key: str
+    cursor: str
+    deleted_flag: str = ""
+    deleted_when_set: str = ""
+    fields: dict[str, str]
+    """Field of the source to DuckDB type; what cannot be cast is a dead letter."""
+    optional: list[str] = []
+    """Fields that may be absent altogether; all others missing in a file is drift."""
+    personal: dict[str, str] = {}
+    """Field to class of personal data; fields not named hold `free_text`."""
+    json_schema: str = ""
+    """A file in checks/schemas, or a path beside dataflow.toml."""
+    checks: list[CheckSettings] = []
+    on_drift: Literal["evolve", "freeze", "set_aside"] = "evolve"
+
+
+class SourceSettings(Section):
+    """One system to read from."""
+
+    adapter: Literal["files"] = "files"
+    root: str
+    trust: int = 1
+    """Survivorship: a higher number wins where a field is decided by source."""
+    objects: dict[str, ObjectSettings]
+
+
+FieldExpression = str | dict[str, Any]
+"""A field name, or one operator of dataflow/conform/mapping.py: {value=…}, {first_of=[…]}, {join=[…]}, …"""
+
+
+class JoinSettings(Section):
+    """A second object whose best row joins the record: `on` maps its field to a field of the mapped object."""
+
+    object: str
+    on: dict[str, str]
+    prefer: list[str] = []
+    """Order in which the best of several rows is taken: field, or `-field` for descending."""
+
+
+class MappingSettings(Section):
+    """How the rows of one object become rows of a conformed table."""
+
+    table: str
+    object: str
+    """`source.object`"""
+    where: dict[str, str | bool | int] = {}
+    """Only rows whose field equals the value."""
+    group_by: list[str] = []
+    """Distinct combinations of these fields are one record (a ticket's requester)."""
+    record_object: str = ""
+    """Name used in record ids where it is not the object's own."""
+    joins: dict[str, JoinSettings] = {}
+    fields: dict[str, FieldExpression]
+
+
+class CurrencySettings(Section):
+    """Base currency, and units of it for one unit of each other currency."""
+
+    base: str = "USD"
+    rates: dict[str, Decimal] = {}
+
+
+class ValidateSettings(Section):
+    """When bad rows are too many: above this share of an object's rows, with at least this many, the run stops."""
+
+    dead_letter_limit_share: Annotated[float, Field(ge=0, le=1)] = 0.05
+    dead_letter_limit_floor: int = 100
+
+
+class ResolveSettings(Section):
+    """Identity. Thresholds left out are chosen when the epoch is trained."""
+
+    link_threshold: Annotated[float, Field(gt=0, lt=1)] | None = None
+    review_threshold: Annotated[float, Field(gt=0, lt=1)] | None = None
+    seed: int = 42
+
+
+class EnrichSettings(Section):
+    """Providers of the enrichment stage; an empty path switches one off."""
+
+    geoip: str = "${home}/sample/reference/geoip.mmdb"
+    firmographics: str = "${home}/sample/reference/firmographics.parquet"
+    expires_after_days: int = 90
+
+
+class WarehouseSettings(Section):
+    """The local warehouse: a DuckDB file with the published tables and views."""
+
+    path: str = "${home}/warehouse.duckdb"
+
+
+class PrefectSettings(Section):
+    """Orchestration knobs that a deployment may want to change."""
+
+    retries: int = 3
+    retry_delay_seconds: float = 1.0
+    source_concurrency: int = 4
+
+
+class Settings(BaseSettings):
+    """Everything DataFlow is told. Built once at the edge by `load_settings` and passed on.
+
+    Constructed directly it takes only what it is given; `load_settings` adds file and environment.
+    """
+
+    model_config = SettingsConfigDict(extra="forbid", frozen=True)
+
+    @classmethod
+    def settings_customise_sources(
+        cls,
+        settings_cls: type[BaseSettings],  # noqa: ARG003 (the signature is pydantic's)
+        init_settings: PydanticBaseSettingsSource,
+        env_settings: PydanticBaseSettingsSource,  # noqa: ARG003
+        dotenv_settings: PydanticBaseSettingsSource,  # noqa: ARG003
+        file_secret_settings: PydanticBaseSettingsSource,  # noqa: ARG003
+    ) -> tuple[PydanticBaseSettingsSource, ...]:
+        return (init_settings,)
+
+    home: Path
+    config_file: Path | None = None
+    lake: LakeSettings = LakeSettings()
+    landing: str = "${home}/landing"
+    runs: str = "${home}/runs"
+    reports: str = "${home}/reports"
+    sample: str = "${home}/sample"
+    sources: dict[str, SourceSettings] = {}
+    mappings: dict[str, MappingSettings] = {}
+    currency: CurrencySettings = CurrencySettings()
+    validation: ValidateSettings = ValidateSettings()
+    resolve: ResolveSettings = ResolveSettings()
+    enrich: EnrichSettings = EnrichSettings()
+    warehouse: WarehouseSettings = WarehouseSettings()
+    prefect: PrefectSettings = PrefectSettings()

@@ -1,0 +1,28 @@
+"""Columns that many tables share, and the classes of personal data."""
+
+from __future__ import annotations
+
+from lakehouse.table import Column
+
+CLASSIFICATIONS = {
+    "none": "says nothing about a person",
+    "pseudonym": "identifies a person only together with other tables",
+    "identity": "name, date of birth",
+    "contact": "e-mail, telephone, postal address",
+    "online": "network address",
+    "behaviour": "what a person bought, asked or did",
+    "free_text": "written by or about a person: may hold anything",
+}
+
+RUN_ID = Column("_run_id", "VARCHAR", "Run that last wrote the row", nullable=False, volatile=True)
+
+LINEAGE = (
+    RUN_ID,
+    Column("_source", "VARCHAR", "Source system, as named in dataflow.toml", nullable=False),
+    Column("_object", "VARCHAR", "Object of that source", nullable=False),
+    Column("_record_key", "VARCHAR", "Key of the record in that object", "pseudonym", nullable=False),
+    Column(
+        "_extracted_at", "TIMESTAMPTZ", "When the row was read from the source", nullable=False, volatile=True
+    ),
+    Column("_row_hash", "VARCHAR", "MD5 of the row as received", "pseudonym", nullable=False),
+)

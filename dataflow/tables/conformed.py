@@ -1,0 +1,116 @@
+"""Our model of a source record: customer records, orders, order items, tickets."""
+
+from __future__ import annotations
+
+from dataflow.tables.columns import LINEAGE
+from lakehouse.table import Column, Table
+
+CUSTOMER_RECORD = Table(
+    schema="conformed",
+    name="customer_record",
+    grain="record of a source that describes a person or a company",
+    key=("record_id",),
+    owner="data engineering",
+    subject="record_id",
+    columns=(
+        Column("record_id", "VARCHAR", "source|object|record key", "pseudonym", nullable=False),
+        Column("entity_type", "VARCHAR", "person or company", nullable=False),
+        Column("full_name", "VARCHAR", "Name as one line, of a person or of a company", "identity"),
+        Column("given_name", "VARCHAR", "Given name or names", "identity"),
+        Column("surname", "VARCHAR", "Family name", "identity"),
+        Column("name_suffix", "VARCHAR", "Generation: jr, sr, ii, iii", "identity"),
+        Column("date_of_birth", "DATE", "Date of birth", "identity"),
+        Column("company_name", "VARCHAR", "The company, or a person's employer", "identity"),
+        Column("legal_form", "VARCHAR", "Legal form taken from the company name: inc, gmbh, ltd, …"),
+        Column("email", "VARCHAR", "E-mail address as valid and lower-case text", "contact"),
+        Column(
+            "email_canonical",
+            "VARCHAR",
+            "E-mail without tags and ignored dots; null for a role mailbox",
+            "contact",
+        ),
+        Column("email_domain", "VARCHAR", "Domain of the e-mail address", "contact"),
+        Column("is_role_mailbox", "BOOLEAN", "The e-mail is info@, sales@, … and identifies nobody"),
+        Column("phone", "VARCHAR", "Telephone number in E.164; null for placeholders", "contact"),
+        Column("street", "VARCHAR", "Street without the house number", "contact"),
+        Column("house_number", "VARCHAR", "House number with its letter", "contact"),
+        Column("unit", "VARCHAR", "Flat, suite, floor", "contact"),
+        Column("city", "VARCHAR", "City", "contact"),
+        Column("region", "VARCHAR", "State or province", "contact"),
+        Column("postcode", "VARCHAR", "Postal code without blanks, upper case", "contact"),
+        Column("country_code", "VARCHAR", "ISO 3166-1 alpha-2", "contact"),
+        Column("website_domain", "VARCHAR", "Domain of the company's website", "contact"),
+        Column("ip_address", "VARCHAR", "Last network address seen", "online"),
+        Column("industry_text", "VARCHAR", "Industry as the source words it"),
+        Column("employee_count", "BIGINT", "Employees as the source states them"),
+        Column("crm_status", "VARCHAR", "Lead or account status in the CRM"),
+        Column("parent_record_id", "VARCHAR", "Record of the account or parent company", "pseudonym"),
+        Column("created_at", "TIMESTAMPTZ", "When the source made the record"),
+        Column("updated_at", "TIMESTAMPTZ", "When the source last changed the record"),
+        *LINEAGE,
+    ),
+)
+
+CUSTOMER_ORDER = Table(
+    schema="conformed",
+    name="customer_order",
+    grain="order of the orders database",
+    key=("order_id",),
+    owner="data engineering",
+    subject="record_id",
+    columns=(
+        Column("order_id", "VARCHAR", "source|object|record key", "pseudonym", nullable=False),
+        Column("record_id", "VARCHAR", "Customer record that ordered", "pseudonym"),
+        Column("order_number", "VARCHAR", "Number shown to the customer", "pseudonym"),
+        Column("ordered_at", "TIMESTAMPTZ", "When it was ordered", "behaviour"),
+        Column("status", "VARCHAR", "placed, paid, shipped, delivered, cancelled, refunded", "behaviour"),
+        Column("currency_code", "VARCHAR", "ISO 4217"),
+        Column("amount", "DECIMAL(18,2)", "Total in the order's currency", "behaviour"),
+        Column("base_amount", "DECIMAL(18,2)", "Total in the base currency of dataflow.toml", "behaviour"),
+        *LINEAGE,
+    ),
+)
+
+ORDER_ITEM = Table(
+    schema="conformed",
+    name="order_item",
+    grain="line of an order",
+    key=("order_item_id",),
+    owner="data engineering",
+    subject="order_id",
+    columns=(
+        Column("order_item_id", "VARCHAR", "source|object|record key", "pseudonym", nullable=False),
+        Column("order_id", "VARCHAR", "Order it belongs to", "pseudonym"),
+        Column("product_code", "VARCHAR", "Stock-keeping unit"),
+        Column("product_name", "VARCHAR", "Name of the product"),
+        Column("product_category", "VARCHAR", "Category of the product"),
+        Column("quantity", "BIGINT", "Pieces", "behaviour"),
+        Column("unit_price", "DECIMAL(18,2)", "Price of one piece in the order's currency", "behaviour"),
+        *LINEAGE,
+    ),
+)
+
+TICKET = Table(
+    schema="conformed",
+    name="ticket",
+    grain="support ticket",
+    key=("ticket_id",),
+    owner="data engineering",
+    subject="record_id",
+    columns=(
+        Column("ticket_id", "VARCHAR", "source|object|record key", "pseudonym", nullable=False),
+        Column("record_id", "VARCHAR", "Customer record that asked", "pseudonym"),
+        Column("subject", "VARCHAR", "Subject line", "free_text"),
+        Column("category", "VARCHAR", "Category"),
+        Column("priority", "VARCHAR", "low, normal, high, urgent"),
+        Column("status", "VARCHAR", "open, pending, solved, closed", "behaviour"),
+        Column("channel", "VARCHAR", "email, phone, chat, web"),
+        Column("ip_address", "VARCHAR", "Network address of the requester", "online"),
+        Column("opened_at", "TIMESTAMPTZ", "When it was opened", "behaviour"),
+        Column("first_response_at", "TIMESTAMPTZ", "When it was first answered", "behaviour"),
+        Column("closed_at", "TIMESTAMPTZ", "When it was closed", "behaviour"),
+        *LINEAGE,
+    ),
+)
+
+TABLES = (CUSTOMER_RECORD, CUSTOMER_ORDER, ORDER_ITEM, TICKET)

@@ -1,0 +1,91 @@
+"""What others know about a customer. Every row carries provider, version, time and expiry."""
+
+from __future__ import annotations
+
+from dataflow.tables.columns import RUN_ID
+from lakehouse.table import Column, Table
+
+_CUSTOMER = Column("customer_id", "VARCHAR", "Customer", "pseudonym", nullable=False)
+_PROVENANCE = (
+    Column("provider", "VARCHAR", "Who says so", nullable=False),
+    Column("provider_version", "VARCHAR", "Build or release of the provider's data", nullable=False),
+    Column("obtained_at", "TIMESTAMPTZ", "When it was looked up", nullable=False, volatile=True),
+    Column("expires_at", "TIMESTAMPTZ", "When it must be looked up again", nullable=False, volatile=True),
+    RUN_ID,
+)
+
+
+def _enrichment(name: str, grain: str, columns: tuple[Column, ...]) -> Table:
+    return Table(
+        schema="enriched",
+        name=name,
+        grain=grain,
+        key=("customer_id",),
+        owner="data engineering",
+        subject="customer_id",
+        columns=(_CUSTOMER, *columns, *_PROVENANCE),
+    )
+
+
+GEOGRAPHY = _enrichment(
+    "geography",
+    "customer whose place is known",
+    (
+        Column("country_code", "VARCHAR", "ISO 3166-1 alpha-2", "contact"),
+        Column("region", "VARCHAR", "State or province", "contact"),
+        Column("city", "VARCHAR", "City", "contact"),
+        Column("latitude", "DOUBLE", "Degrees north", "contact"),
+        Column("longitude", "DOUBLE", "Degrees east", "contact"),
+        Column("time_zone", "VARCHAR", "IANA time zone", "contact"),
+        Column("ip_country_code", "VARCHAR", "Country of the network address", "online"),
+        Column("method", "VARCHAR", "address or ip", nullable=False),
+    ),
+)
+
+FIRMOGRAPHICS = _enrichment(
+    "firmographics",
+    "company, or person with a known employer, that the provider knows",
+    (
+        Column("domain", "VARCHAR", "Domain it was looked up by", "contact", nullable=False),
+        Column("company_name", "VARCHAR", "Name as the provider has it", "identity"),
+        Column("employee_count", "BIGINT", "Employees"),
+        Column("annual_revenue_usd", "BIGINT", "Revenue a year, US dollars"),
+        Column("founded_year", "BIGINT", "Year of foundation"),
+        Column("naics_code", "VARCHAR", "North American Industry Classification"),
+        Column("country_code", "VARCHAR", "ISO 3166-1 alpha-2"),
+    ),
+)
+
+INDUSTRY = _enrichment(
+    "industry",
+    "customer whose industry is known",
+    (
+        Column("industry_code", "VARCHAR", "NAICS sector, two digits", nullable=False),
+        Column("industry_name", "VARCHAR", "Sector in words", nullable=False),
+        Column("method", "VARCHAR", "firmographics or keyword", nullable=False),
+    ),
+)
+
+LIFECYCLE = _enrichment(
+    "lifecycle",
+    "customer",
+    (
+        Column("stage", "VARCHAR", "lead, new, active, loyal, at_risk, lapsed", "behaviour", nullable=False),
+        Column(
+            "score",
+            "DOUBLE",
+            "0 to 100: recency, frequency, value and support load",
+            "behaviour",
+            nullable=False,
+        ),
+        Column(
+            "recency_band",
+            "VARCHAR",
+            "Days since the last order: 0-30, 31-90, 91-180, 181-365, over, never",
+            "behaviour",
+            nullable=False,
+        ),
+    ),
+)
+
+TABLES = (GEOGRAPHY, FIRMOGRAPHICS, INDUSTRY, LIFECYCLE)

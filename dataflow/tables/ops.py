@@ -1,0 +1,146 @@
+"""What the operators need: dead letters, watermarks, completeness, runs, the review queue."""
+
+from __future__ import annotations
+
+from dataflow.tables.columns import RUN_ID
+from lakehouse.table import Column, Table
+
+DEAD_LETTERS = Table(
+    schema="ops",
+    name="dead_letters",
+    grain="received row version that was set aside",
+    key=("dead_letter_id",),
+    owner="data engineering",
+    subject="_record_key",
+    columns=(
+        Column(
+            "dead_letter_id",
+            "VARCHAR",
+            "MD5 of source, object, record key and row hash",
+            "pseudonym",
+            nullable=False,
+        ),
+        Column("_source", "VARCHAR", "Source system", nullable=False),
+        Column("_object", "VARCHAR", "Object of that source", nullable=False),
+        Column(
+            "_record_key",
+            "VARCHAR",
+            "Key of the record; the row hash where it has none",
+            "pseudonym",
+            nullable=False,
+        ),
+        Column("_row_hash", "VARCHAR", "MD5 of the row as received", "pseudonym", nullable=False),
+        Column("_changed_at", "TIMESTAMPTZ", "Version of the record at the source"),
+        Column("payload", "VARCHAR", "The row as received, JSON", "free_text"),
+        Column("locator", "VARCHAR", "File and line, or page, it came from"),
+        Column("stage", "VARCHAR", "land, validate or conform", nullable=False),
+        Column("rule", "VARCHAR", "First rule it broke", nullable=False),
+        Column("rules", "VARCHAR[]", "Every rule it broke", nullable=False),
+        Column("reason", "VARCHAR", "What is wrong and what was expected, without values", nullable=False),
+        Column("status", "VARCHAR", "open, replaying, resolved, superseded, discarded", nullable=False),
+        Column("attempts", "BIGINT", "Times it was validated", nullable=False),
+        Column("first_seen_at", "TIMESTAMPTZ", "When it was first set aside", nullable=False),
+        Column("last_seen_at", "TIMESTAMPTZ", "When it was last looked at", nullable=False),
+        RUN_ID,
+    ),
+)
+
+WATERMARK = Table(
+    schema="ops",
+    name="watermark",
+    grain="object of a source",
+    key=("source", "object"),
+    owner="data engineering",
+    columns=(
+        Column("source", "VARCHAR", "Source system", nullable=False),
+        Column("object", "VARCHAR", "Object", nullable=False),
+        Column(
+            "cursor_at", "TIMESTAMPTZ", "Everything the source changed before this is in raw", nullable=False
+        ),
+        Column("advanced_at", "TIMESTAMPTZ", "When it was last moved", nullable=False),
+        RUN_ID,
+    ),
+)
+
+LANDED_FILE = Table(
+    schema="ops",
+    name="landed_file",
+    grain="file of a source, by path and fingerprint",
+    key=("source", "object", "path", "fingerprint"),
+    owner="data engineering",
+    columns=(
+        Column("source", "VARCHAR", "Source system", nullable=False),
+        Column("object", "VARCHAR", "Object", nullable=False),
+        Column("path", "VARCHAR", "Path below the source's root", nullable=False),
+        Column("fingerprint", "VARCHAR", "ETag or MD5 of the bytes", nullable=False),
+        Column("size_bytes", "BIGINT", "Size", nullable=False),
+        Column("row_count", "BIGINT", "Rows read from it", nullable=False),
+        Column("landed_at", "TIMESTAMPTZ", "When", nullable=False),
+        RUN_ID,
+    ),
+)
+
+COMPLETENESS = Table(
+    schema="ops",
+    name="completeness",
+    grain="landed window of an object",
+    key=("source", "object", "window_from", "window_until", "_run_id"),
+    owner="data engineering",
+    append_only=True,
+    columns=(
+        Column("source", "VARCHAR", "Source system", nullable=False),
+        Column("object", "VARCHAR", "Object", nullable=False),
+        Column("window_from", "TIMESTAMPTZ", "Start of the window, inclusive", nullable=False),
+        Column("window_until", "TIMESTAMPTZ", "End of the window, exclusive", nullable=False),
+        Column("source_count", "BIGINT", "Rows the source holds in the window", nullable=False),
+        Column("source_fingerprint", "VARCHAR", "Order-free sum of row hashes at the source", nullable=False),
+        Column("raw_count", "BIGINT", "Of those, rows found in raw after landing", nullable=False),
+        Column("raw_fingerprint", "VARCHAR", "The same sum over raw", nullable=False),
+        Column("appended_count", "BIGINT", "Rows this landing added to raw", nullable=False),
+        Column("checked_at", "TIMESTAMPTZ", "When", nullable=False),
+        RUN_ID,
+    ),
+)
+
+RUN = Table(
+    schema="ops",
+    name="run",
+    grain="run",
+    key=("run_id",),
+    owner="data engineering",
+    columns=(
+        Column("run_id", "VARCHAR", "Id of the run, sorts by time", nullable=False),
+        Column("kind", "VARCHAR", "ingest, publish, daily or backfill", nullable=False),
+        Column("status", "VARCHAR", "published, unchanged, refused or failed", nullable=False),
+        Column("started_at", "TIMESTAMPTZ", "When it started", nullable=False),
+        Column("finished_at", "TIMESTAMPTZ", "When it ended", nullable=False),
+        Column("raw_snapshot_id", "BIGINT", "Everything landed up to this snapshot is in the publication"),
+        Column(
+            "steps",
+            "VARCHAR",
+            "JSON list of step reports: rows in, out, set aside, merged; seconds",
+            nullable=False,
+        ),
+        Column("message", "VARCHAR", "One line for people", nullable=False),
+    ),
+)
+
+REVIEW_QUEUE = Table(
+    schema="ops",
+    name="review_queue",
+    grain="pair of records a person should look at",
+    key=("record_id_l", "record_id_r"),
+    owner="data stewardship",
+    subject="record_id_l",
+    columns=(
+        Column("record_id_l", "VARCHAR", "Left record", "pseudonym", nullable=False),
+        Column("record_id_r", "VARCHAR", "Right record", "pseudonym", nullable=False),
+        Column("entity_type", "VARCHAR", "person or company", nullable=False),
+        Column("match_probability", "DOUBLE", "How sure the model is", nullable=False),
+        Column("reason", "VARCHAR", "below threshold, weak bridge, oversized cluster", nullable=False),
+        Column("queued_at", "TIMESTAMPTZ", "When", nullable=False, volatile=True),
+        RUN_ID,
+    ),
+)
+
+TABLES = (DEAD_LETTERS, WATERMARK, LANDED_FILE, COMPLETENESS, RUN, REVIEW_QUEUE)

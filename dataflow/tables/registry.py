@@ -1,0 +1,49 @@
+"""Every table there is, found in one place; a declaration that leaves something open is refused."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+
+from dataflow.errors import ConfigurationError
+from dataflow.tables import conformed, enriched, ops, published, resolved
+from dataflow.tables.columns import CLASSIFICATIONS
+from lakehouse.table import Table
+
+STATIC = (*conformed.TABLES, *resolved.TABLES, *enriched.TABLES, *published.TABLES, *ops.TABLES)
+
+
+def register(tables: Iterable[Table]) -> Mapping[str, Table]:
+    """Index tables by full name. Raises: ConfigurationError naming every duplicate and every gap at once."""
+    found: dict[str, Table] = {}
+    faults: list[str] = []
+    for table in tables:
+        if table.full_name in found:
+            faults.append(f"{table.full_name} is declared twice")
+        found[table.full_name] = table
+        faults += gaps(table)
+    if faults:
+        raise ConfigurationError("Table declarations are incomplete: " + "; ".join(faults) + ".")
+    return found
+
+
+def gaps(table: Table) -> list[str]:
+    """List what a declaration leaves open: grain, owner, key, classes of personal data, erasure column."""
+    names = table.column_names
+    name = table.full_name
+    faults = [f"{name} has no {part}" for part in ("grain", "owner", "key") if not getattr(table, part)]
+    faults += [f"{name} has no column {key} for its key" for key in table.key if key not in names]
+    faults += [f"{name} declares {c} twice" for c in sorted({c for c in names if names.count(c) > 1})]
+    faults += [
+        f"{name}.{column.name} has the unknown class {column.classification}"
+        for column in table.columns
+        if column.classification not in CLASSIFICATIONS
+    ]
+    faults += [
+        f"{name}.{column.name} has no description" for column in table.columns if not column.description
+    ]
+    personal = any(column.classification != "none" for column in table.columns)
+    if personal and table.subject is None:
+        faults.append(f"{name} holds personal data and names no column by which a person is erased")
+    if table.subject is not None and table.subject not in names:
+        faults.append(f"{name} has no column {table.subject} to erase by")
+    return faults

@@ -1,0 +1,180 @@
+"""Identity: epochs, edges, the crosswalk from record to customer, golden customers, events."""
+
+from __future__ import annotations
+
+from dataflow.tables.columns import RUN_ID
+from lakehouse.table import Column, Table
+
+EPOCH = Table(
+    schema="resolved",
+    name="epoch",
+    grain="trained model of one entity type",
+    key=("epoch_id",),
+    owner="data engineering",
+    columns=(
+        Column("epoch_id", "VARCHAR", "Opaque id of the epoch", nullable=False),
+        Column("entity_type", "VARCHAR", "person or company", nullable=False),
+        Column("model_json", "VARCHAR", "Splink settings with trained parameters", nullable=False),
+        Column(
+            "link_threshold", "DOUBLE", "Match probability from which two records are one", nullable=False
+        ),
+        Column("review_threshold", "DOUBLE", "Match probability from which a pair is kept", nullable=False),
+        Column(
+            "normaliser_version", "VARCHAR", "Version of the normaliser it was trained with", nullable=False
+        ),
+        Column("record_count", "BIGINT", "Records it was trained on", nullable=False),
+        Column("trained_at", "TIMESTAMPTZ", "When", nullable=False),
+        RUN_ID,
+    ),
+)
+
+TERM_FREQUENCY = Table(
+    schema="resolved",
+    name="term_frequency",
+    grain="value of a term-frequency-adjusted column in an epoch",
+    key=("epoch_id", "column_name", "value"),
+    owner="data engineering",
+    subject="value",
+    append_only=True,
+    columns=(
+        Column("epoch_id", "VARCHAR", "Epoch", nullable=False),
+        Column("column_name", "VARCHAR", "Column of the resolver's input", nullable=False),
+        Column("value", "VARCHAR", "The value", "identity", nullable=False),
+        Column("frequency", "DOUBLE", "Share of records with it", nullable=False),
+        RUN_ID,
+    ),
+)
+
+EDGE = Table(
+    schema="resolved",
+    name="edge",
+    grain="pair of records above the review threshold, smaller id left",
+    key=("record_id_l", "record_id_r"),
+    owner="data engineering",
+    subject="record_id_l",
+    columns=(
+        Column("record_id_l", "VARCHAR", "Left record", "pseudonym", nullable=False),
+        Column("record_id_r", "VARCHAR", "Right record", "pseudonym", nullable=False),
+        Column("entity_type", "VARCHAR", "person or company", nullable=False),
+        Column("match_weight", "DOUBLE", "log2 of the Bayes factor, prior included", nullable=False),
+        Column("match_probability", "DOUBLE", "The same as a probability", nullable=False),
+        Column("epoch_id", "VARCHAR", "Epoch that scored it", nullable=False),
+        RUN_ID,
+    ),
+)
+
+XREF = Table(
+    schema="resolved",
+    name="xref",
+    grain="customer record",
+    key=("record_id",),
+    owner="data stewardship",
+    subject="record_id",
+    columns=(
+        Column("record_id", "VARCHAR", "Customer record", "pseudonym", nullable=False),
+        Column("customer_id", "VARCHAR", "Customer it belongs to", "pseudonym", nullable=False),
+        Column("entity_type", "VARCHAR", "person or company", nullable=False),
+        Column(
+            "confidence",
+            "DOUBLE",
+            "Strength of the record's best link in its cluster; 1 for a single record",
+            nullable=False,
+        ),
+        Column(
+            "linked_at", "TIMESTAMPTZ", "When the record came to this customer", nullable=False, volatile=True
+        ),
+        RUN_ID,
+    ),
+)
+
+GOLDEN_CUSTOMER = Table(
+    schema="resolved",
+    name="golden_customer",
+    grain="customer",
+    key=("customer_id",),
+    owner="data stewardship",
+    subject="customer_id",
+    columns=(
+        Column("customer_id", "VARCHAR", "Permanent id", "pseudonym", nullable=False),
+        Column("entity_type", "VARCHAR", "person or company", nullable=False),
+        Column("full_name", "VARCHAR", "Name as one line", "identity"),
+        Column("given_name", "VARCHAR", "Given name", "identity"),
+        Column("surname", "VARCHAR", "Family name", "identity"),
+        Column("name_suffix", "VARCHAR", "Generation", "identity"),
+        Column("date_of_birth", "DATE", "Date of birth", "identity"),
+        Column("company_name", "VARCHAR", "The company, or the employer", "identity"),
+        Column("legal_form", "VARCHAR", "Legal form"),
+        Column("email", "VARCHAR", "Best e-mail address", "contact"),
+        Column("phone", "VARCHAR", "Best telephone number, E.164", "contact"),
+        Column("street", "VARCHAR", "Street", "contact"),
+        Column("house_number", "VARCHAR", "House number", "contact"),
+        Column("unit", "VARCHAR", "Flat, suite, floor", "contact"),
+        Column("city", "VARCHAR", "City", "contact"),
+        Column("region", "VARCHAR", "State or province", "contact"),
+        Column("postcode", "VARCHAR", "Postal code", "contact"),
+        Column("country_code", "VARCHAR", "ISO 3166-1 alpha-2", "contact"),
+        Column("website_domain", "VARCHAR", "Domain of the company", "contact"),
+        Column("ip_address", "VARCHAR", "Last network address seen", "online"),
+        Column("industry_text", "VARCHAR", "Industry as a source words it"),
+        Column("employee_count", "BIGINT", "Employees as a source states them"),
+        Column("crm_status", "VARCHAR", "Status in the CRM"),
+        Column(
+            "parent_customer_id", "VARCHAR", "Customer that is the employer or parent company", "pseudonym"
+        ),
+        Column(
+            "provenance", "MAP(VARCHAR, VARCHAR)", "Field to the record its value was taken from", "pseudonym"
+        ),
+        Column("record_count", "BIGINT", "Records of this customer", nullable=False),
+        Column("sources", "VARCHAR[]", "Sources that know this customer, sorted", nullable=False),
+        Column(
+            "confidence",
+            "DOUBLE",
+            "Weakest link that holds the records together; 1 for a single record",
+            nullable=False,
+        ),
+        Column("first_seen_at", "TIMESTAMPTZ", "Oldest created_at among its records"),
+        Column("last_seen_at", "TIMESTAMPTZ", "Newest updated_at among its records"),
+        RUN_ID,
+    ),
+)
+
+IDENTITY_EVENT = Table(
+    schema="resolved",
+    name="identity_event",
+    grain="change of a customer's identity",
+    key=("event_id",),
+    owner="data stewardship",
+    subject="customer_id",
+    append_only=True,
+    columns=(
+        Column("event_id", "VARCHAR", "run|kind|customer|other", "pseudonym", nullable=False),
+        Column("kind", "VARCHAR", "created, merged, split, retired", nullable=False),
+        Column("customer_id", "VARCHAR", "The customer", "pseudonym", nullable=False),
+        Column("other_customer_id", "VARCHAR", "Merged into, or split from", "pseudonym"),
+        Column("record_count", "BIGINT", "Records that moved", nullable=False),
+        Column("occurred_at", "TIMESTAMPTZ", "When", nullable=False),
+        RUN_ID,
+    ),
+)
+
+REDIRECT = Table(
+    schema="resolved",
+    name="redirect",
+    grain="retired customer id",
+    key=("customer_id",),
+    owner="data stewardship",
+    subject="customer_id",
+    columns=(
+        Column("customer_id", "VARCHAR", "Retired id", "pseudonym", nullable=False),
+        Column(
+            "to_customer_id",
+            "VARCHAR",
+            "Live id that took its place; null where all its records are gone",
+            "pseudonym",
+        ),
+        Column("redirected_at", "TIMESTAMPTZ", "When", nullable=False, volatile=True),
+        RUN_ID,
+    ),
+)
+
+TABLES = (EPOCH, TERM_FREQUENCY, EDGE, XREF, GOLDEN_CUSTOMER, IDENTITY_EVENT, REDIRECT)

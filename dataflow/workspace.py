@@ -1,0 +1,276 @@
+"""What a run has computed and not yet committed, laid over the lake as it was when the run began.
+
+Stages never write the lake. Each reads `schema.table` here, which is the table at the base snapshot with this run's
+own changes applied, and stages its result. One committer then writes all of it in one lake transaction, so a run that
+dies anywhere leaves the lake as it was, and a conflicting commit costs the commit again and not the computation.
+"""
+
+from __future__ import annotations
+
+import shutil
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
+from datetime import datetime
+from pathlib import Path
+from types import TracebackType
+from typing import Self
+
+import duckdb
+
+from dataflow.errors import GrainError
+from lakehouse import Lake
+from lakehouse.table import Table, column_list, literal, quote
+
+
+@dataclass(frozen=True)
+class Run:
+    """Who is computing, and the one clock that all of the run's steps share. `now` is UTC and aware."""
+
+    run_id: str
+    kind: str
+    now: datetime
+
+
+@dataclass(frozen=True)
+class Staged:
+    """What staging changed, in rows of the target table."""
+
+    inserted: int = 0
+    updated: int = 0
+    deleted: int = 0
+    unchanged: int = 0
+
+    @property
+    def changed(self) -> int:
+        return self.inserted + self.updated + self.deleted
+
+
+class Workspace:
+    """Tables of one run: the base snapshot and what was staged since.
+
+    Steps work on `con` one after the other (DuckDB itself uses every core), so `rows` and `scope` may name their
+    temporary tables.
+    """
+
+    def __init__(self, lake: Lake, run: Run, *, folder: Path, tables: Mapping[str, Table]) -> None:
+        """Attach a scratch database in `folder` and lay a view over every table of `tables` (by full name)."""
+        self.lake = lake
+        self.run = run
+        self.folder = folder
+        self.tables = tables
+        self.base = lake.snapshot()
+        self.staged: dict[str, Table] = {}
+        self.con: duckdb.DuckDBPyConnection
+
+    def __enter__(self) -> Self:
+        self.folder.mkdir(parents=True, exist_ok=True)
+        path = self.folder / "work.duckdb"
+        path.unlink(missing_ok=True)
+        self.con = self.lake.cursor()
+        self.con.execute(f"ATTACH {literal(str(path))} AS work")
+        self.con.execute("USE work")
+        for schema in sorted({"delta", "gone", "scratch", *(table.schema for table in self.tables.values())}):
+            self.con.execute(f"CREATE SCHEMA IF NOT EXISTS {quote(schema)}")
+        for table in self.tables.values():
+            self.con.execute(f"CREATE VIEW {table.sql_name} AS SELECT * FROM {self.before(table)}")
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self.con.execute("USE memory")
+        self.con.execute("DETACH work")
+        self.con.close()
+        shutil.rmtree(self.folder, ignore_errors=True)
+
+    def cursor(self) -> duckdb.DuckDBPyConnection:
+        """Open a further connection; temporary tables are seen only by the connection that made them."""
+        cursor = self.con.cursor()
+        cursor.execute("USE work")
+        return cursor
+
+    def before(self, table: Table) -> str:
+        """The table as the run found it, for a FROM clause."""
+        return f"lake.{table.sql_name} AT (VERSION => {self.base.id})"
+
+    def stage(self, table: Table, rows: str, *, scope: str | None = None) -> Staged:
+        """Take `rows` as what the table now says about `scope`; keep only what differs from before.
+
+        Shape: `rows` is a SELECT of the table's columns (`_run_id` is filled in when absent); `scope` is a SELECT of
+        some of its columns: every row of the table that agrees with one of them was recomputed, and is deleted when
+        `rows` no longer has it. Without a scope the whole table was recomputed. Staging a scope again replaces it.
+        Raises: GrainError when two rows share a key.
+        """
+        self._collect(table, rows)
+        self._check_grain(table)
+        in_scope = self._scope_condition(table, scope)
+        names = _delta_names(table)
+        self._ensure_delta(table)
+        self.con.execute(f"DELETE FROM {names.delta} t WHERE {in_scope}")
+        self.con.execute(f"DELETE FROM {names.gone} t WHERE {in_scope}")
+        on = _keys_agree(table, "n", "o")
+        first = quote(table.key[0])
+        differs = (
+            " OR ".join(f"n.{quote(c)} IS DISTINCT FROM o.{quote(c)}" for c in table.compared) or "false"
+        )
+        self.con.execute(f"""
+            CREATE OR REPLACE TEMP TABLE old_rows AS SELECT * FROM {self.before(table)} t WHERE {in_scope}
+        """)
+        self.con.execute(f"""
+            INSERT INTO {names.delta} BY NAME
+            SELECT n.*, CASE WHEN o.{first} IS NULL THEN 'insert' ELSE 'update' END AS change
+            FROM new_rows n LEFT JOIN old_rows o ON {on}
+            WHERE o.{first} IS NULL OR {differs}
+        """)
+        self.con.execute(f"""
+            INSERT INTO {names.gone}
+            SELECT * FROM old_rows o WHERE NOT EXISTS (SELECT 1 FROM new_rows n WHERE {on})
+        """)
+        staged = self._count(table, in_scope)
+        self.con.execute("DROP TABLE new_rows")
+        self.con.execute("DROP TABLE old_rows")
+        self._overlay(table)
+        return staged
+
+    def append(self, table: Table, rows: str) -> int:
+        """Add rows to an append-only table; returns how many."""
+        self._collect(table, rows)
+        self._ensure_delta(table)
+        names = _delta_names(table)
+        self.con.execute(f"INSERT INTO {names.delta} BY NAME SELECT *, 'insert' AS change FROM new_rows")
+        count = _scalar(self.con, "SELECT count(*) FROM new_rows")
+        self.con.execute("DROP TABLE new_rows")
+        self._overlay(table)
+        return count
+
+    def changed(self, table: Table) -> str:
+        """SELECT of the key columns and `change` (insert, update, delete) of every row this run changed."""
+        keys = column_list(table.key)
+        if table.full_name not in self.staged:
+            return f"SELECT {keys}, 'insert' AS change FROM {self.before(table)} WHERE false"
+        names = _delta_names(table)
+        return (
+            f"SELECT {keys}, change FROM {names.delta} "
+            f"UNION ALL SELECT {keys}, 'delete' AS change FROM {names.gone}"
+        )
+
+    def changes(self, table: Table) -> Staged:
+        """Count what this run changed in a table."""
+        if table.full_name not in self.staged:
+            return Staged()
+        return self._count(table, "true")
+
+    def write(self, con: duckdb.DuckDBPyConnection) -> dict[str, Staged]:
+        """Write everything staged into the lake, inside the caller's transaction on `con`."""
+        written = {}
+        for name, table in self.staged.items():
+            written[name] = self.changes(table)
+            for statement in _write_sql(table, written[name]):
+                con.execute(statement)
+        return written
+
+    def _collect(self, table: Table, rows: str) -> None:
+        self.con.execute(f"CREATE OR REPLACE TEMP TABLE new_rows AS {rows}")
+        have = [
+            str(row[0]) for row in self.con.execute("SELECT column_name FROM (DESCRIBE new_rows)").fetchall()
+        ]
+        if "_run_id" in table.column_names and "_run_id" not in have:
+            self.con.execute(
+                f"ALTER TABLE new_rows ADD COLUMN _run_id VARCHAR DEFAULT {literal(self.run.run_id)}"
+            )
+            have.append("_run_id")
+        missing = set(table.column_names) - set(have)
+        surplus = set(have) - set(table.column_names)
+        if missing or surplus:
+            raise GrainError(
+                f"Rows staged for {table.full_name} do not have its columns: "
+                f"missing {sorted(missing)}, unknown {sorted(surplus)}."
+            )
+
+    def _check_grain(self, table: Table) -> None:
+        keys = column_list(table.key)
+        anywhere_null = " OR ".join(f"{quote(key)} IS NULL" for key in table.key)
+        repeated, nulls = self.con.execute(
+            f"SELECT count(*) - count(DISTINCT ({keys})), count(*) FILTER (WHERE {anywhere_null}) FROM new_rows"
+        ).fetchall()[0]
+        if repeated or nulls:
+            raise GrainError(
+                f"{table.full_name} has one row per {table.grain}, but {repeated} staged rows repeat a key "
+                f"({', '.join(table.key)}) and {nulls} have none.",
+                next_move="Nothing was published; this is a defect of the step that staged them.",
+            )
+
+    def _scope_condition(self, table: Table, scope: str | None) -> str:
+        if scope is None:
+            return "true"
+        self.con.execute(f"CREATE OR REPLACE TEMP TABLE scope_keys AS SELECT DISTINCT * FROM ({scope})")
+        columns = [
+            str(r[0]) for r in self.con.execute("SELECT column_name FROM (DESCRIBE scope_keys)").fetchall()
+        ]
+        on = " AND ".join(f"s.{quote(c)} = t.{quote(c)}" for c in columns if table.column(c))
+        return f"EXISTS (SELECT 1 FROM scope_keys s WHERE {on})"
+
+    def _ensure_delta(self, table: Table) -> None:
+        if table.full_name in self.staged:
+            return
+        names = _delta_names(table)
+        columns = ", ".join(f"{quote(c.name)} {c.type}" for c in table.columns)
+        self.con.execute(f"CREATE TABLE {names.delta} ({columns}, change VARCHAR)")
+        self.con.execute(f"CREATE TABLE {names.gone} ({columns})")
+        self.staged[table.full_name] = table
+
+    def _count(self, table: Table, in_scope: str) -> Staged:
+        names = _delta_names(table)
+        inserted, updated = self.con.execute(
+            f"SELECT count(*) FILTER (WHERE change = 'insert'), count(*) FILTER (WHERE change = 'update') "
+            f"FROM {names.delta} t WHERE {in_scope}"
+        ).fetchall()[0]
+        deleted = _scalar(self.con, f"SELECT count(*) FROM {names.gone} t WHERE {in_scope}")
+        collected = self.con.execute("SELECT 1 FROM duckdb_tables() WHERE table_name = 'new_rows'").fetchone()
+        total = _scalar(self.con, "SELECT count(*) FROM new_rows") if collected else inserted + updated
+        return Staged(inserted, updated, deleted, total - inserted - updated)
+
+    def _overlay(self, table: Table) -> None:
+        names = _delta_names(table)
+        columns = column_list(table.column_names)
+        in_delta = f"SELECT 1 FROM {names.delta} d WHERE {_keys_agree(table, 'd', 'b')}"
+        in_gone = f"SELECT 1 FROM {names.gone} g WHERE {_keys_agree(table, 'g', 'b')}"
+        unchanged = "" if table.append_only else f" WHERE NOT EXISTS ({in_delta}) AND NOT EXISTS ({in_gone})"
+        self.con.execute(f"""
+            CREATE OR REPLACE VIEW {table.sql_name} AS
+            SELECT {columns} FROM {self.before(table)} b{unchanged}
+            UNION ALL SELECT {columns} FROM {names.delta}
+        """)
+
+
+@dataclass(frozen=True)
+class _DeltaNames:
+    delta: str
+    gone: str
+
+
+def _delta_names(table: Table) -> _DeltaNames:
+    flat = quote(f"{table.schema}__{table.name}")
+    return _DeltaNames(delta=f"work.delta.{flat}", gone=f"work.gone.{flat}")
+
+
+def _keys_agree(table: Table, left: str, right: str) -> str:
+    return " AND ".join(f"{left}.{quote(key)} = {right}.{quote(key)}" for key in table.key)
+
+
+def _write_sql(table: Table, staged: Staged) -> Iterable[str]:
+    """Build the statements that bring a lake table from the base snapshot to what was staged."""
+    names = _delta_names(table)
+    target = f"lake.{table.sql_name}"
+    keys = column_list(table.key)
+    columns = column_list(table.column_names)
+    if staged.deleted or staged.updated:
+        replaced = f"SELECT {keys} FROM {names.gone} UNION ALL SELECT {keys} FROM {names.delta} WHERE change = 'update'"
+        yield f"DELETE FROM {target} t USING ({replaced}) s WHERE {_keys_agree(table, 't', 's')}"
+    if staged.inserted or staged.updated:
+        yield f"INSERT INTO {target} ({columns}) SELECT {columns} FROM {names.delta}"
+
+
+def _scalar(con: duckdb.DuckDBPyConnection, sql: str) -> int:
+    row = con.execute(sql).fetchone()
+    return int(row[0]) if row else 0

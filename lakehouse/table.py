@@ -1,0 +1,87 @@
+"""What a table is: its name, grain, key and columns, declared once; DDL and quoting are derived from it."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from dataclasses import dataclass, field
+
+
+def quote(identifier: str) -> str:
+    """Quote one SQL identifier, whatever characters it holds."""
+    return '"' + identifier.replace('"', '""') + '"'
+
+
+def literal(value: str) -> str:
+    """Quote one SQL string literal; only for places where DuckDB takes no bound parameter."""
+    return "'" + value.replace("'", "''") + "'"
+
+
+@dataclass(frozen=True)
+class Column:
+    """One column. `classification` is the class of personal data it holds; the registry knows the classes.
+
+    A `volatile` column says when or by which run a row was written; it does not count as a change of the row.
+    """
+
+    name: str
+    type: str
+    description: str
+    classification: str = "none"
+    nullable: bool = True
+    volatile: bool = False
+
+
+@dataclass(frozen=True, kw_only=True)
+class Table:
+    """One table of the lake.
+
+    `grain` completes the sentence "one row per …"; `key` identifies a row; `subject` names the column by which a
+    person is erased from the table (None: it holds no person). `append_only` tables are never updated by a run.
+    """
+
+    schema: str
+    name: str
+    grain: str
+    key: tuple[str, ...]
+    owner: str
+    columns: tuple[Column, ...]
+    subject: str | None = None
+    append_only: bool = False
+    partition_by: tuple[str, ...] = field(default=())
+
+    @property
+    def full_name(self) -> str:
+        """`schema.table`, as people write it."""
+        return f"{self.schema}.{self.name}"
+
+    @property
+    def sql_name(self) -> str:
+        """`"schema"."table"`, quoted for SQL; prefix the database where it matters."""
+        return f"{quote(self.schema)}.{quote(self.name)}"
+
+    @property
+    def column_names(self) -> tuple[str, ...]:
+        return tuple(column.name for column in self.columns)
+
+    @property
+    def compared(self) -> tuple[str, ...]:
+        """The columns in which a difference makes a row a changed row."""
+        return tuple(c.name for c in self.columns if not c.volatile and c.name not in self.key)
+
+    def column(self, name: str) -> Column:
+        for column in self.columns:
+            if column.name == name:
+                return column
+        raise KeyError(f"{self.full_name} has no column {name}; it has {', '.join(self.column_names)}")
+
+
+def column_list(names: Iterable[str], *, prefix: str = "") -> str:
+    """`"a", "b"` or `p."a", p."b"`."""
+    lead = f"{prefix}." if prefix else ""
+    return ", ".join(lead + quote(name) for name in names)
+
+
+def create_table_sql(table: Table, *, database: str) -> str:
+    """CREATE TABLE IF NOT EXISTS for a table of the lake (DuckLake knows NOT NULL, no PRIMARY KEY)."""
+    columns = ", ".join(f"{quote(c.name)} {c.type}{'' if c.nullable else ' NOT NULL'}" for c in table.columns)
+    return f"CREATE TABLE IF NOT EXISTS {quote(database)}.{table.sql_name} ({columns})"
