@@ -1,0 +1,117 @@
+"""Attach a lake to a DuckDB connection, for writing or reading, wherever catalogue and data are."""
+
+from __future__ import annotations
+
+from datetime import datetime
+from pathlib import Path
+
+import duckdb
+
+from lakehouse.errors import LakeIncompatible
+from lakehouse.location import LakeLocation, PostgresCatalogue, S3Access
+from lakehouse.snapshot import metadata_name
+from lakehouse.table import literal, quote
+
+DATABASE = "lake"
+_PROBE = "catalogue_probe"
+
+
+def metadata_of(location: LakeLocation) -> str:
+    """The SQL name of the schema of DuckLake's own tables, once the lake is attached."""
+    catalogue = location.catalogue
+    return metadata_name(DATABASE, catalogue.schema if isinstance(catalogue, PostgresCatalogue) else "main")
+
+
+def attach(
+    con: duckdb.DuckDBPyConnection,
+    location: LakeLocation,
+    *,
+    file: Path | None = None,
+    read_only: bool = False,
+    at: datetime | int | None = None,
+) -> None:
+    """Attach the lake as `lake`; `file` is the catalogue file to use for a local catalogue (the readers' copy)."""
+    if location.s3 is not None:
+        con.execute(s3_secret_sql(location.s3, scope=location.data_path))
+    options = [
+        f"DATA_PATH {literal(location.data_path)}",
+        # The folder may have been moved or mounted elsewhere since; files are stored relative to it.
+        "OVERRIDE_DATA_PATH true",
+    ]
+    if isinstance(location.catalogue, PostgresCatalogue):
+        con.execute(postgres_secret_sql(location.catalogue))
+        con.execute(_ducklake_secret_sql(location.catalogue, location.data_path))
+        target = "ducklake:lake_catalogue"
+        options = []
+    else:
+        target = f"ducklake:{file or location.catalogue}"
+    if read_only:
+        options.append("READ_ONLY")
+    if isinstance(at, datetime):
+        options.append(f"SNAPSHOT_TIME {literal(at.isoformat())}")
+    elif at is not None:
+        options.append(f"SNAPSHOT_VERSION {int(at)}")
+    chosen = f" ({', '.join(options)})" if options else ""
+    con.execute(f"ATTACH {literal(target)} AS {DATABASE}{chosen}")
+
+
+def refuse_foreign_file(con: duckdb.DuckDBPyConnection, catalogue: Path) -> None:
+    """Refuse a DuckDB file that holds something else: DuckLake would add its tables to it without a word.
+
+    An empty database is accepted: that is what a run killed while creating the lake leaves behind.
+    """
+    if not catalogue.exists():
+        return
+    con.execute(f"ATTACH {literal(str(catalogue))} AS {_PROBE}")
+    try:
+        rows = con.execute("SELECT table_name FROM duckdb_tables() WHERE database_name = ?", [_PROBE]).fetchall()
+    finally:
+        con.execute(f"DETACH {_PROBE}")
+    names = {str(name) for (name,) in rows}
+    if names and not {"ducklake_metadata", "ducklake_snapshot"} <= names:
+        raise LakeIncompatible(
+            f"Opening the lake at {catalogue}: the file is a DuckDB database with {len(names)} tables of its own, "
+            "not a lake; point the catalogue setting at a lake, or at a new path to create one"
+        )
+
+
+def s3_secret_sql(access: S3Access, *, scope: str) -> str:
+    """CREATE SECRET for the bucket of the data path."""
+    parts = [
+        "TYPE s3",
+        f"KEY_ID {literal(access.key_id)}",
+        f"SECRET {literal(access.secret)}",
+        f"REGION {literal(access.region)}",
+        f"URL_STYLE {literal(access.url_style)}",
+        f"USE_SSL {str(access.use_ssl).lower()}",
+        f"SCOPE {literal(scope)}",
+    ]
+    if access.endpoint:
+        parts.append(f"ENDPOINT {literal(access.endpoint)}")
+    return f"CREATE OR REPLACE SECRET lake_data ({', '.join(parts)})"
+
+
+def postgres_secret_sql(catalogue: PostgresCatalogue) -> str:
+    """CREATE SECRET for the server: a connection string would show its password in duckdb_databases()."""
+    parts = [
+        "TYPE postgres",
+        f"HOST {literal(catalogue.host)}",
+        f"PORT {catalogue.port}",
+        f"DATABASE {literal(catalogue.database)}",
+        f"USER {literal(catalogue.user)}",
+        f"PASSWORD {literal(catalogue.password)}",
+    ]
+    return f"CREATE OR REPLACE SECRET lake_server ({', '.join(parts)})"
+
+
+def _ducklake_secret_sql(catalogue: PostgresCatalogue, data_path: str) -> str:
+    return (
+        "CREATE OR REPLACE SECRET lake_catalogue (TYPE ducklake, METADATA_PATH '', "
+        f"DATA_PATH {literal(data_path)}, METADATA_SCHEMA {literal(catalogue.schema)}, "
+        "METADATA_PARAMETERS MAP {'TYPE': 'postgres', 'SECRET': 'lake_server'})"
+    )
+
+
+def qualified(schema: str, name: str) -> str:
+    """`lake."schema"."table"`."""
+    return f"{DATABASE}.{quote(schema)}.{quote(name)}"

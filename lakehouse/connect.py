@@ -1,0 +1,65 @@
+"""The one place that opens DuckDB: offline, in UTC, with its limits said."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from importlib.util import find_spec
+from pathlib import Path
+
+import duckdb
+
+from lakehouse.errors import LakeIncompatible
+from lakehouse.table import literal
+
+
+def extension_path(name: str) -> Path:
+    """Find the extension file inside its `duckdb_extension_<name>` wheel.
+
+    Raises: LakeIncompatible when the wheel is missing or was built for another DuckDB.
+    """
+    spec = find_spec(f"duckdb_extension_{name}")
+    roots = [Path(root) for root in (spec.submodule_search_locations or [])] if spec else []
+    for root in roots:
+        found = root / "extensions" / f"v{duckdb.__version__}" / f"{name}.duckdb_extension"
+        if found.is_file():
+            return found
+    wheel = f"duckdb-extension-{name.replace('_', '-')}=={duckdb.__version__}"
+    raise LakeIncompatible(
+        f"Loading DuckDB's {name} extension: no file for DuckDB {duckdb.__version__} among the installed packages; "
+        f"install it with: pip install {wheel}"
+    )
+
+
+def load_extensions(con: duckdb.DuckDBPyConnection, names: Iterable[str]) -> None:
+    """Load extensions by path. Their signature is checked; nothing is looked up in a home directory or online."""
+    for name in names:
+        con.execute(f"LOAD {literal(str(extension_path(name)))}")
+
+
+def connect(
+    database: Path | str = ":memory:",
+    *,
+    extensions: Iterable[str] = (),
+    read_only: bool = False,
+    memory_limit: str | None = None,
+    threads: int | None = None,
+    temp_directory: Path | None = None,
+) -> duckdb.DuckDBPyConnection:
+    """Open DuckDB with sessions in UTC and without silent downloads of extensions.
+
+    Units: `memory_limit` as DuckDB writes it, e.g. "2GB".
+    """
+    config: dict[str, str | bool | int | float | list[str]] = {
+        "autoinstall_known_extensions": False,
+        "autoload_known_extensions": False,
+    }
+    if memory_limit is not None:
+        config["memory_limit"] = memory_limit
+    if threads is not None:
+        config["threads"] = threads
+    if temp_directory is not None:
+        config["temp_directory"] = str(temp_directory)
+    con = duckdb.connect(str(database), read_only=read_only, config=config)
+    con.execute("SET GLOBAL TimeZone = 'UTC'")
+    load_extensions(con, extensions)
+    return con

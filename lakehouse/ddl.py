@@ -1,0 +1,68 @@
+"""What DDL is missing for the lake to hold the declared tables."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+
+from duckdb import DuckDBPyConnection
+
+from lakehouse.table import Table, column_list, create_table_sql, quote
+
+
+def missing_ddl(con: DuckDBPyConnection, tables: Iterable[Table], *, database: str) -> list[str]:
+    """The statements that bring the lake to the declarations, in order; empty when it is there.
+
+    A column added to an existing table is nullable, since the rows before it have no value. A changed type is
+    altered in place; DuckLake only widens, and refuses the rest.
+    """
+    present = _columns(con, database)
+    schemas = _schemas(con, database)
+    statements: list[str] = []
+    for table in tables:
+        if table.schema not in schemas:
+            schemas.add(table.schema)
+            statements.append(f"CREATE SCHEMA IF NOT EXISTS {quote(database)}.{quote(table.schema)}")
+        existing = present.get((table.schema, table.name))
+        if existing is None:
+            statements.extend(_create(table, database))
+        else:
+            statements.extend(_alter(con, table, existing, database))
+    return statements
+
+
+def _create(table: Table, database: str) -> Iterable[str]:
+    yield create_table_sql(table, database=database)
+    if table.partition_by:
+        yield f"ALTER TABLE {quote(database)}.{table.sql_name} SET PARTITIONED BY ({column_list(table.partition_by)})"
+
+
+def _alter(con: DuckDBPyConnection, table: Table, existing: dict[str, str], database: str) -> Iterable[str]:
+    where = f"ALTER TABLE {quote(database)}.{table.sql_name}"
+    for column in table.columns:
+        kind = existing.get(column.name)
+        if kind is None:
+            yield f"{where} ADD COLUMN {quote(column.name)} {column.type}"
+        elif kind != column.type and kind != _spelled_out(con, column.type):
+            yield f"{where} ALTER COLUMN {quote(column.name)} SET DATA TYPE {column.type}"
+
+
+def _spelled_out(con: DuckDBPyConnection, kind: str) -> str:
+    """TIMESTAMPTZ → TIMESTAMP WITH TIME ZONE: as DuckDB's catalogue spells it."""
+    row = con.execute(f"SELECT typeof(NULL::{kind})").fetchone()
+    return str(row[0]) if row else kind
+
+
+def _schemas(con: DuckDBPyConnection, database: str) -> set[str]:
+    rows = con.execute("SELECT schema_name FROM duckdb_schemas() WHERE database_name = ?", [database]).fetchall()
+    return {str(name) for (name,) in rows}
+
+
+def _columns(con: DuckDBPyConnection, database: str) -> dict[tuple[str, str], dict[str, str]]:
+    rows = con.execute(
+        "SELECT schema_name, table_name, column_name, data_type FROM duckdb_columns() WHERE database_name = ?",
+        [database],
+    ).fetchall()
+    found: dict[tuple[str, str], dict[str, str]] = {}
+    for schema, name, column, kind in rows:
+        found.setdefault((schema, name), {})[column] = kind
+    return found

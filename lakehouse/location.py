@@ -1,0 +1,68 @@
+"""Where a lake lives: its catalogue, its data files, and the copy of the catalogue that readers attach."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from pathlib import Path
+
+
+@dataclass(frozen=True, kw_only=True)
+class S3Access:
+    """How to reach a bucket. `endpoint` is `host:port` without a scheme; empty means AWS itself."""
+
+    key_id: str
+    secret: str = field(repr=False)
+    endpoint: str = ""
+    region: str = "us-east-1"
+    use_ssl: bool = True
+    # Other servers than AWS rarely answer to bucket.host names.
+    url_style: str = "path"
+
+
+@dataclass(frozen=True, kw_only=True)
+class PostgresCatalogue:
+    """A catalogue in a PostgreSQL schema. `sslmode` and `sslrootcert` mean what libpq says they mean."""
+
+    host: str
+    port: int = 5432
+    database: str
+    user: str
+    password: str = field(default="", repr=False)
+    schema: str = "lake_meta"
+    sslmode: str = "prefer"
+    sslrootcert: Path | None = None
+
+    def __str__(self) -> str:
+        return f"postgresql://{self.host}:{self.port}/{self.database} (schema {self.schema})"
+
+
+@dataclass(frozen=True, kw_only=True)
+class LakeLocation:
+    """One lake. `data` is a folder or an `s3://bucket/prefix`; `published` is the folder of the readers' copy.
+
+    With a PostgreSQL catalogue readers attach the server itself, and `published` stays empty.
+    """
+
+    catalogue: Path | PostgresCatalogue
+    data: Path | str
+    published: Path
+    s3: S3Access | None = None
+
+    @property
+    def data_path(self) -> str:
+        """The data path as DuckLake wants it: absolute, ending in a slash."""
+        return str(self.data if isinstance(self.data, str) else self.data.resolve()).rstrip("/") + "/"
+
+    @property
+    def published_catalogue(self) -> Path:
+        return self.published / "catalogue.ducklake"
+
+    @property
+    def extensions(self) -> tuple[str, ...]:
+        """The DuckDB extensions this lake needs, and no more: each costs time to load."""
+        needed = ["ducklake"]
+        if isinstance(self.catalogue, PostgresCatalogue):
+            needed.append("postgres_scanner")
+        if isinstance(self.data, str):
+            needed.append("httpfs")
+        return tuple(needed)

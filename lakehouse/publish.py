@@ -1,0 +1,75 @@
+"""The readers' copy of a local catalogue: written aside, made durable, then renamed into place in one step."""
+
+from __future__ import annotations
+
+import os
+from contextlib import suppress
+from pathlib import Path
+
+import duckdb
+
+from lakehouse.table import literal
+
+_DRAFT = "catalogue_copy"
+# What differs between two states of a catalogue: commits add snapshots, expiry takes them away, compaction and
+# cleanup change files.
+_FINGERPRINT = (
+    "SELECT (SELECT count(*) || ':' || max(snapshot_id) FROM {m}.ducklake_snapshot)"
+    " || '/' || (SELECT count(*) || ':' || coalesce(max(data_file_id), 0) FROM {m}.ducklake_data_file)"
+    " || '/' || (SELECT count(*) FROM {m}.ducklake_files_scheduled_for_deletion)"
+    " || '/' || (SELECT count(*) FROM {m}.ducklake_metadata)"
+)
+
+
+def publish_catalogue(con: duckdb.DuckDBPyConnection, target: Path, *, metadata: str) -> None:
+    """Replace `target` by a consistent copy of the attached catalogue.
+
+    Readers that have the old copy open keep it: its inode lives until they close it. So no old copy accumulates.
+    """
+    target.parent.mkdir(parents=True, exist_ok=True)
+    for left_behind in target.parent.glob(f"{target.name}.*.draft*"):
+        left_behind.unlink()
+    draft = target.with_name(f"{target.name}.{os.getpid()}.draft")
+    try:
+        con.execute(f"ATTACH {literal(str(draft))} AS {_DRAFT}")
+        try:
+            con.execute(f"COPY FROM DATABASE {metadata.partition('.')[0]} TO {_DRAFT}")
+        finally:
+            con.execute(f"DETACH {_DRAFT}")
+        _sync(draft)
+        draft.replace(target)
+        _sync(target.parent)
+    except BaseException:
+        with suppress(OSError):
+            draft.unlink(missing_ok=True)
+            draft.with_name(draft.name + ".wal").unlink(missing_ok=True)
+        raise
+
+
+def is_published(con: duckdb.DuckDBPyConnection, target: Path, *, metadata: str) -> bool:
+    """Whether `target` shows what the attached catalogue holds; a run killed after its commit leaves it behind."""
+    if not target.exists():
+        return False
+    try:
+        con.execute(f"ATTACH {literal(str(target))} AS {_DRAFT} (READ_ONLY)")
+    except duckdb.Error:
+        return False
+    try:
+        return _fingerprint(con, f"{_DRAFT}.main") == _fingerprint(con, metadata)
+    except duckdb.Error:
+        return False
+    finally:
+        con.execute(f"DETACH {_DRAFT}")
+
+
+def _fingerprint(con: duckdb.DuckDBPyConnection, metadata: str) -> str:
+    row = con.execute(_FINGERPRINT.format(m=metadata)).fetchone()
+    return str(row[0]) if row else ""
+
+
+def _sync(path: Path) -> None:
+    descriptor = os.open(path, os.O_RDONLY)
+    try:
+        os.fsync(descriptor)
+    finally:
+        os.close(descriptor)

@@ -1,0 +1,65 @@
+"""Read the lake while others write it: attach the published copy of the catalogue, or the server, read-only."""
+
+from __future__ import annotations
+
+from datetime import datetime
+from pathlib import Path
+
+from duckdb import DuckDBPyConnection
+
+from lakehouse.attach import DATABASE, attach, metadata_of
+from lakehouse.connect import connect
+from lakehouse.errors import LakeUnreachable, SnapshotNotFound
+from lakehouse.location import LakeLocation
+from lakehouse.snapshot import History
+from lakehouse.translate import translating
+
+
+def open_reader(
+    location: LakeLocation,
+    *,
+    at: datetime | int | None = None,
+    memory_limit: str | None = None,
+    threads: int | None = None,
+    temp_directory: Path | None = None,
+) -> DuckDBPyConnection:
+    """Open a connection with the lake attached read-only as `lake`, at one snapshot.
+
+    Without `at` a local lake stays at the snapshot that was newest when it was opened; a server shows each commit.
+    Raises: LakeUnreachable when nothing is published yet, SnapshotNotFound.
+    """
+    con = connect(
+        extensions=location.extensions,
+        memory_limit=memory_limit,
+        threads=threads,
+        temp_directory=temp_directory,
+    )
+    try:
+        with translating(f"Reading the lake at {location.catalogue}"):
+            _attach_for_reading(con, location, at)
+    except BaseException:
+        con.close()
+        raise
+    return con
+
+
+def _attach_for_reading(con: DuckDBPyConnection, location: LakeLocation, at: datetime | int | None) -> None:
+    file = None
+    if isinstance(location.catalogue, Path):
+        file = location.published_catalogue
+        if not file.exists():
+            raise LakeUnreachable(
+                f"Reading the lake at {location.catalogue}: nothing is published in {location.published} yet; "
+                "finish a first run, then read again"
+            )
+    attach(con, location, file=file, read_only=True)
+    if at is None:
+        return
+    try:
+        # Ask by number: SNAPSHOT_TIME in ATTACH knows no word for "before the lake".
+        chosen = History(con, database=DATABASE, metadata=metadata_of(location)).at(at)
+    except SnapshotNotFound:
+        con.close()
+        raise
+    con.execute(f"DETACH {DATABASE}")
+    attach(con, location, file=file, read_only=True, at=chosen.id)

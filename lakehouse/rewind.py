@@ -1,0 +1,118 @@
+"""Bring tables back to an earlier snapshot, as a new commit on top: nothing in between is lost.
+
+The plan is made before the transaction: inside one, `AT (VERSION => …)` sees the transaction's own deletes, so
+emptying a table and filling it again from its past gives an empty table. CREATE OR REPLACE … AS does not.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable
+from dataclasses import dataclass
+
+from duckdb import DuckDBPyConnection
+
+from lakehouse.attach import qualified
+from lakehouse.errors import TableNotFound
+from lakehouse.snapshot import Snapshot
+from lakehouse.table import quote
+
+
+@dataclass(frozen=True)
+class Plan:
+    """The statements of one restore, and the tables they bring back."""
+
+    tables: tuple[str, ...]
+    statements: tuple[str, ...]
+
+    def apply(self, con: DuckDBPyConnection) -> None:
+        for statement in self.statements:
+            con.execute(statement)
+
+
+def table_names(con: DuckDBPyConnection, metadata: str, *, version: int | None = None) -> list[str]:
+    """Full names of the tables that stood at a snapshot, by default the newest, in order."""
+    return sorted(f"{schema}.{name}" for schema, name in _tables(con, metadata, version))
+
+
+def plan(con: DuckDBPyConnection, metadata: str, *, to: int, chosen: Callable[[str], bool]) -> Plan:
+    """Plan to bring the chosen tables (by full name) back to snapshot `to`; tables born later are dropped.
+
+    A table whose identity and files are the same now as then is left alone.
+    """
+    then = {key: value for key, value in _tables(con, metadata, to).items() if chosen(".".join(key))}
+    now = {key: value for key, value in _tables(con, metadata, None).items() if chosen(".".join(key))}
+    changed = {table_id for table_id in then.values() if _has_changed(con, metadata, table_id, since=to)}
+    statements = [f"DROP TABLE {qualified(*key)}" for key in sorted(now.keys() - then.keys())]
+    statements += _missing_schemas(con, metadata, then.keys())
+    for key, table_id in sorted(then.items()):
+        if now.get(key) != table_id or table_id in changed:
+            statements += _bring_back(con, metadata, key, table_id, version=to)
+    return Plan(tables=tuple(".".join(key) for key in sorted(then)), statements=tuple(statements))
+
+
+def require(plan: Plan, name: str, target: Snapshot) -> None:
+    """Raise TableNotFound unless the plan brings this table back."""
+    if name not in plan.tables:
+        raise TableNotFound(
+            f"Restoring {name} to snapshot {target.id}: there was no such table then; "
+            "choose a snapshot in which it existed"
+        )
+
+
+def _tables(con: DuckDBPyConnection, metadata: str, version: int | None) -> dict[tuple[str, str], int]:
+    rows = con.execute(
+        f"SELECT s.schema_name, t.table_name, t.table_id FROM {metadata}.ducklake_table t"
+        f" JOIN {metadata}.ducklake_schema s ON s.schema_id = t.schema_id WHERE {_valid('t', version)}"
+    ).fetchall()
+    return {(str(schema), str(name)): int(table_id) for schema, name, table_id in rows}
+
+
+def _valid(alias: str, version: int | None) -> str:
+    """The condition that a row of a DuckLake table holds at a snapshot."""
+    if version is None:
+        return f"{alias}.end_snapshot IS NULL"
+    v = int(version)
+    return f"{alias}.begin_snapshot <= {v} AND ({alias}.end_snapshot IS NULL OR {alias}.end_snapshot > {v})"
+
+
+def _has_changed(con: DuckDBPyConnection, metadata: str, table_id: int, *, since: int) -> bool:
+    later = f"table_id = {table_id} AND (begin_snapshot > {since} OR coalesce(end_snapshot, 0) > {since})"
+    row = con.execute(
+        f"SELECT (SELECT count(*) FROM {metadata}.ducklake_data_file WHERE {later})"
+        f" + (SELECT count(*) FROM {metadata}.ducklake_delete_file WHERE {later})"
+        f" + (SELECT count(*) FROM {metadata}.ducklake_column WHERE {later})"
+    ).fetchone()
+    return bool(row and row[0])
+
+
+def _missing_schemas(con: DuckDBPyConnection, metadata: str, tables: Iterable[tuple[str, str]]) -> list[str]:
+    rows = con.execute(f"SELECT schema_name FROM {metadata}.ducklake_schema WHERE end_snapshot IS NULL").fetchall()
+    present = {str(name) for (name,) in rows}
+    return [f"CREATE SCHEMA lake.{quote(name)}" for name in sorted({schema for schema, _ in tables} - present)]
+
+
+def _bring_back(
+    con: DuckDBPyConnection, metadata: str, key: tuple[str, str], table_id: int, *, version: int
+) -> list[str]:
+    """CREATE OR REPLACE … AS forgets NOT NULL and partitioning: say them again."""
+    name = qualified(*key)
+    required = con.execute(
+        f"SELECT column_name FROM {metadata}.ducklake_column c WHERE table_id = {table_id}"
+        f" AND parent_column IS NULL AND NOT nulls_allowed AND {_valid('c', version)} ORDER BY column_order"
+    ).fetchall()
+    statements = [f"CREATE OR REPLACE TABLE {name} AS FROM {name} AT (VERSION => {version})"]
+    statements += [f"ALTER TABLE {name} ALTER COLUMN {quote(str(column))} SET NOT NULL" for (column,) in required]
+    keys = con.execute(
+        f"SELECT c.column_name, p.transform FROM {metadata}.ducklake_partition_info i"
+        f" JOIN {metadata}.ducklake_partition_column p ON p.partition_id = i.partition_id"
+        f" JOIN {metadata}.ducklake_column c ON c.column_id = p.column_id AND c.table_id = {table_id}"
+        f" WHERE i.table_id = {table_id} AND {_valid('i', version)} AND {_valid('c', version)}"
+        " ORDER BY p.partition_key_index"
+    ).fetchall()
+    if keys:
+        terms = ", ".join(
+            quote(str(column)) if transform == "identity" else f"{transform}({quote(str(column))})"
+            for column, transform in keys
+        )
+        statements.append(f"ALTER TABLE {name} SET PARTITIONED BY ({terms})")
+    return statements

@@ -1,0 +1,122 @@
+"""Snapshots: the committed states of a lake, who made them and what they changed."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping
+from dataclasses import dataclass
+from datetime import datetime
+
+import duckdb
+
+from lakehouse.errors import SnapshotNotFound
+from lakehouse.table import literal, quote
+
+_COLUMNS = "snapshot_id, snapshot_time, author, commit_message, commit_extra_info, changes"
+
+
+@dataclass(frozen=True)
+class Snapshot:
+    """One committed state. `changes` maps a kind of change (`inserted_into`, …) to full table names."""
+
+    id: int
+    at: datetime
+    author: str
+    run_id: str
+    message: str
+    changes: Mapping[str, tuple[str, ...]]
+
+
+class History:
+    """The snapshots of an attached lake."""
+
+    def __init__(self, con: duckdb.DuckDBPyConnection, *, database: str, metadata: str) -> None:
+        self._con, self._database, self._metadata = con, database, metadata
+
+    def current_id(self) -> int:
+        row = self._con.execute(f"SELECT id FROM ducklake_current_snapshot({literal(self._database)})").fetchone()
+        assert row is not None  # a lake has at least snapshot 0
+        return int(row[0])
+
+    def current(self) -> Snapshot:
+        return self.at(self.current_id())
+
+    def all(self) -> list[Snapshot]:
+        """Every snapshot that was not expired, oldest first."""
+        return self._read("")
+
+    def at(self, moment: datetime | int) -> Snapshot:
+        """The snapshot with this number, or the last one committed at or before this time.
+
+        Raises: SnapshotNotFound when it never existed, was expired, or lies before the lake.
+        """
+        if isinstance(moment, datetime):
+            if moment.tzinfo is None:
+                raise SnapshotNotFound(
+                    f"Looking for a snapshot at {moment}: the time has no zone; give one, e.g. +00:00"
+                )
+            found = self._read("WHERE snapshot_time <= ? ORDER BY snapshot_id DESC LIMIT 1", moment)
+        else:
+            found = self._read("WHERE snapshot_id = ?", moment)
+        if not found:
+            raise SnapshotNotFound(f"Looking for {_named(moment)}: {self._range()}; choose one of those")
+        return found[0]
+
+    def _range(self) -> str:
+        row = self._con.execute(
+            "SELECT count(*), min(snapshot_id), min(snapshot_time), max(snapshot_id), max(snapshot_time)"
+            f" FROM {self._metadata}.ducklake_snapshot"
+        ).fetchone()
+        assert row is not None
+        return f"the lake holds {row[0]} snapshots, from {row[1]} ({row[2]}) to {row[3]} ({row[4]})"
+
+    def _read(self, condition: str, *values: object) -> list[Snapshot]:
+        tail = condition or "ORDER BY snapshot_id"
+        rows = self._con.execute(
+            f"SELECT {_COLUMNS} FROM ducklake_snapshots({literal(self._database)}) {tail}", list(values)
+        ).fetchall()
+        names = self._table_names() if rows else {}
+        return [_snapshot(row, names) for row in rows]
+
+    def _table_names(self) -> dict[str, str]:
+        rows = self._con.execute(
+            f"SELECT t.table_id, s.schema_name || '.' || t.table_name FROM {self._metadata}.ducklake_table t"
+            f" JOIN {self._metadata}.ducklake_schema s USING (schema_id)"
+        ).fetchall()
+        return {str(table_id): str(name) for table_id, name in rows}
+
+
+def metadata_name(database: str, schema: str) -> str:
+    """The SQL name of the schema in which DuckLake's own tables of an attached lake stand."""
+    return f"{quote('__ducklake_metadata_' + database)}.{quote(schema)}"
+
+
+def _named(moment: datetime | int) -> str:
+    return f"snapshot {moment}" if isinstance(moment, int) else f"a snapshot at or before {moment.isoformat()}"
+
+
+def _snapshot(row: tuple[object, ...], names: Mapping[str, str]) -> Snapshot:
+    number, at, author, message, extra, changes = row
+    assert isinstance(number, int)
+    assert isinstance(at, datetime)
+    assert isinstance(changes, dict)
+    return Snapshot(
+        id=number,
+        at=at,
+        author=str(author or ""),
+        run_id=_run_id(extra),
+        message=str(message or ""),
+        changes={
+            str(kind).removeprefix("tables_"): tuple(sorted(names.get(str(item), str(item)) for item in items))
+            for kind, items in changes.items()
+        },
+    )
+
+
+def _run_id(extra: object) -> str:
+    # Another tool may have committed to the same lake, with any text.
+    try:
+        told = json.loads(str(extra)) if extra else {}
+    except ValueError:
+        return ""
+    return str(told.get("run_id", "")) if isinstance(told, dict) else ""

@@ -1,0 +1,102 @@
+"""DuckDB's and the system's errors, told as ours: what was being done, where, and what to do next."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator
+from contextlib import contextmanager
+
+import duckdb
+
+from lakehouse.errors import (
+    LakeConflict,
+    LakeError,
+    LakeIncompatible,
+    LakeUnreachable,
+    LakeUnwritable,
+    SnapshotNotFound,
+)
+
+# DuckDB has few exception classes, so the text decides. First match wins: a full disk during a commit is reported
+# as a failed transaction too.
+_MEANINGS: tuple[tuple[str, type[LakeError], str], ...] = (
+    (
+        r"no space left|disk quota|out of disk|could not write all bytes|file too large",
+        LakeUnwritable,
+        "free space on that disk, then run again; the lake is as it was before",
+    ),
+    (
+        r"permission denied|read-only file system|cannot create directory|failed to create directory|access ?denied",
+        LakeUnwritable,
+        "give this user write access to the path, then run again",
+    ),
+    (
+        r"conflict|could not serialize|deadlock detected",
+        LakeConflict,
+        "run again: another writer committed first",
+    ),
+    (
+        r"no snapshot found|at timestamp|no snapshot at",
+        SnapshotNotFound,
+        "choose a snapshot that still exists",
+    ),
+    (
+        r"not a valid duckdb database|version mismatch|unsupported ducklake|ducklake catalog version|"
+        r"storage version|serialized with a newer|not a ducklake",
+        LakeIncompatible,
+        "point the setting at a lake, or at a new path to create one",
+    ),
+    (
+        r"unable to connect|connection refused|could not connect|connection to server|could not establish|"
+        r"could not resolve|timeout|timed out|http error|http get error|http 4\d\d|http 5\d\d|curl|ssl|"
+        r"terminating connection|server closed|connection already closed|no connection to the server|"
+        r"could not translate host|connection lost",
+        LakeUnreachable,
+        "check that the server runs and that address and credentials are right, then run again",
+    ),
+    (
+        r"cannot open file|could not open|no such file|cannot open database|database does not exist",
+        LakeUnreachable,
+        "check that the path exists and can be read",
+    ),
+)
+
+
+def meaning_of(error: BaseException) -> tuple[type[LakeError], str] | None:
+    """The error class and the next move for a raw error, or None when it is not the lake's trouble."""
+    if isinstance(error, MemoryError | duckdb.OutOfMemoryException):
+        return None
+    text = str(error).lower()
+    for pattern, kind, next_move in _MEANINGS:
+        if re.search(pattern, text):
+            return kind, next_move
+    return None
+
+
+def is_conflict(error: BaseException) -> bool:
+    """Whether a concurrent commit won, so that the same transaction may succeed when repeated."""
+    if isinstance(error, LakeConflict):
+        return True
+    meaning = meaning_of(error) if isinstance(error, duckdb.Error) else None
+    return meaning is not None and meaning[0] is LakeConflict
+
+
+@contextmanager
+def translating(doing: str) -> Iterator[None]:
+    """Raise LakeError for what DuckDB or the system says while `doing` (e.g. "Opening the lake at …").
+
+    What it does not know (a syntax error, a bug) passes through unchanged.
+    """
+    try:
+        yield
+    except (duckdb.Error, OSError) as error:
+        meaning = meaning_of(error)
+        if meaning is None:
+            raise
+        kind, next_move = meaning
+        raise kind(f"{doing}: {_first_line(error)}; {next_move}") from error
+
+
+def _first_line(error: BaseException) -> str:
+    # Later lines quote the SQL, which can hold values.
+    return str(error).strip().splitlines()[0][:500] if str(error).strip() else type(error).__name__
