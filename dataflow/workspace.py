@@ -110,9 +110,7 @@ class Workspace:
         self.con.execute(f"DELETE FROM {names.gone} t WHERE {in_scope}")
         on = _keys_agree(table, "n", "o")
         first = quote(table.key[0])
-        differs = (
-            " OR ".join(f"n.{quote(c)} IS DISTINCT FROM o.{quote(c)}" for c in table.compared) or "false"
-        )
+        differs = " OR ".join(f"n.{quote(c)} IS DISTINCT FROM o.{quote(c)}" for c in table.compared) or "false"
         self.con.execute(f"""
             CREATE OR REPLACE TEMP TABLE old_rows AS SELECT * FROM {self.before(table)} t WHERE {in_scope}
         """)
@@ -149,10 +147,7 @@ class Workspace:
         if table.full_name not in self.staged:
             return f"SELECT {keys}, 'insert' AS change FROM {self.before(table)} WHERE false"
         names = _delta_names(table)
-        return (
-            f"SELECT {keys}, change FROM {names.delta} "
-            f"UNION ALL SELECT {keys}, 'delete' AS change FROM {names.gone}"
-        )
+        return f"SELECT {keys}, change FROM {names.delta} UNION ALL SELECT {keys}, 'delete' AS change FROM {names.gone}"
 
     def changes(self, table: Table) -> Staged:
         """Count what this run changed in a table."""
@@ -171,13 +166,9 @@ class Workspace:
 
     def _collect(self, table: Table, rows: str) -> None:
         self.con.execute(f"CREATE OR REPLACE TEMP TABLE new_rows AS {rows}")
-        have = [
-            str(row[0]) for row in self.con.execute("SELECT column_name FROM (DESCRIBE new_rows)").fetchall()
-        ]
+        have = [str(row[0]) for row in self.con.execute("SELECT column_name FROM (DESCRIBE new_rows)").fetchall()]
         if "_run_id" in table.column_names and "_run_id" not in have:
-            self.con.execute(
-                f"ALTER TABLE new_rows ADD COLUMN _run_id VARCHAR DEFAULT {literal(self.run.run_id)}"
-            )
+            self.con.execute(f"ALTER TABLE new_rows ADD COLUMN _run_id VARCHAR DEFAULT {literal(self.run.run_id)}")
             have.append("_run_id")
         missing = set(table.column_names) - set(have)
         surplus = set(have) - set(table.column_names)
@@ -204,9 +195,7 @@ class Workspace:
         if scope is None:
             return "true"
         self.con.execute(f"CREATE OR REPLACE TEMP TABLE scope_keys AS SELECT DISTINCT * FROM ({scope})")
-        columns = [
-            str(r[0]) for r in self.con.execute("SELECT column_name FROM (DESCRIBE scope_keys)").fetchall()
-        ]
+        columns = [str(r[0]) for r in self.con.execute("SELECT column_name FROM (DESCRIBE scope_keys)").fetchall()]
         on = " AND ".join(f"s.{quote(c)} = t.{quote(c)}" for c in columns if table.column(c))
         return f"EXISTS (SELECT 1 FROM scope_keys s WHERE {on})"
 

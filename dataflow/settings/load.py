@@ -51,9 +51,7 @@ def load_settings(config: Path | None = None, *, home: Path | None = None, **ove
         declared = tomllib.loads(text)
     except tomllib.TOMLDecodeError as error:
         raise ConfigurationError(f"{place} is not valid TOML: {error}.") from error
-    declared = _substitute(
-        declared, {f"env:{name}": value for name, value in os.environ.items()}, place=place
-    )
+    declared = _substitute(declared, {f"env:{name}": value for name, value in os.environ.items()}, place=place)
     base = path.parent if path else Path.cwd()
     chosen = home or Path(os.environ.get(f"{_PREFIX}HOME") or declared.get("home") or ".dataflow")
     given: dict[str, Any] = {**overrides, "home": (base / chosen).resolve(), "config_file": path}
@@ -109,9 +107,7 @@ def _merge(declared: dict[str, Any], given: dict[str, Any], *, dotenv: Path, pla
 
 
 def _with_home(section: Settings, home: str) -> Settings:
-    return section.model_copy(
-        update={n: _map_text(v, lambda t: t.replace("${home}", home)) for n, v in section}
-    )
+    return section.model_copy(update={n: _map_text(v, lambda t: t.replace("${home}", home)) for n, v in section})
 
 
 def _map_text(value: Any, change: Callable[[str], str]) -> Any:

@@ -21,8 +21,6 @@ LINEAGE = (
     Column("_source", "VARCHAR", "Source system, as named in dataflow.toml", nullable=False),
     Column("_object", "VARCHAR", "Object of that source", nullable=False),
     Column("_record_key", "VARCHAR", "Key of the record in that object", "pseudonym", nullable=False),
-    Column(
-        "_extracted_at", "TIMESTAMPTZ", "When the row was read from the source", nullable=False, volatile=True
-    ),
+    Column("_extracted_at", "TIMESTAMPTZ", "When the row was read from the source", nullable=False, volatile=True),
     Column("_row_hash", "VARCHAR", "MD5 of the row as received", "pseudonym", nullable=False),
 )

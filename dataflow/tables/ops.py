@@ -54,9 +54,7 @@ WATERMARK = Table(
     columns=(
         Column("source", "VARCHAR", "Source system", nullable=False),
         Column("object", "VARCHAR", "Object", nullable=False),
-        Column(
-            "cursor_at", "TIMESTAMPTZ", "Everything the source changed before this is in raw", nullable=False
-        ),
+        Column("cursor_at", "TIMESTAMPTZ", "Everything the source changed before this is in raw", nullable=False),
         Column("advanced_at", "TIMESTAMPTZ", "When it was last moved", nullable=False),
         RUN_ID,
     ),

@@ -152,9 +152,7 @@ CUSTOMER_FEATURES = _published(
             nullable=False,
         ),
         Column("average_order_amount", "DOUBLE", "Mean over all orders so far, base currency", "behaviour"),
-        Column(
-            "category_count", "BIGINT", "Different product categories so far", "behaviour", nullable=False
-        ),
+        Column("category_count", "BIGINT", "Different product categories so far", "behaviour", nullable=False),
         Column("ticket_count_90d", "BIGINT", "Tickets in the 90 days before", "behaviour", nullable=False),
         Column(
             "urgent_ticket_count_365d",

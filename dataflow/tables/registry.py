@@ -38,9 +38,7 @@ def gaps(table: Table) -> list[str]:
         for column in table.columns
         if column.classification not in CLASSIFICATIONS
     ]
-    faults += [
-        f"{name}.{column.name} has no description" for column in table.columns if not column.description
-    ]
+    faults += [f"{name}.{column.name} has no description" for column in table.columns if not column.description]
     personal = any(column.classification != "none" for column in table.columns)
     if personal and table.subject is None:
         faults.append(f"{name} holds personal data and names no column by which a person is erased")

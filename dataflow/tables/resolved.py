@@ -15,13 +15,9 @@ EPOCH = Table(
         Column("epoch_id", "VARCHAR", "Opaque id of the epoch", nullable=False),
         Column("entity_type", "VARCHAR", "person or company", nullable=False),
         Column("model_json", "VARCHAR", "Splink settings with trained parameters", nullable=False),
-        Column(
-            "link_threshold", "DOUBLE", "Match probability from which two records are one", nullable=False
-        ),
+        Column("link_threshold", "DOUBLE", "Match probability from which two records are one", nullable=False),
         Column("review_threshold", "DOUBLE", "Match probability from which a pair is kept", nullable=False),
-        Column(
-            "normaliser_version", "VARCHAR", "Version of the normaliser it was trained with", nullable=False
-        ),
+        Column("normaliser_version", "VARCHAR", "Version of the normaliser it was trained with", nullable=False),
         Column("record_count", "BIGINT", "Records it was trained on", nullable=False),
         Column("trained_at", "TIMESTAMPTZ", "When", nullable=False),
         RUN_ID,
@@ -80,9 +76,7 @@ XREF = Table(
             "Strength of the record's best link in its cluster; 1 for a single record",
             nullable=False,
         ),
-        Column(
-            "linked_at", "TIMESTAMPTZ", "When the record came to this customer", nullable=False, volatile=True
-        ),
+        Column("linked_at", "TIMESTAMPTZ", "When the record came to this customer", nullable=False, volatile=True),
         RUN_ID,
     ),
 )
@@ -118,12 +112,8 @@ GOLDEN_CUSTOMER = Table(
         Column("industry_text", "VARCHAR", "Industry as a source words it"),
         Column("employee_count", "BIGINT", "Employees as a source states them"),
         Column("crm_status", "VARCHAR", "Status in the CRM"),
-        Column(
-            "parent_customer_id", "VARCHAR", "Customer that is the employer or parent company", "pseudonym"
-        ),
-        Column(
-            "provenance", "MAP(VARCHAR, VARCHAR)", "Field to the record its value was taken from", "pseudonym"
-        ),
+        Column("parent_customer_id", "VARCHAR", "Customer that is the employer or parent company", "pseudonym"),
+        Column("provenance", "MAP(VARCHAR, VARCHAR)", "Field to the record its value was taken from", "pseudonym"),
         Column("record_count", "BIGINT", "Records of this customer", nullable=False),
         Column("sources", "VARCHAR[]", "Sources that know this customer, sorted", nullable=False),
         Column(
