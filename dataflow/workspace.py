@@ -91,7 +91,7 @@ class Workspace:
 
     def before(self, table: Table) -> str:
         """The table as the run found it, for a FROM clause."""
-        return f"lake.{table.sql_name} AT (VERSION => {self.base.id})"
+        return f"(FROM lake.{table.sql_name} AT (VERSION => {self.base.id}))"
 
     def stage(self, table: Table, rows: str, *, scope: str | None = None) -> Staged:
         """Take `rows` as what the table now says about `scope`; keep only what differs from before.
