@@ -1,0 +1,45 @@
+# Each target sets up what it needs; a second call costs nothing.
+SHELL := /bin/bash
+.SHELLFLAGS := -eu -o pipefail -c
+.DEFAULT_GOAL := help
+.NOTPARALLEL:
+.PHONY: help demo test check fix bench soak lock venv servers
+
+BIN := .venv/bin
+# Tools of the environment come first: a Go toolchain installed there wins over an old system one.
+WITH_BIN := PATH="$(CURDIR)/$(BIN):$$PATH"
+PYTEST := $(WITH_BIN) $(BIN)/python -m pytest
+
+help: ## list the targets
+	@grep -hE '^[a-z]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/:[^#]*## /\t/' | expand -t 10
+
+demo: venv ## run sample data through the whole pipeline
+	@$(BIN)/dataflow demo
+
+test: venv servers ## run every test; real servers are started and stopped by the tests
+	@$(PYTEST) $(TESTS)
+
+check: venv ## lint, formatting, strict types, direction of imports
+	@$(BIN)/ruff check .
+	@$(BIN)/ruff format --check .
+	@$(BIN)/mypy
+	@$(PYTEST) tests/test_architecture.py
+
+fix: venv ## repair what ruff can repair
+	@$(BIN)/ruff check --fix .
+	@$(BIN)/ruff format .
+
+bench: venv ## print measured figures of this machine
+	@$(BIN)/dataflow bench
+
+soak: venv servers ## the tests again, with many more rounds of crashes, races and generated data
+	@$(PYTEST) --soak $(TESTS)
+
+lock: venv ## resolve the dependencies anew, with hashes
+	@bash deployments/lock.sh
+
+venv:
+	@bash deployments/bootstrap.sh venv
+
+servers: venv
+	@bash deployments/bootstrap.sh servers

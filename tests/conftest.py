@@ -1,0 +1,56 @@
+"""What every test gets: a clean environment, no network, real servers on demand."""
+
+import os
+import sys
+import tempfile
+from collections.abc import Callable
+from pathlib import Path
+
+import hypothesis
+import pytest
+
+from tests.lib.loopback import forbid_outside_connections
+
+SERVERS = Path(__file__).parent / "lib" / "servers"
+
+pytest_plugins = [f"tests.lib.servers.{module.stem}" for module in sorted(SERVERS.glob("[a-z]*.py"))]
+
+
+def pytest_addoption(parser: pytest.Parser) -> None:
+    parser.addoption("--soak", action="store_true", help="many more rounds of crashes, races, generated data")
+    parser.addoption("--update-golden", action="store_true", help="write the golden files instead of comparing")
+
+
+def pytest_configure(config: pytest.Config) -> None:
+    _clean_environment()
+    forbid_outside_connections()
+    # No deadline: a slow machine is not a defect.
+    hypothesis.settings.register_profile("test", deadline=None)
+    hypothesis.settings.register_profile("soak", deadline=None, max_examples=2000)
+    hypothesis.settings.load_profile("soak" if config.getoption("--soak") else "test")
+
+
+def _clean_environment() -> None:
+    """Forget the developer's settings; keep tools' state out of their home; find the environment's tools."""
+    for name in [name for name in os.environ if name.startswith(("PREFECT_", "DATAFLOW_", "AWS_", "PG"))]:
+        del os.environ[name]
+    os.environ["PREFECT_HOME"] = tempfile.mkdtemp(prefix="prefect-")
+    os.environ["PREFECT_SERVER_ANALYTICS_ENABLED"] = "false"
+    os.environ["DO_NOT_TRACK"] = "1"
+    os.environ["PATH"] = os.pathsep.join([str(Path(sys.executable).parent), os.environ["PATH"]])
+
+
+@pytest.fixture(scope="session")
+def rounds(request: pytest.FixtureRequest) -> Callable[[int, int], int]:
+    """Return `rounds(usual, soak)`: how often to repeat, in `make test` and in `make soak`."""
+
+    def choose(usual: int, soak: int) -> int:
+        return soak if request.config.getoption("--soak") else usual
+
+    return choose
+
+
+@pytest.fixture(scope="session")
+def update_golden(request: pytest.FixtureRequest) -> bool:
+    """Say whether golden files are to be written anew."""
+    return bool(request.config.getoption("--update-golden"))
