@@ -64,7 +64,7 @@ def refuse_foreign_file(con: duckdb.DuckDBPyConnection, catalogue: Path) -> None
         return
     con.execute(f"ATTACH {literal(str(catalogue))} AS {_PROBE}")
     try:
-        rows = con.execute("SELECT table_name FROM duckdb_tables() WHERE database_name = ?", [_PROBE]).fetchall()
+        rows = con.execute(f"SELECT table_name FROM duckdb_tables() WHERE database_name = {literal(_PROBE)}").fetchall()
     finally:
         con.execute(f"DETACH {_PROBE}")
     names = {str(name) for (name,) in rows}

@@ -1,4 +1,8 @@
-"""The one place that opens DuckDB: offline, in UTC, with its limits said."""
+"""The one place that opens DuckDB: offline, in UTC, with its limits said.
+
+This package writes its few values as SQL literals: a bound parameter makes DuckDB's client import pandas, which
+was measured to add 0.4 s (2 s on a cold disk) to every command that only opens the lake.
+"""
 
 from __future__ import annotations
 

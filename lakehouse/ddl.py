@@ -6,7 +6,7 @@ from collections.abc import Iterable
 
 from duckdb import DuckDBPyConnection
 
-from lakehouse.table import Table, column_list, create_table_sql, quote
+from lakehouse.table import Table, column_list, create_table_sql, literal, quote
 
 
 def missing_ddl(con: DuckDBPyConnection, tables: Iterable[Table], *, database: str) -> list[str]:
@@ -53,14 +53,14 @@ def _spelled_out(con: DuckDBPyConnection, kind: str) -> str:
 
 
 def _schemas(con: DuckDBPyConnection, database: str) -> set[str]:
-    rows = con.execute("SELECT schema_name FROM duckdb_schemas() WHERE database_name = ?", [database]).fetchall()
+    rows = con.execute(f"SELECT schema_name FROM duckdb_schemas() WHERE database_name = {literal(database)}").fetchall()
     return {str(name) for (name,) in rows}
 
 
 def _columns(con: DuckDBPyConnection, database: str) -> dict[tuple[str, str], dict[str, str]]:
     rows = con.execute(
-        "SELECT schema_name, table_name, column_name, data_type FROM duckdb_columns() WHERE database_name = ?",
-        [database],
+        "SELECT schema_name, table_name, column_name, data_type FROM duckdb_columns()"
+        f" WHERE database_name = {literal(database)}"
     ).fetchall()
     found: dict[tuple[str, str], dict[str, str]] = {}
     for schema, name, column, kind in rows:

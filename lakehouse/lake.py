@@ -5,8 +5,6 @@ On a local catalogue an open `Lake` is the only writer: it holds the file lock u
 
 from __future__ import annotations
 
-import json
-import uuid
 from collections.abc import Callable, Iterable
 from contextlib import ExitStack, suppress
 from datetime import datetime
@@ -16,19 +14,18 @@ from typing import Self, TypeVar
 
 import duckdb
 from duckdb import DuckDBPyConnection
-from tenacity import RetryCallState, Retrying, retry_if_exception, stop_after_attempt, wait_random_exponential
 
 from lakehouse import feed, rewind
 from lakehouse.attach import DATABASE, attach, metadata_of, refuse_foreign_file
 from lakehouse.connect import connect
 from lakehouse.ddl import missing_ddl
-from lakehouse.errors import LakeConflict
 from lakehouse.location import LakeLocation
 from lakehouse.lock import WriterLock
 from lakehouse.publish import is_published, publish_catalogue
 from lakehouse.snapshot import History, Snapshot
 from lakehouse.table import Table
-from lakehouse.translate import is_conflict, translating
+from lakehouse.transaction import commit
+from lakehouse.translate import translating
 
 T = TypeVar("T")
 
@@ -128,14 +125,16 @@ class Lake:
         `work` gets the connection the transaction is open on, and must be repeatable. Any exception rolls back.
         Raises: LakeConflict when all attempts lost, LakeUnwritable, LakeUnreachable; and whatever `work` raises.
         """
-        retrying = Retrying(
-            retry=retry_if_exception(is_conflict),
-            wait=wait_random_exponential(multiplier=0.05, max=3),
-            stop=stop_after_attempt(attempts),
-            retry_error_callback=_give_up,
-        )
         with translating(f"Committing to the lake at {self.location.catalogue} ({message})"):
-            result = retrying(self._attempt, work, author, run_id, message)
+            result = commit(
+                self.con,
+                work,
+                metadata=self.metadata,
+                author=author,
+                run_id=run_id,
+                message=message,
+                attempts=attempts,
+            )
         self.publish_catalogue()
         return result, self.snapshot()
 
@@ -211,54 +210,8 @@ class Lake:
         ):
             self.publish_catalogue()
 
-    def _attempt(self, work: Callable[[DuckDBPyConnection], T], author: str, run_id: str, message: str) -> T:
-        token = uuid.uuid4().hex
-        told = json.dumps({"run_id": run_id, "commit": token})
-        self.con.execute("BEGIN")
-        try:
-            result = work(self.con)
-            self.con.execute(
-                f"CALL ducklake_set_commit_message('{DATABASE}', ?, ?, extra_info => ?)",
-                [author, message, told],
-            )
-        except BaseException:
-            _roll_back(self.con)
-            raise
-        try:
-            self.con.execute("COMMIT")
-        except BaseException:
-            _roll_back(self.con)
-            # A connection lost during COMMIT leaves it open whether it took place; a second try could double rows.
-            if not self._has_committed(token):
-                raise
-        return result
-
-    def _has_committed(self, token: str) -> bool:
-        with suppress(duckdb.Error):
-            row = self.con.execute(
-                f"SELECT count(*) FROM {self.metadata}.ducklake_snapshot_changes"
-                " WHERE commit_extra_info LIKE '%' || ? || '%'",
-                [token],
-            ).fetchone()
-            return bool(row and row[0])
-        return False
-
 
 def _detach(con: DuckDBPyConnection) -> None:
     # A cursor that is still open, or a database that is gone, must not keep the lock from being released.
     with suppress(duckdb.Error):
         con.execute(f"USE memory; DETACH {DATABASE}")
-
-
-def _roll_back(con: DuckDBPyConnection) -> None:
-    # A failed COMMIT has ended the transaction already.
-    with suppress(duckdb.Error):
-        con.execute("ROLLBACK")
-
-
-def _give_up(state: RetryCallState) -> object:
-    error = state.outcome.exception() if state.outcome else None
-    raise LakeConflict(
-        f"Committing to the lake: another writer committed first in each of {state.attempt_number} attempts; "
-        "run again when there are fewer writers"
-    ) from error

@@ -55,9 +55,10 @@ class History:
                 raise SnapshotNotFound(
                     f"Looking for a snapshot at {moment}: the time has no zone; give one, e.g. +00:00"
                 )
-            found = self._read("WHERE snapshot_time <= ? ORDER BY snapshot_id DESC LIMIT 1", moment)
+            upto = f"TIMESTAMPTZ {literal(moment.isoformat())}"
+            found = self._read(f"WHERE snapshot_time <= {upto} ORDER BY snapshot_id DESC LIMIT 1")
         else:
-            found = self._read("WHERE snapshot_id = ?", moment)
+            found = self._read(f"WHERE snapshot_id = {int(moment)}")
         if not found:
             raise SnapshotNotFound(f"Looking for {_named(moment)}: {self._range()}; choose one of those")
         return found[0]
@@ -70,10 +71,10 @@ class History:
         assert row is not None
         return f"the lake holds {row[0]} snapshots, from {row[1]} ({row[2]}) to {row[3]} ({row[4]})"
 
-    def _read(self, condition: str, *values: object) -> list[Snapshot]:
+    def _read(self, condition: str) -> list[Snapshot]:
         tail = condition or "ORDER BY snapshot_id"
         rows = self._con.execute(
-            f"SELECT {_COLUMNS} FROM ducklake_snapshots({literal(self._database)}) {tail}", list(values)
+            f"SELECT {_COLUMNS} FROM ducklake_snapshots({literal(self._database)}) {tail}"
         ).fetchall()
         names = self._table_names() if rows else {}
         return [_snapshot(row, names) for row in rows]

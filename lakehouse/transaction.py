@@ -1,0 +1,103 @@
+"""One lake transaction: all of it or nothing, repeated whole when a concurrent commit won."""
+
+from __future__ import annotations
+
+import json
+import uuid
+from collections.abc import Callable
+from contextlib import suppress
+from typing import TypeVar
+
+import duckdb
+from duckdb import DuckDBPyConnection
+from tenacity import RetryCallState, Retrying, retry_if_exception, stop_after_attempt, wait_random_exponential
+
+from lakehouse.attach import DATABASE
+from lakehouse.errors import LakeConflict
+from lakehouse.table import literal
+from lakehouse.translate import is_conflict
+
+T = TypeVar("T")
+
+
+def commit(
+    con: DuckDBPyConnection,
+    work: Callable[[DuckDBPyConnection], T],
+    *,
+    metadata: str,
+    author: str,
+    run_id: str,
+    message: str,
+    attempts: int,
+) -> T:
+    """Run `work` between BEGIN and COMMIT, leaving author, run id and message in the snapshot.
+
+    Raises: LakeConflict when every attempt lost; whatever `work` or the commit raises, after rolling back.
+    """
+    retrying = Retrying(
+        retry=retry_if_exception(is_conflict),
+        # Jitter: writers that lost together must not come back together.
+        wait=wait_random_exponential(multiplier=0.05, max=3),
+        stop=stop_after_attempt(attempts),
+        retry_error_callback=_give_up,
+    )
+
+    def attempt() -> T:
+        return _attempt(con, work, metadata=metadata, author=author, run_id=run_id, message=message)
+
+    return retrying(attempt)
+
+
+def _attempt(
+    con: DuckDBPyConnection,
+    work: Callable[[DuckDBPyConnection], T],
+    *,
+    metadata: str,
+    author: str,
+    run_id: str,
+    message: str,
+) -> T:
+    token = uuid.uuid4().hex
+    extra = literal(json.dumps({"run_id": run_id, "commit": token}))
+    con.execute("BEGIN")
+    try:
+        result = work(con)
+        con.execute(
+            f"CALL ducklake_set_commit_message({literal(DATABASE)}, {literal(author)}, {literal(message)},"
+            f" extra_info => {extra})"
+        )
+    except BaseException:
+        roll_back(con)
+        raise
+    try:
+        con.execute("COMMIT")
+    except BaseException:
+        roll_back(con)
+        # A connection lost during COMMIT leaves open whether it took place; a second try could double rows.
+        if not _has_committed(con, metadata, token):
+            raise
+    return result
+
+
+def roll_back(con: DuckDBPyConnection) -> None:
+    """End the transaction, if it is still open: a failed COMMIT has ended it already."""
+    with suppress(duckdb.Error):
+        con.execute("ROLLBACK")
+
+
+def _has_committed(con: DuckDBPyConnection, metadata: str, token: str) -> bool:
+    with suppress(duckdb.Error):
+        row = con.execute(
+            f"SELECT count(*) FROM {metadata}.ducklake_snapshot_changes"
+            f" WHERE commit_extra_info LIKE {literal('%' + token + '%')}"
+        ).fetchone()
+        return bool(row and row[0])
+    return False
+
+
+def _give_up(state: RetryCallState) -> object:
+    error = state.outcome.exception() if state.outcome else None
+    raise LakeConflict(
+        f"Committing to the lake: another writer committed first in each of {state.attempt_number} attempts; "
+        "run again when there are fewer writers"
+    ) from error
