@@ -18,7 +18,8 @@ BLUE, GREEN, AMBER, RED, GREY = "#3b82f6", "#10b981", "#f59e0b", "#ef4444", "#94
 
 ENTITY_COLOURS = alt.Scale(domain=["person", "company"], range=[BLUE, AMBER])
 
-_FONT = "system-ui, -apple-system, 'Segoe UI', Roboto, sans-serif"
+# The renderer measures text in Liberation Sans, which has Arial's widths: any other face would be clipped.
+_FONT = "Arial, 'Liberation Sans', sans-serif"
 
 _CONFIG: dict[str, Any] = {
     "background": "transparent",
