@@ -6,6 +6,7 @@ Text takes the page's own colour (`currentColor`), so one drawing serves the lig
 from __future__ import annotations
 
 from collections.abc import Sequence
+from hashlib import sha256
 from typing import Any
 
 import altair as alt
@@ -49,7 +50,10 @@ def draw_svg(chart: alt.TopLevelMixin) -> str:
     """Render a chart as one SVG element whose marks carry an `aria-label` for readers and tooltips."""
     specification = chart.to_dict()
     specification["config"] = _CONFIG
-    return vl_convert.vegalite_to_svg(specification)
+    svg = vl_convert.vegalite_to_svg(specification)
+    # Every drawing names its clip paths clip0, clip1, …: on one page the first would clip all the others.
+    own = sha256(svg.encode()).hexdigest()[:8]
+    return svg.replace('id="clip', f'id="{own}-clip').replace("url(#clip", f"url(#{own}-clip")
 
 
 def stage_rows(steps: Sequence[StepReport], *, stage: str) -> str:

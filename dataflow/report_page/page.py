@@ -14,6 +14,10 @@ from dataflow.report import StepReport
 from dataflow.report_page import charts
 from dataflow.report_page.facts import Row, RunFacts
 
+_DRAWINGS = (
+    "land", "validate", "conform", "cost", "memory", "dead_letters", "match_weights", "cluster_sizes", "segments",
+)  # fmt: skip
+
 _STATUS_WORDS = {
     "published": "Published",
     "unchanged": "Nothing new",
@@ -94,7 +98,7 @@ def _journey(steps: Sequence[StepReport]) -> list[Row]:
 
 
 def _drawings(facts: RunFacts) -> dict[str, str]:
-    drawings: dict[str, str] = {}
+    drawings = dict.fromkeys(_DRAWINGS, "")
     stages = {step.stage for step in facts.steps}
     for stage in ("land", "validate", "conform"):
         if stage in stages:

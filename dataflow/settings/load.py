@@ -87,7 +87,7 @@ def _merge(declared: dict[str, Any], given: dict[str, Any], *, dotenv: Path, pla
             return (
                 init_settings,
                 EnvSettingsSource(settings_cls, **how),
-                DotEnvSettingsSource(settings_cls, env_file=dotenv, **how),
+                DotEnvSettingsSource(settings_cls, env_file=dotenv, dotenv_filtering="match_prefix", **how),
                 InitSettingsSource(settings_cls, init_kwargs=declared),
             )
 

@@ -1,0 +1,93 @@
+"""The run report: figures that add up, one file, no network."""
+
+from __future__ import annotations
+
+import re
+from datetime import UTC, datetime
+from pathlib import Path
+
+import pytest
+
+from dataflow.report import StepReport
+from dataflow.report_page import Outcome, Quality, RunFacts, render_report, write_report
+from dataflow.report_page.facts import RunStatus
+
+NOW = datetime(2026, 1, 2, 3, 4, 5, tzinfo=UTC)
+
+
+def make_facts(*, status: RunStatus = "published", empty: bool = False) -> RunFacts:
+    steps = [
+        StepReport(stage="land", subject="mysql.orders", rows_in=1010, rows_out=1000, merged=10, inserted=1000),
+        StepReport(stage="validate", subject="mysql.orders", rows_in=1000, rows_out=993, set_aside=7, inserted=993),
+    ]
+    return RunFacts(
+        outcome=Outcome(
+            run_id="20260102T030405-daily", kind="daily", status=status, message="Published 400 customers <once>.",
+            started_at=NOW, finished_at=NOW, snapshot_id=12, base_currency="USD", seconds=71.2,
+        ),
+        steps=[] if empty else steps,
+        totals={"records": 1000, "customers": 400, "orders": 993, "order_amount": 1234.5, "tickets": 0,
+                "review_pairs": 3},
+        dead_letters=[] if empty else [{"object": "mysql.orders", "rule": "currency", "rows": 7}],
+        match_weights=[] if empty else [{"entity_type": "person", "weight": 7, "pairs": 600}],
+        thresholds=[] if empty else [{"entity_type": "person", "weight": 4.0}],
+        cluster_sizes=[] if empty else [{"size": "2", "smallest": 2, "entity_type": "person", "customers": 400}],
+        kpis=[] if empty else [{"kpi_code": "orders", "kpi_name": "Orders", "unit": "count", "date": "2026-01-01",
+                                "value": 993.0}],
+        freshness=[] if empty else [{"object": "mysql.orders", "cursor_at": NOW, "advanced_at": NOW}],
+        segments=[] if empty else [{"segment": "At risk", "customers": 5}],
+        quality=None if empty else Quality(
+            pairwise_precision=0.97, pairwise_recall=0.95, pairwise_f1=0.96, b3_precision=0.98, b3_recall=0.97,
+            b3_f1=0.975, truth="398 in the sample's truth",
+        ),
+    )  # fmt: skip
+
+
+def words(html: str) -> str:
+    return re.sub(r"\s+", " ", re.sub(r"<[^>]+>", " ", html)).replace("\u202f", " ")
+
+
+def test_the_page_says_what_went_where() -> None:
+    text = words(render_report(make_facts()))
+    assert "land 1 010 1 000 10 0 ✓ 1 000" in text
+    assert "validate 1 000 993 0 7 ✓ 993" in text
+    assert "60.0 % duplicates resolved 600 records belong to a customer seen before" in text
+    assert "96.0 % pairwise F1 precision 97.0 %, recall 95.0 %" in text
+
+
+def test_the_page_asks_the_network_for_nothing_and_escapes_words() -> None:
+    html = render_report(make_facts())
+    assert not re.findall(r"""(?:src|href)\s*=|url\((?!#)|@import""", html)
+    assert "default-src 'none'" in html
+    assert "&lt;once&gt;" in html
+
+
+def test_no_two_drawings_share_a_name() -> None:
+    names = re.findall(r'\bid="([^"]+)"', render_report(make_facts()))
+    assert len(names) == len(set(names)) > 3
+
+
+@pytest.mark.parametrize(
+    ("status", "shown"),
+    [
+        ("published", "Published"),
+        ("unchanged", "Nothing new"),
+        ("refused", "Refused by an audit"),
+        ("failed", "Failed"),
+    ],
+)
+def test_every_ending_has_its_words(status: RunStatus, shown: str) -> None:
+    assert f'<span class="status {status}">{shown}</span>' in render_report(make_facts(status=status))
+
+
+def test_a_run_that_did_nothing_still_has_a_page() -> None:
+    text = words(render_report(make_facts(status="unchanged", empty=True)))
+    assert "The record's journey" not in text
+    assert "No pairs have been compared yet." in text
+
+
+def test_the_page_is_written_under_its_run_and_as_the_latest(tmp_path: Path) -> None:
+    path = write_report(make_facts(), tmp_path)
+    assert path.name == "20260102T030405-daily.html"
+    assert sorted(p.name for p in tmp_path.iterdir()) == ["20260102T030405-daily.html", "latest.html"]
+    assert path.read_text() == (tmp_path / "latest.html").read_text()

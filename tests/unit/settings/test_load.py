@@ -1,0 +1,93 @@
+"""How the configuration is found, merged and refused."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from dataflow.errors import ConfigurationError, ExitCode
+from dataflow.settings import default_toml, load_settings
+
+
+@pytest.fixture(autouse=True)
+def _empty_folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(tmp_path)
+    for name in ("DATAFLOW_HOME", "DATAFLOW_CONFIG"):
+        monkeypatch.delenv(name, raising=False)
+
+
+def test_without_a_file_the_packaged_default_reads_the_sample_below_the_working_folder(tmp_path: Path) -> None:
+    settings = load_settings()
+    assert settings.config_file is None
+    assert settings.home == tmp_path / ".dataflow"
+    assert settings.sources["mysql"].root == f"{tmp_path}/.dataflow/sample/mysql"
+    assert settings.lake.catalogue == f"{tmp_path}/.dataflow/lake/catalogue.ducklake"
+
+
+def test_the_nearest_file_upwards_is_found(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    (tmp_path / "dataflow.toml").write_text(default_toml())
+    (tmp_path / "a" / "b").mkdir(parents=True)
+    monkeypatch.chdir(tmp_path / "a" / "b")
+    settings = load_settings()
+    assert settings.config_file == tmp_path / "dataflow.toml"
+    assert settings.home == tmp_path / ".dataflow"
+
+
+def test_stronger_places_win(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    (tmp_path / "dataflow.toml").write_text('[lake]\nmemory_limit = "1GB"\nthreads = 1\ncatalogue = "c"\n')
+    (tmp_path / ".env").write_text("DATAFLOW_LAKE__MEMORY_LIMIT=2GB\nDATAFLOW_LAKE__THREADS=2\nOTHER=1\n")
+    monkeypatch.setenv("DATAFLOW_LAKE__MEMORY_LIMIT", "3GB")
+    lake = load_settings().lake
+    assert (lake.memory_limit, lake.threads, lake.catalogue) == ("3GB", 2, "c")
+
+
+def test_home_is_taken_from_the_caller_then_the_variable_then_the_file(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (tmp_path / "dataflow.toml").write_text('home = "in-file"\n')
+    assert load_settings().home == tmp_path / "in-file"
+    monkeypatch.setenv("DATAFLOW_HOME", str(tmp_path / "in-variable"))
+    assert load_settings().home == tmp_path / "in-variable"
+    assert load_settings(home=tmp_path / "given").home == tmp_path / "given"
+
+
+def test_variables_are_put_in_and_a_missing_one_is_named(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    (tmp_path / "dataflow.toml").write_text('[lake]\ncatalogue = "${env:LAKE_PLACE}/c.ducklake"\n')
+    with pytest.raises(ConfigurationError, match="LAKE_PLACE"):
+        load_settings()
+    monkeypatch.setenv("LAKE_PLACE", "/data")
+    assert load_settings().lake.catalogue == "/data/c.ducklake"
+
+
+@pytest.mark.parametrize(
+    ("text", "named"),
+    [
+        ("[lake]\nmemory = 1\n", "lake.memory"),
+        ("[surprise]\nx = 1\n", "surprise"),
+        ("[lake]\nthreads = 'many'\n", "lake.threads"),
+        ("[lake\n", "not valid TOML"),
+    ],
+)
+def test_what_is_wrong_is_named_and_its_value_is_not(tmp_path: Path, text: str, named: str) -> None:
+    (tmp_path / "dataflow.toml").write_text(text)
+    with pytest.raises(ConfigurationError) as caught:
+        load_settings()
+    assert named in str(caught.value)
+    assert "many" not in str(caught.value)
+    assert caught.value.exit_code == ExitCode.USAGE
+
+
+def test_secrets_do_not_show(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    (tmp_path / "dataflow.toml").write_text("")
+    monkeypatch.setenv("DATAFLOW_LAKE__S3__SECRET", "swordfish")
+    settings = load_settings()
+    assert settings.lake.s3 is not None
+    assert settings.lake.s3.secret is not None
+    assert settings.lake.s3.secret.get_secret_value() == "swordfish"
+    assert "swordfish" not in repr(settings)
+
+
+def test_a_named_file_that_is_missing_is_an_error_with_the_next_move(tmp_path: Path) -> None:
+    with pytest.raises(ConfigurationError, match="dataflow init"):
+        load_settings(tmp_path / "nowhere.toml")
