@@ -103,7 +103,8 @@ set_up_venv() {
     # A mirror configured for pip serves uv too.
     if [[ -n ${PIP_INDEX_URL:-} && -z ${UV_DEFAULT_INDEX:-} ]]; then export UV_DEFAULT_INDEX=$PIP_INDEX_URL; fi
     export VIRTUAL_ENV=$PWD/$VENV
-    "$VENV/bin/uv" pip sync --quiet --require-hashes deployments/requirements.lock >&2
+    # Bytecode is compiled now: imports are half of a start, and some machines forbid writing it later.
+    "$VENV/bin/uv" pip sync --quiet --compile-bytecode --require-hashes deployments/requirements.lock >&2
     # No build isolation: the build backend comes from the lock as well, nothing unhashed is fetched.
     "$VENV/bin/uv" pip install --quiet --offline --no-deps --no-build-isolation --editable . >&2
     wanted >"$STAMP"
