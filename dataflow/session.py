@@ -1,0 +1,156 @@
+"""One process, one run, one writer: opens the lake, measures the steps, and sees that the run's end is on record."""
+
+from __future__ import annotations
+
+import dataclasses
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any
+
+from dataflow.errors import DataFlowError, ExitCode
+from dataflow.memory import PeakMemory
+from dataflow.progress import StageEvent, announce
+from dataflow.report import StepReport, measured
+from dataflow.runs import RunOutcome, StageTiming, claim_folder, clear_folders_of_the_dead, name_run, record_run
+from dataflow.settings import Settings
+from dataflow.storage import open_lake
+from dataflow.tables.declared import declared_tables
+from dataflow.workspace import Run, Workspace
+from lakehouse import Lake, LakeError
+from lakehouse.table import Table
+
+Step = Callable[[], StepReport | Sequence[StepReport]]
+
+
+class RunSession:
+    """What the steps of one run share. Made by `open_run`."""
+
+    def __init__(
+        self,
+        settings: Settings,
+        run: Run,
+        *,
+        lake: Lake,
+        tables: Mapping[str, Table],
+        folder: Path,
+        memory: PeakMemory,
+        started_at: datetime,
+    ) -> None:
+        self.settings = settings
+        self.run = run
+        self.lake = lake
+        self.tables = tables
+        self.folder = folder
+        self.started_at = started_at
+        self.reports: list[StepReport] = []
+        self.timings: list[StageTiming] = []
+        self.workspace: Workspace | None = None
+        self.outcome: RunOutcome | None = None
+        self._memory = memory
+        self._seen_upto: int | None = None
+
+    @contextmanager
+    def open_workspace(self) -> Iterator[Workspace]:
+        """Lay the run's workspace over the lake as it is now."""
+        with Workspace(self.lake, self.run, folder=self.folder / "work", tables=self.tables) as workspace:
+            self.workspace = workspace
+            self._seen_upto = workspace.base.id
+            try:
+                yield workspace
+            finally:
+                self.workspace = None
+
+    def step(self, stage: str, work: Step) -> list[StepReport]:
+        """Run one stage, measured; its reports are kept for the run's record."""
+        announce(StageEvent(stage, "began"))
+        self._memory.restart()
+        with measured() as watch:
+            made = work()
+            seconds = watch.seconds
+        peak = self._memory.stretch_bytes()
+        reports = [made] if isinstance(made, StepReport) else list(made)
+        reports = [_with_cost(report, seconds=seconds / len(reports), peak_rss_bytes=peak) for report in reports]
+        self.reports += reports
+        self.timings.append(StageTiming(stage, seconds, peak))
+        announce(StageEvent(stage, "ended"))
+        return reports
+
+    def conclude(self, status: str, message: str, *, snapshot_id: int | None = None) -> RunOutcome:
+        """Say how the run ended. A run that published is on record already: its commit wrote the row."""
+        finished_at = datetime.now(UTC)
+        if status != "published":
+            # An unchanged run has seen everything landed so far; one that only landed leaves it to be seen.
+            seen = self._seen_upto if status == "unchanged" else None
+            snapshot_id = self._record(status, message, finished_at=finished_at, raw_snapshot_id=seen)
+        self.outcome = RunOutcome(
+            run_id=self.run.run_id,
+            kind=self.run.kind,
+            status=status,
+            message=message,
+            started_at=self.started_at,
+            finished_at=finished_at,
+            seconds=(finished_at - self.started_at).total_seconds(),
+            peak_rss_bytes=self._memory.overall_bytes,
+            snapshot_id=snapshot_id,
+            reports=tuple(self.reports),
+            timings=tuple(self.timings),
+        )
+        return self.outcome
+
+    def record_failure(self, error: BaseException) -> None:
+        """Put a failed or refused run on record; where that fails too, the first error is the one to tell."""
+        refused = isinstance(error, DataFlowError) and error.exit_code == ExitCode.REFUSED
+        known = isinstance(error, DataFlowError | LakeError)
+        # The text of an unknown error may quote a row.
+        message = str(error) if known else f"unexpected {type(error).__name__}"
+        try:
+            self._record(
+                "refused" if refused else "failed", message, finished_at=datetime.now(UTC), raw_snapshot_id=None
+            )
+        except Exception as second:  # noqa: BLE001 (whatever it is, it must not hide the reason of the failure)
+            error.add_note(f"The run could not be put on record either ({type(second).__name__}).")
+
+    def _record(self, status: str, message: str, **facts: Any) -> int:
+        return record_run(
+            self.lake,
+            self.run,
+            status=status,
+            message=message,
+            started_at=self.started_at,
+            reports=self.reports,
+            **facts,
+        )
+
+
+@contextmanager
+def open_run(settings: Settings, kind: str, *, now: datetime | None = None) -> Iterator[RunSession]:
+    """Open the lake as its one writer and make it ready for a run of this kind.
+
+    `now` is the run's clock, by default the time it starts. A run that raises is put on record as failed or refused.
+    Raises: LakeLocked naming the holder, LakeUnreachable, LakeUnwritable, ConfigurationError.
+    """
+    started_at = datetime.now(UTC)
+    run = Run(name_run(kind, started_at), kind, now or started_at)
+    tables = declared_tables(settings)
+    runs = Path(settings.runs)
+    with open_lake(settings, purpose=f"run {run.run_id}", temp_directory=runs / run.run_id / "spill") as lake:
+        clear_folders_of_the_dead(runs)
+        with PeakMemory() as memory, claim_folder(runs, run.run_id) as folder:
+            lake.ensure(tables.values())
+            session = RunSession(
+                settings, run, lake=lake, tables=tables, folder=folder, memory=memory, started_at=started_at
+            )
+            try:
+                yield session
+            except BaseException as error:
+                session.record_failure(error)
+                raise
+
+
+def _with_cost(report: StepReport, *, seconds: float, peak_rss_bytes: int) -> StepReport:
+    """Fill in what the step did not measure itself."""
+    return dataclasses.replace(
+        report, seconds=report.seconds or seconds, peak_rss_bytes=report.peak_rss_bytes or peak_rss_bytes
+    )
