@@ -1,0 +1,184 @@
+"""Every rule there is, each one declaration; what an object's checks name is looked up here."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from decimal import Decimal
+from itertools import combinations
+from typing import Any
+
+from pydantic import ValidationError
+
+from checks.errors import CheckDeclarationError
+from checks.rule import Arguments, Check, OneField, Rule, SeveralFields, Surroundings, value_rule
+from checks.values import is_currency, is_email, is_ip_address
+from lakehouse.table import literal, quote
+
+
+class Bound(OneField):
+    value: Decimal
+
+
+class Choice(OneField):
+    values: tuple[str | int, ...]
+
+
+class Pattern(OneField):
+    pattern: str
+
+
+class Reference(OneField):
+    object: str
+
+
+class Moment(OneField):
+    value: str
+    """A date or time, ISO 8601."""
+
+
+def _one_of(a: Choice, _: Surroundings) -> str:
+    return f"CAST({a.sql} AS VARCHAR) NOT IN ({', '.join(literal(str(value)) for value in a.values)})"
+
+
+def _refers_to(a: Reference, around: Surroundings) -> str:
+    return f"CAST({a.sql} AS VARCHAR) NOT IN ({around.keys_of(a.object)})"
+
+
+def _in_order(a: SeveralFields, _: Surroundings) -> str:
+    pairs = (f"{quote(earlier)} > {quote(later)}" for earlier, later in combinations(a.fields, 2))
+    return " OR ".join(f"coalesce({pair}, false)" for pair in pairs)
+
+
+def _none_given(a: SeveralFields, _: Surroundings) -> str:
+    return " AND ".join(f"{quote(name)} IS NULL" for name in a.fields)
+
+
+def _held_by_another(a: OneField, around: Surroundings) -> str:
+    holders = f"SELECT value, record_key FROM ({around.holders_of(a.field)})"
+    return (
+        f"EXISTS (SELECT 1 FROM ({holders}) AS holder WHERE holder.value = CAST({a.sql} AS VARCHAR) "
+        "AND holder.record_key <> _record_key)"
+    )
+
+
+_ALL: tuple[Rule[Any], ...] = (
+    Rule(
+        name="required",
+        arguments=OneField,
+        broken=lambda a, _: f"{a.sql} IS NULL",
+        reason=lambda a: f"{a.field} is missing",
+    ),
+    Rule(
+        name="any_required",
+        arguments=SeveralFields,
+        broken=_none_given,
+        reason=lambda a: f"none of {', '.join(a.fields)} is given; at least one is needed",
+    ),
+    Rule(
+        name="at_least",
+        arguments=Bound,
+        broken=lambda a, _: f"{a.sql} < {a.value}",
+        reason=lambda a: f"{a.field} is less than {a.value}",
+    ),
+    Rule(
+        name="at_most",
+        arguments=Bound,
+        broken=lambda a, _: f"{a.sql} > {a.value}",
+        reason=lambda a: f"{a.field} is more than {a.value}",
+    ),
+    Rule(
+        name="one_of",
+        arguments=Choice,
+        broken=_one_of,
+        reason=lambda a: f"{a.field} is not one of {', '.join(str(value) for value in a.values)}",
+    ),
+    Rule(
+        name="matches",
+        arguments=Pattern,
+        broken=lambda a, _: f"NOT regexp_full_match(CAST({a.sql} AS VARCHAR), {literal(a.pattern)})",
+        reason=lambda a: f"{a.field} does not match {a.pattern}",
+    ),
+    Rule(
+        name="refers_to",
+        arguments=Reference,
+        broken=_refers_to,
+        reason=lambda a: f"{a.field} refers to a record of {a.object} that was never seen valid",
+    ),
+    Rule(
+        name="unique",
+        arguments=OneField,
+        broken=_held_by_another,
+        reason=lambda a: f"{a.field} is already held by another record",
+    ),
+    Rule(
+        name="in_order",
+        arguments=SeveralFields,
+        broken=_in_order,
+        reason=lambda a: f"{', '.join(a.fields)} are not in the order of time",
+    ),
+    Rule(
+        name="not_in_future",
+        arguments=OneField,
+        broken=lambda a, around: f"{a.sql} > TIMESTAMPTZ {literal(around.now.isoformat())}",
+        reason=lambda a: f"{a.field} lies in the future",
+    ),
+    Rule(
+        name="not_before",
+        arguments=Moment,
+        broken=lambda a, _: f"{a.sql} < TIMESTAMPTZ {literal(a.value)}",
+        reason=lambda a: f"{a.field} lies before {a.value}",
+    ),
+    Rule(
+        name="has_rate",
+        arguments=OneField,
+        broken=lambda a, around: (
+            f"upper(trim({a.sql})) NOT IN ({', '.join(map(literal, sorted(around.currencies))) or 'NULL'})"
+        ),
+        reason=lambda a: f"there is no exchange rate for {a.field}; add it to the rates and replay",
+    ),
+    value_rule("email", is_email, expected="an e-mail address"),
+    value_rule("ip_address", is_ip_address, expected="an IPv4 or IPv6 address"),
+    value_rule("currency", is_currency, expected="an ISO 4217 currency code"),
+)
+
+
+def _index(rules: Iterable[Rule[Any]]) -> Mapping[str, Rule[Any]]:
+    found: dict[str, Rule[Any]] = {}
+    for rule in rules:
+        if rule.name in found:
+            raise CheckDeclarationError(f"The rule {rule.name} is declared twice.")
+        found[rule.name] = rule
+    return found
+
+
+RULES = _index(_ALL)
+
+
+def compile_check(declared: Mapping[str, Any], *, fields: Iterable[str], place: str) -> Check:
+    """Turn `{rule, …arguments}` into a check of rows with these fields.
+
+    Raises: CheckDeclarationError naming the place, what was found and what exists.
+    """
+    named = str(declared.get("rule", ""))
+    rule = RULES.get(named)
+    if rule is None:
+        raise CheckDeclarationError(f"{place} names the rule {named!r}; there are: {', '.join(sorted(RULES))}.")
+    try:
+        arguments: Arguments = rule.arguments(**{name: value for name, value in declared.items() if name != "rule"})
+    except ValidationError as error:
+        faults = "; ".join(f"{'.'.join(map(str, f['loc']))}: {f['msg']}" for f in error.errors(include_input=False))
+        expected = ", ".join(sorted(rule.arguments.model_fields))
+        raise CheckDeclarationError(f"{place}, rule {named}: {faults}. It takes: {expected}.") from None
+    known = set(fields)
+    unknown = sorted(set(arguments.named_fields()) - known)
+    if unknown:
+        raise CheckDeclarationError(
+            f"{place}, rule {named}, names {', '.join(unknown)}; the object has: {', '.join(sorted(known))}."
+        )
+    return Check(rule, arguments)
+
+
+def compile_checks(declared: Iterable[Mapping[str, Any]], *, fields: Iterable[str], place: str) -> list[Check]:
+    """Turn all declared checks of an object into checks. Raises: CheckDeclarationError."""
+    known = list(fields)
+    return [compile_check(one, fields=known, place=place) for one in declared]

@@ -1,0 +1,63 @@
+"""Is one value a well-formed e-mail address, network address, currency code? By the libraries that know."""
+
+from __future__ import annotations
+
+import ipaddress
+import re
+from functools import lru_cache
+
+import pycountry
+from email_validator import EmailNotValidError, validate_email
+
+# RFC 5322 dot-atom in ASCII, at most 64 characters (RFC 5321, 4.5.3.1.1). For these the library adds nothing but
+# 36 µs an address (measured November 2026); it is still asked about every domain, and about every other address.
+_PLAIN_LOCAL = re.compile(r"(?=.{1,64}$)[A-Za-z0-9!#$%&'*+/=?^_`{|}~-]+(?:\.[A-Za-z0-9!#$%&'*+/=?^_`{|}~-]+)*")
+_LONGEST_ADDRESS = 254
+
+
+def normal_email(text: str) -> str | None:
+    """Return the address in normal form, or None where it is not one."""
+    local, _, domain = text.rpartition("@")
+    if _PLAIN_LOCAL.fullmatch(local):
+        normal = _normal_domain(domain)
+        address = f"{local}@{normal}"
+        return address if normal and len(address) <= _LONGEST_ADDRESS else None
+    return _normal_by_library(text)
+
+
+def is_email(text: str) -> bool:
+    """Whether the text is an e-mail address; surrounding blanks are forgiven, the conform stage takes them off."""
+    return normal_email(text.strip()) is not None
+
+
+def is_ip_address(text: str) -> bool:
+    """Whether the text is an IPv4 or IPv6 address."""
+    try:
+        ipaddress.ip_address(text.strip())
+    except ValueError:
+        return False
+    return True
+
+
+def is_currency(text: str) -> bool:
+    """Whether the text is an ISO 4217 code."""
+    return text.strip().upper() in _currency_codes()
+
+
+@lru_cache(maxsize=1)
+def _currency_codes() -> frozenset[str]:
+    return frozenset(currency.alpha_3 for currency in pycountry.currencies)
+
+
+@lru_cache(maxsize=200_000)
+def _normal_domain(domain: str) -> str | None:
+    found = _normal_by_library(f"a@{domain}")
+    return found.removeprefix("a@") if found else None
+
+
+def _normal_by_library(text: str) -> str | None:
+    try:
+        # The reserved domain of tests is a sample's or a test's address, and no reason to refuse a customer.
+        return validate_email(text, check_deliverability=False, test_environment=True).normalized
+    except EmailNotValidError:
+        return None

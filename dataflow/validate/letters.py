@@ -1,0 +1,75 @@
+"""The dead letters of one object: new ones, ones tried again, ones that a later valid version made pointless."""
+
+from __future__ import annotations
+
+from dataflow.tables.ops import DEAD_LETTERS
+from dataflow.validate.incoming import INCOMING, of_object
+from dataflow.validate.newest import GOOD, NEWEST
+from dataflow.validate.plan import ObjectPlan
+from dataflow.validate.verdict import BREACH, as_of
+from dataflow.workspace import Workspace
+
+LETTERS = "letters"
+"""Temporary table with the columns of ops.dead_letters and `is_incoming`: set aside by this run."""
+
+_ID = "md5(concat_ws('|', _source, _object, _record_key, _row_hash))"
+
+
+def write_letters(ws: Workspace, plan: ObjectPlan) -> None:
+    """Fill LETTERS and stage it."""
+    known = f"SELECT * FROM {ws.before(DEAD_LETTERS)} WHERE {of_object(plan)} AND status IN ('open', 'replaying')"
+    ws.con.execute(f"""
+        CREATE OR REPLACE TEMP TABLE {LETTERS} AS
+        WITH known AS ({known}),
+        bad AS ({_bad_sql(ws, plan)}),
+        resolved AS ({_resolved_sql(ws)}),
+        superseded AS ({_superseded_sql(ws)})
+        SELECT *, true AS is_incoming FROM bad
+        UNION ALL BY NAME SELECT *, false AS is_incoming FROM resolved
+        UNION ALL BY NAME SELECT *, false AS is_incoming FROM superseded
+    """)
+    ws.stage(
+        DEAD_LETTERS,
+        f"SELECT * EXCLUDE (is_incoming, _run_id) FROM {LETTERS}",
+        scope=f"SELECT dead_letter_id FROM {LETTERS}",
+    )
+
+
+def _bad_sql(ws: Workspace, plan: ObjectPlan) -> str:
+    """The bad rows, one a version: a row received twice is one dead letter."""
+    newer = f"""
+        EXISTS (SELECT 1 FROM {NEWEST} n WHERE n._record_key = i._record_key AND n._changed_at > i._changed_at)
+        OR EXISTS (SELECT 1 FROM {plan.valid.sql_name} v
+                   WHERE v._record_key = i._record_key AND v._changed_at > i._changed_at)
+    """
+    return f"""
+        SELECT {_ID} AS dead_letter_id, _source, _object, _record_key, _row_hash, _changed_at, payload,
+            _locator AS locator, b.stage, b.rules[1] AS rule, list_distinct(b.rules) AS rules, b.reason,
+            CASE WHEN {newer} THEN 'superseded' ELSE 'open' END AS status,
+            attempts + 1 AS attempts, coalesce(first_seen_at, {as_of(ws.run.now)}) AS first_seen_at,
+            {as_of(ws.run.now)} AS last_seen_at, NULL::VARCHAR AS _run_id
+        FROM {INCOMING} i JOIN (
+            SELECT row_id, first(stage ORDER BY phase, ordinal) AS stage, list(rule ORDER BY phase, ordinal) AS rules,
+                string_agg(reason, '; ' ORDER BY phase, ordinal) AS reason
+            FROM {BREACH} GROUP BY row_id
+        ) b ON b.row_id = i._row_id
+        QUALIFY row_number() OVER (PARTITION BY dead_letter_id ORDER BY _extracted_at, _row_id) = 1
+    """
+
+
+def _resolved_sql(ws: Workspace) -> str:
+    return f"""
+        SELECT k.* REPLACE ('resolved' AS status, k.attempts + 1 AS attempts, {as_of(ws.run.now)} AS last_seen_at)
+        FROM known k JOIN (SELECT i._record_key, i._row_hash FROM {GOOD} g JOIN {INCOMING} i USING (_row_id)
+                           WHERE g.was_dead) i
+        ON i._record_key = k._record_key AND i._row_hash = k._row_hash
+    """
+
+
+def _superseded_sql(ws: Workspace) -> str:
+    return f"""
+        SELECT k.* REPLACE ('superseded' AS status, {as_of(ws.run.now)} AS last_seen_at)
+        FROM known k JOIN {NEWEST} n ON n._record_key = k._record_key AND n._changed_at > k._changed_at
+        WHERE k.dead_letter_id NOT IN (SELECT dead_letter_id FROM bad)
+        AND k.dead_letter_id NOT IN (SELECT dead_letter_id FROM resolved)
+    """

@@ -1,0 +1,56 @@
+"""Of the good versions of each record the newest one stands; the rest are merged into it.
+
+Versions are ordered by the source's cursor; then a deletion beats a row; then the later extraction, because a source
+with whole seconds can change a row twice in one; then the hash, so that the order is total.
+"""
+
+from __future__ import annotations
+
+from dataflow.validate.incoming import INCOMING
+from dataflow.validate.plan import ObjectPlan
+from dataflow.validate.verdict import BREACH
+from dataflow.workspace import Workspace
+
+NEWEST = "newest"
+"""Temporary table: `_row_id`, `_record_key`, version columns; one row per record whose newest version came now."""
+
+GOOD = "good"
+"""Temporary table: the same columns, for each incoming row that broke no rule."""
+
+VERSION = "_changed_at, _is_deleted, _extracted_at, _row_hash"
+
+
+def choose_newest(ws: Workspace, plan: ObjectPlan, *, after: int) -> None:
+    """Fill GOOD and NEWEST."""
+    ws.con.execute(f"""
+        CREATE OR REPLACE TEMP TABLE {GOOD} AS
+        SELECT _row_id, _record_key, {VERSION}, was_dead FROM {INCOMING}
+        WHERE _row_id NOT IN (SELECT row_id FROM {BREACH})
+    """)
+    ws.con.execute(f"""
+        CREATE OR REPLACE TEMP TABLE {NEWEST} AS
+        SELECT * FROM (
+            SELECT * FROM {GOOD}
+            QUALIFY row_number() OVER (PARTITION BY _record_key ORDER BY {_newest_first()}) = 1
+        ) n
+        WHERE NOT EXISTS (
+            SELECT 1 FROM {ws.before(plan.valid)} v WHERE v._record_key = n._record_key
+            AND (v._changed_at, false, v._extracted_at, v._row_hash)
+              > (n._changed_at, n._is_deleted, n._extracted_at, n._row_hash)
+        ){_not_deleted_since(ws, plan) if after else ""}
+    """)
+
+
+def _newest_first() -> str:
+    return ", ".join(f"{column} DESC" for column in VERSION.split(", "))
+
+
+def _not_deleted_since(ws: Workspace, plan: ObjectPlan) -> str:
+    """A late version of a record that is gone must not bring it back; only raw remembers the deletion."""
+    return f"""
+        AND NOT EXISTS (
+            SELECT 1 FROM {ws.before(plan.raw)} t
+            WHERE t._is_deleted AND t._defect IS NULL AND t._record_key = n._record_key
+            AND NOT n._is_deleted AND t._changed_at >= n._changed_at
+        )
+    """

@@ -1,0 +1,87 @@
+"""What each object's rows are held to, and the order of the objects: what is referred to comes first."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
+from graphlib import CycleError, TopologicalSorter
+
+from checks import Check, CheckDeclarationError, PayloadSchema, compile_checks
+from checks.rules import Reference
+from dataflow.errors import ConfigurationError
+from dataflow.settings import ObjectSettings, Settings
+from lakehouse.table import Table
+
+
+@dataclass(frozen=True, kw_only=True)
+class ObjectPlan:
+    """One object of a source, ready to be validated."""
+
+    source: str
+    name: str
+    settings: ObjectSettings
+    raw: Table
+    valid: Table
+    checks: tuple[Check, ...]
+    schema: PayloadSchema | None
+
+    @property
+    def full_name(self) -> str:
+        """`source.object`, as checks and mappings name it."""
+        return f"{self.source}.{self.name}"
+
+    @property
+    def references(self) -> tuple[Reference, ...]:
+        """The checks by which rows refer to records of an object."""
+        return tuple(check.arguments for check in self.checks if isinstance(check.arguments, Reference))
+
+
+def plan_objects(settings: Settings, tables: Mapping[str, Table]) -> list[ObjectPlan]:
+    """Compile the checks of every object; an object comes after those that its rows refer to.
+
+    Raises: ConfigurationError for an unknown rule, argument, field, schema or object, and for a circle of references.
+    """
+    plans = {
+        f"{source}.{name}": _plan(source, name, declared, settings=settings, tables=tables)
+        for source, system in settings.sources.items()
+        for name, declared in system.objects.items()
+    }
+    for plan in plans.values():
+        _refuse_unknown(plan, plans)
+    parents = {name: {r.object for r in plan.references} - {name} for name, plan in plans.items()}
+    try:
+        return [plans[name] for name in TopologicalSorter(parents).static_order()]
+    except CycleError as error:
+        circle = " → ".join(error.args[1])
+        raise ConfigurationError(
+            f"Rule refers_to goes in a circle: {circle}.", next_move="Drop one of these checks."
+        ) from None
+
+
+def _plan(
+    source: str, name: str, declared: ObjectSettings, *, settings: Settings, tables: Mapping[str, Table]
+) -> ObjectPlan:
+    place = f"sources.{source}.objects.{name}"
+    beside = settings.config_file.parent if settings.config_file else None
+    try:
+        checks = compile_checks((c.model_dump() for c in declared.checks), fields=declared.fields, place=place)
+        schema = PayloadSchema.load(declared.json_schema, beside=beside) if declared.json_schema else None
+    except CheckDeclarationError as error:
+        raise ConfigurationError(f"{place}: {error}") from error
+    return ObjectPlan(
+        source=source,
+        name=name,
+        settings=declared,
+        raw=tables[f"raw.{source}_{name}"],
+        valid=tables[f"valid.{source}_{name}"],
+        checks=tuple(checks),
+        schema=schema,
+    )
+
+
+def _refuse_unknown(plan: ObjectPlan, known: Iterable[str]) -> None:
+    unknown = sorted({reference.object for reference in plan.references} - set(known))
+    if unknown:
+        raise ConfigurationError(
+            f"Rule refers_to of {plan.full_name} names {', '.join(unknown)}; there are: {', '.join(sorted(known))}."
+        )

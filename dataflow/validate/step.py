@@ -1,0 +1,126 @@
+"""The validation stage."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from dataflow.errors import TooManyDeadLetters
+from dataflow.report import StepReport, measured, resident_bytes
+from dataflow.settings import Settings
+from dataflow.tables.ops import DEAD_LETTERS
+from dataflow.validate.cast import TYPED
+from dataflow.validate.incoming import INCOMING, collect_incoming, last_raw_snapshot
+from dataflow.validate.letters import LETTERS, write_letters
+from dataflow.validate.newest import GOOD, NEWEST, choose_newest
+from dataflow.validate.plan import ObjectPlan, plan_objects
+from dataflow.validate.verdict import BREACH, judge_incoming
+from dataflow.workspace import Staged, Workspace
+from lakehouse.table import column_list
+
+
+def validate(ws: Workspace, settings: Settings) -> list[StepReport]:
+    """Bring `valid.*` up to the raw rows landed since the last publication, and set the bad ones aside.
+
+    Shape: one report per object; rows in are new raw rows and dead letters tried again, rows out the records whose
+    newest version came now (upserted or deleted), merged the versions that are not the newest.
+    Raises: TooManyDeadLetters, ConfigurationError.
+    """
+    after = last_raw_snapshot(ws)
+    return [_validate_object(ws, settings, plan, after=after) for plan in plan_objects(settings, ws.tables)]
+
+
+def _validate_object(ws: Workspace, settings: Settings, plan: ObjectPlan, *, after: int) -> StepReport:
+    with measured() as watch:
+        collect_incoming(ws, plan, after=after)
+        rows_in = _count(ws, f"SELECT count(*) FROM {INCOMING}")
+        if not rows_in:
+            return StepReport(stage="validate", subject=plan.full_name, rows_in=0, rows_out=0, seconds=watch.seconds)
+        currencies = frozenset({settings.currency.base, *settings.currency.rates})
+        judge_incoming(ws, plan, currencies=currencies)
+        choose_newest(ws, plan, after=after)
+        staged = _stage_valid(ws, plan)
+        write_letters(ws, plan)
+        _refuse_too_many(ws, settings, plan)
+        report = StepReport(
+            stage="validate",
+            subject=plan.full_name,
+            rows_in=rows_in,
+            rows_out=_count(ws, f"SELECT count(*) FROM {NEWEST}"),
+            set_aside=_count(ws, f"SELECT count(*) FROM {LETTERS} WHERE is_incoming"),
+            merged=_count(ws, _merged_sql()),
+            inserted=staged.inserted,
+            updated=staged.updated,
+            deleted=staged.deleted,
+            seconds=watch.seconds,
+            peak_rss_bytes=resident_bytes(),
+            facts=_facts(ws),
+        )
+        for table in (INCOMING, TYPED, BREACH, GOOD, NEWEST, LETTERS):
+            ws.con.execute(f"DROP TABLE {table}")
+        return report
+
+
+def _stage_valid(ws: Workspace, plan: ObjectPlan) -> Staged:
+    """Typed rows of the newest versions; a deleted record is in scope and has no row."""
+    fields = column_list(plan.settings.fields, prefix="t")
+    return ws.stage(
+        plan.valid,
+        f"""
+        SELECT i._source, i._object, i._record_key, i._extracted_at, i._row_hash, i._changed_at, {fields}
+        FROM {NEWEST} n JOIN {INCOMING} i USING (_row_id) JOIN {TYPED} t USING (_row_id) WHERE NOT n._is_deleted
+        """,
+        scope=f"SELECT _record_key FROM {NEWEST}",
+    )
+
+
+def _merged_sql() -> str:
+    """Good versions that are not the newest, and bad rows received twice."""
+    return f"""
+        SELECT (SELECT count(*) FROM {GOOD} WHERE _row_id NOT IN (SELECT _row_id FROM {NEWEST}))
+        + (SELECT count(*) - count(DISTINCT (_record_key, _row_hash)) FROM {INCOMING}
+           WHERE _row_id IN (SELECT row_id FROM {BREACH}))
+    """
+
+
+def _refuse_too_many(ws: Workspace, settings: Settings, plan: ObjectPlan) -> None:
+    """Stop when the share of bad rows says that something other than single rows is wrong. Replays do not count."""
+    limits = settings.validation
+    fresh = _count(ws, f"SELECT count(*) FROM {INCOMING} WHERE NOT was_dead")
+    bad = _count(
+        ws,
+        f"SELECT count(*) FROM {INCOMING} WHERE NOT was_dead AND _row_id IN (SELECT row_id FROM {BREACH})",
+    )
+    if bad < limits.dead_letter_limit_floor or bad <= limits.dead_letter_limit_share * fresh:
+        return
+    by_rule = ", ".join(f"{rule} {count:,}" for rule, count in _by_rule(ws).items())
+    raise TooManyDeadLetters(
+        f"Validating {plan.full_name}: {bad:,} of {fresh:,} rows break a rule ({by_rule}); the limit is "
+        f"{limits.dead_letter_limit_share:.1%} of the rows.",
+        next_move="Nothing was published. Correct the source or the declared rules and types, or raise "
+        "validation.dead_letter_limit_share for this run.",
+    )
+
+
+def _by_rule(ws: Workspace) -> dict[str, int]:
+    rows = ws.con.execute(
+        f"SELECT rule, count(*) FROM {LETTERS} WHERE is_incoming GROUP BY rule ORDER BY 2 DESC, 1"
+    ).fetchall()
+    return {str(rule): int(count) for rule, count in rows}
+
+
+def _facts(ws: Workspace) -> dict[str, Any]:
+    moved = ws.con.execute(f"SELECT status, count(*) FROM {LETTERS} GROUP BY status").fetchall()
+    statuses = {str(status): int(count) for status, count in moved}
+    return {
+        "dead_letters": _by_rule(ws),
+        "tried_again": _count(ws, f"SELECT count(*) FROM {INCOMING} WHERE was_dead"),
+        "resolved": statuses.get("resolved", 0),
+        "superseded": statuses.get("superseded", 0),
+        "deleted_at_source": _count(ws, f"SELECT count(*) FROM {NEWEST} WHERE _is_deleted"),
+        "open_dead_letters": _count(ws, f"SELECT count(*) FROM {DEAD_LETTERS.sql_name} WHERE status = 'open'"),
+    }
+
+
+def _count(ws: Workspace, sql: str) -> int:
+    row = ws.con.execute(sql).fetchone()
+    return int(row[0]) if row else 0

@@ -1,0 +1,129 @@
+"""Every rule that every incoming row breaks, in one table."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from datetime import datetime
+
+import pyarrow as pa
+
+from checks import PayloadSchema, Surroundings, find_breaches
+from dataflow.validate.cast import TYPED, typed_sql
+from dataflow.validate.incoming import INCOMING
+from dataflow.validate.plan import ObjectPlan
+from dataflow.workspace import Workspace
+from lakehouse.table import literal, quote
+
+BREACH = "breach"
+"""Temporary table (row_id, phase, ordinal, stage, rule, reason); phase and ordinal order the rules of a row."""
+
+_READ, _TYPE, _SCHEMA, _CHECK = range(4)
+_BATCH_ROWS = 20_000
+
+
+def judge_incoming(ws: Workspace, plan: ObjectPlan, *, currencies: frozenset[str]) -> None:
+    """Fill TYPED and BREACH from INCOMING. A deleted record is held to nothing but its key and version.
+
+    A row whose text does not fit the types is not held to the checks as well: they would find fields missing
+    that are only unreadable.
+    """
+    con = ws.con
+    con.execute(typed_sql(plan.settings.fields))
+    con.execute(f"""
+        CREATE OR REPLACE TEMP TABLE {BREACH} (
+            row_id BIGINT, phase INTEGER, ordinal INTEGER, stage VARCHAR, rule VARCHAR, reason VARCHAR
+        )
+    """)
+    con.execute(f"INSERT INTO {BREACH} {_unreadable_sql(plan.settings.cursor)}")
+    con.execute(f"INSERT INTO {BREACH} {_uncastable_sql(plan)}")
+    if plan.schema is not None:
+        _judge_by_schema(ws, plan.schema)
+    con.execute(f"""
+        CREATE OR REPLACE TEMP TABLE checkable AS SELECT * FROM {TYPED}
+        WHERE NOT _is_deleted AND _row_id NOT IN (SELECT row_id FROM {BREACH} WHERE phase <= {_TYPE})
+    """)
+    around = surroundings(ws, plan, currencies=currencies)
+    found = find_breaches(con, "checkable", checks=plan.checks, row_id="_row_id", surroundings=around)
+    con.execute(f"INSERT INTO {BREACH} SELECT row_id, {_CHECK}, ordinal, 'validate', rule, reason FROM ({found})")
+    con.execute("DROP TABLE checkable")
+
+
+def surroundings(ws: Workspace, plan: ObjectPlan, *, currencies: frozenset[str]) -> Surroundings:
+    """Say what the rules of this object may look at beside the row: the run's clock, other records, rates.
+
+    A record can be referred to when it is valid, or was until the source deleted it: an order outlives its customer.
+    Where records refer to records of the same object, those of the same delivery count, valid or not.
+    """
+
+    def keys_of(name: str) -> str:
+        flat = name.replace(".", "_", 1)
+        known = [
+            f"SELECT _record_key FROM {ws.tables['valid.' + flat].sql_name}",
+            f"SELECT _record_key FROM {ws.before(ws.tables['raw.' + flat])} WHERE _is_deleted AND _defect IS NULL",
+        ]
+        if name == plan.full_name:
+            known.append(f"SELECT _record_key FROM {TYPED}")
+        return " UNION ALL ".join(known)
+
+    def holders_of(field: str) -> str:
+        value = f"CAST({quote(field)} AS VARCHAR)"
+        return f"""
+            SELECT {value} AS value, _record_key AS record_key FROM {plan.valid.sql_name}
+            WHERE _record_key NOT IN (SELECT _record_key FROM checkable)
+            UNION ALL SELECT {value}, min(_record_key) FROM checkable GROUP BY 1
+        """
+
+    return Surroundings(now=ws.run.now, keys_of=keys_of, holders_of=holders_of, currencies=currencies)
+
+
+def _unreadable_sql(cursor: str) -> str:
+    versionless = literal(f"{cursor} is missing or is no time: the row has no version")
+    return f"""
+        SELECT _row_id, {_READ}, 0, 'land', 'unreadable', _defect FROM {INCOMING} WHERE _defect IS NOT NULL
+        UNION ALL
+        SELECT _row_id, {_READ}, 1, 'land', 'unreadable', 'the row is not JSON' FROM {INCOMING}
+        WHERE _defect IS NULL AND NOT json_valid(payload)
+        UNION ALL
+        SELECT _row_id, {_READ}, 2, 'validate', 'required', {versionless}
+        FROM {INCOMING} WHERE _defect IS NULL AND json_valid(payload) AND _changed_at IS NULL
+    """
+
+
+def _uncastable_sql(plan: ObjectPlan) -> str:
+    reasons = [f"{name} is not {_article(kind)} {kind}" for name, kind in plan.settings.fields.items()]
+    texts = ", ".join(literal(reason) for reason in reasons)
+    return f"""
+        SELECT _row_id, {_TYPE}, number, 'validate', 'type', ([{texts}])[number + 1]
+        FROM (SELECT _row_id, unnest(_uncastable) AS number FROM {TYPED} WHERE NOT _is_deleted AND len(_uncastable) > 0)
+    """
+
+
+def _article(kind: str) -> str:
+    return "an" if kind[:1] in "AEIOU" else "a"
+
+
+def _judge_by_schema(ws: Workspace, schema: PayloadSchema) -> None:
+    rows = ws.con.execute(
+        f"SELECT _row_id, payload FROM {INCOMING} WHERE _defect IS NULL AND NOT _is_deleted AND json_valid(payload)"
+    ).fetch_record_batch(_BATCH_ROWS)
+    found = list(_schema_breaches(schema, rows))
+    if found:
+        names = ("row_id", "ordinal", "rule", "reason")
+        table = pa.table({name: pa.array(values) for name, values in zip(names, zip(*found, strict=True), strict=True)})
+        ws.con.register("schema_breaches", table)
+        ws.con.execute(
+            f"INSERT INTO {BREACH} SELECT row_id, {_SCHEMA}, ordinal, 'validate', rule, reason FROM schema_breaches"
+        )
+        ws.con.unregister("schema_breaches")
+
+
+def _schema_breaches(schema: PayloadSchema, rows: pa.RecordBatchReader) -> Iterator[tuple[int, int, str, str]]:
+    for batch in rows:
+        numbers, payloads = batch.column(0).to_pylist(), batch.column(1).to_pylist()
+        for ordinal, breach in enumerate(schema.breaches(payloads)):
+            yield numbers[breach.row], ordinal, breach.rule, breach.reason
+
+
+def as_of(now: datetime) -> str:
+    """SQL literal of the run's clock."""
+    return f"TIMESTAMPTZ {literal(now.isoformat())}"
