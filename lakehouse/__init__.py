@@ -5,6 +5,7 @@ Knows no customer, vendor or orchestrator.
 
 from __future__ import annotations
 
+from lakehouse.erase import Erased, Selection, erase
 from lakehouse.errors import (
     LakeConflict,
     LakeError,
@@ -16,13 +17,18 @@ from lakehouse.errors import (
     TableNotFound,
 )
 from lakehouse.lake import Lake
+from lakehouse.lease import lease
 from lakehouse.location import LakeLocation, PostgresCatalogue, S3Access
+from lakehouse.maintain import GRACE, Maintained, clean_up, compact, expire, maintain
 from lakehouse.reader import open_reader
 from lakehouse.snapshot import Snapshot
 from lakehouse.table import Column, Table
+from lakehouse.view import LakeView
 
 __all__ = [
+    "GRACE",
     "Column",
+    "Erased",
     "Lake",
     "LakeConflict",
     "LakeError",
@@ -31,11 +37,20 @@ __all__ = [
     "LakeLocked",
     "LakeUnreachable",
     "LakeUnwritable",
+    "LakeView",
+    "Maintained",
     "PostgresCatalogue",
     "S3Access",
+    "Selection",
     "Snapshot",
     "SnapshotNotFound",
     "Table",
     "TableNotFound",
+    "clean_up",
+    "compact",
+    "erase",
+    "expire",
+    "lease",
+    "maintain",
     "open_reader",
 ]

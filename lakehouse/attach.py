@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from contextlib import suppress
 from datetime import datetime
 from pathlib import Path
 
@@ -53,6 +54,13 @@ def attach(
         options.append(f"SNAPSHOT_VERSION {int(at)}")
     chosen = f" ({', '.join(options)})" if options else ""
     con.execute(f"ATTACH {literal(target)} AS {DATABASE}{chosen}")
+
+
+def detach(con: duckdb.DuckDBPyConnection) -> None:
+    """Detach the lake, which writes its catalogue's log into the file."""
+    # A cursor in a transaction, or a server that is gone, must not keep the lock from being released after this.
+    with suppress(duckdb.Error):
+        con.execute(f"USE memory; DETACH {DATABASE}")
 
 
 def refuse_foreign_file(con: duckdb.DuckDBPyConnection, catalogue: Path) -> None:

@@ -6,39 +6,42 @@ On a local catalogue an open `Lake` is the only writer: it holds the file lock u
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable
-from contextlib import ExitStack, suppress
+from contextlib import ExitStack
 from datetime import datetime
 from pathlib import Path
 from types import TracebackType
 from typing import Self, TypeVar
 
-import duckdb
 from duckdb import DuckDBPyConnection
 
-from lakehouse import feed, rewind
-from lakehouse.attach import DATABASE, attach, metadata_of, refuse_foreign_file
+from lakehouse import rewind
+from lakehouse.attach import DATABASE, attach, detach, refuse_foreign_file
 from lakehouse.connect import connect
 from lakehouse.ddl import missing_ddl
+from lakehouse.lease import writing
 from lakehouse.location import LakeLocation
-from lakehouse.lock import WriterLock
 from lakehouse.publish import is_published, publish_catalogue
-from lakehouse.snapshot import History, Snapshot
+from lakehouse.snapshot import Snapshot
 from lakehouse.table import Table
 from lakehouse.transaction import commit
 from lakehouse.translate import translating
+from lakehouse.view import LakeView
 
 T = TypeVar("T")
 
 
-class Lake:
-    """A lake opened for writing. Use `Lake.open` in a `with` statement."""
+class Lake(LakeView):
+    """A lake opened for writing. Use `Lake.open` in a `with` statement.
 
-    def __init__(self, location: LakeLocation, con: DuckDBPyConnection, closing: ExitStack) -> None:
-        self.location = location
-        self.con = con
-        self.metadata = metadata_of(location)
+    `is_alone` says that no other process can write meanwhile: always so on a local catalogue. `was_behind` says that
+    the readers' copy was older than the catalogue when the lake was opened: a process was killed in between.
+    """
+
+    def __init__(self, location: LakeLocation, con: DuckDBPyConnection, *, closing: ExitStack, is_alone: bool) -> None:
+        super().__init__(con, location)
+        self.is_alone = is_alone
+        self.was_behind = False
         self._closing = closing
-        self._history = History(con, database=DATABASE, metadata=self.metadata)
 
     @classmethod
     def open(
@@ -46,20 +49,18 @@ class Lake:
         location: LakeLocation,
         *,
         purpose: str,
+        alone: bool = False,
         wait_seconds: float = 0.0,
         memory_limit: str | None = None,
         threads: int | None = None,
         temp_directory: Path | None = None,
     ) -> Self:
-        """Open the lake as `lake`, creating it when it is missing.
+        """Open the lake as `lake`, creating it when it is missing; `alone` as maintenance and erasure need it.
 
         Raises: LakeLocked, LakeUnreachable, LakeUnwritable, LakeIncompatible.
         """
         with ExitStack() as closing, translating(f"Opening the lake at {location.catalogue}"):
-            if isinstance(location.catalogue, Path):
-                lock = WriterLock(location.catalogue)
-                lock.acquire(purpose, wait_seconds=wait_seconds)
-                closing.callback(lock.release)
+            closing.enter_context(writing(location, purpose=purpose, alone=alone, wait_seconds=wait_seconds))
             con = connect(
                 extensions=location.extensions,
                 memory_limit=memory_limit,
@@ -73,8 +74,9 @@ class Lake:
                 refuse_foreign_file(con, location.catalogue)
             attach(con, location)
             # DETACH checkpoints the catalogue; the file is only free for others after that.
-            closing.callback(_detach, con)
-            lake = cls(location, con, closing.pop_all())
+            closing.callback(detach, con)
+            is_alone = alone or isinstance(location.catalogue, Path)
+            lake = cls(location, con, closing=closing.pop_all(), is_alone=is_alone)
         try:
             lake._make_sound()
         except BaseException:
@@ -138,30 +140,6 @@ class Lake:
         self.publish_catalogue()
         return result, self.snapshot()
 
-    def snapshot(self) -> Snapshot:
-        """The newest snapshot."""
-        return self._history.current()
-
-    def snapshots(self) -> list[Snapshot]:
-        """Every snapshot that was not expired, oldest first."""
-        return self._history.all()
-
-    def snapshot_at(self, moment: datetime | int) -> Snapshot:
-        """The snapshot with this number, or the last one at or before this time. Raises: SnapshotNotFound."""
-        return self._history.at(moment)
-
-    def tables(self, version: int | None = None) -> list[str]:
-        """Full names (`schema.table`) of the tables at a snapshot, by default the newest."""
-        return rewind.table_names(self.con, self.metadata, version=version)
-
-    def insertions(self, table: Table, *, after: int, upto: int) -> str:
-        """SELECT text of the rows written to `table` in snapshots (after, upto]."""
-        return feed.insertions_sql(table, after=after, upto=upto)
-
-    def changes(self, table: Table, *, after: int, upto: int) -> str:
-        """SELECT text of the change feed of `table` in snapshots (after, upto]."""
-        return feed.changes_sql(table, after=after, upto=upto)
-
     def restore_table(self, name: str, to: datetime | int, *, author: str, run_id: str) -> Snapshot:
         """Make one table (`schema.table`) what it was at a snapshot, as a new commit.
 
@@ -208,10 +186,5 @@ class Lake:
         if isinstance(self.location.catalogue, Path) and not is_published(
             self.con, self.location.published_catalogue, metadata=self.metadata
         ):
+            self.was_behind = True
             self.publish_catalogue()
-
-
-def _detach(con: DuckDBPyConnection) -> None:
-    # A cursor that is still open, or a database that is gone, must not keep the lock from being released.
-    with suppress(duckdb.Error):
-        con.execute(f"USE memory; DETACH {DATABASE}")

@@ -31,12 +31,7 @@ def publish_catalogue(con: duckdb.DuckDBPyConnection, target: Path, *, metadata:
         left_behind.unlink()
     draft = target.with_name(f"{target.name}.{os.getpid()}.draft")
     try:
-        con.execute(f"ATTACH {literal(str(draft))} AS {_DRAFT}")
-        try:
-            con.execute(f"COPY FROM DATABASE {metadata.partition('.')[0]} TO {_DRAFT}")
-        finally:
-            con.execute(f"DETACH {_DRAFT}")
-        _sync(draft)
+        copy_catalogue(con, draft, metadata=metadata)
         draft.replace(target)
         _sync(target.parent)
     except BaseException:
@@ -44,6 +39,16 @@ def publish_catalogue(con: duckdb.DuckDBPyConnection, target: Path, *, metadata:
             draft.unlink(missing_ok=True)
             draft.with_name(draft.name + ".wal").unlink(missing_ok=True)
         raise
+
+
+def copy_catalogue(con: duckdb.DuckDBPyConnection, target: Path, *, metadata: str) -> None:
+    """Write the attached local catalogue, as one transaction sees it, to a new file, and make it durable."""
+    con.execute(f"ATTACH {literal(str(target))} AS {_DRAFT}")
+    try:
+        con.execute(f"COPY FROM DATABASE {metadata.partition('.')[0]} TO {_DRAFT}")
+    finally:
+        con.execute(f"DETACH {_DRAFT}")
+    _sync(target)
 
 
 def is_published(con: duckdb.DuckDBPyConnection, target: Path, *, metadata: str) -> bool:

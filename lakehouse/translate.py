@@ -62,9 +62,22 @@ _MEANINGS: tuple[tuple[str, type[LakeError], str], ...] = (
 )
 
 
+# What the caller's own SQL or rows got wrong is not the lake's trouble, whatever words its text holds.
+_OF_THE_CALLER = (
+    duckdb.BinderException,
+    duckdb.ConstraintException,
+    duckdb.ConversionException,
+    duckdb.OutOfMemoryException,
+    duckdb.OutOfRangeException,
+    duckdb.ParserException,
+    duckdb.SyntaxException,
+    duckdb.TypeMismatchException,
+)
+
+
 def meaning_of(error: BaseException) -> tuple[type[LakeError], str] | None:
     """The error class and the next move for a raw error, or None when it is not the lake's trouble."""
-    if isinstance(error, MemoryError | duckdb.OutOfMemoryException):
+    if isinstance(error, _OF_THE_CALLER):
         return None
     text = str(error).lower()
     for pattern, kind, next_move in _MEANINGS:

@@ -1,0 +1,129 @@
+"""Erase rows from the whole of the lake's history, so that no byte of them stays in its files or its catalogue.
+
+Deleting a row only writes that it is gone: the data file, every older snapshot, and the minimum and maximum that the
+catalogue keeps of each column still hold it. What this module cannot reach: files copied elsewhere, blocks the file
+system freed, and PostgreSQL's write-ahead log and its archives, which age out by the server's own settings.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from dataclasses import dataclass
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+
+from duckdb import DuckDBPyConnection
+from psycopg import sql
+
+from lakehouse.attach import DATABASE, attach, detach
+from lakehouse.errors import LakeLocked
+from lakehouse.extremes import renew_extremes
+from lakehouse.lake import Lake
+from lakehouse.lease import server_connection
+from lakehouse.location import PostgresCatalogue
+from lakehouse.maintain import GRACE, clean_up, expire, require_alone
+from lakehouse.publish import copy_catalogue
+from lakehouse.table import Table, literal
+from lakehouse.translate import translating
+
+
+@dataclass(frozen=True)
+class Selection:
+    """Rows of one table to erase: `condition` is an SQL predicate over its columns."""
+
+    table: Table
+    condition: str
+
+
+@dataclass(frozen=True)
+class Erased:
+    """What an erasure did: rows of the newest snapshot; `files_waiting` go once the readers' grace is over."""
+
+    rows: dict[str, int]
+    snapshots_expired: int
+    files_removed: int
+    files_waiting: int
+
+
+def erase(
+    lake: Lake,
+    selections: Iterable[Selection],
+    *,
+    author: str,
+    run_id: str,
+    grace: timedelta = GRACE,
+) -> Erased:
+    """Erase the selected rows from now and from all history; every older snapshot is given up for it.
+
+    Repeating it is safe, and finishes what a killed erasure began. With `grace` zero no reader may be connected.
+    Raises: LakeLocked when the lake is not alone.
+    """
+    require_alone(lake, "erase rows of")
+    chosen = list(selections)
+    rows, _ = lake.transact(
+        lambda con: {s.table.full_name: _delete(con, s) for s in chosen},
+        author=author,
+        run_id=run_id,
+        message="erase rows",
+    )
+    with translating(f"Erasing rows of the lake at {lake.location.catalogue}"):
+        for table in {s.table.full_name: s.table for s in chosen}.values():
+            _rewrite(lake.con, table)
+        expired = expire(lake, older_than=datetime.max.replace(tzinfo=UTC))
+        renew_extremes(lake.con, lake.metadata)
+        removed = clean_up(lake, grace=grace)
+        rebuild_catalogue(lake)
+    return Erased(rows, expired, removed, _waiting(lake))
+
+
+def rebuild_catalogue(lake: Lake) -> None:
+    """Write the catalogue anew, so that the space of deleted entries holds nothing of them."""
+    if isinstance(lake.location.catalogue, Path):
+        _rebuild_file(lake, lake.location.catalogue)
+        lake.publish_catalogue()
+    else:
+        detach(lake.con)
+        try:
+            _rebuild_server(lake.location.catalogue)
+        finally:
+            # Attached anew in any case: DuckLake remembers column statistics, and would write the old ones back.
+            attach(lake.con, lake.location)
+
+
+def _delete(con: DuckDBPyConnection, selection: Selection) -> int:
+    row = con.execute(f"DELETE FROM {DATABASE}.{selection.table.sql_name} WHERE {selection.condition}").fetchone()
+    return int(row[0]) if row else 0
+
+
+def _rewrite(con: DuckDBPyConnection, table: Table) -> None:
+    con.execute(
+        f"CALL ducklake_rewrite_data_files({literal(DATABASE)}, {literal(table.name)},"
+        f" schema => {literal(table.schema)}, delete_threshold => 0)"
+    )
+
+
+def _waiting(lake: Lake) -> int:
+    row = lake.con.execute(f"SELECT count(*) FROM {lake.metadata}.ducklake_files_scheduled_for_deletion").fetchone()
+    return int(row[0]) if row else 0
+
+
+def _rebuild_file(lake: Lake, catalogue: Path) -> None:
+    draft = catalogue.with_name(catalogue.name + ".rebuilt")
+    draft.unlink(missing_ok=True)
+    copy_catalogue(lake.con, draft, metadata=lake.metadata)
+    detach(lake.con)
+    try:
+        if catalogue.with_name(catalogue.name + ".wal").exists():
+            # A log replayed onto the new file would corrupt it. A cursor in a transaction keeps the old file open.
+            raise LakeLocked(f"Rebuilding the catalogue {catalogue}: a cursor still reads it; close it and run again")
+        draft.replace(catalogue)
+    finally:
+        attach(lake.con, lake.location)
+
+
+def _rebuild_server(catalogue: PostgresCatalogue) -> None:
+    with server_connection(catalogue, purpose="erasure") as con:
+        names = con.execute("SELECT tablename FROM pg_tables WHERE schemaname = %s", (catalogue.schema,)).fetchall()
+        for (name,) in names:
+            con.execute(sql.SQL("VACUUM FULL {}").format(sql.Identifier(catalogue.schema, str(name))))
+        con.execute("CHECKPOINT")

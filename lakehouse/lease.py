@@ -1,0 +1,123 @@
+"""Who may do what at the same time: writers beside writers, maintenance beside nobody, one holder of a name.
+
+A local catalogue has one lock file, held by whoever writes or maintains. On PostgreSQL writers share an advisory
+lock that maintenance takes alone. Both kinds are freed by the kernel or the server when their holder dies.
+"""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+import psycopg
+
+from lakehouse.errors import LakeLocked, LakeUnreachable
+from lakehouse.location import LakeLocation, PostgresCatalogue
+from lakehouse.lock import FileLease
+
+# Long enough not to load the server, short enough that nobody notices.
+_POLL_SECONDS = 0.1
+
+
+@contextmanager
+def writing(location: LakeLocation, *, purpose: str, alone: bool, wait_seconds: float) -> Iterator[None]:
+    """Hold the right to write the lake; `alone` keeps every other writer out, as maintenance needs.
+
+    Raises: LakeLocked, LakeUnreachable, LakeUnwritable.
+    """
+    catalogue = location.catalogue
+    if isinstance(catalogue, Path):
+        with FileLease(catalogue, "lock").held(purpose, wait_seconds=wait_seconds):
+            yield
+    else:
+        with _advisory(catalogue, "writing", purpose=purpose, shared=not alone, wait_seconds=wait_seconds):
+            yield
+
+
+@contextmanager
+def lease(location: LakeLocation, name: str, *, purpose: str, wait_seconds: float = 0.0) -> Iterator[None]:
+    """Hold a name that one process at a time can hold, e.g. that of the publisher, beside other writers.
+
+    Raises: LakeLocked, LakeUnreachable, LakeUnwritable.
+    """
+    catalogue = location.catalogue
+    if isinstance(catalogue, Path):
+        with FileLease(catalogue, f"{name}.lease").held(purpose, wait_seconds=wait_seconds):
+            yield
+    else:
+        with _advisory(catalogue, name, purpose=purpose, shared=False, wait_seconds=wait_seconds):
+            yield
+
+
+@contextmanager
+def _advisory(
+    catalogue: PostgresCatalogue, name: str, *, purpose: str, shared: bool, wait_seconds: float
+) -> Iterator[None]:
+    """Hold a session-level advisory lock. It does not hold behind a transaction-pooling proxy: connect directly."""
+    key = f"{catalogue.database}/{catalogue.schema}/{name}"
+    function = "pg_try_advisory_lock_shared" if shared else "pg_try_advisory_lock"
+    deadline = time.monotonic() + wait_seconds
+    with server_connection(catalogue, purpose=purpose) as con:
+        # Trying, not queueing: a maintenance run that waits must not make the writers behind it wait too.
+        while not _first(con, f"SELECT {function}(hashtextextended(%s, 0))", key):
+            if time.monotonic() >= deadline:
+                raise LakeLocked(
+                    f"Taking the {name} lock of {catalogue} for {purpose}: {_holders(con, key)} holds it; "
+                    f"waited {wait_seconds:g} s; run again when it is done"
+                )
+            time.sleep(_POLL_SECONDS)
+        yield
+
+
+@contextmanager
+def server_connection(
+    catalogue: PostgresCatalogue, *, purpose: str
+) -> Iterator[psycopg.Connection[tuple[object, ...]]]:
+    """Open a connection to the catalogue's server, in autocommit. Raises: LakeUnreachable."""
+    try:
+        con = psycopg.connect(
+            host=catalogue.host,
+            port=catalogue.port,
+            dbname=catalogue.database,
+            user=catalogue.user,
+            password=catalogue.password,
+            sslmode=catalogue.sslmode,
+            sslrootcert=str(catalogue.sslrootcert or ""),
+            application_name=f"lakehouse: {purpose}"[:60],
+            connect_timeout=10,
+            # A lock is idle for as long as its run: keep firewalls from forgetting the connection.
+            keepalives_idle=30,
+            autocommit=True,
+        )
+    except psycopg.OperationalError as error:
+        raise LakeUnreachable(
+            f"Opening the lake at {catalogue}: {_reason(error)}; check that the server runs and that address and "
+            "credentials are right, then run again"
+        ) from error
+    with con:
+        yield con
+
+
+def _first(con: psycopg.Connection[tuple[object, ...]], statement: str, key: str) -> object:
+    row = con.execute(statement.encode(), (key,)).fetchone()
+    return row[0] if row else None
+
+
+def _holders(con: psycopg.Connection[tuple[object, ...]], key: str) -> object:
+    # An advisory lock's 64-bit key stands in pg_locks as two halves.
+    names = _first(
+        con,
+        "WITH k AS (SELECT hashtextextended(%s, 0) AS key) "
+        "SELECT string_agg(DISTINCT a.application_name || ' (server process ' || a.pid || ')', ', ')"
+        " FROM k, pg_locks l JOIN pg_stat_activity a USING (pid) WHERE l.locktype = 'advisory' AND l.granted"
+        " AND l.classid::bigint = (k.key >> 32) & 4294967295 AND l.objid::bigint = k.key & 4294967295",
+        key,
+    )
+    return names or "another process"
+
+
+def _reason(error: psycopg.OperationalError) -> str:
+    lines = str(error).strip().splitlines()
+    return lines[0] if lines else type(error).__name__

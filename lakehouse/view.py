@@ -1,0 +1,53 @@
+"""What can be asked of an attached lake, by its writer and by any reader: snapshots, tables, changes."""
+
+from __future__ import annotations
+
+from datetime import datetime
+
+from duckdb import DuckDBPyConnection
+
+from lakehouse import feed, rewind
+from lakehouse.attach import DATABASE, metadata_of
+from lakehouse.location import LakeLocation
+from lakehouse.snapshot import History, Snapshot
+from lakehouse.table import Table
+
+
+class LakeView:
+    """A lake attached to a connection as `lake`; what `open_reader` returns can be wrapped in it."""
+
+    def __init__(self, con: DuckDBPyConnection, location: LakeLocation) -> None:
+        self.con = con
+        self.location = location
+        self.metadata = metadata_of(location)
+        self._history = History(con, database=DATABASE, metadata=self.metadata)
+
+    def snapshot(self) -> Snapshot:
+        """The newest snapshot."""
+        return self._history.current()
+
+    def snapshots(self) -> list[Snapshot]:
+        """Every snapshot that was not expired, oldest first."""
+        return self._history.all()
+
+    def snapshot_at(self, moment: datetime | int) -> Snapshot:
+        """The snapshot with this number, or the last one at or before this time. Raises: SnapshotNotFound."""
+        return self._history.at(moment)
+
+    def tables(self, version: int | None = None) -> list[str]:
+        """Full names (`schema.table`) of the tables at a snapshot, by default the newest."""
+        return rewind.table_names(self.con, self.metadata, version=version)
+
+    def insertions(self, table: Table, *, after: int, upto: int) -> str:
+        """SELECT text of the rows written to `table` in snapshots (after, upto], updated rows included.
+
+        Raises: TableNotFound; SnapshotNotFound when the interval is no longer whole: read the table instead.
+        """
+        return feed.insertions_sql(self.con, table, metadata=self.metadata, after=after, upto=upto)
+
+    def changes(self, table: Table, *, after: int, upto: int) -> str:
+        """SELECT text of the change feed of `table` in snapshots (after, upto]. Raises: as `insertions`.
+
+        Shape: snapshot_id, rowid, change_type (insert, update_preimage, update_postimage, delete), then the columns.
+        """
+        return feed.changes_sql(self.con, table, metadata=self.metadata, after=after, upto=upto)

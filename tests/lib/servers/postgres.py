@@ -1,0 +1,126 @@
+"""A real PostgreSQL from the system's packages, in a folder of its own, on a free port."""
+
+from __future__ import annotations
+
+import os
+import pwd
+import shutil
+import signal
+import subprocess
+import tempfile
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass, replace
+from pathlib import Path
+
+import psycopg
+from psycopg import sql
+
+from lakehouse import PostgresCatalogue
+from tests.lib.servers.ports import free_port, wait_for_port
+
+_INSTALL = "apt-get install -y postgresql   (macOS: brew install postgresql@16)"
+
+
+@dataclass(frozen=True)
+class PostgresServer:
+    """A running server; `user` is its superuser, and connects over TCP with a password."""
+
+    port: int
+    pid: int
+    user: str
+    password: str
+
+    def create_database(self, name: str) -> PostgresCatalogue:
+        """Create an empty database and return it as the place of a catalogue."""
+        whole = PostgresCatalogue(
+            host="127.0.0.1", port=self.port, database="postgres", user=self.user, password=self.password
+        )
+        with connect(whole) as con:
+            con.execute(sql.SQL("CREATE DATABASE {}").format(sql.Identifier(name)))
+        return replace(whole, database=name)
+
+
+def connect(catalogue: PostgresCatalogue) -> psycopg.Connection[tuple[object, ...]]:
+    """Open a connection of the tests' own, in autocommit."""
+    return psycopg.connect(
+        host=catalogue.host,
+        port=catalogue.port,
+        dbname=catalogue.database,
+        user=catalogue.user,
+        password=catalogue.password,
+        autocommit=True,
+    )
+
+
+def binaries() -> Path:
+    """The folder with initdb and postgres: the newest of Debian's, or the one on the PATH."""
+    debian = sorted(Path("/usr/lib/postgresql").glob("*/bin/initdb"), key=lambda path: int(path.parts[-3]))
+    if debian:
+        return debian[-1].parent
+    found = shutil.which("initdb")
+    if found is None:
+        raise RuntimeError(f"These tests need PostgreSQL's server, and there is none here. Install it with: {_INSTALL}")
+    return Path(found).resolve().parent
+
+
+@contextmanager
+def postgres_server() -> Iterator[PostgresServer]:
+    """Run a server on a free port, over an empty data folder, until the block ends."""
+    folder = binaries()
+    account = _account()
+    # Not pytest's folder: its parents are closed to other users, and the server refuses to run as root.
+    home = Path(tempfile.mkdtemp(prefix="dataflow-postgres-", dir="/tmp"))
+    try:
+        if account:
+            os.chown(home, account.pw_uid, account.pw_gid)
+        port, password = free_port(), "test-password"
+        _initialise(folder, home, password, account)
+        settings = {
+            "listen_addresses": "127.0.0.1",
+            "port": str(port),
+            "unix_socket_directories": str(home),
+            "max_connections": "200",
+            # Durability of the machine's disk is not under test, and costs each commit milliseconds.
+            "fsync": "off",
+        }
+        command = [str(folder / "postgres"), "-D", str(home / "data")]
+        command += [part for name, value in settings.items() for part in ("-c", f"{name}={value}")]
+        with (home / "postgres.log").open("wb") as log:
+            process = subprocess.Popen(command, stdout=log, stderr=subprocess.STDOUT, cwd=home, **_as(account))
+        try:
+            wait_for_port(port, process=process)
+            yield PostgresServer(port=port, pid=process.pid, user="dataflow", password=password)
+        finally:
+            process.send_signal(signal.SIGINT)  # fast shutdown: does not wait for clients
+            process.wait(timeout=30)
+    finally:
+        shutil.rmtree(home, ignore_errors=True)
+
+
+def _initialise(folder: Path, home: Path, password: str, account: pwd.struct_passwd | None) -> None:
+    secret = home / "password"
+    secret.write_text(password)
+    if account:
+        os.chown(secret, account.pw_uid, account.pw_gid)
+    command = [str(folder / "initdb"), "-D", str(home / "data"), "-U", "dataflow", "--encoding=UTF8", "--locale=C"]
+    command += ["--auth=scram-sha-256", f"--pwfile={secret}", "--no-sync"]
+    made = subprocess.run(command, capture_output=True, text=True, check=False, cwd=home, **_as(account))
+    if made.returncode:
+        raise RuntimeError(f"initdb failed: {made.stderr[-2000:]}")
+
+
+def _account() -> pwd.struct_passwd | None:
+    """The user to run as: the server refuses root. None means: as the one who runs the tests."""
+    if os.geteuid() != 0:
+        return None
+    for name in ("postgres", "nobody"):
+        try:
+            return pwd.getpwnam(name)
+        except KeyError:
+            continue
+    raise RuntimeError("PostgreSQL does not run as root, and there is neither a user postgres nor nobody")
+
+
+def _as(account: pwd.struct_passwd | None) -> dict[str, int | list[int]]:
+    return {"user": account.pw_uid, "group": account.pw_gid, "extra_groups": []} if account else {}

