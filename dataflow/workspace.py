@@ -123,7 +123,7 @@ class Workspace:
             INSERT INTO {names.gone}
             SELECT * FROM old_rows o WHERE NOT EXISTS (SELECT 1 FROM new_rows n WHERE {on})
         """)
-        staged = self._count(table, in_scope)
+        staged = self._count(table, in_scope, total=_scalar(self.con, "SELECT count(*) FROM new_rows"))
         self.con.execute("DROP TABLE new_rows")
         self.con.execute("DROP TABLE old_rows")
         self._overlay(table)
@@ -191,12 +191,18 @@ class Workspace:
             )
 
     def _scope_condition(self, table: Table, scope: str | None) -> str:
+        """SQL condition on a row `t`: it was recomputed. A row that moved into the scope counts by its key as well."""
         if scope is None:
             return "true"
         self.con.execute(f"CREATE OR REPLACE TEMP TABLE scope_keys AS SELECT DISTINCT * FROM ({scope})")
-        columns = [str(r[0]) for r in self.con.execute("SELECT column_name FROM (DESCRIBE scope_keys)").fetchall()]
-        on = " AND ".join(f"s.{quote(c)} = t.{quote(c)}" for c in columns if table.column(c))
-        return f"EXISTS (SELECT 1 FROM scope_keys s WHERE {on})"
+        described = self.con.execute("SELECT column_name FROM (DESCRIBE scope_keys)").fetchall()
+        columns = [table.column(str(row[0])).name for row in described]
+        on = " AND ".join(f"s.{quote(c)} = t.{quote(c)}" for c in columns)
+        in_scope = f"EXISTS (SELECT 1 FROM scope_keys s WHERE {on})"
+        if set(columns) == set(table.key):
+            self.con.execute(f"INSERT INTO scope_keys BY NAME SELECT {column_list(table.key)} FROM new_rows")
+            return in_scope
+        return f"({in_scope} OR EXISTS (SELECT 1 FROM new_rows n WHERE {_keys_agree(table, 'n', 't')}))"
 
     def _ensure_delta(self, table: Table) -> None:
         if table.full_name in self.staged:
@@ -207,16 +213,14 @@ class Workspace:
         self.con.execute(f"CREATE TABLE {names.gone} ({columns})")
         self.staged[table.full_name] = table
 
-    def _count(self, table: Table, in_scope: str) -> Staged:
+    def _count(self, table: Table, in_scope: str, *, total: int | None = None) -> Staged:
         names = _delta_names(table)
         inserted, updated = self.con.execute(
             f"SELECT count(*) FILTER (WHERE change = 'insert'), count(*) FILTER (WHERE change = 'update') "
             f"FROM {names.delta} t WHERE {in_scope}"
         ).fetchall()[0]
         deleted = _scalar(self.con, f"SELECT count(*) FROM {names.gone} t WHERE {in_scope}")
-        collected = self.con.execute("SELECT 1 FROM duckdb_tables() WHERE table_name = 'new_rows'").fetchone()
-        total = _scalar(self.con, "SELECT count(*) FROM new_rows") if collected else inserted + updated
-        return Staged(inserted, updated, deleted, total - inserted - updated)
+        return Staged(inserted, updated, deleted, 0 if total is None else total - inserted - updated)
 
     def _overlay(self, table: Table) -> None:
         names = _delta_names(table)

@@ -44,14 +44,18 @@ def _bad_sql(ws: Workspace, plan: ObjectPlan) -> str:
     """
     return f"""
         SELECT {_ID} AS dead_letter_id, _source, _object, _record_key, _row_hash, _changed_at, payload,
-            _locator AS locator, b.stage, b.rules[1] AS rule, list_distinct(b.rules) AS rules, b.reason,
+            _locator AS locator, b.stage, b.rules[1] AS rule, b.rules, b.reason,
             CASE WHEN {newer} THEN 'superseded' ELSE 'open' END AS status,
             attempts + 1 AS attempts, coalesce(first_seen_at, {as_of(ws.run.now)}) AS first_seen_at,
             {as_of(ws.run.now)} AS last_seen_at, NULL::VARCHAR AS _run_id
         FROM {INCOMING} i JOIN (
             SELECT row_id, first(stage ORDER BY phase, ordinal) AS stage, list(rule ORDER BY phase, ordinal) AS rules,
                 string_agg(reason, '; ' ORDER BY phase, ordinal) AS reason
-            FROM {BREACH} GROUP BY row_id
+            FROM (
+                SELECT row_id, rule, min(stage) AS stage, min(phase) AS phase, min(ordinal) AS ordinal,
+                    string_agg(DISTINCT reason, '; ' ORDER BY reason) AS reason
+                FROM {BREACH} GROUP BY row_id, rule
+            ) GROUP BY row_id
         ) b ON b.row_id = i._row_id
         QUALIFY row_number() OVER (PARTITION BY dead_letter_id ORDER BY _extracted_at, _row_id) = 1
     """

@@ -7,7 +7,6 @@ from typing import Any
 from dataflow.errors import TooManyDeadLetters
 from dataflow.report import StepReport, measured, resident_bytes
 from dataflow.settings import Settings
-from dataflow.tables.ops import DEAD_LETTERS
 from dataflow.validate.cast import TYPED
 from dataflow.validate.incoming import INCOMING, collect_incoming, last_raw_snapshot
 from dataflow.validate.letters import LETTERS, write_letters
@@ -117,7 +116,6 @@ def _facts(ws: Workspace) -> dict[str, Any]:
         "resolved": statuses.get("resolved", 0),
         "superseded": statuses.get("superseded", 0),
         "deleted_at_source": _count(ws, f"SELECT count(*) FROM {NEWEST} WHERE _is_deleted"),
-        "open_dead_letters": _count(ws, f"SELECT count(*) FROM {DEAD_LETTERS.sql_name} WHERE status = 'open'"),
     }
 
 

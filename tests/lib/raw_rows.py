@@ -1,0 +1,90 @@
+"""Put rows into raw as landing would, without a source: for tests of the stages after it."""
+
+import hashlib
+import json
+from collections.abc import Iterable, Iterator, Mapping
+from contextlib import contextmanager
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any
+
+import duckdb
+import pyarrow as pa
+
+from dataflow.settings import Settings
+from dataflow.storage import open_lake
+from dataflow.tables.declared import declared_tables
+from dataflow.workspace import Run, Workspace
+from lakehouse import Lake
+
+NOW = datetime(2026, 3, 10, 12, tzinfo=UTC)
+
+
+@contextmanager
+def opened_lake(settings: Settings) -> Iterator[Lake]:
+    """Open the lake of these settings with all their tables."""
+    with open_lake(settings, purpose="test") as lake:
+        lake.ensure(declared_tables(settings).values())
+        yield lake
+
+
+def raw_row(settings: Settings, name: str, payload: Mapping[str, Any] | str, **given: Any) -> dict[str, Any]:
+    """Shape one payload as a row of raw; `given` overrides any of its columns."""
+    source, _, object_name = name.partition(".")
+    declared = settings.sources[source].objects[object_name]
+    text = payload if isinstance(payload, str) else json.dumps(payload, ensure_ascii=False)
+    fields = payload if isinstance(payload, Mapping) else {}
+    digest = hashlib.md5(text.encode()).hexdigest()
+    cursor = fields.get(declared.cursor)
+    gone = bool(declared.deleted_when_set and fields.get(declared.deleted_when_set))
+    gone = gone or str(fields.get(declared.deleted_flag, "")).lower() == "true"
+    row = {
+        "_run_id": "test",
+        "_source": source,
+        "_object": object_name,
+        "_record_key": str(fields.get(declared.key) or digest),
+        "_extracted_at": NOW,
+        "_row_hash": digest,
+        "_changed_at": datetime.fromisoformat(cursor).replace(tzinfo=UTC) if cursor else None,
+        "_is_deleted": gone,
+        "_locator": "test:1",
+        "_defect": None,
+        "payload": text,
+    }
+    return row | given
+
+
+def land_rows(lake: Lake, settings: Settings, name: str, payloads: Iterable[Mapping[str, Any] | str], **given: Any) -> None:
+    """Append payloads to the raw table of `source.object`, in one transaction."""
+    rows = [raw_row(settings, name, payload, **given) for payload in payloads]
+    table = pa.Table.from_pylist(rows)
+    target = declared_tables(settings)["raw." + name.replace(".", "_", 1)]
+
+    def append(con: duckdb.DuckDBPyConnection) -> None:
+        con.register("landed_rows", table)
+        con.execute(f"INSERT INTO lake.{target.sql_name} BY NAME SELECT * FROM landed_rows")
+        con.unregister("landed_rows")
+
+    lake.transact(append, author="test", run_id="test", message="land")
+
+
+@contextmanager
+def workspace(lake: Lake, settings: Settings, folder: Path, *, run_id: str = "run-1") -> Iterator[Workspace]:
+    """Open a workspace over the lake, at a fixed clock."""
+    run = Run(run_id, "publish", NOW)
+    with Workspace(lake, run, folder=folder / "work", tables=declared_tables(settings)) as ws:
+        yield ws
+
+
+def commit(ws: Workspace) -> None:
+    """Write what was staged, and the run's row: the next run starts after it."""
+    sql = f"""
+        INSERT INTO lake.ops.run (run_id, kind, status, started_at, finished_at, raw_snapshot_id, steps, message)
+        VALUES ('{ws.run.run_id}', 'publish', 'published', '{NOW}', '{NOW}', {ws.base.id}, '[]', '')
+    """
+
+    def write(con: duckdb.DuckDBPyConnection) -> None:
+        ws.write(con)
+        con.execute(sql)
+
+    ws.lake.transact(write, author="test", run_id=ws.run.run_id, message="publish")
