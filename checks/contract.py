@@ -109,7 +109,7 @@ def _keep_soda_to_itself() -> None:
     from soda_core.common.env_config_helper import EnvConfigHelper
 
     EnvConfigHelper.soda_core_telemetry_enabled = False
-    EnvConfigHelper._initialize = lambda self: None
+    EnvConfigHelper._initialize = lambda _: None
 
 
 @contextmanager

@@ -10,7 +10,9 @@ _PROVENANCE = (
     Column("provider", "VARCHAR", "Who says so", nullable=False),
     Column("provider_version", "VARCHAR", "Build or release of the provider's data", nullable=False),
     Column("obtained_at", "TIMESTAMPTZ", "When it was looked up", nullable=False, volatile=True),
-    Column("expires_at", "TIMESTAMPTZ", "When it must be looked up again", nullable=False, volatile=True),
+    # Not volatile: a value that was looked up again and is the same must still get its new date, or it would be
+    # looked up in every run from then on.
+    Column("expires_at", "TIMESTAMPTZ", "When it must be looked up or computed again", nullable=False),
     RUN_ID,
 )
 

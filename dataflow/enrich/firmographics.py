@@ -1,0 +1,86 @@
+"""What is known about a company, found by its domain: for companies, and for people by their employer's domain."""
+
+from __future__ import annotations
+
+import hashlib
+from pathlib import Path
+
+import duckdb
+import ibis
+
+from dataflow.enrich.freemail import FREEMAIL_DOMAINS
+from dataflow.enrich.provider import CUSTOMERS, Enrichment, Release
+from dataflow.errors import ConfigurationError
+from dataflow.relation import key_relation, relation, sql_of
+from dataflow.settings import Settings
+from dataflow.tables.enriched import FIRMOGRAPHICS
+from dataflow.tables.resolved import GOLDEN_CUSTOMER
+from dataflow.workspace import Workspace
+from lakehouse.table import literal
+
+_COMPANIES = "known_company"
+_COLUMNS = {
+    "domain": "VARCHAR",
+    "company_name": "VARCHAR",
+    "employee_count": "BIGINT",
+    "annual_revenue_usd": "BIGINT",
+    "founded_year": "BIGINT",
+    "naics_code": "VARCHAR",
+    "country_code": "VARCHAR",
+}
+
+
+def releases(settings: Settings) -> tuple[Release, ...]:
+    """Name the table of companies by the hash of its bytes. Raises: ConfigurationError when it is missing."""
+    if not settings.enrich.firmographics:
+        return ()
+    path = Path(settings.enrich.firmographics)
+    try:
+        with path.open("rb") as file:
+            return (Release(path.stem, hashlib.file_digest(file, "md5").hexdigest()),)
+    except OSError as error:
+        raise ConfigurationError(
+            f"enrich.firmographics names {path}, which cannot be read ({type(error).__name__}).",
+            next_move="Put a Parquet file there, or set enrich.firmographics to an empty text to do without.",
+        ) from error
+
+
+def firmographics_sql(ws: Workspace, settings: Settings) -> str:
+    """Rows for the customers in CUSTOMERS whose domain the provider knows."""
+    _load(ws, Path(settings.enrich.firmographics))
+    (release,) = releases(settings)
+    customers = relation(GOLDEN_CUSTOMER).semi_join(key_relation(CUSTOMERS, "customer_id"), "customer_id")
+    mailbox = customers.email.split("@")[1].lower()
+    employer = ibis.ifelse(mailbox.isin(sorted(FREEMAIL_DOMAINS)), ibis.null(), mailbox)
+    asked = customers.select("customer_id", domain=ibis.coalesce(customers.website_domain, employer))
+    schema = {name: "int64" if kind == "BIGINT" else "string" for name, kind in _COLUMNS.items()}
+    found = asked.join(ibis.table(schema, name=_COMPANIES), "domain")
+    return sql_of(found.mutate(provider=ibis.literal(release.provider), provider_version=ibis.literal(release.version)))
+
+
+def _load(ws: Workspace, path: Path) -> None:
+    """Read the companies; where two rows share a domain the larger company is meant."""
+    columns = ", ".join(f"{name}::{kind} AS {name}" for name, kind in _COLUMNS.items() if name != "domain")
+    try:
+        ws.con.execute(f"""
+            CREATE OR REPLACE TEMP TABLE {_COMPANIES} AS
+            SELECT lower(domain) AS domain, {columns} FROM read_parquet({literal(str(path))})
+            WHERE domain IS NOT NULL
+            QUALIFY row_number() OVER (
+                PARTITION BY lower(domain) ORDER BY employee_count DESC NULLS LAST, company_name, naics_code
+            ) = 1
+        """)
+    except (duckdb.InvalidInputException, duckdb.BinderException, duckdb.ConversionException, duckdb.IOException) as e:
+        raise ConfigurationError(
+            f"enrich.firmographics names {path}, which does not hold what is expected: "
+            f"a Parquet file with {', '.join(f'{name} {kind}' for name, kind in _COLUMNS.items())}.",
+            next_move="Correct the file, or set enrich.firmographics to an empty text to do without.",
+        ) from e
+
+
+ENRICHMENT = Enrichment(
+    table=FIRMOGRAPHICS,
+    releases=releases,
+    rows=firmographics_sql,
+    follows=lambda ws: f"SELECT customer_id FROM ({ws.changed(GOLDEN_CUSTOMER)})",
+)

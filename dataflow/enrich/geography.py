@@ -1,0 +1,152 @@
+"""Where a customer is: the address says the country; the network address fills in what the address leaves open."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator
+from contextlib import contextmanager
+from datetime import UTC, datetime
+from pathlib import Path
+
+import geoip2.database
+import geoip2.errors
+import ibis
+import maxminddb
+import pyarrow as pa
+from geoip2.models import City
+
+from dataflow.enrich.provider import CUSTOMERS, Enrichment, Release
+from dataflow.errors import ConfigurationError
+from dataflow.relation import key_relation, relation, sql_of
+from dataflow.settings import Settings
+from dataflow.tables.enriched import GEOGRAPHY
+from dataflow.tables.resolved import GOLDEN_CUSTOMER
+from dataflow.workspace import Workspace
+
+_PLACES = "ip_place"
+_FROM_ADDRESS = Release("source records", "1")
+_PLACE_SCHEMA = pa.schema(
+    [
+        ("ip_address", pa.string()),
+        ("ip_country_code", pa.string()),
+        ("ip_region", pa.string()),
+        ("ip_city", pa.string()),
+        ("latitude", pa.float64()),
+        ("longitude", pa.float64()),
+        ("time_zone", pa.string()),
+    ]
+)
+
+
+def releases(settings: Settings) -> tuple[Release, ...]:
+    """Name the GeoIP database by its type and build time. Raises: ConfigurationError when it cannot be read."""
+    if not settings.enrich.geoip:
+        return (_FROM_ADDRESS,)
+    with open_geoip(Path(settings.enrich.geoip)) as reader:
+        return _FROM_ADDRESS, _release(reader)
+
+
+def geography_sql(ws: Workspace, settings: Settings) -> str:
+    """Rows for the customers in CUSTOMERS whose place is known.
+
+    Latitude, longitude and time zone are those of the network address, and only where its country is the
+    customer's: somebody who logs in from abroad has not moved.
+    """
+    release = _look_up(ws, settings)
+    customers = relation(GOLDEN_CUSTOMER).semi_join(key_relation(CUSTOMERS, "customer_id"), "customer_id")
+    customers = customers.select("customer_id", "country_code", "region", "city", "ip_address")
+    schema = {name: "string" for name in _PLACE_SCHEMA.names} | {"latitude": "float64", "longitude": "float64"}
+    rows = customers.left_join(ibis.table(schema, name=_PLACES), "ip_address")
+    agrees = rows.country_code.fill_null(rows.ip_country_code) == rows.ip_country_code
+    by_address = rows.country_code.notnull()
+    from_ip = agrees & (~by_address | rows.ip_country_code.notnull())
+    known = rows.mutate(
+        country_code=ibis.coalesce(rows.country_code, rows.ip_country_code),
+        region=ibis.coalesce(rows.region, ibis.ifelse(from_ip & rows.city.isnull(), rows.ip_region, ibis.null())),
+        city=ibis.coalesce(rows.city, ibis.ifelse(from_ip, rows.ip_city, ibis.null())),
+        **{name: ibis.ifelse(from_ip, rows[name], ibis.null()) for name in ("latitude", "longitude", "time_zone")},
+        method=ibis.ifelse(by_address, "address", "ip"),
+        provider=ibis.ifelse(from_ip.fill_null(False), release.provider, _FROM_ADDRESS.provider),
+        provider_version=ibis.ifelse(from_ip.fill_null(False), release.version, _FROM_ADDRESS.version),
+    )
+    known = known.filter(known.country_code.notnull())
+    return sql_of(known.drop("ip_address", *[c for c in known.columns if c in ("ip_region", "ip_city")]))
+
+
+def find_places(reader: geoip2.database.Reader, addresses: Iterable[str]) -> pa.Table:
+    """Look network addresses up; unknown and malformed ones are left out."""
+    places = [place for address in addresses if (place := _place(reader, address)) is not None]
+    return pa.Table.from_pylist(places, schema=_PLACE_SCHEMA)
+
+
+@contextmanager
+def open_geoip(path: Path) -> Iterator[geoip2.database.Reader]:
+    """Open a City database. Raises: ConfigurationError when it is missing, broken, or of another kind."""
+    try:
+        reader = geoip2.database.Reader(path)
+    except FileNotFoundError:
+        raise ConfigurationError(
+            f"enrich.geoip names {path}, but there is no such file.",
+            next_move="Put a City MMDB there, or set enrich.geoip to an empty text to do without.",
+        ) from None
+    except (maxminddb.InvalidDatabaseError, ValueError, OSError) as error:
+        raise ConfigurationError(
+            f"enrich.geoip names {path}, which cannot be read as an MMDB ({type(error).__name__}).",
+            next_move="Fetch it again, or set enrich.geoip to an empty text to do without.",
+        ) from error
+    with reader:
+        if "City" not in reader.metadata().database_type:
+            raise ConfigurationError(
+                f"enrich.geoip names {path}, a database of type {reader.metadata().database_type}; "
+                "expected a City database."
+            )
+        yield reader
+
+
+def _look_up(ws: Workspace, settings: Settings) -> Release:
+    """Fill the temporary table of places, asking once for each network address."""
+    if not settings.enrich.geoip:
+        _keep(ws, _PLACE_SCHEMA.empty_table())
+        return _FROM_ADDRESS
+    addresses = ws.con.execute(f"""
+        SELECT DISTINCT ip_address FROM {GOLDEN_CUSTOMER.sql_name} SEMI JOIN {CUSTOMERS} USING (customer_id)
+        WHERE ip_address IS NOT NULL
+    """).fetchall()
+    with open_geoip(Path(settings.enrich.geoip)) as reader:
+        _keep(ws, find_places(reader, (str(row[0]) for row in addresses)))
+        return _release(reader)
+
+
+def _keep(ws: Workspace, places: pa.Table) -> None:
+    ws.con.register("found_places", places)
+    ws.con.execute(f"CREATE OR REPLACE TEMP TABLE {_PLACES} AS SELECT * FROM found_places")
+    ws.con.unregister("found_places")
+
+
+def _release(reader: geoip2.database.Reader) -> Release:
+    metadata = reader.metadata()
+    built_at = datetime.fromtimestamp(metadata.build_epoch, tz=UTC)
+    return Release(metadata.database_type, built_at.strftime("%Y-%m-%dT%H:%M:%SZ"))
+
+
+def _place(reader: geoip2.database.Reader, address: str) -> dict[str, object] | None:
+    try:
+        found: City = reader.city(address)
+    except (geoip2.errors.AddressNotFoundError, ValueError):
+        return None
+    return {
+        "ip_address": address,
+        "ip_country_code": found.country.iso_code,
+        "ip_region": found.subdivisions.most_specific.iso_code or found.subdivisions.most_specific.name,
+        "ip_city": found.city.name,
+        "latitude": found.location.latitude,
+        "longitude": found.location.longitude,
+        "time_zone": found.location.time_zone,
+    }
+
+
+ENRICHMENT = Enrichment(
+    table=GEOGRAPHY,
+    releases=releases,
+    rows=geography_sql,
+    follows=lambda ws: f"SELECT customer_id FROM ({ws.changed(GOLDEN_CUSTOMER)})",
+)

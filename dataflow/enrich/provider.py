@@ -1,0 +1,122 @@
+"""An enrichment is one declaration: what it adds to a customer, who says so, and when it must be asked again."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+
+from dataflow.report import StepReport, measured, resident_bytes
+from dataflow.settings import Settings
+from dataflow.tables.resolved import GOLDEN_CUSTOMER
+from dataflow.workspace import Workspace
+from lakehouse.table import Table, column_list, literal, quote
+
+CUSTOMERS = "enriched_customer"
+"""Temporary table with the customers that the running enrichment computes."""
+
+_ADDED_HERE = ("obtained_at", "expires_at", "_run_id")
+
+
+@dataclass(frozen=True)
+class Release:
+    """Which data an answer comes from. A new version makes every earlier answer stale."""
+
+    provider: str
+    version: str
+
+
+@dataclass(frozen=True, kw_only=True)
+class Enrichment:
+    """How one enriched table is computed.
+
+    `releases` opens the provider's data (for an error before any work) and names it; none: it is switched off.
+    `rows` gives SQL for the customers in CUSTOMERS: the value columns, `provider`, `provider_version`, and
+    `expires_at` where the value itself knows it. `follows` is SQL for the customers whose inputs changed.
+    """
+
+    table: Table
+    releases: Callable[[Settings], tuple[Release, ...]]
+    rows: Callable[[Workspace, Settings], str]
+    follows: Callable[[Workspace], str]
+    knows_expiry: bool = False
+
+
+def run_enrichment(ws: Workspace, settings: Settings, enrichment: Enrichment) -> StepReport:
+    """Compute an enrichment for customers that changed, whose value expired, or whose provider has a new release.
+
+    Raises: ConfigurationError when the provider's data is missing or unusable.
+    """
+    with measured() as watch:
+        releases = enrichment.releases(settings)
+        ws.con.execute(f"CREATE OR REPLACE TEMP TABLE {CUSTOMERS} AS {_customers(ws, enrichment, releases)}")
+        asked = _count(ws, f"{CUSTOMERS} SEMI JOIN {GOLDEN_CUSTOMER.sql_name} USING (customer_id)")
+        found = enrichment.rows(ws, settings) if asked and releases else _nothing(enrichment.table)
+        staged = ws.stage(
+            enrichment.table, _dated(ws, settings, enrichment, found), scope=f"SELECT customer_id FROM {CUSTOMERS}"
+        )
+        known = staged.inserted + staged.updated + staged.unchanged
+        return StepReport(
+            stage="enrich",
+            subject=enrichment.table.full_name,
+            rows_in=known,
+            rows_out=known,
+            inserted=staged.inserted,
+            updated=staged.updated,
+            deleted=staged.deleted,
+            seconds=watch.seconds,
+            peak_rss_bytes=resident_bytes(),
+            facts={
+                "customers_asked": asked,
+                "customers_unknown": asked - known,
+                "releases": [f"{release.provider} {release.version}" for release in releases],
+            },
+        )
+
+
+def _customers(ws: Workspace, enrichment: Enrichment, releases: tuple[Release, ...]) -> str:
+    before = ws.before(enrichment.table)
+    if _has_new_release(ws, before, releases):
+        return f"SELECT customer_id FROM {GOLDEN_CUSTOMER.sql_name} UNION SELECT customer_id FROM {before}"
+    return f"""
+        SELECT customer_id FROM ({enrichment.follows(ws)})
+        UNION SELECT customer_id FROM {before} WHERE expires_at <= {_now(ws)}
+    """
+
+
+def _has_new_release(ws: Workspace, before: str, releases: tuple[Release, ...]) -> bool:
+    """Whether the table was made from other releases; an empty table cannot tell, and is made anew at little cost."""
+    used = {
+        Release(str(provider), str(version))
+        for provider, version in ws.con.execute(f"SELECT DISTINCT provider, provider_version FROM {before}").fetchall()
+    }
+    return not used or not used <= set(releases)
+
+
+def _dated(ws: Workspace, settings: Settings, enrichment: Enrichment, found: str) -> str:
+    """Add when a value was obtained and when it expires; an answer that stands keeps its dates."""
+    if enrichment.knows_expiry:
+        return f"SELECT *, {_now(ws)} AS obtained_at FROM ({found})"
+    values = [c for c in enrichment.table.column_names if c not in ("customer_id", *_ADDED_HERE)]
+    same = " AND ".join(f"n.{quote(c)} IS NOT DISTINCT FROM o.{quote(c)}" for c in values)
+    stands = f"o.expires_at > {_now(ws)} AND {same}"
+    fresh = f"{_now(ws)} + INTERVAL {int(settings.enrich.expires_after_days)} DAY"
+    return f"""
+        SELECT n.*,
+            CASE WHEN {stands} THEN o.obtained_at ELSE {_now(ws)} END AS obtained_at,
+            CASE WHEN {stands} THEN o.expires_at ELSE {fresh} END AS expires_at
+        FROM ({found}) n LEFT JOIN {ws.before(enrichment.table)} o USING (customer_id)
+    """
+
+
+def _nothing(table: Table) -> str:
+    names = [c for c in table.column_names if c not in ("obtained_at", "_run_id")]
+    return f"SELECT {column_list(names)} FROM {table.sql_name} WHERE false"
+
+
+def _now(ws: Workspace) -> str:
+    return f"{literal(ws.run.now.isoformat())}::TIMESTAMPTZ"
+
+
+def _count(ws: Workspace, rows: str) -> int:
+    row = ws.con.execute(f"SELECT count(*) FROM {rows}").fetchone()
+    return int(row[0]) if row else 0

@@ -1,0 +1,129 @@
+"""Write one publication: everything staged, the run's record, the audits; all in one lake transaction or nothing."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from datetime import timedelta
+from typing import Literal
+
+import duckdb
+
+from checks.contract import ContractCheck, verify_contracts
+from dataflow.errors import AuditRefused
+from dataflow.publish.invariants import InvariantResult, check_invariants
+from dataflow.report import StepReport, measured, resident_bytes
+from dataflow.settings import Settings
+from dataflow.tables.ops import RUN
+from dataflow.workspace import Staged, Workspace
+from lakehouse import Snapshot
+from lakehouse.table import column_list, literal
+
+AUTHOR = "dataflow"
+
+
+@dataclass(frozen=True, kw_only=True)
+class Publication:
+    """What became of a run. `snapshot` is the lake's newest; `written` has rows by table.
+
+    `report` is the commit's own step: rows written, checks made, seconds.
+    """
+
+    run_id: str
+    status: Literal["published", "unchanged"]
+    snapshot: Snapshot
+    written: dict[str, Staged] = field(default_factory=dict)
+    checks: int = 0
+    report: StepReport | None = None
+
+    @property
+    def is_new(self) -> bool:
+        return self.status == "published"
+
+
+@dataclass(frozen=True)
+class _Written:
+    by_table: dict[str, Staged]
+    checks: int
+
+
+def commit(ws: Workspace, settings: Settings, reports: Sequence[StepReport]) -> Publication:  # noqa: ARG001
+    """Commit what the workspace holds, audited inside the transaction. Nothing staged: nothing is committed.
+
+    Raises: AuditRefused, with the lake as it was; LakeConflict, LakeUnwritable.
+    """
+    if not any(ws.changes(table).changed for table in ws.staged.values()):
+        return Publication(run_id=ws.run.run_id, status="unchanged", snapshot=ws.base)
+
+    def write(con: duckdb.DuckDBPyConnection) -> _Written:
+        by_table = ws.write(con)
+        record_run(con, ws, reports, by_table)
+        return _Written(by_table, audit(con, ws))
+
+    with measured() as watch:
+        written, snapshot = ws.lake.transact(write, author=AUTHOR, run_id=ws.run.run_id, message=ws.run.run_id)
+        rows = sum(staged.changed for staged in written.by_table.values())
+        report = StepReport(
+            stage="commit",
+            subject="lake",
+            rows_in=rows,
+            rows_out=rows,
+            inserted=sum(staged.inserted for staged in written.by_table.values()),
+            updated=sum(staged.updated for staged in written.by_table.values()),
+            deleted=sum(staged.deleted for staged in written.by_table.values()),
+            seconds=watch.seconds,
+            peak_rss_bytes=resident_bytes(),
+            facts={"checks": written.checks, "snapshot": snapshot.id},
+        )
+    return Publication(
+        run_id=ws.run.run_id,
+        status="published",
+        snapshot=snapshot,
+        written=written.by_table,
+        checks=written.checks,
+        report=report,
+    )
+
+
+def audit(con: duckdb.DuckDBPyConnection, ws: Workspace) -> int:
+    """Verify the contracts of the published tables that changed, and every invariant; returns how many checks.
+
+    Raises: AuditRefused naming each failed check, its table and counts.
+    """
+    changed = [t for t in ws.staged.values() if t.schema == "published" and ws.changes(t).changed]
+    contracts = verify_contracts(con, changed, database="lake")
+    invariants = check_invariants(con)
+    results: list[ContractCheck | InvariantResult] = [*contracts, *invariants]
+    failed = [str(result) for result in results if not result.passed]
+    if failed:
+        raise AuditRefused(
+            f"Run {ws.run.run_id} was not published: {len(failed)} of {len(results)} checks failed: "
+            f"{'; '.join(failed)}.",
+            next_move="The lake is as it was. Look at the named tables' stages in the run report, then run again.",
+        )
+    return len(results)
+
+
+def record_run(
+    con: duckdb.DuckDBPyConnection, ws: Workspace, reports: Sequence[StepReport], written: dict[str, Staged]
+) -> None:
+    """Insert the run's row into ops.run, inside the caller's transaction."""
+    seconds = sum(report.seconds for report in reports)
+    tables = [name for name, staged in written.items() if staged.changed]
+    rows = sum(staged.changed for staged in written.values())
+    started = ws.run.now.isoformat()
+    # The run's own clock moved on by what its steps took: no second clock is read.
+    finished = (ws.run.now + timedelta(seconds=seconds)).isoformat()
+    steps = json.dumps([report.as_dict() for report in reports], default=str)
+    values = {
+        "run_id": literal(ws.run.run_id),
+        "kind": literal(ws.run.kind),
+        "status": "'published'",
+        "started_at": f"{literal(started)}::TIMESTAMPTZ",
+        "finished_at": f"{literal(finished)}::TIMESTAMPTZ",
+        "raw_snapshot_id": str(ws.base.id),
+        "steps": literal(steps),
+        "message": literal(f"{rows} rows in {len(tables)} tables"),
+    }
+    con.execute(f"INSERT INTO lake.{RUN.sql_name} ({column_list(values)}) VALUES ({', '.join(values.values())})")

@@ -1,0 +1,98 @@
+"""published.customer_360: one row with all that is known about a customer."""
+
+from __future__ import annotations
+
+import ibis
+from ibis.expr import types as ir
+
+from dataflow.publish.builder import Builder
+from dataflow.relation import key_relation, relation
+from dataflow.tables import enriched, published, resolved
+from dataflow.touched import CUSTOMER_KEYS
+from lakehouse.table import Table
+
+
+def customer_rows() -> ir.Table:
+    """One row for each touched customer that is still there."""
+    golden = _touched(relation(resolved.GOLDEN_CUSTOMER))
+    rows = golden
+    for table, columns in _ENRICHED:
+        rows = rows.left_join(_renamed(table, columns), "customer_id")
+    rows = rows.left_join(_order_totals(), "customer_id").left_join(_ticket_totals(), "customer_id")
+    return rows.mutate(**_merged(rows))
+
+
+_ENRICHED: tuple[tuple[Table, dict[str, str]], ...] = (
+    (
+        enriched.GEOGRAPHY,
+        {
+            "country_code": "geo_country_code",
+            "region": "geo_region",
+            "city": "geo_city",
+            "latitude": "latitude",
+            "longitude": "longitude",
+            "time_zone": "time_zone",
+        },
+    ),
+    (
+        enriched.FIRMOGRAPHICS,
+        {"employee_count": "firm_employee_count", "annual_revenue_usd": "annual_revenue_usd"},
+    ),
+    (enriched.INDUSTRY, {"industry_code": "industry_code", "industry_name": "industry_name"}),
+    (enriched.LIFECYCLE, {"stage": "lifecycle_stage", "score": "lifecycle_score"}),
+)
+
+
+def _merged(rows: ir.Table) -> dict[str, ir.Value]:
+    """What a source says comes before what a provider says, but for head counts, where providers are fresher."""
+    parts = [rows.street, rows.house_number]
+    line = ibis.literal(" ").join([part.fill_null("") for part in parts]).strip().nullif("")
+    return {
+        "street": line,
+        "city": ibis.coalesce(rows.city, rows.geo_city),
+        "region": ibis.coalesce(rows.region, rows.geo_region),
+        "country_code": ibis.coalesce(rows.country_code, rows.geo_country_code),
+        "employee_count": ibis.coalesce(rows.firm_employee_count, rows.employee_count),
+        "order_count": rows.order_count.fill_null(0),
+        "order_amount": rows.order_amount.fill_null(0),
+        "ticket_count": rows.ticket_count.fill_null(0),
+        "open_ticket_count": rows.open_ticket_count.fill_null(0),
+    }
+
+
+def _order_totals() -> ir.Table:
+    orders = _touched(relation(published.ORDERS))
+    kept = orders.filter(orders.status.fill_null("") != "cancelled")
+    return kept.group_by("customer_id").agg(
+        order_count=ibis._.count(),
+        order_amount=ibis._.base_amount.sum(),
+        first_order_at=ibis._.ordered_at.min(),
+        last_order_at=ibis._.ordered_at.max(),
+    )
+
+
+def _ticket_totals() -> ir.Table:
+    tickets = _touched(relation(published.TICKETS))
+    is_open = ~tickets.status.fill_null("open").isin(["solved", "closed"])
+    return tickets.group_by("customer_id").agg(
+        ticket_count=ibis._.count(),
+        open_ticket_count=is_open.sum(),
+        last_ticket_at=ibis._.opened_at.max(),
+    )
+
+
+def _touched(rows: ir.Table) -> ir.Table:
+    return rows.semi_join(key_relation(CUSTOMER_KEYS, "customer_id"), "customer_id")
+
+
+def _renamed(table: Table, columns: dict[str, str]) -> ir.Table:
+    rows = _touched(relation(table))
+    return rows.select("customer_id", **{new: rows[old] for old, new in columns.items()})
+
+
+CUSTOMER_360 = Builder(
+    table=published.CUSTOMER_360,
+    expression=customer_rows,
+    scope=f"SELECT customer_id FROM {CUSTOMER_KEYS}",
+    source=f"SELECT customer_id FROM resolved.golden_customer SEMI JOIN {CUSTOMER_KEYS} USING (customer_id)",
+)

@@ -1,0 +1,65 @@
+"""published.orders and published.tickets: what customers did, with the customer in place of the source record."""
+
+from __future__ import annotations
+
+import ibis
+from ibis.expr import types as ir
+
+from dataflow.publish.builder import Builder
+from dataflow.relation import key_relation, relation
+from dataflow.tables import conformed, published, resolved
+from dataflow.touched import ORDER_KEYS, TICKET_KEYS
+
+_SECONDS_PER_HOUR = 3600
+
+
+def order_rows() -> ir.Table:
+    """One row for each touched order, with its lines counted."""
+    touched = key_relation(ORDER_KEYS, "order_id")
+    orders = _with_customer(relation(conformed.CUSTOMER_ORDER).semi_join(touched, "order_id"))
+    lines = relation(conformed.ORDER_ITEM).semi_join(touched, "order_id").group_by("order_id")
+    totals = lines.agg(
+        item_count=ibis._.count(),
+        piece_count=ibis._.quantity.sum(),
+        categories=ibis._.product_category.collect(distinct=True).sort(),
+    )
+    joined = orders.left_join(totals, "order_id")
+    nothing = ibis.literal([], type="array<string>")
+    return joined.mutate(
+        item_count=joined.item_count.fill_null(0),
+        piece_count=joined.piece_count.fill_null(0),
+        categories=ibis.coalesce(joined.categories, nothing),
+    )
+
+
+def ticket_rows() -> ir.Table:
+    """One row for each touched ticket, with its waiting times."""
+    tickets = _with_customer(relation(conformed.TICKET).semi_join(key_relation(TICKET_KEYS, "ticket_id"), "ticket_id"))
+    return tickets.mutate(
+        first_response_hours=_hours(tickets.opened_at, tickets.first_response_at),
+        resolution_hours=_hours(tickets.opened_at, tickets.closed_at),
+    )
+
+
+def _with_customer(rows: ir.Table) -> ir.Table:
+    links = relation(resolved.XREF).select("record_id", "customer_id")
+    return rows.left_join(links, "record_id")
+
+
+def _hours(start: ir.Value, end: ir.Value) -> ir.Value:
+    # Whole seconds: sums of them are exact, whatever order they are added in.
+    return end.delta(start, unit="second") / _SECONDS_PER_HOUR
+
+
+ORDERS = Builder(
+    table=published.ORDERS,
+    expression=order_rows,
+    scope=f"SELECT order_id FROM {ORDER_KEYS}",
+    source=f"SELECT order_id FROM conformed.customer_order SEMI JOIN {ORDER_KEYS} USING (order_id)",
+)
+TICKETS = Builder(
+    table=published.TICKETS,
+    expression=ticket_rows,
+    scope=f"SELECT ticket_id FROM {TICKET_KEYS}",
+    source=f"SELECT ticket_id FROM conformed.ticket SEMI JOIN {TICKET_KEYS} USING (ticket_id)",
+)

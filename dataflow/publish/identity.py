@@ -1,0 +1,45 @@
+"""published.xref and published.redirects: which source record is which customer, and what became of old ids."""
+
+from __future__ import annotations
+
+from ibis.expr import types as ir
+
+from dataflow.publish.builder import Builder
+from dataflow.relation import key_relation, relation
+from dataflow.tables import published, resolved
+from dataflow.touched import RECORD_KEYS
+from dataflow.workspace import Workspace
+
+_SEPARATOR = "|"
+
+
+def xref_rows() -> ir.Table:
+    """Split the record id into source, object and key; a key may hold the separator itself."""
+    links = relation(resolved.XREF).semi_join(key_relation(RECORD_KEYS, "record_id"), "record_id")
+    parts = links.record_id.split(_SEPARATOR)
+    links = links.mutate(source=parts[0], object=parts[1])
+    before_key = links.source.length() + links.object.length() + 2
+    return links.mutate(record_key=links.record_id.substr(before_key))
+
+
+def redirects_sql(ws: Workspace) -> str:
+    """Take over the redirects that this run changed."""
+    changed = f"SELECT customer_id FROM ({ws.changed(resolved.REDIRECT)})"
+    return f"""
+        SELECT customer_id, to_customer_id, redirected_at FROM {resolved.REDIRECT.sql_name}
+        WHERE customer_id IN ({changed})
+    """
+
+
+XREF = Builder(
+    table=published.XREF,
+    expression=xref_rows,
+    scope=f"SELECT record_id FROM {RECORD_KEYS}",
+    source=f"SELECT record_id FROM resolved.xref SEMI JOIN {RECORD_KEYS} USING (record_id)",
+)
+
+REDIRECTS = Builder(
+    table=published.REDIRECTS,
+    sql=redirects_sql,
+    scope=lambda ws: f"SELECT customer_id FROM ({ws.changed(resolved.REDIRECT)})",
+)

@@ -1,0 +1,248 @@
+"""published.kpi_daily: key figures by day (UTC). One row of KPIS is one figure."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+
+import ibis
+from ibis.expr import types as ir
+
+from dataflow.publish.builder import Builder
+from dataflow.relation import relation, shaped, sql_of
+from dataflow.tables.published import CUSTOMER_360, KPI_DAILY, ORDERS, TICKETS
+from dataflow.workspace import Workspace
+from lakehouse.table import Table, column_list, literal
+
+_ACTIVE_DAYS = 30
+_DAYS = "touched_day"
+
+
+@dataclass(frozen=True, kw_only=True)
+class Kpi:
+    """One figure: `value` over the rows of `table` whose `moment` falls on the day and for which `where` holds.
+
+    `days`: a row counts on its own day and on the days after it, this many in all. `empty` is the figure of a day
+    without rows; None leaves the day out (there is no average of nothing).
+    """
+
+    code: str
+    name: str
+    unit: str
+    table: Table
+    moment: str
+    value: Callable[[ir.Table], ir.Value]
+    where: Callable[[ir.Table], ir.Value] | None = None
+    days: int = 1
+    empty: float | None = None
+
+
+def _count(rows: ir.Table) -> ir.Value:
+    return rows.count()
+
+
+def _kept(orders: ir.Table) -> ir.Value:
+    return orders.status.fill_null("") != "cancelled"
+
+
+def _earning(orders: ir.Table) -> ir.Value:
+    return ~orders.status.fill_null("").isin(["cancelled", "refunded"])
+
+
+KPIS = (
+    Kpi(
+        code="orders",
+        name="Orders, cancelled ones left out",
+        unit="count",
+        table=ORDERS,
+        moment="ordered_at",
+        value=_count,
+        where=_kept,
+        empty=0,
+    ),
+    Kpi(
+        code="revenue",
+        name="Revenue, without cancelled and refunded orders",
+        unit="base currency",
+        table=ORDERS,
+        moment="ordered_at",
+        value=lambda rows: rows.base_amount.sum(),
+        where=_earning,
+        empty=0,
+    ),
+    Kpi(
+        code="average_order_value",
+        name="Average order value",
+        unit="base currency",
+        table=ORDERS,
+        moment="ordered_at",
+        value=lambda rows: rows.base_amount.sum().cast("float64") / rows.base_amount.count(),
+        where=_earning,
+    ),
+    Kpi(
+        code="cancelled_order_share",
+        name="Share of orders that were cancelled",
+        unit="share",
+        table=ORDERS,
+        moment="ordered_at",
+        value=lambda rows: (~_kept(rows)).sum() / rows.count(),
+    ),
+    Kpi(
+        code="active_customers_30d",
+        name="Customers with an order in the last 30 days",
+        unit="count",
+        table=ORDERS,
+        moment="ordered_at",
+        value=lambda rows: rows.customer_id.nunique(),
+        where=_kept,
+        days=_ACTIVE_DAYS,
+        empty=0,
+    ),
+    Kpi(
+        code="new_customers",
+        name="Customers first seen",
+        unit="count",
+        table=CUSTOMER_360,
+        moment="first_seen_at",
+        value=_count,
+        empty=0,
+    ),
+    Kpi(
+        code="first_orders",
+        name="Customers who ordered for the first time",
+        unit="count",
+        table=CUSTOMER_360,
+        moment="first_order_at",
+        value=_count,
+        empty=0,
+    ),
+    Kpi(
+        code="tickets_opened",
+        name="Tickets opened",
+        unit="count",
+        table=TICKETS,
+        moment="opened_at",
+        value=_count,
+        empty=0,
+    ),
+    Kpi(
+        code="tickets_closed",
+        name="Tickets closed",
+        unit="count",
+        table=TICKETS,
+        moment="closed_at",
+        value=_count,
+        empty=0,
+    ),
+    Kpi(
+        code="urgent_ticket_share",
+        name="Share of opened tickets that were urgent",
+        unit="share",
+        table=TICKETS,
+        moment="opened_at",
+        value=lambda rows: (rows.priority.fill_null("") == "urgent").sum() / rows.count(),
+    ),
+    Kpi(
+        code="median_first_response_hours",
+        name="Median time to the first answer, by day of opening",
+        unit="hours",
+        table=TICKETS,
+        moment="opened_at",
+        value=lambda rows: rows.first_response_hours.median(),
+        where=lambda rows: rows.first_response_hours.notnull(),
+    ),
+)
+
+
+def kpi_sql(ws: Workspace) -> str:
+    """One row for each touched day of the calendar and figure."""
+    _mark_days(ws)
+    figures = ibis.union(*[_figure(kpi) for kpi in KPIS])
+    return sql_of(shaped(KPI_DAILY, figures))
+
+
+def _figure(kpi: Kpi) -> ir.Table:
+    days = ibis.table({"kpi_date": "date", "is_in_calendar": "boolean"}, name=_DAYS)
+    days = days.filter(days.is_in_calendar).select("kpi_date")
+    rows = relation(kpi.table)
+    rows = rows.filter(rows[kpi.moment].notnull())
+    if kpi.where is not None:
+        rows = rows.filter(kpi.where(rows))
+    dated = rows.mutate(event_date=rows[kpi.moment].date())
+    if kpi.days > 1:
+        dated = dated.mutate(lag=ibis.range(0, kpi.days).unnest())
+        dated = dated.mutate(kpi_date=(dated.event_date + dated.lag.as_interval("D")).date())
+    else:
+        dated = dated.mutate(kpi_date=dated.event_date)
+    dated = dated.semi_join(days, "kpi_date")
+    values = dated.group_by("kpi_date").agg(value=kpi.value(dated).cast("float64"))
+    if kpi.empty is not None:
+        values = days.left_join(values, "kpi_date")
+        values = values.mutate(value=values.value.fill_null(kpi.empty))
+    values = values.filter(values.value.notnull())
+    return values.select(
+        "kpi_date",
+        "value",
+        kpi_code=ibis.literal(kpi.code),
+        kpi_name=ibis.literal(kpi.name),
+        unit=ibis.literal(kpi.unit),
+    )
+
+
+def _mark_days(ws: Workspace) -> None:
+    """Fill touched_day: days of changed rows, days the calendar gained, days it lost.
+
+    The calendar runs from the first to the last day on which anything happened, but not beyond the run's day: one
+    order dated 2199 would make two centuries of zeros.
+    """
+    union = " UNION ALL ".join(f"SELECT min({m}) AS first, max({m}) AS last FROM {t.sql_name}" for t, m in _moments())
+    today = f"{literal(ws.run.now.date().isoformat())}::DATE"
+    ws.con.execute(f"""
+        CREATE OR REPLACE TEMP TABLE {_DAYS} AS
+        WITH bounds AS (
+            SELECT min(first)::DATE AS first, least(max(last)::DATE, {today}) AS last FROM ({union})
+        ),
+        calendar AS (
+            SELECT unnest(generate_series(first::TIMESTAMP, last::TIMESTAMP, INTERVAL 1 DAY))::DATE AS kpi_date
+            FROM bounds
+        ),
+        known AS (SELECT DISTINCT kpi_date FROM {ws.before(KPI_DAILY)}),
+        touched AS ({_touched_days(ws)})
+        SELECT kpi_date, kpi_date IN (SELECT kpi_date FROM calendar) AS is_in_calendar
+        FROM (
+            SELECT kpi_date FROM touched WHERE kpi_date IS NOT NULL
+            UNION (SELECT kpi_date FROM calendar EXCEPT SELECT kpi_date FROM known)
+            UNION (SELECT kpi_date FROM known EXCEPT SELECT kpi_date FROM calendar)
+        )
+    """)
+
+
+def _touched_days(ws: Workspace) -> str:
+    """Days of every row that changed, as it is and as it was, with the days on which it counts."""
+    days = []
+    for table, moment in _moments():
+        reach = max(kpi.days for kpi in KPIS if kpi.table is table and kpi.moment == moment)
+        days.append(
+            f"SELECT unnest(generate_series(event_date::TIMESTAMP, event_date::TIMESTAMP + INTERVAL {reach - 1} DAY,"
+            f" INTERVAL 1 DAY))::DATE AS kpi_date FROM ({_changed_days(ws, table, moment)})"
+        )
+    return " UNION ".join(days)
+
+
+def _changed_days(ws: Workspace, table: Table, moment: str) -> str:
+    keys = column_list(table.key)
+    rows = f"SELECT {keys}, {moment}::DATE AS event_date FROM"
+    changed = f"SEMI JOIN ({ws.changed(table)}) USING ({keys})"
+    now, before = f"{rows} {table.sql_name} {changed}", f"{rows} {ws.before(table)} {changed}"
+    # A customer's row changes for many reasons, of which the figures see only the day; an order's amount counts too.
+    both = (
+        f"({now} EXCEPT {before}) UNION ({before} EXCEPT {now})" if table is CUSTOMER_360 else f"{now} UNION {before}"
+    )
+    return f"SELECT DISTINCT event_date FROM ({both}) WHERE event_date IS NOT NULL"
+
+
+def _moments() -> list[tuple[Table, str]]:
+    return list(dict.fromkeys((kpi.table, kpi.moment) for kpi in KPIS))
+
+
+KPI_BUILDER = Builder(table=KPI_DAILY, sql=kpi_sql, scope=f"SELECT kpi_date FROM {_DAYS}")
