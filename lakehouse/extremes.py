@@ -48,7 +48,8 @@ def _renew_type(con: DuckDBPyConnection, metadata: str, kind: str) -> None:
     cast = _COMPARED_AS.get(kind, kind if kind.startswith("decimal") else "VARCHAR")
     live = (
         "SELECT f.table_id, f.column_id,"
-        f" arg_min(f.min_value, TRY_CAST(f.min_value AS {cast})) AS low, arg_max(f.max_value, TRY_CAST(f.max_value AS {cast})) AS high"
+        f" arg_min(f.min_value, TRY_CAST(f.min_value AS {cast})) AS low,"
+        f" arg_max(f.max_value, TRY_CAST(f.max_value AS {cast})) AS high"
         f" FROM {metadata}.ducklake_file_column_stats f"
         f" JOIN {metadata}.ducklake_data_file d ON d.data_file_id = f.data_file_id"
         f" JOIN {metadata}.ducklake_column c ON c.table_id = f.table_id AND c.column_id = f.column_id"

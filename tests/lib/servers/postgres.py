@@ -14,6 +14,7 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 
 import psycopg
+import pytest
 from psycopg import sql
 
 from lakehouse import PostgresCatalogue
@@ -124,3 +125,10 @@ def _account() -> pwd.struct_passwd | None:
 
 def _as(account: pwd.struct_passwd | None) -> dict[str, int | list[int]]:
     return {"user": account.pw_uid, "group": account.pw_gid, "extra_groups": []} if account else {}
+
+
+@pytest.fixture(scope="session")
+def postgres() -> Iterator[PostgresServer]:
+    """A PostgreSQL for the whole session; each test makes a database of its own."""
+    with postgres_server() as server:
+        yield server

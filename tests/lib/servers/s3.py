@@ -11,6 +11,8 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
+import pytest
+
 from lakehouse import S3Access
 from tests.lib.servers.ports import free_port, wait_for_port
 
@@ -89,3 +91,10 @@ def s3_server(*, folder: Path) -> Iterator[S3Server]:
         finally:
             process.terminate()
             process.wait(timeout=20)
+
+
+@pytest.fixture(scope="session")
+def s3(tmp_path_factory: pytest.TempPathFactory) -> Iterator[S3Server]:
+    """An S3 server for the whole session; each test makes a bucket of its own."""
+    with s3_server(folder=tmp_path_factory.mktemp("s3")) as server:
+        yield server

@@ -1,0 +1,47 @@
+"""Every kind of lake: {DuckDB file, PostgreSQL} × {folder, S3}."""
+
+from __future__ import annotations
+
+import itertools
+from pathlib import Path
+
+import pytest
+
+from lakehouse import LakeLocation
+from tests.lib.lakes import TABLES, opened
+from tests.lib.servers.postgres import PostgresServer
+from tests.lib.servers.s3 import S3Server
+
+_numbers = itertools.count(1)
+
+
+@pytest.fixture(params=["file-folder", "file-s3", "postgres-folder", "postgres-s3"])
+def location(request: pytest.FixtureRequest, tmp_path: Path) -> LakeLocation:
+    """Return the place of a new lake that holds the test tables, empty."""
+    catalogue, data = str(request.param).split("-")
+    number = next(_numbers)
+    place = LakeLocation(
+        catalogue=(
+            _postgres(request).create_database(f"lake_{number}")
+            if catalogue == "postgres"
+            else tmp_path / "lake.ducklake"
+        ),
+        data=f"{_s3(request).create_bucket(f'lake-{number}')}/data" if data == "s3" else tmp_path / "data",
+        published=tmp_path / "published",
+        s3=_s3(request).access if data == "s3" else None,
+    )
+    with opened(place) as lake:
+        lake.ensure(TABLES)
+    return place
+
+
+def _postgres(request: pytest.FixtureRequest) -> PostgresServer:
+    server = request.getfixturevalue("postgres")
+    assert isinstance(server, PostgresServer)
+    return server
+
+
+def _s3(request: pytest.FixtureRequest) -> S3Server:
+    server = request.getfixturevalue("s3")
+    assert isinstance(server, S3Server)
+    return server
