@@ -1,0 +1,8 @@
+"""Sample data with known truth: the same world seen by a CRM, an orders database and a help desk."""
+
+from __future__ import annotations
+
+from dataflow.sample.generate import generate
+from dataflow.sample.spec import SampleSpec, SampleSummary
+
+__all__ = ["SampleSpec", "SampleSummary", "generate"]

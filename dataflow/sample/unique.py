@@ -1,0 +1,52 @@
+"""Mailboxes, numbers and domains that belong to one entity only, whatever the size of the sample."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable
+
+from dataflow.sample.arrays import Text, text
+
+
+class Claims:
+    """Hands each value out once in a whole sample; without it two people of one name would share a mailbox."""
+
+    def __init__(self) -> None:
+        self._taken: set[int] = set()
+
+    def _claim(self, wanted: str | None, again: Callable[[str, int], str]) -> str | None:
+        if wanted is None:
+            return None
+        value, attempt = wanted, 0
+        while hash(value) in self._taken:
+            attempt += 1
+            value = again(wanted, attempt)
+        self._taken.add(hash(value))
+        return value
+
+    def emails(self, wanted: Iterable[str | None]) -> Text:
+        return text(self._claim(value, _numbered_mailbox) for value in wanted)
+
+    def phones(self, wanted: Iterable[str | None]) -> Text:
+        return text(self._claim(value, _next_number) for value in wanted)
+
+    def domain(self, base: str, extra: str, suffix: str) -> str:
+        """Claim base.suffix, else with the extra word, else with a number."""
+        bases = (base or extra, f"{base}-{extra}")
+
+        def again(_: str, attempt: int) -> str:
+            return f"{bases[1]}{attempt if attempt > 1 else ''}.{suffix}"
+
+        claimed = self._claim(f"{bases[0]}.{suffix}", again)
+        assert claimed is not None
+        return claimed
+
+
+def _numbered_mailbox(value: str, attempt: int) -> str:
+    local, _, domain = value.partition("@")
+    # spread, so that the tenth John Smith is not john.smith10 beside john.smith11
+    return f"{local}{attempt * 37 % 997 if attempt < 997 else attempt}@{domain}"
+
+
+def _next_number(value: str, attempt: int) -> str:
+    tail = (int(value[-5:]) + attempt * 7) % 100_000
+    return f"{value[:-5]}{tail:05d}"
