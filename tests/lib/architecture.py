@@ -1,0 +1,216 @@
+"""The rules of design that no linter knows, read from syntax trees: who may import whom, who may touch what."""
+
+import ast
+import re
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+
+import duckdb
+
+# Lowest first: a module imports from its own layer or a lower one.
+LAYERS = ("lakehouse", "checks", "dataflow", "flows", "dataflow.cli")
+# The same inside dataflow. What stands in no group is the foundation (tables, settings, errors, workspace, report …).
+STAGES: tuple[tuple[str, ...], ...] = (
+    ("sources", "land"),
+    ("validate",),
+    ("conform",),
+    ("resolve",),
+    ("enrich",),
+    ("publish",),
+    # Above the stages: what strings them together, and what only the command line and the flows use.
+    ("stages", "sample", "report_page"),
+)
+TOP = frozenset(
+    {"flows", "checks", "dataflow", "lakehouse", "deployments", "tests"}
+    | {"README.md", "pyproject.toml", "prefect.yaml", "Makefile", "LICENSE", "CHANGELOG.md"}
+)
+PRODUCT = ("lakehouse", "checks", "dataflow", "flows", "deployments")
+ORCHESTRATOR = re.compile(r"prefect(_\w+)?(\.|$)")
+OPENS_DUCKDB = "lakehouse/connect.py"
+READS_ENVIRONMENT = "dataflow/settings/"
+ENVIRONMENT = frozenset({"environ", "environb", "getenv", "getenvb", "putenv", "unsetenv"})
+# A function of the duckdb module that connections have as a method works on a hidden global connection.
+METHODS = set(dir(duckdb.DuckDBPyConnection)) - set(dir(object))
+HIDDEN_CONNECTION = frozenset({name for name in METHODS if hasattr(duckdb, name)} | {"default_connection"})
+DOTTED = re.compile(r"(?:dataflow|lakehouse|checks|flows|tests|prefect\w*)(?:\.\w+)*\Z")
+
+
+@dataclass(frozen=True)
+class Module:
+    """One parsed source file."""
+
+    path: str
+    tree: ast.Module
+
+    @property
+    def name(self) -> str:
+        """The dotted name it is imported by."""
+        return self.path.removesuffix(".py").removesuffix("/__init__").replace("/", ".")
+
+    def at(self, node: ast.AST, message: str) -> str:
+        """Word a violation."""
+        return f"{self.path}:{getattr(node, 'lineno', 1)}: {message}"
+
+
+def read_tree(root: Path) -> dict[str, str]:
+    """Read the product's Python sources under `root`, by path relative to it."""
+    return {
+        path.relative_to(root).as_posix(): path.read_text(encoding="utf-8")
+        for package in PRODUCT
+        for path in sorted((root / package).rglob("*.py"))
+    }
+
+
+def violations(sources: Mapping[str, str]) -> list[str]:
+    """List each breach of the rules in `sources` (path to text), complete and in order of path."""
+    modules = [Module(path, ast.parse(text, path)) for path, text in sorted(sources.items())]
+    each: tuple[Callable[[Module], Iterator[str]], ...] = (
+        _upward_imports,
+        _orchestrator_below_flows,
+        _environment_outside_settings,
+        _prints_outside_cli,
+        _opens_duckdb_elsewhere,
+    )
+    found = [violation for module in modules for rule in each for violation in rule(module)]
+    return found + _opens_duckdb_twice(modules)
+
+
+def stray_top_level(names: list[str]) -> list[str]:
+    """List the names at the root that design.md does not know; dotfiles are free."""
+    return sorted(name for name in names if name not in TOP and not name.startswith("."))
+
+
+def imports(module: Module) -> Iterator[tuple[ast.AST, str]]:
+    """Yield each dotted name the module imports, lazily by name too, wherever the statement stands."""
+    by_name = any(
+        isinstance(n, ast.Name | ast.Attribute) and _last(n) == "import_module" for n in ast.walk(module.tree)
+    )
+    for node in ast.walk(module.tree):
+        if isinstance(node, ast.Import):
+            yield from ((node, alias.name) for alias in node.names)
+        elif isinstance(node, ast.ImportFrom):
+            origin = _absolute(module, node)
+            yield from ((node, f"{origin}.{alias.name}") for alias in node.names)
+        elif by_name and isinstance(node, ast.Constant) and isinstance(node.value, str) and DOTTED.match(node.value):
+            yield node, node.value
+
+
+def _absolute(module: Module, node: ast.ImportFrom) -> str:
+    if not node.level:
+        return node.module or ""
+    package = module.name.split(".") if module.path.endswith("__init__.py") else module.name.split(".")[:-1]
+    kept = package[: len(package) - node.level + 1]
+    return ".".join([*kept, *([node.module] if node.module else [])])
+
+
+def _last(node: ast.Name | ast.Attribute) -> str:
+    return node.attr if isinstance(node, ast.Attribute) else node.id
+
+
+def _within(name: str, package: str) -> bool:
+    return name == package or name.startswith(f"{package}.")
+
+
+def _layer(name: str) -> int | None:
+    if _within(name, "dataflow.__main__"):
+        return LAYERS.index("dataflow.cli")
+    return max((rank for rank, layer in enumerate(LAYERS) if _within(name, layer)), default=None)
+
+
+def _stage(name: str) -> int:
+    return max(
+        (rank for rank, group in enumerate(STAGES, 1) if any(_within(name, f"dataflow.{stage}") for stage in group)),
+        default=0,
+    )
+
+
+def _upward_imports(module: Module) -> Iterator[str]:
+    own = _layer(module.name)
+    for node, target in imports(module):
+        if _within(target, "tests") or _within(target, "deployments"):
+            yield module.at(node, f"imports {target}, which is not part of the product")
+        other = _layer(target)
+        if own is None or other is None:
+            continue
+        if other > own:
+            yield module.at(node, f"{LAYERS[own]} imports {target} of {LAYERS[other]}, which is above it")
+        elif LAYERS[own] == LAYERS[other] == "dataflow" and _stage(target) > _stage(module.name):
+            yield module.at(node, f"{module.name} imports {target}, which comes later (order: {_order()})")
+
+
+def _order() -> str:
+    return " → ".join(["foundation", *("/".join(group) for group in STAGES)])
+
+
+def _orchestrator_below_flows(module: Module) -> Iterator[str]:
+    if module.path.startswith(("flows/", "deployments/")):
+        return
+    for node, target in imports(module):
+        if ORCHESTRATOR.match(target):
+            yield module.at(node, f"imports {target}; Prefect stays in flows/ and deployments/")
+
+
+def _environment_outside_settings(module: Module) -> Iterator[str]:
+    if module.path.startswith((READS_ENVIRONMENT, "deployments/")):
+        return
+    for node, name in _uses_of(module, "os"):
+        if name in ENVIRONMENT:
+            yield module.at(node, f"uses os.{name}; the environment is read in {READS_ENVIRONMENT}")
+
+
+def _prints_outside_cli(module: Module) -> Iterator[str]:
+    if _layer(module.name) == LAYERS.index("dataflow.cli"):
+        return
+    for node in ast.walk(module.tree):
+        if isinstance(node, ast.Name) and node.id == "print":
+            yield module.at(node, "prints; only the command line speaks to a terminal")
+
+
+def _opens_duckdb(module: Module) -> list[ast.AST]:
+    return [node for node, name in _uses_of(module, "duckdb") if name == "connect"]
+
+
+def _opens_duckdb_elsewhere(module: Module) -> Iterator[str]:
+    for node, name in _uses_of(module, "duckdb"):
+        if name in HIDDEN_CONNECTION:
+            yield module.at(node, f"uses duckdb.{name}, a hidden global connection; take a connection as an argument")
+        elif name == "connect" and module.path != OPENS_DUCKDB:
+            yield module.at(node, f"uses duckdb.connect; connections are opened in {OPENS_DUCKDB}")
+
+
+def _opens_duckdb_twice(modules: list[Module]) -> list[str]:
+    opened = [(module, node) for module in modules for node in _opens_duckdb(module) if module.path == OPENS_DUCKDB]
+    return [module.at(node, "uses duckdb.connect a second time; there is one way in") for module, node in opened[1:]]
+
+
+def _uses_of(module: Module, package: str) -> Iterator[tuple[ast.AST, str]]:
+    """Yield each name taken from `package`: as attribute under any alias or path, by from-import, by getattr."""
+    aliases = {package}
+    for node in ast.walk(module.tree):
+        if isinstance(node, ast.Import):
+            aliases |= {alias.asname for alias in node.names if alias.name == package and alias.asname}
+        elif isinstance(node, ast.ImportFrom):
+            aliases |= {alias.asname or alias.name for alias in node.names if alias.name == package}
+    for node in ast.walk(module.tree):
+        if isinstance(node, ast.Attribute) and isinstance(node.value, ast.Name | ast.Attribute):
+            # `ibis.duckdb.connect` opens DuckDB as well: the last part counts.
+            if _last(node.value) in aliases:
+                yield node, node.attr
+        elif isinstance(node, ast.ImportFrom) and node.module == package and not node.level:
+            yield from ((node, alias.name) for alias in node.names)
+        elif _is_getattr(node, aliases):
+            yield from (
+                (node, c.value) for c in ast.walk(node) if isinstance(c, ast.Constant) and isinstance(c.value, str)
+            )
+
+
+def _is_getattr(node: ast.AST, aliases: set[str]) -> bool:
+    return (
+        isinstance(node, ast.Call)
+        and isinstance(node.func, ast.Name)
+        and node.func.id == "getattr"
+        and bool(node.args)
+        and isinstance(node.args[0], ast.Name)
+        and node.args[0].id in aliases
+    )
