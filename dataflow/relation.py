@@ -37,3 +37,9 @@ def shaped(table: Table, rows: ir.Table) -> ir.Table:
 def sql_of(rows: ir.Table, *, dialect: str = "duckdb") -> str:
     """Compile an expression to one SELECT."""
     return str(ibis.to_sql(rows, dialect=dialect))
+
+
+def widened(rows: ir.Table, other: ir.Table, *keys: str) -> ir.Table:
+    """Left-join columns onto rows; the other side's copies of the keys go."""
+    joined = rows.left_join(other, list(keys), rname="{name}__other")
+    return joined.select(*[name for name in joined.columns if not name.endswith("__other")])

@@ -16,7 +16,7 @@ from geoip2.models import City
 
 from dataflow.enrich.provider import CUSTOMERS, Enrichment, Release
 from dataflow.errors import ConfigurationError
-from dataflow.relation import key_relation, relation, sql_of
+from dataflow.relation import key_relation, relation, sql_of, widened
 from dataflow.settings import Settings
 from dataflow.tables.enriched import GEOGRAPHY
 from dataflow.tables.resolved import GOLDEN_CUSTOMER
@@ -54,8 +54,8 @@ def geography_sql(ws: Workspace, settings: Settings) -> str:
     release = _look_up(ws, settings)
     customers = relation(GOLDEN_CUSTOMER).semi_join(key_relation(CUSTOMERS, "customer_id"), "customer_id")
     customers = customers.select("customer_id", "country_code", "region", "city", "ip_address")
-    schema = {name: "string" for name in _PLACE_SCHEMA.names} | {"latitude": "float64", "longitude": "float64"}
-    rows = customers.left_join(ibis.table(schema, name=_PLACES), "ip_address")
+    schema = dict.fromkeys(_PLACE_SCHEMA.names, "string") | {"latitude": "float64", "longitude": "float64"}
+    rows = widened(customers, ibis.table(schema, name=_PLACES), "ip_address")
     agrees = rows.country_code.fill_null(rows.ip_country_code) == rows.ip_country_code
     by_address = rows.country_code.notnull()
     from_ip = agrees & (~by_address | rows.ip_country_code.notnull())
@@ -68,8 +68,8 @@ def geography_sql(ws: Workspace, settings: Settings) -> str:
         provider=ibis.ifelse(from_ip.fill_null(False), release.provider, _FROM_ADDRESS.provider),
         provider_version=ibis.ifelse(from_ip.fill_null(False), release.version, _FROM_ADDRESS.version),
     )
-    known = known.filter(known.country_code.notnull())
-    return sql_of(known.drop("ip_address", *[c for c in known.columns if c in ("ip_region", "ip_city")]))
+    chosen = [name for name in GEOGRAPHY.column_names if name in known.columns]
+    return sql_of(known.filter(known.country_code.notnull()).select(*chosen))
 
 
 def find_places(reader: geoip2.database.Reader, addresses: Iterable[str]) -> pa.Table:

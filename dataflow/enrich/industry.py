@@ -9,7 +9,7 @@ import ibis
 from ibis.expr import types as ir
 
 from dataflow.enrich.provider import CUSTOMERS, Enrichment, Release
-from dataflow.relation import key_relation, relation, sql_of
+from dataflow.relation import key_relation, relation, sql_of, widened
 from dataflow.settings import Settings
 from dataflow.tables.enriched import FIRMOGRAPHICS, INDUSTRY
 from dataflow.tables.resolved import GOLDEN_CUSTOMER
@@ -70,7 +70,7 @@ def industry_sql(ws: Workspace, settings: Settings) -> str:  # noqa: ARG001 (one
     """Rows for the customers in CUSTOMERS whose industry is known."""
     customers = relation(GOLDEN_CUSTOMER).semi_join(key_relation(CUSTOMERS, "customer_id"), "customer_id")
     firms = relation(FIRMOGRAPHICS).select("customer_id", "naics_code")
-    rows = customers.left_join(firms, "customer_id")
+    rows = widened(customers, firms, "customer_id")
     by_firm, by_word = sector_of_naics(rows.naics_code), sector_of_text(rows.industry_text)
     code = ibis.coalesce(by_firm, by_word)
     known = rows.select(

@@ -17,7 +17,7 @@ import ibis
 from ibis.expr import types as ir
 
 from dataflow.enrich.provider import CUSTOMERS, Enrichment, Release
-from dataflow.relation import key_relation, relation, sql_of
+from dataflow.relation import key_relation, relation, sql_of, widened
 from dataflow.settings import Settings
 from dataflow.tables.conformed import CUSTOMER_ORDER, TICKET
 from dataflow.tables.enriched import LIFECYCLE
@@ -103,7 +103,7 @@ def _facts() -> ir.Table:
     tickets = relation(TICKET).join(links, "record_id")
     is_open = ~tickets.status.fill_null("open").isin(_CLOSED)
     by_tickets = tickets.group_by("customer_id").agg(open_tickets=is_open.sum())
-    rows = customers.left_join(by_orders, "customer_id").left_join(by_tickets, "customer_id")
+    rows = widened(widened(customers, by_orders, "customer_id"), by_tickets, "customer_id")
     return rows.mutate(
         order_count=rows.order_count.fill_null(0),
         order_amount=rows.order_amount.fill_null(0),
@@ -125,7 +125,7 @@ def _next_crossing(today: ir.Value, last_order: ir.Value, first_order: ir.Value)
     forever = ibis.date(_FOREVER)
     crossings = [last_order + ibis.interval(days=band[0] + 1) for band in RECENCY]
     crossings.append(first_order + ibis.interval(days=NEW_DAYS + 1))
-    ahead = [ibis.ifelse(day.date() > today, day.date(), forever).fill_null(forever) for day in crossings]
+    ahead = [ibis.ifelse(day > today, day, forever).fill_null(forever) for day in crossings]
     return ibis.least(*ahead).cast("timestamp('UTC')")
 
 
@@ -133,6 +133,6 @@ ENRICHMENT = Enrichment(
     table=LIFECYCLE,
     releases=lambda _: (_RELEASE,),
     rows=lifecycle_sql,
-    follows=lambda ws: f"SELECT customer_id FROM {CUSTOMER_KEYS}",
+    follows=lambda _: f"SELECT customer_id FROM {CUSTOMER_KEYS}",
     knows_expiry=True,
 )

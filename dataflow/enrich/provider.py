@@ -50,7 +50,7 @@ def run_enrichment(ws: Workspace, settings: Settings, enrichment: Enrichment) ->
         releases = enrichment.releases(settings)
         ws.con.execute(f"CREATE OR REPLACE TEMP TABLE {CUSTOMERS} AS {_customers(ws, enrichment, releases)}")
         asked = _count(ws, f"{CUSTOMERS} SEMI JOIN {GOLDEN_CUSTOMER.sql_name} USING (customer_id)")
-        found = enrichment.rows(ws, settings) if asked and releases else _nothing(enrichment.table)
+        found = enrichment.rows(ws, settings) if asked and releases else _nothing(enrichment)
         staged = ws.stage(
             enrichment.table, _dated(ws, settings, enrichment, found), scope=f"SELECT customer_id FROM {CUSTOMERS}"
         )
@@ -84,12 +84,15 @@ def _customers(ws: Workspace, enrichment: Enrichment, releases: tuple[Release, .
 
 
 def _has_new_release(ws: Workspace, before: str, releases: tuple[Release, ...]) -> bool:
-    """Whether the table was made from other releases; an empty table cannot tell, and is made anew at little cost."""
+    """Whether the table was made from other releases.
+
+    A release that knows nobody leaves no trace, so its table is computed anew each time: dear, but never stale.
+    """
     used = {
         Release(str(provider), str(version))
         for provider, version in ws.con.execute(f"SELECT DISTINCT provider, provider_version FROM {before}").fetchall()
     }
-    return not used or not used <= set(releases)
+    return used != set(releases)
 
 
 def _dated(ws: Workspace, settings: Settings, enrichment: Enrichment, found: str) -> str:
@@ -108,9 +111,10 @@ def _dated(ws: Workspace, settings: Settings, enrichment: Enrichment, found: str
     """
 
 
-def _nothing(table: Table) -> str:
-    names = [c for c in table.column_names if c not in ("obtained_at", "_run_id")]
-    return f"SELECT {column_list(names)} FROM {table.sql_name} WHERE false"
+def _nothing(enrichment: Enrichment) -> str:
+    added = _ADDED_HERE if not enrichment.knows_expiry else ("obtained_at", "_run_id")
+    names = [column for column in enrichment.table.column_names if column not in added]
+    return f"SELECT {column_list(names)} FROM {enrichment.table.sql_name} WHERE false"
 
 
 def _now(ws: Workspace) -> str:

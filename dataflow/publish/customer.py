@@ -6,7 +6,7 @@ import ibis
 from ibis.expr import types as ir
 
 from dataflow.publish.builder import Builder
-from dataflow.relation import key_relation, relation
+from dataflow.relation import key_relation, relation, widened
 from dataflow.tables import enriched, published, resolved
 from dataflow.touched import CUSTOMER_KEYS
 from lakehouse.table import Table
@@ -17,8 +17,8 @@ def customer_rows() -> ir.Table:
     golden = _touched(relation(resolved.GOLDEN_CUSTOMER))
     rows = golden
     for table, columns in _ENRICHED:
-        rows = rows.left_join(_renamed(table, columns), "customer_id")
-    rows = rows.left_join(_order_totals(), "customer_id").left_join(_ticket_totals(), "customer_id")
+        rows = widened(rows, _renamed(table, columns), "customer_id")
+    rows = widened(widened(rows, _order_totals(), "customer_id"), _ticket_totals(), "customer_id")
     return rows.mutate(**_merged(rows))
 
 

@@ -6,7 +6,7 @@ import ibis
 from ibis.expr import types as ir
 
 from dataflow.publish.builder import Builder
-from dataflow.relation import key_relation, relation
+from dataflow.relation import key_relation, relation, widened
 from dataflow.tables import conformed, published, resolved
 from dataflow.touched import ORDER_KEYS, TICKET_KEYS
 
@@ -23,7 +23,7 @@ def order_rows() -> ir.Table:
         piece_count=ibis._.quantity.sum(),
         categories=ibis._.product_category.collect(distinct=True).sort(),
     )
-    joined = orders.left_join(totals, "order_id")
+    joined = widened(orders, totals, "order_id")
     nothing = ibis.literal([], type="array<string>")
     return joined.mutate(
         item_count=joined.item_count.fill_null(0),
@@ -43,7 +43,7 @@ def ticket_rows() -> ir.Table:
 
 def _with_customer(rows: ir.Table) -> ir.Table:
     links = relation(resolved.XREF).select("record_id", "customer_id")
-    return rows.left_join(links, "record_id")
+    return widened(rows, links, "record_id")
 
 
 def _hours(start: ir.Value, end: ir.Value) -> ir.Value:

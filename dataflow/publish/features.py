@@ -13,7 +13,7 @@ import ibis
 from ibis.expr import types as ir
 
 from dataflow.publish.builder import Builder
-from dataflow.relation import key_relation, relation, shaped, sql_of
+from dataflow.relation import key_relation, relation, shaped, sql_of, widened
 from dataflow.tables import published
 from dataflow.touched import CUSTOMER_KEYS
 from dataflow.workspace import Workspace
@@ -38,7 +38,7 @@ def features_sql(ws: Workspace) -> str:
     spine = _spine(feature_days(ws.run.now.date()))
     keys = ["customer_id", "feature_date"]
     orders, tickets = _order_features(spine), _ticket_features(spine)
-    rows = spine.left_join(orders, keys).left_join(tickets, keys)
+    rows = widened(widened(spine, orders, *keys), tickets, *keys)
     first_seen = rows.first_seen_at.date()
     tenure = rows.feature_date.delta(first_seen, unit="day")
     counts = {name: rows[name].fill_null(0) for name in _COUNTS}

@@ -9,7 +9,7 @@ import ibis
 from ibis.expr import types as ir
 
 from dataflow.publish.builder import Builder
-from dataflow.relation import relation, shaped, sql_of
+from dataflow.relation import relation, shaped, sql_of, widened
 from dataflow.tables.published import CUSTOMER_360, KPI_DAILY, ORDERS, TICKETS
 from dataflow.workspace import Workspace
 from lakehouse.table import Table, column_list, literal
@@ -170,14 +170,14 @@ def _figure(kpi: Kpi) -> ir.Table:
         rows = rows.filter(kpi.where(rows))
     dated = rows.mutate(event_date=rows[kpi.moment].date())
     if kpi.days > 1:
-        dated = dated.mutate(lag=ibis.range(0, kpi.days).unnest())
-        dated = dated.mutate(kpi_date=(dated.event_date + dated.lag.as_interval("D")).date())
+        dated = dated.mutate(days_after=ibis.range(0, kpi.days).unnest())
+        dated = dated.mutate(kpi_date=dated.event_date + dated.days_after.as_interval("D"))
     else:
         dated = dated.mutate(kpi_date=dated.event_date)
     dated = dated.semi_join(days, "kpi_date")
     values = dated.group_by("kpi_date").agg(value=kpi.value(dated).cast("float64"))
     if kpi.empty is not None:
-        values = days.left_join(values, "kpi_date")
+        values = widened(days, values, "kpi_date")
         values = values.mutate(value=values.value.fill_null(kpi.empty))
     values = values.filter(values.value.notnull())
     return values.select(
