@@ -62,7 +62,9 @@ def commit(ws: Workspace, settings: Settings, reports: Sequence[StepReport]) -> 
         return _Written(by_table, audit(con, ws))
 
     with measured() as watch:
-        written, snapshot = ws.lake.transact(write, author=AUTHOR, run_id=ws.run.run_id, message=ws.run.run_id)
+        written, snapshot = ws.lake.transact(
+            write, author=AUTHOR, run_id=ws.run.run_id, message=f"{ws.run.kind}: published"
+        )
         rows = sum(staged.changed for staged in written.by_table.values())
         report = StepReport(
             stage="commit",

@@ -1,0 +1,148 @@
+"""What changed between two snapshots: rows by table, identities, key figures."""
+
+from __future__ import annotations
+
+from dataclasses import asdict, dataclass
+from typing import Any
+
+import duckdb
+
+from dataflow.tables import published
+from dataflow.tables.published import KPI_DAILY, REDIRECTS, XREF
+from lakehouse.table import Table, column_list, quote
+
+
+@dataclass(frozen=True)
+class TableDiff:
+    """Rows of one table by key; `changed` counts rows that differ in a column that is not volatile."""
+
+    table: str
+    added: int
+    changed: int
+    removed: int
+
+
+@dataclass(frozen=True)
+class IdentityDiff:
+    """Customers that came, went, took another one's records, or gave some away; and records that moved."""
+
+    created: int
+    retired: int
+    merged: int
+    split: int
+    records_moved: int
+
+
+@dataclass(frozen=True)
+class KpiDiff:
+    """A key figure, summed or averaged over its days, before and after."""
+
+    code: str
+    unit: str
+    days_changed: int
+    before: float | None
+    after: float | None
+
+
+@dataclass(frozen=True)
+class Diff:
+    """All that differs from snapshot `a` to snapshot `b`."""
+
+    a: int
+    b: int
+    tables: tuple[TableDiff, ...]
+    identities: IdentityDiff
+    kpis: tuple[KpiDiff, ...]
+
+    @property
+    def is_empty(self) -> bool:
+        return not any(t.added or t.changed or t.removed for t in self.tables)
+
+    def as_dict(self) -> dict[str, Any]:
+        return asdict(self)
+
+
+def diff(reader: duckdb.DuckDBPyConnection, a: int, b: int) -> Diff:
+    """Compare two snapshots of the lake attached to `reader` as `lake`."""
+    return Diff(
+        a=a,
+        b=b,
+        tables=tuple(_table_diff(reader, table, a, b) for table in published.TABLES),
+        identities=_identity_diff(reader, a, b),
+        kpis=tuple(_kpi_diff(reader, a, b)),
+    )
+
+
+def _table_diff(reader: duckdb.DuckDBPyConnection, table: Table, a: int, b: int) -> TableDiff:
+    on = " AND ".join(f"n.{quote(key)} = o.{quote(key)}" for key in table.key)
+    first = quote(table.key[0])
+    # No compared column (a pure link table): rows are there or not.
+    differs = " OR ".join(f"n.{quote(c)} IS DISTINCT FROM o.{quote(c)}" for c in table.compared) or "false"
+    added, changed, removed = _row(
+        reader,
+        f"""
+        SELECT count(*) FILTER (WHERE o.{first} IS NULL),
+            count(*) FILTER (WHERE n.{first} IS NOT NULL AND o.{first} IS NOT NULL AND ({differs})),
+            count(*) FILTER (WHERE n.{first} IS NULL)
+        FROM (FROM {as_of_sql(table, b)}) n FULL JOIN (FROM {as_of_sql(table, a)}) o ON {on}
+        """,
+    )
+    return TableDiff(table.full_name, added, changed, removed)
+
+
+def _identity_diff(reader: duckdb.DuckDBPyConnection, a: int, b: int) -> IdentityDiff:
+    """A merge leaves a redirect to a live customer; a split sends some records of a customer to a new one."""
+    key = column_list(XREF.key)
+    created, retired, split, moved = _row(
+        reader,
+        f"""
+        WITH old AS (SELECT record_id, customer_id FROM {as_of_sql(XREF, a)}),
+        new AS (SELECT record_id, customer_id FROM {as_of_sql(XREF, b)}),
+        moved AS (
+            SELECT {key}, o.customer_id AS was, n.customer_id AS became FROM old o JOIN new n USING ({key})
+            WHERE o.customer_id <> n.customer_id
+        )
+        SELECT
+            (SELECT count(DISTINCT customer_id) FROM new ANTI JOIN old USING (customer_id)),
+            (SELECT count(DISTINCT customer_id) FROM old ANTI JOIN new USING (customer_id)),
+            (SELECT count(DISTINCT became) FROM moved
+                WHERE became NOT IN (SELECT customer_id FROM old) AND was IN (SELECT customer_id FROM new)),
+            (SELECT count(*) FROM moved)
+        """,
+    )
+    (merged,) = _row(
+        reader,
+        f"""
+        SELECT count(*) FROM (FROM {as_of_sql(REDIRECTS, b)}) n
+        ANTI JOIN (FROM {as_of_sql(REDIRECTS, a)}) o USING (customer_id) WHERE n.to_customer_id IS NOT NULL
+        """,
+    )
+    return IdentityDiff(created=created, retired=retired, merged=merged, split=split, records_moved=moved)
+
+
+def _kpi_diff(reader: duckdb.DuckDBPyConnection, a: int, b: int) -> list[KpiDiff]:
+    """Amounts and counts of events add up over days; shares, hours, averages and stocks are averaged."""
+    rows = reader.execute(f"""
+        SELECT kpi_code, any_value(coalesce(n.unit, o.unit)),
+            count(*) FILTER (WHERE n.value IS DISTINCT FROM o.value),
+            CASE WHEN {_ADDS_UP} THEN sum(o.value) ELSE avg(o.value) END,
+            CASE WHEN {_ADDS_UP} THEN sum(n.value) ELSE avg(n.value) END
+        FROM (FROM {as_of_sql(KPI_DAILY, b)}) n
+        FULL JOIN (FROM {as_of_sql(KPI_DAILY, a)}) o USING (kpi_code, kpi_date)
+        GROUP BY kpi_code ORDER BY kpi_code
+    """).fetchall()
+    return [KpiDiff(str(code), str(unit), int(days), was, now) for code, unit, days, was, now in rows if days]
+
+
+_ADDS_UP = "kpi_code IN ('orders', 'revenue', 'new_customers', 'first_orders', 'tickets_opened', 'tickets_closed')"
+
+
+def as_of_sql(table: Table, version: int) -> str:
+    """The table at a snapshot, for a FROM clause."""
+    return f"lake.{table.sql_name} AT (VERSION => {int(version)})"
+
+
+def _row(reader: duckdb.DuckDBPyConnection, sql: str) -> tuple[int, ...]:
+    row = reader.execute(sql).fetchone()
+    assert row is not None
+    return tuple(int(value) for value in row)
