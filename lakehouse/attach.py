@@ -15,6 +15,9 @@ from lakehouse.table import literal, quote
 
 DATABASE = "lake"
 _PROBE = "catalogue_probe"
+# A catalogue is thirty small tables: in DuckDB's default blocks of 256 KB they take 4 MB, which every commit copies
+# for the readers; in the smallest blocks 0.3 MB (measured November 2026).
+BLOCK_SIZE = 16384
 
 
 def metadata_of(location: LakeLocation) -> str:
@@ -46,6 +49,8 @@ def attach(
         options = []
     else:
         target = f"ducklake:{file or location.catalogue}"
+        if not read_only:
+            options.append(f"META_BLOCK_SIZE {BLOCK_SIZE}")
     if read_only:
         options.append("READ_ONLY")
     if isinstance(at, datetime):

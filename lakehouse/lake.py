@@ -18,6 +18,7 @@ from lakehouse import rewind
 from lakehouse.attach import DATABASE, attach, detach, refuse_foreign_file
 from lakehouse.connect import connect
 from lakehouse.ddl import missing_ddl
+from lakehouse.errors import LakeError
 from lakehouse.lease import writing
 from lakehouse.location import LakeLocation
 from lakehouse.publish import is_published, publish_catalogue
@@ -137,8 +138,14 @@ class Lake(LakeView):
                 message=message,
                 attempts=attempts,
             )
-        self.publish_catalogue()
-        return result, self.snapshot()
+        snapshot = self.snapshot()
+        try:
+            self.publish_catalogue()
+        except LakeError as error:
+            raise type(error)(
+                f"Snapshot {snapshot.id} ({message}) is committed, but readers do not see it yet: {error}"
+            ) from error
+        return result, snapshot
 
     def restore_table(self, name: str, to: datetime | int, *, author: str, run_id: str) -> Snapshot:
         """Make one table (`schema.table`) what it was at a snapshot, as a new commit.

@@ -8,6 +8,7 @@ from pathlib import Path
 
 import duckdb
 
+from lakehouse.attach import BLOCK_SIZE
 from lakehouse.table import literal
 
 _DRAFT = "catalogue_copy"
@@ -43,7 +44,7 @@ def publish_catalogue(con: duckdb.DuckDBPyConnection, target: Path, *, metadata:
 
 def copy_catalogue(con: duckdb.DuckDBPyConnection, target: Path, *, metadata: str) -> None:
     """Write the attached local catalogue, as one transaction sees it, to a new file, and make it durable."""
-    con.execute(f"ATTACH {literal(str(target))} AS {_DRAFT}")
+    con.execute(f"ATTACH {literal(str(target))} AS {_DRAFT} (BLOCK_SIZE {BLOCK_SIZE})")
     try:
         con.execute(f"COPY FROM DATABASE {metadata.partition('.')[0]} TO {_DRAFT}")
     finally:

@@ -23,7 +23,7 @@ _MEANINGS: tuple[tuple[str, type[LakeError], str], ...] = (
     (
         r"no space left|disk quota|out of disk|could not write all bytes|file too large",
         LakeUnwritable,
-        "free space on that disk, then run again; the lake is as it was before",
+        "free space on that disk, then run again",
     ),
     (
         r"permission denied|read-only file system|cannot create directory|failed to create directory|access ?denied",
@@ -75,14 +75,14 @@ _OF_THE_CALLER = (
 )
 
 
-def meaning_of(error: BaseException) -> tuple[type[LakeError], str] | None:
-    """The error class and the next move for a raw error, or None when it is not the lake's trouble."""
+def meaning_of(error: BaseException) -> tuple[type[LakeError], str, str] | None:
+    """The error class, the telling words and the next move of a raw error; None when it is not the lake's trouble."""
     if isinstance(error, _OF_THE_CALLER):
         return None
     text = str(error).lower()
     for pattern, kind, next_move in _MEANINGS:
-        if re.search(pattern, text):
-            return kind, next_move
+        if found := re.search(pattern, text):
+            return kind, found.group(), next_move
     return None
 
 
@@ -106,10 +106,12 @@ def translating(doing: str) -> Iterator[None]:
         meaning = meaning_of(error)
         if meaning is None:
             raise
-        kind, next_move = meaning
-        raise kind(f"{doing}: {_first_line(error)}; {next_move}") from error
+        kind, words, next_move = meaning
+        raise kind(f"{doing}: {_summary(error, words)}; {next_move}") from error
 
 
-def _first_line(error: BaseException) -> str:
-    # Later lines quote the SQL, which can hold values.
-    return str(error).strip().splitlines()[0][:500] if str(error).strip() else type(error).__name__
+def _summary(error: BaseException, words: str) -> str:
+    """The first line; of the later ones, which quote SQL and so can hold values, only the telling words."""
+    lines = str(error).strip().splitlines()
+    first = lines[0][:300] if lines else type(error).__name__
+    return first if words in first.lower() else f"{first} ({words})"

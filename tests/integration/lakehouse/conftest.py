@@ -35,6 +35,14 @@ def location(request: pytest.FixtureRequest, tmp_path: Path) -> LakeLocation:
     return place
 
 
+@pytest.fixture
+def folders(location: LakeLocation, tmp_path: Path, request: pytest.FixtureRequest) -> list[Path]:
+    """Return the folders in which the lake's files really are."""
+    if isinstance(location.data, str):
+        return [tmp_path, _s3(request).folder / location.data.removeprefix("s3://").split("/")[0]]
+    return [tmp_path]
+
+
 def _postgres(request: pytest.FixtureRequest) -> PostgresServer:
     server = request.getfixturevalue("postgres")
     assert isinstance(server, PostgresServer)
