@@ -1,0 +1,71 @@
+"""A second object joined to the mapped one: its best row, by the order that the mapping prefers."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import ibis
+from ibis.expr import types as ir
+
+from dataflow.conform.expressions import as_text
+from dataflow.errors import MappingError
+from dataflow.relation import relation
+from dataflow.settings import JoinSettings
+from lakehouse.table import Table
+
+
+@dataclass(frozen=True, kw_only=True)
+class Join:
+    """A joined object: what the mapping calls it, its valid table, and how it joins."""
+
+    alias: str
+    table: Table
+    settings: JoinSettings
+
+
+def joined_name(alias: str, field: str) -> str:
+    """The column of a joined field beside the fields of the mapped object."""
+    return f"{alias}.{field}"
+
+
+def check_join(join: Join, source: Table, *, place: str) -> None:
+    """Refuse names that neither side has. Raises: MappingError listing what exists."""
+    sides = [
+        ("on", list(join.settings.on), join.table),
+        ("on", list(join.settings.on.values()), source),
+        ("prefer", [name.removeprefix("-") for name in join.settings.prefer], join.table),
+    ]
+    for word, names, table in sides:
+        unknown = [name for name in names if name not in table.column_names]
+        if unknown:
+            known = ", ".join(name for name in table.column_names if not name.startswith("_"))
+            raise MappingError(f"{place}.{word} names {', '.join(map(repr, unknown))}; {table.name} has: {known}.")
+    if not join.settings.on:
+        raise MappingError(f"{place}.on is empty; say which field equals which.")
+
+
+def joined(rows: ir.Table, join: Join) -> ir.Table:
+    """Add the best joined row's fields to each row, null where there is none."""
+    best = _best(rows, join)
+    renamed = best.select(**{joined_name(join.alias, name): best[name] for name in join.table.column_names})
+    on = [
+        as_text(rows[mine]) == as_text(renamed[joined_name(join.alias, theirs)])
+        for theirs, mine in join.settings.on.items()
+    ]
+    return rows.left_join(renamed, on)
+
+
+def _best(rows: ir.Table, join: Join) -> ir.Table:
+    other = relation(join.table)
+    on = [as_text(other[theirs]) == as_text(rows[mine]) for theirs, mine in join.settings.on.items()]
+    needed = other.semi_join(rows, on)
+    # The record key last: the order must be total, or two runs could choose differently.
+    order = [_ordering(needed, name) for name in (*join.settings.prefer, "_record_key")]
+    place = ibis.row_number().over(ibis.window(group_by=[needed[name] for name in join.settings.on], order_by=order))
+    ranked = needed.mutate(_place=place)
+    return ranked.filter(ranked["_place"] == 0)
+
+
+def _ordering(rows: ir.Table, name: str) -> ir.Value:
+    column = rows[name.removeprefix("-")]
+    return column.desc() if name.startswith("-") else column.asc()

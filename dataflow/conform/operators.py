@@ -1,0 +1,138 @@
+"""The words of a field mapping, each one declaration: how it turns columns of the source into one value.
+
+A mapping is `column = "field"`, or `column = { operator = …, argument = … }`. Operators nest.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from typing import Any, Protocol
+
+import ibis
+from ibis.expr import types as ir
+
+from dataflow.conform.expressions import as_text
+from dataflow.errors import MappingError
+from dataflow.settings import FieldExpression
+
+SEPARATOR = "|"
+"""Between the parts of a record id."""
+
+
+class Scope(Protocol):
+    """What an expression may name where it stands."""
+
+    place: str
+
+    def field(self, name: str) -> ir.Value:
+        """The column of a field, or of a joined object's field (`join.field`). Raises: MappingError."""
+        ...
+
+    def record_prefix(self, object_name: str) -> str:
+        """The beginning of the record ids of an object's records. Raises: MappingError."""
+        ...
+
+    def group_id(self, mapping: str) -> ir.Value:
+        """The record id of the group that the row belongs to in another mapping. Raises: MappingError."""
+        ...
+
+    def over_time(self, operator: str, name: str) -> ir.Value:
+        """The latest or earliest value of a field in the group. Raises: MappingError."""
+        ...
+
+
+@dataclass(frozen=True)
+class Operator:
+    """How to build one kind of value; `arguments` are the other words it takes."""
+
+    build: Callable[[Mapping[str, Any], Scope], ir.Value]
+    arguments: tuple[str, ...] = ()
+
+
+def build_value(expression: FieldExpression, scope: Scope) -> ir.Value:
+    """Compile one field expression. Raises: MappingError naming the place and what exists."""
+    if isinstance(expression, str):
+        return scope.field(expression)
+    named = [word for word in OPERATORS if word in expression]
+    if len(named) != 1:
+        raise MappingError(
+            f"{scope.place}: an expression has exactly one operator of {', '.join(sorted(OPERATORS))}; "
+            f"found {', '.join(sorted(expression)) or 'none'}."
+        )
+    operator = OPERATORS[named[0]]
+    unknown = sorted(set(expression) - {named[0], *operator.arguments})
+    if unknown:
+        takes = ", ".join(operator.arguments) or "no further argument"
+        raise MappingError(f"{scope.place}: {named[0]} does not take {', '.join(unknown)}; it takes {takes}.")
+    return operator.build(expression, scope)
+
+
+def record_id(prefix: str, key: ir.Value) -> ir.StringValue:
+    """`source|object|key`; null where the key is."""
+    return as_text(ibis.literal(prefix) + as_text(key))
+
+
+def _constant(expression: Mapping[str, Any], _: Scope) -> ir.Value:
+    return ibis.literal(expression["value"])
+
+
+def _first_of(expression: Mapping[str, Any], scope: Scope) -> ir.Value:
+    return ibis.coalesce(*(build_value(one, scope) for one in _several(expression, "first_of", scope)))
+
+
+def _join(expression: Mapping[str, Any], scope: Scope) -> ir.Value:
+    parts = [as_text(build_value(one, scope)) for one in _several(expression, "join", scope)]
+    separator = str(expression.get("with", " "))
+    # An absent part takes its separator with it.
+    pieces = [ibis.ifelse(part.notnull(), ibis.literal(separator) + part, ibis.literal("")) for part in parts]
+    whole = pieces[0]
+    for piece in pieces[1:]:
+        whole = whole + piece
+    return whole.substr(len(separator)).nullif("")
+
+
+def _record(expression: Mapping[str, Any], scope: Scope) -> ir.Value:
+    key = build_value(expression.get("key", ""), scope)
+    return record_id(scope.record_prefix(str(expression["record"])), key)
+
+
+def _group(expression: Mapping[str, Any], scope: Scope) -> ir.Value:
+    return scope.group_id(str(expression["group"]))
+
+
+def _map(expression: Mapping[str, Any], scope: Scope) -> ir.Value:
+    value = as_text(build_value(expression.get("of", ""), scope))
+    table = expression["map"]
+    if not isinstance(table, Mapping) or not table:
+        raise MappingError(f"{scope.place}: map takes a table of value = value.")
+    default = expression.get("default", value)
+    branches = [(value == str(found), ibis.literal(meant)) for found, meant in table.items()]
+    return ibis.cases(*branches, else_=default)
+
+
+def _latest(expression: Mapping[str, Any], scope: Scope) -> ir.Value:
+    return scope.over_time("latest", str(expression["latest"]))
+
+
+def _earliest(expression: Mapping[str, Any], scope: Scope) -> ir.Value:
+    return scope.over_time("earliest", str(expression["earliest"]))
+
+
+def _several(expression: Mapping[str, Any], operator: str, scope: Scope) -> list[FieldExpression]:
+    listed = expression[operator]
+    if not isinstance(listed, list) or not listed:
+        raise MappingError(f"{scope.place}: {operator} takes a list of fields or expressions.")
+    return listed
+
+
+OPERATORS: Mapping[str, Operator] = {
+    "value": Operator(_constant),
+    "first_of": Operator(_first_of),
+    "join": Operator(_join, ("with",)),
+    "record": Operator(_record, ("key",)),
+    "group": Operator(_group),
+    "map": Operator(_map, ("of", "default")),
+    "latest": Operator(_latest),
+    "earliest": Operator(_earliest),
+}

@@ -1,0 +1,35 @@
+"""Telephone numbers to E.164, read as people of the record's country dial them."""
+
+from __future__ import annotations
+
+import re
+
+import phonenumbers
+from phonenumbers import NumberParseException, PhoneNumberFormat
+
+_DIGIT = re.compile(r"\d")
+_RUNS = ("0123456789", "1234567890", "9876543210", "0987654321")
+
+
+def normalise_phone(text: str, country_code: str | None) -> str | None:
+    """Return E.164, or None for a placeholder or what no such country could dial.
+
+    Possible numbers are kept, not only those in use: a mistyped digit is for matching to judge.
+    Source: https://github.com/daviddrysdale/python-phonenumbers
+    """
+    digits = "".join(_DIGIT.findall(text))
+    if len(digits) < 5 or _is_placeholder(digits):
+        return None
+    try:
+        number = phonenumbers.parse(text, country_code)
+    except NumberParseException:
+        return None
+    if not phonenumbers.is_possible_number(number) or _is_placeholder(str(number.national_number)):
+        return None
+    return phonenumbers.format_number(number, PhoneNumberFormat.E164)
+
+
+def _is_placeholder(digits: str) -> bool:
+    """All of one digit (but for a calling code), or the keys in a row."""
+    significant = digits.lstrip("0") or "0"
+    return len(set(digits[-7:])) == 1 or any(significant in run + run for run in _RUNS) or len(set(significant)) == 1

@@ -1,0 +1,39 @@
+"""Which records of a mapping this run has to compute: those whose rows, joined rows or groups changed."""
+
+from __future__ import annotations
+
+from dataflow.conform.mapping import CompiledMapping
+from dataflow.workspace import Workspace
+from lakehouse.table import Table, column_list, quote
+
+
+def mark_scope(ws: Workspace, mapping: CompiledMapping) -> str:
+    """Make the temporary table of the mapping's keys to compute, and return its name.
+
+    A key whose rows are gone is in it as well: its record goes.
+    """
+    name = f"scope_{mapping.name}"
+    parts = [_touched(ws, mapping.source, mapping.key_columns)]
+    for join in mapping.joins:
+        theirs, mine = list(join.settings.on), list(join.settings.on.values())
+        moved = f"SELECT {_as_text(theirs)} FROM ({_touched(ws, join.table, theirs)})"
+        parts.append(f"SELECT _record_key FROM {mapping.source.sql_name} WHERE ({_as_text(mine)}) IN ({moved})")
+    ws.con.execute(f"CREATE OR REPLACE TEMP TABLE {name} AS SELECT DISTINCT * FROM ({' UNION ALL '.join(parts)})")
+    return name
+
+
+def _touched(ws: Workspace, table: Table, columns: tuple[str, ...] | list[str]) -> str:
+    """The values that changed rows have now, and those that they had before."""
+    if tuple(columns) == table.key:
+        return f"SELECT {column_list(table.key)} FROM ({ws.changed(table)})"
+    changed = f"({ws.changed(table)})"
+    return f"""
+        SELECT {column_list(columns)} FROM {table.sql_name} SEMI JOIN {changed} USING ({column_list(table.key)})
+        UNION ALL
+        SELECT {column_list(columns)} FROM {ws.before(table)} SEMI JOIN {changed} USING ({column_list(table.key)})
+    """
+
+
+def _as_text(columns: list[str]) -> str:
+    texts = ", ".join(f"CAST({quote(column)} AS VARCHAR)" for column in columns)
+    return texts if len(columns) == 1 else f"row({texts})"

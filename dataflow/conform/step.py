@@ -1,0 +1,130 @@
+"""The conform stage: valid rows of any company's schema become our customer records, orders, items and tickets."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+import ibis
+from ibis.expr import types as ir
+
+from dataflow.conform.customer_record import count_dropped, drop_lookups, normalise_records
+from dataflow.conform.mapping import CompiledMapping, compile_mappings
+from dataflow.conform.scope import mark_scope
+from dataflow.conform.transactions import normalise_items, normalise_orders, normalise_tickets
+from dataflow.errors import MappingError
+from dataflow.relation import relation, shaped, sql_of
+from dataflow.report import StepReport, measured, resident_bytes
+from dataflow.settings import Settings
+from dataflow.tables.conformed import CUSTOMER_ORDER, CUSTOMER_RECORD, ORDER_ITEM, TABLES
+from dataflow.workspace import Workspace
+from lakehouse.table import Table, quote
+
+DRAFT = "draft"
+"""Temporary table: the rows of one conformed table as mapped, not yet normalised."""
+
+
+def conform(ws: Workspace, settings: Settings) -> list[StepReport]:
+    """Bring `conformed.*` up to the valid rows that this run changed.
+
+    Shape: one report per conformed table; rows in are the valid rows behind the records computed, merged those that
+    were folded into a group's record.
+    Raises: MappingError.
+    """
+    mappings = compile_mappings(settings, ws.tables)
+    return [_conform_table(ws, settings, table, mappings=mappings) for table in TABLES]
+
+
+def _conform_table(
+    ws: Workspace, settings: Settings, table: Table, *, mappings: Mapping[str, CompiledMapping]
+) -> StepReport:
+    with measured() as watch:
+        scopes = {name: mark_scope(ws, one) for name, one in mappings.items() if one.target == table}
+        chosen = {name: mappings[name] for name, scope in scopes.items() if _count(ws, f"SELECT count(*) FROM {scope}")}
+        if not chosen:
+            return StepReport(stage="conform", subject=table.full_name, rows_in=0, rows_out=0, seconds=watch.seconds)
+        ids = " UNION ALL ".join(_record_ids(one, scopes[name]) for name, one in chosen.items())
+        rows_in, merged = _count_sources(ws, chosen, scopes)
+        _write_draft(ws, table, chosen, scopes)
+        _refuse_unknown_types(ws, table)
+        rows, facts = _normalise(ws, settings, table)
+        staged = ws.stage(table, sql_of(shaped(table, rows)), scope=ids)
+        report = StepReport(
+            stage="conform",
+            subject=table.full_name,
+            rows_in=rows_in,
+            rows_out=_count(ws, f"SELECT count(*) FROM {DRAFT}"),
+            merged=merged,
+            inserted=staged.inserted,
+            updated=staged.updated,
+            deleted=staged.deleted,
+            seconds=watch.seconds,
+            peak_rss_bytes=resident_bytes(),
+            facts=facts,
+        )
+        ws.con.execute(f"DROP TABLE {DRAFT}")
+        if table == CUSTOMER_RECORD:
+            drop_lookups(ws.con)
+        return report
+
+
+def _record_ids(mapping: CompiledMapping, scope: str) -> str:
+    """The ids of all records in scope, those that are gone as well."""
+    keys = mapping.keys(scope)
+    ids = keys.select(**{mapping.target.key[0]: mapping.id_of(keys)})
+    return f"SELECT * FROM ({sql_of(ids)})"
+
+
+def _count_sources(ws: Workspace, chosen: Mapping[str, CompiledMapping], scopes: Mapping[str, str]) -> tuple[int, int]:
+    """Count the valid rows behind the records in scope, and how many of them a group's record stands for."""
+    rows_in = merged = 0
+    for name, mapping in chosen.items():
+        rows = mapping.source_rows(mapping.keys(scopes[name]))
+        count = _count(ws, sql_of(rows.aggregate(n=rows.count())))
+        rows_in += count
+        if mapping.is_grouped:
+            merged += count - _count(ws, sql_of(rows.aggregate(n=mapping.key_of(rows).nunique())))
+    return rows_in, merged
+
+
+def _write_draft(ws: Workspace, table: Table, chosen: Mapping[str, CompiledMapping], scopes: Mapping[str, str]) -> None:
+    columns = ", ".join(f"{quote(c.name)} {c.type}" for c in table.columns if c.name != "_run_id")
+    ws.con.execute(f"CREATE OR REPLACE TEMP TABLE {DRAFT} ({columns})")
+    for name, mapping in chosen.items():
+        records = mapping.records(mapping.keys(scopes[name]))
+        ws.con.execute(f"INSERT INTO {DRAFT} BY NAME {sql_of(records)}")
+
+
+def _draft(table: Table) -> ir.Table:
+    schema = {name: kind for name, kind in relation(table).schema().items() if name != "_run_id"}
+    return ibis.table(schema, name=DRAFT)
+
+
+def _refuse_unknown_types(ws: Workspace, table: Table) -> None:
+    """A record is of a person or of a company; resolution has no third way."""
+    if table != CUSTOMER_RECORD:
+        return
+    other = _count(ws, f"SELECT count(*) FROM {DRAFT} WHERE coalesce(entity_type, '') NOT IN ('person', 'company')")
+    if other:
+        raise MappingError(
+            f"Mapping to {table.full_name}: {other:,} records have an entity_type that is neither person nor company.",
+            next_move="Map the field's values with { map = …, of = … }, or set rows with other values aside by a check "
+            "(one_of, required).",
+        )
+
+
+def _normalise(ws: Workspace, settings: Settings, table: Table) -> tuple[ir.Table, dict[str, Any]]:
+    draft = _draft(table)
+    if table == CUSTOMER_RECORD:
+        rows = normalise_records(ws.con, draft)
+        return rows, {"values_dropped": count_dropped(ws.con)}
+    if table == CUSTOMER_ORDER:
+        rows = normalise_orders(draft, currency=settings.currency)
+        unpriced = rows.filter(rows["amount"].notnull() & rows["base_amount"].isnull())
+        return rows, {"without_exchange_rate": _count(ws, sql_of(unpriced.aggregate(n=unpriced.count())))}
+    return (normalise_items if table == ORDER_ITEM else normalise_tickets)(draft), {}
+
+
+def _count(ws: Workspace, sql: str) -> int:
+    row = ws.con.execute(sql).fetchone()
+    return int(row[0]) if row else 0

@@ -1,0 +1,58 @@
+"""Street lines to street, house number and unit, in the usual orders of the world."""
+
+from __future__ import annotations
+
+import re
+from typing import NamedTuple
+
+from dataflow.conform.texts import capitalise, tidy
+
+_UNIT_WORDS = (
+    r"apartment|apto|appt|apt|app|unit|suite|ste|flat|floor|fl|room|rm|whg|wohnung|bât|bat|int|scala|lok|m|bloco|sala|"
+    r"block|shop|depto|lgh|daire|d(?=[:.\s]*\d)|кв|kv|diam|διαμ|bis|étage|etage|piso|puerta|office|bldg|building"
+)
+_UNIT_AFTER = re.compile(
+    rf"(?:^|[,;\s/])\s*((?:(?:{_UNIT_WORDS})\b[.:]?\s*#?\s*[\w-]+|#\s*\w+|\d+\s*(?:hs|hoog)|\d+\s*[ºª°](?:\s*\w+\.?)?))$",
+    re.IGNORECASE,
+)
+_UNIT_BEFORE = re.compile(rf"^((?:{_UNIT_WORDS})\b[.:]?\s*#?\s*\d+\w?|#\s*\d+)\s*[,;]\s*(?=.)", re.IGNORECASE)
+_NUMBER = r"\d+(?:\s?[a-zA-Z](?![\w]))?(?:\s?[-/]\s?\d+(?:[a-zA-Z](?!\w))?)*"
+# Without a blank before its letter: in "12 N Main St" the letter is of the street.
+_NUMBER_FIRST = re.compile(r"^(\d+[a-zA-Z]?(?:\s?[-/]\s?\d+[a-zA-Z]?)*)\s*,?\s+(.+)$")
+_NUMBER_LAST = re.compile(
+    rf"^(.*?[^\s,\d].*?)\s*[,\s]\s*(?:no[.:]?|nr\.?|nº|n°|d\.|д\.)?\s*({_NUMBER})$", re.IGNORECASE
+)
+_NUMBER_TOUCHING = re.compile(r"^(.*?[\u3040-\u30ff\u3400-\u9fff])(\d+(?:-\d+)*)号?$")
+_INNER_BLANK = re.compile(r"\s+(?=[a-zA-Z/-])|(?<=[-/])\s+")
+
+
+class Street(NamedTuple):
+    street: str | None
+    house_number: str | None
+    unit: str | None
+
+
+def normalise_street(line: str | None, second_line: str | None) -> Street:
+    """Split an address line; the unit stands in it or on the second line."""
+    whole = tidy(line.replace("\r", "").replace("\n", ", ")) if line else None
+    unit = tidy(second_line)
+    if whole is None:
+        return Street(None, None, unit)
+    whole, found = _cut_unit(whole)
+    unit = found if unit is None else unit
+    for pattern, name_at, number_at in ((_NUMBER_FIRST, 2, 1), (_NUMBER_LAST, 1, 2), (_NUMBER_TOUCHING, 1, 2)):
+        match = pattern.match(whole)
+        if match:
+            number = _INNER_BLANK.sub("", match[number_at]).upper()
+            return Street(capitalise(match[name_at].strip(" ,.")), number, unit)
+    return Street(capitalise(whole), None, unit)
+
+
+def _cut_unit(whole: str) -> tuple[str, str | None]:
+    before = _UNIT_BEFORE.match(whole)
+    if before:
+        return whole[before.end() :], before[1]
+    after = _UNIT_AFTER.search(whole)
+    if after and after.start() > 0:
+        return whole[: after.start()].rstrip(" ,;"), after[1].strip()
+    return whole, None

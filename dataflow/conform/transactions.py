@@ -1,0 +1,47 @@
+"""Normalise mapped orders, order items and tickets."""
+
+from __future__ import annotations
+
+import ibis
+from ibis.expr import types as ir
+
+from dataflow.conform.expressions import tidy_text, without_blanks
+from dataflow.settings import CurrencySettings
+
+# Wide enough for any rate; the product with an amount is DECIMAL(36,10).
+_RATE = "decimal(18, 8)"
+
+
+def normalise_orders(draft: ir.Table, *, currency: CurrencySettings) -> ir.Table:
+    """Currency codes and states in one spelling; the amount in the base currency, null where no rate is known."""
+    code = without_blanks(draft["currency_code"]).upper()
+    mapped = draft["base_amount"]
+    return draft.mutate(
+        order_number=tidy_text(draft["order_number"]),
+        status=tidy_text(draft["status"]).lower(),
+        currency_code=code,
+        base_amount=ibis.coalesce(mapped, in_base_currency(draft["amount"], code, currency=currency)),
+    )
+
+
+def normalise_items(draft: ir.Table) -> ir.Table:
+    """Product texts without stray blanks."""
+    return draft.mutate(**{n: tidy_text(draft[n]) for n in ("product_code", "product_name", "product_category")})
+
+
+def normalise_tickets(draft: ir.Table) -> ir.Table:
+    """Categories and states in one spelling; the subject as it was written."""
+    lower = {name: tidy_text(draft[name]).lower() for name in ("category", "priority", "status", "channel")}
+    return draft.mutate(
+        subject=tidy_text(draft["subject"]), ip_address=without_blanks(draft["ip_address"]).lower(), **lower
+    )
+
+
+def in_base_currency(amount: ir.Value, code: ir.Value, *, currency: CurrencySettings) -> ir.Value:
+    """Convert at the configured rate, rounded to cents; null where there is none.
+
+    Units: rates are units of the base currency for one unit of the other.
+    """
+    rates = {currency.base: 1, **currency.rates}
+    rate = ibis.cases(*((code == name, ibis.literal(value, type=_RATE)) for name, value in rates.items()))
+    return (amount * rate).round(2).cast("decimal(18, 2)")
