@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+import ipaddress
 from collections.abc import Iterable, Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from datetime import UTC, datetime
 from pathlib import Path
 
@@ -22,6 +23,7 @@ from dataflow.tables.enriched import GEOGRAPHY
 from dataflow.tables.resolved import GOLDEN_CUSTOMER
 from dataflow.workspace import Workspace
 
+_Network = ipaddress.IPv4Network | ipaddress.IPv6Network
 _PLACES = "ip_place"
 _FROM_ADDRESS = Release("source records", "1")
 _PLACE_SCHEMA = pa.schema(
@@ -73,8 +75,19 @@ def geography_sql(ws: Workspace, settings: Settings) -> str:
 
 
 def find_places(reader: geoip2.database.Reader, addresses: Iterable[str]) -> pa.Table:
-    """Look network addresses up; unknown and malformed ones are left out."""
-    places = [place for address in addresses if (place := _place(reader, address)) is not None]
+    """Look network addresses up; unknown and malformed ones are left out.
+
+    Neighbours share an answer: in order, an address that lies in the network of the last answer is not asked for.
+    """
+    places = []
+    last: dict[str, object] | None = None
+    reaches = (0, -1)
+    for version, number, text in sorted(_parsed(addresses)):
+        if (version, number) > reaches:
+            network, last = _place(reader, text)
+            reaches = (version, int(network.broadcast_address) if network else number)
+        if last is not None:
+            places.append({"ip_address": text, **last})
     return pa.Table.from_pylist(places, schema=_PLACE_SCHEMA)
 
 
@@ -128,15 +141,23 @@ def _release(reader: geoip2.database.Reader) -> Release:
     return Release(metadata.database_type, built_at.strftime("%Y-%m-%dT%H:%M:%SZ"))
 
 
-def _place(reader: geoip2.database.Reader, address: str) -> dict[str, object] | None:
+def _parsed(addresses: Iterable[str]) -> Iterator[tuple[int, int, str]]:
+    for text in addresses:
+        with suppress(ValueError):
+            address = ipaddress.ip_address(text)
+            yield address.version, int(address), text
+
+
+def _place(reader: geoip2.database.Reader, address: str) -> tuple[_Network | None, dict[str, object] | None]:
+    """The network that the answer holds for, and the answer; None where the database does not know it."""
     try:
         found: City = reader.city(address)
-    except (geoip2.errors.AddressNotFoundError, ValueError):
-        return None
-    return {
-        "ip_address": address,
+    except geoip2.errors.AddressNotFoundError as unknown:
+        return unknown.network, None
+    region = found.subdivisions.most_specific
+    return found.traits.network, {
         "ip_country_code": found.country.iso_code,
-        "ip_region": found.subdivisions.most_specific.iso_code or found.subdivisions.most_specific.name,
+        "ip_region": region.iso_code or region.name,
         "ip_city": found.city.name,
         "latitude": found.location.latitude,
         "longitude": found.location.longitude,
