@@ -41,6 +41,47 @@ TERM_FREQUENCY = Table(
     ),
 )
 
+MATCH_RECORD = Table(
+    schema="resolved",
+    name="match_record",
+    grain="customer record, in the form in which it is compared",
+    key=("record_id",),
+    owner="data engineering",
+    subject="record_id",
+    columns=(
+        Column("record_id", "VARCHAR", "Customer record", "pseudonym", nullable=False),
+        Column("entity_type", "VARCHAR", "person or company", nullable=False),
+        Column("given", "VARCHAR", "First given name, folded", "identity"),
+        Column("given_root", "VARCHAR", "The name it is a short form of", "identity"),
+        Column("given_roots", "VARCHAR[]", "Every name it may be a short form of, and itself", "identity"),
+        Column("given_tokens", "VARCHAR[]", "Given names, without initials", "identity"),
+        Column("surname", "VARCHAR", "Family name, folded, without blanks", "identity"),
+        Column("surname_tokens", "VARCHAR[]", "Words of the family name, without particles", "identity"),
+        Column("name_key", "VARCHAR", "Given name and family name in alphabetical order", "identity"),
+        Column("suffix", "VARCHAR", "Generation: jr, sr, ii, iii", "identity"),
+        Column("date_of_birth", "VARCHAR", "Date of birth, YYYY-MM-DD", "identity"),
+        Column("org", "VARCHAR", "Company, folded, without legal form", "identity"),
+        Column("org_tokens", "VARCHAR[]", "Its words, sorted, without small words", "identity"),
+        Column("org_key", "VARCHAR", "The same as one text", "identity"),
+        Column("org_numbers", "VARCHAR", "Numbers in the name: branches, stores", "identity"),
+        Column("legal_form", "VARCHAR", "Legal form"),
+        Column("domain", "VARCHAR", "Domain of website or e-mail, free-mail providers left out", "contact"),
+        Column("email", "VARCHAR", "Canonical e-mail", "contact"),
+        Column("email_local", "VARCHAR", "Its part before the @", "contact"),
+        Column("phone", "VARCHAR", "Telephone, E.164", "contact"),
+        Column("street", "VARCHAR", "Street, folded", "contact"),
+        Column("house_number", "VARCHAR", "House number, folded", "contact"),
+        Column("unit", "VARCHAR", "Flat, suite, floor, folded", "contact"),
+        Column("door", "VARCHAR", "Street, house number and postcode or city", "contact"),
+        Column("city", "VARCHAR", "City, folded", "contact"),
+        Column("postcode", "VARCHAR", "Postal code, folded", "contact"),
+        Column("country_code", "VARCHAR", "Country", "contact"),
+        Column("identifier", "VARCHAR", "Number given by an authority, where a source has one", "identity"),
+        Column("block_keys", "UBIGINT[]", "Hashed blocking keys; the rule's number in the low bits", "pseudonym"),
+        RUN_ID,
+    ),
+)
+
 EDGE = Table(
     schema="resolved",
     name="edge",
@@ -167,4 +208,4 @@ REDIRECT = Table(
     ),
 )
 
-TABLES = (EPOCH, TERM_FREQUENCY, EDGE, XREF, GOLDEN_CUSTOMER, IDENTITY_EVENT, REDIRECT)
+TABLES = (EPOCH, TERM_FREQUENCY, MATCH_RECORD, EDGE, XREF, GOLDEN_CUSTOMER, IDENTITY_EVENT, REDIRECT)

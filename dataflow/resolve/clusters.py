@@ -1,0 +1,201 @@
+"""From edges to clusters: connected components, then a refinement that undoes what one false edge has joined.
+
+A component in which every pair is linked stays as it is. In any other, all pairs are scored, also those that blocking
+never brought together, and records are merged pair of groups by pair of groups, best average weight first, while
+that average is in favour. The outcome depends on the set of records and edges and on nothing else: records are taken
+in the order of their ids, and a component is refined from scratch each time it is touched.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import duckdb
+import numpy as np
+import pyarrow as pa
+from numpy.typing import NDArray
+from scipy.cluster.hierarchy import fcluster, linkage
+from scipy.sparse import coo_array
+from scipy.sparse.csgraph import connected_components, minimum_spanning_tree
+from scipy.spatial.distance import squareform
+
+from dataflow.resolve.model import Epoch
+from dataflow.resolve.scoring import score_pairs
+from dataflow.resolve.spec import EntitySpec
+
+Ints = NDArray[np.int64]
+Floats = NDArray[np.float64]
+
+# all pairs of a component are scored, so its size is what bounds the cost; a larger one is cut at rising weights
+MAX_COMPONENT = 80
+CUT_STEP = 2.0
+# no pair of records, however alike or unlike, outvotes more than a few others
+BEST = 10.0
+WORST = -4.0
+
+
+@dataclass(frozen=True)
+class Edges:
+    """Pairs of positions in the sorted list of records, and their weights."""
+
+    left: Ints
+    right: Ints
+    weight: Floats
+
+    def take(self, chosen: NDArray[np.bool_] | Ints) -> Edges:
+        return Edges(self.left[chosen], self.right[chosen], self.weight[chosen])
+
+
+def find_clusters(
+    con: duckdb.DuckDBPyConnection, records: str, edges: str, *, epoch: Epoch, spec: EntitySpec, into: str
+) -> None:
+    """Cluster the match records `records` by `edges`, which must hold every stored edge between them.
+
+    Shape of the temporary table `into`: record_id, cluster (the smallest record id in it), confidence (probability of
+    the record's best link, 1 when alone), cluster_confidence (weakest link that holds it together), is_oversized.
+    """
+    con.execute(f"""
+        CREATE OR REPLACE TEMP TABLE cluster_member AS
+        SELECT row_number() OVER (ORDER BY record_id) - 1 AS place, record_id FROM {records}
+    """)
+    count = con.table("cluster_member").shape[0]
+    stored = _fetch_edges(con, edges)
+    link_weight = float(np.log2(epoch.link_threshold / (1 - epoch.link_threshold)))
+    links = stored.take(stored.weight >= link_weight)
+    part, oversized = _bounded_components(count, links, link_weight)
+    loose = _loose_parts(part, links)
+    if loose.size:
+        weights = _score_within(con, records, part, loose, epoch=epoch, spec=spec)
+        part = _refine(part, loose, weights)
+    confidence, weakest = _confidences(part, links)
+    _store(con, part, oversized, confidence, weakest, into=into)
+
+
+def _fetch_edges(con: duckdb.DuckDBPyConnection, edges: str) -> Edges:
+    rows = con.execute(f"""
+        SELECT l.place AS l, r.place AS r, e.match_weight AS w FROM {edges} e
+        JOIN cluster_member l ON l.record_id = e.record_id_l
+        JOIN cluster_member r ON r.record_id = e.record_id_r
+        ORDER BY ALL
+    """).fetchnumpy()
+    return Edges(
+        np.asarray(rows["l"], dtype=np.int64), np.asarray(rows["r"], dtype=np.int64), np.asarray(rows["w"], dtype=float)
+    )
+
+
+def _components(count: int, edges: Edges) -> Ints:
+    graph = coo_array((np.ones(edges.left.size, dtype=np.int8), (edges.left, edges.right)), shape=(count, count))
+    return np.asarray(connected_components(graph, directed=False)[1], dtype=np.int64)
+
+
+def _bounded_components(count: int, links: Edges, link_weight: float) -> tuple[Ints, NDArray[np.bool_]]:
+    """Components, the oversized ones cut at ever higher weights; and which records were in an oversized one."""
+    part = _components(count, links)
+    oversized = np.zeros(count, dtype=bool)
+    floor = np.full(count, link_weight)
+    while True:
+        big = np.bincount(part, minlength=count)[part] > MAX_COMPONENT
+        if not big.any():
+            return part, oversized
+        oversized |= big
+        floor[big] += CUT_STEP
+        kept = links.take(links.weight >= floor[links.left])
+        part = _components(count, kept)
+
+
+def _loose_parts(part: Ints, links: Edges) -> Ints:
+    """Components of three and more in which not every pair is linked."""
+    inside = part[links.left] == part[links.right]
+    size = np.bincount(part)
+    linked = np.bincount(part[links.left[inside]], minlength=size.size)
+    return np.flatnonzero((size > 2) & (linked < size * (size - 1) // 2))
+
+
+def _score_within(
+    con: duckdb.DuckDBPyConnection, records: str, part: Ints, loose: Ints, *, epoch: Epoch, spec: EntitySpec
+) -> Edges:
+    """Weights of all pairs within the loose components."""
+    place = np.flatnonzero(np.isin(part, loose))
+    con.register("loose_arrow", pa.table({"place": place, "part": part[place]}))
+    con.execute("""
+        CREATE OR REPLACE TEMP TABLE loose_pair AS
+        WITH member AS (SELECT m.record_id, a.part FROM loose_arrow a JOIN cluster_member m ON m.place = a.place)
+        SELECT l.record_id AS record_id_l, r.record_id AS record_id_r
+        FROM member l JOIN member r ON l.part = r.part AND l.record_id < r.record_id
+    """)
+    con.unregister("loose_arrow")
+    score_pairs(con, "loose_pair", records, epoch, spec=spec, into="loose_weight")
+    weights = _fetch_edges(con, "loose_weight")
+    con.execute("DROP TABLE loose_pair")
+    con.execute("DROP TABLE loose_weight")
+    return weights
+
+
+def _refine(part: Ints, loose: Ints, weights: Edges) -> Ints:
+    """Split each loose component into groups whose members favour one another on average."""
+    refined = part.copy()
+    next_part = int(part.max()) + 1
+    pair_part = part[weights.left]
+    by_part = np.argsort(pair_part, kind="stable")
+    starts = np.searchsorted(pair_part[by_part], loose)
+    ends = np.searchsorted(pair_part[by_part], loose, side="right")
+    for start, end in zip(starts, ends, strict=True):
+        inside = weights.take(by_part[start:end])
+        members = np.union1d(inside.left, inside.right)
+        groups = _groups(members, inside)
+        for group in range(1, int(groups.max()) + 1):
+            refined[members[groups == group]] = next_part
+            next_part += 1
+    return refined
+
+
+def _groups(members: Ints, inside: Edges) -> Ints:
+    """Group number, from 0, of each member of one component; `inside` holds the weight of each of its pairs."""
+    square = np.zeros((members.size, members.size))
+    left, right = np.searchsorted(members, inside.left), np.searchsorted(members, inside.right)
+    square[left, right] = square[right, left] = BEST - np.clip(inside.weight, WORST, BEST)
+    tree = linkage(squareform(square, checks=False), method="average")
+    return np.asarray(fcluster(tree, t=BEST, criterion="distance"), dtype=np.int64) - 1
+
+
+def _confidences(part: Ints, links: Edges) -> tuple[Floats, Floats]:
+    """Best link of each record, and weakest link that holds its cluster together, as probabilities."""
+    held = links.take(part[links.left] == part[links.right])
+    probability = 1 / (1 + np.exp2(-held.weight))
+    best = np.zeros(part.size)
+    np.maximum.at(best, held.left, probability)
+    np.maximum.at(best, held.right, probability)
+    # the strongest tree over a cluster: its weakest branch is what a cut would have to break
+    cost = 1000 - held.weight
+    tree = minimum_spanning_tree(coo_array((cost, (held.left, held.right)), shape=(part.size, part.size))).tocoo()
+    weakest = np.ones(int(part.max(initial=-1)) + 1)
+    np.minimum.at(weakest, part[tree.row], 1 / (1 + np.exp2(tree.data - 1000)))
+    alone = np.bincount(part, minlength=weakest.size)[part] == 1
+    return np.where(alone, 1.0, best), weakest[part]
+
+
+def _store(
+    con: duckdb.DuckDBPyConnection,
+    part: Ints,
+    oversized: NDArray[np.bool_],
+    confidence: Floats,
+    weakest: Floats,
+    *,
+    into: str,
+) -> None:
+    columns = {
+        "place": np.arange(part.size),
+        "part": part,
+        "is_oversized": oversized,
+        "confidence": confidence,
+        "cluster_confidence": weakest,
+    }
+    con.register("part_arrow", pa.table(columns))
+    con.execute(f"""
+        CREATE OR REPLACE TEMP TABLE {into} AS
+        SELECT m.record_id, min(m.record_id) OVER (PARTITION BY a.part) AS cluster,
+            round(a.confidence, 6) AS confidence, round(a.cluster_confidence, 6) AS cluster_confidence, a.is_oversized
+        FROM part_arrow a JOIN cluster_member m ON m.place = a.place
+    """)
+    con.unregister("part_arrow")
+    con.execute("DROP TABLE cluster_member")

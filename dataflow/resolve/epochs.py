@@ -1,0 +1,98 @@
+"""Keep epochs in the lake and read them back."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping
+from dataclasses import replace
+
+from dataflow.resolve.epoch import train_epoch
+from dataflow.resolve.model import Epoch
+from dataflow.resolve.normaliser import NORMALISER_VERSION
+from dataflow.resolve.spec import SPECS, EntitySpec
+from dataflow.settings.model import ResolveSettings
+from dataflow.tables.resolved import EPOCH, MATCH_RECORD, TERM_FREQUENCY
+from dataflow.workspace import Workspace
+from lakehouse.table import literal
+
+
+def specs_of(settings: ResolveSettings) -> Mapping[str, EntitySpec]:
+    """The declared specs with the thresholds of the settings."""
+    return {
+        kind: replace(
+            spec,
+            link_threshold=settings.link_threshold or spec.link_threshold,
+            review_threshold=settings.review_threshold or spec.review_threshold,
+        )
+        for kind, spec in SPECS.items()
+    }
+
+
+def stored_epochs(ws: Workspace) -> dict[str, Epoch]:
+    """The newest epoch of each entity type, as far as it was made by this normaliser."""
+    rows = ws.con.execute(f"""
+        SELECT epoch_id, entity_type, model_json, link_threshold, review_threshold, normaliser_version, record_count
+        FROM {EPOCH.sql_name}
+        QUALIFY row_number() OVER (PARTITION BY entity_type ORDER BY trained_at DESC, epoch_id) = 1
+    """).fetchall()
+    return {
+        row[1]: Epoch(
+            epoch_id=row[0],
+            entity_type=row[1],
+            model=json.loads(row[2]),
+            frequencies=_load_frequencies(ws, row[0], row[1]),
+            link_threshold=row[3],
+            review_threshold=row[4],
+            normaliser_version=row[5],
+            record_count=row[6],
+        )
+        for row in rows
+        if row[5] == NORMALISER_VERSION
+    }
+
+
+def train_and_store(ws: Workspace, specs: Mapping[str, EntitySpec], *, missing: set[str]) -> dict[str, Epoch]:
+    """Train an epoch for each of the `missing` types that has records, and stage them."""
+    trained = {}
+    for kind in sorted(missing):
+        records = f"training_{kind}"
+        ws.con.execute(f"""
+            CREATE OR REPLACE TEMP TABLE {records} AS
+            SELECT * FROM {MATCH_RECORD.sql_name} WHERE entity_type = {literal(kind)}
+        """)
+        if ws.con.table(records).shape[0] > 0:
+            trained[kind] = train_epoch(ws.con, records, spec=specs[kind], frequencies=f"frequency_{kind}")
+        ws.con.execute(f"DROP TABLE {records}")
+    for epoch in trained.values():
+        _store(ws, epoch)
+    return trained
+
+
+def _store(ws: Workspace, epoch: Epoch) -> None:
+    ws.stage(
+        EPOCH,
+        f"""
+        SELECT {literal(epoch.epoch_id)} AS epoch_id, {literal(epoch.entity_type)} AS entity_type,
+            {literal(epoch.model_json)} AS model_json, {epoch.link_threshold}::DOUBLE AS link_threshold,
+            {epoch.review_threshold}::DOUBLE AS review_threshold,
+            {literal(epoch.normaliser_version)} AS normaliser_version, {epoch.record_count}::BIGINT AS record_count,
+            {literal(ws.run.now.isoformat())}::TIMESTAMPTZ AS trained_at
+        """,
+        scope=f"SELECT {literal(epoch.epoch_id)} AS epoch_id",
+    )
+    known = f"SELECT 1 FROM {ws.before(TERM_FREQUENCY)} WHERE epoch_id = {literal(epoch.epoch_id)}"
+    ws.append(
+        TERM_FREQUENCY,
+        f"SELECT {literal(epoch.epoch_id)} AS epoch_id, column_name, value, frequency FROM {epoch.frequencies} "
+        f"WHERE NOT EXISTS ({known})",
+    )
+
+
+def _load_frequencies(ws: Workspace, epoch_id: str, kind: str) -> str:
+    """Copy an epoch's frequencies out of the lake: they are joined several times."""
+    name = f"frequency_{kind}"
+    ws.con.execute(f"""
+        CREATE OR REPLACE TEMP TABLE {name} AS
+        SELECT column_name, value, frequency FROM {TERM_FREQUENCY.sql_name} WHERE epoch_id = {literal(epoch_id)}
+    """)
+    return name

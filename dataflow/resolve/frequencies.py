@@ -1,0 +1,65 @@
+"""How common values are, and how many people share an e-mail, a telephone, a door."""
+
+from __future__ import annotations
+
+import duckdb
+
+from dataflow.resolve.model import Parameters
+from dataflow.resolve.spec import Comparison, EntitySpec
+from lakehouse.table import literal
+
+
+def count_frequencies(
+    con: duckdb.DuckDBPyConnection, records: str, *, spec: EntitySpec, comparisons: tuple[Comparison, ...], into: str
+) -> None:
+    """Make the temporary table `into` (column_name, value, frequency): values that are not unique, and '' for the rest.
+
+    For columns that identify by themselves, the number is how often the level's own u it is: the square of how many
+    kin share the value (a value of two people is right about a pair of its records half of the time, and wrong twice).
+    """
+    con.execute(f"CREATE OR REPLACE TEMP TABLE {into} (column_name VARCHAR, value VARCHAR, frequency DOUBLE)")
+    used = {level.frequency_of for c in comparisons for level in c.levels if level.frequency_of}
+    for frequency in spec.frequencies:
+        if frequency.column in used:
+            con.execute(f"INSERT INTO {into} {_ordinary_sql(records, frequency.column, frequency.apart)}")
+    for column in sorted(used - {f.column for f in spec.frequencies}):
+        con.execute(f"INSERT INTO {into} {_shared_sql(records, column, spec.kin)}")
+
+
+def scale_frequencies(
+    con: duckdb.DuckDBPyConnection, comparisons: tuple[Comparison, ...], trained: Parameters, *, table: str
+) -> None:
+    """Turn the multiples of columns that identify by themselves into frequencies, now that their u is known."""
+    for comparison in comparisons:
+        for level, u in zip(comparison.levels, trained.u[comparison.name], strict=True):
+            if level.odds is not None and level.frequency_of is not None:
+                column = literal(level.frequency_of)
+                con.execute(f"UPDATE {table} SET frequency = least(frequency * {u}, 0.5) WHERE column_name = {column}")
+
+
+def frequency_hash(con: duckdb.DuckDBPyConnection, table: str) -> str:
+    """A fingerprint of the table, whatever the order of its rows."""
+    row = con.execute(f"""
+        SELECT coalesce(sum(md5_number_lower(column_name || '|' || value || '|' || frequency)::HUGEINT), 0) FROM {table}
+    """).fetchone()
+    return str(row[0] if row else 0)
+
+
+def _ordinary_sql(records: str, column: str, apart: str | None) -> str:
+    # a name that is missing cannot tell two entities apart: such records count as one
+    count = "count(*)" if apart is None else f"greatest(count(DISTINCT {apart}), 1)"
+    return f"""
+        WITH counted AS (SELECT {column} AS value, {count} AS n FROM {records} WHERE {column} IS NOT NULL GROUP BY 1),
+        total AS (SELECT greatest(sum(n), 1) AS n FROM counted)
+        SELECT {literal(column)}, c.value, c.n / t.n FROM counted c, total t WHERE c.n > 1
+        UNION ALL SELECT {literal(column)}, '', 1 / n FROM total
+    """
+
+
+def _shared_sql(records: str, column: str, kin: str) -> str:
+    return f"""
+        SELECT {literal(column)}, value, pow(n, 2) FROM (
+            SELECT {column} AS value, count(DISTINCT {kin}) AS n FROM {records} WHERE {column} IS NOT NULL GROUP BY 1
+        ) WHERE n > 1
+        UNION ALL SELECT {literal(column)}, '', 1
+    """

@@ -1,0 +1,123 @@
+"""A trained model of one entity type, and its form as Splink settings."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from typing import Any
+
+import duckdb
+from splink import DuckDBAPI, Linker
+
+from dataflow.resolve.spec import Comparison, EntitySpec, Level
+
+Settings = dict[str, Any]
+
+
+@dataclass(frozen=True, kw_only=True)
+class Epoch:
+    """Everything that decides a weight, frozen: model, frequencies, thresholds, normaliser.
+
+    `frequencies` is a table or query (column_name, value, frequency); the value '' stands for every value not listed.
+    """
+
+    epoch_id: str
+    entity_type: str
+    model: Settings
+    frequencies: str
+    link_threshold: float
+    review_threshold: float
+    normaliser_version: str
+    record_count: int
+
+    @property
+    def model_json(self) -> str:
+        return model_text(self.model)
+
+    @property
+    def frequency_columns(self) -> tuple[str, ...]:
+        levels = (level for c in self.model["comparisons"] for level in c["comparison_levels"])
+        return tuple(sorted({level["tf_adjustment_column"] for level in levels if "tf_adjustment_column" in level}))
+
+    @property
+    def comparison_names(self) -> tuple[str, ...]:
+        return tuple(c["output_column_name"] for c in self.model["comparisons"])
+
+
+@dataclass
+class Parameters:
+    """Where training has got to: `m` and `u` by comparison and level, best level first, and the prior."""
+
+    prior: float
+    m: dict[str, list[float]]
+    u: dict[str, list[float]]
+
+
+def model_text(model: Settings) -> str:
+    return json.dumps(model, sort_keys=True, separators=(",", ":"))
+
+
+def epoch_id_of(entity_type: str, model: Settings, frequency_hash: str) -> str:
+    """The same records and the same code give the same epoch."""
+    digest = hashlib.sha256(f"{entity_type}|{model_text(model)}|{frequency_hash}".encode()).hexdigest()
+    return f"{entity_type}-{digest[:12]}"
+
+
+def splink_settings(
+    comparisons: tuple[Comparison, ...], parameters: Parameters, *, with_frequencies: bool = True
+) -> Settings:
+    """Write the comparisons and their parameters as Splink settings."""
+    return {
+        "link_type": "dedupe_only",
+        "unique_id_column_name": "rid",
+        "probability_two_random_records_match": parameters.prior,
+        "blocking_rules_to_generate_predictions": ["l.rid = r.rid"],
+        "retain_matching_columns": True,  # the levels come only together with them
+        "retain_intermediate_calculation_columns": False,
+        "comparisons": [
+            {
+                "output_column_name": comparison.name,
+                "comparison_levels": [
+                    {"sql_condition": comparison.missing, "label_for_charts": "missing", "is_null_level": True},
+                    *(
+                        _level_settings(level, m, u, with_frequencies)
+                        for level, m, u in zip(
+                            comparison.levels, parameters.m[comparison.name], parameters.u[comparison.name], strict=True
+                        )
+                    ),
+                ],
+            }
+            for comparison in comparisons
+        ],
+    }
+
+
+def _level_settings(level: Level, m: float, u: float, with_frequencies: bool) -> Settings:
+    settings: Settings = {
+        "sql_condition": level.condition,
+        "label_for_charts": level.label,
+        "m_probability": m,
+        "u_probability": u,
+    }
+    if with_frequencies and level.frequency_of is not None:
+        # our frequencies are relative to the level's own u, so Splink need not look for an exact-match level
+        settings |= {"tf_adjustment_column": level.frequency_of, "disable_tf_exact_match_detection": True}
+    return settings
+
+
+@contextmanager
+def splink_linker(con: duckdb.DuckDBPyConnection, records: str, model: Settings) -> Iterator[tuple[Linker, DuckDBAPI]]:
+    """Open a Splink linker over a temporary table; the tables it makes go when the block ends."""
+    api = DuckDBAPI(connection=con)
+    try:
+        yield Linker(api.register(records), model, validate_settings=False, log_level=None), api
+    finally:
+        api.delete_tables_created_by_splink_from_db()
+
+
+def comparisons_for(spec: EntitySpec, filled: set[str]) -> tuple[Comparison, ...]:
+    """The spec's comparisons that have anything to compare: a column that is always null breaks Splink."""
+    return tuple(c for c in spec.comparisons if any(column in filled for column in c.columns))

@@ -1,0 +1,99 @@
+"""How text is folded before it is compared.
+
+SQL does what SQL can; what needs a library (transliteration, nicknames) is worked out once for each distinct value
+in Python and joined. An epoch freezes NORMALISER_VERSION: change any rule here and raise it, so that no record folded
+one way is ever compared with a record folded another way.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from functools import cache
+
+import duckdb
+import pyarrow as pa
+from anyascii import anyascii
+from nicknames import NickNamer
+
+NORMALISER_VERSION = "1"
+
+TITLES = ("mr", "mrs", "ms", "miss", "dr", "prof", "professor", "sir", "herr", "frau", "mme", "sr dr", "ing", "rev")
+GENERATIONS = ("jr", "sr", "ii", "iii", "iv", "junior", "senior")
+PARTICLES = ("de", "da", "do", "dos", "del", "della", "di", "du", "la", "le", "van", "von", "der", "den", "ter", "al",
+             "el", "bin", "ibn", "abu", "mac", "mc", "san", "st", "zu", "und", "and")  # fmt: skip
+NO_NAMES = ("test", "tester", "testing", "unknown", "none", "null", "na", "n a", "nn", "anonymous", "customer", "guest",
+            "user", "name", "firstname", "lastname", "first name", "last name", "xxx", "xx", "x", "asdf", "tbd", "tba",
+            "not provided", "not available", "no name", "nobody", "various", "unbekannt", "inconnu")  # fmt: skip
+LEGAL_FORMS = ("inc", "incorporated", "llc", "ltd", "limited", "corp", "corporation", "co", "company", "plc", "lp",
+               "llp", "lllp", "pllc", "pc", "gmbh", "mbh", "ag", "kg", "ohg", "gbr", "ug", "ev", "eg", "kgaa", "se",
+               "sa", "sas", "sarl", "sasu", "eurl", "sci", "spa", "srl", "sl", "slu", "sau", "bv", "nv", "vof", "cv",
+               "ab", "as", "asa", "aps", "oy", "oyj", "ltda", "eireli", "pty", "pte", "pvt", "private", "kk", "sdn",
+               "bhd", "doo", "dd", "sp z oo", "zoo", "sro", "kft", "zrt", "ooo", "oao", "zao", "holding",
+               "group", "haftungsbeschrankt")  # fmt: skip
+SMALL_WORDS = ("the", "of", "and", "a", "an", "for", "in", "at", "und", "et", "der", "die", "das", "la", "le", "les",
+               "de", "du", "des", "y", "e", "el", "los")  # fmt: skip
+FREE_MAIL = ("gmail.com", "googlemail.com", "yahoo.com", "yahoo.co.uk", "yahoo.fr", "yahoo.de", "hotmail.com",
+             "hotmail.co.uk", "hotmail.fr", "outlook.com", "live.com", "msn.com", "icloud.com", "me.com", "mac.com", "aol.com",
+             "gmx.de", "gmx.net", "gmx.com", "web.de", "t-online.de", "freenet.de", "orange.fr", "wanadoo.fr",
+             "free.fr", "laposte.net", "libero.it", "mail.ru", "yandex.ru", "qq.com", "163.com", "126.com",
+             "naver.com", "proton.me", "protonmail.com", "fastmail.com", "zoho.com", "mail.com", "btinternet.com",
+             "comcast.net")  # fmt: skip
+
+
+def any_of(words: Iterable[str]) -> str:
+    """Alternatives for a regular expression, longest first."""
+    return "|".join(sorted(words, key=lambda word: (-len(word), word)))
+
+
+def in_list(words: Iterable[str]) -> str:
+    """The words as a SQL list of literals, for IN."""
+    return ", ".join("'" + word + "'" for word in words)
+
+
+def folded_sql(expression: str) -> str:
+    """SQL that folds text already in ASCII: lower case, words of letters and digits with one blank between."""
+    plain = f"replace(regexp_replace(lower({expression}), '[.''`]+', '', 'g'), '&', ' and ')"
+    return f"nullif(trim(regexp_replace({plain}, '[^a-z0-9]+', ' ', 'g')), '')"
+
+
+def transliterate(con: duckdb.DuckDBPyConnection, source: str, columns: Iterable[str], *, into: str) -> None:
+    """Make the temporary table `into` (value, ascii): each distinct value of `columns` that is not plain ASCII."""
+    parts = " UNION ".join(
+        f"SELECT {column} AS value FROM {source} WHERE NOT regexp_full_match({column}, '[\\x00-\\x7F]*')"
+        for column in columns
+    )
+    values = [row[0] for row in con.execute(parts).fetchall()]
+    _make_map(con, into, {"value": values, "ascii": [anyascii(value) for value in values]})
+
+
+def nickname_roots(con: duckdb.DuckDBPyConnection, names: str, *, into: str) -> None:
+    """Make the temporary table `into` (name, root, roots) for each name of the query `names`.
+
+    Two given names may be one person's when their `roots` meet; `root` is the one form used in blocking keys.
+    """
+    values = sorted(row[0] for row in con.execute(names).fetchall())
+    roots = [roots_of(value) for value in values]
+    _make_map(con, into, {"name": values, "root": [root_of(r) for r in roots], "roots": roots})
+
+
+@cache
+def _nicknames() -> NickNamer:
+    return NickNamer()
+
+
+def roots_of(name: str) -> list[str]:
+    """The name and every name it is a short form of, sorted."""
+    return sorted({name, *_nicknames().canonicals_of(name)})
+
+
+def root_of(roots: list[str]) -> str:
+    """The longest of the roots: short forms are short."""
+    return max(roots, key=lambda root: (len(root), root))
+
+
+def _make_map(con: duckdb.DuckDBPyConnection, table: str, columns: dict[str, list[str] | list[list[str]]]) -> None:
+    types = {name: pa.list_(pa.string()) if name == "roots" else pa.string() for name in columns}
+    arrow = pa.table({name: pa.array(values, type=types[name]) for name, values in columns.items()})
+    con.register(f"{table}_arrow", arrow)
+    con.execute(f"CREATE OR REPLACE TEMP TABLE {table} AS SELECT * FROM {table}_arrow")
+    con.unregister(f"{table}_arrow")

@@ -1,0 +1,196 @@
+"""The resolve step: customer records that changed in, customers that follow from them out."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+
+from dataflow.report import StepReport, measured
+from dataflow.resolve.clusters import find_clusters
+from dataflow.resolve.customers import stage_golden, stage_identities, stage_review
+from dataflow.resolve.edges import find_edges
+from dataflow.resolve.epochs import specs_of, stored_epochs, train_and_store
+from dataflow.resolve.match_record import INPUT_COLUMNS, make_match_records
+from dataflow.resolve.model import Epoch
+from dataflow.resolve.scope import mark_everything, mark_region, mark_stale
+from dataflow.resolve.spec import EntitySpec
+from dataflow.resolve.summary import summarise
+from dataflow.settings.model import Settings
+from dataflow.tables.conformed import CUSTOMER_RECORD
+from dataflow.tables.resolved import EDGE, GOLDEN_CUSTOMER, MATCH_RECORD, XREF
+from dataflow.workspace import Workspace
+from lakehouse.table import column_list, literal
+
+
+def resolve(ws: Workspace, settings: Settings) -> StepReport:
+    """Work out who is who for everything that changed.
+
+    Shape: conformed.customer_record to resolved.* and ops.review_queue. `merged` are the records that another record
+    of the same customer stands for; `facts` is an IdentitySummary.
+    """
+    with measured() as watch:
+        steps = Steps()
+        specs = specs_of(settings.resolve)
+        epochs = stored_epochs(ws)
+        compared = 0
+        if _mark_changed(ws, whole=_is_outdated(ws, epochs)) > 0:
+            compared = _resolve_changed(ws, settings, specs=specs, epochs=epochs, steps=steps)
+        summary = summarise(ws, compared_pairs=compared, seconds=steps.seconds)
+        return _report(ws, facts=summary.as_dict(), seconds=watch.seconds)
+
+
+class Steps:
+    """Seconds of each part of the step."""
+
+    def __init__(self) -> None:
+        self.seconds: dict[str, float] = {}
+
+    @contextmanager
+    def time(self, name: str) -> Iterator[None]:
+        started = time.perf_counter()
+        yield
+        self.seconds[name] = self.seconds.get(name, 0.0) + time.perf_counter() - started
+
+
+def _is_outdated(ws: Workspace, epochs: Mapping[str, Epoch]) -> bool:
+    """Whether stored match records were made by another normaliser: then everything is made anew, ids are kept."""
+    kinds = ws.con.execute(f"SELECT DISTINCT entity_type FROM {MATCH_RECORD.sql_name}").fetchall()
+    return any(kind not in epochs for (kind,) in kinds)
+
+
+def _mark_changed(ws: Workspace, *, whole: bool) -> int:
+    """Fill `changed_record` (record_id, change); returns how many there are."""
+    everything = f"""
+        SELECT record_id, 'update' AS change FROM {CUSTOMER_RECORD.sql_name}
+        UNION ALL SELECT record_id, 'delete' FROM {MATCH_RECORD.sql_name} ANTI JOIN {CUSTOMER_RECORD.sql_name}
+            USING (record_id)
+    """
+    changed = everything if whole else ws.changed(CUSTOMER_RECORD)
+    ws.con.execute(f"CREATE OR REPLACE TEMP TABLE changed_record AS {changed}")
+    return int(ws.con.table("changed_record").shape[0])
+
+
+def _resolve_changed(
+    ws: Workspace, settings: Settings, *, specs: Mapping[str, EntitySpec], epochs: dict[str, Epoch], steps: Steps
+) -> int:
+    con = ws.con
+    with steps.time("normalise"):
+        _stage_match_records(ws, tuple(specs.values()))
+    with steps.time("train"):
+        new_epochs = train_and_store(ws, specs, missing=set(specs) - set(epochs))
+    epochs = epochs | new_epochs
+    used = tuple(spec for kind, spec in specs.items() if kind in epochs)
+    links = {kind: epoch.link_threshold for kind, epoch in epochs.items()}
+    with steps.time("edges"):
+        mark_stale(ws, used, whole_types=set(new_epochs))
+        compared = _stage_edges(ws, used, epochs)
+    with steps.time("clusters"):
+        if set(new_epochs) >= set(epochs):
+            mark_everything(ws)
+        else:
+            mark_region(ws, links)
+        _cluster_region(ws, used, epochs)
+    with steps.time("identities"):
+        stage_identities(ws, "new_cluster")
+    with steps.time("golden"):
+        trust = {name: source.trust for name, source in settings.sources.items()}
+        stage_golden(ws, "new_cluster", changed_records="changed_record", trust=trust)
+    with steps.time("review"):
+        stage_review(ws, "new_cluster", link_thresholds=links)
+    for table in ("stale_record", "region", "new_cluster", "xref_before", "assigned", "assigned_change"):
+        con.execute(f"DROP TABLE {table}")
+    return compared
+
+
+def _stage_match_records(ws: Workspace, specs: tuple[EntitySpec, ...]) -> None:
+    columns = ", ".join(
+        "NULL::VARCHAR AS identifier" if name == "identifier" else f"r.{name}" for name in INPUT_COLUMNS
+    )
+    source = f"""
+        SELECT {columns} FROM {CUSTOMER_RECORD.sql_name} r
+        SEMI JOIN changed_record c ON c.record_id = r.record_id
+    """
+    make_match_records(ws.con, source, specs, into="fresh_match")
+    ws.stage(MATCH_RECORD, "SELECT * FROM fresh_match", scope="SELECT record_id FROM changed_record")
+    ws.con.execute("DROP TABLE fresh_match")
+
+
+def _stage_edges(ws: Workspace, specs: tuple[EntitySpec, ...], epochs: Mapping[str, Epoch]) -> int:
+    """Find the edges of stale records; edges they no longer have go with the scope."""
+    con = ws.con
+    compared = 0
+    con.execute(f"CREATE OR REPLACE TEMP TABLE fresh_edge AS SELECT {_edge_columns()} FROM {EDGE.sql_name} LIMIT 0")
+    for spec in specs:
+        kind, epoch = literal(spec.entity_type), epochs[spec.entity_type]
+        of_type = f"(SELECT * FROM {MATCH_RECORD.sql_name} WHERE entity_type = {kind})"
+        con.execute(
+            f"CREATE OR REPLACE TEMP TABLE stale_match AS FROM {of_type} SEMI JOIN stale_record USING (record_id)"
+        )
+        existing = f"(FROM {of_type} ANTI JOIN stale_record USING (record_id))"
+        compared += find_edges(con, "stale_match", existing, epoch=epoch, spec=spec, into="found_edge")
+        con.execute(f"""
+            INSERT INTO fresh_edge BY NAME
+            SELECT *, {kind} AS entity_type, {literal(epoch.epoch_id)} AS epoch_id FROM found_edge
+        """)
+        con.execute("DROP TABLE stale_match")
+        con.execute("DROP TABLE found_edge")
+    old = " UNION ".join(
+        f"SELECT record_id_l, record_id_r FROM {ws.before(EDGE)} e SEMI JOIN stale_record s ON s.record_id = e.{side}"
+        for side in ("record_id_l", "record_id_r")
+    )
+    ws.stage(EDGE, "SELECT * FROM fresh_edge", scope=old)
+    con.execute("DROP TABLE fresh_edge")
+    return compared
+
+
+def _edge_columns() -> str:
+    return column_list(name for name in EDGE.column_names if name != "_run_id")
+
+
+def _cluster_region(ws: Workspace, specs: tuple[EntitySpec, ...], epochs: Mapping[str, Epoch]) -> None:
+    """Fill `new_cluster` with the clusters of the region's records."""
+    con = ws.con
+    con.execute("""
+        CREATE OR REPLACE TEMP TABLE new_cluster (record_id VARCHAR, cluster VARCHAR, confidence DOUBLE,
+            cluster_confidence DOUBLE, is_oversized BOOLEAN, entity_type VARCHAR)
+    """)
+    con.execute(f"""
+        CREATE OR REPLACE TEMP TABLE region_edge AS
+        SELECT e.* FROM {EDGE.sql_name} e
+        SEMI JOIN region l ON l.record_id = e.record_id_l SEMI JOIN region r ON r.record_id = e.record_id_r
+    """)
+    for spec in specs:
+        kind = literal(spec.entity_type)
+        con.execute(f"""
+            CREATE OR REPLACE TEMP TABLE region_match AS
+            SELECT * FROM {MATCH_RECORD.sql_name} SEMI JOIN region USING (record_id) WHERE entity_type = {kind}
+        """)
+        find_clusters(
+            con, "region_match", "region_edge", epoch=epochs[spec.entity_type], spec=spec, into="found_cluster"
+        )
+        con.execute(f"INSERT INTO new_cluster SELECT *, {kind} FROM found_cluster")
+        con.execute("DROP TABLE found_cluster")
+        con.execute("DROP TABLE region_match")
+    con.execute("DROP TABLE region_edge")
+
+
+def _report(ws: Workspace, *, facts: dict[str, object], seconds: float) -> StepReport:
+    row = ws.con.execute(f"""
+        SELECT (SELECT count(*) FROM {CUSTOMER_RECORD.sql_name}), (SELECT count(*) FROM {GOLDEN_CUSTOMER.sql_name}),
+            (SELECT count(*) - count(DISTINCT customer_id) FROM {XREF.sql_name})
+    """).fetchone()
+    records, customers, merged = row or (0, 0, 0)
+    changes = ws.changes(GOLDEN_CUSTOMER)
+    return StepReport(
+        stage="resolve",
+        subject=GOLDEN_CUSTOMER.full_name,
+        rows_in=records,
+        rows_out=customers,
+        merged=merged,
+        inserted=changes.inserted,
+        updated=changes.updated,
+        deleted=changes.deleted,
+        seconds=seconds,
+        facts=facts,
+    )

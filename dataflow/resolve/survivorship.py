@@ -1,0 +1,50 @@
+"""Which record a golden value is taken from, declared per field."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Literal
+
+Criterion = Literal["frequency", "completeness", "trust", "recency"]
+
+
+@dataclass(frozen=True, kw_only=True)
+class Survivorship:
+    """Fields that are taken together from one record, and what decides which; earlier criteria weigh more.
+
+    A record stands for election when it has `anchor`. frequency: how many of the customer's records agree on it.
+    completeness: how much of the fields the record fills. trust: the order of the sources in the settings.
+    recency: when the source last changed the record. The record id settles what is left.
+    """
+
+    fields: tuple[str, ...]
+    anchor: str
+    by: tuple[Criterion, ...]
+
+
+RULES = (
+    # a name is written out in one place and shortened in others; parts of different records make a name nobody has
+    Survivorship(
+        fields=("full_name", "given_name", "surname"),
+        anchor="full_name",
+        by=("completeness", "frequency", "trust", "recency"),
+    ),
+    Survivorship(fields=("name_suffix",), anchor="name_suffix", by=("frequency", "trust", "recency")),
+    Survivorship(fields=("date_of_birth",), anchor="date_of_birth", by=("frequency", "trust", "recency")),
+    Survivorship(fields=("company_name", "legal_form"), anchor="company_name", by=("trust", "recency")),
+    Survivorship(fields=("email",), anchor="email", by=("recency", "trust")),
+    Survivorship(fields=("phone",), anchor="phone", by=("recency", "trust")),
+    # half of one address and half of another is an address where nobody lives
+    Survivorship(
+        fields=("street", "house_number", "unit", "city", "region", "postcode"),
+        anchor="coalesce(street, postcode, city)",
+        by=("completeness", "recency", "trust"),
+    ),
+    Survivorship(fields=("country_code",), anchor="country_code", by=("frequency", "recency", "trust")),
+    Survivorship(fields=("website_domain",), anchor="website_domain", by=("trust", "recency")),
+    Survivorship(fields=("ip_address",), anchor="ip_address", by=("recency",)),
+    Survivorship(fields=("industry_text",), anchor="industry_text", by=("trust", "recency")),
+    Survivorship(fields=("employee_count",), anchor="employee_count", by=("recency", "trust")),
+    Survivorship(fields=("crm_status",), anchor="crm_status", by=("recency", "trust")),
+    Survivorship(fields=("parent_customer_id",), anchor="parent_customer_id", by=("trust", "recency")),
+)
