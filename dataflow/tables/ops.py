@@ -72,6 +72,7 @@ LANDED_FILE = Table(
         Column("path", "VARCHAR", "Path below the source's root", nullable=False),
         Column("fingerprint", "VARCHAR", "ETag or MD5 of the bytes", nullable=False),
         Column("size_bytes", "BIGINT", "Size", nullable=False),
+        Column("modified_at", "TIMESTAMPTZ", "Time of modification it bore when it was read", volatile=True),
         Column("row_count", "BIGINT", "Rows read from it", nullable=False),
         Column("landed_at", "TIMESTAMPTZ", "When", nullable=False),
         RUN_ID,

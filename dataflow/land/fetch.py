@@ -1,0 +1,129 @@
+"""Read a window into the landing area: one Parquet file, complete or absent, with the report of its reading inside."""
+
+from __future__ import annotations
+
+import json
+import os
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from datetime import datetime
+from pathlib import Path
+
+import pyarrow as pa
+import pyarrow.compute as pc
+import pyarrow.parquet as pq
+
+from dataflow.errors import ConservationError
+from dataflow.report import measured
+from dataflow.settings import Settings
+from dataflow.sources import FetchReport, PlannedWindow, open_source
+from dataflow.sources.versions import VERSION_SCHEMA, complete
+from dataflow.workspace import Run
+from lakehouse import LakeUnwritable
+from lakehouse.connect import connect
+
+_REPORT = b"dataflow.fetch"
+_ROW_GROUP_ROWS = 65_536
+
+
+@dataclass(frozen=True)
+class FetchedWindow:
+    """A window in the landing area, ready to be committed. Holds names and counts, no rows."""
+
+    planned: PlannedWindow
+    file: Path
+    report: FetchReport
+    extracted_at: datetime
+    seconds: float = 0.0
+    is_reused: bool = False
+
+
+def fetch_window(planned: PlannedWindow, settings: Settings, run: Run) -> FetchedWindow:
+    """Read a window from its source into the landing area; a window of the same content is not read again.
+
+    Shape: a Parquet file of VERSION_SCHEMA, the rows as received, repeats included.
+    Raises: SourceMissing, SourceMalformed, SourceIncomplete, SourceUnavailable, SchemaDrift, ConservationError,
+    LakeUnwritable when the landing area takes no file. Nothing is left behind then.
+    """
+    file = landing_file(Path(settings.landing), planned)
+    with measured() as watch:
+        found = _read_landed(file, planned)
+        if found is not None:
+            return found
+        fetch = open_source(settings, planned.source).fetch(planned)
+        with _whole_file(file) as partial:
+            rows = _write(partial, fetch.batches, fetch.report, run)
+        if rows != fetch.report.rows:
+            file.unlink()
+            raise ConservationError(
+                f"Fetching {planned.subject}: the source counted {fetch.report.rows} rows and {rows} were staged.",
+                next_move="Nothing was landed; this is a defect of the source's adapter.",
+            )
+        return FetchedWindow(planned, file, fetch.report, run.now, watch.seconds)
+
+
+def landing_file(landing: Path, planned: PlannedWindow) -> Path:
+    """Where a window's rows are staged. The name is the content's: other bytes, another file."""
+    folder = landing / planned.source / planned.object / planned.window.label
+    return folder / f"{planned.fingerprint}.parquet"
+
+
+def _write(partial: Path, batches: Iterator[pa.RecordBatch], report: FetchReport, run: Run) -> int:
+    con = connect(threads=1)
+    try:
+        with pq.ParquetWriter(partial, VERSION_SCHEMA, compression="zstd") as writer:
+            rows = 0
+            group: list[pa.Table] = []
+            for batch in batches:
+                versions = complete(con, batch)
+                group.append(versions)
+                rows += versions.num_rows
+                report.defects += versions.num_rows - versions.column("defect").null_count
+                report.deleted += pc.sum(versions.column("is_deleted")).as_py() or 0
+                if sum(table.num_rows for table in group) >= _ROW_GROUP_ROWS or _too_big(group):
+                    writer.write_table(pa.concat_tables(group))
+                    group = []
+            if group:
+                writer.write_table(pa.concat_tables(group))
+            told = {"report": report.as_dict(), "extracted_at": run.now.isoformat()}
+            writer.add_key_value_metadata({_REPORT: json.dumps(told).encode()})
+        return rows
+    finally:
+        con.close()
+
+
+def _too_big(group: list[pa.Table]) -> bool:
+    return sum(int(table.nbytes) for table in group) >= 64 * 1024 * 1024
+
+
+@contextmanager
+def _whole_file(file: Path) -> Iterator[Path]:
+    """Write beside the target, and give it its name only when it is complete and on disk."""
+    partial = file.with_name(f".{file.name}.{os.getpid()}.part")
+    try:
+        file.parent.mkdir(parents=True, exist_ok=True)
+        yield partial
+        with partial.open("rb") as stream:
+            os.fsync(stream.fileno())
+        partial.replace(file)
+    except OSError as error:
+        raise LakeUnwritable(
+            f"Staging {file}: {error.strerror or type(error).__name__}; free space or permission is needed in the "
+            "landing area, then run again"
+        ) from error
+    finally:
+        partial.unlink(missing_ok=True)
+
+
+def _read_landed(file: Path, planned: PlannedWindow) -> FetchedWindow | None:
+    """Take up a window that an earlier run staged and did not commit; a file that is not whole is not taken."""
+    try:
+        metadata = pq.read_metadata(file)
+        told = json.loads(metadata.metadata[_REPORT])
+    except (FileNotFoundError, pa.ArrowInvalid, KeyError, TypeError, ValueError):
+        return None
+    report = FetchReport.from_dict(told["report"])
+    if metadata.num_rows != report.rows:
+        return None
+    return FetchedWindow(planned, file, report, datetime.fromisoformat(told["extracted_at"]), is_reused=True)

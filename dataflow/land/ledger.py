@@ -1,0 +1,110 @@
+"""What a landing writes beside the rows: files landed, completeness of windows, watermarks; each table once.
+
+DuckLake writes a data file for every INSERT, so the rows of all objects of a commit are collected first.
+"""
+
+from __future__ import annotations
+
+from datetime import datetime
+
+import duckdb
+import pyarrow as pa
+
+from dataflow.land.fetch import FetchedWindow
+from dataflow.sources import WindowMeasure
+from dataflow.tables.ops import COMPLETENESS, LANDED_FILE, WATERMARK
+from dataflow.workspace import Run
+from lakehouse.table import Table
+
+
+class Ledger:
+    """Collects the rows of one commit and writes them on the connection of its transaction."""
+
+    def __init__(self, con: duckdb.DuckDBPyConnection, run: Run) -> None:
+        self._con = con
+        self._run = run
+        self._completeness: list[dict[str, object]] = []
+        self._files: list[dict[str, object]] = []
+        self._watermarks: list[dict[str, object]] = []
+
+    def note_completeness(
+        self, window: FetchedWindow, *, source: WindowMeasure, raw: WindowMeasure, appended: int
+    ) -> None:
+        planned = window.planned
+        self._completeness.append(
+            {
+                "source": planned.source,
+                "object": planned.object,
+                "window_from": planned.window.start,
+                "window_until": planned.window.until,
+                "source_count": source.count,
+                "source_fingerprint": source.fingerprint,
+                "raw_count": raw.count,
+                "raw_fingerprint": raw.fingerprint,
+                "appended_count": appended,
+                "checked_at": self._run.now,
+                "_run_id": self._run.run_id,
+            }
+        )
+
+    def note_files(self, window: FetchedWindow) -> None:
+        planned = window.planned
+        self._files += [
+            {
+                "source": planned.source,
+                "object": planned.object,
+                "path": part.path,
+                "fingerprint": part.fingerprint,
+                "size_bytes": part.size_bytes,
+                "modified_at": part.modified_at,
+                "row_count": window.report.rows_by_part.get(part.path, 0),
+                "landed_at": self._run.now,
+                "_run_id": self._run.run_id,
+            }
+            for part in planned.parts
+        ]
+
+    def advance_watermark(self, source: str, object_name: str, reached: datetime | None) -> datetime | None:
+        """Move the object's watermark to what was reached; it never moves back. Returns where it stands.
+
+        The row is written anew even when it stays: two landings of one object at once then conflict, and the second
+        is repeated on top of what the first has committed.
+        """
+        found = self._con.execute(
+            f"SELECT cursor_at FROM lake.{WATERMARK.sql_name} WHERE source = ? AND object = ?", [source, object_name]
+        ).fetchone()
+        moments = [moment for moment in (found[0] if found else None, reached) if moment is not None]
+        if not moments:
+            return None
+        furthest: datetime = max(moments)
+        self._watermarks.append(
+            {
+                "source": source,
+                "object": object_name,
+                "cursor_at": furthest,
+                "advanced_at": self._run.now,
+                "_run_id": self._run.run_id,
+            }
+        )
+        return furthest
+
+    def write(self) -> None:
+        """Write everything collected."""
+        self._insert(COMPLETENESS, self._completeness)
+        self._insert(LANDED_FILE, self._files, unless_known=True)
+        if self._watermarks:
+            self._con.register("ledger_rows", pa.Table.from_pylist(self._watermarks))
+            self._con.execute(
+                f"DELETE FROM lake.{WATERMARK.sql_name} t USING ledger_rows n"
+                " WHERE t.source = n.source AND t.object = n.object"
+            )
+            self._insert(WATERMARK, self._watermarks)
+
+    def _insert(self, table: Table, rows: list[dict[str, object]], *, unless_known: bool = False) -> None:
+        if not rows:
+            return
+        agree = " AND ".join(f'k."{key}" = n."{key}"' for key in table.key)
+        unknown = f" WHERE NOT EXISTS (SELECT 1 FROM lake.{table.sql_name} k WHERE {agree})" if unless_known else ""
+        self._con.register("ledger_rows", pa.Table.from_pylist(rows))
+        self._con.execute(f"INSERT INTO lake.{table.sql_name} BY NAME SELECT * FROM ledger_rows n{unknown}")
+        self._con.unregister("ledger_rows")

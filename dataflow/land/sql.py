@@ -1,0 +1,98 @@
+"""SQL of a landing: which staged versions raw does not hold, and what raw holds of them afterwards.
+
+`landed` is a temporary table of the staged versions, by window; payloads are not copied into it, they are read again
+from the Parquet file when the new ones are inserted.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from datetime import datetime
+from pathlib import Path
+
+from dataflow.sources.versions import fingerprint_sql
+from lakehouse.table import Table, literal
+
+_ORDINAL_BITS = 40
+"""A staged row is named by one number: its file's place in the list, then its row in the file (below 2^40)."""
+
+
+def staged_sql(files: Sequence[Path]) -> str:
+    """FROM-clause text: the staged rows with `w`, the place of their window in the list, and their `ordinal`."""
+    paths = ", ".join(literal(str(file)) for file in files)
+    places = f"list_position([{paths}], p.filename) - 1"
+    return f"""(
+        SELECT p.*, ({places})::INTEGER AS w, (({places})::BIGINT << {_ORDINAL_BITS}) + p.file_row_number AS ordinal
+        FROM read_parquet([{paths}], filename = true, file_row_number = true, hive_partitioning = false) p
+    )"""
+
+
+def create_landed_sql(files: Sequence[Path]) -> str:
+    """Build the temporary table of staged versions, without payloads."""
+    return f"""
+        CREATE OR REPLACE TEMP TABLE landed AS
+        SELECT w, ordinal, record_key, changed_at, row_hash FROM {staged_sql(files)}
+    """
+
+
+def in_raw_sql(raw: Table, *, earliest: datetime | None, latest: datetime | None, timeless: bool) -> str:
+    """SELECT of `w` and the version's three columns as they stand in raw, for each staged version found there.
+
+    Only the stretch of raw between the window's earliest and latest change is read (the lake skips files by their
+    minimum and maximum), so a landing costs what it brings and not what raw holds. Staged rows probe nothing: they
+    are the small side, raw streams past them.
+    """
+    versions = "(SELECT DISTINCT w, record_key, changed_at, row_hash FROM landed)"
+    branches = []
+    if earliest is not None and latest is not None:
+        branches.append(f"""
+            SELECT l.w, r._record_key AS record_key, r._changed_at AS changed_at, r._row_hash AS row_hash
+            FROM lake.{raw.sql_name} r JOIN {versions} l
+            ON r._record_key = l.record_key AND r._changed_at = l.changed_at AND r._row_hash = l.row_hash
+            WHERE r._changed_at BETWEEN TIMESTAMPTZ {_moment(earliest)} AND TIMESTAMPTZ {_moment(latest)}
+        """)
+    if timeless:
+        branches.append(f"""
+            SELECT l.w, r._record_key AS record_key, r._changed_at AS changed_at, r._row_hash AS row_hash
+            FROM lake.{raw.sql_name} r JOIN {versions} l
+            ON r._record_key = l.record_key AND r._row_hash = l.row_hash
+            WHERE r._changed_at IS NULL AND l.changed_at IS NULL
+        """)
+    nothing = "SELECT w, record_key, changed_at, row_hash FROM landed WHERE false"
+    return " UNION ALL ".join(branches) or nothing
+
+
+def create_fresh_sql(in_raw: str) -> str:
+    """Build the temporary table of staged rows to add: of each version that raw lacks, the first row."""
+    return f"""
+        CREATE OR REPLACE TEMP TABLE fresh AS
+        WITH known AS (SELECT DISTINCT record_key, changed_at, row_hash FROM ({in_raw}))
+        SELECT min(ordinal) AS ordinal, arg_min(w, ordinal) AS w
+        FROM landed l
+        WHERE NOT EXISTS (
+            SELECT 1 FROM known k WHERE k.record_key = l.record_key AND k.row_hash = l.row_hash
+            AND k.changed_at IS NOT DISTINCT FROM l.changed_at
+        )
+        GROUP BY l.record_key, l.changed_at, l.row_hash
+    """
+
+
+def insert_sql(raw: Table, files: Sequence[Path]) -> str:
+    """Build the INSERT of the fresh rows; parameters: run, source, object, and a list of extraction times by window."""
+    return f"""
+        INSERT INTO lake.{raw.sql_name} BY NAME
+        SELECT $run AS _run_id, $source AS _source, $object AS _object, s.record_key AS _record_key,
+            ($extracted::TIMESTAMPTZ[])[s.w + 1] AS _extracted_at, s.row_hash AS _row_hash, s.changed_at AS _changed_at,
+            s.is_deleted AS _is_deleted, s.locator AS _locator, s.defect AS _defect, s.payload
+        FROM {staged_sql(files)} s SEMI JOIN fresh f ON s.ordinal = f.ordinal
+    """
+
+
+def measure_sql(versions: str) -> str:
+    """SELECT of (w, count, fingerprint) over versions (w, record_key, changed_at, row_hash)."""
+    fingerprint = fingerprint_sql("record_key", "changed_at", "row_hash")
+    return f"SELECT w, count(*), {fingerprint} FROM ({versions}) GROUP BY w ORDER BY w"
+
+
+def _moment(value: datetime) -> str:
+    return literal(value.isoformat())

@@ -1,0 +1,79 @@
+"""A source whose fields are not the declared ones: find the difference, then do what the object's policy says."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+
+from dataflow.errors import SchemaDrift
+from dataflow.settings import ObjectSettings
+from dataflow.sources.protocol import Drift
+from dataflow.sources.rows import key_fields
+
+_FAMILIES = {
+    "number": ("TINYINT", "SMALLINT", "INTEGER", "BIGINT", "HUGEINT", "UTINYINT", "USMALLINT", "UINTEGER", "UBIGINT"),
+    "fraction": ("DECIMAL", "FLOAT", "DOUBLE", "REAL"),
+    "time": ("DATE", "TIMESTAMP", "DATETIME"),
+    "boolean": ("BOOLEAN", "BIT"),
+}
+
+
+def find_drift(declared: ObjectSettings, found: Iterable[str], *, types: Mapping[str, str] | None = None) -> Drift:
+    """Compare the fields of a file with the declaration; `types` where the format states them."""
+    names = set(found)
+    required = set(declared.fields) - set(declared.optional)
+    retyped = [
+        name
+        for name, kind in (types or {}).items()
+        if name in declared.fields and _differs(declared.fields[name], kind)
+    ]
+    return Drift(
+        new=tuple(sorted(names - set(declared.fields))),
+        gone=tuple(sorted(required - names)),
+        retyped=tuple(sorted(retyped)),
+    )
+
+
+def answer_drift(drift: Drift, declared: ObjectSettings, *, where: str) -> str | None:
+    """Do what `on_drift` says: None to carry on, or the defect that every row of the file gets.
+
+    Raises: SchemaDrift under `freeze`, and whatever the policy where key or cursor is gone: no row of the file could
+    be told from another, or an old version from a new one.
+    """
+    if not drift:
+        return None
+    if declared.on_drift == "set_aside":
+        return f"columns differ from the declaration: {describe(drift)}"
+    lost = [name for name in (*key_fields(declared), declared.cursor) if name in drift.gone]
+    if lost:
+        raise SchemaDrift(
+            f"Reading {where}: the key or cursor {_list(lost)} is not among its columns.",
+            next_move="Have the export corrected, or declare the new name under the object's key, cursor and fields.",
+        )
+    if declared.on_drift == "freeze":
+        raise SchemaDrift(
+            f"Reading {where}: its columns are not the declared ones: {describe(drift)}.",
+            next_move='Declare them in the object\'s fields, or set on_drift = "evolve".',
+        )
+    return None
+
+
+def describe(drift: Drift) -> str:
+    """`new a, b; gone c; retyped d`: names of columns only."""
+    sides = (("new", drift.new), ("gone", drift.gone), ("retyped", drift.retyped))
+    return "; ".join(f"{word} {_list(names)}" for word, names in sides if names)
+
+
+def _list(names: Iterable[str]) -> str:
+    return ", ".join(names)
+
+
+def _family(kind: str) -> str:
+    bare = kind.upper().split("(")[0].split()[0]
+    return next((name for name, kinds in _FAMILIES.items() if any(bare.startswith(k) for k in kinds)), bare)
+
+
+def _differs(declared: str, found: str) -> bool:
+    """Text takes everything, a fraction takes a number, and databases without booleans send 0 and 1."""
+    accepted = {"fraction": {"fraction", "number"}, "boolean": {"boolean", "number"}}
+    family = _family(declared)
+    return family != "VARCHAR" and _family(found) not in accepted.get(family, {family})

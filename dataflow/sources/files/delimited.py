@@ -1,0 +1,237 @@
+"""CSV exports in whatever encoding and dialect they come, streamed; a row that does not fit is kept and marked."""
+
+from __future__ import annotations
+
+import csv
+import io
+import json
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+import pyarrow as pa
+
+from dataflow.errors import SchemaDrift, SourceMalformed
+from dataflow.settings import ObjectSettings
+from dataflow.sources.drift import answer_drift, find_drift
+from dataflow.sources.files.dialect import Dialect, detect_dialect
+from dataflow.sources.files.encoding import MISFIT, SHOW_MISFITS, detect_encoding
+from dataflow.sources.protocol import FetchReport, FieldInfo, Part
+from dataflow.sources.rows import RowReader, Rows, key_fields
+
+_SAMPLE_LINES = 200
+_MAX_LINE_CHARACTERS = 16 * 1024 * 1024
+_MAX_ROW_LINES = 1000
+"""A quote that is never closed would otherwise make one row of the rest of the file."""
+
+_TO_JSON = json.JSONEncoder(ensure_ascii=False, separators=(",", ":")).encode
+
+
+def read_exports(
+    root: Path, parts: Sequence[Part], declared: ObjectSettings, report: FetchReport
+) -> Iterator[pa.RecordBatch]:
+    """Read CSV files one after the other. An empty file holds no rows; a file without the key column is refused.
+
+    Shape: payload is {column: text}, an empty field null; of a row that does not fit {"_raw": its text}.
+    Raises: SourceMalformed, SchemaDrift.
+    """
+    for part in parts:
+        report.count(part.path, 0)
+        yield from _read_export(root / part.path, part.path, declared, report)
+
+
+def describe(file: Path) -> list[FieldInfo]:
+    """Name the columns of a file; all of them are text."""
+    with _open(file, detect_encoding(file)) as stream:
+        sample = _sample(stream, file.name)
+    with _open(file, detect_encoding(file)) as stream:
+        header = _take_header(_Lines(stream, file.name), detect_dialect(sample, ()))
+    return [FieldInfo(name, "VARCHAR") for name in header]
+
+
+def _read_export(file: Path, path: str, declared: ObjectSettings, report: FetchReport) -> Iterator[pa.RecordBatch]:
+    encoding = detect_encoding(file)
+    with _open(file, encoding) as stream:
+        sample = _sample(stream, path)
+    if not any(line.strip() for line in sample):
+        report.notes[path] = "empty file"
+        return
+    dialect = detect_dialect(sample, declared.fields)
+    report.notes[path] = f"{encoding}, {dialect}"
+    with _open(file, encoding) as stream:
+        lines = _Lines(stream, path)
+        header = _take_header(lines, dialect)
+        defect = _compare(header, path, declared, report)
+        shape = _RowShape(header, path, declared, defect=defect)
+        rows = Rows()
+        for row in _split_rows(lines, dialect, len(header)):
+            shape.add(rows, row)
+            if rows.is_full:
+                report.count(path, len(rows))
+                yield rows.take()
+        report.count(path, len(rows))
+        if len(rows):
+            yield rows.take()
+
+
+def _open(file: Path, encoding: str) -> io.TextIOWrapper:
+    # newline="" leaves line ends inside quoted values as they are.
+    return file.open("r", encoding=encoding, errors=SHOW_MISFITS, newline="")
+
+
+def _sample(stream: io.TextIOWrapper, path: str) -> list[str]:
+    lines = _Lines(stream, path)
+    return [line for line, _ in zip(lines, range(_SAMPLE_LINES), strict=False)]
+
+
+class _Lines:
+    """Hands physical lines to the parser, remembers those of the current row, takes lines back."""
+
+    def __init__(self, stream: io.TextIOWrapper, path: str) -> None:
+        self._stream = stream
+        self._path = path
+        self._returned: list[str] = []
+        self.taken = 0
+        self.row: list[str] = []
+
+    def __iter__(self) -> Iterator[str]:
+        return self
+
+    def __next__(self) -> str:
+        if len(self.row) >= _MAX_ROW_LINES:
+            raise StopIteration
+        line = self._returned.pop() if self._returned else self._stream.readline(_MAX_LINE_CHARACTERS)
+        if not line:
+            raise StopIteration
+        if len(line) == _MAX_LINE_CHARACTERS:
+            raise SourceMalformed(
+                f"Reading {self._path}: line {self.taken + 1} is longer than {_MAX_LINE_CHARACTERS} characters.",
+                next_move="This is not a CSV export with one row a line; check the object's path.",
+            )
+        self.taken += 1
+        self.row.append(line)
+        return line
+
+    def begin_row(self) -> None:
+        self.row = []
+
+    def give_back(self) -> None:
+        """Keep the first line of the current row and read the others again."""
+        self._returned.extend(reversed(self.row[1:]))
+        self.taken -= len(self.row) - 1
+        del self.row[1:]
+
+
+@dataclass(frozen=True)
+class _Row:
+    """`line` is where it begins. `raw` is its text where its values do not fit the header, and `defect` says why."""
+
+    line: int
+    values: list[str]
+    defect: str | None = None
+    raw: str | None = None
+    sure: int = 0
+    """Of a row that does not fit: how many values, from the left, surely stand under their own column."""
+
+
+def _take_header(lines: _Lines, dialect: Dialect) -> list[str]:
+    reader = dialect.reader(lines)
+    while True:
+        lines.begin_row()
+        try:
+            names = next(reader)
+        except (csv.Error, StopIteration):
+            return []
+        if any(name.strip() for name in names):
+            return _distinct([name.strip() for name in names])
+
+
+def _distinct(names: list[str]) -> list[str]:
+    """Name columns without a name, and number those that repeat one: no value may hide another."""
+    result: list[str] = []
+    for place, name in enumerate(names, start=1):
+        base = name or f"column_{place}"
+        chosen, number = base, 1
+        while chosen in result:
+            number += 1
+            chosen = f"{base}__{number}"
+        result.append(chosen)
+    return result
+
+
+def _compare(header: list[str], path: str, declared: ObjectSettings, report: FetchReport) -> str | None:
+    known = sum(name in declared.fields for name in header)
+    if 2 * known < min(len(header), len(declared.fields)) and not set(key_fields(declared)) <= set(header):
+        # Without names of columns: what stands in the first line may be a customer's data.
+        raise SchemaDrift(
+            f"Reading {path}: its first line is not the header: {known} of the {len(declared.fields)} declared "
+            f"columns are in it, and not the key {declared.key}.",
+            next_move="Have it exported with a header, or correct the object's path or fields.",
+        )
+    drift = find_drift(declared, header)
+    report.drift = report.drift.merged(drift)
+    return answer_drift(drift, declared, where=path)
+
+
+def _split_rows(lines: _Lines, dialect: Dialect, width: int) -> Iterator[_Row]:
+    reader = dialect.reader(lines)
+    while True:
+        lines.begin_row()
+        begin = lines.taken + 1
+        try:
+            values = next(reader)
+        except StopIteration:
+            return
+        except csv.Error as error:
+            # Only its first line is sure to belong to it; the others may be sound rows.
+            lines.give_back()
+            is_open = "unexpected end" in str(error)
+            defect = "a quote is opened and not closed" if is_open else "text after a closing quote"
+            yield _Row(begin, _loosely(lines.row[0], dialect), defect, lines.row[0], sure=1)
+            continue
+        if not values:
+            continue
+        if len(values) == width:
+            yield _Row(begin, values, _misfit(lines.row))
+        elif len(values) < width and not lines.row[-1].endswith(("\n", "\r")):
+            defect = f"cut off: {len(values)} of {width} fields and no line end"
+            # The last value may itself be half of what it was.
+            yield _Row(begin, values, defect, "".join(lines.row), sure=len(values) - 1)
+        else:
+            # A delimiter too many or too few may stand anywhere after the first value.
+            defect = f"{len(values)} fields where the header has {width}"
+            yield _Row(begin, values, defect, "".join(lines.row), sure=1)
+
+
+def _misfit(lines: list[str]) -> str | None:
+    return "bytes that are not of the file's encoding" if any(MISFIT in line for line in lines) else None
+
+
+def _loosely(line: str, dialect: Dialect) -> list[str]:
+    return [value.strip(dialect.quote) for value in line.rstrip("\r\n").split(dialect.delimiter)]
+
+
+class _RowShape:
+    """Turns parsed rows of one file into rows of a batch."""
+
+    def __init__(self, header: list[str], path: str, declared: ObjectSettings, *, defect: str | None) -> None:
+        self._header = header
+        self._path = path
+        self._reader = RowReader(declared)
+        self._defect = defect
+
+    def add(self, rows: Rows, row: _Row) -> None:
+        locator = f"{self._path}#line={row.line}"
+        if row.raw is not None:
+            known = dict(zip(self._header[: row.sure], row.values, strict=False))
+            rows.add(_TO_JSON({"_raw": row.raw}), locator, key=self._reader.key(known), defect=row.defect)
+            return
+        values = dict(zip(self._header, [value or None for value in row.values], strict=True))
+        rows.add(
+            _TO_JSON(values),
+            locator,
+            key=self._reader.key(values),
+            changed_at=self._reader.changed_at(values),
+            is_deleted=self._reader.is_deleted(values),
+            defect="; ".join(d for d in (row.defect, self._defect) if d) or None,
+        )

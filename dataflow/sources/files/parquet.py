@@ -1,0 +1,110 @@
+"""Parquet exports of database tables: each row becomes JSON text, with decimals and times kept to the digit."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping, Sequence
+from pathlib import Path
+
+import duckdb
+import pyarrow as pa
+
+from dataflow.errors import SourceMalformed
+from dataflow.settings import ObjectSettings
+from dataflow.sources.drift import answer_drift, find_drift
+from dataflow.sources.protocol import BATCH_SCHEMA, FetchReport, FieldInfo, Part
+from dataflow.sources.rows import BATCH_ROWS, key_fields
+from lakehouse.connect import connect
+from lakehouse.table import literal, quote
+
+
+def read_tables(
+    root: Path, parts: Sequence[Part], declared: ObjectSettings, report: FetchReport
+) -> Iterator[pa.RecordBatch]:
+    """Read Parquet files one after the other, streamed. Raises: SourceMalformed, SchemaDrift."""
+    con = connect(threads=2)
+    try:
+        for part in parts:
+            yield from _read_table(con, root, part.path, declared, report)
+    finally:
+        con.close()
+
+
+def describe(file: Path) -> list[FieldInfo]:
+    """Name the columns of a file with their types in DuckDB's words."""
+    con = connect(threads=1)
+    try:
+        return [FieldInfo(name, kind) for name, kind in _columns(con, file, file.name).items()]
+    finally:
+        con.close()
+
+
+def _read_table(
+    con: duckdb.DuckDBPyConnection, root: Path, path: str, declared: ObjectSettings, report: FetchReport
+) -> Iterator[pa.RecordBatch]:
+    types = _columns(con, root / path, path)
+    drift = find_drift(declared, types, types=types)
+    report.drift = report.drift.merged(drift)
+    defect = answer_drift(drift, declared, where=path)
+    report.count(path, 0)
+    try:
+        # Cast, since the reader would hand over other widths than the schema states (string views, nanoseconds).
+        for batch in con.execute(_rows_sql(root / path, path, declared, types, defect)).to_arrow_reader(BATCH_ROWS):
+            report.count(path, batch.num_rows)
+            yield batch.cast(BATCH_SCHEMA)
+    except duckdb.Error as error:
+        raise _not_parquet(path) from error
+
+
+def _columns(con: duckdb.DuckDBPyConnection, file: Path, path: str) -> dict[str, str]:
+    try:
+        found = con.execute(
+            f"DESCRIBE SELECT * FROM read_parquet({literal(str(file))}, hive_partitioning = false)"
+        ).fetchall()
+    except duckdb.Error as error:
+        raise _not_parquet(path) from error
+    return {str(row[0]): str(row[1]) for row in found}
+
+
+def _not_parquet(path: str) -> SourceMalformed:
+    return SourceMalformed(
+        f"Reading {path}: it is not a readable Parquet file; it is of another kind or was cut off.",
+        next_move="Have it delivered again; nothing of the window was landed.",
+    )
+
+
+def _rows_sql(file: Path, path: str, declared: ObjectSettings, types: Mapping[str, str], defect: str | None) -> str:
+    """Build the SELECT of BATCH_SCHEMA over one file; a column that is gone reads as null."""
+    moment = f"try_cast(t.{quote(declared.cursor)} AS TIMESTAMPTZ)" if declared.cursor in types else "NULL::TIMESTAMPTZ"
+    packed = ", ".join(f"{quote(name)} := {_exact(name, kind)}" for name, kind in types.items())
+    return f"""
+        SELECT {_key_sql(declared, types)} AS record_key, {moment} AS changed_at,
+            {_deleted_sql(declared, types)} AS is_deleted,
+            {literal(path + "#row=")} || (t.file_row_number + 1) AS locator,
+            {literal(defect) if defect else "NULL::VARCHAR"} AS defect,
+            to_json(struct_pack({packed}))::VARCHAR AS payload
+        FROM read_parquet({literal(str(file))}, file_row_number = true, hive_partitioning = false) t
+    """
+
+
+def _exact(name: str, kind: str) -> str:
+    """A column as JSON should show it: to_json turns decimals into doubles (12.30 becomes 12.3), text keeps them."""
+    return f"t.{quote(name)}::VARCHAR" if "DECIMAL" in kind or kind == "BLOB" else f"t.{quote(name)}"
+
+
+def _key_sql(declared: ObjectSettings, types: Mapping[str, str]) -> str:
+    names = key_fields(declared)
+    if any(name not in types for name in names):
+        return "NULL::VARCHAR"
+    if len(names) == 1:
+        return f"t.{quote(names[0])}::VARCHAR"
+    parts = [f"replace(replace(t.{quote(name)}::VARCHAR, '%', '%25'), '|', '%7C')" for name in names]
+    return " || '|' || ".join(parts)
+
+
+def _deleted_sql(declared: ObjectSettings, types: Mapping[str, str]) -> str:
+    flags = []
+    if declared.deleted_flag in types:
+        flags.append(f"coalesce(try_cast(t.{quote(declared.deleted_flag)} AS BOOLEAN), false)")
+    if declared.deleted_when_set in types:
+        flags.append(f"t.{quote(declared.deleted_when_set)} IS NOT NULL")
+    return " OR ".join(flags) or "false"

@@ -1,0 +1,216 @@
+"""What every source can do: say what it holds, plan windows, hand one over as Arrow, count and fingerprint it.
+
+A *window* is a stretch of the source's own time, closed at its start and open at its end; its end is fixed before
+anything is read. A *part* is a piece of a window that can be recognised again: a file with the fingerprint of its
+bytes. A source that answers queries has no parts; its windows follow the watermark.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
+from datetime import UTC, date, datetime, time, timedelta
+from typing import Any, Protocol, Self
+
+import pyarrow as pa
+
+BATCH_SCHEMA = pa.schema(
+    [
+        ("record_key", pa.string()),
+        ("changed_at", pa.timestamp("us", tz="UTC")),
+        ("is_deleted", pa.bool_()),
+        ("locator", pa.string()),
+        ("defect", pa.string()),
+        ("payload", pa.string()),
+    ]
+)
+"""Columns of a fetched batch. Grain: a row as received. Key, time and defect may be null; `payload` is JSON text."""
+
+BEGINNING = datetime(1970, 1, 1, tzinfo=UTC)
+END = datetime(9999, 12, 31, tzinfo=UTC)
+
+
+@dataclass(frozen=True, order=True)
+class Window:
+    """From `start` (inclusive) to `until` (exclusive), both UTC."""
+
+    start: datetime
+    until: datetime
+
+    @classmethod
+    def of_day(cls, day: date) -> Self:
+        start = datetime.combine(day, time(), tzinfo=UTC)
+        return cls(start, start + timedelta(days=1))
+
+    @classmethod
+    def of_all_time(cls) -> Self:
+        """The one window of an object whose path names no day."""
+        return cls(BEGINNING, END)
+
+    @property
+    def label(self) -> str:
+        """A name for people and folders: the day, `all`, or both ends."""
+        if self == Window.of_all_time():
+            return "all"
+        if self == Window.of_day(self.start.date()):
+            return self.start.date().isoformat()
+        return f"{self.start:%Y-%m-%dT%H%M%SZ}--{self.until:%Y-%m-%dT%H%M%SZ}"
+
+
+@dataclass(frozen=True)
+class Part:
+    """One file of a window: `path` below the source's root, MD5 or ETag of its bytes."""
+
+    path: str
+    fingerprint: str
+    size_bytes: int
+    modified_at: datetime
+
+
+@dataclass(frozen=True)
+class PlannedWindow:
+    """A window worth fetching. `fingerprint` names its content: the same content is fetched and landed once."""
+
+    source: str
+    object: str
+    window: Window
+    parts: tuple[Part, ...]
+    fingerprint: str
+
+    @property
+    def subject(self) -> str:
+        return f"{self.source}.{self.object} {self.window.label}"
+
+    @property
+    def size_bytes(self) -> int:
+        return sum(part.size_bytes for part in self.parts)
+
+
+@dataclass(frozen=True)
+class ObjectState:
+    """What the lake knows of an object when windows are planned: how far it is, which parts it has, by path."""
+
+    watermark: datetime | None = None
+    parts: Mapping[str, Sequence[Part]] = field(default_factory=dict)
+
+
+@dataclass(frozen=True)
+class FieldInfo:
+    """A field as the source describes it; `type` in the source's own words, empty where it states none."""
+
+    name: str
+    type: str = ""
+
+
+@dataclass(frozen=True)
+class SourceObject:
+    """An object that the source holds. One that is not declared is not read; its name is all that is known."""
+
+    source: str
+    name: str
+    is_declared: bool
+    fields: tuple[FieldInfo, ...] = ()
+
+
+@dataclass(frozen=True)
+class WindowMeasure:
+    """How many versions of records a window holds, and the order-free fingerprint of them (see versions.py)."""
+
+    count: int
+    fingerprint: str
+
+
+@dataclass(frozen=True)
+class Drift:
+    """Fields by which a source differs from its declaration, by name."""
+
+    new: tuple[str, ...] = ()
+    gone: tuple[str, ...] = ()
+    retyped: tuple[str, ...] = ()
+
+    def __bool__(self) -> bool:
+        return bool(self.new or self.gone or self.retyped)
+
+    def merged(self, other: Drift) -> Drift:
+        def both(left: tuple[str, ...], right: tuple[str, ...]) -> tuple[str, ...]:
+            return tuple(sorted({*left, *right}))
+
+        return Drift(both(self.new, other.new), both(self.gone, other.gone), both(self.retyped, other.retyped))
+
+
+@dataclass
+class FetchReport:
+    """What was seen while a window was read; complete once its batches are consumed. Holds no value of a row."""
+
+    rows: int = 0
+    defects: int = 0
+    deleted: int = 0
+    rows_by_part: dict[str, int] = field(default_factory=dict)
+    drift: Drift = Drift()
+    notes: dict[str, str] = field(default_factory=dict)
+    """By part: encoding and dialect found, an empty file, and the like."""
+
+    def count(self, path: str, rows: int) -> None:
+        self.rows += rows
+        self.rows_by_part[path] = self.rows_by_part.get(path, 0) + rows
+
+    def as_dict(self) -> dict[str, Any]:
+        """The report as JSON types."""
+        drift = {"new": self.drift.new, "gone": self.drift.gone, "retyped": self.drift.retyped}
+        return {
+            "rows": self.rows,
+            "defects": self.defects,
+            "deleted": self.deleted,
+            "rows_by_part": self.rows_by_part,
+            "drift": drift,
+            "notes": self.notes,
+        }
+
+    @classmethod
+    def from_dict(cls, plain: Mapping[str, Any]) -> Self:
+        drift = Drift(*(tuple(plain["drift"][side]) for side in ("new", "gone", "retyped")))
+        return cls(**{**plain, "drift": drift})
+
+
+@dataclass(frozen=True)
+class Fetch:
+    """A window being read: consume `batches` once, in order; then `report` is complete."""
+
+    batches: Iterator[pa.RecordBatch]
+    report: FetchReport
+
+
+class Source(Protocol):
+    """One system to read from. All methods may be called from several threads at once."""
+
+    name: str
+
+    def discover(self) -> list[SourceObject]:
+        """List the objects it holds, declared or not, with the fields of the declared ones."""
+        ...
+
+    def plan(
+        self, object_name: str, state: ObjectState, *, since: datetime | None = None, until: datetime | None = None
+    ) -> list[PlannedWindow]:
+        """List the windows that hold something the lake does not have, oldest first.
+
+        `since` and `until` keep windows that start in [since, until).
+        Raises: UsageError for an unknown object, SourceMissing.
+        """
+        ...
+
+    def fetch(self, planned: PlannedWindow) -> Fetch:
+        """Read a window, deletions included, in batches of BATCH_SCHEMA.
+
+        Raises, when the batches are consumed: SourceMissing, SourceMalformed, SourceIncomplete, SourceUnavailable,
+        SchemaDrift.
+        """
+        ...
+
+    def measure(self, planned: PlannedWindow) -> WindowMeasure:
+        """Count and fingerprint what the window holds at the source, by reading it again."""
+        ...
+
+    def deletions(self, planned: PlannedWindow) -> Iterator[pa.RecordBatch]:
+        """Only the records of the window that the source says are gone, in batches of BATCH_SCHEMA."""
+        ...

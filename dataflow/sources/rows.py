@@ -1,0 +1,104 @@
+"""From a row's fields to what the pipeline needs of it: key, version, deletion; and rows to Arrow batches."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from datetime import UTC, datetime
+from typing import Any
+
+import pyarrow as pa
+
+from dataflow.settings import ObjectSettings
+from dataflow.sources.protocol import BATCH_SCHEMA
+
+BATCH_ROWS = 16_384
+BATCH_CHARACTERS = 32 * 1024 * 1024
+
+_YES = frozenset({"true", "t", "yes", "y", "1"})
+
+
+def key_fields(declared: ObjectSettings) -> tuple[str, ...]:
+    """The fields that make the key; `key = "order_id, line"` declares two."""
+    return tuple(name.strip() for name in declared.key.split(","))
+
+
+def parse_time(value: object) -> datetime | None:
+    """Read an ISO 8601 time as UTC (a time without zone is UTC); None when it is none."""
+    if not isinstance(value, str):
+        return None
+    try:
+        moment = datetime.fromisoformat(value.strip())
+        return moment.replace(tzinfo=UTC) if moment.tzinfo is None else moment.astimezone(UTC)
+    except (ValueError, OverflowError):
+        return None
+
+
+class RowReader:
+    """Reads key, version and deletion from the fields of a row, as the object declares them."""
+
+    def __init__(self, declared: ObjectSettings) -> None:
+        self.keys = key_fields(declared)
+        self.cursor = declared.cursor
+        self.deleted_flag = declared.deleted_flag
+        self.deleted_when_set = declared.deleted_when_set
+
+    def key(self, row: Mapping[str, Any]) -> str | None:
+        """The record's key, its parts joined by `|`; None when a part is missing."""
+        if len(self.keys) == 1:
+            value = row.get(self.keys[0])
+            return None if value is None or value == "" else str(value)
+        parts = [row.get(name) for name in self.keys]
+        if any(part is None or part == "" for part in parts):
+            return None
+        # Escaped, or ("a|b", "c") and ("a", "b|c") would be one record.
+        return "|".join(str(part).replace("%", "%25").replace("|", "%7C") for part in parts)
+
+    def changed_at(self, row: Mapping[str, Any]) -> datetime | None:
+        """The record's version; None where it states none, which validation sets aside."""
+        return parse_time(row.get(self.cursor))
+
+    def is_deleted(self, row: Mapping[str, Any]) -> bool:
+        if self.deleted_flag:
+            flag = row.get(self.deleted_flag)
+            if flag is True or (isinstance(flag, str) and flag.strip().lower() in _YES):
+                return True
+        return bool(self.deleted_when_set) and row.get(self.deleted_when_set) not in (None, "")
+
+
+class Rows:
+    """Rows on their way into one Arrow batch."""
+
+    def __init__(self) -> None:
+        self._start()
+
+    def _start(self) -> None:
+        self._rows: list[tuple[str | None, datetime | None, bool, str, str | None, str]] = []
+        self._characters = 0
+
+    def add(
+        self,
+        payload: str,
+        locator: str,
+        *,
+        key: str | None = None,
+        changed_at: datetime | None = None,
+        is_deleted: bool = False,
+        defect: str | None = None,
+    ) -> None:
+        self._rows.append((key, changed_at, is_deleted, locator, defect, payload))
+        self._characters += len(payload)
+
+    @property
+    def is_full(self) -> bool:
+        """Bounded by characters too: a batch of long texts must not outgrow memory."""
+        return len(self._rows) >= BATCH_ROWS or self._characters >= BATCH_CHARACTERS
+
+    def __len__(self) -> int:
+        return len(self._rows)
+
+    def take(self) -> pa.RecordBatch:
+        """Hand over what is collected, in BATCH_SCHEMA, and start again."""
+        columns = list(zip(*self._rows, strict=True)) or [()] * len(BATCH_SCHEMA)
+        arrays = [pa.array(column, type=kind.type) for column, kind in zip(columns, BATCH_SCHEMA, strict=True)]
+        self._start()
+        return pa.RecordBatch.from_arrays(arrays, schema=BATCH_SCHEMA)
