@@ -1,6 +1,8 @@
 """What every test gets: a clean environment, no network, real servers on demand."""
 
+import atexit
 import os
+import shutil
 import sys
 import tempfile
 from collections.abc import Callable
@@ -12,6 +14,7 @@ import pytest
 from tests.lib.loopback import forbid_outside_connections
 
 SERVERS = Path(__file__).parent / "lib" / "servers"
+HOMEBREW = (Path("/opt/homebrew"), Path("/usr/local"))
 
 pytest_plugins = [f"tests.lib.servers.{module.stem}" for module in sorted(SERVERS.glob("[a-z]*.py"))]
 
@@ -34,10 +37,14 @@ def _clean_environment() -> None:
     """Forget the developer's settings; keep tools' state out of their home; find the environment's tools."""
     for name in [name for name in os.environ if name.startswith(("PREFECT_", "DATAFLOW_", "AWS_", "PG"))]:
         del os.environ[name]
-    os.environ["PREFECT_HOME"] = tempfile.mkdtemp(prefix="prefect-")
+    home = tempfile.mkdtemp(prefix="prefect-")
+    atexit.register(shutil.rmtree, home, ignore_errors=True)
+    os.environ["PREFECT_HOME"] = home
     os.environ["PREFECT_SERVER_ANALYTICS_ENABLED"] = "false"
     os.environ["DO_NOT_TRACK"] = "1"
-    os.environ["PATH"] = os.pathsep.join([str(Path(sys.executable).parent), os.environ["PATH"]])
+    # Homebrew keeps versioned servers off the PATH.
+    kegs = [str(path) for root in HOMEBREW for path in sorted(root.glob("opt/postgresql@*/bin"))]
+    os.environ["PATH"] = os.pathsep.join([str(Path(sys.executable).parent), os.environ["PATH"], *kegs])
 
 
 @pytest.fixture(scope="session")

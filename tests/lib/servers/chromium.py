@@ -58,9 +58,9 @@ def _playwright_cache() -> Path:
     return Path.home() / ("Library/Caches" if sys.platform == "darwin" else ".cache") / "ms-playwright"
 
 
-@pytest.fixture(scope="session")
+@pytest.fixture(scope="module")
 def browser() -> Iterator[Browser]:
-    """A headless browser for the session."""
+    """A headless browser for one module: while it lives, this thread runs Playwright's event loop and no other."""
     executable = installed_browser() or playwright_browser()
     if executable is None:
         pytest.fail(INSTALL)

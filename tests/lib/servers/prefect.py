@@ -1,0 +1,174 @@
+"""A real Prefect server and a real process worker, each a process group of its own, stopped by its id."""
+
+import os
+import signal
+import subprocess
+import sys
+import time
+from collections.abc import Callable, Iterator
+from contextlib import AbstractContextManager, contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import httpx
+import pytest
+
+from tests.lib.servers.ports import free_port
+
+PREFECT = Path(sys.executable).with_name("prefect")
+# Ready in 9–17 s on an idle machine of two cores; the rest is for a busy one.
+START_SECONDS = 120.0
+# The server is asked to end first: it closes its database.
+STOP_SECONDS = 15.0
+
+
+@dataclass(frozen=True)
+class PrefectServer:
+    """A running server with an empty database of its own."""
+
+    url: str
+    home: Path
+
+    @property
+    def environment(self) -> dict[str, str]:
+        """The environment of a process that talks to this server."""
+        return _environment(self.home) | {"PREFECT_API_URL": self.url}
+
+    def cli(self, *words: str, cwd: Path) -> str:
+        """Run a `prefect` command line and return what it printed; fail with all of it when it fails."""
+        done = subprocess.run(
+            [PREFECT, "--no-prompt", *words],
+            cwd=cwd,
+            env=self.environment,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.STDOUT,
+            stdin=subprocess.DEVNULL,
+            text=True,
+            check=False,
+        )
+        assert done.returncode == 0, f"prefect {' '.join(words)} ended with {done.returncode}:\n{done.stdout}"
+        return done.stdout
+
+    def get(self, path: str) -> Any:
+        """Read one resource of the API."""
+        return self._answer("GET", path)
+
+    def post(self, path: str, body: dict[str, Any] | None = None) -> Any:
+        """Filter, count or create through the API."""
+        return self._answer("POST", path, body or {})
+
+    def _answer(self, method: str, path: str, body: dict[str, Any] | None = None) -> Any:
+        answer = httpx.request(method, f"{self.url}/{path}", json=body, timeout=30, trust_env=False)
+        answer.raise_for_status()
+        return answer.json()
+
+    def in_process(self) -> AbstractContextManager[Any]:
+        """Point the Prefect client of this very process at the server, for the time of a `with`."""
+        from prefect.settings import PREFECT_API_URL, PREFECT_HOME, temporary_settings
+
+        return temporary_settings({PREFECT_API_URL: self.url, PREFECT_HOME: self.home})
+
+
+@dataclass(frozen=True)
+class ProcessWorker:
+    """A worker that runs each flow run as a process; deploy to `pool`."""
+
+    server: PrefectServer
+    pool: str
+
+
+def _environment(home: Path) -> dict[str, str]:
+    inherited = {name: value for name, value in os.environ.items() if not name.startswith("PREFECT_")}
+    return inherited | {
+        "PREFECT_HOME": str(home),
+        "PREFECT_SERVER_ANALYTICS_ENABLED": "false",
+        "DO_NOT_TRACK": "1",
+        "PREFECT_SERVER_UI_ENABLED": "false",
+        "PREFECT_SERVER_UI_V2_ENABLED": "false",
+        # Importing every installed collection to register its blocks takes seconds, and no test needs the blocks.
+        "PREFECT_API_BLOCKS_REGISTER_ON_START": "false",
+        "PREFECT_SERVER_MEMOIZE_BLOCK_AUTO_REGISTRATION": "false",
+        "PREFECT_WORKER_QUERY_SECONDS": "1",
+        "PREFECT_SERVER_SERVICES_SCHEDULER_LOOP_SECONDS": "5",
+        "NO_COLOR": "1",
+    }
+
+
+@contextmanager
+def _running(
+    command: list[str], *, log: Path, environment: dict[str, str], ready: Callable[[], bool]
+) -> Iterator[subprocess.Popen[bytes]]:
+    """Start a process in a group of its own, wait until `ready`, stop the group on leaving."""
+    with log.open("wb") as output:
+        process = subprocess.Popen(
+            command,
+            env=environment,
+            stdin=subprocess.DEVNULL,
+            stdout=output,
+            stderr=subprocess.STDOUT,
+            start_new_session=True,
+        )
+    try:
+        _wait(process, ready, log)
+        yield process
+    finally:
+        _stop(process)
+
+
+def _wait(process: subprocess.Popen[bytes], ready: Callable[[], bool], log: Path) -> None:
+    deadline = time.monotonic() + START_SECONDS
+    while not ready():
+        if process.poll() is not None or time.monotonic() > deadline:
+            ended = "is not ready" if process.returncode is None else f"ended with {process.returncode}"
+            pytest.fail(f"{process.args} {ended}; it wrote:\n{log.read_text(errors='replace')[-4000:]}")
+        time.sleep(0.1)
+
+
+def _stop(process: subprocess.Popen[bytes]) -> None:
+    for kind in (signal.SIGTERM, signal.SIGKILL):
+        try:
+            os.killpg(process.pid, kind)
+            process.wait(STOP_SECONDS)
+        except ProcessLookupError:
+            break
+        except subprocess.TimeoutExpired:
+            continue
+    process.wait(STOP_SECONDS)
+
+
+@pytest.fixture(scope="session")
+def prefect_server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[PrefectServer]:
+    """A server for the session."""
+    home, port = tmp_path_factory.mktemp("prefect"), free_port()
+    server = PrefectServer(url=f"http://127.0.0.1:{port}/api", home=home)
+    # --port alone would leave the address that the server tells others at its default.
+    environment = _environment(home) | {"PREFECT_SERVER_API_HOST": "127.0.0.1", "PREFECT_SERVER_API_PORT": str(port)}
+
+    def healthy() -> bool:
+        try:
+            return bool(server.get("health"))
+        except httpx.HTTPError:
+            return False
+
+    command = [str(PREFECT), "server", "start", "--no-ui"]
+    with _running(command, log=home / "server.log", environment=environment, ready=healthy):
+        yield server
+
+
+@pytest.fixture(scope="session")
+def process_worker(prefect_server: PrefectServer) -> Iterator[ProcessWorker]:
+    """A worker for the session, on a process pool that it creates."""
+    worker = ProcessWorker(prefect_server, pool="tests")
+
+    def online() -> bool:
+        try:
+            workers = prefect_server.post(f"work_pools/{worker.pool}/workers/filter")
+        except httpx.HTTPStatusError:
+            return False  # the pool is not there yet
+        return any(each["status"] == "ONLINE" for each in workers)
+
+    command = [str(PREFECT), "worker", "start", "--pool", worker.pool, "--type", "process", "--install-policy", "never"]
+    log = prefect_server.home / "worker.log"
+    with _running(command, log=log, environment=prefect_server.environment, ready=online):
+        yield worker
