@@ -6,7 +6,7 @@ import ibis
 from ibis.expr import types as ir
 
 from dataflow.conform.expressions import tidy_text, without_blanks
-from dataflow.settings import CurrencySettings
+from dataflow.settings.model import CurrencySettings
 
 # Wide enough for any rate; the product with an amount is DECIMAL(36,10).
 _RATE = "decimal(18, 8)"
