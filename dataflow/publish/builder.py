@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass
+from functools import cache
 
 from ibis.expr import types as ir
 
@@ -31,8 +32,7 @@ class Builder:
     def rows(self, ws: Workspace) -> str:
         if self.sql is not None:
             return self.sql(ws)
-        assert self.expression is not None
-        return sql_of(shaped(self.table, self.expression()))
+        return _compiled(self)
 
 
 def run_builder(ws: Workspace, builder: Builder) -> StepReport:
@@ -54,6 +54,13 @@ def run_builder(ws: Workspace, builder: Builder) -> StepReport:
             seconds=watch.seconds,
             peak_rss_bytes=resident_bytes(),
         )
+
+
+@cache
+def _compiled(builder: Builder) -> str:
+    # Compiling takes Ibis as long as a small table takes DuckDB, and the text is the same in every run.
+    assert builder.expression is not None
+    return sql_of(shaped(builder.table, builder.expression()))
 
 
 def _count(ws: Workspace, rows: str) -> int:

@@ -8,6 +8,7 @@ resolution counts from the day it was closed.
 from __future__ import annotations
 
 from datetime import date
+from functools import cache
 
 import ibis
 from ibis.expr import types as ir
@@ -35,7 +36,12 @@ def features_sql(ws: Workspace) -> str:
     In a new month every customer gets a row, so all are touched.
     """
     ws.con.execute(f"CREATE OR REPLACE TEMP TABLE {_KEYS} AS {_touched_customers(ws)}")
-    spine = _spine(feature_days(ws.run.now.date()))
+    return _rows_sql(ws.run.now.date())
+
+
+@cache
+def _rows_sql(today: date) -> str:
+    spine = _spine(feature_days(today))
     keys = ["customer_id", "feature_date"]
     orders, tickets = _order_features(spine), _ticket_features(spine)
     rows = widened(widened(spine, orders, *keys), tickets, *keys)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass
+from functools import cache
 
 import ibis
 from ibis.expr import types as ir
@@ -157,8 +158,12 @@ KPIS = (
 def kpi_sql(ws: Workspace) -> str:
     """One row for each touched day of the calendar and figure."""
     _mark_days(ws)
-    figures = ibis.union(*[_figure(kpi) for kpi in KPIS])
-    return sql_of(shaped(KPI_DAILY, figures))
+    return _figures_sql()
+
+
+@cache
+def _figures_sql() -> str:
+    return sql_of(shaped(KPI_DAILY, ibis.union(*[_figure(kpi) for kpi in KPIS])))
 
 
 def _figure(kpi: Kpi) -> ir.Table:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass
+from functools import cache
 
 import ibis
 from ibis.expr import types as ir
@@ -59,15 +60,18 @@ SEGMENTS = (
 
 def segments_sql(ws: Workspace) -> str:
     """One row for each touched customer and segment; who stays in a segment keeps the time of entry."""
-    touched = key_relation(CUSTOMER_KEYS, "customer_id")
-    customers = relation(published.CUSTOMER_360).semi_join(touched, "customer_id")
-    members = [_members(customers, segment) for segment in SEGMENTS]
-    rows = sql_of(shaped(published.SEGMENTS, ibis.union(*members)))
     now = f"{literal(ws.run.now.isoformat())}::TIMESTAMPTZ"
     return f"""
         SELECT n.*, coalesce(o.entered_at, {now}) AS entered_at
-        FROM ({rows}) n LEFT JOIN {ws.before(published.SEGMENTS)} o USING (customer_id, segment_code)
+        FROM ({_members_sql()}) n LEFT JOIN {ws.before(published.SEGMENTS)} o USING (customer_id, segment_code)
     """
+
+
+@cache
+def _members_sql() -> str:
+    touched = key_relation(CUSTOMER_KEYS, "customer_id")
+    customers = relation(published.CUSTOMER_360).semi_join(touched, "customer_id")
+    return sql_of(shaped(published.SEGMENTS, ibis.union(*[_members(customers, segment) for segment in SEGMENTS])))
 
 
 def _members(customers: ir.Table, segment: Segment) -> ir.Table:
