@@ -28,6 +28,19 @@ def blank(size: int) -> Text:
     return np.full(size, None, dtype=object)
 
 
+def either(rows: Flags, yes: Any, no: Any) -> Text:
+    """Take `yes` in the flagged rows and `no` in the others; either may be a column or one value, None too."""
+    column = np.empty(len(rows), dtype=object)
+    column[:] = no
+    column[rows] = yes[rows] if isinstance(yes, np.ndarray) else yes
+    return column
+
+
+def present(column: Text) -> Flags:
+    """Flag the rows that hold a value."""
+    return np.fromiter((value is not None for value in column.tolist()), dtype=bool, count=len(column))
+
+
 def chance(rng: Random, size: int, rate: float) -> Flags:
     return rng.random(size) < rate
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from dataclasses import dataclass
 from functools import cache
 from typing import Any
@@ -47,7 +46,9 @@ def industries() -> tuple[Industry, ...]:
 def legal_forms(country: str) -> tuple[tuple[str, ...], ...]:
     """Legal forms of a country; each with its spellings, commonest first."""
     listed = read_pool("companies")["legal_forms"][country]
-    return tuple(tuple(form.split("/")) if "A/" not in form else tuple(form.split("/", 1)) for form in listed.split(";"))
+    return tuple(
+        tuple(form.split("/")) if "A/" not in form else tuple(form.split("/", 1)) for form in listed.split(";")
+    )
 
 
 @cache
@@ -155,7 +156,8 @@ def _role_email(domain: str | None, dice: int) -> str | None:
 def _word(made: Companies, row: int, language: str, dice: int) -> tuple[str, str]:
     words = industries()[made.industry[row]].words
     options = words.get(language) or words["en"]
-    return options[dice % len(options)]
+    local, latin = options[dice % len(options)]
+    return local, latin
 
 
 def _name_alone(made: Companies, row: int, country: Country, dice: list[int], claims: Claims) -> None:
@@ -169,10 +171,14 @@ def _name_alone(made: Companies, row: int, country: Country, dice: list[int], cl
         brand_local, brand = surnames.local[at], surnames.latin[at]
     else:
         brand = brand_local = _brand(country.language, dice[2:5])
-    order = (lambda a, b: f"{b} {a}") if country.language in _INDUSTRY_FIRST else (lambda a, b: f"{a} {b}")
-    made.core_latin[row] = order(brand, latin_word)
+    order = "{word} {brand}" if country.language in _INDUSTRY_FIRST else "{brand} {word}"
+    made.core_latin[row] = order.format(brand=brand, word=latin_word)
     forms = _local_forms(country.code)
-    joined = f"{brand_local}{local_word}" if country.language in ("ja", "zh") else order(brand_local, local_word)
+    joined = (
+        f"{brand_local}{local_word}"
+        if country.language in ("ja", "zh")
+        else order.format(brand=brand_local, word=local_word)
+    )
     made.name[row] = _local_name(joined, forms, dice[5]) if forms else with_form(made, row, dice[5])
     if dice[6] % 100 < 88 and made.kind[row] != "sole":
         base = slug(brand) + ("" if dice[4] % 3 else slug(latin_word))
@@ -211,9 +217,7 @@ def _brand_words() -> dict[str, list[str]]:
     return {name: words.split() for name, words in raw.items()}
 
 
-def _name_after(
-    made: Companies, row: int, above: int, country: Country, dice: list[int], claims: Claims
-) -> None:
+def _name_after(made: Companies, row: int, above: int, country: Country, dice: list[int], claims: Claims) -> None:
     """Name a branch, a subsidiary or an unrelated namesake abroad after the company `above`."""
     core = made.core_latin[above]
     what = made.kind[row]
@@ -222,7 +226,12 @@ def _name_after(
     if what == "branch":
         made.form[row] = made.form[above]
         city = made.home.city_latin[row]
-        marks: tuple[str, ...] = (f" #{dice[0] % 900 + 100}", f" - {city}", f" Store {dice[0] % 900 + 100}", f" ({city})")
+        marks: tuple[str, ...] = (
+            f" #{dice[0] % 900 + 100}",
+            f" - {city}",
+            f" Store {dice[0] % 900 + 100}",
+            f" ({city})",
+        )
         made.mark[row] = marks[dice[1] % 4]
         if dice[2] % 100 < 30:
             made.phone[row] = made.phone[above]
@@ -233,5 +242,3 @@ def _name_after(
     made.name[row] = with_form(made, row, 1)
     if what == "abroad" or dice[4] % 2:
         made.domain[row] = claims.domain(slug(core), slug(country.names[0]), country.tld[0])
-
-

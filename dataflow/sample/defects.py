@@ -12,7 +12,7 @@ from datetime import date
 
 import numpy as np
 
-from dataflow.sample.arrays import Flags, Frame, Random, Text, blank, height
+from dataflow.sample.arrays import Flags, Frame, Random, Text, blank, height, present
 from dataflow.sample.objects import Key
 from dataflow.sample.trouble import RATES
 
@@ -125,9 +125,7 @@ def break_rows(rng: Random, key: Key, frame: Frame, defects: Text) -> Frame:
         broken["_ragged"] = np.zeros(height(frame), dtype=np.int64)
         broken["opened_at"] = broken["opened_at"].astype(object)
         broken["closed_at"] = broken["closed_at"].astype(object)
-    at = np.flatnonzero(defects != None)  # noqa: E711
+    at = np.flatnonzero(present(defects))
     for row, dice in zip(at.tolist(), rng.integers(0, 2**31, at.size).tolist(), strict=True):
         BREAKERS[key][defects[row]](broken, row, dice)
     return broken
-
-

@@ -4,21 +4,28 @@ from __future__ import annotations
 
 import csv
 import json
+import zlib
 from collections.abc import Iterable
 from dataclasses import dataclass
 from datetime import date
 from decimal import Decimal
 from pathlib import Path
-from typing import Any, Protocol
+from typing import Any, Literal, Protocol
 
 import numpy as np
-import pyarrow as pa  # type: ignore[import-untyped]
-import pyarrow.parquet as pq  # type: ignore[import-untyped]
+import pyarrow as pa
+import pyarrow.parquet as pq
 
 from dataflow.sample.arrays import Frame, Text
+from dataflow.sample.clock import Day
 from dataflow.sample.mysql import SCHEMAS
+from dataflow.sample.objects import OBJECTS, Key
 from dataflow.sample.tickets import HEADER
 
+# What drift brings: a custom field of the CRM and a column of the help desk, filled for some records.
+LOYALTY = ("Loyalty_Tier__c", ("Bronze", "Silver", "Gold", None))
+SATISFACTION = ("satisfaction_score", ("5", "4", "3", "", "", ""))
+Extra = tuple[str, tuple[str | None, ...]]
 # The REST API's default page.
 _PAGE_ROWS = 2000
 _API = "/services/data/v62.0"
@@ -32,6 +39,11 @@ class Delivery(Protocol):
     def close(self) -> None: ...
 
 
+def extra_value(extra: Extra, key: str | None) -> str | None:
+    """Give a record always the same value of a new field, from its key."""
+    return extra[1][zlib.crc32((key or "").encode()) % len(extra[1])]
+
+
 def api_times(column: Text) -> list[str]:
     """Times as the REST API writes them: 2026-03-01T09:30:00.000+0000."""
     return [f"{moment}.000+0000" for moment in np.datetime_as_string(column, unit="s").tolist()]
@@ -40,8 +52,9 @@ def api_times(column: Text) -> list[str]:
 class SalesforcePages:
     """REST query responses, at most 2000 records a page; `total` rows are promised on each page."""
 
-    def __init__(self, folder: Path, name: str, total: int) -> None:
+    def __init__(self, folder: Path, name: str, total: int, *, extra: Extra | None = None) -> None:
         folder.mkdir(parents=True, exist_ok=True)
+        self._extra = extra
         self._folder, self._name, self._total = folder, name, total
         self._rows: list[dict[str, Any]] = []
         self._page = 0
@@ -54,6 +67,8 @@ class SalesforcePages:
         for row in zip(*values, strict=True):
             record = dict(zip(columns, row, strict=True))
             url = f"{_API}/sobjects/{self._name}/{record['Id']}"
+            if self._extra:
+                record[self._extra[0]] = extra_value(self._extra, record["Id"])
             self._rows.append({"attributes": {"type": self._name, "url": url}, **record})
             if len(self._rows) == _PAGE_ROWS:
                 self._flush()
@@ -118,7 +133,7 @@ class Dialect:
 
     encoding: str
     delimiter: str
-    quoting: int
+    quoting: Literal[0, 1]
     line_end: str
 
 
@@ -142,14 +157,17 @@ def _fits_windows(row: tuple[Any, ...]) -> bool:
 class TicketFiles:
     """CSV files, one a dialect and block; rows that an encoding cannot hold go to another file."""
 
-    def __init__(self, folder: Path, *, extra: str | None = None) -> None:
+    def __init__(self, folder: Path, *, extra: Extra | None = None) -> None:
         folder.mkdir(parents=True, exist_ok=True)
         self._folder, self._extra = folder, extra
         self._count = 0
 
     def append(self, frame: Frame) -> None:
-        names = (*HEADER, self._extra) if self._extra else HEADER
+        names: tuple[str, ...] = HEADER
         columns = [_csv_times(frame[name]) if name.endswith("_at") else frame[name].tolist() for name in names]
+        if self._extra:
+            names = (*HEADER, self._extra[0])
+            columns.append([extra_value(self._extra, value) for value in frame["ticket_id"].tolist()])
         rows = list(zip(*columns, strict=True))
         parts: list[list[tuple[Any, ...]]] = [[] for _ in DIALECTS]
         for at, (row, ragged) in enumerate(zip(rows, frame["_ragged"].tolist(), strict=True)):
@@ -167,7 +185,7 @@ class TicketFiles:
         with path.open("w", encoding=dialect.encoding, newline="") as file:
             writer = csv.writer(
                 file, delimiter=dialect.delimiter, quoting=dialect.quoting, lineterminator=dialect.line_end
-            )  # type: ignore[call-overload]
+            )
             writer.writerow(names)
             writer.writerows(rows)
 
@@ -192,3 +210,23 @@ def _csv_time(value: Any) -> str:
     return "" if moment == "NaT" else moment.replace("T", " ")
 
 
+Deliveries = dict[Key, Delivery]
+
+
+def object_folder(root: Path, key: Key, day: Day) -> Path:
+    return root / OBJECTS[key].folder / str(day.date)
+
+
+def open_deliveries(root: Path, day: Day, quota: dict[Key, int], *, drift: bool) -> Deliveries:
+    """Open where each object's rows of a day go; with `drift` one field and one CSV column are new."""
+    out: Deliveries = {}
+    for key, each in OBJECTS.items():
+        folder = object_folder(root, key, day)
+        if each.source == "salesforce":
+            extra = LOYALTY if drift and each.name == "contact" else None
+            out[key] = SalesforcePages(folder, each.name.title(), quota[key], extra=extra)
+        elif each.source == "mysql":
+            out[key] = MysqlTable(folder.with_suffix(".parquet"), each.name)
+        else:
+            out[key] = TicketFiles(folder, extra=SATISFACTION if drift else None)
+    return out

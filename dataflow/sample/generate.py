@@ -3,29 +3,41 @@
 from __future__ import annotations
 
 import math
+from collections import Counter
 from collections.abc import Callable
 from datetime import timedelta
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 
+from dataflow.sample.arrays import Ints, Random, height, present, take
 from dataflow.sample.clock import Day
 from dataflow.sample.companies import Companies, industries
 from dataflow.sample.defects import break_rows
-from dataflow.sample.deliver import Delivery, MysqlTable, SalesforcePages, TicketFiles, write_deleted
+from dataflow.sample.deliver import Deliveries, object_folder, open_deliveries, write_deleted
+from dataflow.sample.events import live_one_day
 from dataflow.sample.geoip import write_mmdb
+from dataflow.sample.increments import change_records, delete_in_crm, delivered, earlier_records, make_late
+from dataflow.sample.ledger import Ledger
 from dataflow.sample.objects import OBJECTS, Key
 from dataflow.sample.places import countries
-from dataflow.sample.slices import Counters, Made, make_slice
+from dataflow.sample.slices import Counters, Earlier, Made, make_slice
 from dataflow.sample.spec import SampleSpec, SampleSummary
 from dataflow.sample.truth import Firmographics, Truth
 from dataflow.sample.unique import Claims
-from dataflow.sample.world import COMPANIES_PER_ROW, PEOPLE_PER_ROW, World, build_world
+from dataflow.sample.world import COMPANIES_PER_ROW, PEOPLE_PER_ROW, World, build_world, join_worlds
 
 Progress = Callable[[str, int, int], None]
+Quota = dict[Key, int]
+_COUNTED = ("delivered", "new", "updated", "late", "repeated", "stale", "soft_deleted", "deleted", "current")
 
 # Rows made at once: small enough to keep a million-row day in a few hundred MB.
 _SLICE_ROWS = 50_000
+# On a later day new records describe newcomers and people already there, about half and half.
+_NEWCOMERS, _ACQUAINTED = 0.5, 0.45
+
+Tally = dict[str, Any]
 
 
 def generate(spec: SampleSpec, root: Path, *, progress: Progress | None = None) -> SampleSummary:
@@ -34,14 +46,15 @@ def generate(spec: SampleSpec, root: Path, *, progress: Progress | None = None) 
     Shape: <root>/salesforce/<Object>/<day>/page-0001.json and deleted.json, mysql/<table>/<day>.parquet,
     tickets/<day>/tickets-<n>.csv, reference/{geoip.mmdb,firmographics.parquet},
     truth/{truth.parquet,defects.parquet,counts.json}. Each day delivers `records_per_day` rows exactly;
-    Salesforce deletions (deleted.json) are counted apart. Day 1 is a first load and reaches three years back.
+    Salesforce deletions (deleted.json) are counted apart. Day 1 is a first load and reaches three years back;
+    later days bring new records, new versions, repeats, late rows and deletions.
     `progress(what, done, total)` is told the delivered rows.
     """
     return _Generator(spec, root, progress).run()
 
 
 class _Generator:
-    """Carries what one slice leaves to the next: numbers taken, mailboxes claimed, counts."""
+    """Carries what one slice or day leaves to the next: numbers taken, mailboxes claimed, records made."""
 
     def __init__(self, spec: SampleSpec, root: Path, progress: Progress | None) -> None:
         self.spec, self.root, self.progress = spec, root, progress
@@ -49,6 +62,9 @@ class _Generator:
         self.truth = Truth(root / "truth")
         self.firms = Firmographics(root / "reference" / "firmographics.parquet")
         self.people = self.companies = self.delivered = 0
+        # nobody looks back at a sample of one day: then nothing is kept
+        self.ledger = Ledger() if spec.days > 1 else None
+        self.world: World | None = None
         self.days: list[dict[str, object]] = []
 
     def run(self) -> SampleSummary:
@@ -68,26 +84,74 @@ class _Generator:
 
     def _day(self, day: Day) -> None:
         quota = self.spec.quota()
-        out = self._open(day, quota)
-        tally: dict[Key, dict[str, int]] = {key: {"delivered": 0, "defects": 0} for key in OBJECTS}
+        out = open_deliveries(self.root, day, quota, drift=0 < self.spec.drift_day <= day.number)
+        tally: dict[Key, Tally] = {key: dict.fromkeys(_COUNTED, 0) | {"defects": Counter()} for key in OBJECTS}
+        if day.first_load:
+            self._first_load(day, quota, out, tally)
+        else:
+            self._increment(day, quota, out, tally)
+        for delivery in out.values():
+            delivery.close()
+        if self.ledger:
+            for key in OBJECTS:
+                tally[key]["current"] = int(self.ledger.usable(key).size)
+        self.days.append({"date": str(day.date), "objects": {"/".join(key): value for key, value in tally.items()}})
+
+    def _first_load(self, day: Day, quota: Quota, out: Deliveries, tally: dict[Key, Tally]) -> None:
         slices = max(1, math.ceil(self.spec.records_per_day / _SLICE_ROWS))
         for number in range(slices):
             rng = np.random.default_rng([self.spec.seed, day.number, number])
             part = {key: rows * (number + 1) // slices - rows * number // slices for key, rows in quota.items()}
-            world = self._world(rng, sum(part.values()))
+            world, people, companies = self._grow(rng, sum(part.values()))
             made = make_slice(
-                rng, world, part, day, counters=self.counters,
-                people=np.arange(world.people.size), companies=np.arange(world.companies.size),
-            )  # fmt: skip
-            self._deliver(rng, made, out, day, tally)
-        for delivery in out.values():
-            delivery.close()
-        for key in OBJECTS:
+                rng, world, part, day, counters=self.counters, people=people, companies=companies, earlier=Earlier()
+            )
+            for key, each in made.items():
+                self._keep(key, each)
+                tally[key]["new"] += height(each.frame)
+                tally[key]["current"] += int((~present(each.defects)).sum())
+                self._deliver(rng, key, each, out, day, tally)
+        for key in quota:
             if key[0] == "salesforce":
-                write_deleted(self._folder(key, day), [], np.zeros(0, dtype="datetime64[s]"), day.date)
-        self.days.append({"date": str(day.date), "objects": {"/".join(key): value for key, value in tally.items()}})
+                write_deleted(object_folder(self.root, key, day), [], np.zeros(0, dtype="datetime64[s]"), day.date)
 
-    def _world(self, rng: np.random.Generator, rows: int) -> World:
+    def _increment(self, day: Day, quota: Quota, out: Deliveries, tally: dict[Key, Tally]) -> None:
+        ledger, world = self.ledger, self.world
+        assert ledger is not None and world is not None
+        rng = np.random.default_rng([self.spec.seed, day.number])
+        events = live_one_day(rng, world, self.claims)
+        changes = {
+            key: change_records(rng, key, ledger, world, events, quota=rows, day=day) for key, rows in quota.items()
+        }
+        room = {key: rows - changes[key].size for key, rows in quota.items()}
+        for key in quota:
+            if key[0] == "salesforce":
+                gone, moments = delete_in_crm(rng, key, ledger, changes[key].rows, world, day)
+                write_deleted(object_folder(self.root, key, day), gone.tolist(), moments, day.date)
+                tally[key]["deleted"] = gone.size
+        earlier = earlier_records(
+            rng, ledger, customers=room["mysql", "customers"], requesters=room["tickets", "ticket"] // 4
+        )
+        rows = sum(room.values())
+        world, newcomers, firms = self._grow(rng, round(rows * _NEWCOMERS))
+        known = rng.permutation(int(newcomers[0]))[: round(rows * PEOPLE_PER_ROW * _ACQUAINTED)]
+        known_firms = rng.permutation(int(firms[0]))[: round(rows * COMPANIES_PER_ROW * _ACQUAINTED)]
+        made = make_slice(
+            rng, world, room, day, counters=self.counters, people=np.concatenate([newcomers, known]),
+            companies=np.concatenate([firms, known_firms]), earlier=earlier,
+        )  # fmt: skip
+        for key, new in made.items():
+            each = changes[key]
+            late = make_late(rng, key, new.frame, day, None)
+            self._keep(key, new)
+            tally[key] |= {
+                "new": height(new.frame), "updated": each.rows.size, "late": each.late + late,
+                "repeated": height(each.repeated), "stale": height(each.stale), "soft_deleted": each.soft_deleted,
+            }  # fmt: skip
+            self._deliver(rng, key, delivered(each, new), out, day, tally)
+
+    def _grow(self, rng: Random, rows: int) -> tuple[World, Ints, Ints]:
+        """Add the people and companies that `rows` rows describe; return the world and the rows of the newcomers."""
         people, companies = max(8, round(rows * PEOPLE_PER_ROW)), max(10, round(rows * COMPANIES_PER_ROW))
         world = build_world(
             rng, people=people, companies=companies, first_person=self.people + 1, first_company=self.companies + 1,
@@ -96,34 +160,27 @@ class _Generator:
         self.people += people
         self.companies += companies
         self.firms.append(_firmographics(rng, world.companies))
-        return world
+        if self.ledger:
+            world = self.world = join_worlds(self.world, world) if self.world else world
+        return (
+            world,
+            np.arange(world.people.size - people, world.people.size, dtype=np.int64),
+            np.arange(world.companies.size - companies, world.companies.size, dtype=np.int64),
+        )
 
-    def _folder(self, key: Key, day: Day) -> Path:
-        return self.root / OBJECTS[key].folder / str(day.date)
+    def _keep(self, key: Key, made: Made) -> None:
+        if self.ledger:
+            self.ledger.add(key, made.frame, ~present(made.defects))
 
-    def _open(self, day: Day, quota: dict[Key, int]) -> dict[Key, Delivery]:
-        out: dict[Key, Delivery] = {}
-        for key, each in OBJECTS.items():
-            folder = self._folder(key, day)
-            if each.source == "salesforce":
-                out[key] = SalesforcePages(folder, each.name.title(), quota[key])
-            elif each.source == "mysql":
-                out[key] = MysqlTable(folder.with_suffix(".parquet"), each.name)
-            else:
-                out[key] = TicketFiles(folder)
-        return out
-
-    def _deliver(
-        self, rng: np.random.Generator, made: dict[Key, Made], out: dict[Key, Delivery], day: Day,
-        tally: dict[Key, dict[str, int]],
-    ) -> None:  # fmt: skip
-        for key, each in made.items():
-            out[key].append(break_rows(rng, key, each.frame, each.defects))
-            self.truth.add(key, each.frame, each.defects, day)
-            rows = len(each.defects)
-            tally[key]["delivered"] += rows
-            tally[key]["defects"] += int((each.defects != None).sum())  # noqa: E711
-            self.delivered += rows
+    def _deliver(self, rng: Random, key: Key, made: Made, out: Deliveries, day: Day, tally: dict[Key, Tally]) -> None:
+        rows = height(made.frame)
+        order = np.arange(rows) if day.first_load else rng.permutation(rows)
+        frame, defects = take(made.frame, order), made.defects[order]
+        out[key].append(break_rows(rng, key, frame, defects))
+        self.truth.add(key, frame, defects, day)
+        tally[key]["delivered"] += rows
+        tally[key]["defects"].update(defects[present(defects)].tolist())
+        self.delivered += rows
         if self.progress:
             self.progress("sample", self.delivered, self.spec.days * self.spec.records_per_day)
 

@@ -67,8 +67,7 @@ def draw_ips(rng: Random, country: Ints, place: Ints) -> Text:
     offset = rng.integers(1, 4000, size).tolist()
     table = _by_place()
     return text(
-        str(table[c, p][k].range[o])
-        for c, p, k, o in zip(country.tolist(), place.tolist(), pick, offset, strict=True)
+        str(table[c, p][k].range[o]) for c, p, k, o in zip(country.tolist(), place.tolist(), pick, offset, strict=True)
     )
 
 

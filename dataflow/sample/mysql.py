@@ -6,10 +6,24 @@ Times are naive UTC; money is in integer cents until it is written as DECIMAL(12
 from __future__ import annotations
 
 import numpy as np
-import pyarrow as pa  # type: ignore[import-untyped]
+import pyarrow as pa
 
-from dataflow.sample.arrays import Frame, Ints, Random, Text, Times, blank, chance, choose, draw, skewed, text
-from dataflow.sample.clock import Day
+from dataflow.sample.arrays import (
+    Frame,
+    Ints,
+    Random,
+    Text,
+    Times,
+    blank,
+    chance,
+    choose,
+    draw,
+    height,
+    present,
+    skewed,
+    text,
+)
+from dataflow.sample.clock import Day, made_and_changed
 from dataflow.sample.companies import Companies
 from dataflow.sample.geoip import draw_ips
 from dataflow.sample.places import Addresses, countries
@@ -65,7 +79,7 @@ def _person_customers(rng: Random, world: World, rows: Ints) -> Frame:
         "email": email,
         "phone": format_phones(rng, seen.mobile, country, missing=0.15),
         "date_of_birth": seen.birth,
-        "last_login_ip": trouble_ips(rng, ip, country),
+        "last_login_ip": trouble_ips(rng, ip),
         "_entity": people.entity[rows],
         "_type": text(["person"] * size),
         "_row": rows,
@@ -87,7 +101,7 @@ def _company_customers(rng: Random, firms: Companies, rows: Ints) -> Frame:
         "email": email,
         "phone": format_phones(rng, firms.phone[rows], country, missing=0.15),
         "date_of_birth": blank(size),
-        "last_login_ip": trouble_ips(rng, ip, country),
+        "last_login_ip": trouble_ips(rng, ip),
         "_entity": firms.entity[rows],
         "_type": text(["company"] * size),
         "_row": rows,
@@ -95,20 +109,19 @@ def _company_customers(rng: Random, firms: Companies, rows: Ints) -> Frame:
     }
 
 
-def trouble_ips(rng: Random, ip: Text, country: Ints) -> Text:
+def trouble_ips(rng: Random, ip: Text) -> Text:
     """Replace some addresses by one abroad (travel, VPN) or by a private one."""
-    abroad = chance(rng, len(ip), RATES.foreign_ip) & (ip != None)  # noqa: E711
+    abroad = chance(rng, len(ip), RATES.foreign_ip) & present(ip)
     elsewhere = rng.integers(0, len(countries()), int(abroad.sum()))
     ip[abroad] = draw_ips(rng, elsewhere, np.zeros(elsewhere.size, dtype=np.int64))
-    private = chance(rng, len(ip), RATES.private_ip) & (ip != None)  # noqa: E711
+    private = chance(rng, len(ip), RATES.private_ip) & present(ip)
     ip[private] = text(f"192.168.{a}.{b}" for a, b in rng.integers(1, 255, (int(private.sum()), 2)))
-    del country
     return ip
 
 
 def homes_of(world: World, customers: Frame) -> Addresses:
-    """The address of each customer row's person or company."""
-    size = len(customers["id"])
+    """The address of the person or company behind each row (`_type`, `_row`)."""
+    size = height(customers)
     homes = Addresses.empty(size)
     for kind, source in (("person", world.people.home), ("company", world.companies.home)):
         at = np.flatnonzero(customers["_type"] == kind)
@@ -116,7 +129,7 @@ def homes_of(world: World, customers: Frame) -> Addresses:
     return homes
 
 
-def make_addresses(rng: Random, world: World, customers: Frame, owner: Ints, first: int) -> Frame:
+def make_addresses(rng: Random, world: World, customers: Frame, owner: Ints, first: int, day: Day) -> Frame:
     """One address per row of `owner` (rows of `customers`); the first of an owner is primary."""
     size = owner.size
     homes = homes_of(world, customers).take(owner)
@@ -124,6 +137,8 @@ def make_addresses(rng: Random, world: World, customers: Frame, owner: Ints, fir
     place = write_place(rng, homes, local=local, mess=0.7, code_share=0.8, line2_share=0.8)
     seen: set[int] = set()
     primary = [not (row in seen or seen.add(row)) for row in owner.tolist()]  # type: ignore[func-returns-value]
+    times = (customers["created_at"][owner], customers["updated_at"][owner])
+    created, changed = times if day.first_load else made_and_changed(rng, size, day)
     return {
         "id": np.arange(first, first + size, dtype=np.int64).astype(object),
         "customer_id": customers["id"][owner],
@@ -135,10 +150,11 @@ def make_addresses(rng: Random, world: World, customers: Frame, owner: Ints, fir
         "state": place.region,
         "postcode": place.postcode,
         "country": place.country,
-        "created_at": customers["created_at"][owner],
-        "updated_at": customers["updated_at"][owner],
+        "created_at": created,
+        "updated_at": changed,
         "deleted_at": np.full(size, NEVER),
-        "_owner": owner,
+        "_type": customers["_type"][owner],
+        "_row": customers["_row"][owner],
     }
 
 
@@ -146,7 +162,7 @@ def make_orders(rng: Random, customers: Frame, owner: Ints, first: int, day: Day
     """One order per row of `owner` (rows of `customers`), after the customer was made."""
     size = owner.size
     made = customers["created_at"][owner]
-    start = made if day.first_load else np.full(size, day.start)
+    start = made if day.first_load else np.maximum(made, day.start)
     room = np.maximum((day.end - start).astype(np.int64), 1)
     ordered = start + (rng.random(size) * room).astype(np.int64).astype("timedelta64[s]")
     later = rng.exponential(5 * 86_400, size).astype(np.int64).astype("timedelta64[s]")
@@ -195,7 +211,6 @@ def make_items(rng: Random, orders: Frame, owner: Ints, first: int) -> Frame:
         "unit_price": price.astype(object),
         "updated_at": orders["updated_at"][owner],
         "deleted_at": np.full(size, NEVER),
-        "_owner": owner,
     }
 
 

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from dataflow.sample.arrays import Flags, Ints, Random, Text, Times, blank, chance, draw, skewed, text
+from dataflow.sample.arrays import Flags, Ints, Random, Text, Times, blank, chance, draw, present, skewed, text
 from dataflow.sample.companies import Companies, industries, with_form
 from dataflow.sample.geoip import draw_ips
 from dataflow.sample.places import Addresses, countries, draw_addresses, draw_countries, draw_phones
@@ -232,6 +232,18 @@ def _change_surnames(rng: Random, made: People) -> None:
         made.former_surname[some], made.former_surname_latin[some] = pool.local[at], pool.latin[at]
 
 
+def draw_surnames(rng: Random, made: People, rows: Ints) -> None:
+    """Give new surnames, in each person's language and form."""
+    for index in np.unique(made.language[rows]).tolist():
+        for sex in (0, 1):
+            pool = languages()[_CODES[index]].surname[sex]
+            some = rows[(made.language[rows] == index) & (made.female[rows] == bool(sex))]
+            at = pool.draw(rng, some.size)
+            made.surname[some], made.surname_latin[some], made.surname_slug[some] = (
+                pool.local[at], pool.latin[at], pool.slug[at],
+            )  # fmt: skip
+
+
 def _use_hot_addresses(rng: Random, made: People, hot: Addresses) -> None:
     rows = np.flatnonzero(chance(rng, made.size, RATES.reseller_address))
     for index in np.unique(made.home.country[rows]).tolist():
@@ -240,7 +252,18 @@ def _use_hot_addresses(rng: Random, made: People, hot: Addresses) -> None:
         made.home.put(some, hot, spots[rng.integers(0, spots.size, some.size)])
 
 
-_PATTERNS = ("{g}.{s}", "{g}{s}", "{g}_{s}", "{i}{s}", "{s}.{g}", "{g}.{s}{y}", "{g}{y}", "{s}{i}{y}", "{g}{s}{n}", "{i}.{s}")
+_PATTERNS = (
+    "{g}.{s}",
+    "{g}{s}",
+    "{g}_{s}",
+    "{i}{s}",
+    "{s}.{g}",
+    "{g}.{s}{y}",
+    "{g}{y}",
+    "{s}{i}{y}",
+    "{g}{s}{n}",
+    "{i}.{s}",
+)
 
 
 def _mailbox(pattern: int, given: str, surname: str, year: int, number: int) -> str:
@@ -286,7 +309,7 @@ def _share_mailboxes(rng: Random, made: People) -> None:
     former = np.flatnonzero(chance(rng, made.size // 2, RATES.recycled_mailbox * 2)) * 2
     former = former[former + 3 < made.size]
     # the mailbox passes from row r (who gets its second one) to row r + 3, a stranger
-    former = former[made.other_email[former] != None]  # noqa: E711
+    former = former[present(made.other_email[former])]
     made.former_email[former] = made.email[former]
     made.email[former + 3] = made.email[former]
     made.email[former], made.other_email[former] = made.other_email[former], None

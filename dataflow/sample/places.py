@@ -178,9 +178,7 @@ def draw_addresses(rng: Random, country: Ints, *, flats: float = 0.25, place: In
     return made
 
 
-def _fill_country(
-    rng: Random, made: Addresses, rows: Ints, country: Country, flats: float, place: Ints | None
-) -> None:
+def _fill_country(rng: Random, made: Addresses, rows: Ints, country: Country, flats: float, place: Ints | None) -> None:
     size = rows.size
     cities = country.cities
     at = draw(rng, size, skewed(len(cities), exponent=0.7, offset=2.0)) if place is None else place
@@ -195,9 +193,7 @@ def _fill_country(
     made.postcode[rows] = text(fill(cities[c].postcode, d) for c, d in zip(at.tolist(), digits, strict=True))
     local, latin = country.line
     items = list(zip(street.tolist(), number.tolist(), parts.tolist(), strict=True))
-    made.line[rows] = text(
-        local.format(street=country.streets[s][0], number=n, b=b, c=c) for s, n, (b, c) in items
-    )
+    made.line[rows] = text(local.format(street=country.streets[s][0], number=n, b=b, c=c) for s, n, (b, c) in items)
     made.line_latin[rows] = text(
         latin.format(street=country.streets[s][1], number=n, b=b, c=c) for s, n, (b, c) in items
     )

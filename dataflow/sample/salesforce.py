@@ -7,9 +7,8 @@ from __future__ import annotations
 
 import numpy as np
 
-from dataflow.sample.arrays import Frame, Ints, Random, Text, Times, chance, choose, text
+from dataflow.sample.arrays import Frame, Ints, Random, Text, Times, chance, choose, either, present, text
 from dataflow.sample.companies import Companies, industries
-from dataflow.sample.places import countries
 from dataflow.sample.trouble import RATES
 from dataflow.sample.views import (
     PersonView,
@@ -26,8 +25,11 @@ _BASE62 = np.frombuffer(b"ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz01
 _CHECKSUM = np.frombuffer(b"ABCDEFGHIJKLMNOPQRSTUVWXYZ012345", dtype=np.uint8)
 PREFIXES = {"account": b"001", "contact": b"003", "lead": b"00Q"}
 LEAD_STATUSES: dict[str | None, float] = {
-    "Open - Not Contacted": 0.45, "Working - Contacted": 0.3, "Closed - Converted": 0.12, "Closed - Not Converted": 0.13,
-}  # fmt: skip
+    "Open - Not Contacted": 0.45,
+    "Working - Contacted": 0.3,
+    "Closed - Converted": 0.12,
+    "Closed - Not Converted": 0.13,
+}
 
 
 def salesforce_ids(name: str, first: int, size: int) -> Text:
@@ -56,13 +58,13 @@ def make_accounts(rng: Random, world: World, rows: Ints, first: int, times: tupl
     plain = text(each.code.title() for each in industries())[firms.industry[rows]]
     staff = (firms.employees[rows] * rng.uniform(0.9, 1.1, size)).astype(np.int64) + 1
     parent = firms.parent[rows]
-    above = np.where(parent >= 0, firms.account[parent], None)
+    above = either(parent >= 0, firms.account[parent], None)
     above[chance(rng, size, 0.15)] = None
     return {
         "Id": salesforce_ids("account", first, size),
         "Name": latin_company(rng, firms, rows, mess=1.0),
         "Type": choose(rng, size, {"Customer": 0.5, "Prospect": 0.3, "Partner": 0.08, "Reseller": 0.04, None: 0.08}),
-        "Industry": np.where(chance(rng, size, 0.15), None, np.where(chance(rng, size, 0.3), sector, plain)),
+        "Industry": either(chance(rng, size, 0.15), None, either(chance(rng, size, 0.3), sector, plain)),
         "Website": websites(rng, firms.domain[rows], missing=0.15),
         "Phone": format_phones(rng, firms.phone[rows], firms.home.country[rows], missing=0.12),
         "BillingStreet": place.line1,
@@ -70,7 +72,7 @@ def make_accounts(rng: Random, world: World, rows: Ints, first: int, times: tupl
         "BillingState": place.region,
         "BillingPostalCode": place.postcode,
         "BillingCountry": place.country,
-        "NumberOfEmployees": np.where(chance(rng, size, 0.25), None, staff),
+        "NumberOfEmployees": either(chance(rng, size, 0.25), None, staff),
         "ParentId": above,
         "CreatedDate": times[0],
         "SystemModstamp": times[1],
@@ -96,7 +98,7 @@ def make_contacts(rng: Random, world: World, rows: Ints, first: int, times: tupl
     people, size = world.people, rows.size
     seen = view_people(rng, people, world.companies, rows, work_mail=0.3, birth_share=0.35, own_script=0.7)
     employer = people.employer[rows]
-    account = np.where(employer >= 0, world.companies.account[employer], None)
+    account = either(employer >= 0, world.companies.account[employer], None)
     account[chance(rng, size, 0.1)] = None
     email = seen.email
     email[chance(rng, size, 0.06)] = None
@@ -137,13 +139,13 @@ def make_leads(rng: Random, world: World, rows: Ints, first: int, times: tuple[T
     seen = view_people(rng, people, world.companies, rows, mess=1.6, work_mail=0.2, own_script=0.8)
     employer = people.employer[rows]
     company = _employer_names(rng, world.companies, employer)
-    private = company == None  # noqa: E711
+    private = ~present(company)
     company[private] = choose(rng, int(private.sum()), {"n/a": 0.4, "Private": 0.3, "-": 0.2, "Self-employed": 0.1})
     email = seen.email
     email[chance(rng, size, 0.05)] = None
     country = people.home.country[rows]
     number = np.where(chance(rng, size, 0.75), seen.mobile, _work_phone(rng, world, rows, seen))
-    domains = np.where(employer >= 0, world.companies.domain[employer], None)
+    domains = either(employer >= 0, world.companies.domain[employer], None)
     return {
         "Id": salesforce_ids("lead", first, size),
         "FirstName": seen.given,
@@ -151,10 +153,10 @@ def make_leads(rng: Random, world: World, rows: Ints, first: int, times: tuple[T
         "Company": company,
         "Email": email,
         "Phone": format_phones(rng, number, country, missing=0.2),
-        "Street": np.where(chance(rng, size, 0.35), None, seen.home.line1),
+        "Street": either(chance(rng, size, 0.35), None, seen.home.line1),
         "City": seen.home.city,
         "State": seen.home.region,
-        "PostalCode": np.where(chance(rng, size, 0.2), None, seen.home.postcode),
+        "PostalCode": either(chance(rng, size, 0.2), None, seen.home.postcode),
         "Country": country_text(rng, country, code_share=0.25),
         "Status": choose(rng, size, LEAD_STATUSES),
         "LeadSource": choose(rng, size, {

@@ -4,20 +4,11 @@ from __future__ import annotations
 
 import unicodedata
 
-_CYRILLIC = dict(
-    zip(
-        "абвгдежзийклмнопрстуфхцчшщъыьэюяёіїєґ'",
-        "a b v g d e zh z i y k l m n o p r s t u f kh ts ch sh shch _ y _ e yu ya e i yi ye g _".split(),
-        strict=True,
-    )
-)
-_GREEK = dict(
-    zip(
-        "αβγδεζηθικλμνξοπρστυφχψωάέήίόύώϊϋΐΰς",
-        "a v g d e z i th i k l m n x o p r s t y f ch ps o a e i i o y o i y i y s".split(),
-        strict=True,
-    )
-)
+# "_" stands for a letter that is not written in Latin.
+_CYRILLIC_LATIN = "a b v g d e zh z i y k l m n o p r s t u f kh ts ch sh shch _ y _ e yu ya e i yi ye g _"
+_GREEK_LATIN = "a v g d e z i th i k l m n x o p r s t y f ch ps o a e i i o y o i y i y s"
+_CYRILLIC = dict(zip("абвгдежзийклмнопрстуфхцчшщъыьэюяёіїєґ'", _CYRILLIC_LATIN.split(), strict=True))
+_GREEK = dict(zip("αβγδεζηθικλμνξοπρστυφχψωάέήίόύώϊϋΐΰς", _GREEK_LATIN.split(), strict=True))
 _GREEK_PAIRS = {"ου": "ou", "ού": "ou", "ευ": "ev", "εύ": "ev", "αυ": "av", "μπ": "b", "ντ": "nt", "γγ": "ng"}
 # Letters whose ASCII twin is not "the same letter without its mark".
 _ASCII = str.maketrans({
@@ -49,7 +40,8 @@ def slug(name: str) -> str:
 
 
 _OTHER_SCHEME = (("yu", "iu"), ("ya", "ia"), ("kh", "h"), ("zh", "j"), ("shch", "sch"), ("iy", "y"), ("ou", "u"),
-                 ("ks", "x"), ("oo", "u"), ("ee", "i"), ("ch", "tch"), ("ei", "ej"), ("sh", "s"), ("v", "w"))  # fmt: skip
+                 ("ks", "x"), ("oo", "u"), ("ee", "i"), ("ch", "tch"), ("ei", "ej"), ("sh", "s"),
+                 ("v", "w"))  # fmt: skip
 
 
 def other_romanisation(name: str, dice: int) -> str:

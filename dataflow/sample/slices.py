@@ -2,12 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 import numpy as np
 
-from dataflow.sample.arrays import Flags, Frame, Ints, Random, Text, blank, chance, draw, height, skewed
+from dataflow.sample.arrays import Flags, Frame, Ints, Random, Text, Times, chance, draw, height, present, skewed, stack
 from dataflow.sample.clock import Day, made_and_changed
 from dataflow.sample.defects import draw_defects
 from dataflow.sample.mysql import make_addresses, make_customers, make_items, make_orders
@@ -41,7 +40,12 @@ class Made:
     defects: Text
 
 
-Pick = Callable[[Random, str, int], Ints]
+@dataclass
+class Earlier:
+    """Records of earlier days that new ones may refer to; empty frames on a first load."""
+
+    customers: Frame | None = None
+    requesters: Frame | None = None
 
 
 def assign(rng: Random, size: int, entities: Ints, share: float) -> Ints:
@@ -54,75 +58,97 @@ def assign(rng: Random, size: int, entities: Ints, share: float) -> Ints:
 
 
 def make_slice(
-    rng: Random, world: World, quota: dict[Key, int], day: Day, *, counters: Counters, people: Ints, companies: Ints
-) -> dict[Key, Made]:
+    rng: Random, world: World, quota: dict[Key, int], day: Day, *, counters: Counters, people: Ints, companies: Ints,
+    earlier: Earlier,
+) -> dict[Key, Made]:  # fmt: skip
     """Make the new records of a slice; `people` and `companies` are the rows of the world it may use."""
-    made: dict[Key, Made] = {}
-
-    def keep(key: Key, frame: Frame, free: Flags | None = None) -> Flags:
-        rows = height(frame)
-        allowed = np.ones(rows, dtype=bool) if free is None else free
-        made[key] = Made(frame, draw_defects(rng, key, allowed))
-        return np.asarray(made[key].defects == None, dtype=bool)  # noqa: E711
-
-    _make_crm(rng, world, quota, day, counters, people, companies, keep)
-    _make_orders(rng, world, quota, day, counters, people, companies, keep)
-    size = quota["tickets", "ticket"]
-    who = assign(rng, max(1, round(size * REQUESTERS_PER_TICKET)), people, _DISTINCT["requester"])
-    requesters = make_requesters(rng, world, who)
-    asked_by = assign_tickets(rng, who.size, size)
-    keep(("tickets", "ticket"), make_tickets(rng, requesters, asked_by, counters.reserve(("tickets", "ticket"), size), day))
-    return made
+    maker = _Slice(rng, world, quota, day, counters, people, companies)
+    maker.make_crm()
+    maker.make_shop(earlier.customers)
+    maker.make_tickets(earlier.requesters)
+    return maker.made
 
 
-Keep = Callable[..., Flags]
+@dataclass
+class _Slice:
+    """What the three sources share while one slice is made."""
 
+    rng: Random
+    world: World
+    quota: dict[Key, int]
+    day: Day
+    counters: Counters
+    people: Ints
+    companies: Ints
+    made: dict[Key, Made] = field(default_factory=dict)
 
-def _make_crm(
-    rng: Random, world: World, quota: dict[Key, int], day: Day, counters: Counters, people: Ints, companies: Ints, keep: Keep
-) -> None:
-    key: Key = ("salesforce", "account")
-    rows = assign(rng, quota[key], companies, _DISTINCT["account"])
-    frame = make_accounts(rng, world, rows, counters.reserve(key, rows.size), made_and_changed(rng, rows.size, day))
-    clean = keep(key, frame)
-    # contacts hang on an account that arrives whole
-    world.companies.account[rows[clean]] = frame["Id"][clean]
-    for name, make in (("contact", make_contacts), ("lead", make_leads)):
-        key = ("salesforce", name)
-        rows = assign(rng, quota[key], people, _DISTINCT[name])
-        keep(key, make(rng, world, rows, counters.reserve(key, rows.size), made_and_changed(rng, rows.size, day)))
+    def keep(self, key: Key, frame: Frame, free: Flags | None = None) -> Flags:
+        """Take a frame with defects drawn among its free rows; say which rows are whole."""
+        allowed = np.ones(height(frame), dtype=bool) if free is None else free
+        self.made[key] = Made(frame, draw_defects(self.rng, key, allowed))
+        return ~present(self.made[key].defects)
 
+    def times(self, size: int) -> tuple[Times, Times]:
+        return made_and_changed(self.rng, size, self.day)
 
-def _make_orders(
-    rng: Random, world: World, quota: dict[Key, int], day: Day, counters: Counters, people: Ints, companies: Ints, keep: Keep
-) -> None:
-    key: Key = ("mysql", "customers")
-    firms = assign(rng, round(quota[key] * _COMPANY_CUSTOMERS), companies, _DISTINCT["customers"])
-    folk = assign(rng, quota[key] - firms.size, people, _DISTINCT["customers"])
-    size = firms.size + folk.size
-    customers = make_customers(rng, world, folk, firms, counters.reserve(key, size), made_and_changed(rng, size, day))
-    # a fifth buys nothing yet; only among them are broken rows
-    buys = chance(rng, size, 0.8)
-    clean = keep(key, customers, ~buys)
-    buyers = np.flatnonzero(buys & clean)
-    key = ("mysql", "addresses")
-    owner = assign(rng, quota[key], np.flatnonzero(clean), 0.85)
-    keep(key, make_addresses(rng, world, customers, owner, counters.reserve(key, owner.size)))
-    key = ("mysql", "orders")
-    owner = rng.permutation(buyers)[draw(rng, quota[key], skewed(buyers.size, exponent=0.55))]
-    orders = make_orders(rng, customers, owner, counters.reserve(key, owner.size), day)
-    has_lines = chance(rng, owner.size, 0.82)
-    free = chance(rng, owner.size, 0.3) & ~has_lines
-    lined = np.flatnonzero(has_lines)
-    items_key: Key = ("mysql", "order_items")
-    # every order with lines has one; the rest of the lines go to some of them
-    base = rng.permutation(lined)[: quota[items_key]]
-    extra = lined[rng.integers(0, lined.size, quota[items_key] - base.size)] if lined.size else base[:0]
-    owner = rng.permutation(np.concatenate([base, extra]))
-    items = make_items(rng, orders, owner, counters.reserve(items_key, owner.size))
-    keep(key, orders, free)
-    keep(items_key, items)
+    def make_crm(self) -> None:
+        key: Key = ("salesforce", "account")
+        rows = assign(self.rng, self.quota[key], self.companies, _DISTINCT["account"])
+        first = self.counters.reserve(key, rows.size)
+        frame = make_accounts(self.rng, self.world, rows, first, self.times(rows.size))
+        clean = self.keep(key, frame)
+        # contacts hang on an account that arrives whole
+        self.world.companies.account[rows[clean]] = frame["Id"][clean]
+        for name, make in (("contact", make_contacts), ("lead", make_leads)):
+            key = ("salesforce", name)
+            rows = assign(self.rng, self.quota[key], self.people, _DISTINCT[name])
+            first = self.counters.reserve(key, rows.size)
+            self.keep(key, make(self.rng, self.world, rows, first, self.times(rows.size)))
 
+    def make_shop(self, earlier: Frame | None) -> None:
+        key: Key = ("mysql", "customers")
+        firms = assign(self.rng, round(self.quota[key] * _COMPANY_CUSTOMERS), self.companies, _DISTINCT["customers"])
+        folk = assign(self.rng, self.quota[key] - firms.size, self.people, _DISTINCT["customers"])
+        size = firms.size + folk.size
+        first = self.counters.reserve(key, size)
+        customers = make_customers(self.rng, self.world, folk, firms, first, self.times(size))
+        # a fifth buys nothing yet; only among them are broken rows
+        buys = chance(self.rng, size, 0.8)
+        clean = self.keep(key, customers, ~buys)
+        if earlier is not None:
+            customers = stack([customers, earlier])
+            more = np.ones(height(earlier), dtype=bool)
+            clean, buys = np.concatenate([clean, more]), np.concatenate([buys, more])
+        key = ("mysql", "addresses")
+        owner = assign(self.rng, self.quota[key], np.flatnonzero(clean), 0.85)
+        first = self.counters.reserve(key, owner.size)
+        self.keep(key, make_addresses(self.rng, self.world, customers, owner, first, self.day))
+        self._make_orders(customers, np.flatnonzero(buys & clean))
 
-def no_defects(frame: Frame) -> Text:
-    return blank(height(frame))
+    def _make_orders(self, customers: Frame, buyers: Ints) -> None:
+        key, items_key = ("mysql", "orders"), ("mysql", "order_items")
+        picked = draw(self.rng, self.quota[key], skewed(buyers.size, exponent=0.55))
+        owner = self.rng.permutation(buyers)[picked]
+        first = self.counters.reserve(key, owner.size)
+        orders = make_orders(self.rng, customers, owner, first, self.day)
+        has_lines = chance(self.rng, owner.size, 0.82)
+        lined = np.flatnonzero(has_lines)
+        # every order with lines has one; the rest of the lines go to some of them
+        base = self.rng.permutation(lined)[: self.quota[items_key]]
+        extra = lined[self.rng.integers(0, lined.size, self.quota[items_key] - base.size)]
+        of_order = self.rng.permutation(np.concatenate([base, extra]))
+        first = self.counters.reserve(items_key, of_order.size)
+        items = make_items(self.rng, orders, of_order, first)
+        self.keep(key, orders, ~has_lines & chance(self.rng, owner.size, 0.6))
+        self.keep(items_key, items)
+
+    def make_tickets(self, earlier: Frame | None) -> None:
+        key: Key = ("tickets", "ticket")
+        size = self.quota[key]
+        wanted = max(1, round(size * REQUESTERS_PER_TICKET))
+        who = assign(self.rng, wanted, self.people, _DISTINCT["requester"])
+        requesters = make_requesters(self.rng, self.world, who)
+        if earlier is not None:
+            requesters = stack([requesters, earlier])
+        asked_by = assign_tickets(self.rng, height(requesters), size)
+        self.keep(key, make_tickets(self.rng, requesters, asked_by, self.counters.reserve(key, size), self.day))

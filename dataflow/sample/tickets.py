@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 
-from dataflow.sample.arrays import Frame, Ints, Random, Text, blank, chance, choose, draw, skewed, take, text
+from dataflow.sample.arrays import Frame, Ints, Random, Text, chance, choose, draw, skewed, take, text
 from dataflow.sample.clock import Day
 from dataflow.sample.mysql import NEVER, trouble_ips
 from dataflow.sample.trouble import RATES
@@ -17,11 +17,12 @@ HEADER = (
 )  # fmt: skip
 STATUSES: dict[str | None, float] = {"open": 0.12, "pending": 0.10, "solved": 0.28, "closed": 0.50}
 _CATEGORIES: dict[str | None, float] = {
-    "billing": 0.22, "delivery": 0.24, "returns": 0.14, "account": 0.14, "product": 0.16, "technical": 0.08, "other": 0.02,
+    "billing": 0.22, "delivery": 0.24, "returns": 0.14, "account": 0.14, "product": 0.16, "technical": 0.08,
+    "other": 0.02,
 }  # fmt: skip
 _SUBJECTS = {
     "billing": ("Invoice does not match my order", "Charged twice", "Question about VAT", "Payment was refused"),
-    "delivery": ("Where is my parcel?", "Delivered to the wrong address", "Delivery date changed again", "Box arrived open"),
+    "delivery": ("Where is my parcel?", "Delivered to the wrong address", "Delivery date changed", "Box arrived open"),
     "returns": ("Return label does not print", "Refund still missing", "Exchange for another size", "Return window"),
     "account": ("Cannot sign in", "Please change my e-mail", "Delete my account", "Two accounts, one order"),
     "product": ("Missing screws", "Colour differs from the picture", "Spare part wanted", "Is it dishwasher safe?"),
@@ -29,9 +30,20 @@ _SUBJECTS = {
     "other": ("Thank you", "Job application", "Press request", "Suggestion"),
 }  # fmt: skip
 _TAILS = ("", "", "", "", " - urgent", " (second try)", ", please help", "!!", "; thanks", ' "as advertised"')
-_SECOND_LINES = ("Please answer soon.", "See the attached picture.", "Sent from my phone", "Order was last week; still waiting")
+_SECOND_LINES = (
+    "Please answer soon.",
+    "See the attached picture.",
+    "Sent from my phone",
+    "Order was last week; still waiting",
+)
 # Requester identities per ticket: a requester writes two and a half tickets.
 REQUESTERS_PER_TICKET = 0.4
+
+
+REQUESTER = (
+    "requester_name", "requester_email", "requester_phone", "ip_address", "country", "_entity", "_type", "_row",
+    "_country",
+)  # fmt: skip
 
 
 def make_requesters(rng: Random, world: World, rows: Ints) -> Frame:
@@ -59,9 +71,7 @@ def _one_line(rng: Random, given: Text, surname: Text) -> Text:
     """Given name first, or "Surname, Given", or the given name alone; blanks as CSV exports leave them."""
     form = np.searchsorted([0.86, 0.93, 0.96], rng.random(len(given))).tolist()
     shapes = ("{g} {s}", "{s}, {g}", "{g}", " {g}  {s} ")
-    return text(
-        shapes[k].format(g=g, s=s) for g, s, k in zip(given.tolist(), surname.tolist(), form, strict=True)
-    )
+    return text(shapes[k].format(g=g, s=s) for g, s, k in zip(given.tolist(), surname.tolist(), form, strict=True))
 
 
 def assign_tickets(rng: Random, requesters: int, tickets: int) -> Ints:
@@ -78,7 +88,9 @@ def make_tickets(rng: Random, requesters: Frame, asked_by: Ints, first: int, day
     age = (rng.random(size) ** 2 * (120 * 86_400 if day.first_load else 86_000)).astype(np.int64)
     opened = day.end - age.astype("timedelta64[s]")
     category = choose(rng, size, _CATEGORIES)
-    status = choose(rng, size, STATUSES if day.first_load else {"open": 0.6, "pending": 0.15, "solved": 0.2, "closed": 0.05})
+    status = choose(
+        rng, size, STATUSES if day.first_load else {"open": 0.6, "pending": 0.15, "solved": 0.2, "closed": 0.05}
+    )
     answered, closed = progress_times(rng, opened, status, day)
     changed = np.where(np.isnat(closed), np.where(np.isnat(answered), opened, answered), closed)
     ip = who["ip_address"].copy()
@@ -88,7 +100,7 @@ def make_tickets(rng: Random, requesters: Frame, asked_by: Ints, first: int, day
         "requester_name": who["requester_name"],
         "requester_email": who["requester_email"],
         "requester_phone": who["requester_phone"],
-        "ip_address": trouble_ips(rng, ip, who["_country"]),
+        "ip_address": trouble_ips(rng, ip),
         "subject": _subjects(rng, category),
         "category": category,
         "priority": choose(rng, size, {"low": 0.2, "normal": 0.55, "high": 0.18, "urgent": 0.07}),
@@ -102,6 +114,7 @@ def make_tickets(rng: Random, requesters: Frame, asked_by: Ints, first: int, day
         "_entity": who["_entity"],
         "_type": who["_type"],
         "_row": who["_row"],
+        "_country": who["_country"],
     }
 
 
@@ -124,11 +137,3 @@ def _subjects(rng: Random, category: Text) -> Text:
         _SUBJECTS[kind][k % 4] + _TAILS[k // 4 % 10] + (f"\n{_SECOND_LINES[k // 40 % 4]}" if split else "")
         for kind, k, split in zip(category.tolist(), dice, broken, strict=True)
     )
-
-
-def satisfaction(rng: Random, size: int) -> Text:
-    """The column that a later export brings: 1 to 5, mostly empty."""
-    score = choose(rng, size, {None: 0.6, "5": 0.2, "4": 0.1, "3": 0.05, "2": 0.03, "1": 0.02})
-    return score if size else blank(0)
-
-

@@ -70,7 +70,8 @@ class Rates:
     duplicate: float = 0.03
     late: float = 0.03
     stale: float = 0.004
-    deleted: float = 0.004
+    deleted: float = 0.004  # of CRM records a day, told by getDeleted
+    soft_deleted: float = 0.02  # of updated rows of the orders database
 
 
 RATES = Rates()

@@ -7,10 +7,10 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-import pyarrow as pa  # type: ignore[import-untyped]
-import pyarrow.parquet as pq  # type: ignore[import-untyped]
+import pyarrow as pa
+import pyarrow.parquet as pq
 
-from dataflow.sample.arrays import Frame, Text, text
+from dataflow.sample.arrays import Frame, Text, present, text
 from dataflow.sample.clock import Day
 from dataflow.sample.objects import OBJECTS, Key
 
@@ -43,7 +43,7 @@ class Truth:
     def add(self, key: Key, frame: Frame, defects: Text, day: Day) -> None:
         """Record one delivery: `frame` as it should be, `defects` as it was broken (None where valid)."""
         keys = text(str(value) for value in frame[OBJECTS[key].key].tolist())
-        valid = defects == None  # noqa: E711
+        valid = ~present(defects)
         if OBJECTS[key].describes_customer:
             self._add_known(key, keys[valid], frame["_entity"][valid], frame["_type"][valid], day)
         at = np.flatnonzero(~valid)
@@ -56,7 +56,8 @@ class Truth:
         known = self._known[key]
         fresh = [at for at, value in enumerate(keys.tolist()) if not (value in known or known.add(value))]  # type: ignore[func-returns-value]
         columns = {
-            "record_key": keys[fresh].tolist(), "entity_id": entity[fresh].tolist(), "entity_type": kind[fresh].tolist(),
+            "record_key": keys[fresh].tolist(), "entity_id": entity[fresh].tolist(),
+            "entity_type": kind[fresh].tolist(),
         }  # fmt: skip
         self.entities.update(columns["entity_id"])
         self._write(self._truth, _TRUTH, key, columns, day)

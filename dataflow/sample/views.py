@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from datetime import date
 
 import numpy as np
 
-from dataflow.sample.arrays import Flags, Ints, Random, Text, Times, chance, mend, text
+from dataflow.sample.arrays import Flags, Ints, Random, Text, Times, chance, either, mend, present, text
 from dataflow.sample.companies import Companies, legal_forms, with_form
 from dataflow.sample.people import People
 from dataflow.sample.places import Addresses, countries, write_phone
@@ -91,7 +92,7 @@ def write_place(
     region[chance(rng, size, RATES.region_missing)] = None
     mend(postcode, chance(rng, size, 0.05), lambda value, _: value.replace(" ", "").replace("-", ""), rng)
     country = country_text(rng, home.country, code_share=code_share)
-    line2 = np.where(apart, unit, None)
+    line2 = either(apart, unit, None)
     gone = chance(rng, size, RATES.address_missing * mess)
     for column in (joined, line2, city, region, postcode):
         column[gone] = None
@@ -142,7 +143,7 @@ def _names(rng: Random, people: People, rows: Ints, local: Flags, mess: float) -
     given = np.where(local, people.given[rows], people.given_latin[rows])
     surname = np.where(local, people.surname[rows], people.surname_latin[rows])
     was = np.where(local, people.former_surname[rows], people.former_surname_latin[rows])
-    old = chance(rng, size, RATES.former_surname) & (was != None)  # noqa: E711
+    old = chance(rng, size, RATES.former_surname) & present(was)
     surname[old] = was[old]
     mend(given, chance(rng, size, RATES.nickname), _nickname, rng)
     mend(given, chance(rng, size, RATES.initial * mess), initial, rng)
@@ -187,7 +188,7 @@ def _births(rng: Random, birth: Times, share: float) -> Text:
         chance(rng, size, rate).tolist()
         for rate in (RATES.day_month_swap, RATES.birth_year_off, RATES.placeholder_birth)
     )
-    made = []
+    made: list[date | None] = []
     for row, day in enumerate(days):
         if not kept[row]:
             made.append(None)
@@ -202,19 +203,20 @@ def _births(rng: Random, birth: Times, share: float) -> Text:
     return text(made)
 
 
-def _emails(
-    rng: Random, people: People, companies: Companies, rows: Ints, work_mail: float, mess: float
-) -> Text:
+def _emails(rng: Random, people: People, companies: Companies, rows: Ints, work_mail: float, mess: float) -> Text:
     size = rows.size
     email = people.email[rows].copy()
-    for source, rate in ((people.other_email, RATES.other_mailbox), (people.former_email, 0.5), (people.work_email, work_mail)):
+    mailboxes = (
+        (people.other_email, RATES.other_mailbox), (people.former_email, 0.5), (people.work_email, work_mail),
+    )  # fmt: skip
+    for source, rate in mailboxes:
         other = source[rows]
-        used = chance(rng, size, rate) & (other != None)  # noqa: E711
+        used = chance(rng, size, rate) & present(other)
         email[used] = other[used]
     employer = people.employer[rows]
     role = chance(rng, size, RATES.role_mailbox) & (employer >= 0)
     shared = companies.role_email[employer[role]]
-    email[role] = np.where(shared == None, email[role], shared)  # noqa: E711
+    email[role] = either(present(shared), shared, email[role])
     mend(email, chance(rng, size, RATES.typo_email * mess), typo_email, rng)
     mend(email, chance(rng, size, 0.04), upper, rng)
     fake = chance(rng, size, RATES.placeholder_email)
@@ -253,9 +255,7 @@ def latin_company(rng: Random, companies: Companies, rows: Ints, *, mess: float,
     for at, row in enumerate(rows.tolist()):
         code = countries()[companies.home.country[row]].code
         own = code in ("JP", "CN", "RU", "UA", "GR") and companies.kind[row] == "single"
-        if own and not local[at]:
-            names.append(companies.name[row])
-        elif companies.kind[row] in ("sole", "branch") and not other[at]:
+        if (own and not local[at]) or (companies.kind[row] in ("sole", "branch") and not other[at]):
             names.append(companies.name[row])
         elif bare[at]:
             names.append(f"{companies.core_latin[row]}{companies.mark[row]}")
@@ -279,5 +279,3 @@ def websites(rng: Random, domains: Text, *, missing: float) -> Text:
         forms[k].format(d=d) if d and not lost else None
         for d, k, lost in zip(domains.tolist(), shape, gone, strict=True)
     )
-
-

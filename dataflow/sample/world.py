@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass, fields
 from functools import cache
-from typing import TypeVar
+from typing import Any, TypeVar
 
 import numpy as np
 
@@ -56,7 +56,7 @@ def build_world(
 
 def _join(first: T, second: T) -> T:
     """Append the rows of `second`, column by column."""
-    columns = {}
+    columns: dict[str, Any] = {}
     for f in fields(first):
         a, b = getattr(first, f.name), getattr(second, f.name)
         columns[f.name] = _join(a, b) if isinstance(a, Addresses) else np.concatenate([a, b])

@@ -1,0 +1,43 @@
+"""What the sources hold by now: the latest version of each record, for updates, deletes and repeats."""
+
+from __future__ import annotations
+
+import numpy as np
+
+from dataflow.sample.arrays import Flags, Frame, Ints, height, stack, take
+from dataflow.sample.objects import OBJECTS, Key
+
+
+class Ledger:
+    """One frame per object, a row per record ever made.
+
+    `alive`: not deleted. `known`: a valid version has been delivered. `intact`: the version delivered last was
+    valid, so that delivering it again is a true duplicate.
+    """
+
+    def __init__(self) -> None:
+        self.frames: dict[Key, Frame] = {}
+        self.alive: dict[Key, Flags] = {key: np.zeros(0, dtype=bool) for key in OBJECTS}
+        self.known: dict[Key, Flags] = {key: np.zeros(0, dtype=bool) for key in OBJECTS}
+        self.intact: dict[Key, Flags] = {key: np.zeros(0, dtype=bool) for key in OBJECTS}
+
+    def add(self, key: Key, frame: Frame, valid: Flags) -> None:
+        """Append new records."""
+        self.frames[key] = stack([self.frames[key], frame]) if key in self.frames else frame
+        self.alive[key] = np.concatenate([self.alive[key], np.ones(height(frame), dtype=bool)])
+        self.known[key] = np.concatenate([self.known[key], valid])
+        self.intact[key] = np.concatenate([self.intact[key], valid])
+
+    def take(self, key: Key, rows: Ints) -> Frame:
+        return take(self.frames[key], rows)
+
+    def change(self, key: Key, rows: Ints, frame: Frame, valid: Flags) -> None:
+        """Replace the latest version of existing records."""
+        for name, column in frame.items():
+            self.frames[key][name][rows] = column
+        self.known[key][rows] |= valid
+        self.intact[key][rows] = valid
+
+    def usable(self, key: Key) -> Ints:
+        """Rows that others may refer to: alive, and valid as far as a reader can know."""
+        return np.flatnonzero(self.alive[key] & self.known[key])
