@@ -12,13 +12,14 @@ from pathlib import Path
 from types import TracebackType
 from typing import Self, TypeVar
 
+import duckdb
 from duckdb import DuckDBPyConnection
 
 from lakehouse import rewind
 from lakehouse.attach import DATABASE, attach, detach, refuse_foreign_file
 from lakehouse.connect import connect
 from lakehouse.ddl import missing_ddl
-from lakehouse.errors import LakeError
+from lakehouse.errors import LakeError, LakeIncompatible
 from lakehouse.lease import writing
 from lakehouse.location import LakeLocation
 from lakehouse.publish import is_published, publish_catalogue
@@ -102,15 +103,24 @@ class Lake(LakeView):
         return self.con.cursor()
 
     def ensure(self, tables: Iterable[Table]) -> None:
-        """Create what is missing of these tables, in one transaction; nothing is committed when nothing is."""
-        statements = missing_ddl(self.con, tables, database=DATABASE)
-        if not statements:
+        """Create what is missing of these tables, in one transaction; nothing is committed when nothing is.
+
+        Raises: LakeIncompatible when a declared type is not wider than the one that is there.
+        """
+        wanted = list(tables)
+        if not missing_ddl(self.con, wanted, database=DATABASE):
             return
 
         def create(con: DuckDBPyConnection) -> None:
             # Two processes may both have found the tables missing: look again inside the transaction.
-            for statement in missing_ddl(con, tables, database=DATABASE):
-                con.execute(statement)
+            for statement in missing_ddl(con, wanted, database=DATABASE):
+                try:
+                    con.execute(statement)
+                except duckdb.CatalogException as error:
+                    raise LakeIncompatible(
+                        f"Bringing the lake's tables to their declarations with: {statement}: {error}; "
+                        "declare the type that is there, or a wider one"
+                    ) from error
 
         self.transact(create, author="lakehouse", run_id="", message="create tables")
 
