@@ -9,7 +9,7 @@ from contextlib import contextmanager
 from dataclasses import asdict, dataclass
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
 import duckdb
 import psutil
@@ -20,6 +20,10 @@ from lakehouse import Lake, LakeUnwritable
 from lakehouse.table import literal
 
 _OWNER = "owner.json"
+
+
+RunStatus = Literal["published", "unchanged", "landed"]
+"""How a run that did not raise ended."""
 
 
 @dataclass(frozen=True)
@@ -33,11 +37,11 @@ class StageTiming:
 
 @dataclass(frozen=True, kw_only=True)
 class RunOutcome:
-    """How a run ended. `status` is published, unchanged or landed; a run that failed raises instead."""
+    """How a run ended; one that failed raises instead."""
 
     run_id: str
     kind: str
-    status: str
+    status: RunStatus
     message: str
     started_at: datetime
     finished_at: datetime

@@ -9,11 +9,20 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
+from dataflow.defects import telling_defects
 from dataflow.errors import DataFlowError, ExitCode
 from dataflow.memory import PeakMemory
 from dataflow.progress import StageEvent, announce
 from dataflow.report import StepReport, measured
-from dataflow.runs import RunOutcome, StageTiming, claim_folder, clear_folders_of_the_dead, name_run, record_run
+from dataflow.runs import (
+    RunOutcome,
+    RunStatus,
+    StageTiming,
+    claim_folder,
+    clear_folders_of_the_dead,
+    name_run,
+    record_run,
+)
 from dataflow.settings import Settings
 from dataflow.storage import open_lake
 from dataflow.tables.declared import declared_tables
@@ -46,38 +55,51 @@ class RunSession:
         self.started_at = started_at
         self.reports: list[StepReport] = []
         self.timings: list[StageTiming] = []
-        self.workspace: Workspace | None = None
+        self._workspace: Workspace | None = None
         self.outcome: RunOutcome | None = None
         self._memory = memory
         self._seen_upto: int | None = None
+
+    @property
+    def workspace(self) -> Workspace:
+        """The workspace, inside `open_workspace`."""
+        assert self._workspace is not None
+        return self._workspace
 
     @contextmanager
     def open_workspace(self) -> Iterator[Workspace]:
         """Lay the run's workspace over the lake as it is now."""
         with Workspace(self.lake, self.run, folder=self.folder / "work", tables=self.tables) as workspace:
-            self.workspace = workspace
+            self._workspace = workspace
             self._seen_upto = workspace.base.id
             try:
                 yield workspace
             finally:
-                self.workspace = None
+                self._workspace = None
+
+    @contextmanager
+    def stage(self, name: str) -> Iterator[None]:
+        """Measure a stage, and tell its unforeseen errors without their words."""
+        announce(StageEvent(name, "began"))
+        self._memory.restart()
+        with measured() as watch, telling_defects(name):
+            yield
+        self.timings.append(StageTiming(name, watch.seconds, self._memory.stretch_bytes()))
+        announce(StageEvent(name, "ended"))
 
     def step(self, stage: str, work: Step) -> list[StepReport]:
-        """Run one stage, measured; its reports are kept for the run's record."""
-        announce(StageEvent(stage, "began"))
-        self._memory.restart()
-        with measured() as watch:
+        """Run the one step of a stage, measured; its reports are kept for the run's record."""
+        with self.stage(stage):
             made = work()
-            seconds = watch.seconds
-        peak = self._memory.stretch_bytes()
+        cost = self.timings[-1]
         reports = [made] if isinstance(made, StepReport) else list(made)
-        reports = [_with_cost(report, seconds=seconds / len(reports), peak_rss_bytes=peak) for report in reports]
+        reports = [
+            _with_cost(report, seconds=cost.seconds / len(reports), peak=cost.peak_rss_bytes) for report in reports
+        ]
         self.reports += reports
-        self.timings.append(StageTiming(stage, seconds, peak))
-        announce(StageEvent(stage, "ended"))
         return reports
 
-    def conclude(self, status: str, message: str, *, snapshot_id: int | None = None) -> RunOutcome:
+    def conclude(self, status: RunStatus, message: str, *, snapshot_id: int | None = None) -> RunOutcome:
         """Say how the run ended. A run that published is on record already: its commit wrote the row."""
         finished_at = datetime.now(UTC)
         if status != "published":
@@ -149,8 +171,8 @@ def open_run(settings: Settings, kind: str, *, now: datetime | None = None) -> I
                 raise
 
 
-def _with_cost(report: StepReport, *, seconds: float, peak_rss_bytes: int) -> StepReport:
-    """Fill in what the step did not measure itself."""
+def _with_cost(report: StepReport, *, seconds: float, peak: int) -> StepReport:
+    """Fill in what the step did not measure itself; memory it may have read only at its end."""
     return dataclasses.replace(
-        report, seconds=report.seconds or seconds, peak_rss_bytes=report.peak_rss_bytes or peak_rss_bytes
+        report, seconds=report.seconds or seconds, peak_rss_bytes=max(report.peak_rss_bytes, peak)
     )

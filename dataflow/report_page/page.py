@@ -21,6 +21,7 @@ _DRAWINGS = (
 _STATUS_WORDS = {
     "published": "Published",
     "unchanged": "Nothing new",
+    "landed": "Landed",
     "refused": "Refused by an audit",
     "failed": "Failed",
 }

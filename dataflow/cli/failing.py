@@ -1,0 +1,47 @@
+"""Tell an error on stderr in one message with its next move, and choose the exit code."""
+
+from __future__ import annotations
+
+import sys
+import traceback
+
+from rich.text import Text
+
+from dataflow.cli.output import words
+from dataflow.errors import DataFlowError, ExitCode
+
+
+def explain(error: BaseException, *, debug: bool) -> int:
+    """Say what went wrong; returns the exit code. Only `debug` shows the words of an unforeseen error."""
+    code, message = _meaning(error)
+    if debug:
+        shown = error.__context__ or error
+        words.print(Text("".join(traceback.format_exception(shown))))
+    words.print(Text.assemble(("Error: ", "bold red"), message))
+    for note in getattr(error, "__notes__", []):
+        words.print(Text(f"  {note}"))
+    return int(code)
+
+
+def _meaning(error: BaseException) -> tuple[ExitCode, str]:
+    if isinstance(error, DataFlowError):
+        return error.exit_code, str(error)
+    lake = _lake_meaning(error)
+    if lake is not None:
+        return lake, str(error)
+    from dataflow.defects import place_of
+
+    return (
+        ExitCode.FAILED,
+        f"unexpected {type(error).__name__} at {place_of(error)}. This is a defect of DataFlow; run again with "
+        "dataflow --debug … to see it in full (it may show customer data).",
+    )
+
+
+def _lake_meaning(error: BaseException) -> ExitCode | None:
+    # Asked by name: importing the lake costs more than telling most errors.
+    errors = sys.modules.get("lakehouse.errors")
+    if errors is None or not isinstance(error, errors.LakeError):
+        return None
+    asked_wrongly = (errors.SnapshotNotFound, errors.TableNotFound, errors.LakeIncompatible)
+    return ExitCode.USAGE if isinstance(error, asked_wrongly) else ExitCode.FAILED

@@ -1,0 +1,76 @@
+"""`dataflow`: the command line's entry. Commands import what they need when they run, so that help is instant."""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from dataflow.cli import benching, mending, project, reading, resolving, running, sampling
+from dataflow.cli.failing import explain
+from dataflow.cli.options import Globals
+
+HELP = """One trusted picture of each customer, from CRM, orders and tickets.
+
+Start with:  dataflow demo          sample data through the whole pipeline, no network, no service
+
+Then:        dataflow status        what ran, how fresh the data is, what was set aside
+
+             dataflow query "select count(*) from published.customer_360"
+
+Exit codes: 0 done · 1 failed, a retry may help · 2 bad usage or configuration · 3 audits refused the publication ·
+4 partial. `doctor` exits with the number of failed probes."""
+
+app = typer.Typer(
+    name="dataflow", help=HELP, no_args_is_help=True, add_completion=False, pretty_exceptions_enable=False
+)
+
+
+@app.callback()
+def choose(
+    context: typer.Context,
+    config: Annotated[
+        Path | None, typer.Option(help="The dataflow.toml to use; default: the nearest one, then the packaged one.")
+    ] = None,
+    home: Annotated[Path | None, typer.Option(help="Folder for data; default: .dataflow beside dataflow.toml.")] = None,
+    debug: Annotated[bool, typer.Option("--debug", help="Show errors in full; may show customer data.")] = False,
+) -> None:
+    """Take the options before the command."""
+    context.obj = Globals(config=config, home=home, debug=debug)
+
+
+for module in (project, sampling, running, reading, mending, resolving, benching):
+    module.register(app)
+
+
+def run(arguments: Sequence[str]) -> int:
+    """Run one command line; returns the exit code."""
+    try:
+        app(args=list(arguments), prog_name="dataflow")
+    except SystemExit as ended:
+        return ended.code if isinstance(ended.code, int) else 0
+    except BrokenPipeError:
+        # The reader of our answer has seen enough (`dataflow query … | head`).
+        sys.stderr.close()
+        return 0
+    except KeyboardInterrupt:
+        return explain_interrupt()
+    except Exception as error:  # noqa: BLE001 (the edge: every error is told in one message)
+        return explain(error, debug="--debug" in arguments)
+    return 0
+
+
+def explain_interrupt() -> int:
+    """Say that nothing is half done. 130 is what shells expect after Ctrl-C."""
+    from dataflow.cli.output import words
+
+    words.print("Interrupted: what was not committed is gone; run the command again.")
+    return 130
+
+
+def main() -> None:
+    """Be the `dataflow` command."""
+    sys.exit(run(sys.argv[1:]))

@@ -1,0 +1,89 @@
+"""What can be said before any command, and the options that several commands share."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from datetime import UTC, date, datetime, time
+from enum import StrEnum
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from dataflow.errors import UsageError
+
+if TYPE_CHECKING:
+    from dataflow.settings import Settings
+
+
+class Output(StrEnum):
+    """How an answer is written."""
+
+    TABLE = "table"
+    JSON = "json"
+    CSV = "csv"
+
+
+@dataclass(frozen=True)
+class Globals:
+    """The options before the command."""
+
+    config: Path | None = None
+    home: Path | None = None
+    debug: bool = False
+
+    def settings(self) -> Settings:
+        """Read the settings these options lead to."""
+        from dataflow.settings import load_settings
+
+        return load_settings(self.config, home=self.home)
+
+
+def globals_of(context: typer.Context) -> Globals:
+    """The options that were given before the command."""
+    found = context.find_root().obj
+    assert isinstance(found, Globals)
+    return found
+
+
+def settings_of(context: typer.Context) -> Settings:
+    """Read the settings for a command."""
+    return globals_of(context).settings()
+
+
+def parse_moment(text: str, *, option: str) -> datetime:
+    """Read a day or a time; without a zone it is UTC. Raises: UsageError."""
+    try:
+        moment = datetime.fromisoformat(text)
+    except ValueError:
+        raise UsageError(
+            f"{option} is not a day or a time: it must look like 2026-01-31 or 2026-01-31T18:00:00Z.",
+            next_move="Correct it and run the command again.",
+        ) from None
+    return moment if moment.tzinfo else moment.replace(tzinfo=UTC)
+
+
+def parse_day(text: str, *, option: str) -> date:
+    """Read a day. Raises: UsageError."""
+    moment = parse_moment(text, option=option)
+    if moment.timetz().replace(tzinfo=None) != time():
+        raise UsageError(f"{option} is a day, such as 2026-01-31, without a time.")
+    return moment.date()
+
+
+def parse_version(text: str, *, option: str) -> int | datetime:
+    """Read a snapshot number or a time. Raises: UsageError."""
+    return int(text) if text.isdecimal() else parse_moment(text, option=option)
+
+
+def moment_or_none(text: str | None, *, option: str) -> datetime | None:
+    return None if text is None else parse_moment(text, option=option)
+
+
+OutputOption = Annotated[Output, typer.Option("-o", "--output", help="table, json or csv.")]
+SourceOption = Annotated[str | None, typer.Option("--source", help="Only this source, as named in dataflow.toml.")]
+ObjectOption = Annotated[str | None, typer.Option("--object", help="Only this object of it.")]
+SinceOption = Annotated[str | None, typer.Option("--since", help="Only windows that start then or later (UTC).")]
+UntilOption = Annotated[str | None, typer.Option("--until", help="Only windows that start before then (UTC).")]
+NowOption = Annotated[str | None, typer.Option("--now", hidden=True, help="The run's clock, for reproducible runs.")]
+YesOption = Annotated[bool, typer.Option("--yes", "-y", help="Do not ask.")]

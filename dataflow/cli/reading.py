@@ -1,0 +1,148 @@
+"""status, query, diff: commands that only read, on the published catalogue, and never wait for a run."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from typing import TYPE_CHECKING, Annotated, Any
+
+import typer
+
+from dataflow.cli.options import Output, OutputOption, parse_version, settings_of
+from dataflow.cli.output import words, write_json, write_line, write_records, write_rows
+from dataflow.errors import UsageError
+
+if TYPE_CHECKING:
+    import duckdb
+
+_BATCH_ROWS = 10_000
+
+
+def register(app: typer.Typer) -> None:
+    app.command("status")(status)
+    app.command("query")(query)
+    app.command("diff")(diff)
+
+
+def status(
+    context: typer.Context,
+    runs: Annotated[int, typer.Option("--runs", min=1, help="How many of the last runs.")] = 5,
+    output: OutputOption = Output.TABLE,
+) -> None:
+    """Show the last runs, freshness and watermarks, completeness, and open dead letters.
+
+    Example:  dataflow status -o json
+    """
+    from datetime import UTC, datetime
+
+    from dataflow.status import read_status
+    from dataflow.storage import open_published
+
+    if output is Output.CSV:
+        raise UsageError("status has several parts and cannot be one CSV.", next_move="Use -o json.")
+    con = open_published(settings_of(context))
+    found = read_status(con, now=datetime.now(UTC), runs=runs)
+    con.close()
+    if output is Output.JSON:
+        write_json(found)
+        return
+    for part, records in found.items():
+        write_records(records, output=output, title=part.replace("_", " ").capitalize())
+        write_line()
+
+
+def query(
+    context: typer.Context,
+    sql: Annotated[str, typer.Argument(help="One SELECT; tables are schema.table, e.g. published.customer_360.")],
+    as_of: Annotated[str | None, typer.Option("--as-of", help="A time, or a snapshot number, to look back to.")] = None,
+    output: OutputOption = Output.TABLE,
+    limit: Annotated[int, typer.Option("--limit", min=1, help="Rows shown in a table; json and csv give all.")] = 100,
+) -> None:
+    """Run SQL on the published data. It never waits for a run, and a run never waits for it.
+
+    Examples:  dataflow query "select count(*) from published.customer_360"
+
+               dataflow query --as-of 2026-01-31 -o csv "from published.segments" > segments.csv
+    """
+    import duckdb
+
+    from dataflow.storage import open_published
+
+    version = None if as_of is None else parse_version(as_of, option="--as-of")
+    con = open_published(settings_of(context), at=version)
+    try:
+        _refuse_writing(con, sql)
+        result = con.execute(sql)
+        columns = [str(column[0]) for column in result.description or ()]
+        if output is Output.TABLE:
+            rows = result.fetchmany(limit + 1)
+            write_rows(columns, rows[:limit], output=output)
+            if len(rows) > limit:
+                words.print(f"The first {limit} rows; --limit or -o csv shows more.")
+        else:
+            write_rows(columns, _all_rows(result), output=output)
+    except duckdb.Error as error:
+        # The words are about the caller's own SQL; a conversion error may quote a value of it.
+        raise UsageError(f"The query cannot be run: {error}") from error
+    finally:
+        con.close()
+
+
+def diff(
+    context: typer.Context,
+    before: Annotated[str, typer.Argument(help="Snapshot number or time of the older state.")],
+    after: Annotated[str | None, typer.Argument(help="The newer one; without it, the newest.")] = None,
+    output: OutputOption = Output.TABLE,
+) -> None:
+    """Compare two snapshots: rows by table, customers that came, went, merged or split, key figures.
+
+    Example:  dataflow diff 12 17
+    """
+    from dataflow.publish.diff import diff as compare
+    from dataflow.storage import lake_location, open_published
+    from lakehouse import LakeView
+
+    settings = settings_of(context)
+    con = open_published(settings)
+    try:
+        view = LakeView(con, lake_location(settings))
+        older = view.snapshot_at(parse_version(before, option="BEFORE"))
+        newer = view.snapshot() if after is None else view.snapshot_at(parse_version(after, option="AFTER"))
+        _require_published(view.tables(older.id), older.id)
+        found = compare(con, older.id, newer.id)
+    finally:
+        con.close()
+    _write_diff(found.as_dict(), output=output)
+
+
+def _write_diff(found: dict[str, Any], *, output: Output) -> None:
+    if output is Output.JSON:
+        write_json(found)
+        return
+    write_records(list(found["tables"]), output=output, title=f"Rows, snapshot {found['a']} to {found['b']}")
+    if output is Output.TABLE:
+        write_line()
+        write_records([found["identities"]], output=output, title="Customers")
+        write_line()
+        write_records(list(found["kpis"]), output=output, title="Key figures")
+
+
+def _require_published(tables: list[str], version: int) -> None:
+    if "published.customer_360" not in tables:
+        raise UsageError(
+            f"Snapshot {version} is older than the first tables of this lake.",
+            next_move="Choose a later one; dataflow query \"from ducklake_snapshots('lake')\" lists them.",
+        )
+
+
+def _refuse_writing(con: duckdb.DuckDBPyConnection, sql: str) -> None:
+    kinds = [statement.type.name for statement in con.extract_statements(sql)]
+    if len(kinds) != 1 or kinds[0] not in ("SELECT", "EXPLAIN"):
+        raise UsageError(
+            f"query runs one SELECT; this is {', '.join(kind.lower() for kind in kinds) or 'nothing'}.",
+            next_move="Published data changes through runs only.",
+        )
+
+
+def _all_rows(result: duckdb.DuckDBPyConnection) -> Iterator[tuple[Any, ...]]:
+    while rows := result.fetchmany(_BATCH_ROWS):
+        yield from rows

@@ -1,0 +1,146 @@
+"""run, backfill, plan: make a run happen, or say what it would do."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Annotated, Any
+
+import typer
+
+from dataflow.cli.options import (
+    NowOption,
+    ObjectOption,
+    Output,
+    OutputOption,
+    SinceOption,
+    SourceOption,
+    UntilOption,
+    moment_or_none,
+    parse_day,
+    settings_of,
+)
+from dataflow.cli.output import words, write_json, write_line, write_records
+
+if TYPE_CHECKING:
+    from dataflow.runs import RunOutcome
+    from dataflow.settings import Settings
+
+
+def register(app: typer.Typer) -> None:
+    app.command("plan")(plan)
+    app.command("run")(run)
+    app.command("backfill")(backfill)
+
+
+def plan(
+    context: typer.Context,
+    source: SourceOption = None,
+    object_name: ObjectOption = None,
+    since: SinceOption = None,
+    until: UntilOption = None,
+    output: OutputOption = Output.TABLE,
+) -> None:
+    """Say what a run would land, without doing it: windows, files, bytes, and fields that changed.
+
+    Example:  dataflow plan --source tickets -o json
+    """
+    from dataflow.planning import plan_run
+
+    records = plan_run(
+        settings_of(context),
+        source=source,
+        object_name=object_name,
+        since=moment_or_none(since, option="--since"),
+        until=moment_or_none(until, option="--until"),
+    )
+    write_records(records, output=output, title="A run would land:")
+    if not records:
+        words.print("Nothing new: a run would publish nothing.")
+
+
+def run(
+    context: typer.Context,
+    source: SourceOption = None,
+    object_name: ObjectOption = None,
+    since: SinceOption = None,
+    until: UntilOption = None,
+    ingest_only: Annotated[bool, typer.Option("--ingest-only", help="Land what is new and publish nothing.")] = False,
+    publish_only: Annotated[
+        bool, typer.Option("--publish-only", help="Publish what has landed, fetch nothing.")
+    ] = False,
+    output: OutputOption = Output.TABLE,
+    now: NowOption = None,
+) -> None:
+    """Run the pipeline once: land what is new, then publish it in one audited transaction.
+
+    The same flow that a deployment runs, in this process. Run it again at any time: what is done is not done twice.
+
+    Example:  dataflow run --source salesforce --object contact --since 2026-01-01
+    """
+    from dataflow.errors import UsageError
+
+    if ingest_only and publish_only:
+        raise UsageError("--ingest-only and --publish-only exclude each other.", next_move="Give one, or neither.")
+    if object_name and not source:
+        raise UsageError("--object needs to know of which source.", next_move="Give --source as well.")
+    chosen: dict[str, Any] = {
+        "source": source,
+        "object_name": object_name,
+        "since": moment_or_none(since, option="--since"),
+        "until": moment_or_none(until, option="--until"),
+    }
+    kind = "ingest" if ingest_only else "publish" if publish_only else "daily"
+    write_outcome(perform(settings_of(context), kind, {} if publish_only else chosen, now=now), output=output)
+
+
+def backfill(
+    context: typer.Context,
+    start: Annotated[str, typer.Option("--from", help="First day, e.g. 2026-01-01.")],
+    end: Annotated[str, typer.Option("--to", help="Last day, included.")],
+    window: Annotated[int, typer.Option("--window", min=1, help="Days that are landed together.")] = 7,
+    workers: Annotated[int, typer.Option("--workers", min=1, help="Objects that are fetched at once.")] = 4,
+    output: OutputOption = Output.TABLE,
+    now: NowOption = None,
+) -> None:
+    """Land a range of days, some days at a time, then publish once.
+
+    Example:  dataflow backfill --from 2026-01-01 --to 2026-03-31 --window 7 --workers 4
+    """
+    parameters = {
+        "start": parse_day(start, option="--from"),
+        "end": parse_day(end, option="--to"),
+        "window_days": window,
+        "workers": workers,
+    }
+    write_outcome(perform(settings_of(context), "backfill", parameters, now=now), output=output)
+
+
+def perform(settings: Settings, kind: str, parameters: dict[str, Any], *, now: str | None = None) -> RunOutcome:
+    """Run a flow here, watched when somebody looks."""
+    from dataflow.cli.watching import watching_run
+    from flows.start import run_flow
+
+    moment = moment_or_none(now, option="--now")
+    with watching_run():
+        return run_flow(settings, kind, now=moment, **parameters)
+
+
+def write_outcome(outcome: RunOutcome, *, output: Output) -> None:
+    """Write what a run did: its stages as rows that add up, and one line."""
+    from dataflow.runs import totals_by_stage
+
+    if output is Output.JSON:
+        write_json(outcome.as_dict())
+        return
+    seconds = {timing.stage: timing for timing in outcome.timings}
+    records = totals_by_stage(outcome.reports)
+    for record in records:
+        timing = seconds.get(record["stage"])
+        record["seconds"] = round(timing.seconds, 2) if timing else None
+        record["peak_mib"] = round(timing.peak_rss_bytes / 2**20) if timing else None
+    write_records(records, output=output)
+    if output is Output.TABLE:
+        write_line()
+        write_line(f"[bold]{outcome.status.capitalize()}[/bold]: {outcome.message}.")
+    words.print(f"Run {outcome.run_id} took {outcome.seconds:.1f} s.")
+    if outcome.report_page:
+        words.print(f"Report: {outcome.report_page}")

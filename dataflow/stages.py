@@ -1,0 +1,30 @@
+"""The stages between raw and published, in their order: the one place that says it."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from importlib import import_module
+
+from dataflow.report import StepReport
+from dataflow.settings import Settings
+from dataflow.workspace import Workspace
+
+Stage = Callable[[Workspace, Settings], StepReport | Sequence[StepReport]]
+
+# Modules by name, loaded when first used: they bring Splink and Ibis, which no reading command needs.
+_WHERE = {
+    "validate": ("dataflow.validate", "validate"),
+    "conform": ("dataflow.conform", "conform"),
+    "resolve": ("dataflow.resolve", "resolve"),
+    "enrich": ("dataflow.enrich", "enrich"),
+    "publish": ("dataflow.publish", "build"),
+}
+
+STAGES = tuple(_WHERE)
+
+
+def stage_function(name: str) -> Stage:
+    """The step of a stage: takes a workspace and the settings, stages rows, returns its reports."""
+    module, function = _WHERE[name]
+    step: Stage = getattr(import_module(module), function)
+    return step

@@ -1,0 +1,1 @@
+"""Orchestration: when, in which order, with which retries. The work itself is dataflow's."""

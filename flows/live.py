@@ -1,0 +1,37 @@
+"""The sessions of this process by run id, so that tasks carry the id and never the session."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from datetime import datetime
+
+from dataflow.session import RunSession, open_run
+from dataflow.settings import Settings
+
+_sessions: dict[str, RunSession] = {}
+
+
+def live_session(run_id: str) -> RunSession:
+    """The session of a run of this process."""
+    return _sessions[run_id]
+
+
+@contextmanager
+def registered(session: RunSession) -> Iterator[RunSession]:
+    """Let tasks find the session while the block runs."""
+    _sessions[session.run.run_id] = session
+    try:
+        yield session
+    finally:
+        del _sessions[session.run.run_id]
+
+
+@contextmanager
+def join_or_open(run_id: str | None, settings: Settings, kind: str, *, now: datetime | None) -> Iterator[RunSession]:
+    """The session that the caller of the flow opened already, or a new one."""
+    if run_id is not None:
+        yield live_session(run_id)
+        return
+    with open_run(settings, kind, now=now) as session, registered(session):
+        yield session

@@ -1,0 +1,105 @@
+"""A Prefect API for one run: started beside it, and gone when its process is gone, however that ended.
+
+Prefect's own temporary server outlives a killed parent; this one watches its standard input, which the kernel closes.
+Run as a module it is that server.
+"""
+
+from __future__ import annotations
+
+import gc
+import socket
+import subprocess
+import sys
+import threading
+import time
+import urllib.request
+from pathlib import Path
+from types import TracebackType
+from typing import TYPE_CHECKING, Self
+
+from dataflow.errors import DataFlowError
+from dataflow.settings.environment import prefect_server_environment
+
+if TYPE_CHECKING:
+    import uvicorn
+
+# A fresh home needs its database first: 9 s on an idle machine, several times that on a busy one.
+_START_SECONDS = 120.0
+# Task states reach the database through a queue; it was empty 0.3 s after a flow of ten tasks.
+_DRAIN_SECONDS = 1.5
+
+
+class OrchestratorUnavailable(DataFlowError):
+    """The local Prefect API did not come up."""
+
+    retryable = True
+
+
+class LocalServer:
+    """The server of one run. It starts at once and gets ready in the background; `wait` before the first flow."""
+
+    def __init__(self, home: Path) -> None:
+        self._log = home / "prefect" / "server.log"
+        self._log.parent.mkdir(parents=True, exist_ok=True)
+        # The socket is handed over already listening: its port cannot be taken by another, callers queue meanwhile.
+        with self._log.open("wb") as log, socket.create_server(("127.0.0.1", 0)) as listening:
+            self.api_url = f"http://127.0.0.1:{listening.getsockname()[1]}/api"
+            self._process = subprocess.Popen(
+                [sys.executable, "-m", "flows.local_server", str(listening.fileno())],
+                pass_fds=[listening.fileno()],
+                stdin=subprocess.PIPE,
+                stdout=log,
+                stderr=log,
+                env=prefect_server_environment(home),
+                # A terminal's Ctrl-C is for the run; the server must still take its last words.
+                start_new_session=True,
+            )
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        # It takes the last words in and leaves by itself; nobody has to wait for that.
+        assert self._process.stdin is not None
+        self._process.stdin.close()
+
+    def wait(self) -> None:
+        """Return when the API answers. Raises: OrchestratorUnavailable."""
+        deadline = time.monotonic() + _START_SECONDS
+        while self._process.poll() is None and time.monotonic() < deadline:
+            try:
+                with urllib.request.urlopen(f"{self.api_url}/health", timeout=_START_SECONDS):
+                    return
+            except OSError:
+                time.sleep(0.05)
+        raise OrchestratorUnavailable(
+            f"Starting Prefect's API for this run: no answer from {self.api_url}.",
+            next_move=f"Its log is {self._log}; or name a running server in PREFECT_API_URL.",
+        )
+
+
+def serve(descriptor: int) -> None:
+    """Be the server: answer on a listening socket until standard input ends."""
+    # Importing makes millions of objects that stay; collecting among them took a third of the start.
+    gc.disable()
+    import uvicorn
+    from prefect.server.api.server import create_app
+
+    server = uvicorn.Server(uvicorn.Config(create_app(), log_level="error", lifespan="on", timeout_graceful_shutdown=5))
+    threading.Thread(target=_leave_with_parent, args=[server], daemon=True).start()
+    gc.freeze()
+    gc.enable()
+    server.run(sockets=[socket.socket(fileno=descriptor)])
+
+
+def _leave_with_parent(server: uvicorn.Server) -> None:
+    sys.stdin.buffer.read()
+    time.sleep(_DRAIN_SECONDS)
+    # Not at once: a migration under way is finished first.
+    server.should_exit = True
+
+
+if __name__ == "__main__":
+    serve(int(sys.argv[1]))

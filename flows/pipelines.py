@@ -1,0 +1,141 @@
+"""The four flows. Their parameters are names and times; Prefect checks the types before anything is touched.
+
+Each ends in a state that says what became of the run: Published, Unchanged, Landed, Refused or Failed.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from datetime import UTC, date, datetime, time, timedelta
+from pathlib import Path
+from typing import Any
+
+from prefect import flow
+from prefect.client.schemas.objects import State
+from prefect.states import Completed, Failed
+
+from dataflow.errors import DataFlowError, ExitCode, UsageError
+from dataflow.runs import RunOutcome
+from dataflow.session import RunSession
+from dataflow.settings import Settings, load_settings
+from flows.journey import conclude, ingest_windows, publish_landed
+from flows.live import join_or_open, live_session
+
+
+@flow(name="ingest", persist_result=False)
+def ingest(
+    source: str | None = None,
+    object_name: str | None = None,
+    since: datetime | None = None,
+    until: datetime | None = None,
+    config: Path | None = None,
+    home: Path | None = None,
+    now: datetime | None = None,
+    run_id: str | None = None,
+) -> State[Any]:
+    """Land what the sources have and the lake has not; publish nothing."""
+
+    def work(session: RunSession) -> RunOutcome:
+        rows = _ingest(session, source, object_name, since, until)
+        return conclude(session, "landed" if rows else "unchanged", f"{rows:,} rows landed")
+
+    return _run("ingest", work, config=config, home=home, now=now, run_id=run_id)
+
+
+@flow(name="publish", persist_result=False)
+def publish(
+    config: Path | None = None, home: Path | None = None, now: datetime | None = None, run_id: str | None = None
+) -> State[Any]:
+    """Publish everything landed, audited, in one lake transaction."""
+    return _run("publish", publish_landed, config=config, home=home, now=now, run_id=run_id)
+
+
+@flow(name="daily", persist_result=False)
+def daily(
+    source: str | None = None,
+    object_name: str | None = None,
+    since: datetime | None = None,
+    until: datetime | None = None,
+    config: Path | None = None,
+    home: Path | None = None,
+    now: datetime | None = None,
+    run_id: str | None = None,
+) -> State[Any]:
+    """Land what is new, then publish."""
+
+    def work(session: RunSession) -> RunOutcome:
+        _ingest(session, source, object_name, since, until)
+        return publish_landed(session)
+
+    return _run("daily", work, config=config, home=home, now=now, run_id=run_id)
+
+
+@flow(name="backfill", persist_result=False)
+def backfill(
+    start: date,
+    end: date,
+    window_days: int = 7,
+    workers: int = 4,
+    config: Path | None = None,
+    home: Path | None = None,
+    now: datetime | None = None,
+    run_id: str | None = None,
+) -> State[Any]:
+    """Land the days from `start` to `end`, both included, `window_days` at a time; then publish once."""
+    stretches = split_range(start, end, window_days=window_days)
+    if workers < 1:
+        raise UsageError(f"A backfill needs at least one worker, not {workers}.")
+
+    def work(session: RunSession) -> RunOutcome:
+        for since, until in stretches:
+            ingest_windows(session, source=None, object_name=None, since=since, until=until, workers=workers)
+        return publish_landed(session)
+
+    return _run("backfill", work, config=config, home=home, now=now, run_id=run_id)
+
+
+def split_range(start: date, end: date, *, window_days: int) -> list[tuple[datetime, datetime]]:
+    """Cut the days from `start` to `end`, both included, into stretches; from inclusive, until exclusive, UTC.
+
+    Raises: UsageError for a range that ends before it starts, or stretches shorter than a day.
+    """
+    if end < start:
+        raise UsageError(f"A backfill from {start} to {end} ends before it starts.", next_move="Swap the two dates.")
+    if window_days < 1:
+        raise UsageError(f"A backfill lands at least one day at a time, not {window_days}.")
+    beginning, stop = (datetime.combine(day, time(), tzinfo=UTC) for day in (start, end + timedelta(days=1)))
+    step = timedelta(days=window_days)
+    pieces = -(-(stop - beginning) // step)
+    return [(beginning + n * step, min(beginning + (n + 1) * step, stop)) for n in range(pieces)]
+
+
+def _ingest(
+    session: RunSession, source: str | None, object_name: str | None, since: datetime | None, until: datetime | None
+) -> int:
+    workers = session.settings.prefect.source_concurrency
+    return ingest_windows(session, source=source, object_name=object_name, since=since, until=until, workers=workers)
+
+
+def _run(
+    kind: str,
+    work: Callable[[RunSession], RunOutcome],
+    *,
+    config: Path | None,
+    home: Path | None,
+    now: datetime | None,
+    run_id: str | None,
+) -> State[Any]:
+    """Do the work in a session and turn its end into a state; an error that is no refusal is raised."""
+    settings = _settings(config, home, run_id)
+    try:
+        with join_or_open(run_id, settings, kind, now=now) as session:
+            outcome = work(session)
+    except DataFlowError as error:
+        if error.exit_code != ExitCode.REFUSED:
+            raise
+        return Failed(name="Refused", message=str(error), data=error)
+    return Completed(name=outcome.status.title(), message=outcome.message)
+
+
+def _settings(config: Path | None, home: Path | None, run_id: str | None) -> Settings:
+    return live_session(run_id).settings if run_id else load_settings(config, home=home)

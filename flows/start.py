@@ -1,0 +1,67 @@
+"""Run a flow in this process, with no server to start: the edge between the command line and Prefect."""
+
+from __future__ import annotations
+
+import gc
+from collections.abc import Iterator
+from contextlib import ExitStack, contextmanager
+from datetime import datetime
+from typing import Any
+
+from dataflow.runs import RunOutcome
+from dataflow.session import open_run
+from dataflow.settings import Settings
+from dataflow.settings.environment import prefect_api_url, prepare_prefect_environment
+from flows.live import registered
+from flows.local_server import LocalServer
+
+
+@contextmanager
+def orchestrator(settings: Settings) -> Iterator[LocalServer | None]:
+    """Have a Prefect API for the flows of the block: the user's own (PREFECT_API_URL), or one beside this process.
+
+    The local one gets ready in the background; yields None for the user's own.
+    """
+    named = prefect_api_url()
+    if named is not None:
+        prepare_prefect_environment(settings.home, api_url=named)
+        yield None
+        return
+    with LocalServer(settings.home) as server:
+        prepare_prefect_environment(settings.home, api_url=server.api_url)
+        yield server
+
+
+def run_flow(settings: Settings, kind: str, *, now: datetime | None = None, **parameters: Any) -> RunOutcome:
+    """Run the flow named `kind` here and now; returns how it ended.
+
+    Raises: whatever ended it, LakeLocked at once when another run holds the lake.
+    """
+    with ExitStack() as closing:
+        server = closing.enter_context(orchestrator(settings))
+        # The lake is opened first: who is locked out need not wait for Prefect, and the server gets ready meanwhile.
+        session = closing.enter_context(open_run(settings, kind, now=now))
+        closing.enter_context(registered(session))
+        with _uncollected():
+            from prefect.settings import PREFECT_FLOWS_HEARTBEAT_FREQUENCY, temporary_settings
+
+            from flows import pipelines
+        if server is not None:
+            server.wait()
+        # Heartbeats tell a server that its worker died; here they are one process, and each run waits 1 s for the beat.
+        with temporary_settings({PREFECT_FLOWS_HEARTBEAT_FREQUENCY: None}):
+            flow = getattr(pipelines, kind)
+            flow(run_id=session.run.run_id, return_state=True, **parameters).result()
+        assert session.outcome is not None
+        return session.outcome
+
+
+@contextmanager
+def _uncollected() -> Iterator[None]:
+    """Importing makes millions of objects that stay: collecting among them costs a third of the time."""
+    gc.disable()
+    try:
+        yield
+    finally:
+        gc.freeze()
+        gc.enable()
