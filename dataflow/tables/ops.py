@@ -41,6 +41,8 @@ DEAD_LETTERS = Table(
         Column("attempts", "BIGINT", "Times it was validated", nullable=False),
         Column("first_seen_at", "TIMESTAMPTZ", "When it was first set aside", nullable=False),
         Column("last_seen_at", "TIMESTAMPTZ", "When it was last looked at", nullable=False),
+        Column("decided_by", "VARCHAR", "Who discarded it"),
+        Column("decision_reason", "VARCHAR", "Why it was discarded", "free_text"),
         RUN_ID,
     ),
 )

@@ -47,7 +47,8 @@ def _bad_sql(ws: Workspace, plan: ObjectPlan) -> str:
             _locator AS locator, b.stage, b.rules[1] AS rule, b.rules, b.reason,
             CASE WHEN {newer} THEN 'superseded' ELSE 'open' END AS status,
             attempts + 1 AS attempts, coalesce(first_seen_at, {as_of(ws.run.now)}) AS first_seen_at,
-            {as_of(ws.run.now)} AS last_seen_at, NULL::VARCHAR AS _run_id
+            {as_of(ws.run.now)} AS last_seen_at,
+            NULL::VARCHAR AS decided_by, NULL::VARCHAR AS decision_reason, NULL::VARCHAR AS _run_id
         FROM {INCOMING} i JOIN (
             SELECT row_id, first(stage ORDER BY phase, ordinal) AS stage, list(rule ORDER BY phase, ordinal) AS rules,
                 string_agg(reason, '; ' ORDER BY phase, ordinal) AS reason

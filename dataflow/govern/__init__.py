@@ -1,0 +1,1 @@
+"""What people decide about the data: dead letters, restores, reviews."""
