@@ -49,7 +49,8 @@ def firmographics_sql(ws: Workspace, settings: Settings) -> str:
     """Rows for the customers in CUSTOMERS whose domain the provider knows."""
     _load(ws, Path(settings.enrich.firmographics))
     (release,) = releases(settings)
-    customers = relation(GOLDEN_CUSTOMER).semi_join(key_relation(CUSTOMERS, "customer_id"), "customer_id")
+    touched = relation(GOLDEN_CUSTOMER).semi_join(key_relation(CUSTOMERS, "customer_id"), "customer_id")
+    customers = touched.select("customer_id", "email", "website_domain").view()
     mailbox = customers.email.split("@")[1].lower()
     employer = ibis.ifelse(mailbox.isin(sorted(FREEMAIL_DOMAINS)), ibis.null(), mailbox)
     asked = customers.select("customer_id", domain=ibis.coalesce(customers.website_domain, employer))
