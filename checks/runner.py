@@ -50,7 +50,7 @@ def _collect_refused(con: duckdb.DuckDBPyConnection, relation: str, checks: Sequ
         )
         refused = [
             value
-            for batch in con.execute(f"SELECT DISTINCT value FROM ({values})").fetch_record_batch(100_000)
+            for batch in con.execute(f"SELECT DISTINCT value FROM ({values})").to_arrow_reader(100_000)
             for value in batch.column(0).to_pylist()
             if not judge(value)
         ]

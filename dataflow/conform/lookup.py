@@ -28,7 +28,7 @@ def build_lookup(
     # Everything is read before the first row is written: one connection has one open result.
     keys: list[object] = []
     columns: list[list[object]] = [[] for _ in gives]
-    for batch in con.execute(distinct).fetch_record_batch(_BATCH_ROWS):
+    for batch in con.execute(distinct).to_arrow_reader(_BATCH_ROWS):
         key, *arguments = (batch.column(number).to_pylist() for number in range(batch.num_columns))
         keys += key
         for row in zip(*arguments, strict=True):

@@ -105,7 +105,7 @@ def _article(kind: str) -> str:
 def _judge_by_schema(ws: Workspace, schema: PayloadSchema) -> None:
     rows = ws.con.execute(
         f"SELECT _row_id, payload FROM {INCOMING} WHERE _defect IS NULL AND NOT _is_deleted AND json_valid(payload)"
-    ).fetch_record_batch(_BATCH_ROWS)
+    ).to_arrow_reader(_BATCH_ROWS)
     found = list(_schema_breaches(schema, rows))
     if found:
         names = ("row_id", "ordinal", "rule", "reason")
