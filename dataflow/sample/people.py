@@ -168,7 +168,7 @@ _SURNAME = ("surname", "surname_latin", "surname_slug", "language", "own_script"
 def _pair_up(rng: Random, made: People) -> None:
     """Turn some neighbours (rows 2k, 2k+1) into spouses, father and son, twins or people of one building."""
     even = np.arange(0, made.size - 1, 2, dtype=np.int64)
-    bounds = np.cumsum([RATES.spouses, RATES.father_and_son, RATES.twins, RATES.flat_neighbours]) * 2
+    bounds = np.cumsum([RATES.spouses, RATES.father_and_son, RATES.twins, RATES.flat_neighbours])
     kind = np.searchsorted(bounds, rng.random(even.size))
     spouses, fathers, twins, flats = (even[kind == k] for k in range(4))
     together = np.concatenate([spouses, fathers, twins])
@@ -179,14 +179,14 @@ def _pair_up(rng: Random, made: People) -> None:
     _marry(rng, made, spouses)
     _copy(made, (*_SURNAME, "given", "given_latin", "given_slug", "female"), fathers + 1, fathers)
     made.suffix[fathers], made.suffix[fathers + 1] = "Sr", "Jr"
-    born = made.birth[fathers]
-    made.birth[fathers] = born - (rng.integers(0, 12, fathers.size) * 365).astype("timedelta64[D]")
-    made.birth[fathers + 1] = made.birth[fathers] + (rng.integers(22, 36, fathers.size) * 365).astype("timedelta64[D]")
+    # the son keeps a grown-up's date of birth, the father is a generation older
+    older = rng.integers(22 * 365, 36 * 365, fathers.size).astype("timedelta64[D]")
+    made.birth[fathers] = made.birth[fathers + 1] - older
     _twin(rng, made, twins)
     # one building: same line, another flat
     made.home.unit[flats] = made.home.unit_latin[flats] = "1A"
     made.home.unit[flats + 1] = made.home.unit_latin[flats + 1] = "4C"
-    plan = together[chance(rng, together.size, RATES.family_plan / 0.2)]
+    plan = together[chance(rng, together.size, RATES.family_plan)]
     made.mobile[plan + 1] = text(_one_up(number) for number in made.mobile[plan])
 
 
@@ -304,7 +304,9 @@ def _share_mailboxes(rng: Random, made: People) -> None:
     """Let some spouses use one mailbox, and give some abandoned mailboxes to somebody else."""
     even = np.arange(0, made.size - 1, 2, dtype=np.int64)
     same_home = made.landline[even] == made.landline[even + 1]
-    shared = even[same_home & (made.birth[even] != made.birth[even + 1]) & chance(rng, even.size, RATES.shared_mailbox)]
+    shared = even[
+        same_home & (made.female[even] != made.female[even + 1]) & chance(rng, even.size, RATES.shared_mailbox)
+    ]
     made.email[shared + 1] = made.email[shared]
     former = np.flatnonzero(chance(rng, made.size // 2, RATES.recycled_mailbox * 2)) * 2
     former = former[former + 3 < made.size]

@@ -226,6 +226,14 @@ def _phone(country: Country, place: int, digits: Ints, pick: int, mobile: bool) 
     return f"+{country.calling_code}{fill(mask, digits)}"
 
 
+# Where people do not dial 00 to call abroad; "+" is what they write down then.
+_OTHER_PREFIX = {"61": "0011 61 ", "81": "010 81 ", "55": "+55-", "7": "+7-"}
+
+
+def _abroad(code: str) -> str:
+    return _OTHER_PREFIX.get(code, f"00{code} ")
+
+
 def write_phone(number: str, country: Country, style: int) -> str:
     """Write an E.164 number as people type it: local, international, spaced, dotted, bare."""
     if not number.startswith("+" + country.calling_code):
@@ -247,5 +255,5 @@ def write_phone(number: str, country: Country, style: int) -> str:
     code = country.calling_code
     return (
         country.trunk + " ".join(groups), f"+{code} " + " ".join(groups), number, country.trunk + national,
-        country.trunk + ".".join(groups), f"00{code} " + " ".join(groups), country.trunk + "-".join(groups),
+        country.trunk + ".".join(groups), _abroad(code) + " ".join(groups), country.trunk + "-".join(groups),
     )[style % 7]  # fmt: skip

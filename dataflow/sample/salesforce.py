@@ -96,7 +96,7 @@ def _work_phone(rng: Random, world: World, rows: Ints, seen: PersonView) -> Text
 def make_contacts(rng: Random, world: World, rows: Ints, first: int, times: tuple[Times, Times]) -> Frame:
     """One contact per row of `rows` (people)."""
     people, size = world.people, rows.size
-    seen = view_people(rng, people, world.companies, rows, work_mail=0.3, birth_share=0.35, own_script=0.7)
+    seen = view_people(rng, people, world.companies, rows, work_mail=0.12, birth_share=0.35, own_script=0.7)
     employer = people.employer[rows]
     account = either(employer >= 0, world.companies.account[employer], None)
     account[chance(rng, size, 0.1)] = None
@@ -111,7 +111,7 @@ def make_contacts(rng: Random, world: World, rows: Ints, first: int, times: tupl
         "Suffix": seen.suffix,
         "Email": email,
         "Phone": format_phones(rng, _work_phone(rng, world, rows, seen), country, missing=0.3),
-        "MobilePhone": format_phones(rng, seen.mobile, country, missing=0.4),
+        "MobilePhone": format_phones(rng, seen.mobile, country, missing=0.3),
         "Birthdate": text(day.isoformat() if day else None for day in seen.birth.tolist()),
         "MailingStreet": seen.home.line1,
         "MailingCity": seen.home.city,
@@ -136,7 +136,7 @@ def _employer_names(rng: Random, firms: Companies, employer: Ints) -> Text:
 def make_leads(rng: Random, world: World, rows: Ints, first: int, times: tuple[Times, Times]) -> Frame:
     """One lead per row of `rows` (people); Company is required by the CRM, so private people get a filler."""
     people, size = world.people, rows.size
-    seen = view_people(rng, people, world.companies, rows, mess=1.6, work_mail=0.2, own_script=0.8)
+    seen = view_people(rng, people, world.companies, rows, mess=1.6, work_mail=0.08, own_script=0.8)
     employer = people.employer[rows]
     company = _employer_names(rng, world.companies, employer)
     private = ~present(company)
@@ -152,7 +152,7 @@ def make_leads(rng: Random, world: World, rows: Ints, first: int, times: tuple[T
         "LastName": seen.surname,
         "Company": company,
         "Email": email,
-        "Phone": format_phones(rng, number, country, missing=0.2),
+        "Phone": format_phones(rng, number, country, missing=0.15),
         "Street": either(chance(rng, size, 0.35), None, seen.home.line1),
         "City": seen.home.city,
         "State": seen.home.region,

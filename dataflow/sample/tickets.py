@@ -49,7 +49,7 @@ REQUESTER = (
 def make_requesters(rng: Random, world: World, rows: Ints) -> Frame:
     """One help-desk identity per row of `rows` (people): the values each of its tickets repeats."""
     people, size = world.people, rows.size
-    seen = view_people(rng, people, world.companies, rows, mess=1.3, work_mail=0.08, own_script=0.5)
+    seen = view_people(rng, people, world.companies, rows, mess=1.3, work_mail=0.04, own_script=0.5)
     country = people.home.country[rows]
     phone = seen.mobile
     borrowed = chance(rng, size, RATES.borrowed_phone)
@@ -57,7 +57,7 @@ def make_requesters(rng: Random, world: World, rows: Ints) -> Frame:
     return {
         "requester_name": _one_line(rng, seen.given, seen.surname),
         "requester_email": seen.email,
-        "requester_phone": format_phones(rng, phone, country, missing=0.45),
+        "requester_phone": format_phones(rng, phone, country, missing=0.38),
         "ip_address": people.ip[rows],
         "country": country_text(rng, country, code_share=0.7),
         "_entity": people.entity[rows],

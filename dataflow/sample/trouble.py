@@ -12,17 +12,17 @@ class Rates:
     """Shares between 0 and 1. People and companies first, then what one record does to its entity's values."""
 
     # the world
-    spouses: float = 0.09
-    father_and_son: float = 0.015
-    twins: float = 0.006
-    flat_neighbours: float = 0.015
+    spouses: float = 0.18
+    father_and_son: float = 0.016
+    twins: float = 0.008
+    flat_neighbours: float = 0.02
     shared_mailbox: float = 0.25  # of spouses
-    family_plan: float = 0.06  # of pairs: numbers one digit apart
+    family_plan: float = 0.30  # of people of one home: numbers one digit apart
     recycled_mailbox: float = 0.004
     moved_house: float = 0.12
     changed_surname: float = 0.04
     employed: float = 0.72
-    second_mailbox: float = 0.30
+    second_mailbox: float = 0.25
     branch: float = 0.10
     subsidiary: float = 0.06
     sole_trader: float = 0.07
@@ -47,7 +47,7 @@ class Rates:
     former_address: float = 0.40  # of records of people who moved
     former_surname: float = 0.40
     suffix_missing: float = 0.35
-    other_mailbox: float = 0.30  # of records of people with a second mailbox
+    other_mailbox: float = 0.20  # of records of people with a second mailbox
     role_mailbox: float = 0.015
     placeholder_email: float = 0.010
     placeholder_phone: float = 0.010
@@ -63,7 +63,7 @@ class Rates:
     private_ip: float = 0.01
     form_missing: float = 0.30  # company name without its legal form
     form_other_spelling: float = 0.30
-    address_missing: float = 0.12
+    address_missing: float = 0.08
     region_missing: float = 0.20
     # a delivery
     defect: float = 0.005
