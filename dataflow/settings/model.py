@@ -55,6 +55,8 @@ class ObjectSettings(Section):
     path: str
     """Below the source's root; `{date}` stands for the day (YYYY-MM-DD), `*` for anything."""
     deletions: str = ""
+    encoding: str = ""
+    """Of CSV files, as Python names it, where detection gets it wrong; empty: detect it."""
     key: str
     cursor: str
     deleted_flag: str = ""

@@ -50,7 +50,7 @@ def describe(file: Path) -> list[FieldInfo]:
 
 
 def _read_export(file: Path, path: str, declared: ObjectSettings, report: FetchReport) -> Iterator[pa.RecordBatch]:
-    encoding = detect_encoding(file)
+    encoding = declared.encoding or detect_encoding(file)
     with _open(file, encoding) as stream:
         sample = _sample(stream, path)
     if not any(line.strip() for line in sample):

@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import csv
+import re
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from itertools import product
 
 _DELIMITERS = (",", ";", "\t", "|")
+_SINGLE_QUOTED = re.compile(r"(?:^|[,;\t|])'[^'\n]*'(?:[,;\t|]|$)", re.MULTILINE)
 _MAX_FIELD_CHARACTERS = 16 * 1024 * 1024
 
 # The module's own limit, 131,072, is below a long ticket; it can only be set for the whole process.
@@ -46,12 +48,15 @@ def detect_dialect(lines: list[str], declared: Iterable[str]) -> Dialect:
     rows as wide as the header, then the width. On a tie the plainer dialect stands, so the order of trial matters.
     """
     names = set(declared)
-    plain = [Dialect(delimiter) for delimiter in _DELIMITERS]
-    best = max(plain, key=lambda dialect: _score(dialect, lines, names))
+    best = max((Dialect(delimiter) for delimiter in _DELIMITERS), key=lambda one: _score(one, lines, names))
     if _score(best, lines, names)[1] == 1.0 and (not names or _score(best, lines, names)[0]):
         return best
-    rarer = [Dialect(d, q, e) for e, q, d in product((None, "\\"), ('"', "'"), _DELIMITERS)]
-    return max(rarer, key=lambda dialect: _score(dialect, lines, names))
+    text = "".join(lines)
+    # Only where they are seen at work: under single quotes a broken row of the usual kind would read as a sound one.
+    quotes = ['"', "'"] if _SINGLE_QUOTED.search(text) else ['"']
+    escapes = [None, "\\"] if '\\"' in text or "\\'" in text else [None]
+    rarer = [Dialect(*parts) for parts in product(_DELIMITERS, quotes, escapes)]
+    return max([best, *rarer], key=lambda one: _score(one, lines, names))
 
 
 def _score(dialect: Dialect, lines: list[str], names: set[str]) -> tuple[int, float, int]:

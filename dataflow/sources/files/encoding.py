@@ -10,6 +10,8 @@ from charset_normalizer import from_bytes
 SAMPLE_BYTES = 256 * 1024
 _CHUNK_BYTES = 1024 * 1024
 _LEGACY = "cp1252"
+# The other code pages of Windows: an export is rather one of these than a cousin from a Macintosh.
+_OTHERS = ["cp1250", "cp1251", "cp1253", "cp1254", "cp1255", "cp1256", "cp1257", "cp932", "gb18030", "cp949", "cp950"]
 
 MISFIT = "�\\x"
 """How a byte that is not of the file's encoding begins in what is read: then follow its two hexadecimal digits."""
@@ -64,7 +66,7 @@ def _unmarked_utf16(head: bytes) -> str | None:
 def _legacy(head: bytes) -> str:
     if from_bytes(head, cp_isolation=[_LEGACY]).best() is not None:
         return _LEGACY
-    guess = from_bytes(head).best()
+    guess = from_bytes(head, cp_isolation=_OTHERS).best() or from_bytes(head).best()
     return guess.encoding if guess is not None else _LEGACY
 
 

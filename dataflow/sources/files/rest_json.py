@@ -21,7 +21,8 @@ from dataflow.sources.drift import answer_drift, find_drift
 from dataflow.sources.protocol import FetchReport, FieldInfo, Part
 from dataflow.sources.rows import RowReader, Rows, parse_time
 
-_SPACE = re.compile(r"[ \t\r\n]*")
+_SPACES = " \t\r\n"
+_SPACE = re.compile(f"[{_SPACES}]*")
 _ATTRIBUTES = "attributes"
 
 
@@ -66,8 +67,7 @@ def read_deletions(root: Path, parts: Sequence[Part], report: FetchReport) -> It
 def describe(file: Path) -> list[FieldInfo]:
     """Name the fields of a page's records; JSON states no types beyond its own."""
     page = _open_response(file.parent, file.name, "records")
-    names = {name: None for _, record in page.items if isinstance(record, dict) for name in record}
-    return [FieldInfo(name) for name in names if name != _ATTRIBUTES]
+    return [FieldInfo(name) for name in sorted(_field_names(page))]
 
 
 def expected_type(declared: ObjectSettings) -> str | None:
@@ -95,7 +95,7 @@ class _Promise:
 
     def take(self, page: _Response, path: str) -> None:
         total = page.head.get("totalSize")
-        if not isinstance(total, str) or not isinstance(page.head.get("done"), bool):
+        if not isinstance(total, str) or not total.isdecimal() or not isinstance(page.head.get("done"), bool):
             raise SourceMalformed(
                 f"Reading {path}: a REST query response has totalSize and done, and this one does not.",
                 next_move="Have the response delivered whole, as the API sent it.",
@@ -118,7 +118,7 @@ class _Promise:
 
 def _shape_records(page: _Response, path: str, declared: ObjectSettings, report: FetchReport) -> Rows:
     reader = RowReader(declared)
-    names = {name for _, record in page.items if isinstance(record, dict) for name in record} - {_ATTRIBUTES}
+    names = _field_names(page)
     defect_of_all = None
     if names:
         drift = find_drift(declared, names)
@@ -141,6 +141,12 @@ def _shape_records(page: _Response, path: str, declared: ObjectSettings, report:
             defect="; ".join(defects) or None,
         )
     return rows
+
+
+def _field_names(page: _Response) -> set[str]:
+    # Nearly all records of a page have the same fields in the same order: few tuples, and few names to unite.
+    shapes = {tuple(record) for _, record in page.items if isinstance(record, dict)}
+    return {name for shape in shapes for name in shape} - {_ATTRIBUTES}
 
 
 def _wrong_type(record: dict[str, Any], wanted: str | None) -> str | None:
@@ -234,5 +240,8 @@ def _expect(text: str, place: int, character: str) -> int:
 
 
 def _skip(text: str, place: int) -> int:
+    # An API sends no spaces between records; asking the pattern each time cost a tenth of the reading.
+    if text[place : place + 1] not in _SPACES:
+        return place
     match = _SPACE.match(text, place)
     return match.end() if match else place

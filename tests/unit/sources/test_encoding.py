@@ -1,0 +1,52 @@
+"""Which encoding a file is in is seen from its bytes."""
+
+from pathlib import Path
+
+import pytest
+
+from dataflow.sources.files.encoding import SHOW_MISFITS, detect_encoding
+
+HEADER = "ticket_id,subject,updated_at\n"
+WESTERN = HEADER + "T1,Größe für Zoë à Genève – déjà vu,2026-03-01\n" * 20
+CYRILLIC = HEADER + "T1,Здравствуйте где мой заказ пожалуйста ответьте,2026-03-01\n" * 20
+
+
+@pytest.mark.parametrize(
+    ("content", "expected"),
+    [
+        (HEADER.encode(), "utf-8"),
+        (b"", "utf-8"),
+        (WESTERN.encode(), "utf-8"),
+        (WESTERN.encode("utf-8-sig"), "utf-8-sig"),
+        (WESTERN.encode("utf-16"), "utf-16"),
+        (b"\xfe\xff" + WESTERN.encode("utf-16-be"), "utf-16"),
+        (WESTERN.encode("utf-16-le"), "utf-16-le"),
+        (WESTERN.encode("utf-16-be"), "utf-16-be"),
+        (WESTERN.encode("cp1252"), "cp1252"),
+        ((HEADER + "T1,Zoë,\n").encode("cp1252"), "cp1252"),
+        (WESTERN.encode()[:-25] + b"\xc3", "utf-8"),
+        (WESTERN.encode() + b"T2,\xff,\n", "utf-8"),
+        ((HEADER * 100_000).encode() + b"T2,Zo\xeb,\n", "cp1252"),
+    ],
+    ids=[
+        "letters only", "nothing", "utf-8", "utf-8 marked", "utf-16", "utf-16 big", "utf-16 unmarked",
+        "utf-16 big unmarked", "windows", "windows, one letter", "utf-8 cut in a letter", "utf-8, one bad byte",
+        "windows, one letter late",
+    ],
+)  # fmt: skip
+def test_detection(tmp_path: Path, content: bytes, expected: str) -> None:
+    file = tmp_path / "a.csv"
+    file.write_bytes(content)
+    assert detect_encoding(file) == expected
+
+
+def test_a_text_that_windows_1252_would_garble_is_guessed(tmp_path: Path) -> None:
+    file = tmp_path / "a.csv"
+    file.write_bytes(CYRILLIC.encode("cp1251"))
+    assert file.read_text(encoding=detect_encoding(file)) == CYRILLIC
+
+
+def test_bytes_that_do_not_fit_are_shown() -> None:
+    assert b"a\xffb".decode("utf-8", SHOW_MISFITS) == "a\ufffd\\xffb"
+    with pytest.raises(UnicodeEncodeError):
+        "é".encode("ascii", SHOW_MISFITS)
