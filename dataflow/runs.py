@@ -51,6 +51,7 @@ class RunOutcome:
     reports: tuple[StepReport, ...]
     timings: tuple[StageTiming, ...]
     report_page: Path | None = None
+    orchestration_seconds: float = 0.0
 
     def as_dict(self) -> dict[str, Any]:
         """The outcome as JSON types."""
@@ -63,6 +64,7 @@ class RunOutcome:
             "finished_at": self.finished_at.isoformat(),
             "seconds": round(self.seconds, 3),
             "peak_rss_bytes": self.peak_rss_bytes,
+            "orchestration_seconds": round(self.orchestration_seconds, 3),
             "snapshot_id": self.snapshot_id,
             "report_page": str(self.report_page) if self.report_page else None,
             "stages": [asdict(timing) for timing in self.timings],

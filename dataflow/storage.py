@@ -30,11 +30,15 @@ def lake_location(settings: Settings) -> LakeLocation:
     )
 
 
-def open_lake(settings: Settings, *, purpose: str, temp_directory: Path | None = None) -> Lake:
-    """Open the lake for writing. Raises: LakeLocked naming the holder, LakeUnreachable, LakeUnwritable."""
+def open_lake(settings: Settings, *, purpose: str, alone: bool = False, temp_directory: Path | None = None) -> Lake:
+    """Open the lake for writing; `alone` for maintenance, which no writer may run beside.
+
+    Raises: LakeLocked naming the holder, LakeUnreachable, LakeUnwritable.
+    """
     return Lake.open(
         lake_location(settings),
         purpose=purpose,
+        alone=alone,
         wait_seconds=settings.lake.wait_seconds,
         memory_limit=settings.lake.memory_limit,
         threads=settings.lake.threads or None,

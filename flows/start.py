@@ -5,9 +5,11 @@ from __future__ import annotations
 import gc
 from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager
+from dataclasses import replace
 from datetime import datetime
 from typing import Any
 
+from dataflow.report import measured
 from dataflow.runs import RunOutcome
 from dataflow.session import open_run
 from dataflow.settings import Settings
@@ -15,21 +17,27 @@ from dataflow.settings.environment import prefect_api_url, prepare_prefect_envir
 from flows.live import registered
 from flows.local_server import LocalServer
 
+_serving: list[LocalServer] = []
+
 
 @contextmanager
-def orchestrator(settings: Settings) -> Iterator[LocalServer | None]:
+def orchestrator(settings: Settings) -> Iterator[None]:
     """Have a Prefect API for the flows of the block: the user's own (PREFECT_API_URL), or one beside this process.
 
-    The local one gets ready in the background; yields None for the user's own.
+    The local one gets ready in the background; a block inside another shares it.
     """
     named = prefect_api_url()
     if named is not None:
         prepare_prefect_environment(settings.home, api_url=named)
-        yield None
+        yield
         return
     with LocalServer(settings.home) as server:
         prepare_prefect_environment(settings.home, api_url=server.api_url)
-        yield server
+        _serving.append(server)
+        try:
+            yield
+        finally:
+            _serving.remove(server)
 
 
 def run_flow(settings: Settings, kind: str, *, now: datetime | None = None, **parameters: Any) -> RunOutcome:
@@ -38,22 +46,25 @@ def run_flow(settings: Settings, kind: str, *, now: datetime | None = None, **pa
     Raises: whatever ended it, LakeLocked at once when another run holds the lake.
     """
     with ExitStack() as closing:
-        server = closing.enter_context(orchestrator(settings))
+        closing.enter_context(orchestrator(settings))
         # The lake is opened first: who is locked out need not wait for Prefect, and the server gets ready meanwhile.
         session = closing.enter_context(open_run(settings, kind, now=now))
         closing.enter_context(registered(session))
-        with _uncollected():
+        with measured() as watch, _uncollected():
             from prefect.settings import PREFECT_FLOWS_HEARTBEAT_FREQUENCY, temporary_settings
-
+        spent = watch.seconds
+        with _uncollected():
             from flows import pipelines
-        if server is not None:
-            server.wait()
-        # Heartbeats tell a server that its worker died; here they are one process, and each run waits 1 s for the beat.
-        with temporary_settings({PREFECT_FLOWS_HEARTBEAT_FREQUENCY: None}):
-            flow = getattr(pipelines, kind)
-            flow(run_id=session.run.run_id, return_state=True, **parameters).result()
+        with measured() as watch:
+            for server in _serving:
+                server.wait()
+            # Heartbeats tell a server that its worker died; here they are one process, and each run would wait 1 s.
+            with temporary_settings({PREFECT_FLOWS_HEARTBEAT_FREQUENCY: None}):
+                flow = getattr(pipelines, kind)
+                flow(run_id=session.run.run_id, return_state=True, **parameters).result()
         assert session.outcome is not None
-        return session.outcome
+        spent += watch.seconds - sum(timing.seconds for timing in session.outcome.timings)
+        return replace(session.outcome, orchestration_seconds=spent)
 
 
 @contextmanager

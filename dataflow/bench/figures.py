@@ -1,0 +1,89 @@
+"""What a benchmark found, and how it compares with what was asked for."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping, Sequence
+from dataclasses import asdict, dataclass
+from typing import Any
+
+GIB = 2**30
+
+
+@dataclass(frozen=True, kw_only=True)
+class Figures:
+    """One measured step of the benchmark: the sample, a first run, or the next day's increment.
+
+    `seconds` is the wall time of the whole process, start of Python included; `stages` are seconds inside it.
+    """
+
+    step: str
+    records: int
+    seconds: float
+    peak_rss_bytes: int = 0
+    bytes_written: int = 0
+    orchestration_seconds: float = 0.0
+    stages: Mapping[str, float]
+
+    @property
+    def rows_per_second(self) -> float:
+        return self.records / self.seconds if self.seconds else 0.0
+
+    @property
+    def orchestration_share(self) -> float:
+        """The part of the wall time that went to Prefect: its import, its server, its states."""
+        return self.orchestration_seconds / self.seconds if self.seconds else 0.0
+
+    def as_dict(self) -> dict[str, Any]:
+        return {
+            **asdict(self),
+            "rows_per_second": self.rows_per_second,
+            "orchestration_share": self.orchestration_share,
+        }
+
+
+@dataclass(frozen=True)
+class Target:
+    """What was asked for on two cores: seconds and bytes for a step at a size."""
+
+    step: str
+    records: int
+    seconds: float
+    peak_rss_bytes: int | None
+
+
+TARGETS = (
+    Target("sample", 1_000_000, 60, 2 * GIB),
+    Target("first run", 100_000, 90, 2 * GIB),
+    Target("next day", 100_000, 30, None),
+    Target("first run", 1_000_000, 300, 4 * GIB),
+)
+ORCHESTRATION_SHARE = 0.15
+"""Prefect may take this share of a run over 100,000 records."""
+
+
+def judge(measured: Figures) -> str:
+    """Compare with the target of this step and size; empty where none was set."""
+    for target in TARGETS:
+        if (target.step, target.records) == (measured.step, measured.records):
+            memory = target.peak_rss_bytes
+            kept = measured.seconds <= target.seconds and (memory is None or measured.peak_rss_bytes <= memory)
+            limit = f"≤ {target.seconds:g} s" + (f", ≤ {memory / GIB:g} GiB" if memory else "")
+            return f"{'met' if kept else 'MISSED'} ({limit})"
+    return ""
+
+
+def exponent(small: Figures, large: Figures) -> dict[str, float]:
+    """By stage, the power of the number of records with which the seconds grew; `total` is the whole process.
+
+    1 is linear. Stages below a tenth of a second are left out: their figure would be noise.
+    """
+    growth = math.log(large.records / small.records)
+    pairs = {"total": (small.seconds, large.seconds)}
+    pairs |= {name: (seconds, large.stages[name]) for name, seconds in small.stages.items() if name in large.stages}
+    return {name: math.log(b / a) / growth for name, (a, b) in pairs.items() if a >= 0.1 and b >= 0.1}
+
+
+def ordered_stages(found: Sequence[Figures]) -> list[str]:
+    """Names of all stages, in the order they were met."""
+    return list(dict.fromkeys(name for figures in found for name in figures.stages))

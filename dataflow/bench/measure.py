@@ -1,0 +1,72 @@
+"""Run the benchmark: `dataflow` itself, as a user would call it."""
+
+from __future__ import annotations
+
+import json
+import subprocess
+import sys
+import tempfile
+import time
+from collections.abc import Callable, Iterator, Sequence
+from pathlib import Path
+from typing import Any
+
+from dataflow.bench.figures import Figures
+from dataflow.errors import DataFlowError
+
+_SECOND_DAY = "2026-01-02"
+Told = Callable[[str], None]
+
+
+class BenchmarkFailed(DataFlowError):
+    """A command of the benchmark did not end well."""
+
+
+def measure_sizes(sizes: Sequence[int], *, tell: Told) -> Iterator[Figures]:
+    """For each size: make a sample of two days, run the first day with training, then the next day's increment.
+
+    `tell` is told in words what happens. Homes are temporary and removed.
+    """
+    for records in sizes:
+        with tempfile.TemporaryDirectory(prefix="dataflow-bench-", ignore_cleanup_errors=True) as folder:
+            yield from _measure_one(Path(folder), records, tell)
+
+
+def _measure_one(home: Path, records: int, tell: Told) -> Iterator[Figures]:
+    tell(f"{records:,} records: sample")
+    _, seconds = _dataflow(home, "sample", "--days", "2", "--records", str(records))
+    sample = home / "sample"
+    yield Figures(step="sample", records=records, seconds=seconds / 2, bytes_written=_size(sample) // 2, stages={})
+    for step, arguments in (("first run", ["--until", _SECOND_DAY]), ("next day", [])):
+        tell(f"{records:,} records: {step}")
+        before = _size(home / "lake")
+        outcome, seconds = _dataflow(home, "run", *arguments)
+        yield Figures(
+            step=step,
+            records=records,
+            seconds=seconds,
+            peak_rss_bytes=int(outcome["peak_rss_bytes"]),
+            bytes_written=_size(home / "lake") - before,
+            orchestration_seconds=float(outcome["orchestration_seconds"]),
+            stages={stage["stage"]: float(stage["seconds"]) for stage in outcome["stages"]},
+        )
+
+
+def _dataflow(home: Path, command: str, *arguments: str) -> tuple[dict[str, Any], float]:
+    """Run one command in a fresh process; its answer, and the wall seconds."""
+    began = time.perf_counter()
+    done = subprocess.run(
+        [sys.executable, "-m", "dataflow.cli", "--home", str(home), command, "-o", "json", *arguments],
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    seconds = time.perf_counter() - began
+    if done.returncode:
+        raise BenchmarkFailed(f"dataflow {command} ended with {done.returncode}: {done.stderr.strip()[-500:]}")
+    answer: dict[str, Any] = json.loads(done.stdout)
+    return answer, seconds
+
+
+def _size(folder: Path) -> int:
+    return sum(path.stat().st_size for path in folder.rglob("*") if path.is_file())

@@ -1,0 +1,98 @@
+"""bench: measured figures of this machine."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Annotated, Any
+
+import typer
+
+from dataflow.cli.options import Output, OutputOption
+from dataflow.cli.output import words, write_json, write_line, write_records
+from dataflow.errors import UsageError
+
+if TYPE_CHECKING:
+    from dataflow.bench import Figures
+
+_MIB = 2**20
+
+
+def register(app: typer.Typer) -> None:
+    app.command("bench")(bench)
+
+
+def bench(
+    records: Annotated[int, typer.Option("--records", min=500, help="Records a day.")] = 100_000,
+    sizes: Annotated[
+        str, typer.Option("--sizes", help="Several sizes, e.g. 100000,1000000; tells how time grows.")
+    ] = "",
+    output: OutputOption = Output.TABLE,
+) -> None:
+    """Measure this machine: a first run with training, then the next day's increment, each in a fresh process.
+
+    Example:  dataflow bench --sizes 10000,100000
+    """
+    from dataflow.bench import measure_sizes
+
+    chosen = _sizes(sizes) if sizes else [records]
+    found = list(measure_sizes(chosen, tell=words.print))
+    growth = _growth(found)
+    if output is Output.JSON:
+        write_json({"figures": [figures.as_dict() for figures in found], "exponents": growth})
+        return
+    write_records([_row(figures) for figures in found], output=output, title="Measured")
+    if output is Output.TABLE:
+        write_line()
+        write_records(_stage_rows(found), output=output, title="Seconds by stage")
+        for step, exponents in growth.items():
+            write_line()
+            rows = [{"stage": stage, "exponent": round(value, 2)} for stage, value in exponents.items()]
+            write_records(rows, output=output, title=f"Growth of {step}: seconds ~ records^exponent")
+
+
+def _sizes(text: str) -> list[int]:
+    try:
+        sizes = sorted({int(part) for part in text.split(",")})
+    except ValueError:
+        sizes = []
+    if not sizes or sizes[0] < 500:
+        raise UsageError("--sizes wants numbers of 500 or more with commas between, such as 100000,1000000.")
+    return sizes
+
+
+def _growth(found: list[Figures]) -> dict[str, dict[str, float]]:
+    from dataflow.bench import exponent
+
+    growth = {}
+    for step in ("first run", "next day"):
+        of_step = [figures for figures in found if figures.step == step]
+        if len(of_step) > 1:
+            growth[step] = exponent(of_step[0], of_step[-1])
+    return growth
+
+
+def _row(figures: Figures) -> dict[str, Any]:
+    from dataflow.bench import judge
+
+    return {
+        "records": figures.records,
+        "step": figures.step,
+        "seconds": round(figures.seconds, 1),
+        "rows_per_s": round(figures.rows_per_second),
+        "peak_mib": round(figures.peak_rss_bytes / _MIB) or None,
+        "written_mib": round(figures.bytes_written / _MIB, 1),
+        "prefect": f"{figures.orchestration_share:.1%}" if figures.stages else "",
+        "target": judge(figures),
+    }
+
+
+def _stage_rows(found: list[Figures]) -> list[dict[str, Any]]:
+    from dataflow.bench.figures import ordered_stages
+
+    runs = [figures for figures in found if figures.stages]
+    return [
+        {
+            "stage": stage,
+            **{f"{run.records:,} {run.step}": round(run.stages.get(stage, 0.0), 2) for run in runs},
+        }
+        for stage in ordered_stages(runs)
+    ]

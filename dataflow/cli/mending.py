@@ -1,0 +1,200 @@
+"""restore, dlq, maintain: they change the lake outside a run, in one transaction or alone under the lock."""
+
+from __future__ import annotations
+
+from datetime import UTC, datetime, timedelta
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from dataflow.cli.options import (
+    ObjectOption,
+    Output,
+    OutputOption,
+    SourceOption,
+    YesOption,
+    parse_version,
+    settings_of,
+)
+from dataflow.cli.output import words, write_json, write_records
+from dataflow.errors import UsageError
+
+if TYPE_CHECKING:
+    from dataflow.letters import NewStatus
+
+RuleOption = Annotated[str | None, typer.Option("--rule", help="Only those that broke this rule.")]
+IdsArgument = Annotated[list[str] | None, typer.Argument(help="Ids, or their beginnings, from `dlq list`.")]
+
+
+def register(app: typer.Typer) -> None:
+    app.command("restore")(restore)
+    letters = typer.Typer(help="Dead letters: rows that were set aside, with the reason.", no_args_is_help=True)
+    letters.command("list")(list_dead)
+    letters.command("show")(show_dead)
+    letters.command("replay")(replay_dead)
+    letters.command("discard")(discard_dead)
+    app.add_typer(letters, name="dlq")
+    app.command("maintain")(maintain)
+
+
+def restore(
+    context: typer.Context,
+    to: Annotated[str, typer.Option("--to", help="The time, or the snapshot number, to go back to.")],
+    table: Annotated[str | None, typer.Option("--table", help="Only this table, e.g. published.segments.")] = None,
+    yes: YesOption = False,
+    output: OutputOption = Output.TABLE,
+) -> None:
+    """Make the lake what it was, as a new commit: nothing in between is lost, and raw keeps everything received.
+
+    The next run lands nothing twice and publishes again what was received since.
+
+    Example:  dataflow restore --to 2026-01-31T18:00:00Z
+    """
+    from dataflow.runs import name_run
+    from dataflow.storage import open_lake
+
+    version = parse_version(to, option="--to")
+    settings = settings_of(context)
+    with open_lake(settings, purpose="restore") as lake:
+        target = lake.snapshot_at(version)
+        what = table or "every table but raw"
+        if not yes and not typer.confirm(
+            f"Restore {what} to snapshot {target.id} of {target.at:%Y-%m-%d %H:%M:%S} UTC ({target.message})?",
+            err=True,
+        ):
+            raise UsageError("Nothing was restored.", next_move="Answer y, or give --yes.")
+        run_id = name_run("restore", datetime.now(UTC))
+        if table is None:
+            made = lake.restore(target.id, author="dataflow", run_id=run_id)
+        else:
+            made = lake.restore_table(table, target.id, author="dataflow", run_id=run_id)
+    if output is Output.JSON:
+        write_json({"restored": what, "to_snapshot": target.id, "snapshot_id": made.id})
+    else:
+        words.print(f"Restored {what} to snapshot {target.id}; the lake is now at snapshot {made.id}.")
+
+
+def list_dead(
+    context: typer.Context,
+    source: SourceOption = None,
+    object_name: ObjectOption = None,
+    rule: RuleOption = None,
+    status: Annotated[
+        str | None, typer.Option("--status", help="open, replaying, resolved, superseded, discarded; all: every one.")
+    ] = "open",
+    limit: Annotated[int, typer.Option("--limit", min=1)] = 50,
+    output: OutputOption = Output.TABLE,
+) -> None:
+    """List dead letters, newest first: where each came from, which rule it broke and why.
+
+    Example:  dataflow dlq list --source tickets --rule not_null
+    """
+    from dataflow.letters import list_letters
+    from dataflow.storage import open_published
+
+    con = open_published(settings_of(context))
+    wanted = None if status == "all" else status
+    found = list_letters(con, source=source, object_name=object_name, rule=rule, status=wanted, limit=limit)
+    con.close()
+    write_records(found, output=output, title="Dead letters")
+
+
+def show_dead(
+    context: typer.Context,
+    letter_id: Annotated[str, typer.Argument(help="Id, or its beginning, from `dlq list`.")],
+    output: OutputOption = Output.TABLE,
+) -> None:
+    """Show one dead letter whole, the row as received included: this shows customer data.
+
+    Example:  dataflow dlq show 3f2a
+    """
+    from dataflow.letters import read_letter
+    from dataflow.storage import open_published
+
+    con = open_published(settings_of(context))
+    found = read_letter(con, letter_id)
+    con.close()
+    if output is Output.TABLE:
+        write_records([{"field": name, "value": str(value)} for name, value in found.items()], output=output)
+    else:
+        write_records([found], output=output)
+
+
+def replay_dead(
+    context: typer.Context,
+    ids: IdsArgument = None,
+    source: SourceOption = None,
+    object_name: ObjectOption = None,
+    rule: RuleOption = None,
+    yes: YesOption = False,
+) -> None:
+    """Have the next run validate dead letters again, after a rule or a mapping was corrected.
+
+    Example:  dataflow dlq replay --source mysql --object orders
+    """
+    _mark(context, "replaying", ids or [], source, object_name, rule, yes=yes)
+    words.print("The next `dataflow run` tries them again.")
+
+
+def discard_dead(
+    context: typer.Context,
+    ids: IdsArgument = None,
+    source: SourceOption = None,
+    object_name: ObjectOption = None,
+    rule: RuleOption = None,
+    yes: YesOption = False,
+) -> None:
+    """Let dead letters go for good; they stay on record as discarded.
+
+    Example:  dataflow dlq discard 3f2a 77b0
+    """
+    _mark(context, "discarded", ids or [], source, object_name, rule, yes=yes)
+
+
+def _mark(
+    context: typer.Context,
+    status: NewStatus,
+    ids: list[str],
+    source: str | None,
+    object_name: str | None,
+    rule: str | None,
+    *,
+    yes: bool,
+) -> None:
+    from dataflow.letters import mark_letters
+
+    if not ids and not any((source, object_name, rule)) and not yes:
+        raise UsageError(
+            "No dead letter was named.",
+            next_move="Give ids, --source, --object or --rule; or --yes for every open one.",
+        )
+    count = mark_letters(
+        settings_of(context),
+        status,
+        ids=ids,
+        source=source,
+        object_name=object_name,
+        rule=rule,
+        now=datetime.now(UTC),
+    )
+    words.print(f"{count:,} dead letters are now {status}.")
+
+
+def maintain(
+    context: typer.Context,
+    older_than_days: Annotated[
+        int | None,
+        typer.Option("--older-than-days", min=0, help="Forget snapshots older than this; default: the setting."),
+    ] = None,
+    output: OutputOption = Output.TABLE,
+) -> None:
+    """Compact small files, expire old snapshots, remove files nobody can reach. Alone: never beside a run.
+
+    Example:  dataflow maintain --older-than-days 14
+    """
+    from dataflow.upkeep import maintain_lake
+
+    settings = settings_of(context)
+    days = settings.lake.snapshot_retention_days if older_than_days is None else older_than_days
+    done = maintain_lake(settings, older_than=datetime.now(UTC) - timedelta(days=days))
+    write_records([done], output=output, title="Maintained")

@@ -1,0 +1,90 @@
+"""init, doctor: begin, and find out why it does not begin."""
+
+from __future__ import annotations
+
+from dataclasses import asdict
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from dataflow.cli.options import Output, OutputOption, settings_of
+from dataflow.cli.output import words, write_json, write_line
+from dataflow.errors import UsageError
+
+_ENVIRONMENT_SAMPLE = """\
+# Copy to .env and fill in; .env is never committed. Every setting of dataflow.toml can be given here or in the
+# environment, with two underscores between the parts of its name. Secrets belong here and nowhere else.
+
+# Where the data is kept (default: .dataflow beside dataflow.toml)
+# DATAFLOW_HOME=/var/lib/dataflow
+
+# Memory and threads of a run
+# DATAFLOW_LAKE__MEMORY_LIMIT=4GB
+# DATAFLOW_LAKE__THREADS=4
+
+# A lake in production: catalogue in PostgreSQL, data on S3
+# DATAFLOW_LAKE__CATALOGUE=postgresql://user:password@host:5432/database?schema=lake_meta&sslmode=verify-full
+# DATAFLOW_LAKE__DATA=s3://bucket/prefix
+# DATAFLOW_LAKE__S3__KEY_ID=
+# DATAFLOW_LAKE__S3__SECRET=
+# DATAFLOW_LAKE__S3__REGION=eu-central-1
+
+# A Prefect server or Prefect Cloud; without it Prefect runs inside `dataflow run`
+# PREFECT_API_URL=http://127.0.0.1:4200/api
+"""
+
+
+def register(app: typer.Typer) -> None:
+    app.command("init")(init)
+    app.command("doctor")(doctor)
+
+
+def init(
+    folder: Annotated[Path, typer.Argument(help="Where to write them.")] = Path(),
+    force: Annotated[bool, typer.Option("--force", help="Overwrite files that are there.")] = False,
+) -> None:
+    """Write dataflow.toml and .env.example, to be changed into your own.
+
+    Example:  dataflow init my-project
+    """
+    from dataflow.settings import default_toml
+
+    files = {"dataflow.toml": default_toml(), ".env.example": _ENVIRONMENT_SAMPLE}
+    there = [name for name in files if (folder / name).exists()]
+    if there and not force:
+        raise UsageError(
+            f"{folder.resolve()} has {' and '.join(there)} already.",
+            next_move="Choose another folder, or give --force.",
+        )
+    folder.mkdir(parents=True, exist_ok=True)
+    for name, text in files.items():
+        (folder / name).write_text(text, encoding="utf-8")
+        words.print(f"Wrote {folder / name}")
+    words.print("Next: change the sources and mappings in dataflow.toml, then run `dataflow doctor`.")
+
+
+def doctor(context: typer.Context, output: OutputOption = Output.TABLE) -> None:
+    """Probe all that a run needs; the exit code is the number of failed probes.
+
+    Example:  dataflow doctor
+    """
+    from dataflow.doctor import probe_all
+
+    probes = []
+    for probe in probe_all(settings_of(context)):
+        probes.append(probe)
+        if output is Output.TABLE:
+            mark = "[green]ok[/green]  " if probe.is_well else "[red]FAIL[/red]"
+            write_line(f"{mark} {probe.name:<16} {_escaped(probe.found)}")
+            if probe.fix:
+                write_line(f"     {'':<16} → {_escaped(probe.fix)}")
+    failed = sum(not probe.is_well for probe in probes)
+    if output is not Output.TABLE:
+        write_json([asdict(probe) for probe in probes])
+    words.print(f"{len(probes)} probes, {failed} failed." if failed else f"All {len(probes)} probes are well.")
+    raise typer.Exit(failed)
+
+
+def _escaped(text: str) -> str:
+    return text.replace("[", "\\[")

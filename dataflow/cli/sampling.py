@@ -1,0 +1,168 @@
+"""sample, demo: data with known truth, and the whole pipeline over it."""
+
+from __future__ import annotations
+
+import json
+import shutil
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any
+
+import typer
+
+from dataflow.cli.options import NowOption, Output, OutputOption, parse_day, settings_of
+from dataflow.cli.output import words, write_json, write_line, write_records
+
+if TYPE_CHECKING:
+    from dataflow.runs import RunOutcome
+    from dataflow.sample import SampleSpec
+    from dataflow.settings import Settings
+
+DaysOption = Annotated[int, typer.Option("--days", min=1, help="Days: the first is a first load, the others changes.")]
+RecordsOption = Annotated[int, typer.Option("--records", min=500, help="Records a day over all sources.")]
+SeedOption = Annotated[int, typer.Option("--seed", help="The same seed gives the same bytes.")]
+
+_DEFAULT_SEED = 20260101
+
+
+def register(app: typer.Typer) -> None:
+    app.command("demo")(demo)
+    app.command("sample")(sample)
+
+
+def sample(
+    context: typer.Context,
+    days: DaysOption = 1,
+    records: RecordsOption = 100_000,
+    seed: SeedOption = _DEFAULT_SEED,
+    start: Annotated[str, typer.Option("--start", help="The first day.")] = "2026-01-01",
+    into: Annotated[Path | None, typer.Option("--into", help="Folder; default: the sample folder of the home.")] = None,
+    output: OutputOption = Output.TABLE,
+) -> None:
+    """Generate sample data with known truth: CRM pages, database tables, ticket CSVs, reference data.
+
+    Example:  dataflow sample --days 3 --records 100000
+    """
+    from dataflow.sample import SampleSpec
+
+    spec = SampleSpec(days=days, records_per_day=records, seed=seed, start=parse_day(start, option="--start"))
+    root = into or Path(settings_of(context).sample)
+    made = make_sample(spec, root)
+    if output is Output.JSON:
+        write_json({"root": str(root), **made})
+        return
+    write_records(_object_rows(made), output=output, title=f"Sample in {root}")
+    words.print(f"{made['entities']:,} people and companies, {made['defects']:,} broken rows, {days} days.")
+
+
+def demo(
+    context: typer.Context,
+    records: RecordsOption = 100_000,
+    days: DaysOption = 1,
+    seed: SeedOption = _DEFAULT_SEED,
+    output: OutputOption = Output.TABLE,
+    now: NowOption = None,
+) -> None:
+    """Take sample data through the whole pipeline: no network, no service, no credential. Twice is fine.
+
+    Example:  dataflow demo --records 5000 --days 3
+    """
+    from dataflow.cli.running import perform
+    from dataflow.sample import SampleSpec
+    from flows.start import orchestrator
+
+    settings = settings_of(context)
+    spec = SampleSpec(days=days, records_per_day=records, seed=seed)
+    # Prefect's API gets ready while the sample is made.
+    with orchestrator(settings):
+        made = make_sample(spec, Path(settings.sample))
+        words.print(f"Sample: {made['delivered']:,} records of {days} days in {settings.sample}")
+        outcome = perform(settings, "daily", {}, now=now)
+    summary = _summarise(settings, outcome, made)
+    if output is Output.JSON:
+        write_json(summary)
+    else:
+        _tell(summary, outcome, output=output)
+
+
+def make_sample(spec: SampleSpec, root: Path) -> dict[str, Any]:
+    """Write the sample, unless the same one is there already; returns its counts."""
+    from dataflow.cli.watching import watching_count
+    from dataflow.sample import generate
+
+    counts = root / "truth" / "counts.json"
+    marker = root / "truth" / "spec.json"
+    wanted = json.dumps(
+        {"days": spec.days, "records": spec.records_per_day, "seed": spec.seed, "start": str(spec.start)}
+    )
+    if not (marker.is_file() and marker.read_text(encoding="utf-8") == wanted):
+        shutil.rmtree(root, ignore_errors=True)
+        with watching_count("sample") as progress:
+            generate(spec, root, progress=progress)
+        # Last: a sample that was not finished is made again.
+        marker.write_text(wanted, encoding="utf-8")
+    told: dict[str, Any] = json.loads(counts.read_text(encoding="utf-8"))
+    told["delivered"] = sum(row["delivered"] for row in _object_rows(told))
+    return told
+
+
+def _object_rows(made: dict[str, Any]) -> list[dict[str, Any]]:
+    return [
+        {"date": day["date"], "object": name, **counts}
+        for day in made["days"]
+        for name, counts in day["objects"].items()
+    ]
+
+
+def _summarise(settings: Settings, outcome: RunOutcome, made: dict[str, Any]) -> dict[str, Any]:
+    """What came in, what became of it, how right it is; the sums are checked, not only shown."""
+    from datetime import UTC, datetime
+
+    from dataflow.quality import measure_quality
+    from dataflow.status import read_status
+    from dataflow.storage import open_published
+
+    con = open_published(settings)
+    try:
+        standing = read_status(con, now=datetime.now(UTC))
+        quality = measure_quality(con, settings)
+        entities = con.execute(
+            "SELECT entity_type, count(*) FROM lake.published.customer_360 GROUP BY ALL ORDER BY ALL"
+        ).fetchall()
+    finally:
+        con.close()
+    return {
+        "sample": {"records": made["delivered"], "entities": made["entities"], "defects": made["defects"]},
+        "run": outcome.as_dict(),
+        "published": standing["published"][0],
+        "customers": {str(kind): int(count) for kind, count in entities},
+        "dead_letters": sum(row["rows"] for row in standing["dead_letters"]),
+        "quality": quality.as_dict() if quality else None,
+    }
+
+
+def _tell(summary: dict[str, Any], outcome: RunOutcome, *, output: Output) -> None:
+    from dataflow.cli.running import write_outcome
+
+    write_outcome(outcome, output=output)
+    published, quality = summary["published"], summary["quality"]
+    kinds = " and ".join(f"{count:,} {kind}" for kind, count in summary["customers"].items())
+    write_line()
+    write_line(
+        f"Sample        {summary['sample']['records']:,} records, {summary['sample']['defects']:,} of them broken"
+    )
+    write_line(f"Set aside     {summary['dead_letters']:,} dead letters are open")
+    write_line(f"Customers     {published['customers']:,} ({kinds}) from {published['records']:,} customer records")
+    write_line(f"Orders        {published['orders']:,}; tickets {published['tickets']:,}")
+    write_line(f"To review     {published['pairs_to_review']:,} pairs")
+    if quality:
+        write_line(
+            f"Against truth pairwise precision {quality['pairwise_precision']:.4f}, recall "
+            f"{quality['pairwise_recall']:.4f}, F1 {quality['pairwise_f1']:.4f}; B³ precision "
+            f"{quality['b3_precision']:.4f}, recall {quality['b3_recall']:.4f}, F1 {quality['b3_f1']:.4f} "
+            f"({quality['records']:,} records, {quality['true_clusters']:,} true customers)"
+        )
+    words.print()
+    words.print("Try next:")
+    words.print("  dataflow status")
+    words.print('  dataflow query "select segment_name, count(*) from published.segments group by all"')
+    words.print("  dataflow dlq list")
