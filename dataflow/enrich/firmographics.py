@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+from functools import cache
 from pathlib import Path
 
 import duckdb
@@ -49,6 +50,11 @@ def firmographics_sql(ws: Workspace, settings: Settings) -> str:
     """Rows for the customers in CUSTOMERS whose domain the provider knows."""
     _load(ws, Path(settings.enrich.firmographics))
     (release,) = releases(settings)
+    return _rows_sql(release)
+
+
+@cache
+def _rows_sql(release: Release) -> str:
     touched = relation(GOLDEN_CUSTOMER).semi_join(key_relation(CUSTOMERS, "customer_id"), "customer_id")
     customers = touched.select("customer_id", "email", "website_domain").view()
     mailbox = customers.email.split("@")[1].lower()

@@ -6,6 +6,7 @@ import ipaddress
 from collections.abc import Iterable, Iterator
 from contextlib import contextmanager, suppress
 from datetime import UTC, datetime
+from functools import cache
 from pathlib import Path
 
 import geoip2.database
@@ -53,7 +54,11 @@ def geography_sql(ws: Workspace, settings: Settings) -> str:
     Latitude, longitude and time zone are those of the network address, and only where its country is the
     customer's: somebody who logs in from abroad has not moved.
     """
-    release = _look_up(ws, settings)
+    return _rows_sql(_look_up(ws, settings))
+
+
+@cache
+def _rows_sql(release: Release) -> str:
     customers = relation(GOLDEN_CUSTOMER).semi_join(key_relation(CUSTOMERS, "customer_id"), "customer_id")
     customers = customers.select("customer_id", "country_code", "region", "city", "ip_address")
     schema = dict.fromkeys(_PLACE_SCHEMA.names, "string") | {"latitude": "float64", "longitude": "float64"}

@@ -5,6 +5,8 @@ Source of the sectors: North American Industry Classification System 2022, U.S. 
 
 from __future__ import annotations
 
+from functools import cache
+
 import ibis
 from ibis.expr import types as ir
 
@@ -68,6 +70,11 @@ KEYWORDS = (
 
 def industry_sql(ws: Workspace, settings: Settings) -> str:  # noqa: ARG001 (one signature for all enrichments)
     """Rows for the customers in CUSTOMERS whose industry is known."""
+    return _rows_sql()
+
+
+@cache
+def _rows_sql() -> str:
     customers = relation(GOLDEN_CUSTOMER).semi_join(key_relation(CUSTOMERS, "customer_id"), "customer_id")
     firms = relation(FIRMOGRAPHICS).select("customer_id", "naics_code")
     rows = widened(customers, firms, "customer_id")

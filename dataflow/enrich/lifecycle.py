@@ -12,6 +12,7 @@ since a quantile moves with everybody else's orders.
 from __future__ import annotations
 
 from datetime import date
+from functools import cache
 
 import ibis
 from ibis.expr import types as ir
@@ -48,7 +49,12 @@ _CLOSED = ["solved", "closed"]
 
 def lifecycle_sql(ws: Workspace, settings: Settings) -> str:  # noqa: ARG001 (one signature for all enrichments)
     """Rows for all customers in CUSTOMERS."""
-    today = ibis.date(ws.run.now.date())
+    return _rows_sql(ws.run.now.date())
+
+
+@cache
+def _rows_sql(day: date) -> str:
+    today = ibis.date(day)
     rows = _facts()
     recency = today.delta(rows.last_order_date, unit="day")
     age = today.delta(rows.first_order_date, unit="day")
