@@ -18,8 +18,10 @@ STAGES: tuple[tuple[str, ...], ...] = (
     ("resolve",),
     ("enrich",),
     ("publish",),
-    # Above the stages: what strings them together, and what only the command line and the flows use.
+    # Above the stages: what strings them together or stands beside them …
     ("stages", "sample", "report_page"),
+    # … and what only the command line and the flows call.
+    ("bench", "doctor", "own_data", "planning", "quality", "run_report"),
 )
 TOP = frozenset(
     {"flows", "checks", "dataflow", "lakehouse", "deployments", "tests"}
