@@ -1,0 +1,327 @@
+"""What becomes of a received row: valid, a dead letter, or merged into a newer version. None is lost."""
+
+from collections.abc import Iterator
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from dataflow.errors import ConfigurationError, TooManyDeadLetters
+from dataflow.report import StepReport
+from dataflow.settings import Settings, load_settings
+from dataflow.validate import validate
+from dataflow.workspace import Workspace
+from lakehouse import Lake
+from tests.lib.raw_rows import commit, land_rows, opened_lake, workspace
+
+CONFIG = """
+[sources.shop]
+adapter = "files"
+root = "unused"
+
+[sources.shop.objects.person]
+format = "csv"
+path = "{date}.csv"
+key = "id"
+cursor = "changed"
+deleted_when_set = "gone"
+checks = [
+  { rule = "required", field = "name" },
+  { rule = "email", field = "mail" },
+]
+[sources.shop.objects.person.fields]
+id = "BIGINT"
+name = "VARCHAR"
+mail = "VARCHAR"
+age = "BIGINT"
+changed = "TIMESTAMP"
+gone = "TIMESTAMP"
+
+[sources.shop.objects.purchase]
+format = "csv"
+path = "{date}.csv"
+key = "id"
+cursor = "changed"
+checks = [
+  { rule = "refers_to", field = "person", object = "shop.person" },
+  { rule = "at_least", field = "total", value = 0 },
+  { rule = "has_rate", field = "currency" },
+]
+[sources.shop.objects.purchase.fields]
+id = "BIGINT"
+person = "BIGINT"
+total = "DECIMAL(12,2)"
+currency = "VARCHAR"
+changed = "TIMESTAMP"
+
+[currency.rates]
+EUR = 1.1
+"""
+
+SCHEMAS = ("raw", "valid", "ops")
+DAY_1, DAY_2, DAY_3 = (f"2026-03-0{day} 10:00:00" for day in (1, 2, 3))
+
+
+@pytest.fixture
+def settings(tmp_path: Path) -> Settings:
+    return configured(tmp_path)
+
+
+def configured(folder: Path, text: str = CONFIG) -> Settings:
+    path = folder / "dataflow.toml"
+    path.write_text(text, encoding="utf-8")
+    return load_settings(path, home=folder / "home")
+
+
+@pytest.fixture
+def lake(settings: Settings) -> Iterator[Lake]:
+    with opened_lake(settings, schemas=SCHEMAS) as lake:
+        yield lake
+
+
+def person(number: int, **fields: Any) -> dict[str, Any]:
+    return {"id": str(number), "name": "N", "mail": "n@example.org", "age": "30", "changed": DAY_1} | fields
+
+
+def purchase(number: int, **fields: Any) -> dict[str, Any]:
+    return {"id": str(number), "person": "1", "total": "9.90", "currency": "EUR", "changed": DAY_1} | fields
+
+
+class Company:
+    """Lands rows and publishes, day by day."""
+
+    def __init__(self, lake: Lake, settings: Settings) -> None:
+        self.lake = lake
+        self.settings = settings
+        self.runs = 0
+
+    def deliver(self, name: str, *payloads: dict[str, Any] | str, **given: Any) -> None:
+        land_rows(self.lake, self.settings, name, payloads, **given)
+
+    def publish(self, settings: Settings | None = None) -> dict[str, StepReport]:
+        self.runs += 1
+        with workspace(self.lake, self.settings, self.settings.home, run_id=f"run-{self.runs}", schemas=SCHEMAS) as ws:
+            reports = validate(ws, settings or self.settings)
+            commit(ws)
+        return {report.subject: report for report in reports}
+
+    def valid(self, name: str, column: str = "name") -> dict[str, Any]:
+        rows = self.lake.con.execute(f"SELECT _record_key, {column} FROM lake.valid.shop_{name}").fetchall()
+        return dict(rows)
+
+    def letters(self) -> list[tuple[Any, ...]]:
+        return self.lake.con.execute(
+            "SELECT _record_key, rules, status, attempts FROM lake.ops.dead_letters"
+            " ORDER BY _object, _record_key, _row_hash"
+        ).fetchall()
+
+    def mark(self, status: str) -> None:
+        self.lake.con.execute(f"UPDATE lake.ops.dead_letters SET status = '{status}' WHERE status = 'open'")
+
+
+@pytest.fixture
+def company(lake: Lake, settings: Settings) -> Company:
+    return Company(lake, settings)
+
+
+def test_good_rows_become_valid_and_bad_rows_dead_letters(company: Company) -> None:
+    company.deliver("shop.person", person(1), person(2, name=""), person(3, mail="nowhere", age="old"))
+    report = company.publish()["shop.person"]
+    assert (report.rows_in, report.rows_out, report.set_aside, report.merged) == (3, 1, 2, 0)
+    assert company.valid("person") == {"1": "N"}
+    assert company.letters() == [("2", ["required"], "open", 1), ("3", ["type"], "open", 1)]
+    assert report.facts["dead_letters"] == {"required": 1, "type": 1}
+
+
+def test_a_reason_names_the_field_and_no_value(company: Company) -> None:
+    company.deliver("shop.person", person(1, name=None, mail="secret@@value"), person(2, age="secret"))
+    company.publish()
+    reasons = company.lake.con.execute("SELECT reason FROM lake.ops.dead_letters ORDER BY _record_key").fetchall()
+    assert reasons == [("name is missing; mail is not an e-mail address",), ("age is not a BIGINT",)]
+
+
+@pytest.mark.parametrize(
+    ("age", "valid"),
+    [
+        ("30", 30),
+        ("30.0", 30),
+        (" 7 ", 7),
+        ("", None),
+        (None, None),
+        ("3.7", "type"),
+        ("many", "type"),
+        ("9" * 30, "type"),
+    ],
+)
+def test_a_value_is_cast_without_loss_or_set_aside(company: Company, age: str | None, valid: object) -> None:
+    company.deliver("shop.person", person(1, age=age))
+    company.publish()
+    found = company.valid("person", "age").get("1") if not company.letters() else company.letters()[0][1][0]
+    assert found == valid
+
+
+def test_the_newest_version_stands_however_they_arrive(company: Company) -> None:
+    company.deliver("shop.person", person(1, name="second", changed=DAY_2), person(1, name="first"))
+    report = company.publish()["shop.person"]
+    assert (report.rows_out, report.merged) == (1, 1)
+    company.deliver("shop.person", person(1, name="late", changed=DAY_1))
+    report = company.publish()["shop.person"]
+    assert (report.rows_in, report.rows_out, report.merged) == (1, 0, 1)
+    company.deliver("shop.person", person(1, name="third", changed=DAY_3))
+    assert company.publish()["shop.person"].updated == 1
+    assert company.valid("person") == {"1": "third"}
+
+
+def test_a_bad_newest_version_leaves_the_last_good_one(company: Company) -> None:
+    company.deliver("shop.person", person(1), person(1, name="", changed=DAY_2))
+    company.publish()
+    assert company.valid("person") == {"1": "N"}
+    assert company.letters() == [("1", ["required"], "open", 1)]
+
+
+def test_a_later_good_version_supersedes_the_dead_letter(company: Company) -> None:
+    company.deliver("shop.person", person(1, name=""), person(2, name=""), person(2, changed=DAY_2))
+    company.publish()
+    assert [status for _, _, status, _ in company.letters()] == ["open", "superseded"]
+    company.deliver("shop.person", person(1, changed=DAY_2))
+    report = company.publish()["shop.person"]
+    assert report.facts["superseded"] == 1
+    assert [status for _, _, status, _ in company.letters()] == ["superseded", "superseded"]
+
+
+def test_a_deletion_removes_the_record_and_a_late_row_does_not_bring_it_back(company: Company) -> None:
+    company.deliver("shop.person", person(1), person(2))
+    company.publish()
+    company.deliver("shop.person", person(1, changed=DAY_3, gone=DAY_3))
+    report = company.publish()["shop.person"]
+    assert (report.deleted, report.facts["deleted_at_source"]) == (1, 1)
+    company.deliver("shop.person", person(1, name="late", changed=DAY_2))
+    assert company.publish()["shop.person"].merged == 1
+    assert company.valid("person") == {"2": "N"}
+    company.deliver("shop.person", person(1, name="back", changed="2026-03-04 10:00:00"))
+    company.publish()
+    assert company.valid("person") == {"1": "back", "2": "N"}
+
+
+def test_a_tombstone_needs_nothing_but_key_and_time(company: Company) -> None:
+    company.deliver("shop.person", person(1))
+    company.publish()
+    company.deliver("shop.person", {"id": "1"}, _changed_at=datetime(2026, 3, 5, tzinfo=UTC), _is_deleted=True)
+    report = company.publish()["shop.person"]
+    assert (report.deleted, report.set_aside) == (1, 0)
+
+
+def test_rows_that_the_reader_could_not_shape_are_dead_letters_of_landing(company: Company) -> None:
+    company.deliver("shop.person", '{"line": "1;2"}', _defect="8 fields where the header has 6")
+    company.deliver("shop.person", "no json")
+    company.deliver("shop.person", {"id": "5", "name": "N"})
+    assert company.publish()["shop.person"].set_aside == 3
+    rows = company.lake.con.execute("SELECT stage, rule, reason FROM lake.ops.dead_letters ORDER BY ALL").fetchall()
+    assert rows == [
+        ("land", "unreadable", "8 fields where the header has 6"),
+        ("land", "unreadable", "the row is not JSON"),
+        ("validate", "required", "changed is missing or is no time: the row has no version"),
+    ]
+
+
+def test_a_row_received_twice_is_one_dead_letter(company: Company) -> None:
+    company.deliver("shop.person", person(1, name=""), person(1, name=""))
+    report = company.publish()["shop.person"]
+    assert (report.rows_in, report.set_aside, report.merged) == (2, 1, 1)
+
+
+def test_nothing_new_costs_nothing_and_changes_nothing(company: Company) -> None:
+    company.deliver("shop.person", person(1), person(2, name=""))
+    company.publish()
+    report = company.publish()["shop.person"]
+    assert (report.rows_in, report.changed) == (0, 0)
+
+
+def test_a_row_waits_for_the_record_it_refers_to(company: Company) -> None:
+    company.deliver("shop.purchase", purchase(1), purchase(2, person="2"))
+    company.deliver("shop.person", person(1, name=""))
+    assert company.publish()["shop.purchase"].set_aside == 2
+    company.deliver("shop.person", person(1, changed=DAY_2))
+    report = company.publish()["shop.purchase"]
+    assert (report.rows_in, report.rows_out, report.facts["tried_again"], report.facts["resolved"]) == (1, 1, 1, 1)
+    assert company.valid("purchase", "person") == {"1": 1}
+    assert [(key, status) for key, _, status, _ in company.letters()] == [
+        ("1", "superseded"),
+        ("1", "resolved"),
+        ("2", "open"),
+    ]
+
+
+def test_a_purchase_outlives_its_person(company: Company) -> None:
+    company.deliver("shop.person", person(1), person(1, changed=DAY_2, gone=DAY_2))
+    company.deliver("shop.purchase", purchase(1))
+    assert company.publish()["shop.purchase"].rows_out == 1
+
+
+def test_replay_after_the_cause_is_gone_resolves(company: Company, tmp_path: Path) -> None:
+    company.deliver("shop.person", person(1))
+    company.deliver("shop.purchase", purchase(1, currency="GBP"), purchase(2, total="-1"))
+    company.publish()
+    assert [rules for _, rules, _, _ in company.letters()] == [["has_rate"], ["at_least"]]
+    company.mark("replaying")
+    with_rate = configured(tmp_path, CONFIG + "GBP = 1.3\n")
+    report = company.publish(with_rate)["shop.purchase"]
+    assert (report.rows_in, report.rows_out, report.set_aside) == (2, 1, 1)
+    assert [(status, attempts) for _, _, status, attempts in company.letters()] == [("resolved", 2), ("open", 2)]
+    first, last = company.lake.con.execute(
+        "SELECT count(DISTINCT first_seen_at), count(*) FROM lake.ops.dead_letters"
+    ).fetchall()[0]
+    assert (first, last) == (1, 2)
+
+
+def test_discarded_dead_letters_are_left_alone(company: Company) -> None:
+    company.deliver("shop.purchase", purchase(1))
+    company.publish()
+    company.mark("discarded")
+    company.deliver("shop.person", person(1))
+    assert company.publish()["shop.purchase"].rows_in == 0
+
+
+@pytest.mark.parametrize(("bad", "refused"), [(99, False), (100, True)])
+def test_too_many_bad_rows_stop_the_run(lake: Lake, settings: Settings, bad: int, refused: bool) -> None:
+    rows = [person(number, name="" if number < bad else "N") for number in range(1000)]
+    land_rows(lake, settings, "shop.person", rows)
+    with workspace(lake, settings, settings.home, schemas=SCHEMAS) as ws:
+        if refused:
+            with pytest.raises(TooManyDeadLetters, match=r"100 of 1,000 rows break a rule \(required 100\)"):
+                validate(ws, settings)
+        else:
+            assert next(r for r in validate(ws, settings) if r.subject == "shop.person").set_aside == bad
+
+
+@pytest.mark.parametrize(
+    ("before", "after", "told"),
+    [
+        ('rule = "email"', 'rule = "e_mail"', "there are: any_required"),
+        ('field = "mail"', 'field = "male"', "names male; the object has: age, changed, gone, id, mail, name"),
+        (
+            'object = "shop.person"',
+            'object = "shop.persons"',
+            "names shop.persons; there are: shop.person, shop.purchase",
+        ),
+        ('cursor = "changed"\nchecks', 'cursor = "changed"\njson_schema = "own.json"\nchecks', "own.json"),
+    ],
+)
+def test_a_wrong_check_is_told_before_any_row_is_read(tmp_path: Path, before: str, after: str, told: str) -> None:
+    settings = configured(tmp_path, CONFIG.replace(before, after, 1))
+    with opened_lake(settings, schemas=SCHEMAS) as lake, workspace(lake, settings, tmp_path, schemas=SCHEMAS) as ws:
+        assert_refused(ws, settings, told)
+
+
+def test_references_in_a_circle_are_refused(tmp_path: Path) -> None:
+    circle = '{ rule = "refers_to", field = "age", object = "shop.purchase" },\n  { rule = "email"'
+    settings = configured(tmp_path, CONFIG.replace('{ rule = "email"', circle, 1))
+    with opened_lake(settings, schemas=SCHEMAS) as lake, workspace(lake, settings, tmp_path, schemas=SCHEMAS) as ws:
+        assert_refused(ws, settings, "in a circle: shop.person")
+
+
+def assert_refused(ws: Workspace, settings: Settings, told: str) -> None:
+    with pytest.raises(ConfigurationError) as caught:
+        validate(ws, settings)
+    assert told in str(caught.value)
