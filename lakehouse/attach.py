@@ -113,7 +113,10 @@ def postgres_secret_sql(catalogue: PostgresCatalogue) -> str:
         f"DATABASE {literal(catalogue.database)}",
         f"USER {literal(catalogue.user)}",
         f"PASSWORD {literal(catalogue.password)}",
+        f"SSLMODE {literal(catalogue.sslmode)}",
     ]
+    if catalogue.sslrootcert is not None:
+        parts.append(f"SSLROOTCERT {literal(str(catalogue.sslrootcert))}")
     return f"CREATE OR REPLACE SECRET lake_server ({', '.join(parts)})"
 
 

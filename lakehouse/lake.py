@@ -142,7 +142,7 @@ class Lake(LakeView):
             result = commit(
                 self.con,
                 work,
-                metadata=self.metadata,
+                location=self.location,
                 author=author,
                 run_id=run_id,
                 message=message,

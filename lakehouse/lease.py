@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import closing, contextmanager
 from pathlib import Path
 
 import psycopg
@@ -75,29 +75,32 @@ def _advisory(
 def server_connection(
     catalogue: PostgresCatalogue, *, purpose: str
 ) -> Iterator[psycopg.Connection[tuple[object, ...]]]:
-    """Open a connection to the catalogue's server, in autocommit. Raises: LakeUnreachable."""
+    """Open a connection to the catalogue's server, in autocommit. Raises: LakeUnreachable, in the block too."""
     try:
-        con = psycopg.connect(
-            host=catalogue.host,
-            port=catalogue.port,
-            dbname=catalogue.database,
-            user=catalogue.user,
-            password=catalogue.password,
-            sslmode=catalogue.sslmode,
-            sslrootcert=str(catalogue.sslrootcert or ""),
-            application_name=f"lakehouse: {purpose}"[:60],
-            connect_timeout=10,
-            # A lock is idle for as long as its run: keep firewalls from forgetting the connection.
-            keepalives_idle=30,
-            autocommit=True,
-        )
+        with closing(_connect(catalogue, purpose)) as con:
+            yield con
     except psycopg.OperationalError as error:
         raise LakeUnreachable(
-            f"Opening the lake at {catalogue}: {_reason(error)}; check that the server runs and that address and "
-            "credentials are right, then run again"
+            f"Asking the server of the lake at {catalogue}: {_reason(error)}; check that the server runs and that "
+            "address and credentials are right, then run again"
         ) from error
-    with con:
-        yield con
+
+
+def _connect(catalogue: PostgresCatalogue, purpose: str) -> psycopg.Connection[tuple[object, ...]]:
+    return psycopg.connect(
+        host=catalogue.host,
+        port=catalogue.port,
+        dbname=catalogue.database,
+        user=catalogue.user,
+        password=catalogue.password,
+        sslmode=catalogue.sslmode,
+        sslrootcert=str(catalogue.sslrootcert or ""),
+        application_name=f"lakehouse: {purpose}"[:60],
+        connect_timeout=10,
+        # A lock is idle for as long as its run: keep firewalls from forgetting the connection.
+        keepalives_idle=30,
+        autocommit=True,
+    )
 
 
 def _first(con: psycopg.Connection[tuple[object, ...]], statement: str, key: str) -> object:

@@ -96,12 +96,22 @@ def _bring_back(
 ) -> list[str]:
     """CREATE OR REPLACE … AS forgets NOT NULL and partitioning: say them again."""
     name = qualified(*key)
-    required = con.execute(
-        f"SELECT column_name FROM {metadata}.ducklake_column c WHERE table_id = {table_id}"
-        f" AND parent_column IS NULL AND NOT nulls_allowed AND {_valid('c', version)} ORDER BY column_order"
-    ).fetchall()
-    statements = [f"CREATE OR REPLACE TABLE {name} AS FROM {name} AT (VERSION => {version})"]
-    statements += [f"ALTER TABLE {name} ALTER COLUMN {quote(str(column))} SET NOT NULL" for (column,) in required]
+    past = f"{name} AT (VERSION => {version})"
+    columns = con.execute(f"DESCRIBE FROM {past}").fetchall()
+    if con.execute(f"FROM {past} LIMIT 1").fetchone() is None:
+        # DuckLake sets NOT NULL only where statistics prove it, and an empty table has none.
+        listed = ", ".join(f"{quote(c[0])} {c[1]}{'' if c[2] == 'YES' else ' NOT NULL'}" for c in columns)
+        statements = [f"CREATE OR REPLACE TABLE {name} ({listed})"]
+    else:
+        required = [c[0] for c in columns if c[2] != "YES"]
+        statements = [f"CREATE OR REPLACE TABLE {name} AS FROM {past}"]
+        statements += [f"ALTER TABLE {name} ALTER COLUMN {quote(column)} SET NOT NULL" for column in required]
+    if terms := _partition_terms(con, metadata, table_id, version):
+        statements.append(f"ALTER TABLE {name} SET PARTITIONED BY ({', '.join(terms)})")
+    return statements
+
+
+def _partition_terms(con: DuckDBPyConnection, metadata: str, table_id: int, version: int) -> list[str]:
     keys = con.execute(
         f"SELECT c.column_name, p.transform FROM {metadata}.ducklake_partition_info i"
         f" JOIN {metadata}.ducklake_partition_column p ON p.partition_id = i.partition_id"
@@ -109,10 +119,7 @@ def _bring_back(
         f" WHERE i.table_id = {table_id} AND {_valid('i', version)} AND {_valid('c', version)}"
         " ORDER BY p.partition_key_index"
     ).fetchall()
-    if keys:
-        terms = ", ".join(
-            quote(str(column)) if transform == "identity" else f"{transform}({quote(str(column))})"
-            for column, transform in keys
-        )
-        statements.append(f"ALTER TABLE {name} SET PARTITIONED BY ({terms})")
-    return statements
+    return [
+        quote(str(column)) if transform == "identity" else f"{transform}({quote(str(column))})"
+        for column, transform in keys
+    ]

@@ -14,6 +14,8 @@ from tenacity import RetryCallState, Retrying, retry_if_exception, stop_after_at
 
 from lakehouse.attach import DATABASE
 from lakehouse.errors import LakeConflict
+from lakehouse.location import LakeLocation
+from lakehouse.settle import settle
 from lakehouse.table import literal
 from lakehouse.translate import is_conflict
 
@@ -24,7 +26,7 @@ def commit(
     con: DuckDBPyConnection,
     work: Callable[[DuckDBPyConnection], T],
     *,
-    metadata: str,
+    location: LakeLocation,
     author: str,
     run_id: str,
     message: str,
@@ -43,7 +45,7 @@ def commit(
     )
 
     def attempt() -> T:
-        return _attempt(con, work, metadata=metadata, author=author, run_id=run_id, message=message)
+        return _attempt(con, work, location=location, author=author, run_id=run_id, message=message)
 
     return retrying(attempt)
 
@@ -52,7 +54,7 @@ def _attempt(
     con: DuckDBPyConnection,
     work: Callable[[DuckDBPyConnection], T],
     *,
-    metadata: str,
+    location: LakeLocation,
     author: str,
     run_id: str,
     message: str,
@@ -71,10 +73,12 @@ def _attempt(
         raise
     try:
         con.execute("COMMIT")
-    except BaseException:
+    except BaseException as error:
         roll_back(con)
-        # A connection lost during COMMIT leaves open whether it took place; a second try could double rows.
-        if not _has_committed(con, metadata, token):
+        if is_conflict(error):
+            raise
+        # Whatever else broke the COMMIT may have broken it after the catalogue took it.
+        if not settle(con, location, token):
             raise
     return result
 
@@ -83,16 +87,6 @@ def roll_back(con: DuckDBPyConnection) -> None:
     """End the transaction, if it is still open: a failed COMMIT has ended it already."""
     with suppress(duckdb.Error):
         con.execute("ROLLBACK")
-
-
-def _has_committed(con: DuckDBPyConnection, metadata: str, token: str) -> bool:
-    with suppress(duckdb.Error):
-        row = con.execute(
-            f"SELECT count(*) FROM {metadata}.ducklake_snapshot_changes"
-            f" WHERE commit_extra_info LIKE {literal('%' + token + '%')}"
-        ).fetchone()
-        return bool(row and row[0])
-    return False
 
 
 def _give_up(state: RetryCallState) -> object:

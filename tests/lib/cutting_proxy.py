@@ -9,15 +9,20 @@ from contextlib import contextmanager, suppress
 
 
 class CuttingProxy:
-    """Relays to a server of this machine. `cut_after` is armed for one occurrence at a time."""
+    """Relays to a server of this machine until it is told to cut."""
 
     def __init__(self, target: int) -> None:
         self._target = target
         self._listener = socket.create_server(("127.0.0.1", 0))
         self.port: int = self._listener.getsockname()[1]
-        self.cut_after: bytes | None = None
         self.cuts = 0
+        self._after: bytes | None = None
+        self._pass_on = True
         self._sockets: list[socket.socket] = []
+
+    def cut(self, *, after: bytes, pass_on: bool) -> None:
+        """Hang up on the client the next time it sends these bytes; the server hears them only with `pass_on`."""
+        self._after, self._pass_on = after, pass_on
 
     def serve(self) -> None:
         while True:
@@ -38,13 +43,17 @@ class CuttingProxy:
     def _forward(self, client: socket.socket, server: socket.socket) -> None:
         with suppress(OSError):
             while data := client.recv(65536):
-                if self.cut_after and self.cut_after in data:
-                    self.cut_after = None
+                if self._after and self._after in data:
+                    self._after = None
                     self.cuts += 1
-                    _hang_up(client)
-                    server.sendall(data)
-                    return  # the server is left connected: it finishes what it was told
+                    if self._pass_on:
+                        # The server stays connected: it finishes what it was told.
+                        _hang_up(client)
+                        server.sendall(data)
+                        return
+                    break
                 server.sendall(data)
+        _hang_up(client)
         _hang_up(server)
 
     def _answer(self, server: socket.socket, client: socket.socket) -> None:

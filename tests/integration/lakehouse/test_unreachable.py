@@ -7,8 +7,9 @@ from pathlib import Path
 
 import pytest
 
-from lakehouse import Lake, LakeLocation, LakeUnreachable, open_reader
-from tests.lib.lakes import TABLES, commit, opened, read
+from lakehouse import Lake, LakeLocation, LakeUnreachable, PostgresCatalogue, open_reader
+from tests.lib.cutting_proxy import cutting_proxy
+from tests.lib.lakes import TABLES, commit, committed, opened, read, upkeep
 from tests.lib.servers.ports import free_port
 from tests.lib.servers.postgres import PostgresServer
 from tests.lib.servers.s3 import S3Server
@@ -56,3 +57,25 @@ def test_a_data_server_that_is_away_or_refuses(s3: S3Server, tmp_path: Path, wro
             commit(lake, "a", 1)
         assert "wrong-password" not in str(raised.value)
     assert read(right) == {"a": 1, "all": 1}
+
+
+@pytest.mark.parametrize("server_hears_it", [False, True])
+def test_a_connection_cut_during_commit_leaves_all_or_nothing(on_server: LakeLocation, server_hears_it: bool) -> None:
+    assert isinstance(on_server.catalogue, PostgresCatalogue)
+    with cutting_proxy(on_server.catalogue.port) as proxy:
+        through = replace(on_server, catalogue=replace(on_server.catalogue, port=proxy.port))
+        with opened(through) as lake:
+            commit(lake, "a", 0)
+            before = lake.snapshots()
+            # Cut after the server was told to commit: DuckLake takes it for lost and deletes its files.
+            proxy.cut(after=b"COMMIT", pass_on=server_hears_it)
+            with pytest.raises(LakeUnreachable):
+                commit(lake, "a", 1)
+            assert proxy.cuts == 1
+            assert lake.snapshots() == before
+            assert committed(lake.con) == {"a": 1, "all": 1}
+            commit(lake, "a", 1)
+    with opened(on_server, alone=True) as lake:
+        assert committed(lake.con) == {"a": 2, "all": 2}
+        upkeep(lake)
+        assert committed(lake.con) == {"a": 2, "all": 2}

@@ -8,6 +8,7 @@ import shutil
 import signal
 import subprocess
 import tempfile
+import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
@@ -32,14 +33,18 @@ class PostgresServer:
     user: str
     password: str
 
-    def create_database(self, name: str) -> PostgresCatalogue:
-        """Create an empty database and return it as the place of a catalogue."""
-        whole = PostgresCatalogue(
+    @property
+    def whole(self) -> PostgresCatalogue:
+        """The database that is always there."""
+        return PostgresCatalogue(
             host="127.0.0.1", port=self.port, database="postgres", user=self.user, password=self.password
         )
-        with connect(whole) as con:
+
+    def create_database(self, name: str) -> PostgresCatalogue:
+        """Create an empty database and return it as the place of a catalogue."""
+        with connect(self.whole) as con:
             con.execute(sql.SQL("CREATE DATABASE {}").format(sql.Identifier(name)))
-        return replace(whole, database=name)
+        return replace(self.whole, database=name)
 
 
 def connect(catalogue: PostgresCatalogue) -> psycopg.Connection[tuple[object, ...]]:
@@ -91,7 +96,9 @@ def postgres_server() -> Iterator[PostgresServer]:
             process = subprocess.Popen(command, stdout=log, stderr=subprocess.STDOUT, cwd=home, **_as(account))
         try:
             wait_for_port(port, process=process)
-            yield PostgresServer(port=port, pid=process.pid, user="dataflow", password=password)
+            server = PostgresServer(port=port, pid=process.pid, user="dataflow", password=password)
+            _wait_until_ready(server)
+            yield server
         finally:
             process.send_signal(signal.SIGINT)  # fast shutdown: does not wait for clients
             process.wait(timeout=30)
@@ -109,6 +116,19 @@ def _initialise(folder: Path, home: Path, password: str, account: pwd.struct_pas
     made = subprocess.run(command, capture_output=True, text=True, check=False, cwd=home, **_as(account))
     if made.returncode:
         raise RuntimeError(f"initdb failed: {made.stderr[-2000:]}")
+
+
+def _wait_until_ready(server: PostgresServer, *, seconds: float = 60.0) -> None:
+    """It listens a moment before it answers: "the database system is starting up"."""
+    deadline = time.monotonic() + seconds
+    while True:
+        try:
+            connect(server.whole).close()
+            return
+        except psycopg.OperationalError:
+            if time.monotonic() > deadline:
+                raise
+            time.sleep(0.05)
 
 
 def _account() -> pwd.struct_passwd | None:
