@@ -1,0 +1,318 @@
+"""Another company's schema is configuration only: other systems, tables, columns, custom fields, headers and joins."""
+
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from dataflow.conform import conform
+from dataflow.settings import Settings, load_settings
+from dataflow.validate import validate
+from dataflow.workspace import Workspace
+from tests.lib.raw_rows import land_rows, opened_lake, workspace
+
+CONFIG = """
+[currency]
+base = "EUR"
+[currency.rates]
+USD = 0.9
+
+# A CRM of people and organisations in one object, with custom fields.
+[sources.crm]
+adapter = "files"
+root = "crm"
+[sources.crm.objects.party]
+format = "rest-json"
+path = "Party/{date}/*.json"
+key = "PartyNo"
+cursor = "Touched"
+json_schema = "party.json"
+checks = [{ rule = "one_of", field = "Kind__c", values = ["P", "O"] }]
+[sources.crm.objects.party.fields]
+PartyNo = "VARCHAR"
+Kind__c = "VARCHAR"
+Called = "VARCHAR"
+Org = "VARCHAR"
+Mail__c = "VARCHAR"
+Tel__c = "VARCHAR"
+Tel2__c = "VARCHAR"
+Land__c = "VARCHAR"
+Loyalty_Tier__c = "VARCHAR"
+Partner_Tier__c = "VARCHAR"
+Belongs = "VARCHAR"
+Staff = "INTEGER"
+Touched = "TIMESTAMPTZ"
+
+# A shop that keeps the customer's address and last session in tables of their own, and amounts in cents.
+[sources.shop]
+adapter = "files"
+root = "shop"
+[sources.shop.objects.kunde]
+format = "parquet"
+path = "kunde/{date}.parquet"
+key = "knr"
+cursor = "geaendert"
+[sources.shop.objects.kunde.fields]
+knr = "INTEGER"
+vor = "VARCHAR"
+nach = "VARCHAR"
+post = "VARCHAR"
+geboren = "DATE"
+geaendert = "TIMESTAMP"
+[sources.shop.objects.anschrift]
+format = "parquet"
+path = "anschrift/{date}.parquet"
+key = "anr"
+cursor = "geaendert"
+checks = [{ rule = "refers_to", field = "kunde", object = "shop.kunde" }]
+[sources.shop.objects.anschrift.fields]
+anr = "INTEGER"
+kunde = "VARCHAR"
+zeile = "VARCHAR"
+ort = "VARCHAR"
+plz = "VARCHAR"
+staat = "VARCHAR"
+rang = "INTEGER"
+geaendert = "TIMESTAMP"
+[sources.shop.objects.sitzung]
+format = "parquet"
+path = "sitzung/{date}.parquet"
+key = "id"
+cursor = "zeit"
+[sources.shop.objects.sitzung.fields]
+id = "BIGINT"
+knr = "BIGINT"
+adresse = "VARCHAR"
+zeit = "TIMESTAMP"
+[sources.shop.objects.kauf]
+format = "parquet"
+path = "kauf/{date}.parquet"
+key = "beleg"
+cursor = "zeit"
+[sources.shop.objects.kauf.fields]
+beleg = "VARCHAR"
+knr = "INTEGER"
+summe = "DECIMAL(18,2)"
+waehrung = "VARCHAR"
+stand = "VARCHAR"
+zeit = "TIMESTAMP"
+
+# A help desk whose export has headings with blanks.
+[sources.desk]
+adapter = "files"
+root = "desk"
+[sources.desk.objects.case]
+format = "csv"
+path = "{date}.csv"
+key = "Case No."
+cursor = "Last Change"
+[sources.desk.objects.case.fields]
+"Case No." = "VARCHAR"
+"From" = "VARCHAR"
+"Title" = "VARCHAR"
+"Urgency" = "VARCHAR"
+"Created" = "TIMESTAMPTZ"
+"Last Change" = "TIMESTAMPTZ"
+
+[mappings.people]
+table = "customer_record"
+object = "crm.party"
+where = { Kind__c = "P" }
+[mappings.people.fields]
+entity_type = { value = "person" }
+full_name = "Called"
+email = "Mail__c"
+phone = { first_of = ["Tel__c", "Tel2__c"] }
+country_code = "Land__c"
+crm_status = { join = [{ map = { G = "Gold", S = "Silver" }, of = "Loyalty_Tier__c" }, "Partner_Tier__c"], with = "/" }
+parent_record_id = { record = "crm.party", key = "Belongs" }
+updated_at = "Touched"
+
+[mappings.organisations]
+table = "customer_record"
+object = "crm.party"
+where = { Kind__c = "O" }
+[mappings.organisations.fields]
+entity_type = { value = "company" }
+company_name = "Org"
+country_code = "Land__c"
+employee_count = "Staff"
+updated_at = "Touched"
+
+[mappings.shopper]
+table = "customer_record"
+object = "shop.kunde"
+[mappings.shopper.joins.home]
+object = "shop.anschrift"
+on = { kunde = "knr" }
+prefer = ["rang", "-geaendert"]
+[mappings.shopper.joins.session]
+object = "shop.sitzung"
+on = { knr = "knr" }
+prefer = ["-zeit"]
+[mappings.shopper.fields]
+entity_type = { value = "person" }
+given_name = "vor"
+surname = "nach"
+email = "post"
+date_of_birth = "geboren"
+street = "home.zeile"
+city = "home.ort"
+postcode = "home.plz"
+country_code = { first_of = ["home.staat", { value = "DE" }] }
+ip_address = "session.adresse"
+updated_at = "geaendert"
+
+[mappings.writer]
+table = "customer_record"
+object = "desk.case"
+record_object = "writer"
+group_by = ["From"]
+[mappings.writer.fields]
+entity_type = { value = "person" }
+email = "From"
+created_at = { earliest = "Created" }
+crm_status = { latest = "Urgency" }
+
+[mappings.purchase]
+table = "customer_order"
+object = "shop.kauf"
+[mappings.purchase.fields]
+record_id = { record = "shop.kunde", key = "knr" }
+order_number = "beleg"
+ordered_at = "zeit"
+status = { map = { neu = "placed", weg = "shipped" }, of = "stand", default = "cancelled" }
+currency_code = "waehrung"
+amount = "summe"
+
+[mappings.case]
+table = "ticket"
+object = "desk.case"
+[mappings.case.fields]
+record_id = { group = "writer" }
+subject = "Title"
+priority = "Urgency"
+opened_at = "Created"
+"""
+
+SCHEMA = (
+    """{"type": "object", "required": ["PartyNo", "Kind__c"], "properties": {"PartyNo": {"pattern": "^K[0-9]+$"}}}"""
+)
+
+PARTIES: list[dict[str, Any]] = [
+    {
+        "PartyNo": "K1", "Kind__c": "P", "Called": "Lind, Ada", "Mail__c": "Ada.Lind@Example.org", "Tel2__c": "08-123 456 78",
+        "Land__c": "Sverige", "Loyalty_Tier__c": "G", "Belongs": "K2", "Touched": "2026-03-01T08:00:00Z",
+    },
+    {
+        "PartyNo": "K2", "Kind__c": "O", "Org": "Nordhus Bygg AB", "Land__c": "SE", "Staff": 12,
+        "Touched": "2026-03-01T08:00:00+0100",
+    },
+    {"PartyNo": "9", "Kind__c": "P", "Called": "N", "Touched": "2026-03-01T08:00:00Z"},
+]  # fmt: skip
+CUSTOMERS = [
+    {"knr": 7, "vor": "ADA", "nach": "LIND", "post": "ada@example.org", "geboren": "1980-05-06", "geaendert": "2026-03-01 09:00:00"},
+    {"knr": 8, "vor": "Ben", "nach": "Ruiz", "geaendert": "2026-03-01 09:00:00"},
+]  # fmt: skip
+ADDRESSES = [
+    {"anr": 1, "kunde": "7", "zeile": "Alte Gasse 3b", "ort": "KIEL", "plz": "24 103", "rang": 2, "geaendert": "2026-03-01 09:00:00"},
+    {"anr": 2, "kunde": "7", "zeile": "Neuer Weg 10, Whg. 4", "ort": "Kiel", "plz": "24105", "rang": 1, "geaendert": "2026-03-01 09:00:00"},
+]  # fmt: skip
+SESSIONS = [
+    {"id": 1, "knr": 7, "adresse": "192.0.2.1", "zeit": "2026-03-01 09:00:00"},
+    {"id": 2, "knr": 7, "adresse": "192.0.2.2", "zeit": "2026-03-01 10:00:00"},
+]
+PURCHASES = [
+    {"beleg": "B1", "knr": 7, "summe": "10.00", "waehrung": "usd", "stand": "weg", "zeit": "2026-03-01 09:00:00"},
+    {"beleg": "B2", "knr": 7, "summe": "10.00", "waehrung": "EUR", "stand": "?", "zeit": "2026-03-01 09:00:00"},
+]
+CASES = [
+    {"Case No.": "1", "From": "ada@example.org", "Title": "Where", "Urgency": "Low", "Created": "2026-03-01 09:00", "Last Change": "2026-03-01 09:30"},
+    {"Case No.": "2", "From": "ada@example.org", "Title": "Now", "Urgency": "High", "Created": "2026-03-02 09:00", "Last Change": "2026-03-02 09:30"},
+    {"Case No.": "3", "From": "", "Title": "Nameless", "Urgency": "Low", "Created": "2026-03-02 09:00", "Last Change": "2026-03-02 09:30"},
+]  # fmt: skip
+
+
+@pytest.fixture(scope="module")
+def ws(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Workspace]:
+    folder = tmp_path_factory.mktemp("company")
+    settings = load_settings(written(folder), home=folder / "home")
+    with opened_lake(settings) as lake:
+        land_rows(lake, settings, "crm.party", PARTIES)
+        land_rows(lake, settings, "shop.kunde", CUSTOMERS)
+        land_rows(lake, settings, "shop.anschrift", ADDRESSES)
+        land_rows(lake, settings, "shop.sitzung", SESSIONS)
+        land_rows(lake, settings, "shop.kauf", PURCHASES)
+        land_rows(lake, settings, "desk.case", CASES)
+        with workspace(lake, settings, folder) as ws:
+            run(ws, settings)
+            yield ws
+
+
+def written(folder: Path) -> Path:
+    (folder / "party.json").write_text(SCHEMA, encoding="utf-8")
+    path = folder / "dataflow.toml"
+    path.write_text(CONFIG, encoding="utf-8")
+    return path
+
+
+def run(ws: Workspace, settings: Settings) -> None:
+    validate(ws, settings)
+    conform(ws, settings)
+
+
+def rows(ws: Workspace, table: str, *columns: str, key: str) -> dict[str, tuple[Any, ...]]:
+    found = ws.con.execute(f"SELECT {key}, {', '.join(columns)} FROM conformed.{table}").fetchall()
+    return {row[0]: row[1:] for row in found}
+
+
+def test_people_and_organisations_of_one_object(ws: Workspace) -> None:
+    found = rows(
+        ws, "customer_record", "entity_type", "full_name", "given_name", "surname", "company_name", "legal_form",
+        "email", "phone", "country_code", "crm_status", "employee_count", "parent_record_id", key="record_id",
+    )  # fmt: skip
+    assert found["crm|party|K1"] == (
+        "person", "Ada Lind", "Ada", "Lind", None, None,
+        "ada.lind@example.org", "+46812345678", "SE", "Gold", None, "crm|party|K2",
+    )  # fmt: skip
+    assert found["crm|party|K2"] == (
+        "company", "Nordhus Bygg AB", None, None, "Nordhus Bygg", "ab", None, None, "SE", None, 12, None
+    )  # fmt: skip
+
+
+def test_their_own_schema_sets_rows_aside(ws: Workspace) -> None:
+    assert ws.con.execute("SELECT _object, rule FROM ops.dead_letters").fetchall() == [("party", "schema.pattern")]
+
+
+def test_the_best_address_and_the_last_session_join_the_customer(ws: Workspace) -> None:
+    found = rows(
+        ws, "customer_record", "full_name", "street", "house_number", "unit", "city", "postcode", "country_code",
+        "ip_address", "CAST(date_of_birth AS VARCHAR)", key="record_id",
+    )  # fmt: skip
+    assert found["shop|kunde|7"] == (
+        "Ada Lind", "Neuer Weg", "10", "Whg. 4", "Kiel", "24105", "DE", "192.0.2.2", "1980-05-06"
+    )  # fmt: skip
+    assert found["shop|kunde|8"] == ("Ben Ruiz", None, None, None, None, None, "DE", None, None)
+
+
+def test_the_writers_of_cases_are_customers(ws: Workspace) -> None:
+    records = rows(ws, "customer_record", "email", "crm_status", "CAST(created_at AS VARCHAR)", key="record_id")
+    writers = {key: row for key, row in records.items() if key.startswith("desk|writer|")}
+    assert list(writers.values()) == [("ada@example.org", "High", "2026-03-01 09:00:00+00")]
+    tickets = rows(ws, "ticket", "record_id", "subject", "priority", key="ticket_id")
+    assert tickets == {
+        "desk|case|1": (*writers, "Where", "low"),
+        "desk|case|2": (*writers, "Now", "high"),
+        "desk|case|3": (None, "Nameless", "low"),
+    }
+
+
+def test_amounts_are_in_the_companys_base_currency(ws: Workspace) -> None:
+    found = rows(
+        ws, "customer_order", "record_id", "status", "currency_code", "CAST(base_amount AS VARCHAR)", key="order_id"
+    )
+    assert found == {
+        "shop|kauf|B1": ("shop|kunde|7", "shipped", "USD", "9.00"),
+        "shop|kauf|B2": ("shop|kunde|7", "cancelled", "EUR", "10.00"),
+    }
