@@ -33,11 +33,11 @@ LEGAL_FORMS = ("inc", "incorporated", "llc", "ltd", "limited", "corp", "corporat
 SMALL_WORDS = ("the", "of", "and", "a", "an", "for", "in", "at", "und", "et", "der", "die", "das", "la", "le", "les",
                "de", "du", "des", "y", "e", "el", "los")  # fmt: skip
 FREE_MAIL = ("gmail.com", "googlemail.com", "yahoo.com", "yahoo.co.uk", "yahoo.fr", "yahoo.de", "hotmail.com",
-             "hotmail.co.uk", "hotmail.fr", "outlook.com", "live.com", "msn.com", "icloud.com", "me.com", "mac.com", "aol.com",
-             "gmx.de", "gmx.net", "gmx.com", "web.de", "t-online.de", "freenet.de", "orange.fr", "wanadoo.fr",
-             "free.fr", "laposte.net", "libero.it", "mail.ru", "yandex.ru", "qq.com", "163.com", "126.com",
-             "naver.com", "proton.me", "protonmail.com", "fastmail.com", "zoho.com", "mail.com", "btinternet.com",
-             "comcast.net")  # fmt: skip
+             "hotmail.co.uk", "hotmail.fr", "outlook.com", "live.com", "msn.com", "icloud.com", "me.com", "mac.com",
+             "aol.com", "gmx.de", "gmx.net", "gmx.com", "web.de", "t-online.de", "freenet.de", "orange.fr",
+             "wanadoo.fr", "free.fr", "laposte.net", "libero.it", "mail.ru", "yandex.ru", "qq.com", "163.com",
+             "126.com", "naver.com", "proton.me", "protonmail.com", "fastmail.com", "zoho.com", "mail.com",
+             "btinternet.com", "comcast.net")  # fmt: skip
 
 
 def any_of(words: Iterable[str]) -> str:

@@ -97,6 +97,16 @@ def _both(column: str) -> str:
     return f'"{column}_l" IS NULL OR "{column}_r" IS NULL'
 
 
+def _typo(column: str, *, edits: int) -> str:
+    """A few letters wrong. The cheap tests stand first: Levenshtein costs ten times Jaro-Winkler, and DuckDB's
+    Damerau-Levenshtein sixty times (13 µs a pair, November 2026)."""
+    left, right = f"{column}_l", f"{column}_r"
+    return (
+        f"(abs(length({left}) - length({right})) <= {edits} AND jaro_winkler_similarity({left}, {right}) >= 0.8"
+        f" AND levenshtein({left}, {right}) <= {edits})"
+    )
+
+
 EMAIL = Comparison(
     name="email",
     columns=("email",),
@@ -112,7 +122,7 @@ EMAIL = Comparison(
         ),
         Level(
             label="e-mail a letter or two apart",
-            condition="damerau_levenshtein(email_l, email_r) <= 2",
+            condition=_typo("email", edits=2),
             m=0.05,
         ),
         Level(label="other e-mail", condition="ELSE", m=0.23),
@@ -125,7 +135,7 @@ PHONE = Comparison(
     missing=_both("phone"),
     levels=(
         Level(label="same telephone", condition="phone_l = phone_r", m=0.62, odds=6, frequency_of="phone"),
-        Level(label="one digit apart", condition="damerau_levenshtein(phone_l, phone_r) <= 1", m=0.05),
+        Level(label="one digit apart", condition=_typo("phone", edits=1), m=0.05),
         Level(label="other telephone", condition="ELSE", m=0.33),
     ),
 )
@@ -180,7 +190,7 @@ GIVEN = Comparison(
         Level(
             label="given name misspelt",
             condition="jaro_winkler_similarity(given_l, given_r) >= 0.9"
-            " OR (length(given_l) > 3 AND damerau_levenshtein(given_l, given_r) <= 1)",
+            f" OR (length(given_l) > 3 AND {_typo('given', edits=1)})",
             m=0.11,
         ),
         Level(
@@ -207,7 +217,7 @@ SURNAME = Comparison(
         Level(
             label="surname misspelt",
             condition="jaro_winkler_similarity(surname_l, surname_r) >= 0.92"
-            " OR (length(surname_l) > 4 AND damerau_levenshtein(surname_l, surname_r) <= 1)",
+            f" OR (length(surname_l) > 4 AND {_typo('surname', edits=1)})",
             m=0.11,
         ),
         Level(
@@ -235,7 +245,9 @@ BIRTH = Comparison(
         Level(
             label="date of birth mistyped",
             # one digit, two neighbours, or day and month changed places
-            condition="damerau_levenshtein(date_of_birth_l, date_of_birth_r) <= 1"
+            condition="(levenshtein(date_of_birth_l, date_of_birth_r) <= 2"
+            " AND list_sort(split(date_of_birth_l, '')) = list_sort(split(date_of_birth_r, '')))"
+            " OR levenshtein(date_of_birth_l, date_of_birth_r) <= 1"
             " OR (left(date_of_birth_l, 4) = left(date_of_birth_r, 4)"
             " AND right(date_of_birth_l, 2) = substr(date_of_birth_r, 6, 2)"
             " AND right(date_of_birth_r, 2) = substr(date_of_birth_l, 6, 2))",
@@ -280,7 +292,7 @@ IDENTIFIER = Comparison(
         Level(label="same identifier", condition="identifier_l = identifier_r", m=0.93, odds=200),
         Level(
             label="identifier mistyped",
-            condition="damerau_levenshtein(identifier_l, identifier_r) <= 1 AND length(identifier_l) > 5",
+            condition=f"length(identifier_l) > 5 AND {_typo('identifier', edits=1)}",
             m=0.05,
         ),
         Level(label="other identifier", condition="ELSE", m=0.02),
@@ -361,7 +373,7 @@ COMPANY_NAME = Comparison(
         Level(
             label="name misspelt",
             condition="jaro_winkler_similarity(org_l, org_r) >= 0.93"
-            " OR (length(org_l) > 6 AND damerau_levenshtein(org_l, org_r) <= 2)"
+            f" OR (length(org_l) > 6 AND {_typo('org', edits=2)})"
             " OR jaro_winkler_similarity(org_key_l, org_key_r) >= 0.95",
             m=0.14,
         ),
