@@ -11,7 +11,7 @@ import numpy as np
 from dataflow.sample.arrays import Ints, Random, Text, blank, choose, draw, skewed, text
 from dataflow.sample.places import Addresses, Country, countries, draw_addresses, draw_countries, draw_phones
 from dataflow.sample.pools import languages, read_pool
-from dataflow.sample.scripts import slug
+from dataflow.sample.scripts import SCRIPTS, romanise, slug
 from dataflow.sample.trouble import RATES
 from dataflow.sample.unique import Claims
 
@@ -37,7 +37,10 @@ def industries() -> tuple[Industry, ...]:
         for entry in lists:
             language, _, options = entry.partition(":")
             pairs = [option.partition("=") for option in options.split(",")]
-            words[language] = tuple((local, latin or local) for local, _, latin in pairs)
+            script = SCRIPTS.get(language)
+            words[language] = tuple(
+                (local, latin or (romanise(local, script) if script else local)) for local, _, latin in pairs
+            )
         found.append(Industry(code, naics, title, words))
     return tuple(found)
 
@@ -46,9 +49,7 @@ def industries() -> tuple[Industry, ...]:
 def legal_forms(country: str) -> tuple[tuple[str, ...], ...]:
     """Legal forms of a country; each with its spellings, commonest first."""
     listed = read_pool("companies")["legal_forms"][country]
-    return tuple(
-        tuple(form.split("/")) if "A/" not in form else tuple(form.split("/", 1)) for form in listed.split(";")
-    )
+    return tuple(tuple(form.split("/")) for form in listed.split(";"))
 
 
 @cache

@@ -10,9 +10,8 @@ import numpy.typing as npt
 
 from dataflow.sample.arrays import Ints, Random, Text, blank, draw, skewed, text
 from dataflow.sample.pools import read_pool
-from dataflow.sample.scripts import romanise
+from dataflow.sample.scripts import SCRIPTS, romanise
 
-_SCRIPTS = {"ru": "cyrillic", "uk": "cyrillic", "el": "greek"}
 _POSTCODE_LETTERS = "ABDEFGHJLNPRSTUWXYZ"
 
 
@@ -71,7 +70,7 @@ def _city(row: str) -> City:
 
 def _streets(kinds: list[str], words: str, language: str) -> tuple[tuple[str, str], ...]:
     """All street names, in an order fixed per country so that the skew mixes words and kinds."""
-    script = _SCRIPTS.get(language)
+    script = SCRIPTS.get(language)
     made = []
     for word in words.split("|") if "|" in words else words.split():
         local, _, latin = word.partition("=")

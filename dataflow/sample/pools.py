@@ -43,7 +43,6 @@ class Language:
     code: str
     given: tuple[Names, Names]
     surname: tuple[Names, Names]
-    surname_first: bool
 
 
 def _pairs(words: str, script: str | None) -> list[tuple[str, str]]:
@@ -123,7 +122,6 @@ def languages() -> dict[str, Language]:
                 _names(surnames, exponent=exponent),
                 _names([_feminine(pair, code, script) for pair in surnames], exponent=exponent),
             ),
-            surname_first=raw.get("order") == "surname first",
         )
     return found
 

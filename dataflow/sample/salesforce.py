@@ -57,11 +57,16 @@ def make_accounts(rng: Random, world: World, rows: Ints, first: int, times: tupl
     sector = text(each.title for each in industries())[firms.industry[rows]]
     plain = text(each.code.title() for each in industries())[firms.industry[rows]]
     staff = (firms.employees[rows] * rng.uniform(0.9, 1.1, size)).astype(np.int64) + 1
+    ids = salesforce_ids("account", first, size)
+    # a parent may have its account in this very frame
+    account = firms.account.copy()
+    new = ~present(account[rows])
+    account[rows[new]] = ids[new]
     parent = firms.parent[rows]
-    above = either(parent >= 0, firms.account[parent], None)
+    above = either(parent >= 0, account[parent], None)
     above[chance(rng, size, 0.15)] = None
     return {
-        "Id": salesforce_ids("account", first, size),
+        "Id": ids,
         "Name": latin_company(rng, firms, rows, mess=1.0),
         "Type": choose(rng, size, {"Customer": 0.5, "Prospect": 0.3, "Partner": 0.08, "Reseller": 0.04, None: 0.08}),
         "Industry": either(chance(rng, size, 0.15), None, either(chance(rng, size, 0.3), sector, plain)),
@@ -96,7 +101,7 @@ def _work_phone(rng: Random, world: World, rows: Ints, seen: PersonView) -> Text
 def make_contacts(rng: Random, world: World, rows: Ints, first: int, times: tuple[Times, Times]) -> Frame:
     """One contact per row of `rows` (people)."""
     people, size = world.people, rows.size
-    seen = view_people(rng, people, world.companies, rows, work_mail=0.12, birth_share=0.35, own_script=0.7)
+    seen = view_people(rng, people, world.companies, rows, work_mail=0.12, birth_share=0.45, own_script=0.7)
     employer = people.employer[rows]
     account = either(employer >= 0, world.companies.account[employer], None)
     account[chance(rng, size, 0.1)] = None

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import unicodedata
 
+# Languages of the pools that romanise() can write.
+SCRIPTS = {"ru": "cyrillic", "uk": "cyrillic", "el": "greek"}
 # "_" stands for a letter that is not written in Latin.
 _CYRILLIC_LATIN = "a b v g d e zh z i y k l m n o p r s t u f kh ts ch sh shch _ y _ e yu ya e i yi ye g _"
 _GREEK_LATIN = "a v g d e z i th i k l m n x o p r s t y f ch ps o a e i i o y o i y i y s"

@@ -97,7 +97,9 @@ class _Slice:
         first = self.counters.reserve(key, rows.size)
         frame = make_accounts(self.rng, self.world, rows, first, self.times(rows.size))
         clean = self.keep(key, frame)
-        # contacts hang on an account that arrives whole
+        # contacts and branches hang on an account that arrives whole
+        broken = frame["Id"][~clean].tolist()
+        frame["ParentId"][np.isin(frame["ParentId"].astype(str), broken)] = None
         self.world.companies.account[rows[clean]] = frame["Id"][clean]
         for name, make in (("contact", make_contacts), ("lead", make_leads)):
             key = ("salesforce", name)

@@ -68,10 +68,17 @@ def make_requesters(rng: Random, world: World, rows: Ints) -> Frame:
 
 
 def _one_line(rng: Random, given: Text, surname: Text) -> Text:
-    """Given name first, or "Surname, Given", or the given name alone; blanks as CSV exports leave them."""
+    """Given name first, or "Surname, Given", or the given name alone; Chinese and Japanese names as written there."""
     form = np.searchsorted([0.86, 0.93, 0.96], rng.random(len(given))).tolist()
     shapes = ("{g} {s}", "{s}, {g}", "{g}", " {g}  {s} ")
-    return text(shapes[k].format(g=g, s=s) for g, s, k in zip(given.tolist(), surname.tolist(), form, strict=True))
+    return text(
+        f"{s}{g}" if _is_han(s) else shapes[k].format(g=g, s=s)
+        for g, s, k in zip(given.tolist(), surname.tolist(), form, strict=True)
+    )
+
+
+def _is_han(name: str) -> bool:
+    return "\u4e00" <= name[:1] <= "\u9fff"
 
 
 def assign_tickets(rng: Random, requesters: int, tickets: int) -> Ints:

@@ -14,7 +14,7 @@ class Rates:
     # the world
     spouses: float = 0.18
     father_and_son: float = 0.016
-    twins: float = 0.008
+    twins: float = 0.012
     flat_neighbours: float = 0.02
     shared_mailbox: float = 0.25  # of spouses
     family_plan: float = 0.30  # of people of one home: numbers one digit apart

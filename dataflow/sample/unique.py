@@ -31,7 +31,7 @@ class Claims:
 
     def domain(self, base: str, extra: str, suffix: str) -> str:
         """Claim base.suffix, else with the extra word, else with a number."""
-        bases = (base or extra, f"{base}-{extra}")
+        bases = (base, f"{base}-{extra}" if base != extra else f"{base}-group")
 
         def again(_: str, attempt: int) -> str:
             return f"{bases[1]}{attempt if attempt > 1 else ''}.{suffix}"
