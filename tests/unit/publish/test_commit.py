@@ -1,0 +1,108 @@
+"""The audits stand inside the commit's transaction: a publication that breaks one leaves the lake as it was."""
+
+from collections.abc import Iterator
+from datetime import UTC, datetime
+from pathlib import Path
+
+import pytest
+
+from dataflow.errors import AuditRefused, ExitCode
+from dataflow.publish import commit, content_hash
+from dataflow.tables.published import CUSTOMER_360, ORDERS
+from lakehouse import Lake
+from tests.lib.customers import World, record_of
+from tests.lib.publishing import compute_world, publish_world, settings_in
+from tests.lib.tables import MOMENT, small_lake, workspace
+
+
+@pytest.fixture(scope="module")
+def world() -> World:
+    world = World()
+    world.customer("a", email="a@example.org")
+    world.order("o", record_of("a"), datetime(2026, 2, 1, tzinfo=UTC), 10)
+    return world
+
+
+@pytest.fixture(scope="module")
+def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    return tmp_path_factory.mktemp("commit")
+
+
+@pytest.fixture(scope="module")
+def lake(folder: Path, world: World) -> Iterator[Lake]:
+    with small_lake(folder) as lake:
+        publish_world(lake, folder, world)
+        yield lake
+
+
+@pytest.mark.parametrize(
+    ("table", "rows", "told"),
+    [
+        (
+            ORDERS,
+            "SELECT * REPLACE ('lost in the post' AS status) FROM published.orders",
+            "published.orders: columns.status.checks.invalid",
+        ),
+        (
+            ORDERS,
+            "SELECT * REPLACE (base_amount + 1 AS base_amount) FROM published.orders",
+            "published.orders: revenue_is_conserved",
+        ),
+        (
+            CUSTOMER_360,
+            "SELECT * FROM published.customer_360 WHERE false",
+            "published.customer_360: checks.row_count",
+        ),
+    ],
+    ids=["contract", "invariant", "nothing left"],
+)
+def test_a_publication_that_breaks_an_audit_is_rolled_back(
+    lake: Lake, folder: Path, table: object, rows: str, told: str
+) -> None:
+    before = lake.snapshot().id, content_hash(lake.con)
+    with workspace(lake, folder, run_id="bad") as ws:
+        ws.stage(table, rows)  # type: ignore[arg-type]
+        with pytest.raises(AuditRefused) as refused:
+            commit(ws, settings_in(folder), [])
+    assert told in str(refused.value)
+    assert "lost in the post" not in str(refused.value)
+    assert refused.value.exit_code is ExitCode.REFUSED
+    assert (lake.snapshot().id, content_hash(lake.con)) == before
+    assert lake.con.execute("SELECT count(*) FROM lake.ops.run WHERE run_id = 'bad'").fetchall() == [(0,)]
+
+
+def test_every_failed_check_is_named(lake: Lake, folder: Path, world: World) -> None:
+    with workspace(lake, folder, run_id="bad") as ws:
+        ws.stage(ORDERS, "SELECT * REPLACE ('?' AS status, 'no' AS currency_code, -1 AS amount) FROM published.orders")
+        with pytest.raises(AuditRefused, match="3 of") as refused:
+            commit(ws, settings_in(folder), [])
+    assert all(column in str(refused.value) for column in ("status", "currency_code", "amount"))
+
+
+def test_the_snapshot_names_the_run(lake: Lake) -> None:
+    assert (lake.snapshot().run_id, lake.snapshot().author) == ("run", "dataflow")
+
+
+def test_a_whole_rebuild_of_a_sound_lake_changes_nothing(lake: Lake, folder: Path, world: World) -> None:
+    publication = publish_world(lake, folder, world, run_id="rebuilt", everything=True)
+    assert publication.status == "unchanged"
+
+
+def test_the_hash_sees_content_and_neither_order_nor_run(lake: Lake, folder: Path, world: World) -> None:
+    first = content_hash(lake.con)
+    with small_lake(folder / "other") as other:
+        world.customers = dict(reversed(world.customers.items()))
+        publish_world(other, folder / "other", world, run_id="another run", now=MOMENT)
+        assert content_hash(other.con) == first
+        other.con.execute("UPDATE lake.published.orders SET _run_id = 'x'")
+        assert content_hash(other.con) == first
+        other.con.execute("UPDATE lake.published.orders SET piece_count = 7")
+        assert content_hash(other.con) != first
+
+
+def test_reports_conserve_rows(lake: Lake, folder: Path, world: World) -> None:
+    with workspace(lake, folder, run_id="reports") as ws:
+        reports = compute_world(ws, world, settings_in(folder), everything=True)
+    by_subject = {report.subject: report for report in reports}
+    assert by_subject["published.customer_360"].rows_in == len(world.customers)
+    assert by_subject["published.orders"].rows_in == by_subject["published.orders"].rows_out == len(world.orders)
