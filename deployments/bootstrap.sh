@@ -51,10 +51,10 @@ install_system() {
     fi
 }
 
-find_python() { # the newest Python the lock was resolved for; a name on PATH may be a shim that does not run
+find_python() { # the newest well-trodden Python the lock was resolved for; a name on PATH may be a shim that does not run
     local name
-    for name in python3.13 python3.12 python3.11 python3; do
-        if "$name" -c 'import sys; sys.exit(not (3, 11) <= sys.version_info < (3, 14))' 2>/dev/null; then
+    for name in python3.13 python3.12 python3.11 python3 python3.14; do
+        if "$name" -c 'import sys; sys.exit(not (3, 11) <= sys.version_info < (3, 15))' 2>/dev/null; then
             command -v "$name"
             return
         fi
@@ -65,9 +65,9 @@ find_python() { # the newest Python the lock was resolved for; a name on PATH ma
 make_venv() {
     local python
     if ! python=$(find_python); then
-        install_system "Python 3.11, 3.12 or 3.13" "python3 python3-venv" "python@3.13"
+        install_system "Python 3.11 to 3.14" "python3 python3-venv" "python@3.13"
         if ! python=$(find_python); then
-            say "the Python of this system is not 3.11, 3.12 or 3.13. Install one of them beside it, then try again."
+            say "the Python of this system is not 3.11 to 3.14. Install one of these beside it, then try again."
             exit 1
         fi
     fi
