@@ -127,13 +127,19 @@ def _match_rows(specs: tuple[EntitySpec, ...]) -> str:
             coalesce(nullif(array_to_string(org_tokens, ' '), ''), f.org) AS org_key,
             nullif(array_to_string(list_sort(regexp_extract_all(f.org, '[0-9]+')), ' '), '') AS org_numbers,
             f.legal_form, f.domain,
-            f.email, split_part(f.email, '@', 1) AS email_local,
+            f.email,
+            -- a mailbox made of the name says of the name what the name has said
+            split_part(f.email, '@', 1) AS local_part,
+            regexp_replace(local_part, '[^a-z0-9]', '', 'g') AS local_letters,
+            CASE WHEN f.surname IS NULL OR f.given IS NULL OR local_letters NOT IN (
+                f.given || f.surname, f.surname || f.given, f.given[1] || f.surname, f.surname || f.given[1],
+                f.given || f.surname[1], f.surname, f.given) THEN local_part END AS email_local,
             f.phone, f.street, f.house_number, f.unit,
             f.street || ' ' || f.house_number || ' ' || coalesce(f.postcode, f.city, '') AS door,
             f.city, f.postcode, f.country_code, f.identifier
         FROM match_folded f LEFT JOIN match_roots n ON n.name = f.given
     )
-    SELECT *, CASE entity_type {keys} END AS block_keys FROM derived
+    SELECT * EXCLUDE (local_part, local_letters), CASE entity_type {keys} END AS block_keys FROM derived
     """
 
 

@@ -284,6 +284,16 @@ EMPLOYER = Comparison(
     ),
 )
 
+COUNTRY = Comparison(
+    name="country",
+    columns=("country_code",),
+    missing=_both("country_code"),
+    levels=(
+        Level(label="same country", condition="country_code_l = country_code_r", m=0.96),
+        Level(label="other country", condition="ELSE", m=0.04),
+    ),
+)
+
 IDENTIFIER = Comparison(
     name="identifier",
     columns=("identifier",),
@@ -301,7 +311,7 @@ IDENTIFIER = Comparison(
 
 PERSON = EntitySpec(
     entity_type="person",
-    comparisons=(GIVEN, SURNAME, BIRTH, GENERATION, EMAIL, PHONE, ADDRESS, EMPLOYER, IDENTIFIER),
+    comparisons=(GIVEN, SURNAME, BIRTH, GENERATION, EMAIL, PHONE, ADDRESS, COUNTRY, EMPLOYER, IDENTIFIER),
     frequencies=(
         Frequency(column="given", apart="surname"),
         Frequency(column="surname", apart="given_root"),
@@ -342,24 +352,20 @@ PERSON = EntitySpec(
         "l.name_key = r.name_key",
     ),
     adjustments=(
-        # spouses on one mailbox, parent and child: everything agrees but the given name
+        # spouses on one mailbox, parent and child: a household explains all that agrees
         Adjustment(
             name="other given name, birth not the same",
             condition="gamma_given = 0 AND gamma_birth < 4",
-            weight=-7,
+            weight=-22,
         ),
         # twins: even the birth agrees
         Adjustment(
             name="other given name, same birth",
-            condition="gamma_given = 0 AND gamma_birth = 4 AND gamma_email <= 0 AND gamma_phone <= 0",
-            weight=-3,
+            condition="gamma_given = 0 AND gamma_birth = 4",
+            weight=-8,
         ),
-        Adjustment(
-            name="both names differ",
-            condition="gamma_given = 0 AND gamma_surname = 0",
-            weight=-10,
-        ),
-        Adjustment(name="other birth", condition="gamma_birth = 0", weight=-4),
+        Adjustment(name="both names differ", condition="gamma_given = 0 AND gamma_surname = 0", weight=-10),
+        Adjustment(name="other birth", condition="gamma_birth = 0", weight=-8),
     ),
 )
 
@@ -425,7 +431,7 @@ DOMAIN = Comparison(
 
 COMPANY = EntitySpec(
     entity_type="company",
-    comparisons=(COMPANY_NAME, BRANCH, LEGAL_FORM, DOMAIN, PHONE, ADDRESS, IDENTIFIER),
+    comparisons=(COMPANY_NAME, BRANCH, LEGAL_FORM, DOMAIN, PHONE, ADDRESS, COUNTRY, IDENTIFIER),
     frequencies=(
         Frequency(column="org"),
         Frequency(column="org_key"),
@@ -456,6 +462,17 @@ COMPANY = EntitySpec(
     adjustments=(
         # one reseller's or registrar's address, one switchboard: companies that share nothing but how to reach them
         Adjustment(name="other name", condition="gamma_name = 0 AND gamma_domain <= 0", weight=-4),
+        # a word more in the name and another address: a branch or a subsidiary, on its parent's domain and telephone
+        Adjustment(
+            name="a part of the name, another place",
+            condition="gamma_name IN (1, 2) AND gamma_address BETWEEN 0 AND 3",
+            weight=-16,
+        ),
+        Adjustment(
+            name="a part of the name, place unknown",
+            condition="gamma_name IN (1, 2) AND gamma_address = -1",
+            weight=-10,
+        ),
     ),
 )
 
