@@ -13,7 +13,7 @@ from dataflow.report import measured
 from dataflow.runs import RunOutcome
 from dataflow.session import open_run
 from dataflow.settings import Settings
-from dataflow.settings.environment import prefect_api_url, prepare_prefect_environment
+from dataflow.settings.environment import prefect_api_url, prefect_environment
 from flows.live import registered
 from flows.local_server import LocalServer
 
@@ -26,13 +26,10 @@ def orchestrator(settings: Settings) -> Iterator[None]:
 
     The local one gets ready in the background; a block inside another shares it.
     """
-    named = prefect_api_url()
-    if named is not None:
-        prepare_prefect_environment(settings.home, api_url=named)
+    if _serving or prefect_api_url() is not None:
         yield
         return
     with LocalServer(settings.home) as server:
-        prepare_prefect_environment(settings.home, api_url=server.api_url)
         _serving.append(server)
         try:
             yield
@@ -47,11 +44,12 @@ def run_flow(settings: Settings, kind: str, *, now: datetime | None = None, **pa
     """
     with ExitStack() as closing:
         closing.enter_context(orchestrator(settings))
+        closing.enter_context(prefect_environment(settings.home, api_url=_serving[-1].api_url if _serving else None))
         # The lake is opened first: who is locked out need not wait for Prefect, and the server gets ready meanwhile.
         session = closing.enter_context(open_run(settings, kind, now=now))
         closing.enter_context(registered(session))
         with measured() as watch, _uncollected():
-            from prefect.settings import PREFECT_FLOWS_HEARTBEAT_FREQUENCY, temporary_settings
+            from prefect.settings import PREFECT_API_URL, PREFECT_FLOWS_HEARTBEAT_FREQUENCY, temporary_settings
         spent = watch.seconds
         with _uncollected():
             from flows import pipelines
@@ -59,7 +57,8 @@ def run_flow(settings: Settings, kind: str, *, now: datetime | None = None, **pa
             for server in _serving:
                 server.wait()
             # Heartbeats tell a server that its worker died; here they are one process, and each run would wait 1 s.
-            with temporary_settings({PREFECT_FLOWS_HEARTBEAT_FREQUENCY: None}):
+            # The address once more: Prefect keeps the one it was first imported with.
+            with temporary_settings({PREFECT_FLOWS_HEARTBEAT_FREQUENCY: None, PREFECT_API_URL: prefect_api_url()}):
                 flow = getattr(pipelines, kind)
                 flow(run_id=session.run.run_id, return_state=True, **parameters).result()
         assert session.outcome is not None

@@ -65,8 +65,8 @@ def commit_publication(run_id: str) -> Publication:
     return publication
 
 
-@task(name="warehouse", cache_policy=NO_CACHE, persist_result=False)
+@task(name="sink", cache_policy=NO_CACHE, persist_result=False)
 def feed_warehouse(run_id: str, publication: Publication) -> None:
     """Bring the warehouse to the committed snapshot."""
     session = live_session(run_id)
-    session.step("warehouse", lambda: sink_warehouse(session.settings, publication))
+    session.step("sink", lambda: sink_warehouse(session.settings, publication))

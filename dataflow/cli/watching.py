@@ -23,7 +23,7 @@ USUAL_SECONDS: Mapping[str, float] = {
     "enrich": 3,
     "publish": 6,
     "commit": 4,
-    "warehouse": 3,
+    "sink": 3,
     "report": 3,
 }
 _TICK_SECONDS = 0.2

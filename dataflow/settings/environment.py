@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import os
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
 _QUIET = {
@@ -35,11 +37,22 @@ def prefect_api_url() -> str | None:
     return os.environ.get("PREFECT_API_URL") or None
 
 
-def prepare_prefect_environment(home: Path, *, api_url: str) -> None:
-    """Point Prefect at `api_url` and keep its state in `home`; must happen before Prefect is imported."""
-    os.environ["PREFECT_API_URL"] = api_url
-    for name, value in {"PREFECT_HOME": str(home / "prefect"), **_QUIET}.items():
-        os.environ.setdefault(name, value)
+@contextmanager
+def prefect_environment(home: Path, *, api_url: str | None) -> Iterator[None]:
+    """Point Prefect at `api_url` (None: at the one it is pointed at) with its state in `home`, quietly.
+
+    Must be entered before Prefect is first imported. What the user said stays; leaving takes back what was added.
+    """
+    wanted = {"PREFECT_HOME": str(home / "prefect"), **_QUIET}
+    if api_url is not None:
+        wanted["PREFECT_API_URL"] = api_url
+    added = {name: value for name, value in wanted.items() if name not in os.environ}
+    os.environ.update(added)
+    try:
+        yield
+    finally:
+        for name in added:
+            os.environ.pop(name, None)
 
 
 def prefect_server_environment(home: Path) -> dict[str, str]:
