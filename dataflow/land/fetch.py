@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import os
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from datetime import datetime
 from pathlib import Path
@@ -113,15 +113,19 @@ def _whole_file(file: Path) -> Iterator[Path]:
             "landing area, then run again"
         ) from error
     finally:
-        partial.unlink(missing_ok=True)
+        # On the way out of an error there may be no folder to look in.
+        with suppress(OSError):
+            partial.unlink(missing_ok=True)
 
 
 def _read_landed(file: Path, planned: PlannedWindow) -> FetchedWindow | None:
     """Take up a window that an earlier run staged and did not commit; a file that is not whole is not taken."""
+    if not file.is_file():
+        return None
     try:
         metadata = pq.read_metadata(file)
         told = json.loads(metadata.metadata[_REPORT])
-    except (FileNotFoundError, pa.ArrowInvalid, KeyError, TypeError, ValueError):
+    except (pa.ArrowInvalid, KeyError, TypeError, ValueError):
         return None
     report = FetchReport.from_dict(told["report"])
     if metadata.num_rows != report.rows:

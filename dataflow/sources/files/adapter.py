@@ -10,7 +10,7 @@ from pathlib import Path
 
 import pyarrow as pa
 
-from dataflow.errors import SourceMissing, UsageError
+from dataflow.errors import SourceMissing, SourceUnavailable, UsageError
 from dataflow.settings import ObjectSettings, SourceSettings
 from dataflow.sources.files import delimited, parquet, rest_json
 from dataflow.sources.files.listing import FoundFile, check_unchanged, find_files, identify
@@ -107,12 +107,20 @@ class FilesSource:
         read, _ = _READERS[declared.format]
         deleted = {file.path for file in find_files(self.root, declared.deletions)} if declared.deletions else set()
         records = [part for part in planned.parts if part.path not in deleted]
-        for part in planned.parts:
-            check_unchanged(self.root, part)
-        if with_records:
-            yield from read(self.root, records, declared, report)
         tombstones = [part for part in planned.parts if part.path in deleted]
-        yield from rest_json.read_deletions(self.root, tombstones, report)
+        self._check_unchanged(planned)
+        try:
+            if with_records:
+                yield from read(self.root, records, declared, report)
+            yield from rest_json.read_deletions(self.root, tombstones, report)
+        except OSError as error:
+            raise SourceUnavailable(
+                f"Reading {planned.subject} under {self.root}: {error.strerror or type(error).__name__}.",
+                next_move="Check that its files may be read, then run again.",
+            ) from error
+        self._check_unchanged(planned)
+
+    def _check_unchanged(self, planned: PlannedWindow) -> None:
         for part in planned.parts:
             check_unchanged(self.root, part)
 
