@@ -53,4 +53,4 @@ def _is_placeholder(mailbox: str, domain: str) -> bool:
     if plain not in _PLACEHOLDERS:
         return False
     first = domain.split(".", 1)[0]
-    return first == plain or first in _PLACEHOLDERS
+    return first == plain or (len(first) > 2 and first in _PLACEHOLDERS)
