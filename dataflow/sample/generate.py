@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+import shutil
 from collections import Counter
 from collections.abc import Callable
 from datetime import timedelta
@@ -37,6 +38,8 @@ _SLICE_ROWS = 50_000
 # On a later day new records describe newcomers and people already there, about half and half.
 _NEWCOMERS, _ACQUAINTED = 0.5, 0.45
 
+_FOLDERS = ("salesforce", "mysql", "tickets", "reference", "truth")
+
 Tally = dict[str, Any]
 
 
@@ -48,8 +51,11 @@ def generate(spec: SampleSpec, root: Path, *, progress: Progress | None = None) 
     truth/{truth.parquet,defects.parquet,counts.json}. Each day delivers `records_per_day` rows exactly;
     Salesforce deletions (deleted.json) are counted apart. Day 1 is a first load and reaches three years back;
     later days bring new records, new versions, repeats, late rows and deletions.
-    `progress(what, done, total)` is told the delivered rows.
+    An older sample under `root` is replaced. `progress(what, done, total)` is told the delivered rows.
     """
+    # an older sample must not shine through; nothing else in the folder is touched
+    for folder in _FOLDERS:
+        shutil.rmtree(root / folder, ignore_errors=True)
     return _Generator(spec, root, progress).run()
 
 

@@ -35,11 +35,9 @@ NEVER = np.datetime64("NaT", "s")
 ORDER_STATUSES: dict[str | None, float] = {
     "placed": 0.06, "paid": 0.08, "shipped": 0.10, "delivered": 0.66, "cancelled": 0.06, "refunded": 0.04,
 }  # fmt: skip
-_CURRENCIES = text(country.currency for country in countries())
 # Units of a currency for one dollar, roughly; only to make amounts look right.
 _SCALE = {"JPY": 150.0, "INR": 84.0, "RUB": 90.0, "TRY": 33.0, "UAH": 41.0, "CNY": 7.2, "MXN": 18.0, "SEK": 10.5,
           "PLN": 4.0, "BRL": 5.4}  # fmt: skip
-_SCALES = np.array([_SCALE.get(country.currency, 1.0) for country in countries()])
 _CATEGORIES = ("Kitchen", "Garden", "Office", "Lighting", "Storage", "Textiles", "Tools", "Toys", "Sport", "Travel",
                "Pets", "Audio")  # fmt: skip
 _GOODS = ("Lamp", "Shelf", "Kettle", "Chair", "Desk", "Blanket", "Bottle", "Backpack", "Speaker", "Basket", "Hammer",
@@ -167,6 +165,7 @@ def make_orders(rng: Random, customers: Frame, owner: Ints, first: int, day: Day
     ordered = start + (rng.random(size) * room).astype(np.int64).astype("timedelta64[s]")
     later = rng.exponential(5 * 86_400, size).astype(np.int64).astype("timedelta64[s]")
     country = customers["_country"][owner].astype(np.int64)
+    currency = text(each.currency for each in countries())[country]
     status = choose(rng, size, ORDER_STATUSES if day.first_load else {"placed": 0.6, "paid": 0.4})
     numbers = np.arange(first, first + size, dtype=np.int64)
     return {
@@ -174,12 +173,12 @@ def make_orders(rng: Random, customers: Frame, owner: Ints, first: int, day: Day
         "order_number": text(f"SO-{number:09d}" for number in numbers.tolist()),
         "customer_id": customers["id"][owner],
         "status": status,
-        "currency": _CURRENCIES[country],
+        "currency": currency,
         "total_amount": np.zeros(size, dtype=np.int64).astype(object),
         "ordered_at": ordered,
         "updated_at": np.minimum(ordered + later, day.end),
         "deleted_at": np.full(size, NEVER),
-        "_scale": _SCALES[country],
+        "_scale": np.array([_SCALE.get(code, 1.0) for code in currency.tolist()]),
     }
 
 

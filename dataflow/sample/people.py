@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from functools import cache
 
 import numpy as np
 
@@ -15,7 +16,12 @@ from dataflow.sample.trouble import RATES
 from dataflow.sample.unique import Claims
 
 _LATIN_ONLY = {"US", "GB", "CA", "AU", "DE", "NL", "FR", "SE", "BR", "PL", "IT", "ES", "MX", "TR"}
-_CODES = tuple(languages())
+
+
+@cache
+def _codes() -> tuple[str, ...]:
+    """Languages by their index in `People.language`."""
+    return tuple(languages())
 
 
 @dataclass
@@ -92,7 +98,9 @@ def build_people(
         employer=_employers(rng, country, companies),
         own_script=np.array([countries()[c].code not in _LATIN_ONLY for c in range(len(countries()))])[country],
     )
-    made.own_script &= np.array([_CODES[c] in ("ru", "uk", "el", "hi", "ja", "zh") for c in range(len(_CODES))])[code]
+    made.own_script &= np.array([_codes()[c] in ("ru", "uk", "el", "hi", "ja", "zh") for c in range(len(_codes()))])[
+        code
+    ]
     _name_people(rng, made)
     _pair_up(rng, made)
     _change_surnames(rng, made)
@@ -117,7 +125,7 @@ def _languages_of(rng: Random, country: Ints) -> Ints:
         options = {**place.mixed, place.language: 1 - sum(place.mixed.values())}
         bounds = np.cumsum(list(options.values()))
         picked = np.minimum(np.searchsorted(bounds, dice[rows]), len(options) - 1)
-        code[rows] = np.array([_CODES.index(name) for name in options])[picked]
+        code[rows] = np.array([_codes().index(name) for name in options])[picked]
     return code
 
 
@@ -137,7 +145,7 @@ def _employers(rng: Random, country: Ints, companies: Companies) -> Ints:
 
 def _name_people(rng: Random, made: People) -> None:
     for index in np.unique(made.language).tolist():
-        language = languages()[_CODES[index]]
+        language = languages()[_codes()[index]]
         for sex in (0, 1):
             rows = np.flatnonzero((made.language == index) & (made.female == bool(sex)))
             _name_rows(rng, made, rows, language, sex)
@@ -197,11 +205,11 @@ def _marry(rng: Random, made: People, spouses: Ints) -> None:
     for index in np.unique(made.language[both]).tolist():
         for sex in (0, 1):
             rows = both[(made.language[both] == index) & (made.female[both] == bool(sex))]
-            _name_rows(rng, made, rows, languages()[_CODES[index]], sex)
+            _name_rows(rng, made, rows, languages()[_codes()[index]], sex)
     # most share the family name; the female form of the pool is found by its Latin stem
     share = chance(rng, spouses.size, 0.8)
     for row in spouses[share].tolist():
-        pools = languages()[_CODES[made.language[row]]].surname
+        pools = languages()[_codes()[made.language[row]]].surname
         at = np.flatnonzero(pools[0].local == made.surname[row])
         form = pools[1] if at.size else None
         made.surname[row + 1] = form.local[at[0]] if form else made.surname[row]
@@ -213,7 +221,7 @@ def _twin(rng: Random, made: People, twins: Ints) -> None:
     """Same surname, home and date of birth, another given name."""
     _copy(made, (*_SURNAME, "birth", "female"), twins + 1, twins)
     for row in twins.tolist():
-        pool = languages()[_CODES[made.language[row]]].given[int(made.female[row])]
+        pool = languages()[_codes()[made.language[row]]].given[int(made.female[row])]
         at = (int(np.flatnonzero(pool.local == made.given[row])[0]) + 1 + int(rng.integers(0, 20))) % len(pool.local)
         made.given[row + 1], made.given_latin[row + 1] = pool.local[at], pool.latin[at]
         made.given_slug[row + 1] = pool.slug[at]
@@ -226,7 +234,7 @@ def _one_up(number: str) -> str:
 def _change_surnames(rng: Random, made: People) -> None:
     rows = np.flatnonzero(chance(rng, made.size, RATES.changed_surname * 2) & made.female)
     for index in np.unique(made.language[rows]).tolist():
-        pool = languages()[_CODES[index]].surname[1]
+        pool = languages()[_codes()[index]].surname[1]
         some = rows[made.language[rows] == index]
         at = pool.draw(rng, some.size)
         made.former_surname[some], made.former_surname_latin[some] = pool.local[at], pool.latin[at]
@@ -236,7 +244,7 @@ def draw_surnames(rng: Random, made: People, rows: Ints) -> None:
     """Give new surnames, in each person's language and form."""
     for index in np.unique(made.language[rows]).tolist():
         for sex in (0, 1):
-            pool = languages()[_CODES[index]].surname[sex]
+            pool = languages()[_codes()[index]].surname[sex]
             some = rows[(made.language[rows] == index) & (made.female[rows] == bool(sex))]
             at = pool.draw(rng, some.size)
             made.surname[some], made.surname_latin[some], made.surname_slug[some] = (

@@ -6,6 +6,8 @@ from dataclasses import dataclass, field
 from datetime import date
 from pathlib import Path
 
+from dataflow.errors import UsageError
+
 # Share of a day's delivered rows by object; half CRM, three tenths orders database, a fifth tickets.
 SHARES: dict[tuple[str, str], float] = {
     ("salesforce", "account"): 0.08,
@@ -35,11 +37,12 @@ class SampleSpec:
 
     def __post_init__(self) -> None:
         if self.days < 1:
-            raise ValueError(f"A sample has at least one day; days = {self.days}. Ask for 1 or more.")
+            raise UsageError(f"A sample has at least one day; days = {self.days}.", next_move="Ask for 1 or more.")
         if self.records_per_day < 500:
-            raise ValueError(
+            raise UsageError(
                 "A sample has at least 500 records a day, so that each object and each defect appears; "
-                f"records_per_day = {self.records_per_day}."
+                f"records_per_day = {self.records_per_day}.",
+                next_move="Ask for more.",
             )
 
     def quota(self) -> dict[tuple[str, str], int]:

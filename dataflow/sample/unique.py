@@ -11,16 +11,16 @@ class Claims:
     """Hands each value out once in a whole sample; without it two people of one name would share a mailbox."""
 
     def __init__(self) -> None:
-        self._taken: set[int] = set()
+        self._taken: set[str] = set()
 
     def _claim(self, wanted: str | None, again: Callable[[str, int], str]) -> str | None:
         if wanted is None:
             return None
         value, attempt = wanted, 0
-        while hash(value) in self._taken:
+        while value in self._taken:
             attempt += 1
             value = again(wanted, attempt)
-        self._taken.add(hash(value))
+        self._taken.add(value)
         return value
 
     def emails(self, wanted: Iterable[str | None]) -> Text:

@@ -28,8 +28,6 @@ from dataflow.sample.trouble import (
     upper,
 )
 
-_CODES = text(country.code for country in countries())
-
 
 @dataclass
 class Place:
@@ -61,9 +59,9 @@ def country_text(rng: Random, country: Ints, *, code_share: float) -> Text:
     """Write countries as ISO code, or as one of the names in use."""
     as_code = chance(rng, len(country), code_share)
     pick = np.minimum(rng.geometric(0.6, len(country)) - 1, 9)
-    names = [c.names for c in countries()]
+    names, codes = [c.names for c in countries()], [c.code for c in countries()]
     return text(
-        _CODES[c] if code else names[c][k % len(names[c])]
+        codes[c] if code else names[c][k % len(names[c])]
         for c, k, code in zip(country.tolist(), pick.tolist(), as_code.tolist(), strict=True)
     )
 

@@ -8,6 +8,7 @@ from pathlib import Path
 import pyarrow.parquet as pq
 import pytest
 
+from dataflow.errors import UsageError
 from dataflow.sample import SampleSpec, generate
 from tests.lib.sample import delivered, digest
 from tests.unit.sample.conftest import SPEC
@@ -60,7 +61,15 @@ def test_progress_reaches_its_total(tmp_path: Path) -> None:
     assert [done for _, done, _ in told] == sorted(done for _, done, _ in told)
 
 
+def test_an_older_sample_is_replaced_and_nothing_else(tmp_path: Path) -> None:
+    generate(SampleSpec(days=2, records_per_day=600), tmp_path)
+    (tmp_path / "notes.txt").write_text("mine")
+    generate(SampleSpec(days=1, records_per_day=600), tmp_path)
+    assert not (tmp_path / "tickets" / DAYS[1]).exists()
+    assert (tmp_path / "notes.txt").read_text() == "mine"
+
+
 @pytest.mark.parametrize("wrong", [{"days": 0}, {"records_per_day": 10}])
 def test_impossible_specs_are_refused(wrong: dict[str, int]) -> None:
-    with pytest.raises(ValueError, match=next(iter(wrong))):
+    with pytest.raises(UsageError, match=next(iter(wrong))):
         SampleSpec(**wrong)  # type: ignore[arg-type]
