@@ -21,6 +21,8 @@ from lakehouse.translate import translating
 GRACE = timedelta(hours=1)
 # A file from which this share of rows was deleted is written anew; DuckLake's own default is 0.95.
 _DELETED_SHARE = 0.2
+# Larger files are left alone: merging a day's few megabytes into gigabytes would write the gigabytes every day.
+_SMALL_FILE_BYTES = 64 * 1024 * 1024
 
 
 @dataclass(frozen=True)
@@ -58,7 +60,9 @@ def compact(lake: Lake) -> int:
         rewritten = lake.con.execute(
             f"CALL ducklake_rewrite_data_files({literal(DATABASE)}, delete_threshold => {_DELETED_SHARE})"
         ).fetchall()
-        merged = lake.con.execute(f"CALL ducklake_merge_adjacent_files({literal(DATABASE)})").fetchall()
+        merged = lake.con.execute(
+            f"CALL ducklake_merge_adjacent_files({literal(DATABASE)}, max_file_size => {_SMALL_FILE_BYTES})"
+        ).fetchall()
     lake.publish_catalogue()
     return sum(int(files) for _, _, files, _ in (*rewritten, *merged))
 

@@ -77,9 +77,11 @@ def _valid(alias: str, version: int | None) -> str:
 
 def _has_changed(con: DuckDBPyConnection, metadata: str, table_id: int, *, since: int) -> bool:
     later = f"table_id = {table_id} AND (begin_snapshot > {since} OR coalesce(end_snapshot, 0) > {since})"
+    # A merged file began with the oldest of its rows; `partial_max` is the snapshot of its newest.
+    merged = f"({later} OR table_id = {table_id} AND partial_max > {since})"
     row = con.execute(
-        f"SELECT (SELECT count(*) FROM {metadata}.ducklake_data_file WHERE {later})"
-        f" + (SELECT count(*) FROM {metadata}.ducklake_delete_file WHERE {later})"
+        f"SELECT (SELECT count(*) FROM {metadata}.ducklake_data_file WHERE {merged})"
+        f" + (SELECT count(*) FROM {metadata}.ducklake_delete_file WHERE {merged})"
         f" + (SELECT count(*) FROM {metadata}.ducklake_column WHERE {later})"
     ).fetchone()
     return bool(row and row[0])

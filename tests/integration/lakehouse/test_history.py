@@ -41,6 +41,15 @@ def test_a_table_and_the_whole_lake_can_be_restored(location: LakeLocation) -> N
             lake.con.execute("INSERT INTO lake.published.tally VALUES (NULL, 1)")
 
 
+def test_restoring_looks_into_files_merged_since(location: LakeLocation) -> None:
+    with opened(location, alone=True) as lake:
+        first = commit(lake, "a", 0)
+        commit(lake, "a", 1)
+        compact(lake)
+        lake.restore(first.id, author="engineer", run_id="restore", keep_schemas=())
+        assert committed(lake.con) == {"a": 1, "all": 1}
+
+
 def test_the_change_feed_stays_exact_after_compaction(location: LakeLocation) -> None:
     with opened(location, alone=True) as lake:
         made = [commit(lake, "a", number).id for number in range(3)]

@@ -28,6 +28,7 @@ ids = st.lists(st.integers(0, 12), unique=True, max_size=6)
 steps = st.lists(
     st.one_of(
         st.tuples(st.just("upsert"), ids),
+        st.tuples(st.just("insert"), st.just([])),
         st.tuples(st.just("delete"), ids),
         st.tuples(st.just("compact"), st.just([])),
         st.tuples(st.just("restore"), st.lists(st.integers(0, 20), min_size=1, max_size=1)),
@@ -84,8 +85,10 @@ def take(lake: Lake, twin: Twin, kind: str, chosen: list[int], value: int) -> No
             twin.record(snapshot.id, twin.states[at], {})
             twin.replaced_at = snapshot.id
     else:
-        written = dict.fromkeys(chosen, value) if kind == "upsert" else {}
-        state = {**state, **written} if kind == "upsert" else {i: v for i, v in state.items() if i not in chosen}
+        # An insert touches no row that is there: only files of inserts are merged with one another.
+        chosen = [1000 + value] if kind == "insert" else chosen
+        written = {} if kind == "delete" else dict.fromkeys(chosen, value)
+        state = {i: v for i, v in state.items() if i not in chosen} if kind == "delete" else {**state, **written}
         _, snapshot = lake.transact(lambda con: write(con, kind, chosen, value), author="", run_id="", message=kind)
         if snapshot.id not in twin.states:
             twin.record(snapshot.id, state, written)
@@ -93,7 +96,9 @@ def take(lake: Lake, twin: Twin, kind: str, chosen: list[int], value: int) -> No
 
 def write(con: DuckDBPyConnection, kind: str, chosen: list[int], value: int) -> None:
     rows = f"(SELECT unnest({chosen}::INTEGER[]) AS id, {value} AS value)"
-    if kind == "upsert":
+    if kind == "insert":
+        con.execute(f"INSERT INTO lake.published.item {rows}")
+    elif kind == "upsert":
         con.execute(
             f"MERGE INTO lake.published.item t USING {rows} s ON t.id = s.id"
             " WHEN MATCHED THEN UPDATE SET value = s.value WHEN NOT MATCHED THEN INSERT BY NAME"
