@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from datetime import datetime
+from decimal import Decimal
 from typing import Any
 
 from dataflow.tables.conformed import CUSTOMER_ORDER, CUSTOMER_RECORD, ORDER_ITEM, TICKET
@@ -33,7 +34,7 @@ class World:
         known = {"entity_type": "person", "first_seen_at": MOMENT, "sources": ["mysql"], "confidence": 1.0}
         self.customers[customer_id] = {**known, **self.customers.get(customer_id, {}), **values}
 
-    def order(self, order_id: str, record: str, at: datetime, amount: float, **values: Any) -> None:
+    def order(self, order_id: str, record: str, at: datetime, amount: int | Decimal, **values: Any) -> None:
         kept = {"record_id": record, "ordered_at": at, "amount": amount, "base_amount": amount, "status": "paid"}
         self.orders[order_id] = {**kept, "currency_code": "USD", **values}
 
