@@ -5,6 +5,7 @@ Text takes the page's own colour (`currentColor`), so one drawing serves the lig
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Sequence
 from hashlib import sha256
 from typing import Any
@@ -57,14 +58,18 @@ def draw_svg(chart: alt.TopLevelMixin) -> str:
 
 
 def stage_rows(steps: Sequence[StepReport], *, stage: str) -> str:
-    """Stacked bars per subject of a stage: rows that went on, were folded into others, were set aside."""
+    """Stacked bars per subject of a stage: rows that went on, were folded into others, were set aside.
+
+    The windows of one object (`salesforce.contact 2026-01-02`) are one bar.
+    """
     kinds = (("went on", "rows_out"), ("same as another row", "merged"), ("set aside", "set_aside"))
-    rows = [
-        {"subject": step.subject, "what": what, "rows": getattr(step, name), "order": order}
-        for step in steps
-        if step.stage == stage
-        for order, (what, name) in enumerate(kinds)
-    ]
+    sums: Counter[tuple[str, str]] = Counter()
+    for step in steps:
+        if step.stage == stage:
+            for what, name in kinds:
+                sums[step.subject.partition(" ")[0], what] += getattr(step, name)
+    order = {what: position for position, (what, _) in enumerate(kinds)}
+    rows = [{"subject": s, "what": what, "rows": n, "order": order[what]} for (s, what), n in sums.items()]
     chart = (
         alt.Chart(alt.Data(values=rows))
         .mark_bar()

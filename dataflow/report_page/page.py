@@ -61,7 +61,7 @@ def render_report(facts: RunFacts) -> str:
         cards=_cards(facts),
         journey=_journey(facts.steps),
         drawings=_drawings(facts),
-        kpis=_kpis(facts.kpis),
+        kpis=_kpis(facts.kpis, base_currency=facts.outcome.base_currency),
         peak_rss=max((step.peak_rss_bytes for step in facts.steps), default=0),
     )
 
@@ -121,7 +121,7 @@ def _drawings(facts: RunFacts) -> dict[str, str]:
     return drawings
 
 
-def _kpis(rows: Sequence[Row]) -> list[Row]:
+def _kpis(rows: Sequence[Row], *, base_currency: str) -> list[Row]:
     """The key figures with their last value and a drawing of the last 90 days."""
     figures = []
     for (name, unit), group in groupby(rows, key=lambda row: (row["kpi_name"], row["unit"])):
@@ -129,8 +129,8 @@ def _kpis(rows: Sequence[Row]) -> list[Row]:
         figures.append(
             {
                 "name": name,
-                "unit": unit,
-                "last": points[-1]["value"],
+                "unit": {"base currency": base_currency, "share": "", "count": ""}.get(unit, unit),
+                "last": _share(points[-1]["value"]) if unit == "share" else _count(points[-1]["value"]),
                 "date": points[-1]["date"],
                 "drawing": charts.trend(points),
             }
