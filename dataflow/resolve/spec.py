@@ -354,15 +354,20 @@ PERSON = EntitySpec(
     adjustments=(
         # spouses on one mailbox, parent and child: a household explains all that agrees
         Adjustment(
-            name="other given name, birth not the same",
-            condition="gamma_given = 0 AND gamma_birth < 4",
+            name="other given name, birth other or unknown",
+            condition="gamma_given = 0 AND gamma_birth <= 1",
             weight=-22,
+        ),
+        Adjustment(
+            name="other given name, birth nearly the same",
+            condition="gamma_given = 0 AND gamma_birth IN (2, 3)",
+            weight=-6,
         ),
         # twins: even the birth agrees
         Adjustment(
             name="other given name, same birth",
-            condition="gamma_given = 0 AND gamma_birth = 4",
-            weight=-8,
+            condition="gamma_given = 0 AND gamma_birth = 4 AND gamma_surname > 0 AND gamma_email < 3",
+            weight=-6,
         ),
         Adjustment(name="both names differ", condition="gamma_given = 0 AND gamma_surname = 0", weight=-10),
         Adjustment(name="other birth", condition="gamma_birth = 0", weight=-8),
@@ -462,16 +467,17 @@ COMPANY = EntitySpec(
     adjustments=(
         # one reseller's or registrar's address, one switchboard: companies that share nothing but how to reach them
         Adjustment(name="other name", condition="gamma_name = 0 AND gamma_domain <= 0", weight=-4),
-        # a word more in the name and another address: a branch or a subsidiary, on its parent's domain and telephone
+        # a word more in the name and another place: a branch or a subsidiary, on its parent's domain and telephone
         Adjustment(
             name="a part of the name, another place",
-            condition="gamma_name IN (1, 2) AND gamma_address BETWEEN 0 AND 3",
+            condition="gamma_name IN (1, 2) AND (gamma_address = 0 OR (gamma_address BETWEEN 1 AND 3"
+            " AND gamma_phone < 2))",
             weight=-16,
         ),
         Adjustment(
             name="a part of the name, place unknown",
             condition="gamma_name IN (1, 2) AND gamma_address = -1",
-            weight=-10,
+            weight=-8,
         ),
     ),
 )
