@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass, fields
 from functools import cache
 
@@ -113,20 +114,15 @@ def countries() -> tuple[Country, ...]:
     return tuple(found)
 
 
-def fill(mask: str, digits: Ints) -> str:
-    """Fill a mask with random digits, one spent per position ('#' 0-9, '%' 2-9, '@' letter)."""
-    out = []
-    for place, letter in enumerate(mask):
-        dice = int(digits[place % len(digits)])
-        if letter == "#":
-            out.append(str(dice % 10))
-        elif letter == "%":
-            out.append(str(2 + dice % 8))
-        elif letter == "@":
-            out.append(_POSTCODE_LETTERS[dice % len(_POSTCODE_LETTERS)])
-        else:
-            out.append(letter)
-    return "".join(out)
+_DICE_FACES = {"#": "0123456789", "%": "23456789", "@": _POSTCODE_LETTERS}
+
+
+def fill(mask: str, dice: Sequence[int]) -> str:
+    """Fill a mask ('#' 0-9, '%' 2-9, '@' letter); one die is spent per position, so there are as many at least."""
+    return "".join(
+        faces[die % len(faces)] if (faces := _DICE_FACES.get(letter)) else letter
+        for letter, die in zip(mask, dice, strict=False)
+    )
 
 
 @dataclass
@@ -184,7 +180,7 @@ def _fill_country(rng: Random, made: Addresses, rows: Ints, country: Country, fl
     street = draw(rng, size, skewed(len(country.streets), exponent=0.4))
     number = (rng.gamma(1.3, 45.0, size).astype(np.int64) % 900) + 1
     parts = rng.integers(1, 31, (size, 2))
-    digits = rng.integers(0, 1_000_000, (size, 9))
+    digits = rng.integers(0, 1_000_000, (size, 9)).tolist()
     has_unit = rng.random(size) < flats
     unit = rng.integers(1, 60, size)
     kind = rng.integers(0, len(country.unit), size)
@@ -207,7 +203,7 @@ def _fill_country(rng: Random, made: Addresses, rows: Ints, country: Country, fl
 
 def draw_phones(rng: Random, country: Ints, place: Ints, *, mobile: bool) -> Text:
     """Draw numbers in E.164 that are valid by the country's numbering plan."""
-    digits = rng.integers(0, 1_000_000, (len(country), 12))
+    digits = rng.integers(0, 1_000_000, (len(country), 12)).tolist()
     pick = rng.integers(0, 1_000_000, len(country))
     return text(
         _phone(countries()[c], p, d, k, mobile)
@@ -215,7 +211,7 @@ def draw_phones(rng: Random, country: Ints, place: Ints, *, mobile: bool) -> Tex
     )
 
 
-def _phone(country: Country, place: int, digits: Ints, pick: int, mobile: bool) -> str:
+def _phone(country: Country, place: int, digits: Sequence[int], pick: int, mobile: bool) -> str:
     areas = country.cities[place].areas
     area = areas[pick % len(areas)]
     if mobile and country.mobile:
