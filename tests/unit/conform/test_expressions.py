@@ -1,0 +1,69 @@
+"""Ibis expressions on text, run on DuckDB and compiled for the warehouse."""
+
+import ibis
+import pytest
+from ibis.expr import types as ir
+
+from dataflow.conform.expressions import domain_of, joined_text, tidy_text, without_blanks
+from dataflow.conform.transactions import in_base_currency
+from dataflow.relation import sql_of
+from dataflow.settings.model import CurrencySettings
+from lakehouse.connect import connect
+
+
+def value_of(expression: ir.Value) -> object:
+    con = connect()
+    try:
+        row = con.execute(sql_of(expression.name("value").as_table())).fetchone()
+    finally:
+        con.close()
+    assert row is not None
+    return row[0]
+
+
+@pytest.mark.parametrize(
+    ("website", "domain"),
+    [
+        ("https://www.Example.org/about?x=1", "example.org"),
+        ("http://user@shop.example.org:8080", "shop.example.org"),
+        ("www.example.org", "example.org"),
+        (" example . org ", "example.org"),
+        ("n/a", None),
+        ("none", None),
+        ("", None),
+        (None, None),
+    ],
+)
+def test_domain_of_a_website(website: str | None, domain: str | None) -> None:
+    assert value_of(domain_of(ibis.literal(website, type="string"))) == domain
+
+
+def test_blanks() -> None:
+    assert value_of(tidy_text(ibis.literal("  a \n b "))) == "a b"
+    assert value_of(tidy_text(ibis.literal("  "))) is None
+    assert value_of(without_blanks(ibis.literal(" 24 105\t"))) == "24105"
+
+
+def test_joined_text_tells_apart_what_differs() -> None:
+    def key(*values: str | None) -> object:
+        return value_of(joined_text([ibis.literal(value, type="string") for value in values]))
+
+    assert key("a", None) != key(None, "a")
+    assert key("a", "b") == key("a", "b")
+    assert key(None, None) is None
+
+
+@pytest.mark.parametrize(
+    ("amount", "code", "expected"),
+    [("10.00", "EUR", "10.80"), ("0.05", "EUR", "0.05"), ("3.00", "USD", "3.00"), ("1.00", "GBP", None)],
+)
+def test_base_currency(amount: str, code: str, expected: str | None) -> None:
+    currency = CurrencySettings.model_validate({"base": "USD", "rates": {"EUR": "1.08"}})
+    value = in_base_currency(ibis.literal(amount).cast("decimal(18, 2)"), ibis.literal(code), currency=currency)
+    assert value_of(value.cast("string")) == expected
+
+
+def test_text_expressions_compile_for_the_warehouse() -> None:
+    rows = ibis.table({"website": "string"}, name="t")
+    sql = sql_of(rows.select(domain=domain_of(rows["website"])), dialect="bigquery")
+    assert "REGEXP_REPLACE" in sql

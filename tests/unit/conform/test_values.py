@@ -1,0 +1,179 @@
+"""Values as people write them, and as we keep them."""
+
+import pytest
+
+from dataflow.conform.companies import normalise_company
+from dataflow.conform.countries import normalise_country
+from dataflow.conform.emails import Email, normalise_email
+from dataflow.conform.persons import PersonName, normalise_person
+from dataflow.conform.phones import normalise_phone
+from dataflow.conform.streets import Street, normalise_street
+from dataflow.conform.texts import capitalise, tidy
+
+
+@pytest.mark.parametrize(
+    ("text", "expected"),
+    [
+        ("J.Doe+news@GMAIL.com", Email("j.doe+news@gmail.com", "jdoe@gmail.com", "gmail.com", False)),
+        ("j.doe@googlemail.com", Email("j.doe@googlemail.com", "jdoe@gmail.com", "googlemail.com", False)),
+        ("J.Doe+news@Example.org", Email("j.doe+news@example.org", "j.doe@example.org", "example.org", False)),
+        (" <mailto:a.b@c.org> ", None),
+        ("mailto:a.b@c.org", Email("a.b@c.org", "a.b@c.org", "c.org", False)),
+        ("Info@Example.org", Email("info@example.org", None, "example.org", True)),
+        ("no-reply@example.org", Email("no-reply@example.org", None, "example.org", True)),
+        ("jörg@exämple.de", Email("jörg@exämple.de", "jörg@exämple.de", "exämple.de", False)),
+        ("test@test.com", None),
+        ("none@none.com", None),
+        ("noemail@example.com", None),
+        ("a@a.com", None),
+        ("a@x.org", Email("a@x.org", "a@x.org", "x.org", False)),
+        ("nobody knows", None),
+        ("", None),
+    ],
+)
+def test_emails(text: str, expected: Email | None) -> None:
+    assert normalise_email(text) == expected
+
+
+@pytest.mark.parametrize(
+    ("text", "country", "expected"),
+    [
+        ("(212) 555-0142", "US", "+12125550142"),
+        ("212-555-0142", None, None),
+        ("+1 212 555 0142", None, "+12125550142"),
+        ("020 7946 0958", "GB", "+442079460958"),
+        ("0044 20 7946 0958", "DE", "+442079460958"),
+        ("+49 (0)30 123456", None, "+4930123456"),
+        ("8 495 123 45 67", "RU", "+74951234567"),
+        ("0000000000", "US", None),
+        ("1234567890", "US", None),
+        ("+10000000000", None, None),
+        ("999-99", "US", None),
+        ("n/a", "US", None),
+        ("12", "US", None),
+        ("+999 1234 5678", None, None),
+    ],
+)
+def test_phones(text: str, country: str | None, expected: str | None) -> None:
+    assert normalise_phone(text, country) == expected
+
+
+@pytest.mark.parametrize(
+    ("given", "surname", "line", "expected"),
+    [
+        ("JOHN", "SMITH Jr.", None, PersonName("John", "Smith", "jr", "John Smith")),
+        ("mary-jane", "o'brien", None, PersonName("Mary-Jane", "O'Brien", None, "Mary-Jane O'Brien")),
+        ("J.", "MCDONALD", None, PersonName("J", "McDonald", None, "J McDonald")),
+        ("Dr. Anna", "de la Fuente", None, PersonName("Anna", "de la Fuente", None, "Anna de la Fuente")),
+        ("太郎", "山田", None, PersonName("太郎", "山田", None, "山田太郎")),
+        ("n/a", "Unknown", None, PersonName(None, None, None, None)),
+        (" Ann   Marie ", '"Ek"', None, PersonName("Ann Marie", "Ek", None, "Ann Marie Ek")),
+        (None, None, "Smith, John", PersonName("John", "Smith", None, "John Smith")),
+        (None, None, "John Smith, Jr.", PersonName("John", "Smith", "jr", "John Smith")),
+        (None, None, "John Smith III", PersonName("John", "Smith", "iii", "John Smith")),
+        (
+            None,
+            None,
+            "Prof. Dr. Ludwig van der Beek",
+            PersonName("Ludwig", "van der Beek", None, "Ludwig van der Beek"),
+        ),
+        (None, None, "山田 太郎", PersonName("太郎", "山田", None, "山田太郎")),
+        (None, None, "Cher", PersonName(None, "Cher", None, "Cher")),
+        (None, None, "Mr", PersonName(None, "Mr", None, "Mr")),
+        (None, None, None, PersonName(None, None, None, None)),
+    ],
+)
+def test_persons(given: str | None, surname: str | None, line: str | None, expected: PersonName) -> None:
+    assert normalise_person(given, surname, line, None) == expected
+
+
+def test_a_generation_of_its_own_field_wins() -> None:
+    assert normalise_person("A", "B Sr", None, "Jr.").generation == "jr"
+    assert normalise_person("A", "B", None, "Esq").generation is None
+
+
+@pytest.mark.parametrize(
+    ("text", "name", "form"),
+    [
+        ("Acme Tools, Inc.", "Acme Tools", "inc"),
+        ("ACME HOLDINGS LIMITED", "Acme Holdings", "ltd"),
+        ("Bau Müller GmbH & Co. KG", "Bau Müller", "gmbh & co kg"),
+        ("Foo Gesellschaft mbH", "Foo", "gmbh"),
+        ("Foo UG (haftungsbeschränkt)", "Foo", "ug"),
+        ("Müller e.K.", "Müller", "ek"),
+        ("Foo S.A. de C.V.", "Foo", "sa de cv"),
+        ("Foo S. de R.L. de C.V.", "Foo", "s de rl de cv"),
+        ("Dom Sp. z o.o.", "Dom", "sp zoo"),
+        ("X Co., Ltd.", "X", "co ltd"),
+        ("Foo Pvt. Ltd.", "Foo", "pvt ltd"),
+        ("Yapı A.Ş.", "Yapı", "as"),
+        ("株式会社山田建設", "山田建設", "kk"),
+        ("山田建設株式会社", "山田建設", "kk"),
+        ("建筑有限公司", "建筑", "co ltd"),
+        ("ООО Ромашка", "Ромашка", "ooo"),
+        ("Join Me", "Join Me", None),
+        ("IBM", "IBM", None),
+        ("GmbH", "GmbH", None),
+        ("unknown", None, None),
+    ],
+)
+def test_companies(text: str, name: str | None, form: str | None) -> None:
+    found = normalise_company(text)
+    assert (found.name, found.legal_form) == (name, form)
+    assert found.full == (text if name else None)
+
+
+@pytest.mark.parametrize(
+    ("line", "second", "expected"),
+    [
+        ("12 High Street", None, Street("High Street", "12", None)),
+        ("12B Baker Street", None, Street("Baker Street", "12B", None)),
+        ("123 N Oak St, Unit 12", None, Street("N Oak St", "123", "Unit 12")),
+        ("123 MAPLE ST", "Apt 4", Street("Maple St", "123", "Apt 4")),
+        ("350 5th Ave # 12", None, Street("5th Ave", "350", "# 12")),
+        ("Flat 5, 12 High Street", None, Street("High Street", "12", "Flat 5")),
+        ("12-14 Foo Rd", None, Street("Foo Rd", "12-14", None)),
+        ("12, MG Road", None, Street("MG Road", "12", None)),
+        ("Hauptstr. 12 a, Whg. 3", None, Street("Hauptstr", "12A", "Whg. 3")),
+        ("Calle Mayor 5, 3º A", None, Street("Calle Mayor", "5", "3º A")),
+        ("Via Roma, 12, Int. 4", None, Street("Via Roma", "12", "Int. 4")),
+        ("ul. Długa 5 m. 3", None, Street("ul. Długa", "5", "m. 3")),
+        ("12 rue X\nAppt 5", None, Street("rue X", "12", "Appt 5")),
+        ("Oak Cad. No: 12", None, Street("Oak Cad", "12", None)),
+        ("ул. Ленина, д. 12", "кв. 5", Street("ул. Ленина", "12", "кв. 5")),
+        ("山田町12-3-4", None, Street("山田町", "12-3-4", None)),
+        ("建国路12号", None, Street("建国路", "12", None)),
+        ("5th Avenue", None, Street("5th Avenue", None, None)),
+        ("n/a", "Apt 4", Street(None, None, "Apt 4")),
+        (None, None, Street(None, None, None)),
+    ],
+)
+def test_streets(line: str | None, second: str | None, expected: Street) -> None:
+    assert normalise_street(line, second) == expected
+
+
+@pytest.mark.parametrize(
+    ("text", "expected"),
+    [
+        ("us", "US"), ("USA", "US"), ("United States of America", "US"), ("UK", "GB"), ("Deutschland", "DE"),
+        ("DEU", "DE"), ("日本", "JP"), ("Türkiye", "TR"), ("Russian Federation", "RU"), (" hellas ", "GR"),
+        ("Atlantis", None), ("n/a", None),
+    ],
+)  # fmt: skip
+def test_countries(text: str, expected: str | None) -> None:
+    assert normalise_country(text) == expected
+
+
+@pytest.mark.parametrize(
+    ("text", "expected"),
+    [("JEAN VAN DAMME", "Jean van Damme"), ("jean", "Jean"), ("van Damme", "van Damme"), ("ÅSA ÖBERG", "Åsa Öberg")],
+)
+def test_capitals(text: str, expected: str) -> None:
+    assert capitalise(text) == expected
+
+
+@pytest.mark.parametrize(
+    ("text", "expected"), [("  a \t b ", "a b"), ("e\u0301", "é"), ("'x y',", "x y"), ("N/A", None), ("", None)]
+)
+def test_tidy(text: str, expected: str | None) -> None:
+    assert tidy(text) == expected
