@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-import shutil
+from datetime import UTC, date, datetime, timedelta
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
@@ -34,7 +34,9 @@ def sample(
     days: DaysOption = 1,
     records: RecordsOption = 100_000,
     seed: SeedOption = _DEFAULT_SEED,
-    start: Annotated[str, typer.Option("--start", help="The first day.")] = "2026-01-01",
+    start: Annotated[
+        str | None, typer.Option("--start", help="The first day; default: such that the last day is yesterday.")
+    ] = None,
     into: Annotated[Path | None, typer.Option("--into", help="Folder; default: the sample folder of the home.")] = None,
     output: OutputOption = Output.TABLE,
 ) -> None:
@@ -44,9 +46,9 @@ def sample(
     """
     from dataflow.sample import SampleSpec
 
-    spec = SampleSpec(days=days, records_per_day=records, seed=seed, start=parse_day(start, option="--start"))
     root = into or Path(settings_of(context).sample)
-    made = make_sample(spec, root)
+    first = parse_day(start, option="--start") if start else _first_day(root, days=days, records=records, seed=seed)
+    made = make_sample(SampleSpec(days=days, records_per_day=records, seed=seed, start=first), root)
     if output is Output.JSON:
         write_json({"root": str(root), **made})
         return
@@ -71,7 +73,8 @@ def demo(
     from flows.start import orchestrator
 
     settings = settings_of(context)
-    spec = SampleSpec(days=days, records_per_day=records, seed=seed)
+    first = _first_day(Path(settings.sample), days=days, records=records, seed=seed)
+    spec = SampleSpec(days=days, records_per_day=records, seed=seed, start=first)
     # Prefect's API gets ready while the sample is made.
     with orchestrator(settings):
         made = make_sample(spec, Path(settings.sample))
@@ -89,20 +92,38 @@ def make_sample(spec: SampleSpec, root: Path) -> dict[str, Any]:
     from dataflow.cli.watching import watching_count
     from dataflow.sample import generate
 
-    counts = root / "truth" / "counts.json"
-    marker = root / "truth" / "spec.json"
-    wanted = json.dumps(
-        {"days": spec.days, "records": spec.records_per_day, "seed": spec.seed, "start": str(spec.start)}
-    )
-    if not (marker.is_file() and marker.read_text(encoding="utf-8") == wanted):
-        shutil.rmtree(root, ignore_errors=True)
+    wanted = {"days": spec.days, "records": spec.records_per_day, "seed": spec.seed, "start": str(spec.start)}
+    if _present(root) != wanted:
+        _marker(root).unlink(missing_ok=True)
         with watching_count("sample") as progress:
             generate(spec, root, progress=progress)
         # Last: a sample that was not finished is made again.
-        marker.write_text(wanted, encoding="utf-8")
-    told: dict[str, Any] = json.loads(counts.read_text(encoding="utf-8"))
+        _marker(root).write_text(json.dumps(wanted), encoding="utf-8")
+    told: dict[str, Any] = json.loads((root / "truth" / "counts.json").read_text(encoding="utf-8"))
     told["delivered"] = sum(row["delivered"] for row in _object_rows(told))
     return told
+
+
+def _first_day(root: Path, *, days: int, records: int, seed: int) -> date:
+    """Choose the day a sample begins: its last day is yesterday, unless the same sample is there from earlier.
+
+    Read on the day it was made, the sample is as fresh as real data; made again tomorrow, it would change under a lake
+    that has read it.
+    """
+    present = _present(root)
+    if {**present, "start": ""} == {"days": days, "records": records, "seed": seed, "start": ""}:
+        return date.fromisoformat(str(present["start"]))
+    return datetime.now(UTC).date() - timedelta(days=days)
+
+
+def _marker(root: Path) -> Path:
+    return root / "truth" / "spec.json"
+
+
+def _present(root: Path) -> dict[str, Any]:
+    """What the sample in a folder was made from; empty when there is none, or half of one."""
+    marker = _marker(root)
+    return dict(json.loads(marker.read_text(encoding="utf-8"))) if marker.is_file() else {}
 
 
 def _object_rows(made: dict[str, Any]) -> list[dict[str, Any]]:
@@ -115,8 +136,6 @@ def _object_rows(made: dict[str, Any]) -> list[dict[str, Any]]:
 
 def _summarise(settings: Settings, outcome: RunOutcome, made: dict[str, Any]) -> dict[str, Any]:
     """What came in, what became of it, how right it is; the sums are checked, not only shown."""
-    from datetime import UTC, datetime
-
     from dataflow.quality import measure_quality
     from dataflow.status import read_status
     from dataflow.storage import open_published
