@@ -65,7 +65,9 @@ def detach(con: duckdb.DuckDBPyConnection) -> None:
     """Detach the lake, which writes its catalogue's log into the file."""
     # A cursor in a transaction, or a server that is gone, must not keep the lock from being released after this.
     with suppress(duckdb.Error):
-        con.execute(f"USE memory; DETACH {DATABASE}")
+        if con.execute("SELECT current_database()").fetchone() == (DATABASE,):
+            con.execute("USE memory")
+        con.execute(f"DETACH {DATABASE}")
 
 
 def refuse_foreign_file(con: duckdb.DuckDBPyConnection, catalogue: Path) -> None:

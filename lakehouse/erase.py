@@ -17,7 +17,6 @@ from psycopg import sql
 
 from lakehouse.attach import DATABASE, attach, detach
 from lakehouse.errors import LakeLocked
-from lakehouse.extremes import renew_extremes
 from lakehouse.lake import Lake
 from lakehouse.lease import server_connection
 from lakehouse.location import PostgresCatalogue
@@ -25,6 +24,8 @@ from lakehouse.maintain import GRACE, clean_up, expire, require_alone
 from lakehouse.publish import copy_catalogue
 from lakehouse.table import Table, literal
 from lakehouse.translate import translating
+
+_THE_END = datetime.max.replace(tzinfo=UTC)
 
 
 @dataclass(frozen=True)
@@ -67,10 +68,12 @@ def erase(
         message="erase rows",
     )
     with translating(f"Erasing rows of the lake at {lake.location.catalogue}"):
+        # History goes first: a rewrite makes the statistics of what is older untrue.
+        expired = expire(lake, older_than=_THE_END)
         for table in {s.table.full_name: s.table for s in chosen}.values():
             _rewrite(lake.con, table)
-        expired = expire(lake, older_than=datetime.max.replace(tzinfo=UTC))
-        renew_extremes(lake.con, lake.metadata)
+        expired += expire(lake, older_than=_THE_END)
+        lake.renew_extremes()
         removed = clean_up(lake, grace=grace)
         rebuild_catalogue(lake)
     return Erased(rows, expired, removed, _waiting(lake))

@@ -1,8 +1,11 @@
-"""The catalogue's minimum and maximum per column, worked out anew from the files that are left.
+"""The catalogue's minimum and maximum per column, worked out anew from its files.
 
-DuckLake keeps them per table and only ever widens them, so they hold values of rows that are gone. Setting them to
-NULL is no way out: the next insert was measured to take its own range for the whole table's, and filters outside
-that range then found nothing.
+DuckLake keeps them per table and believes them for every snapshot. Measured November 2026:
+- they only widen, so they hold values of rows that are gone;
+- a rewrite of data files narrows them to the newest rows, after which older snapshots read wrong: filters find
+  nothing, and sorting turned 1 into 257;
+- setting them to NULL is no way out: the next insert takes its own range for the whole table's.
+So after a rewrite, and after an erasure, they are set to what the files that the catalogue still names really hold.
 """
 
 from __future__ import annotations
@@ -33,11 +36,24 @@ _COMPARED_AS = {
 
 
 def renew_extremes(con: DuckDBPyConnection, metadata: str) -> None:
-    """Set every table's extremes to those of its live files; nothing is left of a column without values."""
+    """Set every table's extremes to those of all its files, old ones of the history included.
+
+    Whoever changes them meanwhile wins, and this fails with a conflict. The lake must be attached anew afterwards.
+    """
+    con.execute("BEGIN")
+    try:
+        _renew(con, metadata)
+        con.execute("COMMIT")
+    except BaseException:
+        con.execute("ROLLBACK")
+        raise
+
+
+def _renew(con: DuckDBPyConnection, metadata: str) -> None:
     rows = con.execute(
         f"SELECT DISTINCT c.column_type FROM {metadata}.ducklake_table_column_stats s"
         f" JOIN {metadata}.ducklake_column c ON c.table_id = s.table_id AND c.column_id = s.column_id"
-        " WHERE c.end_snapshot IS NULL AND (s.min_value IS NOT NULL OR s.max_value IS NOT NULL)"
+        " WHERE c.end_snapshot IS NULL"
     ).fetchall()
     for (kind,) in rows:
         _renew_type(con, metadata, str(kind))
@@ -46,25 +62,28 @@ def renew_extremes(con: DuckDBPyConnection, metadata: str) -> None:
 def _renew_type(con: DuckDBPyConnection, metadata: str, kind: str) -> None:
     # Anything else (text, bytes, decimals by their own spelling) is named the same in both.
     cast = _COMPARED_AS.get(kind, kind if kind.startswith("decimal") else "VARCHAR")
-    live = (
+    held = (
         "SELECT f.table_id, f.column_id,"
         f" arg_min(f.min_value, TRY_CAST(f.min_value AS {cast})) AS low,"
-        f" arg_max(f.max_value, TRY_CAST(f.max_value AS {cast})) AS high"
+        f" arg_max(f.max_value, TRY_CAST(f.max_value AS {cast})) AS high,"
+        " bool_or(f.null_count > 0) AS has_null, bool_or(f.contains_nan) AS has_nan"
         f" FROM {metadata}.ducklake_file_column_stats f"
         f" JOIN {metadata}.ducklake_data_file d ON d.data_file_id = f.data_file_id"
         f" JOIN {metadata}.ducklake_column c ON c.table_id = f.table_id AND c.column_id = f.column_id"
         f" AND c.end_snapshot IS NULL AND c.column_type = '{kind}'"
-        " WHERE d.end_snapshot IS NULL GROUP BY ALL"
+        " GROUP BY ALL"
     )
     chosen = (
-        f"SELECT s.table_id, s.column_id, live.low, live.high FROM {metadata}.ducklake_table_column_stats s"
+        "SELECT s.table_id, s.column_id, held.* EXCLUDE (table_id, column_id)"
+        f" FROM {metadata}.ducklake_table_column_stats s"
         f" JOIN {metadata}.ducklake_column c ON c.table_id = s.table_id AND c.column_id = s.column_id"
         f" AND c.end_snapshot IS NULL AND c.column_type = '{kind}'"
-        f" LEFT JOIN live ON live.table_id = s.table_id AND live.column_id = s.column_id"
+        f" LEFT JOIN held ON held.table_id = s.table_id AND held.column_id = s.column_id"
     )
-    con.execute(f"CREATE OR REPLACE TEMP TABLE extremes AS WITH live AS ({live}) {chosen}")
+    con.execute(f"CREATE OR REPLACE TEMP TABLE extremes AS WITH held AS ({held}) {chosen}")
     con.execute(
-        f"UPDATE {metadata}.ducklake_table_column_stats AS s SET min_value = e.low, max_value = e.high"
+        f"UPDATE {metadata}.ducklake_table_column_stats AS s SET min_value = e.low, max_value = e.high,"
+        " contains_null = coalesce(e.has_null, s.contains_null), contains_nan = coalesce(e.has_nan, s.contains_nan)"
         " FROM extremes e WHERE e.table_id = s.table_id AND e.column_id = s.column_id"
     )
     con.execute("DROP TABLE extremes")

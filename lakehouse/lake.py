@@ -20,6 +20,7 @@ from lakehouse.attach import DATABASE, attach, detach, refuse_foreign_file
 from lakehouse.connect import connect
 from lakehouse.ddl import missing_ddl
 from lakehouse.errors import LakeError, LakeIncompatible
+from lakehouse.extremes import renew_extremes
 from lakehouse.lease import writing
 from lakehouse.location import LakeLocation
 from lakehouse.publish import is_published, publish_catalogue
@@ -188,11 +189,21 @@ class Lake(LakeView):
             with translating(f"Publishing the catalogue to {target}"):
                 publish_catalogue(self.con, target, metadata=self.metadata)
 
+    def renew_extremes(self) -> None:
+        """Make the catalogue's column statistics true for every snapshot, as is needed after rewriting files."""
+        renew_extremes(self.con, self.metadata)
+        # DuckLake remembers the statistics of what it attached, and would go on by the old ones.
+        detach(self.con)
+        attach(self.con, self.location)
+
     def _restore(self, plan: rewind.Plan, message: str, author: str, run_id: str) -> Snapshot:
         return self.transact(plan.apply, author=author, run_id=run_id, message=message)[1]
 
     def _make_sound(self) -> None:
-        """Finish what a killed process may have left: inlining still on, a readers' copy behind the catalogue."""
+        """Finish what a killed process may have left.
+
+        Inlining still on, statistics that a rewrite of files made untrue, a readers' copy behind the catalogue.
+        """
         row = self.con.execute(
             f"SELECT count(*) FROM {self.metadata}.ducklake_metadata"
             " WHERE key = 'data_inlining_row_limit' AND value = '0' AND scope IS NULL"
@@ -200,6 +211,11 @@ class Lake(LakeView):
         if not row or not row[0]:
             # Inlined rows were measured to corrupt time travel and to lose deletes in DuckLake 1.0.
             self.con.execute(f"CALL {DATABASE}.set_option('data_inlining_row_limit', 0)")
+        row = self.con.execute(
+            f"SELECT changes_made FROM {self.metadata}.ducklake_snapshot_changes ORDER BY snapshot_id DESC LIMIT 1"
+        ).fetchone()
+        if row and str(row[0]).startswith(("rewrite_delete", "merge_adjacent")):
+            self.renew_extremes()
         if isinstance(self.location.catalogue, Path) and not is_published(
             self.con, self.location.published_catalogue, metadata=self.metadata
         ):

@@ -63,6 +63,7 @@ def compact(lake: Lake) -> int:
         merged = lake.con.execute(
             f"CALL ducklake_merge_adjacent_files({literal(DATABASE)}, max_file_size => {_SMALL_FILE_BYTES})"
         ).fetchall()
+        lake.renew_extremes()
     lake.publish_catalogue()
     return sum(int(files) for _, _, files, _ in (*rewritten, *merged))
 

@@ -41,6 +41,29 @@ def test_a_table_and_the_whole_lake_can_be_restored(location: LakeLocation) -> N
             lake.con.execute("INSERT INTO lake.published.tally VALUES (NULL, 1)")
 
 
+def test_compaction_keeps_filters_and_sorting_of_older_snapshots_right(location: LakeLocation) -> None:
+    """DuckLake itself narrows its statistics to the newest rows, and believes them for older snapshots too."""
+    numbers = "SELECT number FROM lake.raw.event AT (VERSION => {at}) WHERE {condition} ORDER BY ALL"
+    with opened(location, alone=True) as lake:
+        work = (
+            "INSERT INTO lake.raw.event SELECT 'w', range, 0, CASE WHEN range > 0 THEN 'b' END FROM range(10)",
+            "DELETE FROM lake.raw.event WHERE number < 5",
+        )
+        at, _ = (
+            lake.transact(lambda con: con.execute(sql), author="", run_id="", message="")[1].id  # noqa: B023
+            for sql in work
+        )
+        for condition, expected in (("number < 3", [0, 1, 2]), ("body IS NULL", [0]), ("true", list(range(10)))):
+            query = numbers.format(at=at, condition=condition)
+            assert [n for (n,) in lake.con.execute(query).fetchall()] == expected
+            compact(lake)
+            assert [n for (n,) in lake.con.execute(query).fetchall()] == expected
+        commit(lake, "w", 100)
+        with open_reader(location) as con:
+            assert [n for (n,) in con.execute(query).fetchall()] == expected
+        assert lake.con.execute("SELECT count(*) FROM lake.raw.event WHERE number > 50").fetchone() == (LINES,)
+
+
 def test_restoring_looks_into_files_merged_since(location: LakeLocation) -> None:
     with opened(location, alone=True) as lake:
         first = commit(lake, "a", 0)

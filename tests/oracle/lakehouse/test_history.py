@@ -112,7 +112,11 @@ def agree(lake: Lake, twin: Twin) -> None:
     assert table(lake, "lake.published.item") == twin.states[max(twin.states)]
     alive = {snapshot.id for snapshot in lake.snapshots()}
     for at, state in twin.states.items():
-        assert table(lake, f"lake.published.item AT (VERSION => {at})") == state
+        past = f"lake.published.item AT (VERSION => {at})"
+        assert table(lake, past) == state
+        assert lake.con.execute(f"FROM {past} ORDER BY ALL").fetchall() == sorted(state.items())
+        for key, value in list(state.items())[:2]:
+            assert lake.con.execute(f"FROM {past} WHERE value = {value} AND id <= {key}").fetchall() != []
         if at < twin.replaced_at or not set(range(at + 1, newest + 1)) <= alive:
             continue
         found = lake.con.execute(lake.insertions(ITEM, after=at, upto=newest)).fetchall()
