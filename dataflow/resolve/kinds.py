@@ -47,7 +47,9 @@ KINDS = (
     Kind(name="given_name", pattern=r"given|first.?name|forename|name.first|prenom|vorname", inputs={
         "given_name": "{}",
     }),
-    Kind(name="surname", pattern=r"^(?!.*\band\b).*sur.?name|last.?name|family.?name|name.last|nachname", inputs={"surname": "{}"}),
+    Kind(name="surname", pattern=r"^(?!.*\band\b).*sur.?name|last.?name|family.?name|name.last|nachname", inputs={
+        "surname": "{}",
+    }),
     Kind(name="name_suffix", pattern=r"suffix|generation", inputs={"name_suffix": "lower(replace({}, '.', ''))"}),
     Kind(name="company_name", pattern=r"company|organi[sz]ation|business|employer|\borg\b|firma", inputs={
         "company_name": "{}",

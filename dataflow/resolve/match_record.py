@@ -91,7 +91,7 @@ def _folded_rows() -> str:
         CASE WHEN surname IS NOT NULL THEN
             list_filter(string_split(surname_all, ' '), w -> length(w) > 2 AND w NOT IN ({in_list(PARTICLES)}))
         END AS surname_tokens,
-        CASE generation WHEN 'junior' THEN 'jr' WHEN 'senior' THEN 'sr' ELSE lower(generation) END AS suffix,
+        CASE lower(generation) WHEN 'junior' THEN 'jr' WHEN 'senior' THEN 'sr' ELSE lower(generation) END AS suffix,
         strftime(try_cast(date_of_birth AS DATE), '%Y-%m-%d') AS date_of_birth,
         coalesce(company_name, CASE WHEN entity_type = 'company' THEN full_name END) AS company_text,
         CASE WHEN company_text NOT IN ({in_list(NO_NAMES)}) THEN

@@ -89,7 +89,7 @@ class EntitySpec:
     blocking: tuple[BlockingRule, ...]
     training_rules: tuple[str, ...]
     adjustments: tuple[Adjustment, ...] = ()
-    link_threshold: float = 0.9
+    link_threshold: float = 0.97
     review_threshold: float = 0.2
 
 

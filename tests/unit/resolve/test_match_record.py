@@ -1,0 +1,73 @@
+"""Folding, splitting and keys of match records."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from typing import Any
+
+import duckdb
+import pytest
+
+from tests.lib.identities import match_records
+
+
+@pytest.fixture
+def con() -> Iterator[duckdb.DuckDBPyConnection]:
+    with duckdb.connect() as con:
+        yield con
+
+
+def folded(con: duckdb.DuckDBPyConnection, **values: Any) -> dict[str, Any]:
+    match_records(con, [{"record_id": "r1", "entity_type": "person", **values}], into="made")
+    found = con.execute("FROM made")
+    return dict(zip([column[0] for column in found.description or ()], found.fetchall()[0], strict=True))
+
+
+@pytest.mark.parametrize(
+    ("given", "column", "expected"),
+    [
+        ({"given_name": "José"}, "given", "jose"),
+        ({"given_name": "Дмитрий"}, "given", "dmitriy"),
+        ({"given_name": "Dr. Anna Maria"}, "given", "anna"),
+        ({"given_name": "Anna M."}, "given_tokens", ["anna"]),
+        ({"given_name": "Bob"}, "given_root", "robert"),
+        ({"given_name": "Test"}, "given", None),
+        ({"surname": "van der Berg"}, "surname", "vanderberg"),
+        ({"surname": "van der Berg"}, "surname_tokens", ["berg"]),
+        ({"surname": "O'Brien"}, "surname", "obrien"),
+        ({"surname": "Smith Jr."}, "surname", "smith"),
+        ({"surname": "Smith Jr."}, "suffix", "jr"),
+        ({"surname": "Smith", "name_suffix": "Senior"}, "suffix", "sr"),
+        ({"full_name": "Ann Lee Gray"}, "surname", "gray"),
+        ({"full_name": "Gray, Ann"}, "given", "ann"),
+        ({"date_of_birth": "1980-02-30"}, "date_of_birth", None),
+        ({"postcode": "SW1A 1AA"}, "postcode", "sw1a1aa"),
+        ({"street": "Café Str.", "house_number": "12 B", "city": "Köln"}, "door", "cafe str 12 b koln"),
+        ({"company_name": "Müller & Söhne GmbH"}, "org", "muller and sohne"),
+        ({"company_name": "Müller & Söhne GmbH"}, "legal_form", "gmbh"),
+        ({"company_name": "The Bank of Exampleton"}, "org_key", "bank exampleton"),
+        ({"company_name": "Shop 12"}, "org_numbers", "12"),
+        ({"company_name": "GmbH"}, "org", "gmbh"),
+        ({"email_domain": "gmail.com"}, "domain", None),
+        ({"email_domain": "acme.example"}, "domain", "acme.example"),
+        ({"given_name": "Ann", "surname": "Gray", "email_canonical": "ann.gray@x.example"}, "email_local", None),
+        ({"given_name": "Ann", "surname": "Gray", "email_canonical": "agray77@x.example"}, "email_local", "agray77"),
+    ],
+)
+def test_folding(con: duckdb.DuckDBPyConnection, given: dict[str, Any], column: str, expected: object) -> None:
+    assert folded(con, **given)[column] == expected
+
+
+def test_a_company_without_company_name_goes_by_its_full_name(con: duckdb.DuckDBPyConnection) -> None:
+    assert folded(con, entity_type="company", full_name="Acme Ltd")["org"] == "acme"
+
+
+def test_swapped_names_have_one_name_key(con: duckdb.DuckDBPyConnection) -> None:
+    straight = folded(con, given_name="Martin", surname="Thomas")
+    swapped = folded(con, given_name="Thomas", surname="Martin")
+    assert straight["name_key"] == swapped["name_key"]
+    assert set(straight["block_keys"]) & set(swapped["block_keys"])
+
+
+def test_a_record_that_says_nothing_has_no_keys(con: duckdb.DuckDBPyConnection) -> None:
+    assert folded(con)["block_keys"] == []
