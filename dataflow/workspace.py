@@ -59,6 +59,7 @@ class Workspace:
         self.folder = folder
         self.tables = tables
         self.base = lake.snapshot()
+        self._filled = lake.filled_tables(self.base.id)
         self.staged: dict[str, Table] = {}
         self.con: duckdb.DuckDBPyConnection
 
@@ -90,6 +91,10 @@ class Workspace:
 
     def before(self, table: Table) -> str:
         """The table as the run found it, for a FROM clause."""
+        if table.full_name not in self._filled:
+            # Binding a lake table was measured at 10 ms and its view at 40 ms; most are empty on a first run.
+            columns = ", ".join(f"NULL::{column.type} AS {quote(column.name)}" for column in table.columns)
+            return f"(SELECT {columns} WHERE false)"
         return f"(FROM lake.{table.sql_name} AT (VERSION => {self.base.id}))"
 
     def stage(self, table: Table, rows: str, *, scope: str | None = None) -> Staged:

@@ -34,6 +34,16 @@ def table_names(con: DuckDBPyConnection, metadata: str, *, version: int | None =
     return sorted(f"{schema}.{name}" for schema, name in _tables(con, metadata, version))
 
 
+def filled_table_names(con: DuckDBPyConnection, metadata: str, *, version: int) -> set[str]:
+    """Full names of the tables that held a data file at a snapshot; all others were empty, for nothing is inlined."""
+    rows = con.execute(
+        f"SELECT DISTINCT s.schema_name, t.table_name FROM {metadata}.ducklake_data_file f"
+        f" JOIN {metadata}.ducklake_table t ON t.table_id = f.table_id AND {_valid('t', version)}"
+        f" JOIN {metadata}.ducklake_schema s ON s.schema_id = t.schema_id WHERE {_valid('f', version)}"
+    ).fetchall()
+    return {f"{schema}.{name}" for schema, name in rows}
+
+
 def plan(con: DuckDBPyConnection, metadata: str, *, to: int, chosen: Callable[[str], bool]) -> Plan:
     """Plan to bring the chosen tables (by full name) back to snapshot `to`; tables born later are dropped.
 

@@ -38,6 +38,10 @@ class LakeView:
         """Full names (`schema.table`) of the tables at a snapshot, by default the newest."""
         return rewind.table_names(self.con, self.metadata, version=version)
 
+    def filled_tables(self, version: int) -> set[str]:
+        """Full names of the tables that are not known to be empty at a snapshot: reading an empty one costs as well."""
+        return rewind.filled_table_names(self.con, self.metadata, version=version)
+
     def insertions(self, table: Table, *, after: int, upto: int) -> str:
         """SELECT text of the rows written to `table` in snapshots (after, upto], updated rows included.
 

@@ -17,9 +17,11 @@ _WHOLE = {"TINYINT", "SMALLINT", "INTEGER", "BIGINT", "HUGEINT", "UTINYINT", "US
 def typed_sql(fields: Mapping[str, str]) -> str:
     """Build the statement that fills TYPED from INCOMING. An empty text is a missing value."""
     shape = literal(json.dumps(dict.fromkeys(fields, "VARCHAR")))
-    casts = "".join(f", TRY_CAST({_text(name)} AS {kind}) AS {quote(name)}" for name, kind in fields.items())
+    # In steps, so that each text is taken out, trimmed and cast once.
+    texts = "".join(f", {_given(f'text.{quote(name)}')} AS {quote(name)}" for name in fields)
+    casts = "".join(f", TRY_CAST({quote(name)} AS {kind}) AS {quote(name)}" for name, kind in fields.items())
     lost = [
-        f"CASE WHEN {_is_lost(_text(name), kind)} THEN {number} END"
+        f"CASE WHEN {_is_lost(quote(name), kind)} THEN {number} END"
         for number, (name, kind) in enumerate(fields.items())
         if kind != "VARCHAR"
     ]
@@ -28,15 +30,15 @@ def typed_sql(fields: Mapping[str, str]) -> str:
         WITH read AS (
             SELECT _row_id, _record_key, _is_deleted, json_transform(payload, {shape}) AS text
             FROM {INCOMING} WHERE _defect IS NULL AND json_valid(payload)
-        )
+        ),
+        texts AS (SELECT _row_id, _record_key, _is_deleted{texts} FROM read)
         SELECT _row_id, _record_key, _is_deleted{casts},
             list_filter([{", ".join(lost)}]::INTEGER[], lambda n: n IS NOT NULL) AS _uncastable
-        FROM read
+        FROM texts
     """
 
 
-def _text(name: str) -> str:
-    value = f"text.{quote(name)}"
+def _given(value: str) -> str:
     return f"CASE WHEN trim({value}) <> '' THEN {value} END"
 
 

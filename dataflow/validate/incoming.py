@@ -5,7 +5,11 @@ from __future__ import annotations
 from dataflow.tables.ops import DEAD_LETTERS, RUN
 from dataflow.validate.plan import ObjectPlan
 from dataflow.workspace import Workspace
+from lakehouse import SnapshotNotFound
 from lakehouse.table import literal
+
+KNOWN = "known_letters"
+"""Temporary table: the dead letters of all objects that were not closed when the run began, and the discarded ones."""
 
 INCOMING = "incoming"
 """Temporary table: raw columns, `_row_id`, and of a dead letter: `was_dead`, `attempts`, `first_seen_at`."""
@@ -19,22 +23,34 @@ def last_raw_snapshot(ws: Workspace) -> int:
     return int(row[0]) if row else 0
 
 
+def collect_known(ws: Workspace) -> None:
+    """Fill KNOWN: the lake is asked once, not once an object."""
+    ws.con.execute(f"""
+        CREATE OR REPLACE TEMP TABLE {KNOWN} AS
+        SELECT * FROM {ws.before(DEAD_LETTERS)} WHERE status IN ('open', 'replaying', 'discarded')
+    """)
+
+
 def collect_incoming(ws: Workspace, plan: ObjectPlan, *, after: int) -> None:
-    """Fill INCOMING. A row that is both new and a dead letter counts as new."""
+    """Fill INCOMING. A row that is both new and a dead letter counts as new; a discarded one stays out."""
     ws.con.execute(f"""
         CREATE OR REPLACE TEMP TABLE {INCOMING} AS
         WITH fresh AS (
             SELECT _source, _object, coalesce(_record_key, _row_hash) AS _record_key, _extracted_at, _row_hash,
                 _changed_at, _is_deleted, _locator, _defect, payload,
                 false AS was_dead, 0 AS attempts, NULL::TIMESTAMPTZ AS first_seen_at
-            FROM ({_fresh(ws, plan, after=after)})
+            FROM ({_fresh(ws, plan, after=after)}) n
+            WHERE NOT EXISTS (
+                SELECT 1 FROM {KNOWN} k WHERE k.status = 'discarded' AND k._row_hash = n._row_hash
+                AND k._source = n._source AND k._object = n._object AND k._record_key = n._record_key
+            )
         ),
         again AS (
             SELECT _source, _object, _record_key, last_seen_at AS _extracted_at, _row_hash,
                 _changed_at, false AS _is_deleted, locator AS _locator,
                 CASE WHEN stage = 'land' THEN reason END AS _defect, payload,
                 true AS was_dead, attempts, first_seen_at
-            FROM {ws.before(DEAD_LETTERS)} d
+            FROM {KNOWN} d
             WHERE {of_object(plan)} AND ({_due(ws, plan)})
             AND NOT EXISTS (SELECT 1 FROM fresh f WHERE f._record_key = d._record_key AND f._row_hash = d._row_hash)
         )
@@ -50,7 +66,11 @@ def of_object(plan: ObjectPlan) -> str:
 def _fresh(ws: Workspace, plan: ObjectPlan, *, after: int) -> str:
     if after == 0:
         return f"SELECT * FROM {ws.before(plan.raw)}"
-    return ws.lake.insertions(plan.raw, after=after, upto=ws.base.id)
+    try:
+        return ws.lake.insertions(plan.raw, after=after, upto=ws.base.id)
+    except SnapshotNotFound:
+        # The history since then was expired, or raw was replaced: all of raw again says the same at a higher price.
+        return f"SELECT * FROM {ws.before(plan.raw)}"
 
 
 def _due(ws: Workspace, plan: ObjectPlan) -> str:

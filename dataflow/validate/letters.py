@@ -3,24 +3,30 @@
 from __future__ import annotations
 
 from dataflow.tables.ops import DEAD_LETTERS
-from dataflow.validate.incoming import INCOMING, of_object
+from dataflow.validate.incoming import INCOMING, KNOWN, of_object
 from dataflow.validate.newest import GOOD, NEWEST
 from dataflow.validate.plan import ObjectPlan
 from dataflow.validate.verdict import BREACH, as_of
 from dataflow.workspace import Workspace
+from lakehouse.table import quote
 
 LETTERS = "letters"
-"""Temporary table with the columns of ops.dead_letters and `is_incoming`: set aside by this run."""
+"""Temporary table with the columns of ops.dead_letters, of all objects, and `is_incoming`: set aside by this run."""
 
 _ID = "md5(concat_ws('|', _source, _object, _record_key, _row_hash))"
 
 
-def write_letters(ws: Workspace, plan: ObjectPlan) -> None:
-    """Fill LETTERS and stage it."""
-    known = f"SELECT * FROM {ws.before(DEAD_LETTERS)} WHERE {of_object(plan)} AND status IN ('open', 'replaying')"
+def begin_letters(ws: Workspace) -> None:
+    """Make LETTERS, empty."""
+    columns = ", ".join(f"{quote(column.name)} {column.type}" for column in DEAD_LETTERS.columns)
+    ws.con.execute(f"CREATE OR REPLACE TEMP TABLE {LETTERS} ({columns}, is_incoming BOOLEAN)")
+
+
+def add_letters(ws: Workspace, plan: ObjectPlan) -> None:
+    """Add what this run says about the dead letters of one object."""
     ws.con.execute(f"""
-        CREATE OR REPLACE TEMP TABLE {LETTERS} AS
-        WITH known AS ({known}),
+        INSERT INTO {LETTERS} BY NAME
+        WITH known AS (SELECT * FROM {KNOWN} WHERE {of_object(plan)} AND status IN ('open', 'replaying')),
         bad AS ({_bad_sql(ws, plan)}),
         resolved AS ({_resolved_sql(ws)}),
         superseded AS ({_superseded_sql(ws)})
@@ -28,6 +34,10 @@ def write_letters(ws: Workspace, plan: ObjectPlan) -> None:
         UNION ALL BY NAME SELECT *, false AS is_incoming FROM resolved
         UNION ALL BY NAME SELECT *, false AS is_incoming FROM superseded
     """)
+
+
+def stage_letters(ws: Workspace) -> None:
+    """Stage the dead letters of all objects at once."""
     ws.stage(
         DEAD_LETTERS,
         f"SELECT * EXCLUDE (is_incoming, _run_id) FROM {LETTERS}",

@@ -8,8 +8,15 @@ from dataflow.errors import TooManyDeadLetters
 from dataflow.report import StepReport, measured, resident_bytes
 from dataflow.settings import Settings
 from dataflow.validate.cast import TYPED
-from dataflow.validate.incoming import INCOMING, collect_incoming, last_raw_snapshot
-from dataflow.validate.letters import LETTERS, write_letters
+from dataflow.validate.incoming import (
+    INCOMING,
+    KNOWN,
+    collect_incoming,
+    collect_known,
+    last_raw_snapshot,
+    of_object,
+)
+from dataflow.validate.letters import LETTERS, add_letters, begin_letters, stage_letters
 from dataflow.validate.newest import GOOD, NEWEST, choose_newest
 from dataflow.validate.plan import ObjectPlan, plan_objects
 from dataflow.validate.verdict import BREACH, judge_incoming
@@ -24,8 +31,15 @@ def validate(ws: Workspace, settings: Settings) -> list[StepReport]:
     newest version came now (upserted or deleted), merged the versions that are not the newest.
     Raises: TooManyDeadLetters, ConfigurationError.
     """
+    plans = plan_objects(settings, ws.tables)
     after = last_raw_snapshot(ws)
-    return [_validate_object(ws, settings, plan, after=after) for plan in plan_objects(settings, ws.tables)]
+    collect_known(ws)
+    begin_letters(ws)
+    reports = [_validate_object(ws, settings, plan, after=after) for plan in plans]
+    stage_letters(ws)
+    for table in (KNOWN, LETTERS):
+        ws.con.execute(f"DROP TABLE {table}")
+    return reports
 
 
 def _validate_object(ws: Workspace, settings: Settings, plan: ObjectPlan, *, after: int) -> StepReport:
@@ -38,23 +52,23 @@ def _validate_object(ws: Workspace, settings: Settings, plan: ObjectPlan, *, aft
         judge_incoming(ws, plan, currencies=currencies)
         choose_newest(ws, plan, after=after)
         staged = _stage_valid(ws, plan)
-        write_letters(ws, plan)
+        add_letters(ws, plan)
         _refuse_too_many(ws, settings, plan)
         report = StepReport(
             stage="validate",
             subject=plan.full_name,
             rows_in=rows_in,
             rows_out=_count(ws, f"SELECT count(*) FROM {NEWEST}"),
-            set_aside=_count(ws, f"SELECT count(*) FROM {LETTERS} WHERE is_incoming"),
+            set_aside=_count(ws, f"SELECT count(*) FROM {LETTERS} WHERE is_incoming AND {of_object(plan)}"),
             merged=_count(ws, _merged_sql()),
             inserted=staged.inserted,
             updated=staged.updated,
             deleted=staged.deleted,
             seconds=watch.seconds,
             peak_rss_bytes=resident_bytes(),
-            facts=_facts(ws),
+            facts=_facts(ws, plan),
         )
-        for table in (INCOMING, TYPED, BREACH, GOOD, NEWEST, LETTERS):
+        for table in (INCOMING, TYPED, BREACH, GOOD, NEWEST):
             ws.con.execute(f"DROP TABLE {table}")
         return report
 
@@ -91,7 +105,7 @@ def _refuse_too_many(ws: Workspace, settings: Settings, plan: ObjectPlan) -> Non
     )
     if bad < limits.dead_letter_limit_floor or bad <= limits.dead_letter_limit_share * fresh:
         return
-    by_rule = ", ".join(f"{rule} {count:,}" for rule, count in _by_rule(ws).items())
+    by_rule = ", ".join(f"{rule} {count:,}" for rule, count in _by_rule(ws, plan).items())
     raise TooManyDeadLetters(
         f"Validating {plan.full_name}: {bad:,} of {fresh:,} rows break a rule ({by_rule}); the limit is "
         f"{limits.dead_letter_limit_share:.1%} of the rows.",
@@ -100,18 +114,18 @@ def _refuse_too_many(ws: Workspace, settings: Settings, plan: ObjectPlan) -> Non
     )
 
 
-def _by_rule(ws: Workspace) -> dict[str, int]:
+def _by_rule(ws: Workspace, plan: ObjectPlan) -> dict[str, int]:
     rows = ws.con.execute(
-        f"SELECT rule, count(*) FROM {LETTERS} WHERE is_incoming GROUP BY rule ORDER BY 2 DESC, 1"
+        f"SELECT rule, count(*) FROM {LETTERS} WHERE is_incoming AND {of_object(plan)} GROUP BY rule ORDER BY 2 DESC, 1"
     ).fetchall()
     return {str(rule): int(count) for rule, count in rows}
 
 
-def _facts(ws: Workspace) -> dict[str, Any]:
-    moved = ws.con.execute(f"SELECT status, count(*) FROM {LETTERS} GROUP BY status").fetchall()
+def _facts(ws: Workspace, plan: ObjectPlan) -> dict[str, Any]:
+    moved = ws.con.execute(f"SELECT status, count(*) FROM {LETTERS} WHERE {of_object(plan)} GROUP BY status").fetchall()
     statuses = {str(status): int(count) for status, count in moved}
     return {
-        "dead_letters": _by_rule(ws),
+        "dead_letters": _by_rule(ws, plan),
         "tried_again": _count(ws, f"SELECT count(*) FROM {INCOMING} WHERE was_dead"),
         "resolved": statuses.get("resolved", 0),
         "superseded": statuses.get("superseded", 0),
