@@ -21,7 +21,7 @@ from lakehouse.connect import connect
 from lakehouse.ddl import missing_ddl
 from lakehouse.errors import LakeError, LakeIncompatible
 from lakehouse.extremes import renew_extremes
-from lakehouse.lease import writing
+from lakehouse.lease import creating, writing
 from lakehouse.location import LakeLocation
 from lakehouse.publish import is_published, publish_catalogue
 from lakehouse.snapshot import Snapshot
@@ -40,11 +40,11 @@ class Lake(LakeView):
     the readers' copy was older than the catalogue when the lake was opened: a process was killed in between.
     """
 
-    def __init__(self, location: LakeLocation, con: DuckDBPyConnection, *, closing: ExitStack, is_alone: bool) -> None:
+    def __init__(self, location: LakeLocation, con: DuckDBPyConnection, *, is_alone: bool) -> None:
         super().__init__(con, location)
         self.is_alone = is_alone
         self.was_behind = False
-        self._closing = closing
+        self._closing = ExitStack()
 
     @classmethod
     def open(
@@ -75,16 +75,13 @@ class Lake(LakeView):
                 location.data.mkdir(parents=True, exist_ok=True)
             if isinstance(location.catalogue, Path):
                 refuse_foreign_file(con, location.catalogue)
-            attach(con, location)
-            # DETACH checkpoints the catalogue; the file is only free for others after that.
-            closing.callback(detach, con)
-            is_alone = alone or isinstance(location.catalogue, Path)
-            lake = cls(location, con, closing=closing.pop_all(), is_alone=is_alone)
-        try:
-            lake._make_sound()
-        except BaseException:
-            lake.close()
-            raise
+            with creating(location, purpose=purpose):
+                attach(con, location)
+                # DETACH checkpoints the catalogue; the file is only free for others after that.
+                closing.callback(detach, con)
+                lake = cls(location, con, is_alone=alone or isinstance(location.catalogue, Path))
+                lake._make_sound()
+            lake._closing = closing.pop_all()
         return lake
 
     def __enter__(self) -> Self:

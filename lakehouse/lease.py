@@ -12,6 +12,7 @@ from contextlib import closing, contextmanager
 from pathlib import Path
 
 import psycopg
+from psycopg import sql
 
 from lakehouse.errors import LakeLocked, LakeUnreachable
 from lakehouse.location import LakeLocation, PostgresCatalogue
@@ -34,6 +35,31 @@ def writing(location: LakeLocation, *, purpose: str, alone: bool, wait_seconds: 
     else:
         with _advisory(catalogue, "writing", purpose=purpose, shared=not alone, wait_seconds=wait_seconds):
             yield
+
+
+@contextmanager
+def creating(location: LakeLocation, *, purpose: str) -> Iterator[None]:
+    """Let one process at a time create a lake on a server: DuckLake's own attempt fails beside another's.
+
+    Raises: LakeLocked, LakeUnreachable.
+    """
+    catalogue = location.catalogue
+    if isinstance(catalogue, Path) or _is_created(catalogue):
+        yield
+    else:
+        with _advisory(catalogue, "creating", purpose=purpose, shared=False, wait_seconds=60.0):
+            yield
+
+
+def _is_created(catalogue: PostgresCatalogue) -> bool:
+    """Whether the last thing is there that `Lake.open` puts into a new lake."""
+    with server_connection(catalogue, purpose="look") as con:
+        if con.execute("SELECT to_regclass(%s)", (f'"{catalogue.schema}".ducklake_metadata',)).fetchone() == (None,):
+            return False
+        options = sql.SQL("SELECT count(*) > 0 FROM {} WHERE key = 'data_inlining_row_limit'").format(
+            sql.Identifier(catalogue.schema, "ducklake_metadata")
+        )
+        return con.execute(options).fetchone() == (True,)
 
 
 @contextmanager

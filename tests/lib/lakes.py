@@ -59,8 +59,9 @@ def local_lake(folder: Path) -> LakeLocation:
 
 @contextmanager
 def opened(location: LakeLocation, *, alone: bool = False, wait_seconds: float = 60) -> Iterator[Lake]:
-    """Open the lake as tests want it: few threads, patient."""
+    """Open the lake as tests want it: few threads, patient, with the test tables in it."""
     with Lake.open(location, purpose="test", alone=alone, wait_seconds=wait_seconds, threads=1) as lake:
+        lake.ensure(TABLES)
         yield lake
 
 

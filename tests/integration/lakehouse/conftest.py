@@ -8,7 +8,6 @@ from pathlib import Path
 import pytest
 
 from lakehouse import LakeLocation
-from tests.lib.lakes import TABLES, opened
 from tests.lib.servers.postgres import PostgresServer
 from tests.lib.servers.s3 import S3Server
 
@@ -17,10 +16,10 @@ _numbers = itertools.count(1)
 
 @pytest.fixture(params=["file-folder", "file-s3", "postgres-folder", "postgres-s3"])
 def location(request: pytest.FixtureRequest, tmp_path: Path) -> LakeLocation:
-    """Return the place of a new lake that holds the test tables, empty."""
+    """Return the place of a lake that is not there yet."""
     catalogue, data = str(request.param).split("-")
     number = next(_numbers)
-    place = LakeLocation(
+    return LakeLocation(
         catalogue=(
             _postgres(request).create_database(f"lake_{number}")
             if catalogue == "postgres"
@@ -30,9 +29,6 @@ def location(request: pytest.FixtureRequest, tmp_path: Path) -> LakeLocation:
         published=tmp_path / "published",
         s3=_s3(request).access if data == "s3" else None,
     )
-    with opened(place) as lake:
-        lake.ensure(TABLES)
-    return place
 
 
 @pytest.fixture

@@ -9,7 +9,7 @@ import pytest
 
 from lakehouse import Lake, LakeLocation, LakeUnreachable, PostgresCatalogue, open_reader
 from tests.lib.cutting_proxy import cutting_proxy
-from tests.lib.lakes import TABLES, commit, committed, opened, read, upkeep
+from tests.lib.lakes import commit, committed, opened, read, upkeep
 from tests.lib.servers.ports import free_port
 from tests.lib.servers.postgres import PostgresServer
 from tests.lib.servers.s3 import S3Server
@@ -20,8 +20,8 @@ def on_server(postgres: PostgresServer, tmp_path: Path, request: pytest.FixtureR
     """Return a lake with a PostgreSQL catalogue and its data in a folder."""
     catalogue = postgres.create_database(f"unreachable_{abs(hash(request.node.name))}")
     location = LakeLocation(catalogue=catalogue, data=tmp_path / "data", published=tmp_path / "published")
-    with opened(location) as lake:
-        lake.ensure(TABLES)
+    with opened(location):
+        pass
     return location
 
 
@@ -45,7 +45,6 @@ def test_a_data_server_that_is_away_or_refuses(s3: S3Server, tmp_path: Path, wro
         s3=s3.access,
     )
     with opened(right) as lake:
-        lake.ensure(TABLES)
         commit(lake, "a", 0)
     location = {
         "port": replace(right, s3=replace(s3.access, endpoint=f"127.0.0.1:{free_port()}")),
