@@ -64,6 +64,7 @@ class LocalServer:
         # It takes the last words in and leaves by itself; nobody has to wait for that.
         assert self._process.stdin is not None
         self._process.stdin.close()
+        threading.Thread(target=self._process.wait, name="server-leaving", daemon=True).start()
 
     def wait(self) -> None:
         """Return when the API answers. Raises: OrchestratorUnavailable."""

@@ -4,9 +4,10 @@ from __future__ import annotations
 
 import gc
 from collections.abc import Iterator
-from contextlib import ExitStack, contextmanager
+from contextlib import contextmanager
 from dataclasses import replace
 from datetime import datetime
+from importlib import import_module
 from typing import Any
 
 from dataflow.report import measured
@@ -37,33 +38,48 @@ def orchestrator(settings: Settings) -> Iterator[None]:
             _serving.remove(server)
 
 
+@contextmanager
+def connected(settings: Settings) -> Iterator[None]:
+    """Have this process's Prefect talk to the API of the enclosing `orchestrator`, once it answers."""
+    api_url = _serving[-1].api_url if _serving else None
+    with prefect_environment(settings.home, api_url=api_url):
+        from prefect.settings import PREFECT_API_URL, PREFECT_FLOWS_HEARTBEAT_FREQUENCY, temporary_settings
+
+        for server in _serving:
+            server.wait()
+        # Heartbeats tell a server that its worker died; here they are one process, and each run would wait 1 s.
+        # The address once more: Prefect keeps the one it was first imported with.
+        with temporary_settings({PREFECT_FLOWS_HEARTBEAT_FREQUENCY: None, PREFECT_API_URL: prefect_api_url()}):
+            yield
+
+
 def run_flow(settings: Settings, kind: str, *, now: datetime | None = None, **parameters: Any) -> RunOutcome:
     """Run the flow named `kind` here and now; returns how it ended.
 
     Raises: whatever ended it, LakeLocked at once when another run holds the lake.
     """
-    with ExitStack() as closing:
-        closing.enter_context(orchestrator(settings))
-        closing.enter_context(prefect_environment(settings.home, api_url=_serving[-1].api_url if _serving else None))
-        # The lake is opened first: who is locked out need not wait for Prefect, and the server gets ready meanwhile.
-        session = closing.enter_context(open_run(settings, kind, now=now))
-        closing.enter_context(registered(session))
-        with measured() as watch, _uncollected():
-            from prefect.settings import PREFECT_API_URL, PREFECT_FLOWS_HEARTBEAT_FREQUENCY, temporary_settings
-        spent = watch.seconds
-        with _uncollected():
-            from flows import pipelines
-        with measured() as watch:
-            for server in _serving:
-                server.wait()
-            # Heartbeats tell a server that its worker died; here they are one process, and each run would wait 1 s.
-            # The address once more: Prefect keeps the one it was first imported with.
-            with temporary_settings({PREFECT_FLOWS_HEARTBEAT_FREQUENCY: None, PREFECT_API_URL: prefect_api_url()}):
-                flow = getattr(pipelines, kind)
-                flow(run_id=session.run.run_id, return_state=True, **parameters).result()
+    with orchestrator(settings), open_run(settings, kind, now=now) as session, registered(session):
+        # The lake was opened first: who is locked out need not wait for Prefect, and its API gets ready meanwhile.
+        spent = _import_prefect(settings)
+        from flows import pipelines
+
+        with measured() as watch, connected(settings):
+            flow = getattr(pipelines, kind)
+            flow(run_id=session.run.run_id, return_state=True, **parameters).result()
         assert session.outcome is not None
         spent += watch.seconds - sum(timing.seconds for timing in session.outcome.timings)
         return replace(session.outcome, orchestration_seconds=spent)
+
+
+def _import_prefect(settings: Settings) -> float:
+    """Import Prefect and the flows; returns the seconds that Prefect itself took."""
+    api_url = _serving[-1].api_url if _serving else None
+    with prefect_environment(settings.home, api_url=api_url), _uncollected():
+        with measured() as watch:
+            import_module("prefect.context")
+            seconds = watch.seconds
+        import_module("flows.pipelines")
+    return seconds
 
 
 @contextmanager

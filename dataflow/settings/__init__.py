@@ -1,5 +1,6 @@
 """Settings: what dataflow.toml, the environment and .env say, read once at the edge."""
 
+from dataflow.settings.environment import keep_libraries_quiet
 from dataflow.settings.load import default_toml, load_settings
 from dataflow.settings.model import (
     CheckSettings,
@@ -22,3 +23,6 @@ __all__ = [
     "default_toml",
     "load_settings",
 ]
+
+# At import: whoever runs any part of the pipeline has imported its settings.
+keep_libraries_quiet()

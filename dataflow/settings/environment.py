@@ -7,6 +7,13 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
+_LIBRARIES = {
+    # Soda's import alone makes a tracer of the whole process that sends to collect.soda.io; measured November 2026.
+    "SODA_CORE_TELEMETRY_ENABLED": "false",
+    # It also reads any .env above its own folder into the environment; ours is read by settings, and only there.
+    "PYTHON_DOTENV_DISABLED": "1",
+}
+
 _QUIET = {
     # Nothing leaves the machine, and a run's own words are not drowned.
     "PREFECT_SERVER_ANALYTICS_ENABLED": "false",
@@ -30,6 +37,12 @@ _LEAN_SERVER = {
     "PREFECT__SERVER_EPHEMERAL": "1",
     "PREFECT__SERVER_FINAL": "1",
 }
+
+
+def keep_libraries_quiet() -> None:
+    """Switch off what libraries send or read on their own; must come before any of them is imported."""
+    for name, value in _LIBRARIES.items():
+        os.environ.setdefault(name, value)
 
 
 def prefect_api_url() -> str | None:

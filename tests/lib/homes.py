@@ -1,0 +1,75 @@
+"""Small samples and what a lake holds, for tests that run the whole pipeline."""
+
+import json
+import subprocess
+import sys
+from pathlib import Path
+from typing import Any
+
+from dataflow.sample import SampleSpec, generate
+from dataflow.settings import Settings, load_settings
+from dataflow.storage import open_published
+from dataflow.tables.declared import declared_tables
+from lakehouse.table import column_list
+
+RECORDS = 600
+SECOND_DAY = "2026-01-02"
+NOW = "2026-01-03T00:00:00Z"
+
+
+def make_sample(home: Path, *, days: int = 1, records: int = RECORDS) -> None:
+    """Write a small sample into a home."""
+    generate(SampleSpec(days=days, records_per_day=records), home / "sample")
+
+
+def lake_state(settings: Settings) -> dict[str, str]:
+    """Count and hash every table but `ops.run`, the columns that tell when and by which run left out."""
+    con = open_published(settings)
+    try:
+        state = {}
+        for name, table in declared_tables(settings).items():
+            if name == "ops.run":
+                continue
+            columns = column_list(column.name for column in table.columns if not column.volatile)
+            row = con.execute(
+                f"SELECT count(*), sum(md5_number_lower(row({columns})::VARCHAR)::HUGEINT) FROM {table.sql_name}"
+            ).fetchone()
+            assert row is not None
+            state[name] = f"{row[0]} rows, {row[1]}"
+        return state
+    finally:
+        con.close()
+
+
+def published_hash(home: Path) -> str:
+    """The hash of what readers see."""
+    from dataflow.publish import content_hash
+
+    con = open_published(load_settings(home=home))
+    try:
+        return content_hash(con)
+    finally:
+        con.close()
+
+
+def start_dataflow(home: Path, *arguments: str, environment: dict[str, str] | None = None) -> subprocess.Popen[bytes]:
+    """Start `dataflow` in a process of its own; its words are thrown away."""
+    return subprocess.Popen(
+        [sys.executable, "-m", "dataflow.cli", "--home", str(home), *arguments],
+        stdin=subprocess.DEVNULL,
+        stdout=subprocess.DEVNULL,
+        stderr=subprocess.PIPE,
+        env=environment,
+    )
+
+
+def dataflow_json(home: Path, *arguments: str) -> Any:
+    """Run `dataflow` in a process of its own and read its JSON answer."""
+    done = subprocess.run(
+        [sys.executable, "-m", "dataflow.cli", "--home", str(home), *arguments, "-o", "json"],
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    assert done.returncode == 0, done.stderr
+    return json.loads(done.stdout)

@@ -1,0 +1,187 @@
+"""Whatever is wrong from outside ends in one clear message, the exit code of its kind, and the lake as it was."""
+
+import os
+import resource
+import shutil
+import subprocess
+import sys
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+
+from dataflow.cli.main import run
+from dataflow.settings import Settings, default_toml
+from dataflow.storage import open_lake
+from tests.lib.homes import NOW, lake_state
+
+
+def break_missing_folder(sample: Path) -> None:
+    shutil.rmtree(sample / "mysql")
+
+
+def break_json(sample: Path) -> None:
+    next((sample / "salesforce/Contact/2026-01-02").glob("page-*.json")).write_text("<html>Service unavailable</html>")
+
+
+def break_half_json(sample: Path) -> None:
+    page = next((sample / "salesforce/Account/2026-01-02").glob("page-*.json"))
+    page.write_bytes(page.read_bytes()[:-200])
+
+
+def break_parquet(sample: Path) -> None:
+    (sample / "mysql/orders/2026-01-02.parquet").write_bytes(b"PAR1 not really")
+
+
+def drop_column(sample: Path) -> None:
+    import pyarrow.parquet as pq
+
+    path = sample / "mysql/customers/2026-01-02.parquet"
+    table = pq.read_table(path)
+    pq.write_table(table.drop_columns(["email"]), path)
+
+
+@pytest.mark.parametrize(
+    ("break_it", "code", "words"),
+    [
+        (break_missing_folder, 1, ["mysql"]),
+        (break_json, 1, ["salesforce.contact", "JSON"]),
+        (break_half_json, 1, ["salesforce.account", "JSON"]),
+        (break_parquet, 1, ["mysql.orders"]),
+        (drop_column, 1, ["mysql.customers", "email"]),
+    ],
+)
+def test_a_broken_source_leaves_the_lake_as_it_was(
+    break_it: Callable[[Path], None],
+    code: int,
+    words: list[str],
+    published: Settings,
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    before = lake_state(published)
+    break_it(published.home / "sample")
+    assert run(["--home", str(published.home), "run", "--now", NOW]) == code
+    told = capsys.readouterr()
+    assert told.out == ""
+    assert all(word in told.err for word in words), told.err
+    assert told.err.count("Error:") == 1
+    assert lake_state(published) == before
+
+
+def test_a_source_with_nothing_new_publishes_nothing(published: Settings, capsys: pytest.CaptureFixture[str]) -> None:
+    for day in (published.home / "sample").rglob("2026-01-02*"):
+        shutil.rmtree(day) if day.is_dir() else day.unlink()
+    before = lake_state(published)
+    assert run(["--home", str(published.home), "run", "--now", NOW]) == 0
+    assert "Unchanged" in capsys.readouterr().out
+    assert lake_state(published) == before
+
+
+@pytest.mark.parametrize(
+    ("arguments", "words"),
+    [
+        (["run", "--source", "sap"], ["sap", "salesforce"]),
+        (["run", "--source", "mysql", "--object", "invoices"], ["invoices", "mysql.orders"]),
+        (["run", "--object", "orders"], ["--source"]),
+        (["run", "--since", "yesterday"], ["--since"]),
+        (["run", "--ingest-only", "--publish-only"], ["--ingest-only"]),
+        (["backfill", "--from", "2026-02-01", "--to", "2026-01-01"], ["ends before it starts"]),
+        (["backfill", "--from", "01/02/2026", "--to", "2026-01-01"], ["--from"]),
+        (["backfill", "--from", "2026-01-01", "--to", "2026-01-02", "--window", "0"], ["--window"]),
+        (["query", "select * from published.nothing"], ["nothing"]),
+        (["query", "drop table published.customer_360"], ["one SELECT"]),
+        (["query", "select 1; select 2"], ["one SELECT"]),
+        (["query", "--as-of", "999999", "select 1"], ["snapshot 999999"]),
+        (["query", "--as-of", "1999-01-01", "select 1"], ["1999-01-01"]),
+        (["diff", "999999"], ["snapshot 999999"]),
+        (["restore", "--to", "999999", "--yes"], ["snapshot 999999"]),
+        (["restore", "--to", "last week"], ["--to"]),
+        (["dlq", "show", "zzz"], ["No dead letter"]),
+        (["dlq", "discard"], ["No dead letter was named"]),
+        (["resolve", "absent.csv", "--spec", "absent.toml"], ["absent.toml"]),
+        (["bench", "--sizes", "many"], ["--sizes"]),
+        (["status", "-o", "csv"], ["-o json"]),
+    ],
+)
+def test_bad_words_are_bad_usage(
+    arguments: list[str],
+    words: list[str],
+    published: Settings,
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    before = lake_state(published)
+    assert run(["--home", str(published.home), *arguments]) == 2
+    told = capsys.readouterr().err
+    assert all(word in told for word in words), told
+    assert lake_state(published) == before
+
+
+@pytest.mark.parametrize(
+    ("text", "words"),
+    [
+        ("[lake\n", ["not valid TOML"]),
+        (default_toml() + "\n[lakes]\nfast = true\n", ["lakes"]),
+        (default_toml().replace('cursor = "updated_at"', 'curser = "updated_at"'), ["curser"]),
+        (default_toml().replace('surname = "LastName"', 'surname = "FamilyName"'), ["FamilyName"]),
+    ],
+)
+def test_a_wrong_configuration_names_its_words(
+    text: str, words: list[str], published: Settings, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    config = tmp_path / "dataflow.toml"
+    config.write_text(text)
+    before = lake_state(published)
+    assert run(["--config", str(config), "--home", str(published.home), "run", "--now", NOW]) == 2
+    told = capsys.readouterr().err
+    assert all(word in told for word in words), told
+    assert lake_state(published) == before
+
+
+def test_a_configuration_that_is_not_there(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    assert run(["--config", str(tmp_path / "none.toml"), "status"]) == 2
+    assert "none.toml" in capsys.readouterr().err
+
+
+@pytest.mark.parametrize("command", [["run"], ["restore", "--to", "1", "--yes"], ["maintain"], ["dlq", "discard", "-y"]])
+def test_a_lake_held_by_another_run(
+    command: list[str], published: Settings, capsys: pytest.CaptureFixture[str]
+) -> None:
+    with open_lake(published, purpose="run 20260101T000000000000Z-daily"):
+        assert run(["--home", str(published.home), *command]) == 1
+    told = capsys.readouterr().err
+    assert "run 20260101T000000000000Z-daily" in told
+    assert f"pid {os.getpid()}" in told
+    assert "since" in told
+
+
+def test_reading_before_the_first_publication(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    assert run(["--home", str(tmp_path), "query", "select 1"]) == 1
+    assert "finish a first run" in capsys.readouterr().err
+
+
+def test_a_home_that_cannot_be_written(
+    prefect_api: None, tmp_path: Path, published: Settings, capsys: pytest.CaptureFixture[str]
+) -> None:
+    # Root may write anywhere but below a file.
+    blocked = tmp_path / "blocked"
+    blocked.write_text("")
+    assert run(["--home", str(blocked / "home"), "run"]) == 1
+    assert "blocked" in capsys.readouterr().err
+
+
+def test_a_full_disk_leaves_the_lake_as_it_was(published: Settings, tmp_path: Path) -> None:
+    """The limit on the size of a file fails the same write calls as a full disk does, and needs no root."""
+    before = lake_state(published)
+    largest = max(path.stat().st_size for path in published.home.rglob("*") if path.is_file())
+    done = subprocess.run(
+        [sys.executable, "-m", "dataflow.cli", "--home", str(published.home), "run", "--now", NOW],
+        capture_output=True,
+        text=True,
+        check=False,
+        preexec_fn=lambda: resource.setrlimit(resource.RLIMIT_FSIZE, (largest + 4096, largest + 4096)),
+    )
+    assert done.returncode == 1, done.stderr
+    assert "Error:" in done.stderr
+    assert "Traceback" not in done.stderr
+    assert lake_state(published) == before
+    assert run(["--home", str(published.home), "run", "--now", NOW]) == 0

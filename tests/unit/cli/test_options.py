@@ -1,0 +1,39 @@
+"""Days, times and snapshot numbers as people write them."""
+
+from datetime import UTC, date, datetime, timedelta, timezone
+
+import pytest
+
+from dataflow.cli.options import parse_day, parse_moment, parse_version
+from dataflow.errors import UsageError
+
+
+@pytest.mark.parametrize(
+    ("text", "moment"),
+    [
+        ("2026-01-31", datetime(2026, 1, 31, tzinfo=UTC)),
+        ("2026-01-31T18:00:00", datetime(2026, 1, 31, 18, tzinfo=UTC)),
+        ("2026-01-31T18:00:00Z", datetime(2026, 1, 31, 18, tzinfo=UTC)),
+        ("2026-01-31T18:00:00+02:00", datetime(2026, 1, 31, 18, tzinfo=timezone(timedelta(hours=2)))),
+    ],
+)
+def test_moments(text: str, moment: datetime) -> None:
+    assert parse_moment(text, option="--since") == moment
+    assert parse_moment(text, option="--since").tzinfo is not None
+
+
+@pytest.mark.parametrize("text", ["", "yesterday", "31.01.2026", "2026-02-30", "2026-13-01"])
+def test_what_is_no_day_is_refused_with_the_option_named(text: str) -> None:
+    with pytest.raises(UsageError, match=r"--since is not a day or a time"):
+        parse_moment(text, option="--since")
+
+
+def test_a_day_has_no_time() -> None:
+    assert parse_day("2026-01-31", option="--from") == date(2026, 1, 31)
+    with pytest.raises(UsageError, match="without a time"):
+        parse_day("2026-01-31T10:00", option="--from")
+
+
+def test_a_version_is_a_number_or_a_time() -> None:
+    assert parse_version("17", option="--to") == 17
+    assert parse_version("2026-01-31", option="--to") == datetime(2026, 1, 31, tzinfo=UTC)

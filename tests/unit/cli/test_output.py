@@ -1,0 +1,47 @@
+"""Answers for people and for programs."""
+
+import csv
+import io
+import json
+from datetime import UTC, date, datetime
+from decimal import Decimal
+
+import pytest
+
+from dataflow.cli.options import Output
+from dataflow.cli.output import write_records, write_rows
+
+COLUMNS = ["name", "n", "at", "tags"]
+ROWS = [
+    ("a[b]", Decimal("1234.50"), datetime(2026, 1, 1, tzinfo=UTC), ["x", "y"]),
+    (None, None, None, None),
+]
+
+
+def test_json_keeps_names_and_nulls(capsys: pytest.CaptureFixture[str]) -> None:
+    write_rows(COLUMNS, ROWS, output=Output.JSON)
+    first, second = json.loads(capsys.readouterr().out)
+    assert first == {"name": "a[b]", "n": "1234.50", "at": "2026-01-01T00:00:00+00:00", "tags": ["x", "y"]}
+    assert second == dict.fromkeys(COLUMNS)
+
+
+def test_csv_can_be_read_back(capsys: pytest.CaptureFixture[str]) -> None:
+    write_rows(COLUMNS, ROWS, output=Output.CSV)
+    read = list(csv.reader(io.StringIO(capsys.readouterr().out)))
+    assert read == [COLUMNS, ["a[b]", "1234.50", "2026-01-01T00:00:00+00:00", '["x", "y"]'], ["", "", "", ""]]
+
+
+def test_a_table_shows_brackets_and_groups_digits(capsys: pytest.CaptureFixture[str]) -> None:
+    write_rows(["name", "n", "day"], [("a[b]", 1234567, date(2026, 1, 1))], output=Output.TABLE, title="Things")
+    shown = capsys.readouterr().out
+    assert "Things" in shown
+    assert "a[b]" in shown
+    assert "1,234,567" in shown
+    assert "2026-01-01" in shown
+
+
+def test_no_records_are_said_to_be_none(capsys: pytest.CaptureFixture[str]) -> None:
+    write_records([], output=Output.TABLE, title="Dead letters")
+    assert capsys.readouterr().out.strip() == "Dead letters none"
+    write_records([], output=Output.JSON)
+    assert json.loads(capsys.readouterr().out) == []
