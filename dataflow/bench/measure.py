@@ -14,7 +14,7 @@ from typing import Any
 from dataflow.bench.figures import Figures
 from dataflow.errors import DataFlowError
 
-_SECOND_DAY = "2026-01-02"
+_FIRST_DAY, _SECOND_DAY = "2026-01-01", "2026-01-02"
 Told = Callable[[str], None]
 
 
@@ -34,7 +34,7 @@ def measure_sizes(sizes: Sequence[int], *, tell: Told) -> Iterator[Figures]:
 
 def _measure_one(home: Path, records: int, tell: Told) -> Iterator[Figures]:
     tell(f"{records:,} records: sample")
-    _, seconds = _dataflow(home, "sample", "--days", "2", "--records", str(records))
+    _, seconds = _dataflow(home, "sample", "--days", "2", "--records", str(records), "--start", _FIRST_DAY)
     sample = home / "sample"
     yield Figures(step="sample", records=records, seconds=seconds / 2, bytes_written=_size(sample) // 2, stages={})
     for step, arguments in (("first run", ["--until", _SECOND_DAY]), ("next day", [])):
