@@ -8,7 +8,7 @@ from functools import partial
 
 import duckdb
 import ibis
-import pyarrow as pa
+from ibis.backends.sql.datatypes import DuckDBType
 from ibis.expr import types as ir
 
 from dataflow.conform.companies import normalise_company
@@ -22,7 +22,7 @@ from dataflow.conform.streets import normalise_street
 from dataflow.conform.texts import capitalise, tidy
 from dataflow.relation import sql_of
 
-_TEXT = pa.string()
+_TEXT = "VARCHAR"
 # Typed in where the form would not go on without a date; that a few people were born on such a day costs less.
 _NO_BIRTHDAY = ("1900-01-01", "1901-01-01", "1970-01-01", "1111-11-11", "0001-01-01", "9999-12-31")
 _CARRIED = (
@@ -37,7 +37,7 @@ class Lookup:
 
     name: str
     reads: tuple[str, ...]
-    gives: tuple[tuple[str, pa.DataType], ...]
+    gives: tuple[tuple[str, str], ...]
     function: Callable[..., Sequence[object] | None]
     people_only: bool = False
 
@@ -70,7 +70,7 @@ LOOKUPS = (
             ("email", _TEXT),
             ("email_canonical", _TEXT),
             ("email_domain", _TEXT),
-            ("is_role_mailbox", pa.bool_()),
+            ("is_role_mailbox", "BOOLEAN"),
         ),
         normalise_email,
     ),
@@ -142,7 +142,9 @@ def _assembled(draft: ir.Table) -> ir.Table:
     rows = draft
     for lookup in LOOKUPS:
         names = {name: f"{lookup.name}.{name}" for name in ("key", *(given for given, _ in lookup.gives))}
-        found = ibis.table({name: _ibis_type(kind) for name, kind in (("key", _TEXT), *lookup.gives)}, name=lookup.name)
+        found = ibis.table(
+            {name: DuckDBType.from_string(kind) for name, kind in (("key", _TEXT), *lookup.gives)}, name=lookup.name
+        )
         found = found.select(**{new: found[old] for old, new in names.items()})
         rows = rows.left_join(found, lookup.key_of(rows) == found[f"{lookup.name}.key"])
     is_person = rows["entity_type"] == "person"
@@ -165,7 +167,3 @@ def _assembled(draft: ir.Table) -> ir.Table:
         crm_status=tidy_text(rows["crm_status"]),
         **{name: rows[name] for name in _CARRIED},
     )
-
-
-def _ibis_type(kind: pa.DataType) -> str:
-    return "boolean" if pa.types.is_boolean(kind) else "string"

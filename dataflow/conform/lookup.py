@@ -17,26 +17,42 @@ def build_lookup(
     name: str,
     *,
     distinct: str,
-    gives: Sequence[tuple[str, pa.DataType]],
+    gives: Sequence[tuple[str, str]],
     function: Callable[..., Sequence[object] | None],
 ) -> None:
     """Make the temporary table `name`: the columns of `distinct`, its first one the key, and those of `gives`.
 
     `distinct` is a SELECT of the key and the arguments of `function`; a result of None gives nulls.
+    `gives` names columns with their types, VARCHAR or BOOLEAN.
     """
+    # Read in pieces from a table of its own: the values of a big day would not fit into Python's memory at once.
+    con.execute(f"CREATE OR REPLACE TEMP TABLE distinct_values AS {distinct}")
+    columns = ", ".join(f"{quote(column)} {kind}" for column, kind in gives)
+    con.execute(f"CREATE OR REPLACE TEMP TABLE {quote(name)} (key VARCHAR, {columns})")
+    for start in range(0, _count(con), _BATCH_ROWS):
+        values = con.execute(
+            f"SELECT * FROM distinct_values WHERE rowid >= {start} AND rowid < {start + _BATCH_ROWS}"
+        ).to_arrow_table()
+        con.register("lookup_rows", _computed(values, gives, function))
+        con.execute(f"INSERT INTO {quote(name)} BY NAME SELECT * FROM lookup_rows")
+        con.unregister("lookup_rows")
+    con.execute("DROP TABLE distinct_values")
+
+
+def _computed(
+    values: pa.Table, gives: Sequence[tuple[str, str]], function: Callable[..., Sequence[object] | None]
+) -> pa.Table:
     nothing = (None,) * len(gives)
-    # Everything is read before the first row is written: one connection has one open result.
-    keys: list[object] = []
-    columns: list[list[object]] = [[] for _ in gives]
-    for batch in con.execute(distinct).to_arrow_reader(_BATCH_ROWS):
-        key, *arguments = (batch.column(number).to_pylist() for number in range(batch.num_columns))
-        keys += key
-        for row in zip(*arguments, strict=True):
-            for column, value in zip(columns, function(*row) or nothing, strict=True):
-                column.append(value)
-    arrays = {"key": pa.array(keys, type=pa.string())}
-    for (column_name, kind), values in zip(gives, columns, strict=True):
-        arrays[column_name] = pa.array(values, type=kind)
-    con.register("lookup_rows", pa.table(arrays))
-    con.execute(f"CREATE OR REPLACE TEMP TABLE {quote(name)} AS SELECT * FROM lookup_rows")
-    con.unregister("lookup_rows")
+    arguments = [column.to_pylist() for column in values.columns[1:]]
+    found = [function(*row) or nothing for row in zip(*arguments, strict=True)]
+    types = {"VARCHAR": pa.string(), "BOOLEAN": pa.bool_()}
+    columns = {
+        column: pa.array([row[number] for row in found], type=types[kind])
+        for number, (column, kind) in enumerate(gives)
+    }
+    return pa.table({"key": values.column(0), **columns})
+
+
+def _count(con: duckdb.DuckDBPyConnection) -> int:
+    row = con.execute("SELECT count(*) FROM distinct_values").fetchone()
+    return int(row[0]) if row else 0

@@ -18,7 +18,9 @@ def mark_scope(ws: Workspace, mapping: CompiledMapping) -> str:
         theirs, mine = list(join.settings.on), list(join.settings.on.values())
         moved = f"SELECT {_as_text(theirs)} FROM ({_touched(ws, join.table, theirs)})"
         parts.append(f"SELECT _record_key FROM {mapping.source.sql_name} WHERE ({_as_text(mine)}) IN ({moved})")
-    ws.con.execute(f"CREATE OR REPLACE TEMP TABLE {quote(name)} AS SELECT DISTINCT * FROM ({' UNION ALL '.join(parts)})")
+    ws.con.execute(
+        f"CREATE OR REPLACE TEMP TABLE {quote(name)} AS SELECT DISTINCT * FROM ({' UNION ALL '.join(parts)})"
+    )
     return name
 
 

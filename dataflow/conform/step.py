@@ -40,7 +40,9 @@ def _conform_table(
 ) -> StepReport:
     with measured() as watch:
         scopes = {name: mark_scope(ws, one) for name, one in mappings.items() if one.target == table}
-        chosen = {name: mappings[name] for name, scope in scopes.items() if _count(ws, f"SELECT count(*) FROM {quote(scope)}")}
+        chosen = {
+            name: mappings[name] for name, scope in scopes.items() if _count(ws, f"SELECT count(*) FROM {quote(scope)}")
+        }
         if not chosen:
             return StepReport(stage="conform", subject=table.full_name, rows_in=0, rows_out=0, seconds=watch.seconds)
         ids = " UNION ALL ".join(_record_ids(one, scopes[name]) for name, one in chosen.items())
