@@ -15,8 +15,9 @@ import duckdb
 from dataflow.land.fetch import FetchedWindow
 from dataflow.land.landing import Landing, window_report
 from dataflow.land.ledger import Ledger
-from dataflow.land.plan import read_state
+from dataflow.land.plan import read_states
 from dataflow.report import StepReport, measured
+from dataflow.sources import ObjectState, PlannedWindow
 from dataflow.workspace import Run
 from lakehouse import Lake
 
@@ -39,7 +40,7 @@ def commit_windows(lake: Lake, fetched: Sequence[FetchedWindow], run: Run) -> li
     """
     with measured() as watch:
         reports = {place: window_report(window, 0) for place, window in enumerate(fetched)}
-        pending = _by_object((p, w) for p, w in enumerate(fetched) if not _is_landed(lake, w))
+        pending = _by_object(_not_landed(lake, fetched))
 
         def land(con: duckdb.DuckDBPyConnection) -> dict[int, StepReport]:
             ledger = Ledger(con, run)
@@ -71,10 +72,14 @@ def _message(pending: Sequence[Sequence[_Placed]]) -> str:
     return f"land {objects} {labels[0] if len(labels) == 1 else f'{labels[0]} to {labels[-1]}'}"
 
 
-def _is_landed(lake: Lake, window: FetchedWindow) -> bool:
-    """Whether all its files are in raw already: a source without files is compared row by row instead."""
-    planned = window.planned
-    if not planned.parts:
-        return False
-    known = read_state(lake, planned.source, planned.object).parts
-    return all(part.fingerprint in {one.fingerprint for one in known.get(part.path, ())} for part in planned.parts)
+def _not_landed(lake: Lake, fetched: Sequence[FetchedWindow]) -> list[_Placed]:
+    """Leave out windows all of whose files are in raw; a window without files is compared row by row instead."""
+    states = read_states(lake) if fetched else {}
+
+    def is_landed(planned: PlannedWindow) -> bool:
+        known = states.get((planned.source, planned.object), ObjectState()).parts
+        return bool(planned.parts) and all(
+            part.fingerprint in {one.fingerprint for one in known.get(part.path, ())} for part in planned.parts
+        )
+
+    return [(place, window) for place, window in enumerate(fetched) if not is_landed(window.planned)]

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections import defaultdict
+from collections.abc import Mapping
 from datetime import datetime
 
 from dataflow.errors import UsageError
@@ -29,32 +30,29 @@ def plan_windows(
     """
     if source is not None:
         open_source(settings, source)
+    states = read_states(lake) if lake is not None else {}
     planned = []
     for source_name, object_name in _chosen(settings, source, object):
-        state = read_state(lake, source_name, object_name) if lake is not None else ObjectState()
+        state = states.get((source_name, object_name), ObjectState())
         planned += open_source(settings, source_name).plan(object_name, state, since=since, until=until)
     return planned
 
 
-def read_state(lake: LakeView, source: str, object_name: str) -> ObjectState:
-    """Read from the lake how far an object is and which of its files were landed."""
+def read_states(lake: LakeView) -> Mapping[tuple[str, str], ObjectState]:
+    """Read from the lake, by source and object, how far each object is and which of its files were landed."""
     existing = set(lake.tables())
-    chosen = [source, object_name]
-    watermark = None
+    watermarks: dict[tuple[str, str], datetime] = {}
     if WATERMARK.full_name in existing:
-        found = lake.con.execute(
-            f"SELECT cursor_at FROM lake.{WATERMARK.sql_name} WHERE source = ? AND object = ?", chosen
-        ).fetchone()
-        watermark = found[0] if found else None
-    parts: dict[str, list[Part]] = defaultdict(list)
+        found = lake.con.execute(f"SELECT source, object, cursor_at FROM lake.{WATERMARK.sql_name}").fetchall()
+        watermarks = {(source, object_name): cursor_at for source, object_name, cursor_at in found}
+    parts: dict[tuple[str, str], dict[str, list[Part]]] = defaultdict(lambda: defaultdict(list))
     if LANDED_FILE.full_name in existing:
-        for path, fingerprint, size_bytes, modified_at in lake.con.execute(
-            f"SELECT path, fingerprint, size_bytes, modified_at FROM lake.{LANDED_FILE.sql_name}"
-            " WHERE source = ? AND object = ?",
-            chosen,
+        columns = "source, object, path, fingerprint, size_bytes, modified_at"
+        for source, object_name, *part in lake.con.execute(
+            f"SELECT {columns} FROM lake.{LANDED_FILE.sql_name}"
         ).fetchall():
-            parts[path].append(Part(path, fingerprint, size_bytes, modified_at))
-    return ObjectState(watermark, parts)
+            parts[source, object_name][part[0]].append(Part(*part))
+    return {name: ObjectState(watermarks.get(name), parts[name]) for name in {*watermarks, *parts}}
 
 
 def _chosen(settings: Settings, source: str | None, object_name: str | None) -> list[tuple[str, str]]:

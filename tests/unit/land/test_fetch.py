@@ -1,6 +1,9 @@
 """Fetching: a window in the landing area is whole or absent, and is not read twice."""
 
 import json
+import resource
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -89,6 +92,27 @@ def test_a_landing_area_that_takes_no_file(tmp_path: Path) -> None:
     settings = company(tmp_path)
     with pytest.raises(LakeUnwritable, match="landing area"):
         fetch_window(planned(settings), settings, run())
+
+
+@contextmanager
+def room_for(size_bytes: int) -> Iterator[None]:
+    """Let no file grow beyond this: what a full disk does, without filling one."""
+    before = resource.getrlimit(resource.RLIMIT_FSIZE)
+    resource.setrlimit(resource.RLIMIT_FSIZE, (size_bytes, before[1]))
+    try:
+        yield
+    finally:
+        resource.setrlimit(resource.RLIMIT_FSIZE, before)
+
+
+def test_a_full_disk_leaves_no_file_and_the_next_run_goes_on(tmp_path: Path) -> None:
+    deliver_pages(tmp_path / "crm", [person(str(number), Note=f"{number}" * 50) for number in range(500)])
+    settings = company(tmp_path)
+    window = planned(settings)
+    with room_for(1000), pytest.raises(LakeUnwritable, match="free space"):
+        fetch_window(window, settings, run())
+    assert files(tmp_path / "landing") == []
+    assert fetch_window(window, settings, run()).report.rows == 500
 
 
 def test_an_adapter_that_miscounts_is_found_out(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

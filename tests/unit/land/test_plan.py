@@ -8,7 +8,7 @@ import pytest
 
 from dataflow.errors import SourceMissing, UsageError
 from dataflow.land import plan_windows
-from dataflow.land.plan import read_state
+from dataflow.land.plan import read_states
 from dataflow.settings import Settings
 from dataflow.storage import lake_location, open_lake
 from lakehouse import LakeView, open_reader
@@ -63,7 +63,7 @@ def test_what_is_landed_is_known_to_writer_and_reader(settings: Settings) -> Non
     with opened(settings) as lake:
         land(lake, settings, source="crm")
         assert subjects(settings, lake) == ["shop.item 2026-03-01", "desk.ticket 2026-03-01"]
-        state = read_state(lake, "crm", "person")
+        state = read_states(lake)["crm", "person"]
     assert state.watermark == datetime(2026, 3, 1, 9, 30, tzinfo=UTC)
     assert sorted(state.parts) == ["Person/2026-03-01/page-0001.json", "Person/2026-03-02/page-0001.json"]
     location = lake_location(settings)
