@@ -13,7 +13,7 @@ import duckdb
 from dataflow.resolve.edges import find_candidates
 from dataflow.resolve.fit import Patterns, first_parameters, fit_parameters
 from dataflow.resolve.frequencies import count_frequencies, frequency_hash, scale_frequencies
-from dataflow.resolve.model import Epoch, Parameters, comparisons_for, epoch_id_of, splink_settings
+from dataflow.resolve.model import Epoch, Parameters, comparisons_for, epoch_id_of, model_text, splink_settings
 from dataflow.resolve.normaliser import NORMALISER_VERSION
 from dataflow.resolve.scoring import score_pairs
 from dataflow.resolve.spec import Comparison, EntitySpec
@@ -39,7 +39,13 @@ def train_epoch(con: duckdb.DuckDBPyConnection, records: str, *, spec: EntitySpe
     scale_frequencies(con, comparisons, trained, table=frequencies)
     model = splink_settings(comparisons, trained)
     return Epoch(
-        epoch_id=epoch_id_of(spec.entity_type, model, frequency_hash(con, frequencies)),
+        epoch_id=epoch_id_of(
+            spec.entity_type,
+            model_text(model),
+            frequency_hash(con, frequencies),
+            NORMALISER_VERSION,
+            f"{spec.link_threshold}|{spec.review_threshold}",
+        ),
         entity_type=spec.entity_type,
         model=model,
         frequencies=frequencies,

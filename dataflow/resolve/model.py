@@ -60,9 +60,9 @@ def model_text(model: Settings) -> str:
     return json.dumps(model, sort_keys=True, separators=(",", ":"))
 
 
-def epoch_id_of(entity_type: str, model: Settings, frequency_hash: str) -> str:
-    """The same records and the same code give the same epoch."""
-    digest = hashlib.sha256(f"{entity_type}|{model_text(model)}|{frequency_hash}".encode()).hexdigest()
+def epoch_id_of(entity_type: str, *parts: str) -> str:
+    """Name an epoch by everything it freezes: the same records and the same code give the same epoch."""
+    digest = hashlib.sha256("|".join((entity_type, *parts)).encode()).hexdigest()
     return f"{entity_type}-{digest[:12]}"
 
 

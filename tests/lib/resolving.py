@@ -1,0 +1,57 @@
+"""Run the resolve step over records given as mappings, day by day, and commit each day to a lake."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from datetime import date, timedelta
+from pathlib import Path
+from typing import Any
+
+from dataflow.report import StepReport
+from dataflow.resolve import resolve
+from dataflow.settings import Settings, load_settings
+from dataflow.tables.conformed import CUSTOMER_RECORD
+from dataflow.workspace import Workspace
+from lakehouse import Lake
+from tests.lib.identities import Record
+from tests.lib.tables import MOMENT, stage_rows, workspace
+
+
+def resolve_day(
+    lake: Lake, folder: Path, records: Iterable[Record], *, gone: Iterable[str] = (), day: int = 1
+) -> StepReport:
+    """Stage changed and deleted records, resolve, commit."""
+    now = MOMENT + timedelta(days=day)
+    with workspace(lake, folder, now=now, run_id=f"run{day}") as ws:
+        stage_records(ws, records, gone=gone)
+        report = resolve(ws, settings())
+        lake.transact(ws.write, author="test", run_id=f"run{day}", message="resolved")
+    return report
+
+
+def stage_records(ws: Workspace, records: Iterable[Record], *, gone: Iterable[str] = ()) -> None:
+    """Stage `records` as all that changed; `gone` are deleted."""
+    rows = [_typed(record) for record in records]
+    ids = ", ".join(f"('{record_id}')" for record_id in [*(row["record_id"] for row in rows), *gone, ""])
+    stage_rows(ws, CUSTOMER_RECORD, rows, scope=f"SELECT * FROM (VALUES {ids}) v(record_id)")
+
+
+def settings() -> Settings:
+    return load_settings()
+
+
+def rows(lake: Lake, query: str) -> list[tuple[Any, ...]]:
+    return lake.con.execute(query).fetchall()
+
+
+def partition(pairs: Iterable[tuple[str, str]]) -> set[frozenset[str]]:
+    """The sets of records that share a value."""
+    groups: dict[str, set[str]] = {}
+    for record_id, group in pairs:
+        groups.setdefault(group, set()).add(record_id)
+    return {frozenset(group) for group in groups.values()}
+
+
+def _typed(record: Record) -> Record:
+    born = record.get("date_of_birth")
+    return {**record, "date_of_birth": date.fromisoformat(born) if born else None, "updated_at": MOMENT}

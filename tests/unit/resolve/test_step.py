@@ -1,0 +1,151 @@
+"""The resolve step over a lake: what it stages, and what it leaves alone."""
+
+from __future__ import annotations
+
+import random
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from dataflow.resolve import resolve
+from dataflow.tables.conformed import CUSTOMER_RECORD
+from dataflow.tables.resolved import EDGE, EPOCH, GOLDEN_CUSTOMER, IDENTITY_EVENT, REDIRECT, TERM_FREQUENCY, XREF
+from lakehouse import Lake
+from tests.lib.identities import Record, company, person, population
+from tests.lib.resolving import resolve_day, rows, settings, stage_records
+from tests.lib.tables import MOMENT, small_lake, workspace
+
+CHANCE = random.Random(11)
+ANN = person(CHANCE, 8001)
+ANN_CRM: Record = {**ANN, "record_id": "salesforce|contact|ann", "_source": "salesforce"}
+ANN_SHOP: Record = {**ANN, "record_id": "mysql|customers|ann", "_source": "mysql", "street": None}
+BOB: Record = {**person(CHANCE, 8002), "record_id": "mysql|customers|bob", "_source": "mysql"}
+ACME: Record = {**company(CHANCE, 8003), "record_id": "salesforce|account|acme", "_source": "salesforce"}
+PEOPLE = [record for _, record in population(3, people=60).values()]
+
+
+@pytest.fixture
+def lake(tmp_path: Path) -> Iterator[Lake]:
+    """A lake where the population, Ann twice and Bob are resolved; Bob's employer is not known yet."""
+    with small_lake(tmp_path) as lake:
+        resolve_day(lake, tmp_path, [*PEOPLE, ANN_CRM, ANN_SHOP, {**BOB, "parent_record_id": ACME["record_id"]}], day=1)
+        yield lake
+
+
+def customer_of(lake: Lake, record: Record) -> str | None:
+    found = rows(lake, f"SELECT customer_id FROM lake.resolved.xref WHERE record_id = '{record['record_id']}'")
+    return str(found[0][0]) if found else None
+
+
+def redirects(lake: Lake) -> dict[str, str | None]:
+    return dict(rows(lake, "SELECT customer_id, to_customer_id FROM lake.resolved.redirect"))
+
+
+def test_first_run_links_and_conserves(lake: Lake, tmp_path: Path) -> None:
+    assert customer_of(lake, ANN_CRM) == customer_of(lake, ANN_SHOP) != customer_of(lake, BOB)
+    with workspace(lake, tmp_path) as ws:
+        report = resolve(ws, settings())
+        assert not {table for table in ws.staged if ws.changes(ws.staged[table]).changed}
+    assert report.rows_in == len(PEOPLE) + 3
+    assert report.changed == 0
+    assert report.facts["events"] == {}
+    assert sum(count for _, _, count in report.facts["weights"]) == len(rows(lake, "FROM lake.resolved.edge"))
+    assert sum(size * count for _, size, count in report.facts["cluster_sizes"]) == report.rows_in
+
+
+def test_a_golden_value_names_the_record_it_came_from(lake: Lake) -> None:
+    golden = rows(
+        lake,
+        "SELECT street, date_of_birth::VARCHAR, sources, record_count, provenance FROM lake.resolved.golden_customer "
+        f"WHERE customer_id = '{customer_of(lake, ANN_CRM)}'",
+    )
+    street, born, sources, count, provenance = golden[0]
+    assert (street, sources, count) == (ANN["street"], ["mysql", "salesforce"], 2)
+    assert born == ANN["date_of_birth"]
+    assert provenance["street"] == ANN_CRM["record_id"]
+    assert set(provenance.values()) <= {ANN_CRM["record_id"], ANN_SHOP["record_id"]}
+    assert "company_name" not in provenance
+
+
+def test_a_parent_that_comes_later_is_told_as_a_customer(lake: Lake, tmp_path: Path) -> None:
+    bob = f"FROM lake.resolved.golden_customer WHERE customer_id = '{customer_of(lake, BOB)}'"
+    assert rows(lake, f"SELECT parent_customer_id {bob}") == [(None,)]
+    resolve_day(lake, tmp_path, [ACME], day=2)
+    assert rows(lake, f"SELECT parent_customer_id {bob}") == [(customer_of(lake, ACME),)]
+
+
+def test_the_same_run_again_gives_the_same_rows(lake: Lake, tmp_path: Path) -> None:
+    tables = (EPOCH, TERM_FREQUENCY, EDGE, XREF, GOLDEN_CUSTOMER, IDENTITY_EVENT)
+    found = []
+    for attempt in ("killed", "run"):
+        with small_lake(tmp_path / attempt) as fresh, workspace(fresh, tmp_path / attempt, run_id="same") as ws:
+            stage_records(ws, [*PEOPLE, ANN_CRM, ANN_SHOP])
+            resolve(ws, settings())
+            found.append([ws.con.execute(f"FROM {table.sql_name} ORDER BY ALL").fetchall() for table in tables])
+    assert found[0] == found[1]
+
+
+def test_an_edit_that_takes_the_evidence_away_undoes_the_merge(lake: Lake, tmp_path: Path) -> None:
+    before = customer_of(lake, ANN_CRM)
+    somebody = {**person(random.Random(12), 8004), "record_id": ANN_SHOP["record_id"], "_source": "mysql"}
+    resolve_day(lake, tmp_path, [somebody], day=2)
+    after = {customer_of(lake, ANN_CRM), customer_of(lake, ANN_SHOP)}
+    assert len(after) == 2
+    assert before in after
+    assert redirects(lake) == {}
+    kinds = rows(lake, "SELECT kind FROM lake.resolved.identity_event WHERE _run_id = 'run2'")
+    assert kinds == [("split",)]
+
+
+def test_a_link_that_appears_merges_and_leaves_a_redirect(lake: Lake, tmp_path: Path) -> None:
+    apart = {**person(random.Random(13), 8005), "record_id": "tickets|requester|x", "_source": "tickets"}
+    resolve_day(lake, tmp_path, [apart], day=2)
+    retired, kept = customer_of(lake, apart), customer_of(lake, ANN_CRM)
+    assert retired != kept
+    resolve_day(lake, tmp_path, [{**ANN, "record_id": apart["record_id"], "_source": "tickets"}], day=3)
+    assert customer_of(lake, apart) == kept
+    assert redirects(lake) == {retired: kept}
+
+
+def test_deleted_records_retire_their_customer_until_they_come_back(lake: Lake, tmp_path: Path) -> None:
+    customer = customer_of(lake, BOB)
+    resolve_day(lake, tmp_path, [], gone=[BOB["record_id"]], day=2)
+    assert customer_of(lake, BOB) is None
+    assert redirects(lake) == {customer: None}
+    assert rows(lake, f"FROM lake.resolved.match_record WHERE record_id = '{BOB['record_id']}'") == []
+    resolve_day(lake, tmp_path, [BOB], day=3)
+    assert customer_of(lake, BOB) == customer
+    assert redirects(lake) == {}
+
+
+def test_a_change_that_means_nothing_for_identity_touches_one_golden_row(lake: Lake, tmp_path: Path) -> None:
+    with workspace(lake, tmp_path, now=MOMENT) as ws:
+        stage_records(ws, [{**ANN_CRM, "crm_status": "Customer"}])
+        report = resolve(ws, settings())
+        assert ws.changes(CUSTOMER_RECORD).changed == 1
+        assert ws.changes(XREF).changed == ws.changes(EDGE).changed == ws.changes(REDIRECT).changed == 0
+    assert (report.updated, report.changed) == (1, 1)
+
+
+def test_a_model_of_another_normaliser_is_trained_anew_and_ids_stay(
+    lake: Lake, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    owners = rows(lake, "SELECT record_id, customer_id FROM lake.resolved.xref ORDER BY ALL")
+    for module in ("epoch", "epochs"):
+        monkeypatch.setattr(f"dataflow.resolve.{module}.NORMALISER_VERSION", "next")
+    resolve_day(lake, tmp_path, [], day=2)
+    assert rows(lake, "SELECT DISTINCT normaliser_version FROM lake.resolved.epoch ORDER BY ALL") == [("1",), ("next",)]
+    assert rows(lake, "SELECT record_id, customer_id FROM lake.resolved.xref ORDER BY ALL") == owners
+
+
+def test_an_empty_lake_resolves_to_nothing(tmp_path: Path) -> None:
+    with small_lake(tmp_path) as lake, workspace(lake, tmp_path) as ws:
+        report = resolve(ws, settings())
+        assert (report.rows_in, report.rows_out, report.merged) == (0, 0, 0)
+
+
+def test_one_company_alone_is_a_customer(tmp_path: Path) -> None:
+    with small_lake(tmp_path) as lake:
+        report = resolve_day(lake, tmp_path, [ACME])
+        assert (report.rows_in, report.rows_out) == (1, 1)
