@@ -94,7 +94,13 @@ class GrainError(DataFlowError):
 
 
 class AuditRefused(DataFlowError):
+    """`failed` names every check that failed, with its table and counts."""
+
     exit_code = ExitCode.REFUSED
+
+    def __init__(self, message: str, *, next_move: str = "", failed: tuple[str, ...] = ()) -> None:
+        super().__init__(message, next_move=next_move)
+        self.failed = failed
 
 
 class SinkError(DataFlowError):

@@ -48,13 +48,13 @@ _SAME_SECTOR = {"32": "31", "33": "31", "45": "44", "49": "48"}
 KEYWORDS = (
     ("bank|insur|financ|invest|fintech", "52"),
     ("real estate|propert", "53"),
-    ("biotech|pharma|health|hospital|medic", "62"),
+    ("biotech|pharma|health|hospital|medic|physician|clinic|dentist", "62"),
     ("educat|school|universit|training", "61"),
     ("software|telecom|media|technolog|internet|communicat|publish", "51"),
     ("consult|engineer|legal|law |account|advertis|marketing|research|design", "54"),
     ("construct|building", "23"),
     ("wholesale|distribut|trading", "42"),
-    ("retail|e-commerce|shop", "44"),
+    ("retail|e-commerce|shop|merchandise|stores", "44"),
     ("transport|logist|shipping|warehous|airline|freight", "48"),
     ("energy|utilit|electric power|water supply", "22"),
     ("mining|oil|gas ", "21"),
@@ -63,7 +63,7 @@ KEYWORDS = (
     ("entertain|recreation|sport|arts", "71"),
     ("government|public admin|municipal", "92"),
     ("environmental|waste|staffing|security|facility", "56"),
-    ("manufactur|machinery|chemical|electronic|apparel|food|beverage|automotive", "31"),
+    ("manufactur|machinery|chemical|electronic|apparel|textile|fabric|food|beverage|automotive", "31"),
     ("not for profit|non-profit|nonprofit|other services|repair", "81"),
 )
 

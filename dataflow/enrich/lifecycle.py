@@ -34,7 +34,7 @@ RECENCY_OVER = ("over", 2)
 NEVER = "never"
 # Lower bound, points; the first that holds counts.
 FREQUENCY = ((10, 30), (5, 25), (3, 20), (2, 14), (1, 8))
-VALUE = ((2000, 25), (500, 18), (100, 10), (0.01, 4))
+VALUE = ((1000, 25), (250, 18), (75, 10), (0.01, 4))
 SUPPORT = ((2, 0), (1, 3), (0, 5))
 
 # A customer is new for a quarter, unless orders already speak for themselves.

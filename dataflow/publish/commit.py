@@ -97,12 +97,13 @@ def audit(con: duckdb.DuckDBPyConnection, ws: Workspace) -> int:
     contracts = verify_contracts(con, changed, database="lake")
     invariants = check_invariants(con)
     results: list[ContractCheck | InvariantResult] = [*contracts, *invariants]
-    failed = [str(result) for result in results if not result.passed]
+    failed = tuple(str(result) for result in results if not result.passed)
     if failed:
         raise AuditRefused(
             f"Run {ws.run.run_id} was not published: {len(failed)} of {len(results)} checks failed: "
             f"{'; '.join(failed)}.",
             next_move="The lake is as it was. Look at the named tables' stages in the run report, then run again.",
+            failed=failed,
         )
     return len(results)
 

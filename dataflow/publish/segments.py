@@ -30,8 +30,11 @@ class Segment:
     holds: Callable[[ir.Table], ir.Value]
 
 
+# In the base currency; about the top thirtieth of the sample's buyers.
+_HIGH_VALUE = 500
+
 SEGMENTS = (
-    Segment("high_value", "High value", lambda c: c.order_amount >= 2000),
+    Segment("high_value", "High value", lambda c: c.order_amount >= _HIGH_VALUE),
     Segment("loyal", "Loyal", lambda c: c.lifecycle_stage == "loyal"),
     Segment("new_customer", "New customer", lambda c: c.lifecycle_stage == "new"),
     Segment("open_lead", "Lead without an order", lambda c: c.lifecycle_stage == "lead"),
@@ -39,7 +42,7 @@ SEGMENTS = (
     Segment(
         "at_risk_high_value",
         "At risk and of high value",
-        lambda c: (c.lifecycle_stage == "at_risk") & (c.order_amount >= 2000),
+        lambda c: (c.lifecycle_stage == "at_risk") & (c.order_amount >= _HIGH_VALUE),
     ),
     Segment("lapsed", "Lapsed", lambda c: c.lifecycle_stage == "lapsed"),
     Segment(

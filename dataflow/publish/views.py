@@ -23,7 +23,11 @@ class View:
 
 def _overview() -> ir.Table:
     customers = relation(CUSTOMER_360)
-    segments = relation(SEGMENTS).group_by("customer_id").agg(segments=ibis._.segment_code.group_concat(", "))
+    segments = (
+        relation(SEGMENTS)
+        .group_by("customer_id")
+        .agg(segments=ibis._.segment_code.group_concat(", ", order_by=ibis._.segment_code))
+    )
     chosen = customers.select(
         "customer_id",
         "entity_type",

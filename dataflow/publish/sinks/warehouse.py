@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import os
 import shutil
+from collections.abc import Mapping
 from contextlib import suppress
 from pathlib import Path
 
@@ -32,14 +33,15 @@ _DRAFT = "warehouse"
 
 
 def sink_warehouse(settings: Settings, publication: Publication) -> StepReport:
-    """Bring the warehouse file to the publication's snapshot; a snapshot it already has costs nothing.
+    """Bring the warehouse file to the publication's snapshot; what it already shows is not written again.
 
+    Snapshots that left the published tables alone (landings, runs on record) leave the file and its number alone.
     Raises: SinkError when the file cannot be written or does not hold what the lake holds.
     """
     target = Path(settings.warehouse.path)
     with measured() as watch:
         has = warehouse_snapshot(target)
-        changed = 0 if has == publication.snapshot.id else _replace(settings, publication, target, has)
+        changed = 0 if has == publication.snapshot.id else _follow(settings, publication, target, has)
         return StepReport(
             stage="sink",
             subject="warehouse",
@@ -65,15 +67,44 @@ def warehouse_snapshot(path: Path) -> int | None:
     return None
 
 
-def _replace(settings: Settings, publication: Publication, target: Path, has: int | None) -> int:
+def _follow(settings: Settings, publication: Publication, target: Path, has: int | None) -> int:
+    """Replace the file by one that shows the publication, unless it would say the same; returns rows written."""
+    location = lake_location(settings)
+    snapshot = publication.snapshot.id
+    con = open_reader(
+        location,
+        at=snapshot,
+        memory_limit=settings.lake.memory_limit,
+        threads=settings.lake.threads or None,
+    )
+    try:
+        feeds = {
+            table: _feed(con, table, metadata=metadata_of(location), after=has, upto=snapshot)
+            for table in published.TABLES
+        }
+        if not any(feed is None or _scalar(con, f"SELECT count(*) FROM ({feed})") for feed in feeds.values()):
+            return 0
+        return _replace(con, feeds, publication, target, copy=has is not None)
+    finally:
+        con.close()
+
+
+def _replace(
+    con: duckdb.DuckDBPyConnection,
+    feeds: Mapping[Table, str | None],
+    publication: Publication,
+    target: Path,
+    *,
+    copy: bool,
+) -> int:
     draft = target.with_name(f"{target.name}.{os.getpid()}.draft")
     try:
         target.parent.mkdir(parents=True, exist_ok=True)
         for left_behind in target.parent.glob(f"{target.name}.*.draft*"):
             left_behind.unlink()
-        if has is not None:
+        if copy:
             shutil.copyfile(target, draft)
-        changed = _bring_to_snapshot(settings, publication, draft, has)
+        written = _write_draft(con, feeds, publication, draft)
         _sync(draft)
         draft.replace(target)
         _sync(target.parent)
@@ -84,36 +115,26 @@ def _replace(settings: Settings, publication: Publication, target: Path, has: in
             f"Writing snapshot {publication.snapshot.id} to the warehouse {target}: {type(error).__name__}.",
             next_move="Check space and permissions there and run again; the warehouse is as it was.",
         ) from error
-    return changed
+    return written
 
 
-def _bring_to_snapshot(settings: Settings, publication: Publication, draft: Path, has: int | None) -> int:
+def _write_draft(
+    con: duckdb.DuckDBPyConnection, feeds: Mapping[Table, str | None], publication: Publication, draft: Path
+) -> int:
     """Write tables, views and the snapshot's number in one transaction; returns rows written."""
     snapshot = publication.snapshot.id
-    location = lake_location(settings)
-    con = open_reader(
-        location,
-        at=snapshot,
-        memory_limit=settings.lake.memory_limit,
-        threads=settings.lake.threads or None,
+    con.execute(f"ATTACH {literal(str(draft))} AS {_DRAFT}")
+    con.execute("BEGIN")
+    written = sum(
+        _write_whole(con, table) if feed is None else _write_changes(con, table, feed) for table, feed in feeds.items()
     )
-    try:
-        con.execute(f"ATTACH {literal(str(draft))} AS {_DRAFT}")
-        con.execute("BEGIN")
-        metadata = metadata_of(location)
-        changed = 0
-        for table in published.TABLES:
-            feed = _feed(con, table, metadata=metadata, after=has, upto=snapshot)
-            changed += _write_whole(con, table) if feed is None else _write_changes(con, table, feed)
-        _write_views(con)
-        con.execute(f"CREATE OR REPLACE TABLE {_DRAFT}._publication (snapshot_id BIGINT, run_id VARCHAR)")
-        con.execute(f"INSERT INTO {_DRAFT}._publication VALUES ({snapshot}, {literal(publication.run_id)})")
-        _compare(con, snapshot)
-        con.execute("COMMIT")
-        con.execute(f"DETACH {_DRAFT}")
-    finally:
-        con.close()
-    return changed
+    _write_views(con)
+    con.execute(f"CREATE OR REPLACE TABLE {_DRAFT}._publication (snapshot_id BIGINT, run_id VARCHAR)")
+    con.execute(f"INSERT INTO {_DRAFT}._publication VALUES ({snapshot}, {literal(publication.run_id)})")
+    _compare(con, snapshot)
+    con.execute("COMMIT")
+    con.execute(f"DETACH {_DRAFT}")
+    return written
 
 
 def _feed(con: duckdb.DuckDBPyConnection, table: Table, *, metadata: str, after: int | None, upto: int) -> str | None:

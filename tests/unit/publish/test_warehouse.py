@@ -5,7 +5,7 @@ import signal
 import subprocess
 import sys
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import timedelta
 from pathlib import Path
 
@@ -93,6 +93,19 @@ def test_an_increment_writes_fewer_rows_than_a_build(shop: Shop, tmp_path: Path)
     whole = sink_warehouse(settings, shop.days[1]).rows_out
     assert 0 < sink_warehouse(settings, shop.days[2]).rows_out < whole
     assert shows(tmp_path / "w.duckdb", shop, shop.days[2].snapshot.id)
+
+
+def test_a_snapshot_that_left_the_published_tables_alone_changes_nothing(shop: Shop, tmp_path: Path) -> None:
+    warehouse = tmp_path / "w.duckdb"
+    settings = shop.settings_for(warehouse)
+    sink_warehouse(settings, shop.days[2])
+    written = warehouse.stat()
+    _, later = shop.lake.transact(
+        lambda con: con.execute("UPDATE lake.ops.run SET message = 'x'"), author="t", run_id="", message="other"
+    )
+    report = sink_warehouse(settings, replace(shop.days[2], snapshot=later))
+    assert report.rows_out == 0
+    assert warehouse.stat().st_ino == written.st_ino
 
 
 def test_an_older_publication_is_shown_when_asked_for(shop: Shop, tmp_path: Path) -> None:
