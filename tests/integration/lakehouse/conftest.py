@@ -11,10 +11,21 @@ from lakehouse import LakeLocation
 from tests.lib.servers.postgres import PostgresServer
 from tests.lib.servers.s3 import S3Server
 
+KINDS = ("file-folder", "file-s3", "postgres-folder", "postgres-s3")
+# Between them these use each kind of catalogue and of data: enough for what one process does by itself.
+OPPOSITE_KINDS = ("file-folder", "postgres-s3")
+
 _numbers = itertools.count(1)
 
 
-@pytest.fixture(params=["file-folder", "file-s3", "postgres-folder", "postgres-s3"])
+def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
+    """Tests of several processes get every kind of lake, the others two; in a soak all get all."""
+    if "location" in metafunc.fixturenames:
+        every = metafunc.config.getoption("--soak") or metafunc.module.__name__.endswith("test_many_processes")
+        metafunc.parametrize("location", KINDS if every else OPPOSITE_KINDS, indirect=True)
+
+
+@pytest.fixture
 def location(request: pytest.FixtureRequest, tmp_path: Path) -> LakeLocation:
     """Return the place of a lake that is not there yet."""
     catalogue, data = str(request.param).split("-")

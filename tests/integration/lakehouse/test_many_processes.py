@@ -41,7 +41,7 @@ def test_a_writer_killed_at_any_moment_loses_only_its_open_transaction(
 ) -> None:
     chance = random.Random(7)
     before = 0
-    for number in range(rounds(4, 60)):
+    for number in range(rounds(3, 60)):
         work = (append_until_killed, maintain_until_killed)[number % 2]
         kill_at_random(location, work, worker="victim", chance=chance)
         if before:

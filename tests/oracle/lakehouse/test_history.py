@@ -24,6 +24,8 @@ ITEM = Table(
     owner="tests",
     columns=(Column("id", "INTEGER", "", nullable=False), Column("value", "INTEGER", "")),
 )
+# Each opens a lake: a twelfth of what the profile asks of cheaper tests.
+EXAMPLES = settings().max_examples // 12
 ids = st.lists(st.integers(0, 12), unique=True, max_size=6)
 steps = st.lists(
     st.one_of(
@@ -52,7 +54,7 @@ class Twin:
         self.written[snapshot] = dict(written)
 
 
-@settings(max_examples=12, suppress_health_check=[HealthCheck.too_slow])
+@settings(max_examples=EXAMPLES, suppress_health_check=[HealthCheck.too_slow])
 @given(steps)
 def test_the_lake_and_its_twin_agree(plan: list[tuple[str, list[int]]]) -> None:
     with tempfile.TemporaryDirectory() as folder, opened(local_lake(Path(folder))) as lake:
