@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+from dataclasses import asdict
 from pathlib import Path
 from typing import Annotated
 
 import typer
 
-from dataflow.cli.options import Output, OutputOption, settings_of
-from dataflow.cli.output import words, write_json, write_line, write_rows
+from dataflow.cli.options import Output, OutputOption
+from dataflow.cli.output import words, write_json, write_line, write_records
 
 
 def register(app: typer.Typer) -> None:
@@ -16,49 +17,55 @@ def register(app: typer.Typer) -> None:
 
 
 def resolve(
-    context: typer.Context,
     file: Annotated[Path, typer.Argument(help="CSV or Parquet with one row per record.")],
-    spec: Annotated[Path, typer.Option("--spec", help="TOML that maps its columns onto customer records.")],
+    key: Annotated[str | None, typer.Option("--key", help="Column that identifies a row; else its number.")] = None,
+    spec: Annotated[
+        Path | None, typer.Option("--spec", help="TOML that says what its columns are; else told from their names.")
+    ] = None,
+    ignore: Annotated[list[str] | None, typer.Option("--ignore", help="Column to leave out; may be repeated.")] = None,
     truth: Annotated[
-        str | None, typer.Option("--truth", help="Column that says which rows are one customer: measures the result.")
+        str | None, typer.Option("--truth", help="Column with the known answer: measures the result, is never read.")
+    ] = None,
+    out: Annotated[
+        Path | None,
+        typer.Option("--out", help="CSV or Parquet to write: record_key, cluster_id, confidence, a row per input row."),
     ] = None,
     output: OutputOption = Output.TABLE,
 ) -> None:
-    """Resolve a file of your own with the pipeline's own stages, in a lake that is thrown away.
+    """Find out which rows of a file of your own are one person, or one company.
 
-    -o csv writes the key of each row and the customer it belongs to; -o json adds the figures.
+    A spec is needed only where the names of the columns do not tell what is in them:
 
-    A spec names the key and maps columns as dataflow.toml does:
+    entity_type = "person"
 
-    key = "id"
+    [columns]
 
-    [fields]
+    nom = "surname"
 
-    entity_type = { value = "person" }
+    naissance = "date_of_birth"
 
-    given_name = "first_name"
-
-    email = "mail"
-
-    Example:  dataflow resolve people.csv --spec people.toml --truth person_id
+    Example:  dataflow resolve people.csv --key id --truth person_id --out clusters.csv
     """
-    from dataflow.cli.watching import watching_run
-    from dataflow.own_data import read_spec, resolve_file
+    from dataflow.resolve.file import read_file_spec, resolve_file
 
-    settings = settings_of(context)
-    read = read_spec(spec)
-    with watching_run():
-        found = resolve_file(file, read, truth=truth, settings=settings)
-    figures = found.evaluation.as_dict() if found.evaluation else None
+    found = resolve_file(
+        file, read_file_spec(spec) if spec else None, truth=truth, key=key, ignore=ignore or [], out=out
+    )
     if output is Output.JSON:
-        counts = {"rows": found.rows, "records": found.records, "customers": found.customers}
-        clusters = [{"key": key, "customer_id": customer} for key, customer in found.clusters]
-        write_json({**counts, "pairs_to_review": found.pairs_to_review, "evaluation": figures, "clusters": clusters})
-    elif output is Output.CSV:
-        write_rows(["key", "customer_id"], found.clusters, output=output)
-    else:
-        write_line(f"{found.rows:,} rows, {found.records:,} records, {found.customers:,} customers")
-        write_line(f"{found.pairs_to_review:,} pairs are for a person to decide")
-        for name, value in (figures or {}).items():
-            write_line(f"{name:<20} {value:,.6g}")
-        words.print("Every row's customer: -o csv")
+        write_json(asdict(found))
+        return
+    figures = found.evaluation.as_dict() if found.evaluation else {}
+    if output is Output.CSV:
+        write_records([{"records": found.records, "clusters": found.clusters, **figures}], output=output)
+        return
+    write_line(f"{found.records:,} rows are {found.clusters:,} {_PLURAL[found.entity_type]}")
+    write_line(f"{found.compared_pairs:,} pairs compared in {found.seconds:.1f} s")
+    write_line("Read as: " + ", ".join(f"{column} = {kind}" for column, kind in found.kinds.items()))
+    for name, value in figures.items():
+        write_line(f"  {name:<20} {value:,.6g}")
+    for cause, pairs in found.causes.items():
+        write_line(f"  {pairs:>8,} pairs: {cause}")
+    words.print(f"Written: {out}" if out else "Each row's cluster: --out clusters.csv")
+
+
+_PLURAL = {"person": "people", "company": "companies"}
