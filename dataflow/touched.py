@@ -17,13 +17,16 @@ ORDER_KEYS = "touched_order"
 TICKET_KEYS = "touched_ticket"
 RECORD_KEYS = "touched_record"
 CUSTOMER_KEYS = "touched_customer"
+EVERYTHING = "touched_everything"
 
 
 def mark_touched(ws: Workspace, *, enriched: Iterable[Table] = (), everything: bool = False) -> None:
     """Fill the temporary tables touched_record, touched_order, touched_ticket and touched_customer on `ws.con`.
 
-    `enriched`: tables by customer whose changes count as well. `everything` marks all there is and was.
+    `enriched`: tables by customer whose changes count as well. `everything` marks all there is and was; the table
+    touched_everything says so to those who go by other keys.
     """
+    _mark(ws, EVERYTHING, f"SELECT {everything} AS everything")
     _mark(ws, RECORD_KEYS, _all_keys(ws, XREF) if everything else f"SELECT record_id FROM ({ws.changed(XREF)})")
     _mark(ws, ORDER_KEYS, _all_keys(ws, CUSTOMER_ORDER) if everything else _orders(ws))
     _mark(ws, TICKET_KEYS, _all_keys(ws, TICKET) if everything else _tickets(ws))

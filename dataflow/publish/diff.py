@@ -7,9 +7,10 @@ from typing import Any
 
 import duckdb
 
+from dataflow.publish.kpis import KPIS
 from dataflow.tables import published
 from dataflow.tables.published import KPI_DAILY, REDIRECTS, XREF
-from lakehouse.table import Table, column_list, quote
+from lakehouse.table import Table, column_list, literal, quote
 
 
 @dataclass(frozen=True)
@@ -134,7 +135,7 @@ def _kpi_diff(reader: duckdb.DuckDBPyConnection, a: int, b: int) -> list[KpiDiff
     return [KpiDiff(str(code), str(unit), int(days), was, now) for code, unit, days, was, now in rows if days]
 
 
-_ADDS_UP = "kpi_code IN ('orders', 'revenue', 'new_customers', 'first_orders', 'tickets_opened', 'tickets_closed')"
+_ADDS_UP = f"kpi_code IN ({', '.join(literal(kpi.code) for kpi in KPIS if kpi.adds_up)})"
 
 
 def as_of_sql(table: Table, version: int) -> str:

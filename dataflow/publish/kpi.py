@@ -1,158 +1,21 @@
-"""published.kpi_daily: key figures by day (UTC). One row of KPIS is one figure."""
+"""published.kpi_daily: the declared figures for every day the run touched."""
 
 from __future__ import annotations
 
-from collections.abc import Callable
-from dataclasses import dataclass
 from functools import cache
 
 import ibis
 from ibis.expr import types as ir
 
 from dataflow.publish.builder import Builder
+from dataflow.publish.kpis import KPIS, Kpi
 from dataflow.relation import relation, shaped, sql_of, widened
-from dataflow.tables.published import CUSTOMER_360, KPI_DAILY, ORDERS, TICKETS
+from dataflow.tables.published import CUSTOMER_360, KPI_DAILY
+from dataflow.touched import EVERYTHING
 from dataflow.workspace import Workspace
 from lakehouse.table import Table, column_list, literal
 
-_ACTIVE_DAYS = 30
 _DAYS = "touched_day"
-
-
-@dataclass(frozen=True, kw_only=True)
-class Kpi:
-    """One figure: `value` over the rows of `table` whose `moment` falls on the day and for which `where` holds.
-
-    `days`: a row counts on its own day and on the days after it, this many in all. `empty` is the figure of a day
-    without rows; None leaves the day out (there is no average of nothing).
-    """
-
-    code: str
-    name: str
-    unit: str
-    table: Table
-    moment: str
-    value: Callable[[ir.Table], ir.Value]
-    where: Callable[[ir.Table], ir.Value] | None = None
-    days: int = 1
-    empty: float | None = None
-
-
-def _count(rows: ir.Table) -> ir.Value:
-    return rows.count()
-
-
-def _kept(orders: ir.Table) -> ir.Value:
-    return orders.status.fill_null("") != "cancelled"
-
-
-def _earning(orders: ir.Table) -> ir.Value:
-    return ~orders.status.fill_null("").isin(["cancelled", "refunded"])
-
-
-KPIS = (
-    Kpi(
-        code="orders",
-        name="Orders, cancelled ones left out",
-        unit="count",
-        table=ORDERS,
-        moment="ordered_at",
-        value=_count,
-        where=_kept,
-        empty=0,
-    ),
-    Kpi(
-        code="revenue",
-        name="Revenue, without cancelled and refunded orders",
-        unit="base currency",
-        table=ORDERS,
-        moment="ordered_at",
-        value=lambda rows: rows.base_amount.sum(),
-        where=_earning,
-        empty=0,
-    ),
-    Kpi(
-        code="average_order_value",
-        name="Average order value",
-        unit="base currency",
-        table=ORDERS,
-        moment="ordered_at",
-        value=lambda rows: rows.base_amount.sum().cast("float64") / rows.base_amount.count(),
-        where=_earning,
-    ),
-    Kpi(
-        code="cancelled_order_share",
-        name="Share of orders that were cancelled",
-        unit="share",
-        table=ORDERS,
-        moment="ordered_at",
-        value=lambda rows: (~_kept(rows)).sum() / rows.count(),
-    ),
-    Kpi(
-        code="active_customers_30d",
-        name="Customers with an order in the last 30 days",
-        unit="count",
-        table=ORDERS,
-        moment="ordered_at",
-        value=lambda rows: rows.customer_id.nunique(),
-        where=_kept,
-        days=_ACTIVE_DAYS,
-        empty=0,
-    ),
-    Kpi(
-        code="new_customers",
-        name="Customers first seen",
-        unit="count",
-        table=CUSTOMER_360,
-        moment="first_seen_at",
-        value=_count,
-        empty=0,
-    ),
-    Kpi(
-        code="first_orders",
-        name="Customers who ordered for the first time",
-        unit="count",
-        table=CUSTOMER_360,
-        moment="first_order_at",
-        value=_count,
-        empty=0,
-    ),
-    Kpi(
-        code="tickets_opened",
-        name="Tickets opened",
-        unit="count",
-        table=TICKETS,
-        moment="opened_at",
-        value=_count,
-        empty=0,
-    ),
-    Kpi(
-        code="tickets_closed",
-        name="Tickets closed",
-        unit="count",
-        table=TICKETS,
-        moment="closed_at",
-        value=_count,
-        empty=0,
-    ),
-    Kpi(
-        code="urgent_ticket_share",
-        name="Share of opened tickets that were urgent",
-        unit="share",
-        table=TICKETS,
-        moment="opened_at",
-        value=lambda rows: (rows.priority.fill_null("") == "urgent").sum() / rows.count(),
-    ),
-    Kpi(
-        code="median_first_response_hours",
-        name="Median time to the first answer, by day of opening",
-        unit="hours",
-        table=TICKETS,
-        moment="opened_at",
-        value=lambda rows: rows.first_response_hours.median(),
-        where=lambda rows: rows.first_response_hours.notnull(),
-    ),
-)
 
 
 def kpi_sql(ws: Workspace) -> str:
@@ -217,6 +80,7 @@ def _mark_days(ws: Workspace) -> None:
         FROM (
             SELECT kpi_date FROM touched WHERE kpi_date IS NOT NULL
             UNION (SELECT kpi_date FROM calendar EXCEPT SELECT kpi_date FROM known)
+            UNION SELECT kpi_date FROM calendar WHERE (SELECT everything FROM {EVERYTHING})
             UNION (SELECT kpi_date FROM known EXCEPT SELECT kpi_date FROM calendar)
         )
     """)

@@ -8,6 +8,7 @@ from dataclasses import dataclass
 import ibis
 from ibis.expr import types as ir
 
+from dataflow.publish.kpis import KPIS
 from dataflow.relation import relation, widened
 from dataflow.tables.published import CUSTOMER_360, CUSTOMER_HISTORY, KPI_DAILY, ORDERS, SEGMENTS
 
@@ -69,8 +70,8 @@ def _monthly_revenue() -> ir.Table:
 
 def _kpi_by_day() -> ir.Table:
     kpis = relation(KPI_DAILY)
-    codes = ("orders", "revenue", "active_customers_30d", "new_customers", "tickets_opened", "tickets_closed")
-    return kpis.group_by("kpi_date").agg(**{code: kpis.value.max(where=kpis.kpi_code == code) for code in codes})
+    columns = {kpi.code: kpis.value.max(where=kpis.kpi_code == kpi.code) for kpi in KPIS}
+    return kpis.group_by("kpi_date").agg(**columns)
 
 
 def _history_changes() -> ir.Table:

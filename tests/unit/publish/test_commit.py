@@ -4,6 +4,7 @@ from collections.abc import Iterator
 from datetime import UTC, datetime
 from pathlib import Path
 
+import duckdb
 import pytest
 
 from dataflow.errors import AuditRefused, ExitCode
@@ -88,6 +89,20 @@ def test_the_snapshot_names_the_run(lake: Lake) -> None:
 def test_a_whole_rebuild_of_a_sound_lake_changes_nothing(lake: Lake, folder: Path, world: World) -> None:
     publication = publish_world(lake, folder, world, run_id="rebuilt", everything=True)
     assert publication.status == "unchanged"
+
+
+def test_a_whole_rebuild_finds_what_no_change_points_at(lake: Lake, folder: Path, world: World) -> None:
+    tables = ("kpi_daily", "customer_features", "segments", "orders", "customer_360")
+
+    def damage(con: duckdb.DuckDBPyConnection) -> None:
+        for table in tables:
+            con.execute(f"DELETE FROM lake.published.{table}")
+
+    before = content_hash(lake.con)
+    lake.transact(damage, author="test", run_id="", message="damage")
+    publication = publish_world(lake, folder, world, run_id="mended", everything=True)
+    assert {f"published.{table}" for table in tables} <= {n for n, s in publication.written.items() if s.inserted}
+    assert content_hash(lake.con) == before
 
 
 def test_the_hash_sees_content_and_neither_order_nor_run(lake: Lake, folder: Path, world: World) -> None:
