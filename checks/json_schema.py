@@ -29,7 +29,7 @@ class PayloadSchema:
     def __init__(self, schema: dict[str, Any], *, name: str) -> None:
         """Compile. Raises: CheckDeclarationError when it is not a schema."""
         self.name = name
-        self._schema = schema
+        self.schema = schema
         try:
             jsonschema_rs.meta.validate(schema)
             # A whole batch crosses into Rust in one call; one call a row was measured to cost five times as much.
@@ -74,7 +74,7 @@ class PayloadSchema:
         keyword = steps[-1] if steps else "type"
         if keyword == "required":
             return keyword, f"the field {getattr(error.kind, 'property', '')}"
-        wanted = json.dumps(_walk(self._schema, steps), ensure_ascii=False)
+        wanted = json.dumps(_walk(self.schema, steps), ensure_ascii=False)
         return keyword, f"{keyword} {wanted}" if len(wanted) <= 200 else f"{keyword} of the schema {self.name}"
 
 

@@ -7,14 +7,17 @@ from dataflow.workspace import Workspace
 from lakehouse.table import Table, column_list, quote
 
 
-def mark_scope(ws: Workspace, mapping: CompiledMapping) -> str:
+def mark_scope(ws: Workspace, mapping: CompiledMapping, *, is_whole: bool) -> str:
     """Make the temporary table of the mapping's keys to compute, and return its name.
 
-    A key whose rows are gone is in it as well: its record goes.
+    A key whose rows are gone is in it as well: its record goes. `is_whole`: all the keys there are.
     """
     name = f"scope_{mapping.name}"
-    parts = [_touched(ws, mapping.source, mapping.key_columns)]
-    for join in mapping.joins:
+    if is_whole:
+        parts = [f"SELECT {column_list(mapping.key_columns)} FROM {mapping.source.sql_name}"]
+    else:
+        parts = [_touched(ws, mapping.source, mapping.key_columns)]
+    for join in () if is_whole else mapping.joins:
         theirs, mine = list(join.settings.on), list(join.settings.on.values())
         moved = f"SELECT {_as_text(theirs)} FROM ({_touched(ws, join.table, theirs)})"
         parts.append(f"SELECT _record_key FROM {mapping.source.sql_name} WHERE ({_as_text(mine)}) IN ({moved})")

@@ -13,6 +13,7 @@ from dataflow.conform.mapping import CompiledMapping, compile_mappings
 from dataflow.conform.scope import mark_scope
 from dataflow.conform.transactions import normalise_items, normalise_orders, normalise_tickets
 from dataflow.errors import MappingError
+from dataflow.recipes import fingerprint, known_recipes, stage_recipes
 from dataflow.relation import relation, shaped, sql_of
 from dataflow.report import StepReport, measured, resident_bytes
 from dataflow.settings import Settings
@@ -20,37 +21,58 @@ from dataflow.tables.conformed import CUSTOMER_ORDER, CUSTOMER_RECORD, ORDER_ITE
 from dataflow.workspace import Workspace
 from lakehouse.table import Table, quote
 
+NORMALISER_VERSION = 1
+"""Raise it with any change of what the stage makes of a value: every table is then made anew."""
+
 DRAFT = "draft"
 """Temporary table: the rows of one conformed table as mapped, not yet normalised."""
 
 
 def conform(ws: Workspace, settings: Settings) -> list[StepReport]:
-    """Bring `conformed.*` up to the valid rows that this run changed.
+    """Bring `conformed.*` up to the valid rows that this run changed; a table whose mapping changed is made anew.
 
     Shape: one report per conformed table; rows in are the valid rows behind the records computed, merged those that
     were folded into a group's record.
     Raises: MappingError.
     """
     mappings = compile_mappings(settings, ws.tables)
-    return [_conform_table(ws, settings, table, mappings=mappings) for table in TABLES]
+    known = known_recipes(ws)
+    recipes = {table.full_name: recipe_of(table, mappings, settings=settings) for table in TABLES}
+    reports = [
+        _conform_table(ws, settings, table, mappings=mappings, is_whole=known.get(name) != recipes[name])
+        for table in TABLES
+        for name in [table.full_name]
+    ]
+    stage_recipes(ws, {one.subject: recipes[one.subject] for one in reports if one.rows_in or one.changed})
+    return reports
+
+
+def recipe_of(table: Table, mappings: Mapping[str, CompiledMapping], *, settings: Settings) -> str:
+    """Fingerprint of all that decides what the rows of a conformed table are made of."""
+    return fingerprint(
+        version=NORMALISER_VERSION,
+        mappings={name: one.settings.model_dump() for name, one in mappings.items()},
+        fields={one.source.full_name: [(c.name, c.type) for c in one.source.columns] for one in mappings.values()},
+        currency=settings.currency.model_dump() if table == CUSTOMER_ORDER else None,
+    )
 
 
 def _conform_table(
-    ws: Workspace, settings: Settings, table: Table, *, mappings: Mapping[str, CompiledMapping]
+    ws: Workspace, settings: Settings, table: Table, *, mappings: Mapping[str, CompiledMapping], is_whole: bool
 ) -> StepReport:
     with measured() as watch:
-        scopes = {name: mark_scope(ws, one) for name, one in mappings.items() if one.target == table}
+        scopes = {name: mark_scope(ws, one, is_whole=is_whole) for name, one in mappings.items() if one.target == table}
         chosen = {
             name: mappings[name] for name, scope in scopes.items() if _count(ws, f"SELECT count(*) FROM {quote(scope)}")
         }
-        if not chosen:
+        if not chosen and not (is_whole and _count(ws, f"SELECT count(*) FROM {table.sql_name}")):
             return StepReport(stage="conform", subject=table.full_name, rows_in=0, rows_out=0, seconds=watch.seconds)
         ids = " UNION ALL ".join(_record_ids(one, scopes[name]) for name, one in chosen.items())
         rows_in, merged = _count_sources(ws, chosen, scopes)
         _write_draft(ws, table, chosen, scopes)
         _refuse_unknown_types(ws, table)
         rows, facts = _normalise(ws, settings, table)
-        staged = ws.stage(table, sql_of(shaped(table, rows)), scope=ids)
+        staged = ws.stage(table, sql_of(shaped(table, rows)), scope=None if is_whole else ids)
         report = StepReport(
             stage="conform",
             subject=table.full_name,

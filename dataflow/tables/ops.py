@@ -103,6 +103,19 @@ COMPLETENESS = Table(
     ),
 )
 
+RECIPE = Table(
+    schema="ops",
+    name="recipe",
+    grain="table that the configuration shapes",
+    key=("table_name",),
+    owner="data engineering",
+    columns=(
+        Column("table_name", "VARCHAR", "Valid or conformed table", nullable=False),
+        Column("fingerprint", "VARCHAR", "MD5 of the settings that its rows were last computed with", nullable=False),
+        RUN_ID,
+    ),
+)
+
 RUN = Table(
     schema="ops",
     name="run",
@@ -144,4 +157,4 @@ REVIEW_QUEUE = Table(
     ),
 )
 
-TABLES = (DEAD_LETTERS, WATERMARK, LANDED_FILE, COMPLETENESS, RUN, REVIEW_QUEUE)
+TABLES = (DEAD_LETTERS, WATERMARK, LANDED_FILE, COMPLETENESS, RECIPE, RUN, REVIEW_QUEUE)

@@ -9,7 +9,7 @@ from lakehouse import SnapshotNotFound
 from lakehouse.table import literal
 
 KNOWN = "known_letters"
-"""Temporary table: the dead letters of all objects that were not closed when the run began, and the discarded ones."""
+"""Temporary table: the dead letters of all objects as the run found them; the payload of those not closed."""
 
 INCOMING = "incoming"
 """Temporary table: raw columns, `_row_id`, and of a dead letter: `was_dead`, `attempts`, `first_seen_at`."""
@@ -27,31 +27,41 @@ def collect_known(ws: Workspace) -> None:
     """Fill KNOWN: the lake is asked once, not once an object."""
     ws.con.execute(f"""
         CREATE OR REPLACE TEMP TABLE {KNOWN} AS
-        SELECT * FROM {ws.before(DEAD_LETTERS)} WHERE status IN ('open', 'replaying', 'discarded')
+        SELECT * REPLACE (CASE WHEN status IN ('open', 'replaying') THEN payload END AS payload)
+        FROM {ws.before(DEAD_LETTERS)}
     """)
 
 
-def collect_incoming(ws: Workspace, plan: ObjectPlan, *, after: int) -> None:
-    """Fill INCOMING. A row that is both new and a dead letter counts as new; a discarded one stays out."""
+def fresh_sql(ws: Workspace, plan: ObjectPlan, *, after: int) -> str | None:
+    """SELECT of the raw rows landed in snapshots after `after`; None where the lake can no longer tell."""
+    try:
+        return ws.lake.insertions(plan.raw, after=after, upto=ws.base.id)
+    except SnapshotNotFound:
+        return None
+
+
+def collect_incoming(ws: Workspace, plan: ObjectPlan, *, fresh: str | None) -> None:
+    """Fill INCOMING from the raw rows `fresh`, or from all of raw. A discarded row stays out.
+
+    A row that is both new and a dead letter counts as new.
+    """
     ws.con.execute(f"""
         CREATE OR REPLACE TEMP TABLE {INCOMING} AS
-        WITH fresh AS (
-            SELECT _source, _object, coalesce(_record_key, _row_hash) AS _record_key, _extracted_at, _row_hash,
-                _changed_at, _is_deleted, _locator, _defect, payload,
-                false AS was_dead, 0 AS attempts, NULL::TIMESTAMPTZ AS first_seen_at
-            FROM ({_fresh(ws, plan, after=after)}) n
-            WHERE NOT EXISTS (
-                SELECT 1 FROM {KNOWN} k WHERE k.status = 'discarded' AND k._row_hash = n._row_hash
-                AND k._source = n._source AND k._object = n._object AND k._record_key = n._record_key
-            )
+        WITH known AS (SELECT * FROM {KNOWN} WHERE {of_object(plan)}),
+        fresh AS (
+            SELECT n._source, n._object, coalesce(n._record_key, n._row_hash) AS _record_key, n._extracted_at,
+                n._row_hash, n._changed_at, n._is_deleted, n._locator, n._defect, n.payload,
+                false AS was_dead, coalesce(k.attempts, 0) AS attempts, k.first_seen_at
+            FROM ({fresh or f"SELECT * FROM {ws.before(plan.raw)}"}) n LEFT JOIN known k
+            ON k._record_key = coalesce(n._record_key, n._row_hash) AND k._row_hash = n._row_hash
+            WHERE k.status IS DISTINCT FROM 'discarded'
         ),
         again AS (
             SELECT _source, _object, _record_key, last_seen_at AS _extracted_at, _row_hash,
                 _changed_at, false AS _is_deleted, locator AS _locator,
                 CASE WHEN stage = 'land' THEN reason END AS _defect, payload,
                 true AS was_dead, attempts, first_seen_at
-            FROM {KNOWN} d
-            WHERE {of_object(plan)} AND ({_due(ws, plan)})
+            FROM known d WHERE ({_due(ws, plan)})
             AND NOT EXISTS (SELECT 1 FROM fresh f WHERE f._record_key = d._record_key AND f._row_hash = d._row_hash)
         )
         SELECT row_number() OVER () AS _row_id, * FROM (SELECT * FROM fresh UNION ALL SELECT * FROM again)
@@ -61,16 +71,6 @@ def collect_incoming(ws: Workspace, plan: ObjectPlan, *, after: int) -> None:
 def of_object(plan: ObjectPlan) -> str:
     """SQL condition: a dead letter of this object."""
     return f"_source = {literal(plan.source)} AND _object = {literal(plan.name)}"
-
-
-def _fresh(ws: Workspace, plan: ObjectPlan, *, after: int) -> str:
-    if after == 0:
-        return f"SELECT * FROM {ws.before(plan.raw)}"
-    try:
-        return ws.lake.insertions(plan.raw, after=after, upto=ws.base.id)
-    except SnapshotNotFound:
-        # The history since then was expired, or raw was replaced: all of raw again says the same at a higher price.
-        return f"SELECT * FROM {ws.before(plan.raw)}"
 
 
 def _due(ws: Workspace, plan: ObjectPlan) -> str:

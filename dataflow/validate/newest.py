@@ -20,8 +20,8 @@ GOOD = "good"
 VERSION = "_changed_at, _is_deleted, _extracted_at, _row_hash"
 
 
-def choose_newest(ws: Workspace, plan: ObjectPlan, *, after: int) -> None:
-    """Fill GOOD and NEWEST."""
+def choose_newest(ws: Workspace, plan: ObjectPlan, *, is_whole: bool) -> None:
+    """Fill GOOD and NEWEST. `is_whole`: all of raw was read, so that nothing before counts."""
     ws.con.execute(f"""
         CREATE OR REPLACE TEMP TABLE {GOOD} AS
         SELECT _row_id, _record_key, {VERSION}, was_dead FROM {INCOMING}
@@ -33,11 +33,7 @@ def choose_newest(ws: Workspace, plan: ObjectPlan, *, after: int) -> None:
             SELECT * FROM {GOOD}
             QUALIFY row_number() OVER (PARTITION BY _record_key ORDER BY {_newest_first()}) = 1
         ) n
-        WHERE NOT EXISTS (
-            SELECT 1 FROM {ws.before(plan.valid)} v WHERE v._record_key = n._record_key
-            AND (v._changed_at, false, v._extracted_at, v._row_hash)
-              > (n._changed_at, n._is_deleted, n._extracted_at, n._row_hash)
-        ){_not_deleted_since(ws, plan) if after else ""}
+        WHERE {"true" if is_whole else _newer_than_before(ws, plan)}
     """)
 
 
@@ -45,9 +41,14 @@ def _newest_first() -> str:
     return ", ".join(f"{column} DESC" for column in VERSION.split(", "))
 
 
-def _not_deleted_since(ws: Workspace, plan: ObjectPlan) -> str:
+def _newer_than_before(ws: Workspace, plan: ObjectPlan) -> str:
     """A late version of a record that is gone must not bring it back; only raw remembers the deletion."""
     return f"""
+        NOT EXISTS (
+            SELECT 1 FROM {ws.before(plan.valid)} v WHERE v._record_key = n._record_key
+            AND (v._changed_at, false, v._extracted_at, v._row_hash)
+              > (n._changed_at, n._is_deleted, n._extracted_at, n._row_hash)
+        )
         AND NOT EXISTS (
             SELECT 1 FROM {ws.before(plan.raw)} t
             WHERE t._is_deleted AND t._defect IS NULL AND t._record_key = n._record_key

@@ -9,6 +9,7 @@ from graphlib import CycleError, TopologicalSorter
 from checks import Check, CheckDeclarationError, PayloadSchema, compile_checks
 from checks.rules import Reference
 from dataflow.errors import ConfigurationError
+from dataflow.recipes import fingerprint
 from dataflow.settings import ObjectSettings, Settings
 from lakehouse.table import Table
 
@@ -29,6 +30,14 @@ class ObjectPlan:
     def full_name(self) -> str:
         """`source.object`, as checks and mappings name it."""
         return f"{self.source}.{self.name}"
+
+    @property
+    def recipe(self) -> str:
+        """Fingerprint of all that decides what becomes of a row."""
+        words = ("key", "cursor", "deleted_flag", "deleted_when_set", "fields", "checks")
+        declared = {word: getattr(self.settings, word) for word in words}
+        checks = [check.model_dump() for check in declared.pop("checks")]
+        return fingerprint(**declared, checks=checks, schema=self.schema.schema if self.schema else None)
 
     @property
     def references(self) -> tuple[Reference, ...]:

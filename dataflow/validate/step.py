@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 from dataflow.errors import TooManyDeadLetters
+from dataflow.recipes import known_recipes, stage_recipes
 from dataflow.report import StepReport, measured, resident_bytes
 from dataflow.settings import Settings
 from dataflow.validate.cast import TYPED
@@ -13,6 +14,7 @@ from dataflow.validate.incoming import (
     KNOWN,
     collect_incoming,
     collect_known,
+    fresh_sql,
     last_raw_snapshot,
     of_object,
 )
@@ -27,31 +29,39 @@ from lakehouse.table import column_list
 def validate(ws: Workspace, settings: Settings) -> list[StepReport]:
     """Bring `valid.*` up to the raw rows landed since the last publication, and set the bad ones aside.
 
+    An object whose fields or checks changed since is validated anew, from all of raw.
     Shape: one report per object; rows in are new raw rows and dead letters tried again, rows out the records whose
     newest version came now (upserted or deleted), merged the versions that are not the newest.
     Raises: TooManyDeadLetters, ConfigurationError.
     """
     plans = plan_objects(settings, ws.tables)
     after = last_raw_snapshot(ws)
+    recipes = known_recipes(ws)
     collect_known(ws)
     begin_letters(ws)
-    reports = [_validate_object(ws, settings, plan, after=after) for plan in plans]
+    reports = []
+    for plan in plans:
+        is_known = after > 0 and recipes.get(plan.valid.full_name) == plan.recipe
+        fresh = fresh_sql(ws, plan, after=after) if is_known else None
+        reports.append(_validate_object(ws, settings, plan, fresh=fresh))
     stage_letters(ws)
+    filled = [plan for plan, report in zip(plans, reports, strict=True) if report.rows_in]
+    stage_recipes(ws, {plan.valid.full_name: plan.recipe for plan in filled})
     for table in (KNOWN, LETTERS):
         ws.con.execute(f"DROP TABLE {table}")
     return reports
 
 
-def _validate_object(ws: Workspace, settings: Settings, plan: ObjectPlan, *, after: int) -> StepReport:
+def _validate_object(ws: Workspace, settings: Settings, plan: ObjectPlan, *, fresh: str | None) -> StepReport:
     with measured() as watch:
-        collect_incoming(ws, plan, after=after)
+        collect_incoming(ws, plan, fresh=fresh)
         rows_in = _count(ws, f"SELECT count(*) FROM {INCOMING}")
-        if not rows_in:
+        if not rows_in and fresh is not None:
             return StepReport(stage="validate", subject=plan.full_name, rows_in=0, rows_out=0, seconds=watch.seconds)
         currencies = frozenset({settings.currency.base, *settings.currency.rates})
         judge_incoming(ws, plan, currencies=currencies)
-        choose_newest(ws, plan, after=after)
-        staged = _stage_valid(ws, plan)
+        choose_newest(ws, plan, is_whole=fresh is None)
+        staged = _stage_valid(ws, plan, is_whole=fresh is None)
         add_letters(ws, plan)
         _refuse_too_many(ws, settings, plan)
         report = StepReport(
@@ -73,7 +83,7 @@ def _validate_object(ws: Workspace, settings: Settings, plan: ObjectPlan, *, aft
         return report
 
 
-def _stage_valid(ws: Workspace, plan: ObjectPlan) -> Staged:
+def _stage_valid(ws: Workspace, plan: ObjectPlan, *, is_whole: bool) -> Staged:
     """Typed rows of the newest versions; a deleted record is in scope and has no row."""
     fields = column_list(plan.settings.fields, prefix="t")
     return ws.stage(
@@ -82,7 +92,7 @@ def _stage_valid(ws: Workspace, plan: ObjectPlan) -> Staged:
         SELECT i._source, i._object, i._record_key, i._extracted_at, i._row_hash, i._changed_at, {fields}
         FROM {NEWEST} n JOIN {INCOMING} i USING (_row_id) JOIN {TYPED} t USING (_row_id) WHERE NOT n._is_deleted
         """,
-        scope=f"SELECT _record_key FROM {NEWEST}",
+        scope=None if is_whole else f"SELECT _record_key FROM {NEWEST}",
     )
 
 

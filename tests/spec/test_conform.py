@@ -276,3 +276,26 @@ def test_a_wrong_mapping_is_told_what_exists(tmp_path: Path, before: str, after:
     with pytest.raises(MappingError) as caught:
         compile_mappings(settings, declared_tables(settings))
     assert told in str(caught.value)
+
+
+def test_a_changed_mapping_makes_its_tables_anew(company: Company, tmp_path: Path) -> None:
+    company.deliver("person", person(1), person(2))
+    company.deliver("address", address(1, 1, "Kiel"))
+    company.publish()
+    company.settings = configured(tmp_path, CONFIG.replace('"home.town"', '{ first_of = ["home.town", "name"] }'))
+    report = company.publish()["customer_record"]
+    assert (report.rows_in, *changed(report)) == (2, 0, 1, 0)
+    assert company.records() == {"shop|person|1": "Kiel", "shop|person|2": "Person 2"}
+    assert changed(company.publish()["customer_record"]) == (0, 0, 0)
+
+
+def test_a_mapping_taken_out_takes_its_records_along(company: Company, tmp_path: Path) -> None:
+    company.deliver("person", person(1))
+    company.deliver("case", case(1, "a@x.org", "Kiel"))
+    company.publish()
+    writer = CONFIG[CONFIG.index("[mappings.writer]") : CONFIG.index("[mappings.case]")]
+    company.settings = configured(
+        tmp_path, CONFIG.replace(writer, "").replace('{ group = "writer" }', '{ value = "w" }')
+    )
+    assert changed(company.publish()["customer_record"]) == (0, 0, 1)
+    assert company.records() == {"shop|person|1": None}

@@ -325,3 +325,22 @@ def assert_refused(ws: Workspace, settings: Settings, told: str) -> None:
     with pytest.raises(ConfigurationError) as caught:
         validate(ws, settings)
     assert told in str(caught.value)
+
+
+def test_a_changed_check_is_applied_to_all_of_raw(company: Company, tmp_path: Path) -> None:
+    company.deliver("shop.person", person(1, age="70"), person(2, age="20"), person(3, name=""))
+    company.publish()
+    stricter = CONFIG.replace(
+        '{ rule = "email"', '{ rule = "at_most", field = "age", value = 60 },\n  { rule = "email"'
+    )
+    report = company.publish(configured(tmp_path, stricter))["shop.person"]
+    assert (report.rows_in, report.rows_out, report.set_aside, report.deleted) == (3, 1, 2, 1)
+    assert [(rules, status) for _, rules, status, _ in company.letters()] == [
+        (["at_most"], "open"),
+        (["required"], "open"),
+    ]
+    lenient = CONFIG.replace('{ rule = "required", field = "name" },', "")
+    report = company.publish(configured(tmp_path, lenient))["shop.person"]
+    assert (report.rows_out, report.facts["resolved"]) == (3, 2)
+    assert company.valid("person", "age") == {"1": 70, "2": 20, "3": 30}
+    assert company.publish(configured(tmp_path, lenient))["shop.person"].rows_in == 0
