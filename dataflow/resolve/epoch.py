@@ -19,8 +19,8 @@ from dataflow.resolve.scoring import score_pairs
 from dataflow.resolve.spec import Comparison, EntitySpec
 
 # pairs looked at in training; more moved no parameter by more than 2 % (fifty thousand records, November 2026)
-STRANGER_PAIRS = 300_000
-CANDIDATE_PAIRS = 400_000
+STRANGER_PAIRS = 150_000
+CANDIDATE_PAIRS = 120_000
 
 
 def train_epoch(con: duckdb.DuckDBPyConnection, records: str, *, spec: EntitySpec, frequencies: str) -> Epoch:

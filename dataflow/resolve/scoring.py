@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+import re
 
 import duckdb
 
@@ -91,14 +92,21 @@ def _with_frequencies(records: str, epoch: Epoch) -> str:
         of_column = f"FROM {epoch.frequencies} WHERE column_name = {literal(column)}"
         joins.append(f"LEFT JOIN (SELECT value, frequency {of_column}) f_{column} ON f_{column}.value = r.{column}")
         columns.append(
-            f"CASE WHEN r.{column} IS NOT NULL THEN coalesce(f_{column}.frequency, "
+            f", CASE WHEN r.{column} IS NOT NULL THEN coalesce(f_{column}.frequency, "
             f"(SELECT max(frequency) {of_column} AND value = '')) END AS tf_{column}"
         )
+    compared = "".join(f", r.{column}" for column in _compared_columns(epoch))
     return f"""
-        SELECT p.rid, {"".join(f"{c}, " for c in columns)} r.*
+        SELECT p.rid{compared}{"".join(columns)}
         FROM {records} r JOIN pair_member p ON p.record_id = r.record_id
         {" ".join(joins)}
     """
+
+
+def _compared_columns(epoch: Epoch) -> list[str]:
+    """The columns that the model's conditions speak of; the rest would only be carried along."""
+    levels = (level for comparison in epoch.model["comparisons"] for level in comparison["comparison_levels"])
+    return sorted({name for level in levels for name in re.findall(r"(\w+)_[lr]\b", level["sql_condition"])})
 
 
 def _adjusted(scored: str, epoch: Epoch, spec: EntitySpec, *, threshold: float | None, keep_levels: bool) -> str:

@@ -76,9 +76,8 @@ def _assert_as_in_one_go(lake: Lake, folder: Path) -> None:
         find_clusters(con, "all_match", "all_edge", epoch=epoch, spec=spec, into="all_cluster")
         found = partition(con.execute(f"SELECT record_id, customer_id FROM {XREF.sql_name}").fetchall())
         assert found == partition(con.execute("SELECT record_id, cluster FROM all_cluster").fetchall())
-        assert con.execute(f"""
-            SELECT count(*) FROM {XREF.sql_name} x JOIN all_cluster c USING (record_id) WHERE x.confidence <> c.confidence
-        """).fetchall() == [(0,)]
+        other = f"{XREF.sql_name} x JOIN all_cluster c USING (record_id) WHERE x.confidence <> c.confidence"
+        assert con.execute(f"SELECT count(*) FROM {other}").fetchall() == [(0,)]
         _assert_golden(ws)
 
 
