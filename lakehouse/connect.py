@@ -65,5 +65,7 @@ def connect(
         config["temp_directory"] = str(temp_directory)
     con = duckdb.connect(str(database), read_only=read_only, config=config)
     con.execute("SET GLOBAL TimeZone = 'UTC'")
+    # DuckDB draws its bar on standard output, which belongs to the results.
+    con.execute("SET enable_progress_bar = false")
     load_extensions(con, extensions)
     return con

@@ -95,6 +95,7 @@ def committed(con: DuckDBPyConnection) -> dict[str, int]:
         FROM lake.published.tally t LEFT JOIN e USING (worker)
         """
     ).fetchall()
+    assert len({row[0] for row in rows}) == len(rows), "a worker has two tallies"
     tally: dict[str, int] = {}
     for worker, commits, of_events, lines, distinct_lines, everything in rows:
         tally[worker] = commits
