@@ -9,6 +9,7 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
+from dataflow.conform.mapping import compile_mappings
 from dataflow.defects import telling_defects
 from dataflow.errors import DataFlowError, ExitCode
 from dataflow.memory import PeakMemory
@@ -26,6 +27,7 @@ from dataflow.runs import (
 from dataflow.settings import Settings
 from dataflow.storage import open_lake
 from dataflow.tables.declared import declared_tables
+from dataflow.validate import plan_objects
 from dataflow.workspace import Run, Workspace
 from lakehouse import Lake, LakeError
 from lakehouse.table import Table
@@ -156,6 +158,7 @@ def open_run(settings: Settings, kind: str, *, now: datetime | None = None) -> I
     started_at = datetime.now(UTC)
     run = Run(name_run(kind, started_at), kind, now or started_at)
     tables = declared_tables(settings)
+    check_declarations(settings, tables)
     runs = Path(settings.runs)
     with open_lake(settings, purpose=f"run {run.run_id}", temp_directory=runs / run.run_id / "spill") as lake:
         clear_folders_of_the_dead(runs)
@@ -169,6 +172,15 @@ def open_run(settings: Settings, kind: str, *, now: datetime | None = None) -> I
             except BaseException as error:
                 session.record_failure(error)
                 raise
+
+
+def check_declarations(settings: Settings, tables: Mapping[str, Table]) -> None:
+    """Compile rules and mappings, which a stage would do later: what is wrong with them is told before anything moves.
+
+    Raises: ConfigurationError, MappingError.
+    """
+    plan_objects(settings, tables)
+    compile_mappings(settings, tables)
 
 
 def _with_cost(report: StepReport, *, seconds: float, peak: int) -> StepReport:

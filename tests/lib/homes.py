@@ -41,6 +41,17 @@ def lake_state(settings: Settings) -> dict[str, str]:
         con.close()
 
 
+def newest_snapshot(settings: Settings) -> int:
+    """The snapshot that readers see: the same number means that nothing at all was committed."""
+    con = open_published(settings)
+    try:
+        row = con.execute("SELECT id FROM ducklake_current_snapshot('lake')").fetchone()
+        assert row is not None
+        return int(row[0])
+    finally:
+        con.close()
+
+
 def published_hash(home: Path) -> str:
     """The hash of what readers see."""
     from dataflow.publish import content_hash

@@ -13,7 +13,7 @@ import pytest
 from dataflow.cli.main import run
 from dataflow.settings import Settings, default_toml
 from dataflow.storage import open_lake
-from tests.lib.homes import NOW, lake_state
+from tests.lib.homes import NOW, lake_state, newest_snapshot
 
 
 def break_missing_folder(sample: Path) -> None:
@@ -33,22 +33,22 @@ def break_parquet(sample: Path) -> None:
     (sample / "mysql/orders/2026-01-02.parquet").write_bytes(b"PAR1 not really")
 
 
-def drop_column(sample: Path) -> None:
+def drop_key(sample: Path) -> None:
     import pyarrow.parquet as pq
 
     path = sample / "mysql/customers/2026-01-02.parquet"
     table = pq.read_table(path)
-    pq.write_table(table.drop_columns(["email"]), path)
+    pq.write_table(table.drop_columns(["id"]), path)
 
 
 @pytest.mark.parametrize(
     ("break_it", "code", "words"),
     [
         (break_missing_folder, 1, ["mysql"]),
-        (break_json, 1, ["salesforce.contact", "JSON"]),
-        (break_half_json, 1, ["salesforce.account", "JSON"]),
-        (break_parquet, 1, ["mysql.orders"]),
-        (drop_column, 1, ["mysql.customers", "email"]),
+        (break_json, 1, ["Contact/2026-01-02", "JSON"]),
+        (break_half_json, 1, ["Account/2026-01-02", "JSON"]),
+        (break_parquet, 1, ["orders/2026-01-02"]),
+        (drop_key, 1, ["customers", "id"]),
     ],
 )
 def test_a_broken_source_leaves_the_lake_as_it_was(
@@ -109,11 +109,11 @@ def test_bad_words_are_bad_usage(
     published: Settings,
     capsys: pytest.CaptureFixture[str],
 ) -> None:
-    before = lake_state(published)
+    before = newest_snapshot(published)
     assert run(["--home", str(published.home), *arguments]) == 2
     told = capsys.readouterr().err
     assert all(word in told for word in words), told
-    assert lake_state(published) == before
+    assert newest_snapshot(published) == before
 
 
 @pytest.mark.parametrize(
@@ -130,11 +130,11 @@ def test_a_wrong_configuration_names_its_words(
 ) -> None:
     config = tmp_path / "dataflow.toml"
     config.write_text(text)
-    before = lake_state(published)
+    before = newest_snapshot(published)
     assert run(["--config", str(config), "--home", str(published.home), "run", "--now", NOW]) == 2
     told = capsys.readouterr().err
     assert all(word in told for word in words), told
-    assert lake_state(published) == before
+    assert newest_snapshot(published) == before
 
 
 def test_a_configuration_that_is_not_there(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
@@ -142,7 +142,9 @@ def test_a_configuration_that_is_not_there(tmp_path: Path, capsys: pytest.Captur
     assert "none.toml" in capsys.readouterr().err
 
 
-@pytest.mark.parametrize("command", [["run"], ["restore", "--to", "1", "--yes"], ["maintain"], ["dlq", "discard", "-y"]])
+@pytest.mark.parametrize(
+    "command", [["run"], ["restore", "--to", "1", "--yes"], ["maintain"], ["dlq", "discard", "-y"]]
+)
 def test_a_lake_held_by_another_run(
     command: list[str], published: Settings, capsys: pytest.CaptureFixture[str]
 ) -> None:

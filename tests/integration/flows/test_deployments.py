@@ -1,0 +1,77 @@
+"""The deployments of prefect.yaml, on a real server, through a real worker."""
+
+import json
+from datetime import UTC, datetime
+from pathlib import Path
+
+import pytest
+import yaml
+
+from dataflow.settings import load_settings
+from dataflow.storage import open_published
+from tests.lib.homes import NOW, make_sample
+from tests.lib.servers.prefect import PrefectServer, ProcessWorker
+
+ROOT = Path(__file__).parents[3]
+
+
+@pytest.fixture(scope="module")
+def deployed(process_worker: ProcessWorker, tmp_path_factory: pytest.TempPathFactory) -> PrefectServer:
+    """Everything in prefect.yaml, deployed to the test's pool."""
+    declared = yaml.safe_load((ROOT / "prefect.yaml").read_text(encoding="utf-8"))
+    for deployment in declared["deployments"]:
+        deployment["work_pool"]["name"] = process_worker.pool
+    changed = tmp_path_factory.mktemp("deploy") / "prefect.yaml"
+    changed.write_text(yaml.safe_dump(declared), encoding="utf-8")
+    process_worker.server.cli("deploy", "--all", "--prefect-file", str(changed), cwd=ROOT)
+    return process_worker.server
+
+
+def test_each_deployment_has_a_schedule_a_limit_and_the_pool(
+    deployed: PrefectServer, process_worker: ProcessWorker
+) -> None:
+    found = {each["name"]: each for each in deployed.post("deployments/filter") if "dataflow" in each["tags"]}
+    assert set(found) == {"ingest", "publish", "daily", "backfill"}
+    for each in found.values():
+        assert each["schedules"]
+        assert each["global_concurrency_limit"]["limit"] == 1
+        assert each["work_pool_name"] == process_worker.pool
+        assert each["entrypoint"] == f"flows/pipelines.py:{each['name']}"
+
+
+def test_a_backfill_of_a_range_runs_through_the_worker(deployed: PrefectServer, tmp_path: Path) -> None:
+    make_sample(tmp_path, days=2)
+    parameters = ["start=2026-01-01", "end=2026-01-02", "window_days=1", f"home={tmp_path}", f"now={NOW}"]
+    words = [word for parameter in parameters for word in ("-p", parameter)]
+    deployed.cli("deployment", "run", "backfill/backfill", *words, "--watch", cwd=ROOT)
+
+    [run] = deployed.post("flow_runs/filter", {"flows": {"name": {"any_": ["backfill"]}}})
+    assert (run["state"]["type"], run["state"]["name"]) == ("COMPLETED", "Published")
+    con = open_published(load_settings(home=tmp_path))
+    days = con.execute("SELECT DISTINCT window_from FROM ops.completeness ORDER BY 1").fetchall()
+    customers = con.execute("SELECT count(*) FROM published.customer_360").fetchone()
+    kinds = con.execute("SELECT kind, status FROM ops.run").fetchall()
+    con.close()
+    assert [day for (day,) in days] == [datetime(2026, 1, day, tzinfo=UTC) for day in (1, 2)]
+    assert customers is not None
+    assert customers[0] > 0
+    assert kinds == [("backfill", "published")]
+    _check_artifacts(deployed, tmp_path)
+
+
+def _check_artifacts(server: PrefectServer, home: Path) -> None:
+    artifacts = {each["key"]: each for each in server.post("artifacts/filter") if each["key"]}
+    assert {"backfill-report", "backfill-steps", "backfill-page", "backfill-progress"} <= set(artifacts)
+    assert "| land |" in artifacts["backfill-report"]["data"]
+    assert artifacts["backfill-progress"]["data"] == 100.0
+    assert str(home / "reports") in artifacts["backfill-page"]["data"]
+    steps = json.loads(artifacts["backfill-steps"]["data"])
+    assert all(row["rows_in"] == row["rows_out"] + row["set_aside"] + row["merged"] for row in steps)
+
+
+def test_a_day_that_is_none_fails_before_anything_is_touched(deployed: PrefectServer, tmp_path: Path) -> None:
+    make_sample(tmp_path)
+    words = ["-p", "start=2026-02-30", "-p", "end=2026-03-01", "-p", f"home={tmp_path}", "--watch"]
+    with pytest.raises(AssertionError):
+        deployed.cli("deployment", "run", "backfill/backfill", *words, cwd=ROOT)
+    assert not (tmp_path / "lake").exists()

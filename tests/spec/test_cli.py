@@ -1,0 +1,240 @@
+"""What each command answers, on a lake of two small days."""
+
+import json
+import os
+import shutil
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from dataflow.cli.main import run
+from dataflow.settings import Settings, load_settings
+from tests.lib.homes import NOW, make_sample, newest_snapshot, published_hash
+
+
+@pytest.fixture(scope="module")
+def second_day(first_day: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A home in which both days are published. Only read it."""
+    home = tmp_path_factory.mktemp("second-day") / "home"
+    shutil.copytree(first_day, home)
+    assert run(["--home", str(home), "run", "--now", "2026-01-04"]) == 0
+    return home
+
+
+@pytest.fixture
+def own_copy(second_day: Path, tmp_path: Path) -> Settings:
+    """A copy of both days, to change."""
+    shutil.copytree(second_day, tmp_path / "home")
+    return load_settings(home=tmp_path / "home")
+
+
+def answer(capsys: pytest.CaptureFixture[str], home: Path, *arguments: str, code: int = 0) -> Any:
+    """Run a command with `-o json` and return what it answered."""
+    capsys.readouterr()
+    assert run(["--home", str(home), *arguments, "-o", "json"]) == code
+    return json.loads(capsys.readouterr().out)
+
+
+def snapshots_of(capsys: pytest.CaptureFixture[str], home: Path) -> list[int]:
+    """The snapshots that publications made, oldest first."""
+    sql = "select snapshot_id from ducklake_snapshots('lake') where commit_message like '%daily' order by 1"
+    return [row["snapshot_id"] for row in answer(capsys, home, "query", sql)]
+
+
+class TestRun:
+    def test_twice_publishes_nothing_and_says_so(self, own_copy: Settings, capsys: pytest.CaptureFixture[str]) -> None:
+        before = published_hash(own_copy.home)
+        told = answer(capsys, own_copy.home, "run", "--now", "2026-01-04")
+        assert told["status"] == "unchanged"
+        assert [step["stage"] for step in told["steps"] if step["inserted"] + step["updated"] + step["deleted"]] == []
+        assert Path(told["report_page"]).is_file()
+        assert published_hash(own_copy.home) == before
+
+    def test_landing_and_publishing_apart_is_the_same_as_together(
+        self, first_day: Path, second_day: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+    ) -> None:
+        home = tmp_path / "home"
+        shutil.copytree(first_day, home)
+        landed = answer(capsys, home, "run", "--ingest-only", "--now", "2026-01-04")
+        assert landed["status"] == "landed"
+        assert published_hash(home) == published_hash(first_day)
+        assert answer(capsys, home, "run", "--publish-only", "--now", "2026-01-04")["status"] == "published"
+        assert published_hash(home) == published_hash(second_day)
+
+    def test_rows_add_up_at_every_stage(self, second_day: Path, capsys: pytest.CaptureFixture[str]) -> None:
+        sql = "select steps from ops.run where status = 'published'"
+        for row in answer(capsys, second_day, "query", sql):
+            for step in json.loads(row["steps"]):
+                assert step["rows_in"] == step["rows_out"] + step["set_aside"] + step["merged"]
+
+
+class TestReading:
+    def test_status(self, second_day: Path, capsys: pytest.CaptureFixture[str]) -> None:
+        told = answer(capsys, second_day, "status")
+        assert [run["status"] for run in told["runs"]] == ["published", "published"]
+        assert {row["object"] for row in told["freshness"]} >= {"contact", "orders", "ticket"}
+        assert all(row["is_complete"] for row in told["completeness"])
+        assert all(row["windows"] == 2 for row in told["completeness"])
+        assert sum(row["rows"] for row in told["dead_letters"]) > 0
+        assert run(["--home", str(second_day), "status"]) == 0
+
+    def test_query_in_each_form(self, second_day: Path, capsys: pytest.CaptureFixture[str]) -> None:
+        sql = "select count(*) as n from published.customer_360"
+        [row] = answer(capsys, second_day, "query", sql)
+        assert row["n"] > 0
+        assert run(["--home", str(second_day), "query", "-o", "csv", sql]) == 0
+        assert capsys.readouterr().out == f"n\n{row['n']}\n"
+
+    def test_query_as_of(self, second_day: Path, capsys: pytest.CaptureFixture[str]) -> None:
+        sql = "select count(*) as n from published.tickets"
+        first, second = snapshots_of(capsys, second_day)
+        [then] = answer(capsys, second_day, "query", "--as-of", str(first), sql)
+        [now] = answer(capsys, second_day, "query", "--as-of", str(second), sql)
+        assert 0 < then["n"] < now["n"]
+
+    def test_diff(self, second_day: Path, capsys: pytest.CaptureFixture[str]) -> None:
+        first, second = snapshots_of(capsys, second_day)
+        told = answer(capsys, second_day, "diff", str(first), str(second))
+        added = {table["table"]: table["added"] for table in told["tables"]}
+        assert added["published.tickets"] > 0
+        assert told["identities"]["created"] > 0
+        same = answer(capsys, second_day, "diff", str(second), str(second))
+        assert not any(table["added"] + table["changed"] + table["removed"] for table in same["tables"])
+
+    def test_plan_says_what_a_run_lands(self, first_day: Path, capsys: pytest.CaptureFixture[str]) -> None:
+        before = newest_snapshot(load_settings(home=first_day))
+        told = answer(capsys, first_day, "plan")
+        assert {row["window"] for row in told} == {"2026-01-02"}
+        assert len(told) == 8
+        assert answer(capsys, first_day, "plan", "--until", "2026-01-02") == []
+        assert newest_snapshot(load_settings(home=first_day)) == before
+
+    def test_plan_before_there_is_a_lake(self, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+        make_sample(tmp_path)
+        assert len(answer(capsys, tmp_path, "plan")) == 8
+        assert not (tmp_path / "lake").exists()
+
+
+class TestMending:
+    def test_restore_and_run_again(self, own_copy: Settings, capsys: pytest.CaptureFixture[str]) -> None:
+        home = own_copy.home
+        after = published_hash(home)
+        first, _ = snapshots_of(capsys, home)
+        told = answer(capsys, home, "restore", "--to", str(first), "--yes")
+        assert told["to_snapshot"] == first
+        assert published_hash(home) != after
+        assert answer(capsys, home, "run", "--now", "2026-01-04")["status"] == "published"
+        assert published_hash(home) == after
+
+    def test_restore_asks_first(self, own_copy: Settings, monkeypatch: pytest.MonkeyPatch) -> None:
+        before = newest_snapshot(own_copy)
+        with Path(os.devnull).open() as nobody:
+            monkeypatch.setattr("sys.stdin", nobody)
+            assert run(["--home", str(own_copy.home), "restore", "--to", "1"]) != 0
+        assert newest_snapshot(own_copy) == before
+
+    def test_dead_letters(self, own_copy: Settings, capsys: pytest.CaptureFixture[str]) -> None:
+        home = own_copy.home
+        listed = answer(capsys, home, "dlq", "list", "--limit", "500")
+        assert "payload" not in listed[0]
+        [shown] = answer(capsys, home, "dlq", "show", listed[0]["dead_letter_id"])
+        assert shown["payload"]
+        assert run(["--home", str(home), "dlq", "discard", listed[0]["dead_letter_id"]]) == 0
+        left = answer(capsys, home, "dlq", "list", "--limit", "500")
+        assert len(left) == len(listed) - 1
+        source = left[0]["source"]
+        assert run(["--home", str(home), "dlq", "replay", "--source", source]) == 0
+        replaying = answer(capsys, home, "dlq", "list", "--status", "replaying", "--limit", "500")
+        assert len(replaying) == sum(row["source"] == source for row in left)
+
+    def test_maintain_keeps_what_is_published(self, own_copy: Settings, capsys: pytest.CaptureFixture[str]) -> None:
+        before = published_hash(own_copy.home)
+        [told] = answer(capsys, own_copy.home, "maintain", "--older-than-days", "0")
+        assert told["snapshots_expired"] > 0
+        assert published_hash(own_copy.home) == before
+        assert answer(capsys, own_copy.home, "run", "--now", "2026-01-04")["status"] == "unchanged"
+
+
+class TestBeginning:
+    def test_init_writes_once(self, tmp_path: Path) -> None:
+        folder = tmp_path / "project"
+        assert run(["init", str(folder)]) == 0
+        config = folder / "dataflow.toml"
+        assert load_settings(config).home == folder / ".dataflow"
+        config.write_text("# mine")
+        assert run(["init", str(folder)]) == 2
+        assert config.read_text() == "# mine"
+        assert run(["init", str(folder), "--force"]) == 0
+        assert config.read_text() != "# mine"
+
+    def test_doctor_is_well_with_a_sample(self, second_day: Path, capsys: pytest.CaptureFixture[str]) -> None:
+        told = answer(capsys, second_day, "doctor")
+        assert all(probe["is_well"] for probe in told), told
+
+    def test_doctor_exits_with_the_number_of_failed_probes(
+        self, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+    ) -> None:
+        told = answer(capsys, tmp_path, "doctor", code=5)
+        failed = {probe["name"]: probe["fix"] for probe in told if not probe["is_well"]}
+        assert set(failed) == {"source salesforce", "source mysql", "source tickets", "geoip", "firmographics"}
+        assert all("dataflow sample" in fix for fix in failed.values())
+
+    @pytest.mark.usefixtures("prefect_api")
+    def test_demo_in_one_command(self, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+        told = answer(capsys, tmp_path, "demo", "--records", "600", "--now", NOW)
+        validated = [step for step in told["run"]["steps"] if step["stage"] == "validate"]
+        assert sum(step["rows_in"] for step in validated) == told["sample"]["records"] == 600
+        assert sum(step["set_aside"] for step in validated) == told["dead_letters"]
+        assert sum(told["customers"].values()) == told["published"]["customers"]
+        assert 0 < told["quality"]["pairwise_f1"] <= 1
+        assert Path(told["run"]["report_page"]).is_file()
+
+
+SPEC = """
+key = "id"
+[fields]
+entity_type = { value = "person" }
+given_name = "first"
+surname = "last"
+email = "mail"
+"""
+
+
+class TestResolve:
+    @pytest.fixture
+    def people(self, tmp_path: Path) -> Path:
+        """Forty people, each known twice under one e-mail."""
+        rows = [
+            f"{copy}{person},Given{person},Surname{person},person{person}@example.com,{person}"
+            for person in range(40)
+            for copy in "ab"
+        ]
+        file = tmp_path / "people.csv"
+        file.write_text("\n".join(["id,first,last,mail,person", *rows]))
+        (tmp_path / "people.toml").write_text(SPEC)
+        return file
+
+    def test_own_file_against_own_truth(self, people: Path, capsys: pytest.CaptureFixture[str]) -> None:
+        spec = str(people.with_suffix(".toml"))
+        told = answer(capsys, people.parent, "resolve", str(people), "--spec", spec, "--truth", "person")
+        assert told["rows"] == told["records"] == len(told["clusters"]) == 80
+        assert told["evaluation"]["records"] == 80
+        assert told["evaluation"]["pairwise_precision"] == 1.0
+        assert not (people.parent / "lake").exists()
+
+    @pytest.mark.parametrize(
+        ("text", "words"),
+        [
+            (SPEC.replace('"id"', '"number"'), "number"),
+            (SPEC.replace('"mail"', '"e_mail"'), "e_mail"),
+            (SPEC.replace("given_name", "first_name"), "first_name"),
+            ("[fields", "TOML"),
+            ("key = 'id'", "fields"),
+        ],
+    )
+    def test_a_wrong_spec(self, text: str, words: str, people: Path, capsys: pytest.CaptureFixture[str]) -> None:
+        spec = people.with_suffix(".toml")
+        spec.write_text(text)
+        assert run(["--home", str(people.parent), "resolve", str(people), "--spec", str(spec)]) == 2
+        assert words in capsys.readouterr().err
