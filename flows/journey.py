@@ -70,8 +70,8 @@ def publish_landed(session: RunSession) -> RunOutcome:
             advance()
         publication = with_retries(commit_publication, session.settings)(run_id)
         advance()
-        if publication.is_new:
-            with_retries(feed_warehouse, session.settings)(run_id, publication)
+        # Also when nothing was published: a run killed between its commit and here left the sink behind.
+        with_retries(feed_warehouse, session.settings)(run_id, publication)
         advance()
         return conclude(session, publication.status, _words(publication), snapshot_id=publication.snapshot.id)
 
