@@ -119,5 +119,9 @@ def splink_linker(con: duckdb.DuckDBPyConnection, records: str, model: Settings)
 
 
 def comparisons_for(spec: EntitySpec, filled: set[str]) -> tuple[Comparison, ...]:
-    """The spec's comparisons that have anything to compare: a column that is always null breaks Splink."""
-    return tuple(c for c in spec.comparisons if any(column in filled for column in c.columns))
+    """The spec's comparisons that have anything to learn from, or nothing to learn."""
+    return tuple(
+        c
+        for c in spec.comparisons
+        if any(column in filled for column in c.columns) or all(level.u is not None for level in c.levels)
+    )

@@ -367,10 +367,13 @@ PERSON = EntitySpec(
         Adjustment(
             name="other given name, same birth",
             condition="gamma_given = 0 AND gamma_birth = 4 AND gamma_surname > 0 AND gamma_email < 3",
-            weight=-6,
+            weight=-16,
         ),
         Adjustment(name="both names differ", condition="gamma_given = 0 AND gamma_surname = 0", weight=-10),
-        Adjustment(name="other birth", condition="gamma_birth = 0", weight=-8),
+        # father and son: one name, one house, one telephone
+        Adjustment(name="other birth", condition="gamma_birth = 0", weight=-12),
+        Adjustment(name="other birth, same house", condition="gamma_birth = 0 AND gamma_address >= 4", weight=-8),
+        Adjustment(name="other generation", condition="gamma_generation = 0", weight=-10),
     ),
 )
 
@@ -383,9 +386,10 @@ COMPANY_NAME = Comparison(
         Level(label="same words", condition="org_key_l = org_key_r", m=0.05, frequency_of="org_key"),
         Level(
             label="name misspelt",
-            condition="jaro_winkler_similarity(org_l, org_r) >= 0.93"
-            f" OR (length(org_l) > 6 AND {_typo('org', edits=2)})"
-            " OR jaro_winkler_similarity(org_key_l, org_key_r) >= 0.95",
+            # Jaro-Winkler alone takes a name with a word more for a misspelling
+            condition="(len(org_tokens_l) = len(org_tokens_r) AND (jaro_winkler_similarity(org_l, org_r) >= 0.93"
+            " OR jaro_winkler_similarity(org_key_l, org_key_r) >= 0.95))"
+            f" OR (length(org_l) > 6 AND {_typo('org', edits=2)})",
             m=0.14,
         ),
         Level(
@@ -469,9 +473,13 @@ COMPANY = EntitySpec(
         Adjustment(name="other name", condition="gamma_name = 0 AND gamma_domain <= 0", weight=-4),
         # a word more in the name and another place: a branch or a subsidiary, on its parent's domain and telephone
         Adjustment(
-            name="a part of the name, another place",
-            condition="gamma_name IN (1, 2) AND (gamma_address = 0 OR (gamma_address BETWEEN 1 AND 3"
-            " AND gamma_phone < 2))",
+            name="a part of the name, another city",
+            condition="gamma_name IN (1, 2) AND gamma_address = 0",
+            weight=-26,
+        ),
+        Adjustment(
+            name="a part of the name, another house",
+            condition="gamma_name IN (1, 2) AND gamma_address BETWEEN 1 AND 3 AND gamma_phone < 2",
             weight=-16,
         ),
         Adjustment(
