@@ -30,6 +30,7 @@ from dataflow.tables.declared import declared_tables
 from dataflow.validate import plan_objects
 from dataflow.workspace import Run, Workspace
 from lakehouse import Lake, LakeError
+from lakehouse.lease import lease
 from lakehouse.table import Table
 
 Step = Callable[[], StepReport | Sequence[StepReport]]
@@ -71,13 +72,23 @@ class RunSession:
     @contextmanager
     def open_workspace(self) -> Iterator[Workspace]:
         """Lay the run's workspace over the lake as it is now."""
-        with Workspace(self.lake, self.run, folder=self.folder / "work", tables=self.tables) as workspace:
+        with self.one_at_a_time("publish"), Workspace(self.lake, self.run, tables=self.tables) as workspace:
             self._workspace = workspace
             self._seen_upto = workspace.base.id
             try:
                 yield workspace
             finally:
                 self._workspace = None
+
+    @contextmanager
+    def one_at_a_time(self, what: str) -> Iterator[None]:
+        """Keep other runs from doing the same. On a server's catalogue two commits of one key do not conflict."""
+        if self.lake.is_alone:
+            yield
+            return
+        purpose, wait = f"{what} of run {self.run.run_id}", self.settings.lake.wait_seconds
+        with lease(self.lake.location, what, purpose=purpose, wait_seconds=wait):
+            yield
 
     @contextmanager
     def stage(self, name: str) -> Iterator[None]:

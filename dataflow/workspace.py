@@ -7,11 +7,9 @@ dies anywhere leaves the lake as it was, and a conflicting commit costs the comm
 
 from __future__ import annotations
 
-import shutil
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from datetime import datetime
-from pathlib import Path
 from types import TracebackType
 from typing import Self
 
@@ -52,11 +50,10 @@ class Workspace:
     temporary tables.
     """
 
-    def __init__(self, lake: Lake, run: Run, *, folder: Path, tables: Mapping[str, Table]) -> None:
+    def __init__(self, lake: Lake, run: Run, *, tables: Mapping[str, Table]) -> None:
         """Remember what to lay out; entering attaches the scratch database and a view over each of `tables`."""
         self.lake = lake
         self.run = run
-        self.folder = folder
         self.tables = tables
         self.base = lake.snapshot()
         self._filled = lake.filled_tables(self.base.id)
@@ -81,7 +78,6 @@ class Workspace:
         self.con.execute("USE memory")
         self.con.execute("DETACH work")
         self.con.close()
-        shutil.rmtree(self.folder, ignore_errors=True)
 
     def cursor(self) -> duckdb.DuckDBPyConnection:
         """Open a further connection; temporary tables are seen only by the connection that made them."""

@@ -41,7 +41,8 @@ def fetch(run_id: str, windows: Sequence[PlannedWindow]) -> list[FetchedWindow]:
 def land(run_id: str, fetched: Sequence[FetchedWindow]) -> int:
     """Add fetched windows to raw in one lake transaction; returns the rows that were new."""
     session = live_session(run_id)
-    reports = session.step("land", lambda: commit_windows(session.lake, fetched, session.run))
+    with session.one_at_a_time("land"):
+        reports = session.step("land", lambda: commit_windows(session.lake, fetched, session.run))
     return sum(report.rows_out for report in reports)
 
 

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import getpass
+from dataclasses import asdict
 from datetime import UTC, datetime, timedelta
 from typing import TYPE_CHECKING, Annotated
 
@@ -20,7 +22,7 @@ from dataflow.cli.output import words, write_json, write_records
 from dataflow.errors import UsageError
 
 if TYPE_CHECKING:
-    from dataflow.letters import NewStatus
+    from dataflow.govern.dead_letters import DeadLetter, LetterFilter
 
 RuleOption = Annotated[str | None, typer.Option("--rule", help="Only those that broke this rule.")]
 IdsArgument = Annotated[list[str] | None, typer.Argument(help="Ids, or their beginnings, from `dlq list`.")]
@@ -30,6 +32,7 @@ def register(app: typer.Typer) -> None:
     app.command("restore")(restore)
     letters = typer.Typer(help="Dead letters: rows that were set aside, with the reason.", no_args_is_help=True)
     letters.command("list")(list_dead)
+    letters.command("count")(count_dead)
     letters.command("show")(show_dead)
     letters.command("replay")(replay_dead)
     letters.command("discard")(discard_dead)
@@ -80,7 +83,7 @@ def list_dead(
     object_name: ObjectOption = None,
     rule: RuleOption = None,
     status: Annotated[
-        str | None, typer.Option("--status", help="open, replaying, resolved, superseded, discarded; all: every one.")
+        str, typer.Option("--status", help="open, replaying, resolved, superseded, discarded; all: every one.")
     ] = "open",
     limit: Annotated[int, typer.Option("--limit", min=1)] = 50,
     output: OutputOption = Output.TABLE,
@@ -89,14 +92,28 @@ def list_dead(
 
     Example:  dataflow dlq list --source tickets --rule not_null
     """
-    from dataflow.letters import list_letters
+    from dataflow.govern.dead_letters import STATUSES, list_letters
+    from dataflow.storage import open_published
+
+    chosen = _chosen(source, object_name, rule, [], statuses=STATUSES if status == "all" else (status,))
+    con = open_published(settings_of(context))
+    found = list_letters(con, chosen, limit=limit)
+    con.close()
+    write_records([_listed(letter) for letter in found], output=output, title="Dead letters")
+
+
+def count_dead(context: typer.Context, output: OutputOption = Output.TABLE) -> None:
+    """Count open dead letters by object and rule, most first.
+
+    Example:  dataflow dlq count -o json
+    """
+    from dataflow.govern.dead_letters import count_letters
     from dataflow.storage import open_published
 
     con = open_published(settings_of(context))
-    wanted = None if status == "all" else status
-    found = list_letters(con, source=source, object_name=object_name, rule=rule, status=wanted, limit=limit)
+    found = count_letters(con, _chosen(None, None, None, []))
     con.close()
-    write_records(found, output=output, title="Dead letters")
+    write_records([asdict(count) for count in found], output=output, title="Open dead letters")
 
 
 def show_dead(
@@ -106,13 +123,13 @@ def show_dead(
 ) -> None:
     """Show one dead letter whole, the row as received included: this shows customer data.
 
-    Example:  dataflow dlq show 3f2a
+    Example:  dataflow dlq show 3f2a91
     """
-    from dataflow.letters import read_letter
+    from dataflow.govern.dead_letters import show_letter
     from dataflow.storage import open_published
 
     con = open_published(settings_of(context))
-    found = read_letter(con, letter_id)
+    found = asdict(show_letter(con, letter_id, with_payload=True))
     con.close()
     if output is Output.TABLE:
         write_records([{"field": name, "value": str(value)} for name, value in found.items()], output=output)
@@ -132,52 +149,76 @@ def replay_dead(
 
     Example:  dataflow dlq replay --source mysql --object orders
     """
-    _mark(context, "replaying", ids or [], source, object_name, rule, yes=yes)
-    words.print("The next `dataflow run` tries them again.")
+    from dataflow.govern.dead_letters import replay_letters
+    from dataflow.storage import open_lake
+
+    chosen = _chosen(source, object_name, rule, ids or [], all_of_them=yes)
+    with open_lake(settings_of(context), purpose="dead letters: replay") as lake:
+        count = replay_letters(lake, chosen, run_id=_run_id())
+    words.print(f"{count:,} dead letters are tried again by the next `dataflow run`.")
 
 
 def discard_dead(
     context: typer.Context,
+    why: Annotated[str, typer.Option("--why", help="The reason; kept with the letters.")],
     ids: IdsArgument = None,
+    who: Annotated[str | None, typer.Option("--who", help="Who decides it; default: the user logged in.")] = None,
     source: SourceOption = None,
     object_name: ObjectOption = None,
     rule: RuleOption = None,
     yes: YesOption = False,
 ) -> None:
-    """Let dead letters go for good; they stay on record as discarded.
+    """Let dead letters go for good; they stay on record as discarded, with who decided and why.
 
-    Example:  dataflow dlq discard 3f2a 77b0
+    Example:  dataflow dlq discard 3f2a91 --why "test rows of the vendor"
     """
-    _mark(context, "discarded", ids or [], source, object_name, rule, yes=yes)
+    from dataflow.govern.dead_letters import discard_letters
+    from dataflow.storage import open_lake
+
+    chosen = _chosen(source, object_name, rule, ids or [], all_of_them=yes)
+    with open_lake(settings_of(context), purpose="dead letters: discard") as lake:
+        count = discard_letters(lake, chosen, who=who or getpass.getuser(), why=why, run_id=_run_id())
+    words.print(f"{count:,} dead letters are discarded.")
 
 
-def _mark(
-    context: typer.Context,
-    status: NewStatus,
-    ids: list[str],
+def _chosen(
     source: str | None,
     object_name: str | None,
     rule: str | None,
+    ids: list[str],
     *,
-    yes: bool,
-) -> None:
-    from dataflow.letters import mark_letters
+    statuses: tuple[str, ...] = ("open",),
+    all_of_them: bool = True,
+) -> LetterFilter:
+    from dataflow.govern.dead_letters import LetterFilter
 
-    if not ids and not any((source, object_name, rule)) and not yes:
+    if not all_of_them and not ids and not any((source, object_name, rule)):
         raise UsageError(
             "No dead letter was named.",
             next_move="Give ids, --source, --object or --rule; or --yes for every open one.",
         )
-    count = mark_letters(
-        settings_of(context),
-        status,
-        ids=ids,
-        source=source,
-        object_name=object_name,
-        rule=rule,
-        now=datetime.now(UTC),
-    )
-    words.print(f"{count:,} dead letters are now {status}.")
+    return LetterFilter(source=source, object=object_name, rule=rule, ids=tuple(ids), statuses=statuses)
+
+
+def _listed(letter: DeadLetter) -> dict[str, object]:
+    """A letter as a row of the list: where it came from and what is wrong, without what it holds."""
+    return {
+        "id": letter.id,
+        "source": letter.source,
+        "object": letter.object,
+        "locator": letter.locator,
+        "rules": ", ".join(letter.rules),
+        "reason": letter.reason,
+        "status": letter.status,
+        "attempts": letter.attempts,
+        "first_seen_at": letter.first_seen_at,
+    }
+
+
+def _run_id() -> str:
+    from dataflow.runs import name_run
+
+    return name_run("dlq", datetime.now(UTC))
 
 
 def maintain(

@@ -83,7 +83,7 @@ def workspace(
 ) -> Iterator[Workspace]:
     """Open a workspace over the lake, at a fixed clock."""
     run = Run(run_id, "publish", NOW)
-    with Workspace(lake, run, folder=folder / "work", tables=tables_of(settings, schemas)) as ws:
+    with Workspace(lake, run, tables=tables_of(settings, schemas)) as ws:
         yield ws
 
 

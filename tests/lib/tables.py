@@ -47,7 +47,7 @@ def small_lake(folder: Path) -> Iterator[Lake]:
 def workspace(lake: Lake, folder: Path, *, now: datetime = MOMENT, run_id: str = "run") -> Iterator[Workspace]:
     """Open a workspace of one run at `now`."""
     run = Run(run_id=run_id, kind="test", now=now)
-    with Workspace(lake, run, folder=folder / "work", tables=declared_tables(load_settings())) as ws:
+    with Workspace(lake, run, tables=declared_tables(load_settings())) as ws:
         yield ws
 
 

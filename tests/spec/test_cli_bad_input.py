@@ -96,8 +96,9 @@ def test_a_source_with_nothing_new_publishes_nothing(published: Settings, capsys
         (["diff", "999999"], ["snapshot 999999"]),
         (["restore", "--to", "999999", "--yes"], ["snapshot 999999"]),
         (["restore", "--to", "last week"], ["--to"]),
-        (["dlq", "show", "zzz"], ["No dead letter"]),
-        (["dlq", "discard"], ["No dead letter was named"]),
+        (["dlq", "show", "zzzzzz"], ["No dead letter"]),
+        (["dlq", "discard", "--why", "tests"], ["No dead letter was named"]),
+        (["dlq", "discard", "--yes"], ["--why"]),
         (["resolve", "absent.csv", "--spec", "absent.toml"], ["absent.toml"]),
         (["bench", "--sizes", "many"], ["--sizes"]),
         (["status", "-o", "csv"], ["-o json"]),
@@ -143,7 +144,7 @@ def test_a_configuration_that_is_not_there(tmp_path: Path, capsys: pytest.Captur
 
 
 @pytest.mark.parametrize(
-    "command", [["run"], ["restore", "--to", "1", "--yes"], ["maintain"], ["dlq", "discard", "-y"]]
+    "command", [["run"], ["restore", "--to", "1", "--yes"], ["maintain"], ["dlq", "discard", "-y", "--why", "tests"]]
 )
 def test_a_lake_held_by_another_run(
     command: list[str], published: Settings, capsys: pytest.CaptureFixture[str]

@@ -39,7 +39,7 @@ def publish(settings: Settings, days: list[datetime | None], *, sample: Path) ->
             run = Run(f"run-{number}", "daily", datetime(2026, 2, 1, tzinfo=UTC))
             windows = plan_windows(lake, settings, until=until)
             commit_windows(lake, [fetch_window(window, settings, run) for window in windows], run)
-            with Workspace(lake, run, folder=settings.home / "work", tables=tables) as ws:
+            with Workspace(lake, run, tables=tables) as ws:
                 validate(ws, settings)
                 conform(ws, settings)
                 commit(ws)

@@ -23,6 +23,7 @@ COMMANDS = [
     "maintain",
     "bench",
     "dlq_list",
+    "dlq_count",
     "dlq_show",
     "dlq_replay",
     "dlq_discard",
