@@ -38,7 +38,7 @@ def answer(capsys: pytest.CaptureFixture[str], home: Path, *arguments: str, code
 
 def snapshots_of(capsys: pytest.CaptureFixture[str], home: Path) -> list[int]:
     """The snapshots that publications made, oldest first."""
-    sql = "select snapshot_id from ducklake_snapshots('lake') where commit_message like '%daily' order by 1"
+    sql = "select snapshot_id from ducklake_snapshots('lake') where commit_message = 'daily: published' order by 1"
     return [row["snapshot_id"] for row in answer(capsys, home, "query", sql)]
 
 

@@ -29,18 +29,21 @@ while not stop.exists():
         failed += run(["--home", home, "query", "-o", "json", sql]) != 0
     seen.append(json.loads(answer.getvalue() or "[null]")[0])
     time.sleep(0.1)
-print(json.dumps({"seen": seen, "failed": failed, "said": said.getvalue()}))
+Path(sys.argv[3]).write_text(json.dumps({"seen": seen, "failed": failed, "said": said.getvalue()}))
 """
 
 
 def test_four_readers_beside_a_run(published: Settings, tmp_path: Path) -> None:
     stop = tmp_path / "stop"
     before = newest_snapshot(published)
+    answers = [tmp_path / f"reader-{number}.json" for number in range(READERS)]
     readers = [
         subprocess.Popen(
-            [sys.executable, "-c", READER, str(published.home), str(stop)], stdout=subprocess.PIPE, text=True
+            [sys.executable, "-c", READER, str(published.home), str(stop), str(answer)],
+            stdout=subprocess.PIPE,
+            text=True,
         )
-        for _ in range(READERS)
+        for answer in answers
     ]
     try:
         for reader in readers:
@@ -49,10 +52,12 @@ def test_four_readers_beside_a_run(published: Settings, tmp_path: Path) -> None:
         assert run(["--home", str(published.home), "run", "--now", NOW]) == 0
     finally:
         stop.touch()
-        answers = [json.loads(reader.communicate()[0]) for reader in readers]
+        for reader in readers:
+            reader.communicate()
     assert newest_snapshot(published) > before
     states = set()
-    for answer in answers:
+    for told in answers:
+        answer = json.loads(told.read_text())
         assert answer["failed"] == 0, answer["said"]
         assert answer["seen"]
         states |= {(row["customers"], row["records"]) for row in answer["seen"]}
