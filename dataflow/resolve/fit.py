@@ -18,6 +18,7 @@ ROUNDS = 15
 FREEDOM = 3.0
 # no level is rarer than this between strangers, however few of them were looked at
 FLOOR = 1e-6
+FEW = 100
 
 
 @dataclass(frozen=True)
@@ -93,8 +94,11 @@ def _stranger_levels(comparison: Comparison, fitted: Parameters, strangers: Patt
             found.append(min(m * fitted.prior / level.odds, 0.5))
         else:
             # some of the blind pairs are matches; in a small table they are most of those that agree
-            strange = (share - fitted.prior * m) / (1 - fitted.prior)
-            found.append(max(strange, share / 20, 0.3 / max(total, 1.0), FLOOR))
+            strange = max((share - fitted.prior * m) / (1 - fitted.prior), share / 20)
+            # and where hardly any pairs were looked at, as if a hundred had been seen to disagree
+            prior = 1.0 if level is comparison.levels[-1] else 0.0
+            seen = (strange * total + prior * FEW) / (total + FEW)
+            found.append(min(max(seen, 0.3 / (total + FEW), FLOOR), 0.999))
     return found
 
 

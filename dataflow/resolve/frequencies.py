@@ -50,7 +50,8 @@ def _ordinary_sql(records: str, column: str, apart: str | None) -> str:
     count = "count(*)" if apart is None else f"greatest(count(DISTINCT {apart}), 1)"
     return f"""
         WITH counted AS (SELECT {column} AS value, {count} AS n FROM {records} WHERE {column} IS NOT NULL GROUP BY 1),
-        total AS (SELECT greatest(sum(n), 1) AS n FROM counted)
+        -- a hundred values unseen: in a table of two records no name is common
+        total AS (SELECT coalesce(sum(n), 0) + 100 AS n FROM counted)
         SELECT {literal(column)}, c.value, c.n / t.n FROM counted c, total t WHERE c.n > 1
         UNION ALL SELECT {literal(column)}, '', 1 / n FROM total
     """

@@ -74,7 +74,7 @@ def test_a_cluster_is_named_by_its_smallest_record_and_a_lone_record_is_sure(
 def test_an_oversized_component_is_cut_and_says_so(con: duckdb.DuckDBPyConnection, epoch: Epoch) -> None:
     ids = [f"m{number:03}" for number in range(MAX_COMPONENT + 20)]
     match_records(con, [{"record_id": i, "entity_type": "person", "given_name": "A"} for i in ids], into="given_match")
-    weak, strong = 4.0, 20.0
+    weak, strong = 6.0, 20.0
     chain = [(a, b, strong if n % 10 else weak) for n, (a, b) in enumerate(pairwise(ids), start=1)]
     con.execute("CREATE OR REPLACE TEMP TABLE edge (record_id_l VARCHAR, record_id_r VARCHAR, match_weight DOUBLE)")
     con.executemany("INSERT INTO edge VALUES (?, ?, ?)", [list(row) for row in chain])
