@@ -136,6 +136,8 @@ class RunSession:
 
     def record_failure(self, error: BaseException) -> None:
         """Put a failed or refused run on record; where that fails too, the first error is the one to tell."""
+        if isinstance(error, DataFlowError) and error.exit_code == ExitCode.USAGE:
+            return  # wrong words are no run
         refused = isinstance(error, DataFlowError) and error.exit_code == ExitCode.REFUSED
         known = isinstance(error, DataFlowError | LakeError)
         # The text of an unknown error may quote a row.
