@@ -7,6 +7,7 @@ from contextlib import contextmanager
 from datetime import datetime
 from typing import Any
 
+from dataflow.errors import UsageError
 from dataflow.land import plan_windows
 from dataflow.settings import Settings
 from dataflow.sources import PlannedWindow, open_source
@@ -40,6 +41,18 @@ def plan_run(
         }
         for window in windows
     ]
+
+
+def require_declared(settings: Settings, source: str | None, object_name: str | None) -> None:
+    """Refuse a source or object that dataflow.toml does not declare, before anything is opened. Raises: UsageError."""
+    if source is not None:
+        open_source(settings, source)
+    declared = [f"{name}.{of}" for name, system in settings.sources.items() for of in system.objects]
+    if object_name is not None and f"{source}.{object_name}" not in declared:
+        raise UsageError(
+            f"No object {object_name} is declared for the source {source}; there are {', '.join(declared)}.",
+            next_move="Name one of these, or declare it in dataflow.toml.",
+        )
 
 
 @contextmanager

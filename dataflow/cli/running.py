@@ -19,6 +19,7 @@ from dataflow.cli.options import (
     settings_of,
 )
 from dataflow.cli.output import words, write_json, write_line, write_records
+from dataflow.errors import UsageError
 
 if TYPE_CHECKING:
     from dataflow.runs import RunOutcome
@@ -76,7 +77,7 @@ def run(
 
     Example:  dataflow run --source salesforce --object contact --since 2026-01-01
     """
-    from dataflow.errors import UsageError
+    from dataflow.planning import require_declared
 
     if ingest_only and publish_only:
         raise UsageError("--ingest-only and --publish-only exclude each other.", next_move="Give one, or neither.")
@@ -88,8 +89,10 @@ def run(
         "since": moment_or_none(since, option="--since"),
         "until": moment_or_none(until, option="--until"),
     }
+    settings = settings_of(context)
+    require_declared(settings, source, object_name)
     kind = "ingest" if ingest_only else "publish" if publish_only else "daily"
-    write_outcome(perform(settings_of(context), kind, {} if publish_only else chosen, now=now), output=output)
+    write_outcome(perform(settings, kind, {} if publish_only else chosen, now=now), output=output)
 
 
 def backfill(
@@ -105,9 +108,12 @@ def backfill(
 
     Example:  dataflow backfill --from 2026-01-01 --to 2026-03-31 --window 7 --workers 4
     """
+    first, last = parse_day(start, option="--from"), parse_day(end, option="--to")
+    if last < first:
+        raise UsageError(f"A backfill from {first} to {last} ends before it starts.", next_move="Swap the two days.")
     parameters = {
-        "start": parse_day(start, option="--from"),
-        "end": parse_day(end, option="--to"),
+        "start": first,
+        "end": last,
         "window_days": window,
         "workers": workers,
     }

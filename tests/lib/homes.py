@@ -30,7 +30,10 @@ def lake_state(settings: Settings) -> dict[str, str]:
         for name, table in declared_tables(settings).items():
             if name == "ops.run":
                 continue
-            columns = column_list(column.name for column in table.columns if not column.volatile)
+            # An event's id names the run that saw it.
+            left_out = {"event_id"}
+            names = [column.name for column in table.columns if not column.volatile and column.name not in left_out]
+            columns = column_list(names)
             row = con.execute(
                 f"SELECT count(*), sum(md5_number_lower(row({columns})::VARCHAR)::HUGEINT) FROM {table.sql_name}"
             ).fetchone()
