@@ -31,7 +31,7 @@ MAX_COMPONENT = 80
 CUT_STEP = 2.0
 # no pair of records, however alike or unlike, outvotes more than a few others
 BEST = 10.0
-WORST = -8.0
+WORST = -6.0
 
 
 @dataclass(frozen=True)

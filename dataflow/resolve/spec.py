@@ -371,8 +371,8 @@ PERSON = EntitySpec(
         ),
         Adjustment(name="both names differ", condition="gamma_given = 0 AND gamma_surname = 0", weight=-10),
         # father and son: one name, one house, one telephone
-        Adjustment(name="other birth", condition="gamma_birth = 0", weight=-12),
-        Adjustment(name="other birth, same house", condition="gamma_birth = 0 AND gamma_address >= 4", weight=-8),
+        Adjustment(name="other birth", condition="gamma_birth = 0", weight=-5),
+        Adjustment(name="other birth, same house", condition="gamma_birth = 0 AND gamma_address >= 4", weight=-14),
         Adjustment(name="other generation", condition="gamma_generation = 0", weight=-10),
     ),
 )
