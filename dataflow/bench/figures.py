@@ -15,11 +15,13 @@ class Figures:
     """One measured step of the benchmark: the sample, a first run, or the next day's increment.
 
     `seconds` is the wall time of the whole process, start of Python included; `stages` are seconds inside it.
+    `cpu_seconds` is what the process itself computed: on a busy machine it says more than the wall.
     """
 
     step: str
     records: int
     seconds: float
+    cpu_seconds: float = 0.0
     peak_rss_bytes: int = 0
     bytes_written: int = 0
     orchestration_seconds: float = 0.0

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import resource
 import subprocess
 import sys
 import tempfile
@@ -34,17 +35,25 @@ def measure_sizes(sizes: Sequence[int], *, tell: Told) -> Iterator[Figures]:
 
 def _measure_one(home: Path, records: int, tell: Told) -> Iterator[Figures]:
     tell(f"{records:,} records: sample")
-    _, seconds = _dataflow(home, "sample", "--days", "2", "--records", str(records), "--start", _FIRST_DAY)
+    _, seconds, cpu = _dataflow(home, "sample", "--days", "2", "--records", str(records), "--start", _FIRST_DAY)
     sample = home / "sample"
-    yield Figures(step="sample", records=records, seconds=seconds / 2, bytes_written=_size(sample) // 2, stages={})
+    yield Figures(
+        step="sample",
+        records=records,
+        seconds=seconds / 2,
+        cpu_seconds=cpu / 2,
+        bytes_written=_size(sample) // 2,
+        stages={},
+    )
     for step, arguments in (("first run", ["--until", _SECOND_DAY]), ("next day", [])):
         tell(f"{records:,} records: {step}")
         before = _size(home / "lake")
-        outcome, seconds = _dataflow(home, "run", *arguments)
+        outcome, seconds, cpu = _dataflow(home, "run", *arguments)
         yield Figures(
             step=step,
             records=records,
             seconds=seconds,
+            cpu_seconds=cpu,
             peak_rss_bytes=int(outcome["peak_rss_bytes"]),
             bytes_written=_size(home / "lake") - before,
             orchestration_seconds=float(outcome["orchestration_seconds"]),
@@ -52,9 +61,9 @@ def _measure_one(home: Path, records: int, tell: Told) -> Iterator[Figures]:
         )
 
 
-def _dataflow(home: Path, command: str, *arguments: str) -> tuple[dict[str, Any], float]:
-    """Run one command in a fresh process; its answer, and the wall seconds."""
-    began = time.perf_counter()
+def _dataflow(home: Path, command: str, *arguments: str) -> tuple[dict[str, Any], float, float]:
+    """Run one command in a fresh process; its answer, the wall seconds, the processor seconds."""
+    began, used = time.perf_counter(), _cpu_of_children()
     done = subprocess.run(
         [sys.executable, "-m", "dataflow.cli", "--home", str(home), command, "-o", "json", *arguments],
         capture_output=True,
@@ -65,7 +74,12 @@ def _dataflow(home: Path, command: str, *arguments: str) -> tuple[dict[str, Any]
     if done.returncode:
         raise BenchmarkFailed(f"dataflow {command} ended with {done.returncode}: {done.stderr.strip()[-500:]}")
     answer: dict[str, Any] = json.loads(done.stdout)
-    return answer, seconds
+    return answer, seconds, _cpu_of_children() - used
+
+
+def _cpu_of_children() -> float:
+    spent = resource.getrusage(resource.RUSAGE_CHILDREN)
+    return spent.ru_utime + spent.ru_stime
 
 
 def _size(folder: Path) -> int:

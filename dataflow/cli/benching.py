@@ -77,6 +77,7 @@ def _row(figures: Figures) -> dict[str, Any]:
         "records": figures.records,
         "step": figures.step,
         "seconds": round(figures.seconds, 1),
+        "cpu_s": round(figures.cpu_seconds, 1),
         "rows_per_s": round(figures.rows_per_second),
         "peak_mib": round(figures.peak_rss_bytes / _MIB) or None,
         "written_mib": round(figures.bytes_written / _MIB, 1),
