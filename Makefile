@@ -16,8 +16,8 @@ help: ## list the targets
 demo: venv ## run sample data through the whole pipeline
 	@$(BIN)/dataflow demo
 
-test: venv servers ## run every test; real servers are started and stopped by the tests
-	@$(PYTEST) $(TESTS)
+test: venv servers ## run every test, a process per core; real servers are started and stopped by the tests
+	@$(PYTEST) -n auto --dist loadfile $(TESTS)
 
 check: venv ## lint, formatting, strict types, direction of imports
 	@$(BIN)/ruff check .

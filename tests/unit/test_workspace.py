@@ -60,9 +60,7 @@ def ws(lake: Lake, tmp_path: Path) -> Iterator[Workspace]:
 
 
 def opened(lake: Lake, folder: Path) -> Workspace:
-    return Workspace(
-        lake, Run("run-2", "test", datetime(2026, 1, 1, tzinfo=UTC)), tables=TABLES
-    )
+    return Workspace(lake, Run("run-2", "test", datetime(2026, 1, 1, tzinfo=UTC)), tables=TABLES)
 
 
 def fill(lake: Lake, content: Content) -> None:
