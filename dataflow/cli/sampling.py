@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from dataflow.cli.options import NowOption, Output, OutputOption, parse_day, settings_of
+from dataflow.cli.options import NowOption, Output, OutputOption, globals_of, parse_day, settings_of
 from dataflow.cli.output import words, write_json, write_line, write_records
 
 if TYPE_CHECKING:
@@ -84,7 +84,8 @@ def demo(
     if output is Output.JSON:
         write_json(summary)
     else:
-        _tell(summary, outcome, output=output)
+        chosen = globals_of(context).home
+        _tell(summary, outcome, output=output, command=f"dataflow --home {chosen}" if chosen else "dataflow")
 
 
 def make_sample(spec: SampleSpec, root: Path) -> dict[str, Any]:
@@ -159,7 +160,7 @@ def _summarise(settings: Settings, outcome: RunOutcome, made: dict[str, Any]) ->
     }
 
 
-def _tell(summary: dict[str, Any], outcome: RunOutcome, *, output: Output) -> None:
+def _tell(summary: dict[str, Any], outcome: RunOutcome, *, output: Output, command: str) -> None:
     from dataflow.cli.running import write_outcome
     from dataflow.runs import totals_by_stage
 
@@ -189,6 +190,6 @@ def _tell(summary: dict[str, Any], outcome: RunOutcome, *, output: Output) -> No
         )
     words.print()
     words.print("Try next:")
-    words.print("  dataflow status")
-    words.print('  dataflow query "select segment_name, count(*) from published.segments group by all"')
-    words.print("  dataflow dlq list")
+    words.print(f"  {command} status")
+    words.print(f'  {command} query "select segment_name, count(*) from published.segments group by all"')
+    words.print(f"  {command} dlq list")
