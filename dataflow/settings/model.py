@@ -131,7 +131,6 @@ class ResolveSettings(Section):
 
     link_threshold: Annotated[float, Field(gt=0, lt=1)] | None = None
     review_threshold: Annotated[float, Field(gt=0, lt=1)] | None = None
-    seed: int = 42
 
 
 class EnrichSettings(Section):
