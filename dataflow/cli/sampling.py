@@ -53,7 +53,7 @@ def sample(
         write_json({"root": str(root), **made})
         return
     write_records(_object_rows(made), output=output, title=f"Sample in {root}")
-    words.print(f"{made['entities']:,} people and companies, {made['defects']:,} broken rows, {days} days.")
+    words.print(f"{made['entities']:,} people and companies, {made['defects']:,} broken rows.")
 
 
 def demo(
@@ -78,7 +78,7 @@ def demo(
     # Prefect's API gets ready while the sample is made.
     with orchestrator(settings):
         made = make_sample(spec, Path(settings.sample))
-        words.print(f"Sample: {made['delivered']:,} records of {days} days in {settings.sample}")
+        words.print(f"Sample: {made['delivered']:,} records in {settings.sample}")
         outcome = perform(settings, "daily", {}, now=now)
     summary = _summarise(settings, outcome, made)
     if output is Output.JSON:
@@ -192,4 +192,4 @@ def _tell(summary: dict[str, Any], outcome: RunOutcome, *, output: Output, comma
     words.print("Try next:")
     words.print(f"  {command} status")
     words.print(f'  {command} query "select segment_name, count(*) from published.segments group by all"')
-    words.print(f"  {command} dlq list")
+    words.print(f"  {command} dlq count")

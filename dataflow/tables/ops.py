@@ -125,7 +125,7 @@ RUN = Table(
     columns=(
         Column("run_id", "VARCHAR", "Id of the run, sorts by time", nullable=False),
         Column("kind", "VARCHAR", "ingest, publish, daily or backfill", nullable=False),
-        Column("status", "VARCHAR", "published, unchanged, refused or failed", nullable=False),
+        Column("status", "VARCHAR", "published, landed, unchanged, refused or failed", nullable=False),
         Column("started_at", "TIMESTAMPTZ", "When it started", nullable=False),
         Column("finished_at", "TIMESTAMPTZ", "When it ended", nullable=False),
         Column("raw_snapshot_id", "BIGINT", "Everything landed up to this snapshot is in the publication"),
