@@ -3,6 +3,9 @@
 from __future__ import annotations
 
 import json
+import os
+import shutil
+import sys
 from datetime import UTC, date, datetime, timedelta
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
@@ -85,7 +88,12 @@ def demo(
         write_json(summary)
     else:
         chosen = globals_of(context).home
-        _tell(summary, outcome, output=output, command=f"dataflow --home {chosen}" if chosen else "dataflow")
+        _tell(summary, outcome, output=output, command=f"{_called()} --home {chosen}" if chosen else _called())
+
+
+def _called() -> str:
+    """How this program is to be typed here: a newcomer has it below the checkout, not on the PATH."""
+    return "dataflow" if shutil.which("dataflow") else os.path.relpath(sys.argv[0])
 
 
 def make_sample(spec: SampleSpec, root: Path) -> dict[str, Any]:
