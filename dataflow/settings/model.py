@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from decimal import Decimal
 from pathlib import Path
-from typing import Annotated, Any, Literal
+from typing import Annotated, Any, Literal, Self
 
-from pydantic import BaseModel, ConfigDict, Field, SecretStr
+from pydantic import BaseModel, ConfigDict, Field, SecretStr, model_validator
 from pydantic_settings import BaseSettings, PydanticBaseSettingsSource, SettingsConfigDict
 
 
@@ -51,9 +51,11 @@ class CheckSettings(Section):
 class ObjectSettings(Section):
     """One object of a source: where its rows are, what identifies and versions them, what they must look like."""
 
-    format: Literal["rest-json", "parquet", "csv"]
-    path: str
-    """Below the source's root; `{date}` stands for the day (YYYY-MM-DD), `*` for anything."""
+    remote: str = ""
+    """Its name at a source that answers queries (an API's object, a table); empty: the object's own name."""
+    format: Literal["", "rest-json", "parquet", "csv"] = ""
+    path: str = ""
+    """Below the source's root; `{date}` stands for the day (YYYY-MM-DD), `*` for anything. Only files have a path."""
     deletions: str = ""
     encoding: str = ""
     """Of CSV files, as Python names it, where detection gets it wrong; empty: detect it."""
@@ -76,11 +78,26 @@ class ObjectSettings(Section):
 class SourceSettings(Section):
     """One system to read from."""
 
-    adapter: Literal["files"] = "files"
-    root: str
+    adapter: Literal["files", "salesforce", "mysql", "s3"] = "files"
+    root: str = ""
+    """Folder or bucket of a source of files."""
     trust: int = 1
     """Survivorship: a higher number wins where a field is decided by source."""
+    lookback_seconds: float = 600.0
+    """How far before the watermark a query reads again: a row may be committed later than it is stamped."""
     objects: dict[str, ObjectSettings]
+
+    @model_validator(mode="after")
+    def _check_files(self) -> Self:
+        """A source of files must say where they are; one that answers queries has none."""
+        if self.adapter not in ("files", "s3"):
+            return self
+        missing = [] if self.root else ["root"]
+        for name, declared in self.objects.items():
+            missing += [f"objects.{name}.{word}" for word in ("format", "path") if not getattr(declared, word)]
+        if missing:
+            raise ValueError(f'adapter "{self.adapter}" needs {", ".join(missing)}')
+        return self
 
 
 FieldExpression = str | dict[str, Any]
