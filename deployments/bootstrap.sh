@@ -119,6 +119,14 @@ have_postgres() {
     return 1
 }
 
+have_mariadb() {
+    local dir
+    for dir in $(tr ':' ' ' <<<"$PATH") /usr/sbin /usr/libexec /opt/homebrew/opt/mariadb/bin /usr/local/opt/mariadb/bin; do
+        if [[ -x $dir/mariadbd ]]; then return; fi
+    done
+    return 1
+}
+
 have_browser() { "$VENV/bin/python" -m tests.lib.servers.chromium; }
 
 install_browser() {
@@ -145,6 +153,7 @@ have_go() {
 
 set_up_servers() {
     have_postgres || install_system "PostgreSQL (for the catalogue tests)" "postgresql" "postgresql@17"
+    have_mariadb || install_system "MariaDB (for the tests of the mysql source)" "mariadb-server" "mariadb"
     have_browser || install_browser
     if ! have_go; then
         say "Go 1.$GO_MINOR or newer (builds the S3 server of the tests) is missing; installing it into $VENV"
