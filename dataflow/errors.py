@@ -5,7 +5,8 @@ DataFlowError
 ├── ConfigurationError      dataflow.toml or a variable is wrong or missing exit 2   the engineer
 │   └── MappingError        a mapping names what its source does not have   exit 2   the engineer
 ├── SourceError             a source cannot be read                         exit 1
-│   ├── SourceUnavailable   not reached, refused, timed out                 exit 1   retry helps
+│   ├── SourceUnavailable   not reached, timed out, too busy                exit 1   retry helps
+│   ├── SourceRefused       wrong secret, certificate or permission         exit 1   the engineer
 │   ├── SourceMissing       a file, table or object is not there            exit 1   owner of the source
 │   ├── SourceMalformed     it is there and is not what it claims to be     exit 1   owner of the source
 │   └── SourceIncomplete    budget spent or fewer rows than promised        exit 4   run again later
@@ -63,6 +64,10 @@ class SourceError(DataFlowError):
 
 class SourceUnavailable(SourceError):
     retryable = True
+
+
+class SourceRefused(SourceError):
+    """The source, or the check of its certificate, said no: the same call again gets the same answer."""
 
 
 class SourceMissing(SourceError):

@@ -25,6 +25,8 @@ class S3Settings(Section):
     secret: SecretStr | None = None
     url_style: Literal["path", "vhost"] = "vhost"
     use_tls: bool = True
+    ca_file: str = ""
+    """Certificates that the server's is checked against; empty: the public authorities. Only sources read it."""
 
 
 class LakeSettings(Section):
@@ -85,6 +87,8 @@ class SourceSettings(Section):
     """Survivorship: a higher number wins where a field is decided by source."""
     lookback_seconds: float = 600.0
     """How far before the watermark a query reads again: a row may be committed later than it is stamped."""
+    s3: S3Settings = S3Settings()
+    """How to reach the bucket that `root` names; without a key, what the environment or the machine's role gives."""
     objects: dict[str, ObjectSettings]
 
     @model_validator(mode="after")

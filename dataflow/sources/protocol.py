@@ -173,6 +173,16 @@ class FetchReport:
 
 
 @dataclass(frozen=True)
+class Finding:
+    """What one look at a source found, for `dataflow doctor`; `fix` is the next move where it is not well."""
+
+    name: str
+    is_well: bool
+    found: str
+    fix: str = ""
+
+
+@dataclass(frozen=True)
 class Fetch:
     """A window being read: consume `batches` once, in order; then `report` is complete."""
 
