@@ -75,6 +75,10 @@ class ObjectSettings(Section):
     """A file in checks/schemas, or a path beside dataflow.toml."""
     checks: list[CheckSettings] = []
     on_drift: Literal["evolve", "freeze", "set_aside"] = "evolve"
+    anti_join_every_days: int = 0
+    """How often the nightly check asks the source which records are gone without a word; 0: never."""
+    anti_join_limit_share: Annotated[float, Field(gt=0, le=1)] = 0.1
+    """More gone than this share, and at least 100, is taken for a source that does not show all it has."""
 
 
 class SourceSettings(Section):

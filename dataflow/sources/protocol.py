@@ -10,7 +10,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import UTC, date, datetime, time, timedelta
-from typing import Any, Protocol, Self
+from typing import Any, Protocol, Self, runtime_checkable
 
 import pyarrow as pa
 
@@ -76,6 +76,10 @@ class PlannedWindow:
     window: Window
     parts: tuple[Part, ...]
     fingerprint: str
+    repairs: str = ""
+    """The gap (`ops.gap`) this window is to close: it is read anew, whatever was staged or landed. Set by landing."""
+    moves_watermark: bool = True
+    """False where something before it was left out on purpose, as in a backfill. Set by landing."""
 
     @property
     def subject(self) -> str:
@@ -149,6 +153,9 @@ class FetchReport:
     drift: Drift = Drift()
     notes: dict[str, str] = field(default_factory=dict)
     """By part: encoding and dialect found, an empty file, and the like."""
+    promised: int | None = None
+    """How many rows the source said the window holds, told apart from the rows: COUNT in the same consistent snapshot,
+    `totalSize`, `numberRecordsProcessed`. Fewer rows than that is a gap, which the next run reads again."""
 
     def count(self, path: str, rows: int) -> None:
         self.rows += rows
@@ -164,6 +171,7 @@ class FetchReport:
             "rows_by_part": self.rows_by_part,
             "drift": drift,
             "notes": self.notes,
+            "promised": self.promised,
         }
 
     @classmethod
@@ -204,7 +212,10 @@ class Source(Protocol):
     ) -> list[PlannedWindow]:
         """List the windows that hold something the lake does not have, oldest first.
 
-        `since` and `until` keep windows that start in [since, until).
+        `since` and `until` keep windows that start in [since, until). A source that answers queries plans from the
+        watermark less its look-back up to its own clock; with `since` it plans from there, whatever the watermark,
+        and `until` closes the last window where that is earlier. With an empty state it plans all it has.
+        A window without parts is whole in itself: source, object, window and keys are enough to fetch it again.
         Raises: UsageError for an unknown object, SourceMissing.
         """
         ...
@@ -223,4 +234,39 @@ class Source(Protocol):
 
     def deletions(self, planned: PlannedWindow) -> Iterator[pa.RecordBatch]:
         """Only the records of the window that the source says are gone, in batches of BATCH_SCHEMA."""
+        ...
+
+
+@runtime_checkable
+class Surveys(Protocol):
+    """A source that can say what a stretch holds without handing over its rows: the nightly check bisects with it.
+
+    Optional. A source without it is checked by reading its windows again.
+    """
+
+    def survey(self, planned: PlannedWindow) -> WindowMeasure:
+        """Count the records that live at the source now and whose version lies in the window (and key range).
+
+        A record that the source marks as deleted does not live. The fingerprint is that of (record key, version), as
+        `versions.key_fingerprint_sql` makes it of raw, or "" where the source can only count.
+        """
+        ...
+
+    def halve(self, planned: PlannedWindow) -> Sequence[PlannedWindow]:
+        """Cut a window into two or more that cover it exactly; empty when it is as small as it gets."""
+        ...
+
+
+@runtime_checkable
+class ListsKeys(Protocol):
+    """A source that is asked, every `anti_join_every_days`, which records are gone without a word. Optional."""
+
+    def missing_keys(self, object_name: str, known_keys: Iterator[str]) -> Iterator[str]:
+        """Yield those of `known_keys` that are no record of the object at the source any more.
+
+        Shape: keys as `RowReader.key` writes them, each once, ascending as text by code point; answered in any order.
+        A record that is there but marked as deleted is not missing. Never guess: what cannot be asked to the end
+        (a page that fails, a budget spent, a lagging replica) raises, since each yielded key becomes a deletion.
+        Raises: SourceUnavailable, SourceIncomplete, SourceMissing, SourceRefused.
+        """
         ...

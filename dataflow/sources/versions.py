@@ -57,6 +57,16 @@ def fingerprint_sql(key: str, changed_at: str, row_hash: str) -> str:
     return f"coalesce(sum(md5_number_lower({text})), 0)::VARCHAR"
 
 
+def key_fingerprint_sql(key: str, changed_at: str) -> str:
+    """Build the aggregate that fingerprints a set of (record key, version), without what the rows say.
+
+    The sum of the first 15 hexadecimal digits of MD5('key|microseconds since 1970'), as a number: a database can
+    compute it as well (MySQL: `SUM(CAST(CONV(LEFT(MD5(…), 15), 16, 10) AS DECIMAL(20)))`), and send one row.
+    """
+    text = f"concat_ws('|', {key}, coalesce(epoch_us({changed_at})::VARCHAR, ''))"
+    return f"coalesce(sum(('0x' || left(md5({text}), 15))::BIGINT::HUGEINT), 0)::VARCHAR"
+
+
 def measure(con: duckdb.DuckDBPyConnection, batches: Iterable[pa.RecordBatch]) -> WindowMeasure:
     """Count and fingerprint the distinct versions in `batches`; exact repeats are one version."""
     con.execute("CREATE OR REPLACE TEMP TABLE seen (record_key VARCHAR, changed_at TIMESTAMPTZ, row_hash VARCHAR)")
