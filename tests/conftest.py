@@ -16,7 +16,10 @@ from tests.lib.loopback import forbid_outside_connections
 SERVERS = Path(__file__).parent / "lib" / "servers"
 HOMEBREW = (Path("/opt/homebrew"), Path("/usr/local"))
 
-pytest_plugins = [f"tests.lib.servers.{module.stem}" for module in sorted(SERVERS.glob("[a-z]*.py"))]
+# Without the helper that servers import: pytest wants to load a plugin before anybody else does.
+pytest_plugins = [
+    f"tests.lib.servers.{module.stem}" for module in sorted(SERVERS.glob("[a-z]*.py")) if module.stem != "ports"
+]
 
 
 def pytest_addoption(parser: pytest.Parser) -> None:
