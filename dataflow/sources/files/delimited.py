@@ -5,21 +5,24 @@ from __future__ import annotations
 import csv
 import io
 import json
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
-from pathlib import Path
+from typing import BinaryIO
 
 import pyarrow as pa
 
 from dataflow.errors import SchemaDrift, SourceMalformed
 from dataflow.settings import ObjectSettings
 from dataflow.sources.drift import answer_drift, find_drift
+from dataflow.sources.files.compression import open_content
 from dataflow.sources.files.dialect import Dialect, detect_dialect
 from dataflow.sources.files.encoding import MISFIT, SHOW_MISFITS, detect_encoding
+from dataflow.sources.files.store import Store
 from dataflow.sources.protocol import FetchReport, FieldInfo, Part
 from dataflow.sources.rows import RowReader, Rows, key_fields
 
 _SAMPLE_LINES = 200
+_SMALL_BYTES = 4 * 1024 * 1024
 _MAX_LINE_CHARACTERS = 16 * 1024 * 1024
 _MAX_ROW_LINES = 1000
 """A quote that is never closed would otherwise make one row of the rest of the file."""
@@ -28,7 +31,7 @@ _TO_JSON = json.JSONEncoder(ensure_ascii=False, separators=(",", ":")).encode
 
 
 def read_exports(
-    root: Path, parts: Sequence[Part], declared: ObjectSettings, report: FetchReport
+    store: Store, parts: Sequence[Part], declared: ObjectSettings, report: FetchReport
 ) -> Iterator[pa.RecordBatch]:
     """Read CSV files one after the other. An empty file holds no rows; a file without the key column is refused.
 
@@ -37,29 +40,48 @@ def read_exports(
     """
     for part in parts:
         report.count(part.path, 0)
-        yield from _read_export(root / part.path, part.path, declared, report)
+        yield from _read_export(_opener(store, part), part.path, declared, report)
 
 
-def describe(file: Path) -> list[FieldInfo]:
+def describe(store: Store, part: Part) -> list[FieldInfo]:
     """Name the columns of a file; all of them are text."""
-    with _open(file, detect_encoding(file)) as stream:
-        sample = _sample(stream, file.name)
-    with _open(file, detect_encoding(file)) as stream:
-        header = _take_header(_Lines(stream, file.name), detect_dialect(sample, ()))
+    open_again = _opener(store, part)
+    with open_again() as stream:
+        encoding = detect_encoding(stream)
+    with _as_text(open_again(), encoding) as text:
+        lines = _Lines(text, part.path)
+        header = _take_header(lines, detect_dialect(lines.peek(_SAMPLE_LINES), ()))
     return [FieldInfo(name, "VARCHAR") for name in header]
 
 
-def _read_export(file: Path, path: str, declared: ObjectSettings, report: FetchReport) -> Iterator[pa.RecordBatch]:
-    encoding = declared.encoding or detect_encoding(file)
-    with _open(file, encoding) as stream:
-        sample = _sample(stream, path)
-    if not any(line.strip() for line in sample):
-        report.notes[path] = "empty file"
-        return
-    dialect = detect_dialect(sample, declared.fields)
-    report.notes[path] = f"{encoding}, {dialect}"
-    with _open(file, encoding) as stream:
-        lines = _Lines(stream, path)
+def _opener(store: Store, part: Part) -> Callable[[], BinaryIO]:
+    """A way to read the part from its start again and again; a small one is fetched once.
+
+    Detection of the encoding reads all of a file, so a large one is read twice; declaring the encoding saves that.
+    """
+    if part.size_bytes <= _SMALL_BYTES:
+        with open_content(store, part) as stream:
+            content = stream.read(_SMALL_BYTES + 1)
+        if len(content) <= _SMALL_BYTES:
+            return lambda: io.BytesIO(content)
+    return lambda: open_content(store, part)
+
+
+def _read_export(
+    open_again: Callable[[], BinaryIO], path: str, declared: ObjectSettings, report: FetchReport
+) -> Iterator[pa.RecordBatch]:
+    encoding = declared.encoding
+    if not encoding:
+        with open_again() as stream:
+            encoding = detect_encoding(stream)
+    with _as_text(open_again(), encoding) as text:
+        lines = _Lines(text, path)
+        sample = lines.peek(_SAMPLE_LINES)
+        if not any(line.strip() for line in sample):
+            report.notes[path] = "empty file"
+            return
+        dialect = detect_dialect(sample, declared.fields)
+        report.notes[path] = f"{encoding}, {dialect}"
         header = _take_header(lines, dialect)
         defect = _compare(header, path, declared, report)
         shape = _RowShape(header, path, declared, defect=defect)
@@ -74,14 +96,9 @@ def _read_export(file: Path, path: str, declared: ObjectSettings, report: FetchR
             yield rows.take()
 
 
-def _open(file: Path, encoding: str) -> io.TextIOWrapper:
+def _as_text(stream: BinaryIO, encoding: str) -> io.TextIOWrapper:
     # newline="" leaves line ends inside quoted values as they are.
-    return file.open("r", encoding=encoding, errors=SHOW_MISFITS, newline="")
-
-
-def _sample(stream: io.TextIOWrapper, path: str) -> list[str]:
-    lines = _Lines(stream, path)
-    return [line for line, _ in zip(lines, range(_SAMPLE_LINES), strict=False)]
+    return io.TextIOWrapper(stream, encoding=encoding, errors=SHOW_MISFITS, newline="")
 
 
 class _Lines:
@@ -94,22 +111,34 @@ class _Lines:
         self.taken = 0
         self.row: list[str] = []
 
+    def peek(self, count: int) -> list[str]:
+        """Look at the next lines without taking them."""
+        ahead: list[str] = []
+        while len(ahead) < count and (line := self._read(self.taken + len(ahead) + 1)):
+            ahead.append(line)
+        self._returned.extend(reversed(ahead))
+        return ahead
+
     def __iter__(self) -> Iterator[str]:
         return self
 
     def __next__(self) -> str:
         if len(self.row) >= _MAX_ROW_LINES:
             raise StopIteration
-        line = self._returned.pop() if self._returned else self._stream.readline(_MAX_LINE_CHARACTERS)
+        line = self._read(self.taken + 1)
         if not line:
             raise StopIteration
-        if len(line) == _MAX_LINE_CHARACTERS:
-            raise SourceMalformed(
-                f"Reading {self._path}: line {self.taken + 1} is longer than {_MAX_LINE_CHARACTERS} characters.",
-                next_move="This is not a CSV export with one row a line; check the object's path.",
-            )
         self.taken += 1
         self.row.append(line)
+        return line
+
+    def _read(self, number: int) -> str:
+        line = self._returned.pop() if self._returned else self._stream.readline(_MAX_LINE_CHARACTERS)
+        if len(line) == _MAX_LINE_CHARACTERS:
+            raise SourceMalformed(
+                f"Reading {self._path}: line {number} is longer than {_MAX_LINE_CHARACTERS} characters.",
+                next_move="This is not a CSV export with one row a line; check the object's path.",
+            )
         return line
 
     def begin_row(self) -> None:

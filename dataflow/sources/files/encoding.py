@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import codecs
-from pathlib import Path
+from typing import BinaryIO
 
 from charset_normalizer import from_bytes
 
@@ -17,35 +17,34 @@ MISFIT = "�\\x"
 """How a byte that is not of the file's encoding begins in what is read: then follow its two hexadecimal digits."""
 
 
-def detect_encoding(file: Path) -> str:
-    """Name the Python codec that reads the file.
+def detect_encoding(stream: BinaryIO) -> str:
+    """Name the Python codec that reads what the stream holds; reads it to its end.
 
     A byte-order mark decides; then NULs beside Latin letters (UTF-16 without a mark); then whether the whole file is
     UTF-8; then Windows-1252, the usual export of office software, unless it makes a mess of the text: only then a
     guess by statistics, which is weak on short texts.
     """
-    with file.open("rb") as stream:
-        head = stream.read(SAMPLE_BYTES)
-        for mark, codec in (
-            (codecs.BOM_UTF8, "utf-8-sig"),
-            (codecs.BOM_UTF16_LE, "utf-16"),
-            (codecs.BOM_UTF16_BE, "utf-16"),
-        ):
-            if head.startswith(mark):
-                return codec
-        unmarked = _unmarked_utf16(head)
-        if unmarked:
-            return unmarked
-        stream.seek(0)
-        sound, misfits = 0, 0
-        decoder = codecs.getincrementaldecoder("utf-8")("replace")
-        while chunk := stream.read(_CHUNK_BYTES):
-            if chunk.isascii():
-                continue
+    head = stream.read(SAMPLE_BYTES)
+    for mark, codec in (
+        (codecs.BOM_UTF8, "utf-8-sig"),
+        (codecs.BOM_UTF16_LE, "utf-16"),
+        (codecs.BOM_UTF16_BE, "utf-16"),
+    ):
+        if head.startswith(mark):
+            return codec
+    unmarked = _unmarked_utf16(head)
+    if unmarked:
+        return unmarked
+    sound, misfits = 0, 0
+    decoder = codecs.getincrementaldecoder("utf-8")("replace")
+    chunk = head
+    while chunk:
+        if not chunk.isascii():
             text = decoder.decode(chunk)
             bad = text.count("�")
             misfits += bad
             sound += len(text) - len(text.encode("ascii", "ignore")) - bad
+        chunk = stream.read(_CHUNK_BYTES)
     # A Windows-1252 text hardly ever holds a UTF-8 sequence by chance; one bad byte must not turn the rest to mojibake.
     if misfits == 0 or sound > misfits:
         return "utf-8"

@@ -7,9 +7,11 @@ import re
 from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import UTC, date, datetime
+from functools import lru_cache
 from pathlib import Path
 
 from dataflow.errors import SourceMissing, SourceUnavailable
+from dataflow.sources.files.presence import is_mark
 from dataflow.sources.protocol import ObjectState, Part, Window
 
 _DATE = re.compile(r"\d{4}-\d{2}-\d{2}")
@@ -24,6 +26,8 @@ class FoundFile:
     window: Window
     size_bytes: int
     modified_at: datetime
+    fingerprint: str = ""
+    """Of its bytes, where the listing tells it."""
 
 
 def find_files(root: Path, pattern: str) -> list[FoundFile]:
@@ -36,15 +40,19 @@ def find_files(root: Path, pattern: str) -> list[FoundFile]:
             f"Looking for {pattern}: there is no folder {root}.",
             next_move="Correct the source's root or deliver the files; `dataflow sample` makes some.",
         )
-    matching = _compile(pattern)
     found = []
     for file in root.glob(pattern.replace("{date}", "*")):
         path = file.relative_to(root).as_posix()
-        match = matching.fullmatch(path)
-        window = _window(match.groupdict().get("date")) if match else None
+        window = window_of(pattern, path)
         if window is not None and file.is_file():
             found.append(_found(file, path, window))
     return sorted(found, key=lambda one: one.path)
+
+
+def window_of(pattern: str, path: str) -> Window | None:
+    """The window that a path belongs to by its name; None when the pattern does not name it."""
+    match = _compile(pattern).fullmatch(path)
+    return _window(match.groupdict().get("date")) if match else None
 
 
 def identify(root: Path, files: Sequence[FoundFile], state: ObjectState) -> list[tuple[FoundFile, Part]]:
@@ -73,6 +81,7 @@ def check_unchanged(root: Path, part: Part) -> None:
         )
 
 
+@lru_cache(maxsize=256)
 def _compile(pattern: str) -> re.Pattern[str]:
     named = False
     pieces = []
@@ -103,7 +112,7 @@ def _found(file: Path, path: str, window: Window) -> FoundFile:
 
 def _known(file: FoundFile, state: ObjectState) -> Part | None:
     for part in state.parts.get(file.path, ()):
-        if (part.size_bytes, part.modified_at) == (file.size_bytes, file.modified_at):
+        if not is_mark(part) and (part.size_bytes, part.modified_at) == (file.size_bytes, file.modified_at):
             return part
     return None
 

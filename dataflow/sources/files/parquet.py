@@ -11,6 +11,7 @@ import pyarrow as pa
 from dataflow.errors import SourceMalformed
 from dataflow.settings import ObjectSettings
 from dataflow.sources.drift import answer_drift, find_drift
+from dataflow.sources.files.store import Store
 from dataflow.sources.protocol import BATCH_SCHEMA, FetchReport, FieldInfo, Part
 from dataflow.sources.rows import BATCH_ROWS, key_fields
 from lakehouse.connect import connect
@@ -18,37 +19,39 @@ from lakehouse.table import literal, quote
 
 
 def read_tables(
-    root: Path, parts: Sequence[Part], declared: ObjectSettings, report: FetchReport
+    store: Store, parts: Sequence[Part], declared: ObjectSettings, report: FetchReport
 ) -> Iterator[pa.RecordBatch]:
     """Read Parquet files one after the other, streamed. Raises: SourceMalformed, SchemaDrift."""
     con = connect(threads=2)
     try:
         for part in parts:
-            yield from _read_table(con, root, part.path, declared, report)
+            with store.as_file(part) as file:
+                yield from _read_table(con, file, part.path, declared, report)
     finally:
         con.close()
 
 
-def describe(file: Path) -> list[FieldInfo]:
+def describe(store: Store, part: Part) -> list[FieldInfo]:
     """Name the columns of a file with their types in DuckDB's words."""
     con = connect(threads=1)
     try:
-        return [FieldInfo(name, kind) for name, kind in _columns(con, file, file.name).items()]
+        with store.as_file(part) as file:
+            return [FieldInfo(name, kind) for name, kind in _columns(con, file, part.path).items()]
     finally:
         con.close()
 
 
 def _read_table(
-    con: duckdb.DuckDBPyConnection, root: Path, path: str, declared: ObjectSettings, report: FetchReport
+    con: duckdb.DuckDBPyConnection, file: Path, path: str, declared: ObjectSettings, report: FetchReport
 ) -> Iterator[pa.RecordBatch]:
-    types = _columns(con, root / path, path)
+    types = _columns(con, file, path)
     drift = find_drift(declared, types, types=types)
     report.drift = report.drift.merged(drift)
     defect = answer_drift(drift, declared, where=path)
     report.count(path, 0)
     try:
         # Cast, since the reader would hand over other widths than the schema states (string views, nanoseconds).
-        for batch in con.execute(_rows_sql(root / path, path, declared, types, defect)).to_arrow_reader(BATCH_ROWS):
+        for batch in con.execute(_rows_sql(file, path, declared, types, defect)).to_arrow_reader(BATCH_ROWS):
             report.count(path, batch.num_rows)
             yield batch.cast(BATCH_SCHEMA)
     except duckdb.Error as error:

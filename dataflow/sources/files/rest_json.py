@@ -10,7 +10,6 @@ import json
 import re
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
-from pathlib import Path
 from typing import Any, NoReturn
 
 import pyarrow as pa
@@ -18,6 +17,8 @@ import pyarrow as pa
 from dataflow.errors import SourceIncomplete, SourceMalformed
 from dataflow.settings import ObjectSettings
 from dataflow.sources.drift import answer_drift, find_drift
+from dataflow.sources.files.compression import open_content
+from dataflow.sources.files.store import Store
 from dataflow.sources.protocol import FetchReport, FieldInfo, Part
 from dataflow.sources.rows import RowReader, Rows, parse_time
 
@@ -27,7 +28,7 @@ _ATTRIBUTES = "attributes"
 
 
 def read_pages(
-    root: Path, parts: Sequence[Part], declared: ObjectSettings, report: FetchReport
+    store: Store, parts: Sequence[Part], declared: ObjectSettings, report: FetchReport
 ) -> Iterator[pa.RecordBatch]:
     """Read the pages of a window in the order of their names; memory is bounded by one page.
 
@@ -35,7 +36,7 @@ def read_pages(
     """
     promise = _Promise()
     for part in parts:
-        page = _open_response(root, part.path, "records")
+        page = _open_response(store, part, "records")
         rows = _shape_records(page, part.path, declared, report)
         report.count(part.path, len(page.items))
         promise.take(page, part.path)
@@ -44,10 +45,10 @@ def read_pages(
     promise.close()
 
 
-def read_deletions(root: Path, parts: Sequence[Part], report: FetchReport) -> Iterator[pa.RecordBatch]:
+def read_deletions(store: Store, parts: Sequence[Part], report: FetchReport) -> Iterator[pa.RecordBatch]:
     """Read getDeleted responses as tombstones: key, time of deletion, and the entry as payload."""
     for part in parts:
-        response = _open_response(root, part.path, "deletedRecords")
+        response = _open_response(store, part, "deletedRecords")
         rows = Rows()
         for number, (text, entry) in enumerate(response.items, start=1):
             key = entry.get("id") if isinstance(entry, dict) else None
@@ -64,9 +65,9 @@ def read_deletions(root: Path, parts: Sequence[Part], report: FetchReport) -> It
             yield rows.take()
 
 
-def describe(file: Path) -> list[FieldInfo]:
+def describe(store: Store, part: Part) -> list[FieldInfo]:
     """Name the fields of a page's records; JSON states no types beyond its own."""
-    page = _open_response(file.parent, file.name, "records")
+    page = _open_response(store, part, "records")
     return [FieldInfo(name) for name in sorted(_field_names(page))]
 
 
@@ -165,9 +166,12 @@ def _refuse_constant(_: str) -> NoReturn:
 _SCAN = json.JSONDecoder(parse_int=str, parse_float=str, parse_constant=_refuse_constant).raw_decode
 
 
-def _open_response(root: Path, path: str, list_name: str) -> _Response:
+def _open_response(store: Store, part: Part, list_name: str) -> _Response:
+    path = part.path
+    with open_content(store, part) as stream:
+        content = stream.read()
     try:
-        text = (root / path).read_bytes().decode("utf-8-sig")
+        text = content.decode("utf-8-sig")
     except UnicodeDecodeError as error:
         raise SourceMalformed(
             f"Reading {path}: it is not UTF-8 text at byte {error.start}.", next_move="Have it delivered again."

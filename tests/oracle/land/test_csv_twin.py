@@ -10,6 +10,7 @@ from hypothesis import strategies as st
 
 from dataflow.sources import FetchReport
 from dataflow.sources.files import delimited
+from dataflow.sources.files.store import Folder
 from tests.lib.deliveries import TICKET, TICKET_HEADER, csv_text, deliver_csv, parts_of, read_rows
 
 # Line ends, quotes, delimiters and separators of other kinds are where parsers part ways. Windows-1252 has these all.
@@ -32,7 +33,7 @@ def land_file(text: str, encoding: str) -> list[dict[str, Any]]:
     with tempfile.TemporaryDirectory() as folder:
         root = Path(folder)
         file = deliver_csv(root, text, encoding=encoding)
-        return read_rows(delimited.read_exports(root, parts_of(root, file), TICKET, FetchReport()))
+        return read_rows(delimited.read_exports(Folder(root), parts_of(root, file), TICKET, FetchReport()))
 
 
 @given(rows=st.lists(ROW, max_size=12), dialect=DIALECT, encoding=ENCODING)

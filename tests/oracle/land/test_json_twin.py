@@ -11,6 +11,7 @@ from hypothesis import strategies as st
 
 from dataflow.sources import FetchReport
 from dataflow.sources.files import rest_json
+from dataflow.sources.files.store import Folder
 from tests.lib.deliveries import PERSON, deliver_pages, parts_of, read_rows
 
 # Surrogates cannot be written as UTF-8; as escapes they are what complete() wraps.
@@ -33,6 +34,6 @@ def test_each_record_is_cut_where_it_begins_and_ends(records: list[Any], layout:
         file.write_text(json.dumps(response, **layout), encoding="utf-8")
         # Whatever its columns: this is about text, and drift is told elsewhere.
         declared = PERSON.model_copy(update={"on_drift": "set_aside"})
-        rows = read_rows(rest_json.read_pages(root, parts_of(root, file), declared, FetchReport()))
+        rows = read_rows(rest_json.read_pages(Folder(root), parts_of(root, file), declared, FetchReport()))
     twin = json.loads(json.dumps(response), parse_float=Decimal)["records"]
     assert [json.loads(row["payload"], parse_float=Decimal) for row in rows] == twin

@@ -10,6 +10,7 @@ from dataflow.errors import SchemaDrift, SourceMalformed
 from dataflow.settings import ObjectSettings
 from dataflow.sources import Drift, FetchReport, FieldInfo
 from dataflow.sources.files import delimited
+from dataflow.sources.files.store import Folder
 from tests.lib.deliveries import TICKET, csv_text, deliver_csv, parts_of, read_rows
 
 HEADER = "ticket_id,subject,updated_at\n"
@@ -19,7 +20,7 @@ def read(
     root: Path, text: str | bytes, declared: ObjectSettings = TICKET, report: FetchReport | None = None
 ) -> list[Any]:
     file = deliver_csv(root, text)
-    return read_rows(delimited.read_exports(root, parts_of(root, file), declared, report or FetchReport()))
+    return read_rows(delimited.read_exports(Folder(root), parts_of(root, file), declared, report or FetchReport()))
 
 
 def test_a_row_keeps_its_text(tmp_path: Path) -> None:
@@ -140,12 +141,15 @@ def test_many_rows_come_in_several_batches(tmp_path: Path) -> None:
     text = csv_text([("ticket_id", "subject", "updated_at"), *((str(n), "a", "2026-03-01") for n in range(40_000))])
     report = FetchReport()
     file = deliver_csv(tmp_path, text)
-    batches = list(delimited.read_exports(tmp_path, parts_of(tmp_path, file), TICKET, report))
+    batches = list(delimited.read_exports(Folder(tmp_path), parts_of(tmp_path, file), TICKET, report))
     assert len(batches) > 1
     assert sum(batch.num_rows for batch in batches) == report.rows == 40_000
 
 
 def test_describe_names_the_columns(tmp_path: Path) -> None:
     file = deliver_csv(tmp_path, "a;b\n1;2\n")
-    assert delimited.describe(file) == [FieldInfo("a", "VARCHAR"), FieldInfo("b", "VARCHAR")]
-    assert delimited.describe(deliver_csv(tmp_path, "")) == []
+    assert delimited.describe(Folder(tmp_path), *parts_of(tmp_path, file)) == [
+        FieldInfo("a", "VARCHAR"),
+        FieldInfo("b", "VARCHAR"),
+    ]
+    assert delimited.describe(Folder(tmp_path), *parts_of(tmp_path, deliver_csv(tmp_path, ""))) == []

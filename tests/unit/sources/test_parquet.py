@@ -14,13 +14,14 @@ from dataflow.errors import SchemaDrift, SourceMalformed
 from dataflow.settings import ObjectSettings
 from dataflow.sources import Drift, FetchReport, FieldInfo
 from dataflow.sources.files import parquet
+from dataflow.sources.files.store import Folder
 from tests.lib.deliveries import ITEM, deliver_items, parts_of, read_rows
 
 NOON = datetime(2026, 3, 1, 12)  # noqa: DTZ001 (a database's time without zone, which is UTC)
 
 
 def read(root: Path, file: Path, declared: ObjectSettings = ITEM, report: FetchReport | None = None) -> list[Any]:
-    return read_rows(parquet.read_tables(root, parts_of(root, file), declared, report or FetchReport()))
+    return read_rows(parquet.read_tables(Folder(root), parts_of(root, file), declared, report or FetchReport()))
 
 
 def item(key: int | None, **fields: Any) -> dict[str, Any]:
@@ -111,5 +112,5 @@ def test_odd_values_are_still_json(tmp_path: Path) -> None:
 
 
 def test_describe_names_the_types(tmp_path: Path) -> None:
-    fields = parquet.describe(deliver_items(tmp_path, []))
+    fields = parquet.describe(Folder(tmp_path), *parts_of(tmp_path, deliver_items(tmp_path, [])))
     assert fields[:2] == [FieldInfo("id", "BIGINT"), FieldInfo("price", "DECIMAL(12,2)")]

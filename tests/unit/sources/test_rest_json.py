@@ -10,11 +10,12 @@ from dataflow.errors import SchemaDrift, SourceIncomplete, SourceMalformed
 from dataflow.settings import ObjectSettings
 from dataflow.sources import Drift, FetchReport
 from dataflow.sources.files import rest_json
+from dataflow.sources.files.store import Folder
 from tests.lib.deliveries import PERSON, deliver_deleted, deliver_pages, parts_of, person, read_rows
 
 
 def read(root: Path, *files: Path, declared: ObjectSettings = PERSON, report: FetchReport | None = None) -> list[Any]:
-    return read_rows(rest_json.read_pages(root, parts_of(root, *files), declared, report or FetchReport()))
+    return read_rows(rest_json.read_pages(Folder(root), parts_of(root, *files), declared, report or FetchReport()))
 
 
 def page(root: Path, text: str | bytes) -> Path:
@@ -148,7 +149,7 @@ def test_a_page_without_its_key_is_refused(tmp_path: Path) -> None:
 def test_deletions_are_tombstones(tmp_path: Path) -> None:
     entry = {"id": "9", "deletedDate": f"{'2026-03-01'}T10:00:00.000+0000"}
     file = deliver_deleted(tmp_path, entry, {"id": None, "deletedDate": "?"}, "x")  # type: ignore[arg-type]
-    rows = read_rows(rest_json.read_deletions(tmp_path, parts_of(tmp_path, file), FetchReport()))
+    rows = read_rows(rest_json.read_deletions(Folder(tmp_path), parts_of(tmp_path, file), FetchReport()))
     assert [(row["record_key"], row["is_deleted"]) for row in rows] == [("9", True), (None, True), (None, True)]
     assert rows[0]["changed_at"].hour == 10
     assert json.loads(rows[0]["payload"]) == entry
@@ -162,4 +163,9 @@ def test_no_type_is_expected_where_the_path_names_none() -> None:
 
 def test_describe_names_the_fields(tmp_path: Path) -> None:
     [file] = deliver_pages(tmp_path, [person("1")])
-    assert [one.name for one in rest_json.describe(file)] == ["Id", "IsDeleted", "Name", "SystemModstamp"]
+    assert [one.name for one in rest_json.describe(Folder(tmp_path), *parts_of(tmp_path, file))] == [
+        "Id",
+        "IsDeleted",
+        "Name",
+        "SystemModstamp",
+    ]

@@ -1,0 +1,207 @@
+"""A source whose objects are files of a store: what is new, what was withdrawn, and reading it."""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import replace
+from datetime import datetime
+from itertools import groupby
+
+import pyarrow as pa
+
+from dataflow.errors import SourceMalformed, SourceMissing, SourceUnavailable, UsageError
+from dataflow.settings import ObjectSettings, SourceSettings
+from dataflow.sources.files import delimited, parquet, rest_json
+from dataflow.sources.files.listing import FoundFile, window_of
+from dataflow.sources.files.presence import describe_mark, find_marks, is_mark
+from dataflow.sources.files.store import Store
+from dataflow.sources.protocol import (
+    Fetch,
+    FetchReport,
+    FieldInfo,
+    ObjectState,
+    Part,
+    PlannedWindow,
+    SourceObject,
+    Window,
+    WindowMeasure,
+)
+from dataflow.sources.versions import measure
+from lakehouse.connect import connect
+
+READER_VERSION = "1"
+"""Part of every window's fingerprint: raise it when a reader shapes rows differently, and windows are read again."""
+
+ReadParts = Callable[[Store, Sequence[Part], ObjectSettings, FetchReport], Iterator[pa.RecordBatch]]
+DescribePart = Callable[[Store, Part], list[FieldInfo]]
+
+_READERS: Mapping[str, tuple[ReadParts, DescribePart]] = {
+    "rest-json": (rest_json.read_pages, rest_json.describe),
+    "parquet": (parquet.read_tables, parquet.describe),
+    "csv": (delimited.read_exports, delimited.describe),
+}
+
+
+class PartsSource:
+    """A source whose objects are files in one store."""
+
+    def __init__(self, name: str, settings: SourceSettings, store: Store) -> None:
+        self.name = name
+        self.objects = settings.objects
+        self.store = store
+
+    def discover(self) -> list[SourceObject]:
+        """List the declared objects with the fields of their newest file, then the folders that no object reads."""
+        declared = [self._describe(name) for name in self.objects]
+        read = {pattern.split("/")[0] for one in self.objects.values() for pattern in (one.path, one.deletions)}
+        has_wide_pattern = any("{" in first or "*" in first for first in read)
+        unread = [] if has_wide_pattern else [name for name in self.store.folders() if name not in read]
+        return declared + [SourceObject(self.name, name, is_declared=False) for name in unread]
+
+    def plan(
+        self, object_name: str, state: ObjectState, *, since: datetime | None = None, until: datetime | None = None
+    ) -> list[PlannedWindow]:
+        """List the windows with a file whose bytes are not landed, or with one that was withdrawn since.
+
+        A window is read whole: pages of a response belong together, and its completeness is that of all its files.
+        Raises: UsageError for an unknown object, SourceMissing when no file of any window is there, SourceUnavailable.
+        """
+        declared = self._declared(object_name)
+        files = self._files(object_name, state)
+
+        def is_chosen(window: Window) -> bool:
+            return (since is None or window.start >= since) and (until is None or window.start < until)
+
+        marks = self._marks(declared, files, state)
+        by_window = {
+            window: self.store.identify(list(group), state)
+            for window, group in groupby(sorted(files, key=_by_window), key=lambda file: file.window)
+            if is_chosen(window)
+        }
+        planned = []
+        for window in sorted({*by_window, *filter(is_chosen, marks)}):
+            parts = (*by_window.get(window, ()), *marks.get(window, ()))
+            if all(_is_landed(part, state) for part in parts):
+                continue
+            planned.append(PlannedWindow(self.name, object_name, window, parts, _fingerprint(declared, parts)))
+        return planned
+
+    def fetch(self, planned: PlannedWindow) -> Fetch:
+        """Read the files of a window, deletions after records."""
+        report = FetchReport()
+        return Fetch(self._read(planned, report, with_records=True), report)
+
+    def deletions(self, planned: PlannedWindow) -> Iterator[pa.RecordBatch]:
+        """The rows of a window that say that a record is gone."""
+        declared = self._declared(planned.object)
+        # Where deletions come apart from the records, the records need not be read to list them.
+        for batch in self._read(planned, FetchReport(), with_records=not declared.deletions):
+            gone = batch.filter(batch.column("is_deleted"))
+            if gone.num_rows:
+                yield gone
+
+    def measure(self, planned: PlannedWindow) -> WindowMeasure:
+        """Read the window again and count and fingerprint its versions."""
+        con = connect(threads=1)
+        try:
+            return measure(con, self.fetch(planned).batches)
+        finally:
+            con.close()
+
+    def _read(self, planned: PlannedWindow, report: FetchReport, *, with_records: bool) -> Iterator[pa.RecordBatch]:
+        declared = self._declared(planned.object)
+        read, _ = _READERS[declared.format]
+        parts = [part for part in planned.parts if not is_mark(part)]
+        tombstones = [part for part in parts if declared.deletions and window_of(declared.deletions, part.path)]
+        self._check_unchanged(parts)
+        try:
+            if with_records:
+                yield from read(self.store, [part for part in parts if part not in tombstones], declared, report)
+            yield from rest_json.read_deletions(self.store, tombstones, report)
+        except SourceMalformed:
+            # A file that is still being written looks broken: then this is the better answer.
+            self._check_unchanged(parts)
+            raise
+        except OSError as error:
+            raise SourceUnavailable(
+                f"Reading {planned.subject} under {self.store}: {error.strerror or type(error).__name__}.",
+                next_move="Check that its files may be read, then run again.",
+            ) from error
+        self._check_unchanged(parts)
+        for mark in filter(is_mark, planned.parts):
+            told = report.notes.get(mark.path)
+            report.notes[mark.path] = "; ".join(filter(None, (told, describe_mark(mark))))
+
+    def _check_unchanged(self, parts: Sequence[Part]) -> None:
+        for part in parts:
+            self.store.check_unchanged(part)
+
+    def _declared(self, object_name: str) -> ObjectSettings:
+        if object_name not in self.objects:
+            raise UsageError(
+                f"The source {self.name} has no object {object_name}; it declares {', '.join(sorted(self.objects))}.",
+                next_move="Name one of these, or declare it in dataflow.toml.",
+            )
+        return self.objects[object_name]
+
+    def _files(self, object_name: str, state: ObjectState) -> list[FoundFile]:
+        declared = self._declared(object_name)
+        found = {file.path: file for pattern in _patterns(declared) for file in self.store.find(pattern)}
+        if not found and not (self.store.is_sure_when_empty and state.parts):
+            raise SourceMissing(
+                f"Looking for {self.name}.{object_name}: no file under {self.store} matches "
+                f"{' or '.join(_patterns(declared))}.",
+                next_move="Check the object's path in dataflow.toml and what was delivered.",
+            )
+        return [
+            replace(file, window=self._window(declared, file.window, file.modified_at))
+            for _, file in sorted(found.items())
+        ]
+
+    def _marks(
+        self, declared: ObjectSettings, files: Sequence[FoundFile], state: ObjectState
+    ) -> dict[Window, list[Part]]:
+        """Changes in which files are there, by the window each file belongs to."""
+        listed = {file.path: file.window for file in files}
+        by_window: dict[Window, list[Part]] = {}
+        for mark in find_marks(listed, state):
+            named = next(filter(None, (window_of(pattern, mark.path) for pattern in _patterns(declared))), None)
+            # A file of another pattern was not withdrawn: it is no longer asked for.
+            if named is not None:
+                window = listed.get(mark.path) or self._window(declared, named, mark.modified_at)
+                by_window.setdefault(window, []).append(mark)
+        return by_window
+
+    def _window(self, declared: ObjectSettings, named: Window, modified_at: datetime) -> Window:
+        by_arrival = self.store.windows_by_arrival and declared.format != "rest-json"
+        return Window.of_day(modified_at.date()) if by_arrival and named == Window.of_all_time() else named
+
+    def _describe(self, object_name: str) -> SourceObject:
+        declared = self._declared(object_name)
+        _, describe = _READERS[declared.format]
+        files = self.store.find(declared.path)
+        fields: tuple[FieldInfo, ...] = ()
+        if files:
+            [newest] = self.store.identify(files[-1:], ObjectState())
+            fields = tuple(describe(self.store, newest))
+        return SourceObject(self.name, object_name, is_declared=True, fields=fields)
+
+
+def _patterns(declared: ObjectSettings) -> tuple[str, ...]:
+    return tuple(pattern for pattern in (declared.path, declared.deletions) if pattern)
+
+
+def _by_window(file: FoundFile) -> tuple[Window, str]:
+    return file.window, file.path
+
+
+def _is_landed(part: Part, state: ObjectState) -> bool:
+    return any(landed.fingerprint == part.fingerprint for landed in state.parts.get(part.path, ()))
+
+
+def _fingerprint(declared: ObjectSettings, parts: Sequence[Part]) -> str:
+    """Name what the window will look like once read: its bytes, and all of the declaration that shapes rows."""
+    shaping = declared.model_dump_json(exclude={"checks", "personal", "json_schema"})
+    told = "\n".join([READER_VERSION, shaping, *(f"{part.path} {part.fingerprint}" for part in parts)])
+    return hashlib.md5(told.encode(), usedforsecurity=False).hexdigest()
