@@ -8,6 +8,7 @@ from dataflow.settings.model import (
     JoinSettings,
     MappingSettings,
     ObjectSettings,
+    SalesforceSettings,
     Settings,
     SourceSettings,
 )
@@ -18,6 +19,7 @@ __all__ = [
     "JoinSettings",
     "MappingSettings",
     "ObjectSettings",
+    "SalesforceSettings",
     "Settings",
     "SourceSettings",
     "default_toml",

@@ -29,6 +29,49 @@ class S3Settings(Section):
     """Certificates that the server's is checked against; empty: the public authorities. Only sources read it."""
 
 
+class SalesforceSettings(Section):
+    """How to reach a Salesforce org: client credentials (`client_secret`), or JWT bearer (`username` with a key)."""
+
+    domain: str
+    """The org's My Domain, as acme.my.salesforce.com; for JWT bearer also login.salesforce.com or test.…"""
+    client_id: str
+    client_secret: SecretStr | None = None
+    username: str = ""
+    private_key: SecretStr | None = None
+    """PEM text of the key whose certificate the connected app holds."""
+    private_key_file: str = ""
+    api_version: str = "60.0"
+    endpoint: str = ""
+    """`host:port` to connect to in place of Salesforce's own (a private link): the certificate is still checked
+    against Salesforce's name."""
+    proxy: SecretStr | None = None
+    ca_file: str = ""
+    """Certificates that the server's is checked against; empty: the public authorities."""
+    timeout_seconds: float = 60.0
+    """Without a byte for so long a call is given up and tried again."""
+    answer_seconds: float = 600.0
+    """So long an answer may take as a whole, however steadily it drips."""
+    attempts: int = 6
+    backoff_seconds: float = 1.0
+    """The first wait before a call is tried again; it doubles, with jitter."""
+    reserve_share: Annotated[float, Field(ge=0, lt=1)] = 0.1
+    """Share of the org's daily API calls that is left to others: a run stops as partial before it touches it."""
+    bulk_from_rows: int = 20_000
+    """From so many rows on Bulk API 2.0 reads a window; a REST page brings 2,000."""
+    bulk_page_rows: int = 50_000
+    downloads: int = 4
+    """Result pages of a Bulk job fetched at once: this many are in memory."""
+    slice_rows: int = 2_000_000
+    """A first load of more rows is cut into windows of fewer, which are staged each for itself."""
+
+    @model_validator(mode="after")
+    def _check_credentials(self) -> Self:
+        signs = self.private_key is not None or bool(self.private_key_file)
+        if (self.client_secret is None) == (not (self.username and signs)):
+            raise ValueError("needs either client_secret, or username with private_key or private_key_file")
+        return self
+
+
 class LakeSettings(Section):
     """Where the lake is. `catalogue` is a file, or postgresql://… with `data` on S3 in production."""
 
@@ -75,6 +118,8 @@ class ObjectSettings(Section):
     """A file in checks/schemas, or a path beside dataflow.toml."""
     checks: list[CheckSettings] = []
     on_drift: Literal["evolve", "freeze", "set_aside"] = "evolve"
+    reread_every_hours: float = 0.0
+    """How often all rows are read again, for fields that change without moving the cursor (formulas); 0: never."""
     anti_join_every_days: int = 0
     """How often the nightly check asks the source which records are gone without a word; 0: never."""
     anti_join_limit_share: Annotated[float, Field(gt=0, le=1)] = 0.1
@@ -93,11 +138,14 @@ class SourceSettings(Section):
     """How far before the watermark a query reads again: a row may be committed later than it is stamped."""
     s3: S3Settings = S3Settings()
     """How to reach the bucket that `root` names; without a key, what the environment or the machine's role gives."""
+    salesforce: SalesforceSettings | None = None
     objects: dict[str, ObjectSettings]
 
     @model_validator(mode="after")
     def _check_files(self) -> Self:
-        """A source of files must say where they are; one that answers queries has none."""
+        """A source of files must say where they are; one that answers queries has none, and says how to reach it."""
+        if self.adapter == "salesforce" and self.salesforce is None:
+            raise ValueError('adapter "salesforce" needs the section salesforce, with domain and client_id')
         if self.adapter not in ("files", "s3"):
             return self
         missing = [] if self.root else ["root"]

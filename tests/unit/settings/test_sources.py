@@ -7,9 +7,10 @@ from typing import Any
 import pytest
 from pydantic import ValidationError
 
-from dataflow.settings import ObjectSettings, SourceSettings
+from dataflow.settings import ObjectSettings, SalesforceSettings, SourceSettings
 
 COLUMNS: dict[str, Any] = {"key": "id", "cursor": "at", "fields": {"id": "VARCHAR", "at": "TIMESTAMPTZ"}}
+ORG: dict[str, Any] = {"domain": "acme.my.salesforce.com", "client_id": "c", "client_secret": "s"}
 
 
 @pytest.mark.parametrize("adapter", ["files", "s3"])
@@ -20,7 +21,25 @@ def test_a_source_of_files_names_what_it_lacks(adapter: str) -> None:
         )
 
 
-@pytest.mark.parametrize("adapter", ["salesforce", "mysql"])
-def test_a_source_that_answers_queries_needs_no_path(adapter: str) -> None:
-    declared = SourceSettings.model_validate({"adapter": adapter, "objects": {"a": COLUMNS}})
+def test_a_source_that_answers_queries_needs_no_path() -> None:
+    declared = SourceSettings.model_validate({"adapter": "salesforce", "salesforce": ORG, "objects": {"a": COLUMNS}})
     assert declared.objects["a"] == ObjectSettings(**COLUMNS)
+
+
+def test_salesforce_needs_its_section() -> None:
+    with pytest.raises(ValidationError, match="needs the section salesforce"):
+        SourceSettings.model_validate({"adapter": "salesforce", "objects": {}})
+
+
+@pytest.mark.parametrize(
+    "credentials",
+    [
+        {},
+        {"username": "etl@acme.example"},
+        {"private_key": "k"},
+        {"client_secret": "s", "username": "etl@acme.example", "private_key": "k"},
+    ],
+)
+def test_salesforce_takes_one_kind_of_credentials(credentials: dict[str, Any]) -> None:
+    with pytest.raises(ValidationError, match="either client_secret, or username"):
+        SalesforceSettings.model_validate({"domain": "acme.my.salesforce.com", "client_id": "c", **credentials})
