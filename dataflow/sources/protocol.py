@@ -76,8 +76,8 @@ class PlannedWindow:
     window: Window
     parts: tuple[Part, ...]
     fingerprint: str
-    repairs: str = ""
-    """The gap (`ops.gap`) this window is to close: it is read anew, whatever was staged or landed. Set by landing."""
+    repairs: tuple[str, ...] = ()
+    """Gaps (`ops.gap`) this window is to close: it is read anew, whatever was staged or landed. Set by landing."""
     moves_watermark: bool = True
     """False where something before it was left out on purpose, as in a backfill. Set by landing."""
 
@@ -245,15 +245,11 @@ class Surveys(Protocol):
     """
 
     def survey(self, planned: PlannedWindow) -> WindowMeasure:
-        """Count the records that live at the source now and whose version lies in the window (and key range).
+        """Count the records that live at the source now and whose version lies in the window, whatever their key.
 
         A record that the source marks as deleted does not live. The fingerprint is that of (record key, version), as
         `versions.key_fingerprint_sql` makes it of raw, or "" where the source can only count.
         """
-        ...
-
-    def halve(self, planned: PlannedWindow) -> Sequence[PlannedWindow]:
-        """Cut a window into two or more that cover it exactly; empty when it is as small as it gets."""
         ...
 
 

@@ -84,8 +84,8 @@ LANDED_FILE = Table(
 COMPLETENESS = Table(
     schema="ops",
     name="completeness",
-    grain="landed window of an object",
-    key=("source", "object", "window_from", "window_until", "_run_id"),
+    grain="comparison of a window of an object with raw",
+    key=("source", "object", "window_from", "window_until", "keys", "comparison", "_run_id"),
     owner="data engineering",
     append_only=True,
     columns=(
@@ -93,12 +93,40 @@ COMPLETENESS = Table(
         Column("object", "VARCHAR", "Object", nullable=False),
         Column("window_from", "TIMESTAMPTZ", "Start of the window, inclusive", nullable=False),
         Column("window_until", "TIMESTAMPTZ", "End of the window, exclusive", nullable=False),
-        Column("source_count", "BIGINT", "Rows the source holds in the window", nullable=False),
-        Column("source_fingerprint", "VARCHAR", "Order-free sum of row hashes at the source", nullable=False),
-        Column("raw_count", "BIGINT", "Of those, rows found in raw after landing", nullable=False),
+        Column("keys", "VARCHAR", "The range of keys it is limited to, JSON; empty: all"),
+        Column("comparison", "VARCHAR", "landing, range (the nightly check) or keys (records gone without a word)"),
+        Column("source_count", "BIGINT", "Versions the source holds in the window (keys: records)", nullable=False),
+        Column("source_fingerprint", "VARCHAR", "Order-free sum of their hashes; empty: unknown", nullable=False),
+        Column("raw_count", "BIGINT", "Of those, how many raw holds", nullable=False),
         Column("raw_fingerprint", "VARCHAR", "The same sum over raw", nullable=False),
-        Column("appended_count", "BIGINT", "Rows this landing added to raw", nullable=False),
+        Column("appended_count", "BIGINT", "Rows this added to raw", nullable=False),
         Column("checked_at", "TIMESTAMPTZ", "When", nullable=False),
+        RUN_ID,
+    ),
+)
+
+GAP = Table(
+    schema="ops",
+    name="gap",
+    grain="window of an object that raw does not hold whole, or did not",
+    key=("gap_id",),
+    owner="data engineering",
+    columns=(
+        Column("gap_id", "VARCHAR", "MD5 of source, object, window and keys", nullable=False),
+        Column("source", "VARCHAR", "Source system", nullable=False),
+        Column("object", "VARCHAR", "Object", nullable=False),
+        Column("window_from", "TIMESTAMPTZ", "Start of the window, inclusive", nullable=False),
+        Column("window_until", "TIMESTAMPTZ", "End of the window, exclusive", nullable=False),
+        Column("keys", "VARCHAR", "The range of keys it is limited to, JSON; empty: all", nullable=False),
+        Column("is_of_files", "BOOLEAN", "The window is a set of files, and not a question to ask", nullable=False),
+        Column("reason", "VARCHAR", "unplanned, failed, short or missing", nullable=False),
+        Column("detail", "VARCHAR", "What was found, without values", nullable=False),
+        Column("missing_count", "BIGINT", "Rows known to be missing; null: not known"),
+        Column("status", "VARCHAR", "open or closed", nullable=False),
+        Column("attempts", "BIGINT", "Runs that found it", nullable=False),
+        Column("opened_at", "TIMESTAMPTZ", "When it was first found", nullable=False),
+        Column("last_seen_at", "TIMESTAMPTZ", "When it was last found", nullable=False),
+        Column("closed_at", "TIMESTAMPTZ", "When raw was found to hold all of it"),
         RUN_ID,
     ),
 )
@@ -124,8 +152,8 @@ RUN = Table(
     owner="data engineering",
     columns=(
         Column("run_id", "VARCHAR", "Id of the run, sorts by time", nullable=False),
-        Column("kind", "VARCHAR", "ingest, publish, daily or backfill", nullable=False),
-        Column("status", "VARCHAR", "published, landed, unchanged, refused or failed", nullable=False),
+        Column("kind", "VARCHAR", "ingest, publish, daily, backfill or check", nullable=False),
+        Column("status", "VARCHAR", "published, landed, unchanged, complete, partial, refused, failed", nullable=False),
         Column("started_at", "TIMESTAMPTZ", "When it started", nullable=False),
         Column("finished_at", "TIMESTAMPTZ", "When it ended", nullable=False),
         Column("raw_snapshot_id", "BIGINT", "Everything landed up to this snapshot is in the publication"),
@@ -157,4 +185,4 @@ REVIEW_QUEUE = Table(
     ),
 )
 
-TABLES = (DEAD_LETTERS, WATERMARK, LANDED_FILE, COMPLETENESS, RECIPE, RUN, REVIEW_QUEUE)
+TABLES = (DEAD_LETTERS, WATERMARK, LANDED_FILE, COMPLETENESS, GAP, RECIPE, RUN, REVIEW_QUEUE)
