@@ -10,10 +10,16 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
+import boto3
 import pytest
+from botocore.config import Config
+from pydantic import SecretStr
 
+from dataflow.settings.model import S3Settings
 from lakehouse import S3Access
+from tests.lib.servers.certificates import Certificate, Certificates
 from tests.lib.servers.ports import free_port, wait_for_port
 
 VERSION = "v1.8.0"
@@ -30,6 +36,7 @@ class S3Server:
     key_id: str
     secret: str
     folder: Path
+    ca_file: Path | None = None
 
     @property
     def endpoint(self) -> str:
@@ -38,6 +45,30 @@ class S3Server:
     @property
     def access(self) -> S3Access:
         return S3Access(key_id=self.key_id, secret=self.secret, endpoint=self.endpoint, use_ssl=False)
+
+    @property
+    def settings(self) -> S3Settings:
+        """The same, as dataflow.toml says it."""
+        return S3Settings(
+            endpoint=self.endpoint,
+            key_id=SecretStr(self.key_id),
+            secret=SecretStr(self.secret),
+            url_style="path",
+            use_tls=self.ca_file is not None,
+            ca_file=str(self.ca_file or ""),
+        )
+
+    def client(self) -> Any:
+        """A client that writes: what the owner of the bucket uses."""
+        return boto3.session.Session().client(
+            "s3",
+            region_name="us-east-1",
+            endpoint_url=f"{'https' if self.ca_file else 'http'}://{self.endpoint}",
+            aws_access_key_id=self.key_id,
+            aws_secret_access_key=self.secret,
+            verify=str(self.ca_file) if self.ca_file else None,
+            config=Config(s3={"addressing_style": "path"}),
+        )
 
     def create_bucket(self, name: str) -> str:
         """Create a bucket and return its address."""
@@ -75,19 +106,26 @@ def versitygw() -> Path:
 
 
 @contextmanager
-def s3_server(*, folder: Path) -> Iterator[S3Server]:
-    """Run the server on a free port, over an empty folder, until the block ends."""
+def s3_server(
+    *, folder: Path, certificate: Certificate | None = None, ca_file: Path | None = None, events: str = ""
+) -> Iterator[S3Server]:
+    """Run the server on a free port, over an empty folder, until the block ends.
+
+    With a certificate it speaks TLS, and clients check it with `ca_file`. `events` is where it posts what happens.
+    """
     binary = versitygw()
     server_port, key_id, secret = free_port(), "test-key", "test-secret"
     buckets = folder / "buckets"
     buckets.mkdir(parents=True)
-    command = [str(binary), "--port", f"127.0.0.1:{server_port}", "--quiet", "posix", str(buckets)]
+    tls = ["--cert", str(certificate.file), "--key", str(certificate.key)] if certificate else []
+    webhook = ["--event-webhook-url", events] if events else []
+    command = [str(binary), "--port", f"127.0.0.1:{server_port}", "--quiet", *tls, *webhook, "posix", str(buckets)]
     environment = {**os.environ, "ROOT_ACCESS_KEY": key_id, "ROOT_SECRET_KEY": secret}
     with (folder / "versitygw.log").open("wb") as log:
         process = subprocess.Popen(command, env=environment, stdout=log, stderr=subprocess.STDOUT)
         try:
             wait_for_port(server_port, process=process)
-            yield S3Server(port=server_port, pid=process.pid, key_id=key_id, secret=secret, folder=buckets)
+            yield S3Server(server_port, process.pid, key_id, secret, buckets, ca_file)
         finally:
             process.terminate()
             process.wait(timeout=20)
@@ -97,4 +135,12 @@ def s3_server(*, folder: Path) -> Iterator[S3Server]:
 def s3(tmp_path_factory: pytest.TempPathFactory) -> Iterator[S3Server]:
     """An S3 server for the whole session; each test makes a bucket of its own."""
     with s3_server(folder=tmp_path_factory.mktemp("s3")) as server:
+        yield server
+
+
+@pytest.fixture(scope="session")
+def s3_tls(certificates: Certificates, tmp_path_factory: pytest.TempPathFactory) -> Iterator[S3Server]:
+    """An S3 server that speaks TLS, for the whole session; each test makes a bucket of its own."""
+    folder = tmp_path_factory.mktemp("s3-tls")
+    with s3_server(folder=folder, certificate=certificates.server, ca_file=certificates.ca) as server:
         yield server

@@ -1,0 +1,163 @@
+"""What a bucket answers when it does not answer well, in words: who acts, and whether trying again can help.
+
+Only codes are repeated from a server's answer: its message may hold the key that it was asked with.
+"""
+
+from __future__ import annotations
+
+import ssl
+from collections.abc import Iterator
+from contextlib import contextmanager
+from typing import NamedTuple
+
+from botocore.exceptions import (
+    BotoCoreError,
+    ClientError,
+    ConnectTimeoutError,
+    EndpointConnectionError,
+    IncompleteReadError,
+    NoCredentialsError,
+    PartialCredentialsError,
+    ReadTimeoutError,
+    ResponseStreamingError,
+    SSLError,
+)
+from urllib3.exceptions import HTTPError
+
+from dataflow.errors import SourceError, SourceMissing, SourceRefused, SourceUnavailable
+
+
+class Place(NamedTuple):
+    """What is spoken to, for messages; `setting` is where dataflow.toml declares it."""
+
+    bucket: str
+    endpoint: str
+    setting: str
+
+
+class _Answer(NamedTuple):
+    kind: type[SourceError]
+    found: str
+    next_move: str
+
+
+_KEY = "Correct {setting}.s3.key_id and secret; without them the environment or the machine's role must give a key."
+_CLOCK = "Set this machine's clock: signatures are good for 15 minutes."
+_UNKNOWN_KEY = _Answer(SourceRefused, "the server knows no such access key", _KEY)
+_EXPIRED = _Answer(SourceRefused, "the temporary credentials have run out", "Renew them, or use a role.")
+_SKEWED = _Answer(SourceRefused, "the clocks of this machine and of the server differ too much", _CLOCK)
+_REGION = _Answer(SourceRefused, "the bucket lives in another region", "Correct {setting}.s3.region.")
+_NO_BUCKET = _Answer(SourceMissing, "there is no bucket {bucket}", "Correct {setting}.root, or have it created.")
+_NO_OBJECT = _Answer(
+    SourceMissing, "it was there when the run was planned and is gone", "Run again: a run takes what is there."
+)
+_BY_CODE = {
+    "InvalidAccessKeyId": _UNKNOWN_KEY,
+    "XAdminUserNotFound": _UNKNOWN_KEY,
+    "SignatureDoesNotMatch": _Answer(SourceRefused, "the secret does not belong to the access key", _KEY),
+    "ExpiredToken": _EXPIRED,
+    "TokenRefreshRequired": _EXPIRED,
+    "InvalidToken": _EXPIRED,
+    "RequestTimeTooSkewed": _SKEWED,
+    "RequestExpired": _SKEWED,
+    "AccessDenied": _Answer(
+        SourceRefused,
+        "the access key is good and is not allowed to do this",
+        "Grant s3:ListBucket on {bucket} and s3:GetObject on its objects to it; where they are encrypted with a key "
+        "of KMS, kms:Decrypt too.",
+    ),
+    "PermanentRedirect": _REGION,
+    "AuthorizationHeaderMalformed": _REGION,
+    "NoSuchBucket": _NO_BUCKET,
+    "NoSuchKey": _NO_OBJECT,
+    "InvalidBucketName": _Answer(SourceMissing, "{bucket} cannot be the name of a bucket", "Correct {setting}.root."),
+    "InvalidObjectState": _Answer(
+        SourceMissing, "it is archived and cannot be read at once", "Restore it from the archive, then run again."
+    ),
+    "PreconditionFailed": _Answer(
+        SourceUnavailable,
+        "it was rewritten since the run was planned",
+        "Run again: the next run takes it as it is then; nothing of the window was landed.",
+    ),
+}
+_BY_STATUS = {404: _NO_OBJECT, 301: _REGION, 412: _BY_CODE["PreconditionFailed"], 403: _BY_CODE["AccessDenied"]}
+
+
+@contextmanager
+def explained(doing: str, place: Place) -> Iterator[None]:
+    """Turn what goes wrong inside the block into an error of a source; `doing` begins its message."""
+    try:
+        yield
+    except (ClientError, BotoCoreError, HTTPError) as error:
+        answer = _answer(error, place)
+        at = f"{place.bucket} at {place.endpoint}"
+        raise answer.kind(
+            f"{doing} in {at}: {answer.found.format_map(place._asdict())}.",
+            next_move=answer.next_move.format_map(place._asdict()),
+        ) from None
+
+
+def is_cut(error: BaseException) -> bool:
+    """Whether a connection ended, or said nothing for too long, while an answer was read."""
+    return isinstance(error, ReadTimeoutError | ResponseStreamingError | IncompleteReadError | HTTPError)
+
+
+def _answer(error: Exception, place: Place) -> _Answer:
+    if isinstance(error, ClientError):
+        return _refused(error)
+    if isinstance(error, NoCredentialsError | PartialCredentialsError):
+        return _Answer(SourceRefused, "there is no access key to sign with", _KEY)
+    if isinstance(error, SSLError):
+        return _untrusted(error)
+    if isinstance(error, EndpointConnectionError | ConnectTimeoutError):
+        where = "{setting}.s3.endpoint" if place.endpoint != "AWS" else "the network, and {setting}.s3.region"
+        return _Answer(SourceUnavailable, "nobody answers there", f"Check {where}, and whether the server runs.")
+    return _Answer(SourceUnavailable, f"the connection was lost ({type(error).__name__})", "Run again.")
+
+
+def _refused(error: ClientError) -> _Answer:
+    code = str(error.response.get("Error", {}).get("Code", ""))
+    status = int(error.response.get("ResponseMetadata", {}).get("HTTPStatusCode", 0))
+    known = _BY_CODE.get(code) or _BY_STATUS.get(status)
+    if known is not None:
+        return known
+    if status in (408, 429) or status >= 500:
+        return _Answer(SourceUnavailable, f"the server is busy or out of order ({status} {code})", "Run again later.")
+    return _Answer(SourceRefused, f"the server answered {status} {code}", "Look the code up in the server's manual.")
+
+
+def _untrusted(error: SSLError) -> _Answer:
+    """Tell the reasons for which TLS fails apart; they lie nested in one another."""
+    causes: list[BaseException] = []
+    cause: object = error.kwargs.get("error")
+    while isinstance(cause, BaseException) and cause not in causes:
+        causes.append(cause)
+        cause = cause.__cause__ or cause.__context__ or next(iter(cause.args), None)
+    verification = next((one for one in causes if isinstance(one, ssl.SSLCertVerificationError)), None)
+    if verification is not None:
+        reason = verification.verify_message.rstrip(".").lower()
+        if "expired" in reason:
+            return _Answer(SourceRefused, "its certificate has expired", "Have the server's certificate renewed.")
+        if "match" in reason:
+            return _Answer(
+                SourceRefused,
+                "its certificate is for another name",
+                "Write in {setting}.s3.endpoint a name that the certificate bears.",
+            )
+        return _Answer(
+            SourceRefused,
+            f"its certificate is not trusted ({reason})",
+            "Name the file of the authority that signed it in {setting}.s3.ca_file.",
+        )
+    text = " ".join(str(one) for one in causes).lower()
+    if "record" in text or "wrong version number" in text:
+        return _Answer(SourceRefused, "it does not speak TLS", "Correct the port in {setting}.s3.endpoint.")
+    if "version" in text or "protocol" in text:
+        return _Answer(SourceRefused, "it speaks no TLS 1.3", "Have TLS 1.3 switched on at the server.")
+    if "match" in text:
+        return _Answer(
+            SourceRefused,
+            "its certificate is for another name",
+            "Write in {setting}.s3.endpoint a name that the certificate bears.",
+        )
+    return _Answer(SourceUnavailable, "the TLS connection was lost", "Run again.")
