@@ -67,6 +67,19 @@ class Part:
     modified_at: datetime
 
 
+@dataclass(frozen=True, order=True)
+class KeyRange:
+    """Keys from `start` (inclusive) to `until` (exclusive); None is open. Whole numbers: they tell nobody's data."""
+
+    start: int | None = None
+    until: int | None = None
+
+    @property
+    def label(self) -> str:
+        ends = ("" if end is None else str(end) for end in (self.start, self.until))
+        return f"keys {'..'.join(ends)}"
+
+
 @dataclass(frozen=True)
 class PlannedWindow:
     """A window worth fetching. `fingerprint` names its content: the same content is fetched and landed once."""
@@ -80,10 +93,13 @@ class PlannedWindow:
     """Gaps (`ops.gap`) this window is to close: it is read anew, whatever was staged or landed. Set by landing."""
     moves_watermark: bool = True
     """False where something before it was left out on purpose, as in a backfill. Set by landing."""
+    keys: KeyRange | None = None
+    """Only the records with such a key: a big window is cut so that its pieces can be read at once."""
 
     @property
     def subject(self) -> str:
-        return f"{self.source}.{self.object} {self.window.label}"
+        keys = f" {self.keys.label}" if self.keys else ""
+        return f"{self.source}.{self.object} {self.window.label}{keys}"
 
     @property
     def size_bytes(self) -> int:
