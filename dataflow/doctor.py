@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import importlib
 import importlib.metadata
 import shutil
 import sys
@@ -11,9 +12,10 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from dataflow.errors import DataFlowError
-from dataflow.settings import Settings
+from dataflow.settings import Settings, SourceSettings
 from dataflow.settings.environment import prefect_api_url
 from dataflow.sources import open_source
+from dataflow.sources.protocol import Finding
 from dataflow.storage import lake_location, open_lake, open_published
 from lakehouse import LakeError, LakeLocked
 from lakehouse.connect import connect, extension_path
@@ -22,6 +24,10 @@ _NEEDED_BYTES = 2 * 2**30
 # The versions that were measured to work together; others break silently (see pyproject.toml).
 _PINNED = ("prefect", "duckdb", "ibis-framework", "splink", "soda-core")
 _API_TIMEOUT_SECONDS = 5.0
+# By adapter, the module whose `probe` looks at such a source; imported only where one is declared.
+_ASKED_BY = {
+    "s3": "dataflow.sources.s3.probe",
+}
 
 
 @dataclass(frozen=True)
@@ -49,7 +55,7 @@ def probe_all(settings: Settings) -> Iterator[Probe]:
         ("disk space", lambda: _disk_space(settings.home)),
         ("lake", lambda: _lake(settings)),
         ("published lake", lambda: _published(settings)),
-        *((f"source {name}", _source_probe(settings, name)) for name in settings.sources),
+        *((f"source {name}", _source_probe(settings, name)) for name in settings.sources if not _asks(settings, name)),
         ("geoip", lambda: _geoip(settings)),
         ("firmographics", lambda: _firmographics(settings)),
         ("prefect", _prefect),
@@ -57,6 +63,8 @@ def probe_all(settings: Settings) -> Iterator[Probe]:
     ]
     for name, look in probes:
         yield _probe(name, look)
+    for name in settings.sources:
+        yield from _ask_source(settings, name)
 
 
 def _probe(name: str, look: Callable[[], str]) -> Probe:
@@ -143,6 +151,28 @@ def _source_probe(settings: Settings, name: str) -> Callable[[], str]:
         return f"{words}; not declared and not read: {', '.join(ignored)}" if ignored else words
 
     return look
+
+
+def _asks(settings: Settings, name: str) -> bool:
+    return settings.sources[name].adapter in _ASKED_BY
+
+
+def _ask_source(settings: Settings, name: str) -> Iterator[Probe]:
+    """Several looks at a source that is reached over the network, by the module that knows how to speak to it."""
+    if not _asks(settings, name):
+        return
+    ask: Callable[[str, SourceSettings], Iterator[Finding]]
+    ask = importlib.import_module(_ASKED_BY[settings.sources[name].adapter]).probe
+    findings = ask(name, settings.sources[name])
+    while True:
+        try:
+            finding = next(findings)
+        except StopIteration:
+            return
+        except Exception as error:  # noqa: BLE001 (as in _probe)
+            yield Probe(f"source {name}", False, f"unexpected {type(error).__name__}", "Report this as a defect.")
+            return
+        yield Probe(f"source {name}: {finding.name}", finding.is_well, finding.found, finding.fix)
 
 
 def _geoip(settings: Settings) -> str:

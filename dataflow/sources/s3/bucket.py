@@ -38,9 +38,9 @@ class Bucket:
         self.client = client
         self.bucket = bucket
         self.prefix = f"{prefix}/" if prefix else ""
-        own_endpoint = client.meta.endpoint_url.split("://")[-1]
-        endpoint = "AWS" if own_endpoint.endswith("amazonaws.com") else own_endpoint
-        self.place = Place(bucket, endpoint, setting)
+        scheme, _, address = client.meta.endpoint_url.partition("://")
+        endpoint = "AWS" if address.endswith("amazonaws.com") else address
+        self.place = Place(bucket, endpoint, setting, uses_tls=scheme == "https")
 
     def __str__(self) -> str:
         return f"s3://{self.bucket}/{self.prefix}".rstrip("/")
@@ -73,7 +73,7 @@ class Bucket:
         """Open an object. Raises, while it is read: SourceUnavailable where it is another version by now."""
 
         def fetch(start: int, end: int) -> bytearray:
-            with explained(f"Reading {part.path}", self.place):
+            with explained(f"Reading {self}/{part.path}", self.place):
                 return fetch_range(lambda begin, stop: self._get_pieces(part, begin, stop), start, end)
 
         return io.BufferedReader(ObjectStream(fetch, part.size_bytes), _BUFFER_BYTES)
@@ -111,7 +111,7 @@ class Bucket:
                 != part.fingerprint
             ):
                 raise SourceUnavailable(
-                    f"Reading {part.path} in {self}: it was rewritten since the run was planned.",
+                    f"Reading {self}/{part.path} at {self.place.endpoint}: it was rewritten since the run was planned.",
                     next_move="Run again: the next run takes it as it is then; nothing of the window was landed.",
                 )
             while piece := body.read(_PIECE_BYTES):

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import ssl
 from functools import lru_cache
+from pathlib import Path
 from typing import Any
 
 import boto3
@@ -29,11 +30,7 @@ def connect(settings: S3Settings) -> Any:
     Without a key in the settings it takes what the environment, the profile or the role of the machine gives.
     Raises: ConfigurationError.
     """
-    if "/" in settings.endpoint:
-        raise ConfigurationError(
-            f"The S3 endpoint {settings.endpoint} is no host:port.",
-            next_move="Write it without https:// and without a path; use_tls says how it is spoken to.",
-        )
+    _check(settings)
     config = Config(
         connect_timeout=_CONNECT_SECONDS,
         read_timeout=_READ_SECONDS,
@@ -64,6 +61,24 @@ def connect(settings: S3Settings) -> Any:
     # The one public place to put in a session of one's own.
     client.meta.events.register("before-send.s3", send)
     return client
+
+
+def _check(settings: S3Settings) -> None:
+    if "/" in settings.endpoint:
+        raise ConfigurationError(
+            f"The S3 endpoint {settings.endpoint} is no host:port.",
+            next_move="Write it without https:// and without a path; use_tls says how it is spoken to.",
+        )
+    if (settings.key_id is None) != (settings.secret is None):
+        raise ConfigurationError(
+            "Of key_id and secret of an S3 source one is set and the other is not.",
+            next_move="Set both; or neither, and the environment or the machine's role gives them.",
+        )
+    if settings.ca_file and not Path(settings.ca_file).is_file():
+        raise ConfigurationError(
+            f"The ca_file of an S3 source is {settings.ca_file}, and there is no such file.",
+            next_move="Correct it; empty means the public authorities.",
+        )
 
 
 class _Tls13Session(URLLib3Session):  # type: ignore[misc]  # botocore is untyped

@@ -33,6 +33,7 @@ class Place(NamedTuple):
     bucket: str
     endpoint: str
     setting: str
+    uses_tls: bool = True
 
 
 class _Answer(NamedTuple):
@@ -70,7 +71,7 @@ _BY_CODE = {
     "AuthorizationHeaderMalformed": _REGION,
     "NoSuchBucket": _NO_BUCKET,
     "NoSuchKey": _NO_OBJECT,
-    "InvalidBucketName": _Answer(SourceMissing, "{bucket} cannot be the name of a bucket", "Correct {setting}.root."),
+    "InvalidBucketName": _Answer(SourceMissing, "no bucket can be named {bucket}", "Correct {setting}.root."),
     "InvalidObjectState": _Answer(
         SourceMissing, "it is archived and cannot be read at once", "Restore it from the archive, then run again."
     ),
@@ -90,9 +91,8 @@ def explained(doing: str, place: Place) -> Iterator[None]:
         yield
     except (ClientError, BotoCoreError, HTTPError) as error:
         answer = _answer(error, place)
-        at = f"{place.bucket} at {place.endpoint}"
         raise answer.kind(
-            f"{doing} in {at}: {answer.found.format_map(place._asdict())}.",
+            f"{doing} at {place.endpoint}: {answer.found.format_map(place._asdict())}.",
             next_move=answer.next_move.format_map(place._asdict()),
         ) from None
 
@@ -112,7 +112,8 @@ def _answer(error: Exception, place: Place) -> _Answer:
     if isinstance(error, EndpointConnectionError | ConnectTimeoutError):
         where = "{setting}.s3.endpoint" if place.endpoint != "AWS" else "the network, and {setting}.s3.region"
         return _Answer(SourceUnavailable, "nobody answers there", f"Check {where}, and whether the server runs.")
-    return _Answer(SourceUnavailable, f"the connection was lost ({type(error).__name__})", "Run again.")
+    next_move = "Run again." if place.uses_tls else "Run again; if the server speaks TLS, set {setting}.s3.use_tls."
+    return _Answer(SourceUnavailable, f"the connection was lost ({type(error).__name__})", next_move)
 
 
 def _refused(error: ClientError) -> _Answer:
