@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from dataclasses import asdict, dataclass, field
 from datetime import datetime
@@ -12,6 +12,9 @@ from typing import Any
 import psutil
 
 from dataflow.errors import ConservationError
+
+GAP_FACT = "gap"
+"""Fact of a report whose subject raw does not hold whole, and why: it makes the run partial."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -55,6 +58,11 @@ class StepReport:
         plain = asdict(self)
         plain["watermark"] = self.watermark.isoformat() if self.watermark else None
         return plain
+
+
+def list_gaps(reports: Iterable[StepReport]) -> list[str]:
+    """What the steps could not get whole, as `subject: why`; a run with any is partial, however else it ended."""
+    return [f"{report.subject}: {report.facts[GAP_FACT]}" for report in reports if GAP_FACT in report.facts]
 
 
 class Stopwatch:

@@ -5,8 +5,22 @@ Fetching touches no lake and may run in parallel; committing is the work of the 
 
 from __future__ import annotations
 
-from dataflow.land.commit import commit_window, commit_windows
+from dataflow.land.commit import Tidings, commit_what_holds, commit_window, commit_windows
 from dataflow.land.fetch import FetchedWindow, fetch_window
-from dataflow.land.plan import plan_windows
+from dataflow.land.gaps import Failure, Gap, read_open_gaps
+from dataflow.land.plan import LandingPlan, plan_landing, plan_windows
 
-__all__ = ["FetchedWindow", "commit_window", "commit_windows", "fetch_window", "plan_windows"]
+__all__ = [
+    "Failure",
+    "FetchedWindow",
+    "Gap",
+    "LandingPlan",
+    "Tidings",
+    "commit_what_holds",
+    "commit_window",
+    "commit_windows",
+    "fetch_window",
+    "plan_landing",
+    "plan_windows",
+    "read_open_gaps",
+]

@@ -1,4 +1,4 @@
-"""Add fetched windows to raw, with watermark, files and completeness, in one lake transaction.
+"""Add fetched windows to raw, with watermark, files, completeness and gaps, in one lake transaction.
 
 The same window again changes nothing: a file that is landed is known by its fingerprint, and a row that is in raw by
 its key, version and hash.
@@ -6,17 +6,19 @@ its key, version and hash.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
-from dataclasses import replace
+from collections.abc import Collection, Iterable, Sequence
+from dataclasses import dataclass, replace
 from itertools import groupby
 
 import duckdb
 
+from dataflow.errors import ConservationError
 from dataflow.land.fetch import FetchedWindow
-from dataflow.land.landing import Landing, window_report
+from dataflow.land.gaps import Failure, Gap, covers, gap_of, read_open_gaps
+from dataflow.land.landing import Landing, short_words, shortfall, window_report
 from dataflow.land.ledger import Ledger
 from dataflow.land.plan import read_states
-from dataflow.report import StepReport, measured
+from dataflow.report import GAP_FACT, StepReport, measured
 from dataflow.sources import ObjectState, PlannedWindow
 from dataflow.workspace import Run
 from lakehouse import Lake
@@ -24,26 +26,41 @@ from lakehouse import Lake
 _Placed = tuple[int, FetchedWindow]
 
 
+@dataclass(frozen=True)
+class Tidings:
+    """What is known besides the windows: what failed, which objects could be planned again, which gaps are moot."""
+
+    failures: tuple[Failure, ...] = ()
+    planned: Collection[tuple[str, str]] = ()
+    moot: Collection[str] = ()
+
+
 def commit_window(lake: Lake, fetched: FetchedWindow, run: Run) -> StepReport:
     """Commit one fetched window in a transaction of its own. Raises: as `commit_windows`."""
     return commit_windows(lake, [fetched], run)[0]
 
 
-def commit_windows(lake: Lake, fetched: Sequence[FetchedWindow], run: Run) -> list[StepReport]:
+def commit_windows(
+    lake: Lake, fetched: Sequence[FetchedWindow], run: Run, *, tidings: Tidings | None = None
+) -> list[StepReport]:
     """Commit fetched windows, of one object or of several, in one lake transaction: all of them or none.
 
     One commit for many windows saves what a commit costs (files for four tables, the readers' copy); a failure throws
     away only this step, since the windows stay in the landing area.
     Shape: one report per window, in their order: rows in = appended + merged (rows that raw or the window itself
-    already holds). Rows that the reader could not shape are landed with `_defect` and counted in the facts.
+    already holds). Rows that the reader could not shape are landed with `_defect` and counted in the facts. Then one
+    report without rows per failure, with its gap in the facts.
     Raises: ConservationError when raw would not hold exactly the windows' versions afterwards; LakeError.
     """
+    told = tidings or Tidings()
     with measured() as watch:
         reports = {place: window_report(window, 0) for place, window in enumerate(fetched)}
         pending = _by_object(_not_landed(lake, fetched))
+        windows = [window for group in pending for _, window in group]
 
         def land(con: duckdb.DuckDBPyConnection) -> dict[int, StepReport]:
             ledger = Ledger(con, run)
+            _note_gaps(ledger, windows, told)
             landed: dict[int, StepReport] = {}
             for group in pending:
                 made = Landing(con, [window for _, window in group], run).land(ledger)
@@ -51,11 +68,72 @@ def commit_windows(lake: Lake, fetched: Sequence[FetchedWindow], run: Run) -> li
             ledger.write()
             return landed
 
-        if pending:
-            landed, _ = lake.transact(land, author="dataflow", run_id=run.run_id, message=_message(pending))
+        if pending or told.failures or any(_is_over(gap, (), told) for gap in read_open_gaps(lake).values()):
+            landed, _ = lake.transact(land, author="dataflow", run_id=run.run_id, message=_message(windows, told))
             reports |= landed
     share = watch.seconds / max(len(fetched), 1)
-    return [replace(reports[place], seconds=fetched[place].seconds + share) for place in range(len(fetched))]
+    made = [replace(reports[place], seconds=fetched[place].seconds + share) for place in range(len(fetched))]
+    return made + [failure_report(failure) for failure in told.failures]
+
+
+def commit_what_holds(
+    lake: Lake, fetched: Sequence[FetchedWindow], run: Run, *, tidings: Tidings | None = None
+) -> list[StepReport]:
+    """Commit as `commit_windows`; where an object would not arrive whole, the others are committed without it.
+
+    Shape: reports in the order of the windows' objects, then those of failures.
+    Raises: LakeError.
+    """
+    told = tidings or Tidings()
+    try:
+        return commit_windows(lake, fetched, run, tidings=told)
+    except ConservationError:
+        # Rare: each object alone says which it is, and the rest need not wait for its repair.
+        pass
+    reports: list[StepReport] = []
+    failures = list(told.failures)
+    for group in _by_object(enumerate(fetched)):
+        windows = [window for _, window in group]
+        try:
+            reports += commit_windows(lake, windows, run)
+        except ConservationError as error:
+            failures += [Failure(w.planned.source, w.planned.object, error, w.planned) for w in windows]
+    return reports + commit_windows(lake, [], run, tidings=replace(told, failures=tuple(failures)))
+
+
+def failure_report(failure: Failure) -> StepReport:
+    """The report of what was not landed: no rows, and why."""
+    facts = {GAP_FACT: failure.gap.detail}
+    return StepReport(stage="land", subject=failure.gap.subject, rows_in=0, rows_out=0, facts=facts)
+
+
+def _note_gaps(ledger: Ledger, windows: Sequence[FetchedWindow], told: Tidings) -> None:
+    """Open and close gaps, before watermarks are moved: those must not pass a gap."""
+    for failure in told.failures:
+        ledger.gaps.open(failure.gap)
+    for window in windows:
+        missing = shortfall(window.report)
+        if missing:
+            detail = short_words(window.report)
+            ledger.gaps.open(gap_of(window.planned, reason="short", detail=detail, missing_count=missing))
+    ledger.gaps.close(lambda gap: _is_over(gap, windows, told))
+
+
+def _is_over(gap: Gap, windows: Iterable[FetchedWindow], told: Tidings) -> bool:
+    """Whether the gap is no more: its object has a plan again, nothing is left at the source, or all of it is landed.
+
+    A window taken up from an earlier run's staging may lack just the rows that opened the gap, and closes none.
+    """
+    if gap.reason == "unplanned":
+        return (gap.source, gap.object) in told.planned
+    landed = [
+        window.planned
+        for window in windows
+        if (window.planned.source, window.planned.object) == (gap.source, gap.object)
+        and not shortfall(window.report)
+        and (not window.is_reused or gap.gap_id in window.planned.repairs)
+    ]
+    return gap.gap_id in told.moot or covers(landed, gap)
 
 
 def _by_object(placed: Iterable[_Placed]) -> list[list[_Placed]]:
@@ -65,15 +143,20 @@ def _by_object(placed: Iterable[_Placed]) -> list[list[_Placed]]:
     return [list(group) for _, group in groupby(sorted(placed, key=object_of), key=object_of)]
 
 
-def _message(pending: Sequence[Sequence[_Placed]]) -> str:
-    windows = [window.planned for group in pending for _, window in group]
-    objects = ", ".join(sorted({f"{planned.source}.{planned.object}" for planned in windows}))
-    labels = sorted({planned.window.label for planned in windows})
+def _message(windows: Sequence[FetchedWindow], told: Tidings) -> str:
+    if not windows:
+        return f"land nothing: {len(told.failures)} failed"
+    planned = [window.planned for window in windows]
+    objects = ", ".join(sorted({f"{one.source}.{one.object}" for one in planned}))
+    labels = sorted({one.window.label for one in planned})
     return f"land {objects} {labels[0] if len(labels) == 1 else f'{labels[0]} to {labels[-1]}'}"
 
 
 def _not_landed(lake: Lake, fetched: Sequence[FetchedWindow]) -> list[_Placed]:
-    """Leave out windows all of whose files are in raw; a window without files is compared row by row instead."""
+    """Leave out windows all of whose files are in raw; a window without files is compared row by row instead.
+
+    So is one that repairs a gap: its files were landed and rows of them were not.
+    """
     states = read_states(lake) if fetched else {}
 
     def is_landed(planned: PlannedWindow) -> bool:
@@ -82,4 +165,8 @@ def _not_landed(lake: Lake, fetched: Sequence[FetchedWindow]) -> list[_Placed]:
             part.fingerprint in {one.fingerprint for one in known.get(part.path, ())} for part in planned.parts
         )
 
-    return [(place, window) for place, window in enumerate(fetched) if not is_landed(window.planned)]
+    return [
+        (place, window)
+        for place, window in enumerate(fetched)
+        if window.planned.repairs or not is_landed(window.planned)
+    ]

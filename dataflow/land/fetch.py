@@ -46,7 +46,7 @@ def fetch_window(planned: PlannedWindow, settings: Settings, run: Run) -> Fetche
     Raises: SourceMissing, SourceMalformed, SourceIncomplete, SourceUnavailable, SchemaDrift, ConservationError,
     LakeUnwritable when the landing area takes no file. Nothing is left behind then.
     """
-    file = landing_file(Path(settings.landing), planned)
+    file = landing_file(Path(settings.landing), planned, run)
     with measured() as watch:
         found = _read_landed(file, planned)
         if found is not None:
@@ -63,10 +63,14 @@ def fetch_window(planned: PlannedWindow, settings: Settings, run: Run) -> Fetche
         return FetchedWindow(planned, file, fetch.report, run.now, watch.seconds)
 
 
-def landing_file(landing: Path, planned: PlannedWindow) -> Path:
-    """Where a window's rows are staged. The name is the content's: other bytes, another file."""
+def landing_file(landing: Path, planned: PlannedWindow, run: Run) -> Path:
+    """Where a window's rows are staged. The name is the content's: other bytes, another file.
+
+    One that repairs a gap is staged for this run alone: what an earlier one staged may be what is not whole.
+    """
     folder = landing / planned.source / planned.object / planned.window.label
-    return folder / f"{planned.fingerprint}.parquet"
+    only_now = f"-{run.run_id}" if planned.repairs else ""
+    return folder / f"{planned.fingerprint}{only_now}.parquet"
 
 
 def _write(partial: Path, batches: Iterator[pa.RecordBatch], report: FetchReport, run: Run) -> int:

@@ -12,9 +12,10 @@ from dataflow.errors import ConservationError
 from dataflow.land import sql
 from dataflow.land.fetch import FetchedWindow
 from dataflow.land.ledger import Ledger
-from dataflow.report import StepReport
-from dataflow.sources import WindowMeasure
+from dataflow.report import GAP_FACT, StepReport
+from dataflow.sources import FetchReport, WindowMeasure
 from dataflow.sources.drift import describe
+from dataflow.sources.protocol import BEGINNING, END
 from dataflow.tables.raw import raw_table
 from dataflow.workspace import Run
 
@@ -46,14 +47,14 @@ class Landing:
         appended = self._counts("SELECT w, count(*) FROM fresh GROUP BY w")
         if appended:
             self._append()
-        at_source = self._measures("SELECT DISTINCT w, record_key, changed_at, row_hash FROM landed")
+        received = self._measures("SELECT DISTINCT w, record_key, changed_at, row_hash FROM landed")
         in_lake = self._measures(in_raw)
-        watermark = ledger.advance_watermark(self._source, self._object, self._reached())
+        watermark = self._advance_watermark(ledger)
         reports: list[StepReport] = []
         for w, window in enumerate(self._windows):
-            source, raw = at_source.get(w, _EMPTY), in_lake.get(w, _EMPTY)
-            _check(window, source, raw)
-            ledger.note_completeness(window, source=source, raw=raw, appended=appended.get(w, 0))
+            got, raw = received.get(w, _EMPTY), in_lake.get(w, _EMPTY)
+            _check(window, got, raw)
+            ledger.note_completeness(window, source=_at_source(window, got), raw=raw, appended=appended.get(w, 0))
             ledger.note_files(window)
             reports.append(replace(window_report(window, appended.get(w, 0)), watermark=watermark))
         for name in ("landed", "fresh"):
@@ -77,12 +78,22 @@ class Landing:
             },
         )
 
-    def _reached(self) -> datetime | None:
-        """The newest change inside the windows.
+    def _advance_watermark(self, ledger: Ledger) -> datetime | None:
+        before = ledger.read_watermark(self._source, self._object)
+        ceiling = ledger.gaps.ceiling(self._source, self._object, watermark=before)
+        reached = self._reached(ceiling or END)
+        return ledger.advance_watermark(self._source, self._object, before=before, reached=reached)
+
+    def _reached(self, ceiling: datetime) -> datetime | None:
+        """The newest change inside the windows that move the watermark, and before the first gap.
 
         One dated after its window (a clock that is ahead) does not count: it would hide what comes in between.
         """
-        limits = ", ".join(f"TIMESTAMPTZ '{window.planned.window.until.isoformat()}'" for window in self._windows)
+        ends = [
+            min(window.planned.window.until, ceiling) if window.planned.moves_watermark else BEGINNING
+            for window in self._windows
+        ]
+        limits = ", ".join(f"TIMESTAMPTZ '{end.isoformat()}'" for end in ends)
         reached: datetime | None = self._con.execute(
             f"SELECT max(changed_at) FROM landed WHERE changed_at < ([{limits}])[w + 1]"
         ).fetchall()[0][0]
@@ -104,6 +115,8 @@ def window_report(window: FetchedWindow, appended: int) -> StepReport:
         facts["drift"] = describe(seen.drift)
     if seen.notes:
         facts["notes"] = dict(seen.notes)
+    if shortfall(seen):
+        facts[GAP_FACT] = short_words(seen)
     return StepReport(
         stage="land",
         subject=window.planned.subject,
@@ -115,10 +128,26 @@ def window_report(window: FetchedWindow, appended: int) -> StepReport:
     )
 
 
-def _check(window: FetchedWindow, source: WindowMeasure, raw: WindowMeasure) -> None:
-    if source != raw:
+def shortfall(report: FetchReport) -> int:
+    """How many rows the source promised and did not hand over. More than promised is no loss: raw has each once."""
+    return max((report.promised or 0) - report.rows, 0)
+
+
+def short_words(report: FetchReport) -> str:
+    """What a short window is told as."""
+    return f"the source promised {report.promised} rows and handed over {report.rows}"
+
+
+def _at_source(window: FetchedWindow, received: WindowMeasure) -> WindowMeasure:
+    """What the source holds: what it handed over, and what it promised beyond that, of which nothing else is known."""
+    missing = shortfall(window.report)
+    return WindowMeasure(received.count + missing, "") if missing else received
+
+
+def _check(window: FetchedWindow, received: WindowMeasure, raw: WindowMeasure) -> None:
+    if received != raw:
         raise ConservationError(
-            f"Landing {window.planned.subject}: the source holds {source.count} versions (fingerprint "
-            f"{source.fingerprint}), raw would hold {raw.count} of them (fingerprint {raw.fingerprint}).",
+            f"Landing {window.planned.subject}: the source holds {received.count} versions (fingerprint "
+            f"{received.fingerprint}), raw would hold {raw.count} of them (fingerprint {raw.fingerprint}).",
             next_move="Nothing was committed. If it happens again on the same lake, compare raw with the window.",
         )

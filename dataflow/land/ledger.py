@@ -1,4 +1,4 @@
-"""What a landing writes beside the rows: files landed, completeness of windows, watermarks; each table once.
+"""What a landing writes beside the rows: files landed, completeness of windows, watermarks, gaps; each table once.
 
 DuckLake writes a data file for every INSERT, so the rows of all objects of a commit are collected first.
 """
@@ -11,6 +11,7 @@ import duckdb
 import pyarrow as pa
 
 from dataflow.land.fetch import FetchedWindow
+from dataflow.land.gaps import GapBook, keys_text
 from dataflow.sources import WindowMeasure
 from dataflow.tables.ops import COMPLETENESS, LANDED_FILE, WATERMARK
 from dataflow.workspace import Run
@@ -21,6 +22,7 @@ class Ledger:
     """Collects the rows of one commit and writes them on the connection of its transaction."""
 
     def __init__(self, con: duckdb.DuckDBPyConnection, run: Run) -> None:
+        self.gaps = GapBook(con, run)
         self._con = con
         self._run = run
         self._completeness: list[dict[str, object]] = []
@@ -30,6 +32,7 @@ class Ledger:
     def note_completeness(
         self, window: FetchedWindow, *, source: WindowMeasure, raw: WindowMeasure, appended: int
     ) -> None:
+        """Put on record what the source holds of a window and what raw now holds of it."""
         planned = window.planned
         self._completeness.append(
             {
@@ -37,6 +40,8 @@ class Ledger:
                 "object": planned.object,
                 "window_from": planned.window.start,
                 "window_until": planned.window.until,
+                "keys": keys_text(planned),
+                "comparison": "landing",
                 "source_count": source.count,
                 "source_fingerprint": source.fingerprint,
                 "raw_count": raw.count,
@@ -48,6 +53,7 @@ class Ledger:
         )
 
     def note_files(self, window: FetchedWindow) -> None:
+        """Put a window's files on record as landed: they are not planned again."""
         planned = window.planned
         self._files += [
             {
@@ -64,16 +70,22 @@ class Ledger:
             for part in planned.parts
         ]
 
-    def advance_watermark(self, source: str, object_name: str, reached: datetime | None) -> datetime | None:
-        """Move the object's watermark to what was reached; it never moves back. Returns where it stands.
+    def read_watermark(self, source: str, object_name: str) -> datetime | None:
+        """How far an object is."""
+        found = self._con.execute(
+            f"SELECT cursor_at FROM lake.{WATERMARK.sql_name} WHERE source = ? AND object = ?", [source, object_name]
+        ).fetchone()
+        return found[0] if found else None
+
+    def advance_watermark(
+        self, source: str, object_name: str, *, before: datetime | None, reached: datetime | None
+    ) -> datetime | None:
+        """Move the object's watermark from `before` to what was reached; it never moves back. Returns where it stands.
 
         The row is written anew even when it stays: two landings of one object at once then conflict, and the second
         is repeated on top of what the first has committed.
         """
-        found = self._con.execute(
-            f"SELECT cursor_at FROM lake.{WATERMARK.sql_name} WHERE source = ? AND object = ?", [source, object_name]
-        ).fetchone()
-        moments = [moment for moment in (found[0] if found else None, reached) if moment is not None]
+        moments = [moment for moment in (before, reached) if moment is not None]
         if not moments:
             return None
         furthest: datetime = max(moments)
@@ -90,6 +102,7 @@ class Ledger:
 
     def write(self) -> None:
         """Write everything collected."""
+        self.gaps.write()
         self._insert(COMPLETENESS, self._completeness)
         self._insert(LANDED_FILE, self._files, unless_known=True)
         if self._watermarks:

@@ -1,16 +1,69 @@
-"""What there is to fetch: the windows whose content the lake does not have."""
+"""What there is to fetch: the windows whose content the lake does not have, and those it does not have whole."""
 
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
 from datetime import datetime
 
-from dataflow.errors import UsageError
+from dataflow.defects import telling_defects
+from dataflow.errors import ConfigurationError, DataFlowError, UsageError
+from dataflow.land.gaps import Failure, Gap, covers, keys_text, read_open_gaps, window_of_gap
 from dataflow.settings import Settings
-from dataflow.sources import ObjectState, Part, PlannedWindow, open_source
-from dataflow.tables.ops import LANDED_FILE, WATERMARK
+from dataflow.sources import ObjectState, Part, PlannedWindow, Source, open_source
+from dataflow.tables.ops import COMPLETENESS, LANDED_FILE, WATERMARK
 from lakehouse import LakeView
+
+_Name = tuple[str, str]
+
+
+@dataclass(frozen=True)
+class LandingPlan:
+    """What a landing is to do: windows to fetch, objects that could be planned and those that could not.
+
+    `moot` are open gaps of which the source holds nothing any more.
+    """
+
+    windows: tuple[PlannedWindow, ...] = ()
+    planned: frozenset[_Name] = frozenset()
+    failures: tuple[Failure, ...] = ()
+    moot: frozenset[str] = frozenset()
+
+
+def plan_landing(
+    lake: LakeView | None,
+    settings: Settings,
+    *,
+    source: str | None = None,
+    object: str | None = None,
+    since: datetime | None = None,
+    until: datetime | None = None,
+    skip_landed: bool = False,
+) -> LandingPlan:
+    """List what the sources hold and the lake does not, by source and object, oldest window first.
+
+    `source` and `object` choose one; `since` and `until` keep windows that start in [since, until). Open gaps among
+    them are planned again. With `skip_landed` a window of a querying source that was landed whole stays out, as a
+    backfill that is resumed needs it. Without a lake, or with one that has no tables yet, everything is new.
+    Raises: UsageError for a name that is not declared, ConfigurationError.
+    """
+    if source is not None:
+        open_source(settings, source)
+    states = read_states(lake) if lake is not None else {}
+    gaps = list(read_open_gaps(lake).values()) if lake is not None else []
+    whole = _landed_whole(lake) if lake is not None and skip_landed else frozenset()
+    plan = LandingPlan()
+    for name in _chosen(settings, source, object):
+        asked = _Asked(
+            name,
+            states.get(name, ObjectState()),
+            [gap for gap in gaps if (gap.source, gap.object) == name and _starts_in(gap, since, until)],
+            since,
+            until,
+        )
+        plan = _plan_object(plan, open_source(settings, name[0]), asked, whole=whole)
+    return plan
 
 
 def plan_windows(
@@ -22,30 +75,100 @@ def plan_windows(
     since: datetime | None = None,
     until: datetime | None = None,
 ) -> list[PlannedWindow]:
-    """List what the sources hold and the lake does not, by source and object, oldest window first.
+    """The windows of `plan_landing`, where every object can be planned.
 
-    `source` and `object` choose one; `since` and `until` keep windows that start in [since, until). Without a lake,
-    or with one that has no tables yet, everything is new.
-    Raises: UsageError for a name that is not declared, SourceMissing, SourceUnavailable.
+    Raises: what keeps the first object from being planned: SourceMissing, SourceUnavailable, …
     """
-    if source is not None:
-        open_source(settings, source)
-    states = read_states(lake) if lake is not None else {}
-    planned = []
-    for source_name, object_name in _chosen(settings, source, object):
-        state = states.get((source_name, object_name), ObjectState())
-        planned += open_source(settings, source_name).plan(object_name, state, since=since, until=until)
-    return planned
+    plan = plan_landing(lake, settings, source=source, object=object, since=since, until=until)
+    for failure in plan.failures:
+        raise failure.error
+    return list(plan.windows)
 
 
-def read_states(lake: LakeView) -> Mapping[tuple[str, str], ObjectState]:
+@dataclass(frozen=True)
+class _Asked:
+    """One object to plan: what the lake knows of it, its open gaps, the range asked for."""
+
+    name: _Name
+    state: ObjectState
+    gaps: Sequence[Gap]
+    since: datetime | None
+    until: datetime | None
+
+    @property
+    def moves_watermark(self) -> bool:
+        """Whether what is planned follows on from what is landed, so that nothing before it is left out."""
+        known = self.state.watermark
+        return self.since is None or (known is not None and self.since <= known)
+
+
+def _plan_object(plan: LandingPlan, source: Source, asked: _Asked, *, whole: frozenset[str]) -> LandingPlan:
+    """Add one object to the plan; what keeps it from being planned is kept for the end of the run."""
+    source_name, object_name = asked.name
+    try:
+        with telling_defects(f"planning {source_name}.{object_name}"):
+            found = source.plan(object_name, asked.state, since=asked.since, until=asked.until)
+            windows, moot = _with_repairs(source, asked, found)
+    except (UsageError, ConfigurationError):
+        raise
+    except DataFlowError as error:
+        return replace(plan, failures=(*plan.failures, Failure(source_name, object_name, error)))
+    kept = [_marked(w, asked) for w in windows if w.repairs or w.parts or _identity(w) not in whole]
+    return replace(
+        plan,
+        windows=(*plan.windows, *kept),
+        planned=plan.planned | {asked.name},
+        moot=plan.moot | moot,
+    )
+
+
+def _marked(planned: PlannedWindow, asked: _Asked) -> PlannedWindow:
+    # Files are told apart by their bytes: none is left out because of a watermark.
+    return planned if planned.parts or asked.moves_watermark else replace(planned, moves_watermark=False)
+
+
+def _with_repairs(
+    source: Source, asked: _Asked, found: Sequence[PlannedWindow]
+) -> tuple[list[PlannedWindow], frozenset[str]]:
+    """Mark the windows that repair a gap, and add those of gaps that the plan does not cover; then the moot gaps."""
+    windows = list(found)
+    moot = set()
+    for gap in asked.gaps:
+        if gap.reason == "unplanned":
+            continue
+        if not covers(windows, gap):
+            again = _planned_again(source, gap)
+            if again is None:
+                moot.add(gap.gap_id)
+                continue
+            windows.append(again)
+        windows = [_repairing(window, gap) for window in windows]
+    return sorted(windows, key=lambda planned: planned.window), frozenset(moot)
+
+
+def _planned_again(source: Source, gap: Gap) -> PlannedWindow | None:
+    """The gap's window as it is to be fetched; None where its files are gone from the source."""
+    if not gap.is_of_files:
+        return window_of_gap(gap)
+    start = gap.window.start
+    planned = source.plan(gap.object, ObjectState(), since=start, until=gap.window.until)
+    return next((window for window in planned if window.window == gap.window), None)
+
+
+def _repairing(planned: PlannedWindow, gap: Gap) -> PlannedWindow:
+    is_part = planned.window.start < gap.window.until and gap.window.start < planned.window.until
+    same_keys = keys_text(planned) in ("", gap.keys)
+    return replace(planned, repairs=(*planned.repairs, gap.gap_id)) if is_part and same_keys else planned
+
+
+def read_states(lake: LakeView) -> Mapping[_Name, ObjectState]:
     """Read from the lake, by source and object, how far each object is and which of its files were landed."""
     existing = set(lake.tables())
-    watermarks: dict[tuple[str, str], datetime] = {}
+    watermarks: dict[_Name, datetime] = {}
     if WATERMARK.full_name in existing:
         found = lake.con.execute(f"SELECT source, object, cursor_at FROM lake.{WATERMARK.sql_name}").fetchall()
         watermarks = {(source, object_name): cursor_at for source, object_name, cursor_at in found}
-    parts: dict[tuple[str, str], dict[str, list[Part]]] = defaultdict(lambda: defaultdict(list))
+    parts: dict[_Name, dict[str, list[Part]]] = defaultdict(lambda: defaultdict(list))
     if LANDED_FILE.full_name in existing:
         columns = "source, object, path, fingerprint, size_bytes, modified_at"
         for source, object_name, *part in lake.con.execute(
@@ -55,7 +178,35 @@ def read_states(lake: LakeView) -> Mapping[tuple[str, str], ObjectState]:
     return {name: ObjectState(watermarks.get(name), parts[name]) for name in {*watermarks, *parts}}
 
 
-def _chosen(settings: Settings, source: str | None, object_name: str | None) -> list[tuple[str, str]]:
+def _landed_whole(lake: LakeView) -> frozenset[str]:
+    """The windows whose newest landing left raw with all that the source held."""
+    if COMPLETENESS.full_name not in set(lake.tables()):
+        return frozenset()
+    found = lake.con.execute(f"""
+        SELECT source, object, window_from, window_until, coalesce(keys, '')
+        FROM lake.{COMPLETENESS.sql_name} WHERE coalesce(comparison, 'landing') = 'landing'
+        QUALIFY row_number() OVER (PARTITION BY source, object, window_from, window_until, coalesce(keys, '')
+            ORDER BY checked_at DESC, _run_id DESC) = 1
+        AND source_count = raw_count AND source_fingerprint = raw_fingerprint
+    """).fetchall()
+    return frozenset(_told(source, name, start, until, keys) for source, name, start, until, keys in found)
+
+
+def _identity(planned: PlannedWindow) -> str:
+    ends = planned.window.start, planned.window.until
+    return _told(planned.source, planned.object, *ends, keys_text(planned))
+
+
+def _told(source: str, object_name: str, start: datetime, until: datetime, keys: str) -> str:
+    return f"{source}|{object_name}|{start.timestamp()}|{until.timestamp()}|{keys}"
+
+
+def _starts_in(gap: Gap, since: datetime | None, until: datetime | None) -> bool:
+    start = gap.window.start
+    return (since is None or start >= since) and (until is None or start < until)
+
+
+def _chosen(settings: Settings, source: str | None, object_name: str | None) -> list[_Name]:
     chosen = [
         (source_name, name)
         for source_name, declared in settings.sources.items()

@@ -20,7 +20,7 @@ from dataflow.settings import ObjectSettings, Settings, SourceSettings
 from dataflow.sources import FetchReport, Part, PlannedWindow, Window
 from dataflow.storage import open_lake
 from dataflow.tables.declared import declared_tables
-from dataflow.tables.ops import COMPLETENESS, LANDED_FILE, WATERMARK
+from dataflow.tables.ops import COMPLETENESS, GAP, LANDED_FILE, WATERMARK
 from dataflow.workspace import Run
 from lakehouse import Lake
 
@@ -142,7 +142,7 @@ def opened(settings: Settings) -> Iterator[Lake]:
     """Open the company's lake, with the tables that landing writes: each further one costs every test."""
     tables = [table for table in declared_tables(settings).values() if table.schema == "raw"]
     with open_lake(settings, purpose="test") as lake:
-        lake.ensure([*tables, WATERMARK, LANDED_FILE, COMPLETENESS])
+        lake.ensure([*tables, WATERMARK, LANDED_FILE, COMPLETENESS, GAP])
         yield lake
 
 

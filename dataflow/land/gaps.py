@@ -1,0 +1,199 @@
+"""Windows that raw does not hold whole: on record from the run that finds one to the landing of all of it.
+
+A gap is opened when a window cannot be fetched, hands over fewer rows than its source promised, or is found wanting
+by the nightly check. The next run reads it again by itself; whatever lands all of it closes it.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from collections.abc import Callable, Collection, Iterable, Mapping
+from dataclasses import asdict, dataclass
+from datetime import datetime
+from typing import Any, Literal
+
+import duckdb
+import pyarrow as pa
+
+from dataflow.sources import PlannedWindow, Window
+from dataflow.tables.ops import GAP
+from dataflow.workspace import Run
+from lakehouse import LakeView
+from lakehouse.table import column_list, literal
+
+Reason = Literal["unplanned", "failed", "short", "missing"]
+"""The object could not be planned; the window failed; it was shorter than promised; the check missed rows of it."""
+
+
+@dataclass(frozen=True)
+class Gap:
+    """A window that raw does not hold whole. `detail` says what was found, without values."""
+
+    source: str
+    object: str
+    window: Window
+    reason: Reason
+    detail: str
+    keys: str = ""
+    is_of_files: bool = False
+    missing_count: int | None = None
+
+    @property
+    def gap_id(self) -> str:
+        """The same for every run that finds it. An object without a plan is no window, though it has the widest one."""
+        ends = (self.window.start.isoformat(), self.window.until.isoformat())
+        told = "|".join([self.source, self.object, *ends, self.keys, str(self.reason == "unplanned")])
+        return hashlib.md5(told.encode(), usedforsecurity=False).hexdigest()
+
+    @property
+    def subject(self) -> str:
+        return f"{self.source}.{self.object}" + ("" if self.reason == "unplanned" else f" {self.window.label}")
+
+
+@dataclass(frozen=True)
+class Failure:
+    """A window that could not be fetched or landed; without `planned`: an object that could not be planned."""
+
+    source: str
+    object: str
+    error: Exception
+    planned: PlannedWindow | None = None
+
+    @property
+    def gap(self) -> Gap:
+        """The gap it leaves."""
+        if self.planned is None:
+            return Gap(self.source, self.object, Window.of_all_time(), "unplanned", str(self.error))
+        return gap_of(self.planned, reason="failed", detail=str(self.error))
+
+
+def gap_of(planned: PlannedWindow, *, reason: Reason, detail: str, missing_count: int | None = None) -> Gap:
+    """The gap that a planned window leaves."""
+    return Gap(
+        planned.source,
+        planned.object,
+        planned.window,
+        reason,
+        detail,
+        keys=keys_text(planned),
+        is_of_files=bool(planned.parts),
+        missing_count=missing_count,
+    )
+
+
+def window_of_gap(gap: Gap) -> PlannedWindow:
+    """The gap's window as a question to its source: one that answers queries needs no more than this."""
+    return PlannedWindow(gap.source, gap.object, gap.window, (), gap.gap_id)
+
+
+def keys_text(planned: PlannedWindow) -> str:
+    """The range of keys that a window is limited to, as it is kept on record; empty: all keys."""
+    keys = getattr(planned, "keys", None)
+    return json.dumps(asdict(keys), sort_keys=True) if keys else ""
+
+
+def read_open_gaps(lake: LakeView) -> dict[str, Gap]:
+    """Read the open gaps from a lake, by id; a lake from before there were gaps has none."""
+    return _read(lake.con) if GAP.full_name in set(lake.tables()) else {}
+
+
+def covers(windows: Iterable[PlannedWindow], gap: Gap) -> bool:
+    """Whether these windows of the gap's object, together, are all of it."""
+    keys = {"", gap.keys}
+    stretches = sorted(w.window for w in windows if keys_text(w) in keys)
+    reached = gap.window.start
+    for stretch in stretches:
+        if stretch.start > reached:
+            break
+        reached = max(reached, stretch.until)
+    return reached >= gap.window.until
+
+
+class GapBook:
+    """What one commit does to the gaps. Made on the connection of its transaction, and written there at its end."""
+
+    def __init__(self, con: duckdb.DuckDBPyConnection, run: Run) -> None:
+        self._con = con
+        self._run = run
+        self._open = _read(con)
+        self._found: dict[str, Gap] = {}
+        self._closed: set[str] = set()
+
+    def open(self, gap: Gap) -> None:
+        """Put a gap on record, or say that it is still there."""
+        self._found[gap.gap_id] = gap
+        self._open[gap.gap_id] = gap
+
+    def close(self, is_closed: Callable[[Gap], bool]) -> None:
+        """Close the open gaps of which this is so, but for those that this very commit found."""
+        for gap_id, gap in list(self._open.items()):
+            if gap_id not in self._found and is_closed(gap):
+                self._closed.add(gap_id)
+                del self._open[gap_id]
+
+    def ceiling(self, source: str, object_name: str, *, watermark: datetime | None) -> datetime | None:
+        """The time that an object's watermark must not pass: the start of its first gap that ends after it.
+
+        One that ends before was found later, by a check; it is read again by itself and holds nothing up.
+        """
+        starts = [
+            gap.window.start
+            for gap in self._open.values()
+            if (gap.source, gap.object) == (source, object_name)
+            and gap.reason != "unplanned"
+            and (watermark is None or gap.window.until > watermark)
+        ]
+        return min(starts, default=None)
+
+    def write(self) -> None:
+        """Write what was opened and closed."""
+        touched = self._stored({*self._found, *self._closed})
+        rows = [self._opened_row(gap, touched.get(gap_id)) for gap_id, gap in self._found.items()]
+        closing = {"status": "closed", "closed_at": self._run.now, "_run_id": self._run.run_id}
+        rows += [{**touched[gap_id], **closing} for gap_id in self._closed]
+        if not rows:
+            return
+        self._con.register("gap_rows", pa.Table.from_pylist(rows))
+        self._con.execute(f"DELETE FROM lake.{GAP.sql_name} t USING gap_rows n WHERE t.gap_id = n.gap_id")
+        self._con.execute(f"INSERT INTO lake.{GAP.sql_name} BY NAME SELECT * FROM gap_rows")
+        self._con.unregister("gap_rows")
+
+    def _opened_row(self, gap: Gap, before: Mapping[str, Any] | None) -> dict[str, Any]:
+        is_known = before is not None and before["status"] == "open"
+        return {
+            "gap_id": gap.gap_id,
+            "source": gap.source,
+            "object": gap.object,
+            "window_from": gap.window.start,
+            "window_until": gap.window.until,
+            "keys": gap.keys,
+            "is_of_files": gap.is_of_files,
+            "reason": gap.reason,
+            "detail": gap.detail,
+            "missing_count": gap.missing_count,
+            "status": "open",
+            "attempts": (before["attempts"] if before and is_known else 0) + 1,
+            "opened_at": before["opened_at"] if before and is_known else self._run.now,
+            "last_seen_at": self._run.now,
+            "closed_at": None,
+            "_run_id": self._run.run_id,
+        }
+
+    def _stored(self, gap_ids: Collection[str]) -> dict[str, dict[str, Any]]:
+        if not gap_ids:
+            return {}
+        found = self._con.execute(
+            f"SELECT {column_list(GAP.column_names)} FROM lake.{GAP.sql_name}"
+            f" WHERE gap_id IN ({', '.join(map(literal, sorted(gap_ids)))})"
+        ).fetchall()
+        return {row[0]: dict(zip(GAP.column_names, row, strict=True)) for row in found}
+
+
+def _read(con: duckdb.DuckDBPyConnection) -> dict[str, Gap]:
+    found = con.execute(
+        "SELECT source, object, window_from, window_until, reason, detail, keys, is_of_files, missing_count"
+        f" FROM lake.{GAP.sql_name} WHERE status = 'open' ORDER BY source, object, window_from"
+    ).fetchall()
+    gaps = [Gap(row[0], row[1], Window(row[2], row[3]), *row[4:]) for row in found]
+    return {gap.gap_id: gap for gap in gaps}
