@@ -2,8 +2,12 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
+from collections.abc import Iterator
+from concurrent.futures import Future, ThreadPoolExecutor
+from contextlib import contextmanager
+from dataclasses import dataclass, replace
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from dataflow.quality import measure_quality
 from dataflow.runs import RunOutcome
@@ -11,38 +15,66 @@ from dataflow.session import RunSession
 from dataflow.settings import Settings
 from lakehouse import Lake
 
+if TYPE_CHECKING:
+    from dataflow.report_page import LakeDrawings, LakeFacts
 
-def write_run_report(session: RunSession, outcome: RunOutcome) -> RunOutcome:
+
+@dataclass(frozen=True)
+class ReportDraft:
+    """The part of the page that speaks of the lake."""
+
+    facts: LakeFacts
+    drawings: LakeDrawings
+
+
+@contextmanager
+def drafting_report(session: RunSession) -> Iterator[Future[ReportDraft]]:
+    """Draft the page beside the block, which may do anything but commit to the lake."""
+    with ThreadPoolExecutor(1, thread_name_prefix="report") as beside:
+        yield beside.submit(_draft, session.lake, session.settings)
+
+
+def write_run_report(
+    session: RunSession, outcome: RunOutcome, *, draft: Future[ReportDraft] | None = None
+) -> RunOutcome:
     """Write the run's HTML page into the reports folder; returns the outcome with its path."""
     with session.stage("report"):
-        page = _write_page(session.lake, session.settings, outcome)
+        drafted = draft.result() if draft is not None else _draft(session.lake, session.settings)
+        page = _write_page(session.settings, outcome, drafted)
     return replace(outcome, report_page=page, timings=tuple(session.timings))
 
 
-def _write_page(lake: Lake, settings: Settings, outcome: RunOutcome) -> Path:
+def _draft(lake: Lake, settings: Settings) -> ReportDraft:
     # Loaded late: drawing brings Altair, which no other part of a run needs.
-    from dataflow.report_page import Outcome, Quality, gather_facts, write_report
+    from dataflow.report_page import Quality, draw_lake, gather_facts
 
     con = lake.cursor()
     try:
         measured = measure_quality(con, settings)
-        told = Outcome(
-            run_id=outcome.run_id,
-            kind=outcome.kind,
-            status=outcome.status,
-            message=outcome.message,
-            started_at=outcome.started_at,
-            finished_at=outcome.finished_at,
-            snapshot_id=outcome.snapshot_id,
-            base_currency=settings.currency.base,
-            seconds=outcome.seconds,
-        )
         quality = None
         if measured is not None:
             figures = measured.as_dict()
             names = [f"{kind}_{figure}" for kind in ("pairwise", "b3") for figure in ("precision", "recall", "f1")]
             quality = Quality(**{name: figures[name] for name in names}, truth=f"sample, {measured.records:,} records")
-        facts = gather_facts(con, told, steps=outcome.reports, quality=quality)
-        return write_report(facts, Path(settings.reports))
+        facts = gather_facts(con, quality=quality)
     finally:
         con.close()
+    return ReportDraft(facts, draw_lake(facts, base_currency=settings.currency.base))
+
+
+def _write_page(settings: Settings, outcome: RunOutcome, draft: ReportDraft) -> Path:
+    from dataflow.report_page import Outcome, RunFacts, write_report
+
+    told = Outcome(
+        run_id=outcome.run_id,
+        kind=outcome.kind,
+        status=outcome.status,
+        message=outcome.message,
+        started_at=outcome.started_at,
+        finished_at=outcome.finished_at,
+        snapshot_id=outcome.snapshot_id,
+        base_currency=settings.currency.base,
+        seconds=outcome.seconds,
+    )
+    facts = RunFacts(outcome=told, steps=outcome.reports, lake=draft.facts)
+    return write_report(facts, draft.drawings, Path(settings.reports))

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import threading
 from collections.abc import Callable, Sequence
 from importlib import import_module
 
@@ -22,9 +23,24 @@ _WHERE = {
 
 STAGES = tuple(_WHERE)
 
+# Two threads that import the same modules at once may see one of them half made.
+_loading = threading.Lock()
+
+
+def load_ahead() -> None:
+    """Begin to import the stages, and what draws the report, while the caller waits for something else."""
+
+    def load() -> None:
+        with _loading:
+            for module in (*(where for where, _ in _WHERE.values()), "dataflow.report_page"):
+                import_module(module)
+
+    threading.Thread(target=load, name="loading-ahead", daemon=True).start()
+
 
 def stage_function(name: str) -> Stage:
     """The step of a stage: takes a workspace and the settings, stages rows, returns its reports."""
     module, function = _WHERE[name]
-    step: Stage = getattr(import_module(module), function)
+    with _loading:
+        step: Stage = getattr(import_module(module), function)
     return step

@@ -21,7 +21,7 @@ EVERYTHING = "touched_everything"
 
 
 def mark_touched(ws: Workspace, *, enriched: Iterable[Table] = (), everything: bool = False) -> None:
-    """Fill the temporary tables touched_record, touched_order, touched_ticket and touched_customer on `ws.con`.
+    """Fill touched_record, touched_order, touched_ticket and touched_customer, which builders side by side share.
 
     `enriched`: tables by customer whose changes count as well. `everything` marks all there is and was; the table
     touched_everything says so to those who go by other keys.
@@ -39,7 +39,7 @@ def count_keys(ws: Workspace, keys: str) -> int:
 
 
 def _mark(ws: Workspace, name: str, keys: str) -> None:
-    ws.con.execute(f"CREATE OR REPLACE TEMP TABLE {name} AS SELECT DISTINCT * FROM ({keys})")
+    ws.con.execute(f"CREATE OR REPLACE TABLE work.main.{name} AS SELECT DISTINCT * FROM ({keys})")
 
 
 def _all_keys(ws: Workspace, table: Table) -> str:

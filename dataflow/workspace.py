@@ -7,17 +7,24 @@ dies anywhere leaves the lake as it was, and a conflicting commit costs the comm
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+import copy
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from datetime import datetime
 from types import TracebackType
-from typing import Self
+from typing import Self, TypeVar
 
 import duckdb
 
 from dataflow.errors import GrainError
 from lakehouse import Lake
 from lakehouse.table import Table, column_list, literal, quote
+
+T = TypeVar("T")
+
+# DuckDB keeps several cores busy by itself; a second lane is for the time that a job spends in Python.
+_LANES = 2
 
 
 @dataclass(frozen=True)
@@ -46,8 +53,8 @@ class Staged:
 class Workspace:
     """Tables of one run: the base snapshot and what was staged since.
 
-    Steps work on `con` one after the other (DuckDB itself uses every core), so `rows` and `scope` may name their
-    temporary tables.
+    Steps work on `con` one after the other, so `rows` and `scope` may name their temporary tables. Jobs that do not
+    depend on one another go `side_by_side`; a table that they share is not temporary, and lives in `work` like a step.
     """
 
     def __init__(self, lake: Lake, run: Run, *, tables: Mapping[str, Table]) -> None:
@@ -81,9 +88,30 @@ class Workspace:
 
     def cursor(self) -> duckdb.DuckDBPyConnection:
         """Open a further connection; temporary tables are seen only by the connection that made them."""
-        cursor = self.con.cursor()
+        cursor = self.lake.cursor()
         cursor.execute("USE work")
         return cursor
+
+    def side_by_side(self, jobs: Sequence[Callable[[Workspace], T]]) -> list[T]:
+        """Do independent jobs two at a time; returns their results in order.
+
+        Each gets this workspace with a connection, and so temporary tables, of its own. No two may stage one table.
+        Raises: the first job's error, when all that had begun have ended.
+        """
+        with ThreadPoolExecutor(_LANES, thread_name_prefix="lane") as lanes:
+            started = [lanes.submit(self._do, job) for job in jobs]
+            try:
+                return [job.result() for job in started]
+            finally:
+                lanes.shutdown(cancel_futures=True)
+
+    def _do(self, job: Callable[[Workspace], T]) -> T:
+        lane = copy.copy(self)
+        lane.con = self.cursor()
+        try:
+            return job(lane)
+        finally:
+            lane.con.close()
 
     def before(self, table: Table) -> str:
         """The table as the run found it, for a FROM clause."""
@@ -102,33 +130,42 @@ class Workspace:
         Raises: GrainError when two rows share a key.
         """
         self._collect(table, rows)
-        self._check_grain(table)
+        total = self._check_grain(table)
         in_scope = self._scope_condition(table, scope)
         names = _delta_names(table)
-        self._ensure_delta(table)
-        self.con.execute(f"DELETE FROM {names.delta} t WHERE {in_scope}")
-        self.con.execute(f"DELETE FROM {names.gone} t WHERE {in_scope}")
+        if not self._ensure_delta(table):
+            self.con.execute(f"DELETE FROM {names.delta} t WHERE {in_scope}")
+            self.con.execute(f"DELETE FROM {names.gone} t WHERE {in_scope}")
+        if table.full_name in self._filled:
+            self._compare(table, in_scope)
+        else:
+            self.con.execute(f"INSERT INTO {names.delta} BY NAME SELECT *, 'insert' AS change FROM new_rows")
+        staged = self._count(table, in_scope, total=total)
+        self.con.execute("DROP TABLE new_rows")
+        self._overlay(table)
+        return staged
+
+    def _compare(self, table: Table, in_scope: str) -> None:
+        """Keep what `new_rows` changes of the table as it was: rows that are new or differ, and rows that are gone."""
+        names = _delta_names(table)
         on = _keys_agree(table, "n", "o")
         first = quote(table.key[0])
         differs = " OR ".join(f"n.{quote(c)} IS DISTINCT FROM o.{quote(c)}" for c in table.compared) or "false"
-        self.con.execute(f"""
-            CREATE OR REPLACE TEMP TABLE old_rows AS SELECT * FROM {self.before(table)} t WHERE {in_scope}
-        """)
+        read = column_list(dict.fromkeys((*table.key, *table.compared)))
+        # Read twice, and both times only what a small table lets through: a copy of the old rows cost more.
         self.con.execute(f"""
             INSERT INTO {names.delta} BY NAME
             SELECT n.*, CASE WHEN o.{first} IS NULL THEN 'insert' ELSE 'update' END AS change
-            FROM new_rows n LEFT JOIN old_rows o ON {on}
+            FROM new_rows n LEFT JOIN (
+                SELECT {read} FROM {self.before(table)} o WHERE EXISTS (SELECT 1 FROM new_rows n WHERE {on})
+            ) o ON {on}
             WHERE o.{first} IS NULL OR {differs}
         """)
+        gone = _keys_agree(table, "n", "t")
         self.con.execute(f"""
             INSERT INTO {names.gone}
-            SELECT * FROM old_rows o WHERE NOT EXISTS (SELECT 1 FROM new_rows n WHERE {on})
+            SELECT * FROM {self.before(table)} t WHERE {in_scope} AND NOT EXISTS (SELECT 1 FROM new_rows n WHERE {gone})
         """)
-        staged = self._count(table, in_scope, total=_scalar(self.con, "SELECT count(*) FROM new_rows"))
-        self.con.execute("DROP TABLE new_rows")
-        self.con.execute("DROP TABLE old_rows")
-        self._overlay(table)
-        return staged
 
     def append(self, table: Table, rows: str) -> int:
         """Add rows to an append-only table; returns how many."""
@@ -178,18 +215,21 @@ class Workspace:
                 f"missing {sorted(missing)}, unknown {sorted(surplus)}."
             )
 
-    def _check_grain(self, table: Table) -> None:
+    def _check_grain(self, table: Table) -> int:
+        """Count the new rows; raise GrainError unless each has a key of its own."""
         keys = column_list(table.key)
         anywhere_null = " OR ".join(f"{quote(key)} IS NULL" for key in table.key)
-        repeated, nulls = self.con.execute(
-            f"SELECT count(*) - count(DISTINCT ({keys})), count(*) FILTER (WHERE {anywhere_null}) FROM new_rows"
-        ).fetchall()[0]
-        if repeated or nulls:
+        total, distinct, nulls = self.con.execute(f"""
+            SELECT coalesce(sum(n), 0), count(*), coalesce(sum(n) FILTER (WHERE {anywhere_null}), 0)
+            FROM (SELECT {keys}, count(*) AS n FROM new_rows GROUP BY {keys})
+        """).fetchall()[0]
+        if total != distinct or nulls:
             raise GrainError(
-                f"{table.full_name} has one row per {table.grain}, but {repeated} staged rows repeat a key "
+                f"{table.full_name} has one row per {table.grain}, but {total - distinct} staged rows repeat a key "
                 f"({', '.join(table.key)}) and {nulls} have none.",
                 next_move="Nothing was published; this is a defect of the step that staged them.",
             )
+        return int(total)
 
     def _scope_condition(self, table: Table, scope: str | None) -> str:
         """SQL condition on a row `t`: it was recomputed. A row that moved into the scope counts by its key as well."""
@@ -205,14 +245,16 @@ class Workspace:
             return in_scope
         return f"({in_scope} OR EXISTS (SELECT 1 FROM new_rows n WHERE {_keys_agree(table, 'n', 't')}))"
 
-    def _ensure_delta(self, table: Table) -> None:
+    def _ensure_delta(self, table: Table) -> bool:
+        """Make the tables of what changed; whether they were missing."""
         if table.full_name in self.staged:
-            return
+            return False
         names = _delta_names(table)
         columns = ", ".join(f"{quote(c.name)} {c.type}" for c in table.columns)
         self.con.execute(f"CREATE TABLE {names.delta} ({columns}, change VARCHAR)")
         self.con.execute(f"CREATE TABLE {names.gone} ({columns})")
         self.staged[table.full_name] = table
+        return True
 
     def _count(self, table: Table, in_scope: str, *, total: int | None = None) -> Staged:
         names = _delta_names(table)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections import defaultdict
 from collections.abc import Sequence
+from concurrent.futures import Future
 from datetime import datetime
 from typing import Any
 
@@ -12,7 +13,7 @@ from prefect.task_runners import ThreadPoolTaskRunner
 
 from dataflow.land import FetchedWindow
 from dataflow.publish import Publication
-from dataflow.run_report import write_run_report
+from dataflow.run_report import ReportDraft, drafting_report, write_run_report
 from dataflow.runs import RunOutcome, RunStatus
 from dataflow.session import RunSession
 from dataflow.sources.protocol import PlannedWindow
@@ -70,16 +71,25 @@ def publish_landed(session: RunSession) -> RunOutcome:
             advance()
         publication = with_retries(commit_publication, session.settings)(run_id)
         advance()
-        # Also when nothing was published: a run killed between its commit and here left the sink behind.
-        with_retries(feed_warehouse, session.settings)(run_id, publication)
-        advance()
-        return conclude(session, publication.status, _words(publication), snapshot_id=publication.snapshot.id)
+        with drafting_report(session) as draft:
+            # Also when nothing was published: a run killed between its commit and here left the sink behind.
+            with_retries(feed_warehouse, session.settings)(run_id, publication)
+            advance()
+            words, snapshot = _words(publication), publication.snapshot.id
+            return conclude(session, publication.status, words, snapshot_id=snapshot, draft=draft)
 
 
-def conclude(session: RunSession, status: RunStatus, message: str, *, snapshot_id: int | None = None) -> RunOutcome:
+def conclude(
+    session: RunSession,
+    status: RunStatus,
+    message: str,
+    *,
+    snapshot_id: int | None = None,
+    draft: Future[ReportDraft] | None = None,
+) -> RunOutcome:
     """Put the end of the run on record, draw its report and post it."""
     outcome = session.conclude(status, message, snapshot_id=snapshot_id)
-    session.outcome = write_run_report(session, outcome)
+    session.outcome = write_run_report(session, outcome, draft=draft)
     post_report(session.outcome)
     return session.outcome
 

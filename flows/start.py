@@ -15,6 +15,7 @@ from dataflow.runs import RunOutcome
 from dataflow.session import open_run
 from dataflow.settings import Settings
 from dataflow.settings.environment import prefect_api_url, prefect_environment
+from dataflow.stages import load_ahead
 from flows.live import registered
 from flows.local_server import LocalServer
 
@@ -45,6 +46,8 @@ def connected(settings: Settings) -> Iterator[None]:
     with prefect_environment(settings.home, api_url=api_url):
         from prefect.settings import PREFECT_API_URL, PREFECT_FLOWS_HEARTBEAT_FREQUENCY, temporary_settings
 
+        if _serving:
+            load_ahead()
         for server in _serving:
             server.wait()
         # Heartbeats tell a server that its worker died; here they are one process, and each run would wait 1 s.

@@ -17,7 +17,7 @@ from duckdb import DuckDBPyConnection
 
 from lakehouse import rewind
 from lakehouse.attach import DATABASE, attach, detach, refuse_foreign_file
-from lakehouse.connect import connect
+from lakehouse.connect import connect, spread_small_tables
 from lakehouse.ddl import missing_ddl
 from lakehouse.errors import LakeError, LakeIncompatible
 from lakehouse.extremes import renew_extremes
@@ -71,6 +71,7 @@ class Lake(LakeView):
                 temp_directory=temp_directory,
             )
             closing.callback(con.close)
+            spread_small_tables(con)
             if isinstance(location.data, Path):
                 location.data.mkdir(parents=True, exist_ok=True)
             if isinstance(location.catalogue, Path):
@@ -98,7 +99,9 @@ class Lake(LakeView):
 
     def cursor(self) -> DuckDBPyConnection:
         """A second connection to the same DuckDB instance, for reading beside a transaction."""
-        return self.con.cursor()
+        cursor = self.con.cursor()
+        spread_small_tables(cursor)
+        return cursor
 
     def ensure(self, tables: Iterable[Table]) -> None:
         """Create what is missing of these tables, in one transaction; nothing is committed when nothing is.

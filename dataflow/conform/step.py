@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from functools import partial
 from typing import Any
 
 import ibis
@@ -38,11 +39,18 @@ def conform(ws: Workspace, settings: Settings) -> list[StepReport]:
     mappings = compile_mappings(settings, ws.tables)
     known = known_recipes(ws)
     recipes = {table.full_name: recipe_of(table, mappings, settings=settings) for table in TABLES}
-    reports = [
-        _conform_table(ws, settings, table, mappings=mappings, is_whole=known.get(name) != recipes[name])
-        for table in TABLES
-        for name in [table.full_name]
-    ]
+    reports = ws.side_by_side(
+        [
+            partial(
+                _conform_table,
+                settings=settings,
+                table=table,
+                mappings=mappings,
+                is_whole=known.get(table.full_name) != recipes[table.full_name],
+            )
+            for table in TABLES
+        ]
+    )
     stage_recipes(ws, {one.subject: recipes[one.subject] for one in reports if one.rows_in or one.changed})
     return reports
 
@@ -58,7 +66,7 @@ def recipe_of(table: Table, mappings: Mapping[str, CompiledMapping], *, settings
 
 
 def _conform_table(
-    ws: Workspace, settings: Settings, table: Table, *, mappings: Mapping[str, CompiledMapping], is_whole: bool
+    ws: Workspace, *, settings: Settings, table: Table, mappings: Mapping[str, CompiledMapping], is_whole: bool
 ) -> StepReport:
     with measured() as watch:
         scopes = {name: mark_scope(ws, one, is_whole=is_whole) for name, one in mappings.items() if one.target == table}

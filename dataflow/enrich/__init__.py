@@ -1,6 +1,8 @@
-"""What others know about our customers. One row of ENRICHMENTS is one provider; later ones may read earlier ones."""
+"""What others know about our customers: one enrichment for each thing that a provider knows."""
 
 from __future__ import annotations
+
+from functools import partial
 
 from dataflow.enrich import firmographics, geography, industry, lifecycle
 from dataflow.enrich.provider import run_enrichment
@@ -9,7 +11,11 @@ from dataflow.settings import Settings
 from dataflow.touched import mark_touched
 from dataflow.workspace import Workspace
 
-ENRICHMENTS = (geography.ENRICHMENT, firmographics.ENRICHMENT, industry.ENRICHMENT, lifecycle.ENRICHMENT)
+# Those of a row do not read one another; they may read the rows before.
+ENRICHMENTS = (
+    (geography.ENRICHMENT, firmographics.ENRICHMENT, lifecycle.ENRICHMENT),
+    (industry.ENRICHMENT,),
+)
 
 
 def enrich(ws: Workspace, settings: Settings) -> list[StepReport]:
@@ -18,4 +24,7 @@ def enrich(ws: Workspace, settings: Settings) -> list[StepReport]:
     Raises: ConfigurationError when a provider's data is missing or unusable.
     """
     mark_touched(ws)
-    return [run_enrichment(ws, settings, enrichment) for enrichment in ENRICHMENTS]
+    reports: list[StepReport] = []
+    for row in ENRICHMENTS:
+        reports += ws.side_by_side([partial(run_enrichment, settings=settings, enrichment=one) for one in row])
+    return reports

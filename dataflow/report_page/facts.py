@@ -95,11 +95,9 @@ class Outcome:
 
 
 @dataclass(frozen=True, kw_only=True)
-class RunFacts:
-    """Everything on the page. No field holds a value of a customer."""
+class LakeFacts:
+    """What the page says of the lake as the run left it. No field holds a value of a customer."""
 
-    outcome: Outcome
-    steps: Sequence[StepReport]
     totals: Row
     dead_letters: Sequence[Row]
     match_weights: Sequence[Row]
@@ -111,13 +109,18 @@ class RunFacts:
     quality: Quality | None
 
 
-def gather_facts(
-    con: duckdb.DuckDBPyConnection, outcome: Outcome, *, steps: Sequence[StepReport], quality: Quality | None
-) -> RunFacts:
+@dataclass(frozen=True, kw_only=True)
+class RunFacts:
+    """Everything on the page."""
+
+    outcome: Outcome
+    steps: Sequence[StepReport]
+    lake: LakeFacts
+
+
+def gather_facts(con: duckdb.DuckDBPyConnection, *, quality: Quality | None) -> LakeFacts:
     """Read the figures of the page from a connection that has the lake attached as `lake`."""
-    return RunFacts(
-        outcome=outcome,
-        steps=steps,
+    return LakeFacts(
         totals=_rows(con, TOTALS)[0],
         dead_letters=_rows(con, DEAD_LETTERS),
         match_weights=_rows(con, MATCH_WEIGHTS),

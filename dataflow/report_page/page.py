@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import dataclass
 from datetime import datetime
 from importlib.resources import files
 from itertools import groupby
@@ -12,7 +13,7 @@ from jinja2 import Environment, PackageLoader, StrictUndefined
 
 from dataflow.report import StepReport
 from dataflow.report_page import charts
-from dataflow.report_page.facts import Row, RunFacts
+from dataflow.report_page.facts import LakeFacts, Row, RunFacts
 
 _DRAWINGS = (
     "land", "validate", "conform", "cost", "memory", "dead_letters", "match_weights", "cluster_sizes", "segments",
@@ -27,13 +28,26 @@ _STATUS_WORDS = {
 }
 
 
-def write_report(facts: RunFacts, folder: Path) -> Path:
+@dataclass(frozen=True)
+class LakeDrawings:
+    """The drawings that need not wait for the end of the run."""
+
+    figures: dict[str, str]
+    kpis: list[Row]
+
+
+def draw_lake(facts: LakeFacts, *, base_currency: str) -> LakeDrawings:
+    """Draw what the lake holds."""
+    return LakeDrawings(_lake_drawings(facts), _kpis(facts.kpis, base_currency=base_currency))
+
+
+def write_report(facts: RunFacts, drawings: LakeDrawings, folder: Path) -> Path:
     """Write `<folder>/<run id>.html` and bring `latest.html` up to date; returns the former.
 
     Both are written beside and renamed, so that a reader never opens half a page.
     """
     folder.mkdir(parents=True, exist_ok=True)
-    html = render_report(facts)
+    html = render_report(facts, drawings)
     path = folder / f"{facts.outcome.run_id}.html"
     for target in (path, folder / "latest.html"):
         beside = target.with_suffix(".partial")
@@ -42,7 +56,7 @@ def write_report(facts: RunFacts, folder: Path) -> Path:
     return path
 
 
-def render_report(facts: RunFacts) -> str:
+def render_report(facts: RunFacts, drawings: LakeDrawings) -> str:
     """Return the page as text: styles, drawings and the few lines of script are all inside."""
     environment = Environment(
         loader=PackageLoader("dataflow.report_page", "templates"),
@@ -54,22 +68,23 @@ def render_report(facts: RunFacts) -> str:
     environment.filters |= {"count": _count, "share": _share, "when": _when, "seconds": _seconds, "age": _age}
     template = environment.get_template("report.html.j2")
     return template.render(
-        facts=facts,
+        facts=facts.lake,
+        steps=facts.steps,
         outcome=facts.outcome,
         status_words=_STATUS_WORDS[facts.outcome.status],
         style=files("dataflow.report_page").joinpath("templates/report.css").read_text(encoding="utf-8"),
         cards=_cards(facts),
         journey=_journey(facts.steps),
-        drawings=_drawings(facts),
-        kpis=_kpis(facts.kpis, base_currency=facts.outcome.base_currency),
+        drawings=dict.fromkeys(_DRAWINGS, "") | drawings.figures | _run_drawings(facts.steps),
+        kpis=drawings.kpis,
         peak_rss=max((step.peak_rss_bytes for step in facts.steps), default=0),
     )
 
 
 def _cards(facts: RunFacts) -> list[tuple[str, str, str]]:
     """Figure, what it is, and what it means."""
-    totals = facts.totals
-    aside = sum(row["rows"] for row in facts.dead_letters)
+    totals = facts.lake.totals
+    aside = sum(row["rows"] for row in facts.lake.dead_letters)
     folded = totals["records"] - totals["customers"]
     share = folded / totals["records"] if totals["records"] else 0.0
     return [
@@ -98,15 +113,19 @@ def _journey(steps: Sequence[StepReport]) -> list[Row]:
     ]
 
 
-def _drawings(facts: RunFacts) -> dict[str, str]:
-    drawings = dict.fromkeys(_DRAWINGS, "")
-    stages = {step.stage for step in facts.steps}
-    for stage in ("land", "validate", "conform"):
-        if stage in stages:
-            drawings[stage] = charts.stage_rows(facts.steps, stage=stage)
-    if facts.steps:
-        drawings["cost"] = charts.stage_cost(facts.steps)
-        drawings["memory"] = charts.stage_memory(facts.steps)
+def _run_drawings(steps: Sequence[StepReport]) -> dict[str, str]:
+    stages = {step.stage for step in steps}
+    drawings: dict[str, str] = {
+        stage: charts.stage_rows(steps, stage=stage) for stage in ("land", "validate", "conform") if stage in stages
+    }
+    if steps:
+        drawings["cost"] = charts.stage_cost(steps)
+        drawings["memory"] = charts.stage_memory(steps)
+    return drawings
+
+
+def _lake_drawings(facts: LakeFacts) -> dict[str, str]:
+    drawings: dict[str, str] = {}
     if facts.dead_letters:
         named = [{"rule": f"{row['object']}: {row['rule']}", "rows": row["rows"]} for row in facts.dead_letters[:15]]
         drawings["dead_letters"] = charts.horizontal_bars(named, name="rule", value="rows", colour=charts.RED)

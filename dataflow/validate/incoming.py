@@ -9,7 +9,7 @@ from lakehouse import SnapshotNotFound
 from lakehouse.table import literal
 
 KNOWN = "known_letters"
-"""Temporary table: the dead letters of all objects as the run found them; the payload of those not closed."""
+"""Table that objects share: all dead letters as the run found them; the payload of those not closed."""
 
 INCOMING = "incoming"
 """Temporary table: raw columns, `_row_id`, and of a dead letter: `was_dead`, `attempts`, `first_seen_at`."""
@@ -26,7 +26,7 @@ def last_raw_snapshot(ws: Workspace) -> int:
 def collect_known(ws: Workspace) -> None:
     """Fill KNOWN: the lake is asked once, not once an object."""
     ws.con.execute(f"""
-        CREATE OR REPLACE TEMP TABLE {KNOWN} AS
+        CREATE OR REPLACE TABLE work.main.{KNOWN} AS
         SELECT * REPLACE (CASE WHEN status IN ('open', 'replaying') THEN payload END AS payload)
         FROM {ws.before(DEAD_LETTERS)}
     """)

@@ -11,7 +11,7 @@ from dataflow.workspace import Workspace
 from lakehouse.table import quote
 
 LETTERS = "letters"
-"""Temporary table with the columns of ops.dead_letters, of all objects, and `is_incoming`: set aside by this run."""
+"""Table that objects share: the columns of ops.dead_letters, and `is_incoming`: set aside by this run."""
 
 _ID = "md5(concat_ws('|', _source, _object, _record_key, _row_hash))"
 
@@ -19,7 +19,7 @@ _ID = "md5(concat_ws('|', _source, _object, _record_key, _row_hash))"
 def begin_letters(ws: Workspace) -> None:
     """Make LETTERS, empty."""
     columns = ", ".join(f"{quote(column.name)} {column.type}" for column in DEAD_LETTERS.columns)
-    ws.con.execute(f"CREATE OR REPLACE TEMP TABLE {LETTERS} ({columns}, is_incoming BOOLEAN)")
+    ws.con.execute(f"CREATE OR REPLACE TABLE work.main.{LETTERS} ({columns}, is_incoming BOOLEAN)")
 
 
 def add_letters(ws: Workspace, plan: ObjectPlan) -> None:

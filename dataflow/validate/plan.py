@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from graphlib import CycleError, TopologicalSorter
 
@@ -45,8 +45,8 @@ class ObjectPlan:
         return tuple(check.arguments for check in self.checks if isinstance(check.arguments, Reference))
 
 
-def plan_objects(settings: Settings, tables: Mapping[str, Table]) -> list[ObjectPlan]:
-    """Compile the checks of every object; an object comes after those that its rows refer to.
+def plan_objects(settings: Settings, tables: Mapping[str, Table]) -> list[list[ObjectPlan]]:
+    """Compile the checks of every object, in rows: the objects of a row refer only to those of rows before.
 
     Raises: ConfigurationError for an unknown rule, argument, field, schema or object, and for a circle of references.
     """
@@ -59,12 +59,20 @@ def plan_objects(settings: Settings, tables: Mapping[str, Table]) -> list[Object
         _refuse_unknown(plan, plans)
     parents = {name: {r.object for r in plan.references} - {name} for name, plan in plans.items()}
     try:
-        return [plans[name] for name in TopologicalSorter(parents).static_order()]
+        return [[plans[name] for name in row] for row in _rows(TopologicalSorter(parents))]
     except CycleError as error:
         circle = " → ".join(error.args[1])
         raise ConfigurationError(
             f"Rule refers_to goes in a circle: {circle}.", next_move="Drop one of these checks."
         ) from None
+
+
+def _rows(order: TopologicalSorter[str]) -> Iterator[tuple[str, ...]]:
+    order.prepare()
+    while order.is_active():
+        ready = order.get_ready()
+        yield ready
+        order.done(*ready)
 
 
 def _plan(

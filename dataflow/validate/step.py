@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from functools import partial
 from typing import Any
 
 from dataflow.errors import TooManyDeadLetters
@@ -39,20 +40,25 @@ def validate(ws: Workspace, settings: Settings) -> list[StepReport]:
     recipes = known_recipes(ws)
     collect_known(ws)
     begin_letters(ws)
-    reports = []
-    for plan in plans:
-        is_known = after > 0 and recipes.get(plan.valid.full_name) == plan.recipe
-        fresh = fresh_sql(ws, plan, after=after) if is_known else None
-        reports.append(_validate_object(ws, settings, plan, fresh=fresh))
+    reports: list[StepReport] = []
+    filled: dict[str, str] = {}
+    for row in plans:
+        known = [plan for plan in row if after and recipes.get(plan.valid.full_name) == plan.recipe]
+        fresh = {plan.full_name: fresh_sql(ws, plan, after=after) for plan in known}
+        jobs = [
+            partial(_validate_object, settings=settings, plan=plan, fresh=fresh.get(plan.full_name)) for plan in row
+        ]
+        done = ws.side_by_side(jobs)
+        filled |= {plan.valid.full_name: plan.recipe for plan, one in zip(row, done, strict=True) if one.rows_in}
+        reports += done
     stage_letters(ws)
-    filled = [plan for plan, report in zip(plans, reports, strict=True) if report.rows_in]
-    stage_recipes(ws, {plan.valid.full_name: plan.recipe for plan in filled})
+    stage_recipes(ws, filled)
     for table in (KNOWN, LETTERS):
         ws.con.execute(f"DROP TABLE {table}")
     return reports
 
 
-def _validate_object(ws: Workspace, settings: Settings, plan: ObjectPlan, *, fresh: str | None) -> StepReport:
+def _validate_object(ws: Workspace, *, settings: Settings, plan: ObjectPlan, fresh: str | None) -> StepReport:
     with measured() as watch:
         collect_incoming(ws, plan, fresh=fresh)
         rows_in = _count(ws, f"SELECT count(*) FROM {INCOMING}")

@@ -248,3 +248,36 @@ def test_any_sequence_of_stages_is_what_the_twin_says(
             assert seen_now(ws) == twin.now
             assert changes(ws) == twin.changes()
         assert written(ws) == twin.now
+
+
+def test_jobs_side_by_side_have_temporary_tables_of_their_own_and_keep_their_order(ws: Workspace) -> None:
+    def stage_pieces(lane: Workspace) -> Staged:
+        lane.con.execute("CREATE TEMP TABLE mine AS SELECT 7 AS id")
+        return lane.stage(PIECES, "SELECT id, 'c' AS box, 1 AS size, 1 AS seen FROM mine", scope="SELECT 7 AS id")
+
+    def append_notes(lane: Workspace) -> int:
+        lane.con.execute("CREATE TEMP TABLE mine AS SELECT unnest([1, 2]) AS id")
+        return lane.append(NOTES, "SELECT id, 'x' AS text FROM mine")
+
+    assert ws.side_by_side([stage_pieces, append_notes, lambda lane: lane.base.id]) == [
+        Staged(inserted=1),
+        2,
+        ws.base.id,
+    ]
+    assert set(seen_now(ws)) == {1, 2, 3, 7}
+    assert changes(ws) == {7: "insert"}
+
+
+def test_the_first_job_that_failed_is_told_when_all_have_ended(ws: Workspace) -> None:
+    ended: list[str] = []
+
+    def fail(lane: Workspace) -> None:
+        raise GrainError("first")
+
+    def work(lane: Workspace) -> None:
+        lane.con.execute("SELECT count(*) FROM range(1000000)").fetchall()
+        ended.append("work")
+
+    with pytest.raises(GrainError, match="first"):
+        ws.side_by_side([fail, work])
+    assert ended in ([], ["work"])

@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 
 from dataflow.report import StepReport
-from dataflow.report_page import Outcome, Quality, RunFacts, render_report, write_report
+from dataflow.report_page import LakeFacts, Outcome, Quality, RunFacts, draw_lake, render_report, write_report
 from dataflow.report_page.facts import RunStatus
 
 NOW = datetime(2026, 1, 2, 3, 4, 5, tzinfo=UTC)
@@ -26,7 +26,7 @@ def make_facts(*, status: RunStatus = "published", empty: bool = False) -> RunFa
             started_at=NOW, finished_at=NOW, snapshot_id=12, base_currency="USD", seconds=71.2,
         ),
         steps=[] if empty else steps,
-        totals={"records": 1000, "customers": 400, "orders": 993, "order_amount": 1234.5, "tickets": 0,
+        lake=LakeFacts(totals={"records": 1000, "customers": 400, "orders": 993, "order_amount": 1234.5, "tickets": 0,
                 "review_pairs": 3},
         dead_letters=[] if empty else [{"object": "mysql.orders", "rule": "currency", "rows": 7}],
         match_weights=[] if empty else [{"entity_type": "person", "weight": 7, "pairs": 600}],
@@ -39,8 +39,12 @@ def make_facts(*, status: RunStatus = "published", empty: bool = False) -> RunFa
         quality=None if empty else Quality(
             pairwise_precision=0.97, pairwise_recall=0.95, pairwise_f1=0.96, b3_precision=0.98, b3_recall=0.97,
             b3_f1=0.975, truth="398 in the sample's truth",
-        ),
+        )),
     )  # fmt: skip
+
+
+def render(facts: RunFacts) -> str:
+    return render_report(facts, draw_lake(facts.lake, base_currency="USD"))
 
 
 def words(html: str) -> str:
@@ -48,7 +52,7 @@ def words(html: str) -> str:
 
 
 def test_the_page_says_what_went_where() -> None:
-    text = words(render_report(make_facts()))
+    text = words(render(make_facts()))
     assert "land 1 010 1 000 10 0 ✓ 1 000" in text
     assert "validate 1 000 993 0 7 ✓ 993" in text
     assert "60.0 % duplicates resolved 600 records belong to a customer seen before" in text
@@ -56,14 +60,14 @@ def test_the_page_says_what_went_where() -> None:
 
 
 def test_the_page_asks_the_network_for_nothing_and_escapes_words() -> None:
-    html = render_report(make_facts())
+    html = render(make_facts())
     assert not re.findall(r"""(?:src|href)\s*=|url\((?!#)|@import""", html)
     assert "default-src 'none'" in html
     assert "&lt;once&gt;" in html
 
 
 def test_no_two_drawings_share_a_name() -> None:
-    names = re.findall(r'\bid="([^"]+)"', render_report(make_facts()))
+    names = re.findall(r'\bid="([^"]+)"', render(make_facts()))
     assert len(names) == len(set(names)) > 3
 
 
@@ -77,17 +81,18 @@ def test_no_two_drawings_share_a_name() -> None:
     ],
 )
 def test_every_ending_has_its_words(status: RunStatus, shown: str) -> None:
-    assert f'<span class="status {status}">{shown}</span>' in render_report(make_facts(status=status))
+    assert f'<span class="status {status}">{shown}</span>' in render(make_facts(status=status))
 
 
 def test_a_run_that_did_nothing_still_has_a_page() -> None:
-    text = words(render_report(make_facts(status="unchanged", empty=True)))
+    text = words(render(make_facts(status="unchanged", empty=True)))
     assert "The record's journey" not in text
     assert "No pairs have been compared yet." in text
 
 
 def test_the_page_is_written_under_its_run_and_as_the_latest(tmp_path: Path) -> None:
-    path = write_report(make_facts(), tmp_path)
+    facts = make_facts()
+    path = write_report(facts, draw_lake(facts.lake, base_currency="USD"), tmp_path)
     assert path.name == "20260102T030405-daily.html"
     assert sorted(p.name for p in tmp_path.iterdir()) == ["20260102T030405-daily.html", "latest.html"]
     assert path.read_text() == (tmp_path / "latest.html").read_text()
