@@ -13,9 +13,10 @@ from dataflow.settings import ObjectSettings
 from dataflow.sources.drift import answer_drift, find_drift
 from dataflow.sources.files.store import Store
 from dataflow.sources.protocol import BATCH_SCHEMA, FetchReport, FieldInfo, Part
-from dataflow.sources.rows import BATCH_ROWS, key_fields
+from dataflow.sources.rows import BATCH_ROWS
+from dataflow.sources.typed import shape_sql
 from lakehouse.connect import connect
-from lakehouse.table import literal, quote
+from lakehouse.table import literal
 
 
 def read_tables(
@@ -76,38 +77,7 @@ def _not_parquet(path: str) -> SourceMalformed:
 
 
 def _rows_sql(file: Path, path: str, declared: ObjectSettings, types: Mapping[str, str], defect: str | None) -> str:
-    """Build the SELECT of BATCH_SCHEMA over one file; a column that is gone reads as null."""
-    moment = f"try_cast(t.{quote(declared.cursor)} AS TIMESTAMPTZ)" if declared.cursor in types else "NULL::TIMESTAMPTZ"
-    packed = ", ".join(f"{quote(name)} := {_exact(name, kind)}" for name, kind in types.items())
-    return f"""
-        SELECT {_key_sql(declared, types)} AS record_key, {moment} AS changed_at,
-            {_deleted_sql(declared, types)} AS is_deleted,
-            {literal(path + "#row=")} || (t.file_row_number + 1) AS locator,
-            {literal(defect) if defect else "NULL::VARCHAR"} AS defect,
-            to_json(struct_pack({packed}))::VARCHAR AS payload
-        FROM read_parquet({literal(str(file))}, file_row_number = true, hive_partitioning = false) t
-    """
-
-
-def _exact(name: str, kind: str) -> str:
-    """A column as JSON should show it: to_json turns decimals into doubles (12.30 becomes 12.3), text keeps them."""
-    return f"t.{quote(name)}::VARCHAR" if "DECIMAL" in kind or kind == "BLOB" else f"t.{quote(name)}"
-
-
-def _key_sql(declared: ObjectSettings, types: Mapping[str, str]) -> str:
-    names = key_fields(declared)
-    if any(name not in types for name in names):
-        return "NULL::VARCHAR"
-    if len(names) == 1:
-        return f"t.{quote(names[0])}::VARCHAR"
-    parts = [f"replace(replace(t.{quote(name)}::VARCHAR, '%', '%25'), '|', '%7C')" for name in names]
-    return " || '|' || ".join(parts)
-
-
-def _deleted_sql(declared: ObjectSettings, types: Mapping[str, str]) -> str:
-    flags = []
-    if declared.deleted_flag in types:
-        flags.append(f"coalesce(try_cast(t.{quote(declared.deleted_flag)} AS BOOLEAN), false)")
-    if declared.deleted_when_set in types:
-        flags.append(f"t.{quote(declared.deleted_when_set)} IS NOT NULL")
-    return " OR ".join(flags) or "false"
+    """Build the SELECT of BATCH_SCHEMA over one file."""
+    relation = f"read_parquet({literal(str(file))}, file_row_number = true, hive_partitioning = false)"
+    locator = f"{literal(path + '#row=')} || (t.file_row_number + 1)"
+    return shape_sql(relation, declared, types=types, locator=locator, defect=defect)

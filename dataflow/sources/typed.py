@@ -1,0 +1,52 @@
+"""Rows of a typed table, as Parquet and databases have them, shaped by DuckDB: the same row gives the same payload."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+
+from dataflow.settings import ObjectSettings
+from dataflow.sources.rows import key_fields
+from lakehouse.table import literal, quote
+
+
+def shape_sql(
+    relation: str, declared: ObjectSettings, *, types: Mapping[str, str], locator: str, defect: str | None
+) -> str:
+    """Build the SELECT of BATCH_SCHEMA over `relation`, whose columns are `types` (name to DuckDB type).
+
+    `locator` is SQL over the relation `t`; `defect` is what is wrong with every row. A column that is gone reads as
+    null. Columns that are not in `types` stay out of the payload.
+    """
+    moment = f"try_cast(t.{quote(declared.cursor)} AS TIMESTAMPTZ)" if declared.cursor in types else "NULL::TIMESTAMPTZ"
+    packed = ", ".join(f"{quote(name)} := {_exact(name, kind)}" for name, kind in types.items())
+    return f"""
+        SELECT {_key_sql(declared, types)} AS record_key, {moment} AS changed_at,
+            {_deleted_sql(declared, types)} AS is_deleted, {locator} AS locator,
+            {literal(defect) if defect else "NULL::VARCHAR"} AS defect,
+            to_json(struct_pack({packed}))::VARCHAR AS payload
+        FROM {relation} t
+    """
+
+
+def _exact(name: str, kind: str) -> str:
+    """A column as JSON should show it: to_json turns decimals into doubles (12.30 becomes 12.3), text keeps them."""
+    return f"t.{quote(name)}::VARCHAR" if "DECIMAL" in kind or kind == "BLOB" else f"t.{quote(name)}"
+
+
+def _key_sql(declared: ObjectSettings, types: Mapping[str, str]) -> str:
+    names = key_fields(declared)
+    if any(name not in types for name in names):
+        return "NULL::VARCHAR"
+    if len(names) == 1:
+        return f"t.{quote(names[0])}::VARCHAR"
+    parts = [f"replace(replace(t.{quote(name)}::VARCHAR, '%', '%25'), '|', '%7C')" for name in names]
+    return " || '|' || ".join(parts)
+
+
+def _deleted_sql(declared: ObjectSettings, types: Mapping[str, str]) -> str:
+    flags = []
+    if declared.deleted_flag in types:
+        flags.append(f"coalesce(try_cast(t.{quote(declared.deleted_flag)} AS BOOLEAN), false)")
+    if declared.deleted_when_set in types:
+        flags.append(f"t.{quote(declared.deleted_when_set)} IS NOT NULL")
+    return " OR ".join(flags) or "false"
