@@ -112,6 +112,8 @@ class ObjectState:
 
     watermark: datetime | None = None
     parts: Mapping[str, Sequence[Part]] = field(default_factory=dict)
+    read_whole_at: datetime | None = None
+    """When all of the object was read last, from the beginning (`ObjectSettings.reread_every_hours`)."""
 
 
 @dataclass(frozen=True)
