@@ -5,8 +5,9 @@ from __future__ import annotations
 from decimal import Decimal
 from pathlib import Path
 from typing import Annotated, Any, Literal, Self
+from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 
-from pydantic import BaseModel, ConfigDict, Field, SecretStr, model_validator
+from pydantic import BaseModel, ConfigDict, Field, SecretStr, field_validator, model_validator
 from pydantic_settings import BaseSettings, PydanticBaseSettingsSource, SettingsConfigDict
 
 
@@ -70,6 +71,38 @@ class SalesforceSettings(Section):
         if (self.client_secret is None) == (not (self.username and signs)):
             raise ValueError("needs either client_secret, or username with private_key or private_key_file")
         return self
+
+
+class MySQLSettings(Section):
+    """How to reach a MySQL or MariaDB, best a read replica. TLS 1.3, and its certificate must bear the host's name."""
+
+    host: str
+    port: int = 3306
+    user: str
+    password: SecretStr
+    database: str
+    ca_file: str = ""
+    """Certificates that the server's is checked against; empty: the authorities that this machine trusts."""
+    connect_timeout_seconds: Annotated[float, Field(gt=0)] = 10.0
+    read_timeout_seconds: Annotated[float, Field(gt=0)] = 120.0
+    """How long the server may be silent."""
+    time_zone: str = "UTC"
+    """Of columns that state none (DATETIME); a TIMESTAMP is UTC at the server already."""
+    chunk_rows: Annotated[int, Field(gt=0)] = 500_000
+    """A window of more rows is cut into ranges of about so many, read at once, each in a short transaction."""
+    max_replica_lag_seconds: float = 300.0
+    """A replica further behind is not read: the run ends as partial."""
+    lookback_keys: Annotated[int, Field(ge=0)] = 10_000
+    """How many keys before the highest are read again where the cursor is the key: a lower one may commit later."""
+
+    @field_validator("time_zone")
+    @classmethod
+    def _check_zone(cls, name: str) -> str:
+        try:
+            ZoneInfo(name)
+        except (ZoneInfoNotFoundError, ValueError):
+            raise ValueError("is no time zone such as UTC or Europe/Berlin") from None
+        return name
 
 
 class LakeSettings(Section):
@@ -139,6 +172,7 @@ class SourceSettings(Section):
     s3: S3Settings = S3Settings()
     """How to reach the bucket that `root` names; without a key, what the environment or the machine's role gives."""
     salesforce: SalesforceSettings | None = None
+    mysql: MySQLSettings | None = None
     objects: dict[str, ObjectSettings]
 
     @model_validator(mode="after")
@@ -146,6 +180,8 @@ class SourceSettings(Section):
         """A source of files must say where they are; one that answers queries has none, and says how to reach it."""
         if self.adapter == "salesforce" and self.salesforce is None:
             raise ValueError('adapter "salesforce" needs the section salesforce, with domain and client_id')
+        if self.adapter == "mysql" and self.mysql is None:
+            raise ValueError('adapter "mysql" needs the section mysql, with host, user, password and database')
         if self.adapter not in ("files", "s3"):
             return self
         missing = [] if self.root else ["root"]
