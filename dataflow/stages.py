@@ -23,24 +23,19 @@ _WHERE = {
 
 STAGES = tuple(_WHERE)
 
-# Two threads that import the same modules at once may see one of them half made.
-_loading = threading.Lock()
 
+def get_ready() -> None:
+    """Do beside the caller, who waits for something else, what a run needs done once: compile, load, warm up."""
 
-def load_ahead() -> None:
-    """Begin to import the stages, and what draws the report, while the caller waits for something else."""
+    def prepare() -> None:
+        import_module("dataflow.publish").compile_builders()
+        import_module("dataflow.report_page").warm_up()
 
-    def load() -> None:
-        with _loading:
-            for module in (*(where for where, _ in _WHERE.values()), "dataflow.report_page"):
-                import_module(module)
-
-    threading.Thread(target=load, name="loading-ahead", daemon=True).start()
+    threading.Thread(target=prepare, name="getting-ready", daemon=True).start()
 
 
 def stage_function(name: str) -> Stage:
     """The step of a stage: takes a workspace and the settings, stages rows, returns its reports."""
     module, function = _WHERE[name]
-    with _loading:
-        step: Stage = getattr(import_module(module), function)
+    step: Stage = getattr(import_module(module), function)
     return step

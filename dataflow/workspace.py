@@ -23,6 +23,9 @@ from lakehouse.table import Table, column_list, literal, quote
 
 T = TypeVar("T")
 
+_FRESH = "fresh_rows"
+"""Temporary table of rows staged for a table that was staged before."""
+
 # DuckDB keeps several cores busy by itself; a second lane is for the time that a job spends in Python.
 _LANES = 2
 
@@ -129,52 +132,63 @@ class Workspace:
         `rows` no longer has it. Without a scope the whole table was recomputed. Staging a scope again replaces it.
         Raises: GrainError when two rows share a key.
         """
-        self._collect(table, rows)
-        total = self._check_grain(table)
-        in_scope = self._scope_condition(table, scope)
         names = _delta_names(table)
-        if not self._ensure_delta(table):
+        is_first = table.full_name not in self.staged
+        # The first time the rows become the delta themselves: every copy of a wide table was measured to cost.
+        fresh = names.delta if is_first else _FRESH
+        self._collect(table, rows, into=fresh)
+        total = self._check_grain(table, fresh)
+        in_scope = self._scope_condition(table, scope, fresh)
+        if is_first:
+            self._begin(table)
+        else:
             self.con.execute(f"DELETE FROM {names.delta} t WHERE {in_scope}")
             self.con.execute(f"DELETE FROM {names.gone} t WHERE {in_scope}")
         if table.full_name in self._filled:
-            self._compare(table, in_scope)
-        else:
-            self.con.execute(f"INSERT INTO {names.delta} BY NAME SELECT *, 'insert' AS change FROM new_rows")
-        staged = self._count(table, in_scope, total=total)
-        self.con.execute("DROP TABLE new_rows")
+            self._compare(table, fresh, in_scope)
+        inserted, updated, deleted = self._count(table, fresh, in_scope)
+        if not is_first:
+            self.con.execute(f"INSERT INTO {names.delta} BY NAME SELECT * FROM {fresh}")
+            self.con.execute(f"DROP TABLE {fresh}")
         self._overlay(table)
-        return staged
+        return Staged(inserted, updated, deleted, total - inserted - updated)
 
-    def _compare(self, table: Table, in_scope: str) -> None:
-        """Keep what `new_rows` changes of the table as it was: rows that are new or differ, and rows that are gone."""
+    def _compare(self, table: Table, fresh: str, in_scope: str) -> None:
+        """Leave in `fresh` what is new or differs from the table as it was, and note the rows that are gone."""
         names = _delta_names(table)
         on = _keys_agree(table, "n", "o")
-        first = quote(table.key[0])
         differs = " OR ".join(f"n.{quote(c)} IS DISTINCT FROM o.{quote(c)}" for c in table.compared) or "false"
         read = column_list(dict.fromkeys((*table.key, *table.compared)))
-        # Read twice, and both times only what a small table lets through: a copy of the old rows cost more.
+        keys = column_list(table.key, prefix="o")
         self.con.execute(f"""
-            INSERT INTO {names.delta} BY NAME
-            SELECT n.*, CASE WHEN o.{first} IS NULL THEN 'insert' ELSE 'update' END AS change
-            FROM new_rows n LEFT JOIN (
-                SELECT {read} FROM {self.before(table)} o WHERE EXISTS (SELECT 1 FROM new_rows n WHERE {on})
+            CREATE OR REPLACE TEMP TABLE known_rows AS
+            SELECT {keys}, {differs} AS differs
+            FROM {fresh} n JOIN (
+                SELECT {read} FROM {self.before(table)} o WHERE EXISTS (SELECT 1 FROM {fresh} n WHERE {on})
             ) o ON {on}
-            WHERE o.{first} IS NULL OR {differs}
         """)
-        gone = _keys_agree(table, "n", "t")
+        gone = _keys_agree(table, "k", "t")
         self.con.execute(f"""
             INSERT INTO {names.gone}
-            SELECT * FROM {self.before(table)} t WHERE {in_scope} AND NOT EXISTS (SELECT 1 FROM new_rows n WHERE {gone})
+            SELECT * FROM {self.before(table)} t WHERE {in_scope} AND NOT EXISTS (SELECT 1 FROM known_rows k WHERE {gone})
         """)
+        known = _keys_agree(table, "k", "n")
+        self.con.execute(f"DELETE FROM {fresh} n USING known_rows k WHERE {known} AND NOT k.differs")
+        self.con.execute(f"UPDATE {fresh} n SET change = 'update' FROM known_rows k WHERE {known}")
+        self.con.execute("DROP TABLE known_rows")
 
     def append(self, table: Table, rows: str) -> int:
         """Add rows to an append-only table; returns how many."""
-        self._collect(table, rows)
-        self._ensure_delta(table)
         names = _delta_names(table)
-        self.con.execute(f"INSERT INTO {names.delta} BY NAME SELECT *, 'insert' AS change FROM new_rows")
-        count = _scalar(self.con, "SELECT count(*) FROM new_rows")
-        self.con.execute("DROP TABLE new_rows")
+        is_first = table.full_name not in self.staged
+        fresh = names.delta if is_first else _FRESH
+        self._collect(table, rows, into=fresh)
+        count = _scalar(self.con, f"SELECT count(*) FROM {fresh}")
+        if is_first:
+            self._begin(table)
+        else:
+            self.con.execute(f"INSERT INTO {names.delta} BY NAME SELECT * FROM {fresh}")
+            self.con.execute(f"DROP TABLE {fresh}")
         self._overlay(table)
         return count
 
@@ -190,7 +204,7 @@ class Workspace:
         """Count what this run changed in a table."""
         if table.full_name not in self.staged:
             return Staged()
-        return self._count(table, "true")
+        return Staged(*self._count(table, _delta_names(table).delta, "true"))
 
     def write(self, con: duckdb.DuckDBPyConnection) -> dict[str, Staged]:
         """Write everything staged into the lake, inside the caller's transaction on `con`."""
@@ -201,12 +215,13 @@ class Workspace:
                 con.execute(statement)
         return written
 
-    def _collect(self, table: Table, rows: str) -> None:
-        self.con.execute(f"CREATE OR REPLACE TEMP TABLE new_rows AS {rows}")
-        have = [str(row[0]) for row in self.con.execute("SELECT column_name FROM (DESCRIBE new_rows)").fetchall()]
+    def _collect(self, table: Table, rows: str, *, into: str) -> None:
+        """Make the table `into`: the rows in the declared columns and types, every one an insert so far."""
+        self.con.execute(f"CREATE OR REPLACE {'TEMP ' if into == _FRESH else ''}TABLE {into} AS {rows}")
+        have = dict(self.con.execute(f"SELECT column_name, column_type FROM (DESCRIBE {into})").fetchall())
         if "_run_id" in table.column_names and "_run_id" not in have:
-            self.con.execute(f"ALTER TABLE new_rows ADD COLUMN _run_id VARCHAR DEFAULT {literal(self.run.run_id)}")
-            have.append("_run_id")
+            self.con.execute(f"ALTER TABLE {into} ADD COLUMN _run_id VARCHAR DEFAULT {literal(self.run.run_id)}")
+            have["_run_id"] = "VARCHAR"
         missing = set(table.column_names) - set(have)
         surplus = set(have) - set(table.column_names)
         if missing or surplus:
@@ -214,14 +229,23 @@ class Workspace:
                 f"Rows staged for {table.full_name} do not have its columns: "
                 f"missing {sorted(missing)}, unknown {sorted(surplus)}."
             )
+        for column, kind in self._types(table).items():
+            if have[column] != kind:
+                self.con.execute(f"ALTER TABLE {into} ALTER COLUMN {quote(column)} TYPE {kind}")
+        self.con.execute(f"ALTER TABLE {into} ADD COLUMN change VARCHAR DEFAULT 'insert'")
 
-    def _check_grain(self, table: Table) -> int:
+    def _types(self, table: Table) -> dict[str, str]:
+        """The declared types as DuckDB spells them."""
+        columns = ", ".join(f"NULL::{column.type} AS {quote(column.name)}" for column in table.columns)
+        return dict(self.con.execute(f"SELECT column_name, column_type FROM (DESCRIBE SELECT {columns})").fetchall())
+
+    def _check_grain(self, table: Table, fresh: str) -> int:
         """Count the new rows; raise GrainError unless each has a key of its own."""
         keys = column_list(table.key)
         anywhere_null = " OR ".join(f"{quote(key)} IS NULL" for key in table.key)
         total, distinct, nulls = self.con.execute(f"""
             SELECT coalesce(sum(n), 0), count(*), coalesce(sum(n) FILTER (WHERE {anywhere_null}), 0)
-            FROM (SELECT {keys}, count(*) AS n FROM new_rows GROUP BY {keys})
+            FROM (SELECT {keys}, count(*) AS n FROM {fresh} GROUP BY {keys})
         """).fetchall()[0]
         if total != distinct or nulls:
             raise GrainError(
@@ -231,8 +255,11 @@ class Workspace:
             )
         return int(total)
 
-    def _scope_condition(self, table: Table, scope: str | None) -> str:
-        """SQL condition on a row `t`: it was recomputed. A row that moved into the scope counts by its key as well."""
+    def _scope_condition(self, table: Table, scope: str | None, fresh: str) -> str:
+        """SQL condition on a row `t`: it was recomputed. A row that moved into the scope counts by its key as well.
+
+        Holds until unchanged rows leave `fresh`; those are told by their keys, which the scope's keys then hold.
+        """
         if scope is None:
             return "true"
         self.con.execute(f"CREATE OR REPLACE TEMP TABLE scope_keys AS SELECT DISTINCT * FROM ({scope})")
@@ -241,29 +268,21 @@ class Workspace:
         on = " AND ".join(f"s.{quote(c)} = t.{quote(c)}" for c in columns)
         in_scope = f"EXISTS (SELECT 1 FROM scope_keys s WHERE {on})"
         if set(columns) == set(table.key):
-            self.con.execute(f"INSERT INTO scope_keys BY NAME SELECT {column_list(table.key)} FROM new_rows")
+            self.con.execute(f"INSERT INTO scope_keys BY NAME SELECT {column_list(table.key)} FROM {fresh}")
             return in_scope
-        return f"({in_scope} OR EXISTS (SELECT 1 FROM new_rows n WHERE {_keys_agree(table, 'n', 't')}))"
+        return f"({in_scope} OR EXISTS (SELECT 1 FROM {fresh} n WHERE {_keys_agree(table, 'n', 't')}))"
 
-    def _ensure_delta(self, table: Table) -> bool:
-        """Make the tables of what changed; whether they were missing."""
-        if table.full_name in self.staged:
-            return False
-        names = _delta_names(table)
+    def _begin(self, table: Table) -> None:
         columns = ", ".join(f"{quote(c.name)} {c.type}" for c in table.columns)
-        self.con.execute(f"CREATE TABLE {names.delta} ({columns}, change VARCHAR)")
-        self.con.execute(f"CREATE TABLE {names.gone} ({columns})")
+        self.con.execute(f"CREATE OR REPLACE TABLE {_delta_names(table).gone} ({columns})")
         self.staged[table.full_name] = table
-        return True
 
-    def _count(self, table: Table, in_scope: str, *, total: int | None = None) -> Staged:
-        names = _delta_names(table)
+    def _count(self, table: Table, fresh: str, in_scope: str) -> tuple[int, int, int]:
         inserted, updated = self.con.execute(
-            f"SELECT count(*) FILTER (WHERE change = 'insert'), count(*) FILTER (WHERE change = 'update') "
-            f"FROM {names.delta} t WHERE {in_scope}"
+            f"SELECT count(*) FILTER (WHERE change = 'insert'), count(*) FILTER (WHERE change = 'update') FROM {fresh}"
         ).fetchall()[0]
-        deleted = _scalar(self.con, f"SELECT count(*) FROM {names.gone} t WHERE {in_scope}")
-        return Staged(inserted, updated, deleted, 0 if total is None else total - inserted - updated)
+        deleted = _scalar(self.con, f"SELECT count(*) FROM {_delta_names(table).gone} t WHERE {in_scope}")
+        return inserted, updated, deleted
 
     def _overlay(self, table: Table) -> None:
         names = _delta_names(table)

@@ -15,7 +15,7 @@ from dataflow.runs import RunOutcome
 from dataflow.session import open_run
 from dataflow.settings import Settings
 from dataflow.settings.environment import prefect_api_url, prefect_environment
-from dataflow.stages import load_ahead
+from dataflow.stages import get_ready
 from flows.live import registered
 from flows.local_server import LocalServer
 
@@ -47,7 +47,7 @@ def connected(settings: Settings) -> Iterator[None]:
         from prefect.settings import PREFECT_API_URL, PREFECT_FLOWS_HEARTBEAT_FREQUENCY, temporary_settings
 
         if _serving:
-            load_ahead()
+            get_ready()
         for server in _serving:
             server.wait()
         # Heartbeats tell a server that its worker died; here they are one process, and each run would wait 1 s.
@@ -66,7 +66,7 @@ def run_flow(settings: Settings, kind: str, *, now: datetime | None = None, **pa
         spent = _import_prefect(settings)
         from flows import pipelines
 
-        with measured() as watch, connected(settings):
+        with measured() as watch, connected(settings), _seldom_collected():
             flow = getattr(pipelines, kind)
             flow(run_id=session.run.run_id, return_state=True, **parameters).result()
         assert session.outcome is not None
@@ -83,6 +83,17 @@ def _import_prefect(settings: Settings) -> float:
             seconds = watch.seconds
         import_module("flows.pipelines")
     return seconds
+
+
+@contextmanager
+def _seldom_collected() -> Iterator[None]:
+    """A run's rows are DuckDB's: the collector finds next to nothing among the objects that Python makes of them."""
+    usual = gc.get_threshold()
+    gc.set_threshold(100_000, *usual[1:])
+    try:
+        yield
+    finally:
+        gc.set_threshold(*usual)
 
 
 @contextmanager

@@ -1,9 +1,19 @@
 """From golden customers to what readers see: build the tables, audit and commit them, feed the sinks."""
 
-from dataflow.publish.build import build
+from dataflow.publish.build import build, compile_builders
 from dataflow.publish.commit import Publication, commit, record_run
 from dataflow.publish.content import content_hash
 from dataflow.publish.diff import Diff, diff
 from dataflow.publish.sinks.warehouse import sink_warehouse
 
-__all__ = ["Diff", "Publication", "build", "commit", "content_hash", "diff", "record_run", "sink_warehouse"]
+__all__ = [
+    "Diff",
+    "Publication",
+    "build",
+    "commit",
+    "compile_builders",
+    "content_hash",
+    "diff",
+    "record_run",
+    "sink_warehouse",
+]

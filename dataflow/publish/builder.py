@@ -18,7 +18,8 @@ from lakehouse.table import Table
 class Builder:
     """How a published table follows its inputs.
 
-    Its rows are an `expression` over declared tables and the touched keys, or `sql` where they depend on the run.
+    Its rows are an `expression` over declared tables and the touched keys, or `sql` where they depend on the run;
+    `constant` is the part of that which does not.
     `scope` is asked for after the rows (see Workspace.stage). `source` selects the rows of an earlier stage that
     must each become one row; None for derived figures.
     """
@@ -26,6 +27,7 @@ class Builder:
     table: Table
     expression: Callable[[], ir.Table] | None = None
     sql: Callable[[Workspace], str] | None = None
+    constant: Callable[[], str] | None = None
     scope: str | Callable[[Workspace], str]
     source: str | None = None
 
@@ -33,6 +35,13 @@ class Builder:
         if self.sql is not None:
             return self.sql(ws)
         return _compiled(self)
+
+    def compile(self) -> None:
+        """Compile the part that is the same in every run."""
+        if self.constant is not None:
+            self.constant()
+        elif self.expression is not None:
+            _compiled(self)
 
 
 def run_builder(ws: Workspace, builder: Builder) -> StepReport:

@@ -114,4 +114,4 @@ def _moments() -> list[tuple[Table, str]]:
     return list(dict.fromkeys((kpi.table, kpi.moment) for kpi in KPIS))
 
 
-KPI_BUILDER = Builder(table=KPI_DAILY, sql=kpi_sql, scope=f"SELECT kpi_date FROM {_DAYS}")
+KPI_BUILDER = Builder(table=KPI_DAILY, sql=kpi_sql, constant=_figures_sql, scope=f"SELECT kpi_date FROM {_DAYS}")

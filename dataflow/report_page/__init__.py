@@ -1,5 +1,6 @@
 """The run report: one self-contained HTML page that needs no network and holds no customer's value."""
 
+from dataflow.report_page.charts import warm_up
 from dataflow.report_page.facts import LakeFacts, Outcome, Quality, RunFacts, gather_facts
 from dataflow.report_page.page import LakeDrawings, draw_lake, render_report, write_report
 
@@ -12,5 +13,6 @@ __all__ = [
     "draw_lake",
     "gather_facts",
     "render_report",
+    "warm_up",
     "write_report",
 ]

@@ -57,6 +57,11 @@ def draw_svg(chart: alt.TopLevelMixin) -> str:
     return svg.replace('id="clip', f'id="{own}-clip').replace("url(#clip", f"url(#{own}-clip")
 
 
+def warm_up() -> None:
+    """Draw something small: the renderer takes half a second to start."""
+    draw_svg(alt.Chart(alt.Data(values=[{"x": 1}])).mark_bar().encode(x="x:Q"))
+
+
 def stage_rows(steps: Sequence[StepReport], *, stage: str) -> str:
     """Stacked bars per subject of a stage: rows that went on, were folded into others, were set aside.
 

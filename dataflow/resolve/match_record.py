@@ -6,7 +6,8 @@ worked out again only when the customer record changes.
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
+from contextlib import contextmanager
 
 import duckdb
 
@@ -38,11 +39,18 @@ RULE_BITS = 32
 
 def make_match_records(con: duckdb.DuckDBPyConnection, source: str, specs: Iterable[EntitySpec], *, into: str) -> None:
     """Make the temporary table `into` of match records from `source`, a query of INPUT_COLUMNS."""
+    with match_records(con, source, specs) as rows:
+        con.execute(f"CREATE OR REPLACE TEMP TABLE {into} AS {rows}")
+
+
+@contextmanager
+def match_records(con: duckdb.DuckDBPyConnection, source: str, specs: Iterable[EntitySpec]) -> Iterator[str]:
+    """Give a query of the match records of `source`, itself a query of INPUT_COLUMNS; it holds inside the block."""
     con.execute(f"CREATE OR REPLACE TEMP TABLE match_input AS {source}")
     transliterate(con, "match_input", TEXT_COLUMNS, into="match_ascii")
     con.execute(f"CREATE OR REPLACE TEMP TABLE match_folded AS {_folded_rows()}")
     nickname_roots(con, "SELECT DISTINCT given FROM match_folded WHERE given IS NOT NULL", into="match_roots")
-    con.execute(f"CREATE OR REPLACE TEMP TABLE {into} AS {_match_rows(tuple(specs))}")
+    yield _match_rows(tuple(specs))
     for table in ("match_input", "match_ascii", "match_folded", "match_roots"):
         con.execute(f"DROP TABLE {table}")
 

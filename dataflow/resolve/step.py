@@ -11,7 +11,7 @@ from dataflow.resolve.clusters import find_clusters
 from dataflow.resolve.customers import stage_golden, stage_identities, stage_review
 from dataflow.resolve.edges import find_edges
 from dataflow.resolve.epochs import specs_of, stored_epochs, train_and_store
-from dataflow.resolve.match_record import INPUT_COLUMNS, make_match_records
+from dataflow.resolve.match_record import INPUT_COLUMNS, match_records
 from dataflow.resolve.model import Epoch
 from dataflow.resolve.scope import mark_everything, mark_region, mark_stale
 from dataflow.resolve.spec import EntitySpec
@@ -111,9 +111,8 @@ def _stage_match_records(ws: Workspace, specs: tuple[EntitySpec, ...]) -> None:
         SELECT {columns} FROM {CUSTOMER_RECORD.sql_name} r
         SEMI JOIN changed_record c ON c.record_id = r.record_id
     """
-    make_match_records(ws.con, source, specs, into="fresh_match")
-    ws.stage(MATCH_RECORD, "SELECT * FROM fresh_match", scope="SELECT record_id FROM changed_record")
-    ws.con.execute("DROP TABLE fresh_match")
+    with match_records(ws.con, source, specs) as rows:
+        ws.stage(MATCH_RECORD, rows, scope="SELECT record_id FROM changed_record")
 
 
 def _stage_edges(ws: Workspace, specs: tuple[EntitySpec, ...], epochs: Mapping[str, Epoch]) -> int:

@@ -25,7 +25,7 @@ from dataflow.storage import lake_location
 from dataflow.tables import published
 from lakehouse import SnapshotNotFound, open_reader
 from lakehouse.attach import metadata_of
-from lakehouse.connect import connect
+from lakehouse.connect import connect, spread_small_tables
 from lakehouse.feed import changes_sql
 from lakehouse.table import Table, column_list, create_table_sql, literal, quote
 
@@ -77,6 +77,7 @@ def _follow(settings: Settings, publication: Publication, target: Path, has: int
         memory_limit=settings.lake.memory_limit,
         threads=settings.lake.threads or None,
     )
+    spread_small_tables(con)
     try:
         feeds = {
             table: _feed(con, table, metadata=metadata_of(location), after=has, upto=snapshot)
