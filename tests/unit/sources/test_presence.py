@@ -8,7 +8,9 @@ import pytest
 from dataflow.errors import SourceMissing
 from dataflow.sources import ObjectState, Part, PlannedWindow, Source, open_source
 from dataflow.sources.files.presence import describe_mark, find_marks, is_mark
-from tests.lib.deliveries import TICKET, company, deliver_csv, land, opened, raw_rows, read_rows
+from dataflow.status import WITHDRAWN
+from dataflow.status import read_rows as read_rows_of
+from tests.lib.deliveries import TICKET, company, deliver_csv, land, opened, raw_rows, read_rows, run
 
 CSV = "ticket_id,subject,updated_at\n{},a,2026-03-01\n"
 
@@ -98,9 +100,12 @@ def test_rows_of_a_withdrawn_file_stay_and_are_not_read_again(tmp_path: Path) ->
         file.unlink()
         [report] = land(lake, settings, number=2, **chosen)
         assert report.facts["notes"] == {"2026-03-01/a.csv": "withdrawn since it was read; its rows stay in raw"}
+        [told] = read_rows_of(lake.con, WITHDRAWN)
+        assert (told["source"], told["object"], told["files"], told["since"]) == ("desk", "ticket", 1, run(2).now)
         assert land(lake, settings, number=3, **chosen) == []
         file.write_bytes(content)
         [report] = land(lake, settings, number=4, **chosen)
         assert (report.rows_in, report.inserted) == (1, 0)
         assert land(lake, settings, number=5, **chosen) == []
         assert len(raw_rows(lake, "desk_ticket")) == 2
+        assert read_rows_of(lake.con, WITHDRAWN) == []
