@@ -109,7 +109,7 @@ def explain_failure(error: requests.RequestException, *, doing: str, host: str) 
                 f"{doing}: the certificate of {host} was not accepted ({cause.verify_message or cause.reason}).",
                 next_move="Have it renewed, or name the authority that signed it in ca_file.",
             )
-        if isinstance(cause, ssl.SSLError) and any(word in (cause.reason or "") for word in _TLS_WORDS):
+        if isinstance(cause, ssl.SSLError) and _is_about_tls(cause):
             return SourceRefused(
                 f"{doing}: {host} does not speak TLS 1.3 ({cause.reason}).",
                 next_move="Have TLS 1.3 switched on there; older versions are refused.",
@@ -119,6 +119,12 @@ def explain_failure(error: requests.RequestException, *, doing: str, host: str) 
                 f"{doing}: no machine has the name {host}.", next_move="Correct domain or endpoint in dataflow.toml."
             )
     return TryAgain(f"{type(error).__name__} from {host}")
+
+
+def _is_about_tls(error: ssl.SSLError) -> bool:
+    # One that Python itself raises on a broken connection has no reason at all.
+    reason = getattr(error, "reason", None) or ""
+    return any(word in reason for word in _TLS_WORDS)
 
 
 def _causes(error: BaseException) -> Iterator[BaseException]:
