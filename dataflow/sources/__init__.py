@@ -38,10 +38,18 @@ def _salesforce(name: str, settings: SourceSettings) -> Source:
     return SalesforceSource(name, settings)
 
 
+def _mysql(name: str, settings: SourceSettings) -> Source:
+    # So does its driver, with NumPy.
+    from dataflow.sources.mysql import MySQLSource
+
+    return MySQLSource(name, settings)
+
+
 ADAPTERS: Mapping[str, Callable[[str, SourceSettings], Source]] = {
     "files": FilesSource,
     "s3": _s3,
     "salesforce": _salesforce,
+    "mysql": _mysql,
 }
 
 
