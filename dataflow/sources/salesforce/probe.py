@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping
+from dataclasses import replace
 from datetime import UTC, datetime
 from typing import Any
 
@@ -35,7 +36,10 @@ def probe(name: str, settings: SourceSettings, *, now: Callable[[], datetime] | 
         return
     yield Finding("connection", True, f"signed in to {token_host} over TLS 1.3, its certificate is trusted")
     yield _clock(connection.now(), (now or _now)())
-    yield _calls(limits, source.settings.reserve_share)
+    calls = _calls(limits, source.settings.reserve_share)
+    yield calls
+    if not calls.is_well:
+        return
     for object_name, declared in settings.objects.items():
         yield _object(connection, source, object_name, declared)
 
@@ -71,7 +75,7 @@ def _object(connection: Connection, source: SalesforceSource, object_name: str, 
         return Finding(
             title,
             False,
-            f"{remote} differs from its declaration: {describe(drift)}",
+            f"{remote} differs from its declaration: {describe(replace(drift, new=()))}",
             "Grant the integration user read access to the fields that are gone (permission set, field-level "
             "security), or correct the object's fields.",
         )

@@ -44,7 +44,7 @@ class Transport(HTTPAdapter):  # type: ignore[misc]
     ) -> tuple[dict[str, Any], dict[str, Any]]:
         host, pool = super().build_connection_pool_key_attributes(request, verify, cert)
         if self._endpoint is not None:
-            pool |= {"server_hostname": host["host"], "assert_hostname": host["host"]}
+            pool |= {"server_hostname": host["host"]}
             host = {**host, "host": self._endpoint[0], "port": self._endpoint[1]}
         return host, pool
 
