@@ -213,7 +213,7 @@ def test_what_the_log_forgot_is_a_note_and_is_found_by_the_keys(salesforce: Simu
     reader = source(salesforce)
     [planned] = reader.plan("contact", since(NOON))
     fetch = reader.fetch(planned)
-    assert [row["record_key"] for row in rows(fetch.batches)] == [keys[1], *keys[2:]] or fetch.report.rows == 5 - 1
+    assert [row["record_key"] for row in rows(fetch.batches)] == keys[1:]
     assert fetch.report.notes == {"Contact": "the log of deletions reaches back to 2026-03-01 16:00 only"}
     assert list(reader.missing_keys("contact", iter(keys))) == [keys[0]]
 
