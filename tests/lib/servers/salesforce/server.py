@@ -6,7 +6,7 @@ import socket
 import ssl
 import threading
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
 from email.utils import format_datetime
@@ -43,6 +43,8 @@ class Simulator:
     ca_file: Path = Path()
     calls: list[str] = field(default_factory=list)
     """Method and path of every API call answered, sign-in and control left out."""
+    before_call: Callable[[], None] | None = None
+    """Something that happens in the org while a client is at work: called before each API call is answered."""
 
     @property
     def endpoint(self) -> str:
@@ -57,6 +59,8 @@ class Simulator:
             return self._sign_in(headers, body)
         authorization = headers.get("authorization", "")
         self.calls.append(f"{method} {target}")
+        if self.before_call is not None:
+            self.before_call()
         fault = self.faults.take(target)
         if fault and fault.kind == "expired_session":
             self.door.expire(authorization)
