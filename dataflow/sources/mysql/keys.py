@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Iterator, Sequence
 from itertools import islice
 
@@ -27,7 +28,7 @@ def _present(session: Session, table: Table, terms: Sequence[str]) -> set[str]:
     names = ", ".join(quote(column.name) for column in table.keys)
     query = f"SELECT {select_list(table.keys)} FROM {quote(table.name)} WHERE ({names}) IN ({', '.join(terms)})"
     found: set[str] = set()
-    for batch in read_rows(session, table, query, columns=table.keys):
+    for batch in read_rows(session, table, query, columns=table.keys, zero_dates=Counter()):
         found.update(batch.column("record_key").to_pylist())
     return found
 

@@ -77,10 +77,6 @@ def rows_sql(table: Table, planned: PlannedWindow, *, columns: Sequence[Column])
     return f"SELECT {select_list(columns)} FROM {quote(table.name)} WHERE {condition(table, planned)}"
 
 
-def count_sql(table: Table, planned: PlannedWindow) -> str:
-    return f"SELECT COUNT(*) FROM {quote(table.name)} WHERE {condition(table, planned)}"
-
-
 def condition(table: Table, planned: PlannedWindow) -> str:
     """The rows of a window.
 

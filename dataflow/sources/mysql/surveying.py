@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections import Counter
+
 import duckdb
 import pyarrow as pa
 
@@ -84,7 +86,9 @@ def _by_reading(session: Session, table: Table, planned: PlannedWindow) -> Windo
     con = connect(threads=1)
     try:
         con.execute("CREATE TEMP TABLE seen (record_key VARCHAR, changed_at TIMESTAMPTZ)")
-        for batch in read_rows(session, table, rows_sql(table, planned, columns=columns), columns=columns):
+        for batch in read_rows(
+            session, table, rows_sql(table, planned, columns=columns), columns=columns, zero_dates=Counter()
+        ):
             _note(con, batch, planned)
         fingerprint = key_fingerprint_sql("record_key", "changed_at")
         [(count, total)] = con.execute(f"SELECT count(*), {fingerprint} FROM seen").fetchall()

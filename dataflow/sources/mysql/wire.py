@@ -1,15 +1,16 @@
 """Rows of a running query as Arrow, block by block, straight from the bytes of MySQL's text protocol.
 
 PyMySQL makes a Python object of every value: 16 s for a million rows of twelve columns where the server needs one.
-Here a thread takes the bytes off the socket and finds where rows begin; NumPy then walks the columns of all rows of a
-block at once, and the values stay where they are, as views into the bytes. Everything that is text on the wire stays
-the server's own text, so no digit is lost. The block ends where the server says that the result ends, and nowhere else.
+Here a thread takes the bytes off the socket and finds where rows begin; NumPy walks the columns of all rows of a block
+at once, and the values stay where they are, as views into the bytes. What is text on the wire stays the server's own
+text, so no digit is lost. The rows end where the server says that the result ends, and nowhere else.
 """
 
 from __future__ import annotations
 
 import queue
 import socket
+import struct
 import threading
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import suppress
@@ -28,7 +29,11 @@ _BLOCKS_AHEAD = 3
 _READ_BYTES = 256 * 1024
 _LONGEST_PACKET = 0xFFFFFF
 _EOF, _ERROR, _NULL = 0xFE, 0xFF, 0xFB
+_LONGEST_EOF = 8
+"""A longer packet that begins like the end of the result is a row whose first value is huge."""
 _HEADER = 4
+_PACKET = struct.Struct("<IB").unpack_from
+"""Size and number of a packet in one word, then its first byte."""
 _INLINE = 12
 """A view holds so many bytes itself; longer values are pointed at."""
 _WIDTHS = {0xFC: 2, 0xFD: 3, 0xFE: 8}
@@ -62,22 +67,21 @@ def stream_rows(con: Connection[Any], query: str, *, binary: Sequence[bool]) -> 
     if result.field_count != len(binary):
         raise pymysql.InternalError(f"asked for {len(binary)} columns, got {result.field_count}")
     kinds = [pa.binary_view() if is_binary else pa.string_view() for is_binary in binary]
-    names = [str(place) for place in range(len(kinds))]
-    with _Ahead(con) as blocks:
-        for block in blocks:
-            yield pa.RecordBatch.from_arrays(_columns(block, kinds), names=names)
+    with _Ahead(con, kinds) as batches:
+        yield from batches
 
 
 class _Ahead:
     """A thread that reads a few blocks ahead: the server never waits for us to think."""
 
-    def __init__(self, con: Connection[Any]) -> None:
+    def __init__(self, con: Connection[Any], kinds: Sequence[pa.DataType]) -> None:
         self._con = con
-        self._blocks: queue.Queue[Block | BaseException | None] = queue.Queue(_BLOCKS_AHEAD)
+        self._kinds = kinds
+        self._blocks: queue.Queue[pa.RecordBatch | BaseException | None] = queue.Queue(_BLOCKS_AHEAD)
         self._is_over = threading.Event()
         self._thread = threading.Thread(target=self._read, name="mysql-rows", daemon=True)
 
-    def __enter__(self) -> Iterator[Block]:
+    def __enter__(self) -> Iterator[pa.RecordBatch]:
         self._thread.start()
         return self._taken()
 
@@ -90,7 +94,7 @@ class _Ahead:
                 self._con._sock.shutdown(socket.SHUT_RDWR)
         self._thread.join()
 
-    def _taken(self) -> Iterator[Block]:
+    def _taken(self) -> Iterator[pa.RecordBatch]:
         while (taken := self._blocks.get()) is not None:
             if isinstance(taken, BaseException):
                 raise taken
@@ -99,13 +103,13 @@ class _Ahead:
     def _read(self) -> None:
         try:
             for block in split_rows(self._con._rfile.read1):
-                if not self._give(block):
+                if not self._give(read_columns(block, self._kinds)):
                     return
             self._give(None)
         except BaseException as error:  # noqa: BLE001 (whatever it is, it is raised where rows are consumed)
             self._give(error)
 
-    def _give(self, what: Block | BaseException | None) -> bool:
+    def _give(self, what: pa.RecordBatch | BaseException | None) -> bool:
         while not self._is_over.is_set():
             with suppress(queue.Full):
                 self._blocks.put(what, timeout=0.1)
@@ -127,16 +131,17 @@ def split_rows(read: Callable[[int], bytes]) -> Iterator[Block]:
             raise pymysql.OperationalError(CR.CR_SERVER_LOST, "the result breaks off")
         buffer += got
         while place + _HEADER < len(buffer):
-            size = buffer[place] | buffer[place + 1] << 8 | buffer[place + 2] << 16
+            header, first = _PACKET(buffer, place)
+            size = header & _LONGEST_PACKET
             after = place + _HEADER + size if size < _LONGEST_PACKET else _join_packets(buffer, place)
             if not place < after <= len(buffer):
                 break
-            first = buffer[place + _HEADER]
-            if first == _EOF and size < 9:
-                yield from _block(buffer, starts, place)
-                return
-            if first == _ERROR:
-                pymysql.err.raise_mysql_exception(bytes(buffer[place + _HEADER : after]))
+            if first >= _EOF:
+                if first == _ERROR:
+                    pymysql.err.raise_mysql_exception(bytes(buffer[place + _HEADER : after]))
+                if size < _LONGEST_EOF:
+                    yield from _block(buffer, starts, place)
+                    return
             starts.append(place + _HEADER)
             place = after
         if place >= BLOCK_BYTES:
@@ -151,7 +156,7 @@ def _join_packets(buffer: bytearray, place: int) -> int:
     while True:
         if len(buffer) < place + _HEADER:
             return -1
-        size = buffer[place] | buffer[place + 1] << 8 | buffer[place + 2] << 16
+        size = int.from_bytes(buffer[place : place + 3], "little")
         headers.append(place)
         place += _HEADER + size
         if len(buffer) < place:
@@ -171,7 +176,7 @@ def _block(buffer: bytearray, starts: list[int], end: int) -> Iterator[Block]:
         yield Block(data, np.array(starts, dtype=np.int64), end)
 
 
-def _columns(block: Block, kinds: Sequence[pa.DataType]) -> list[pa.Array]:
+def read_columns(block: Block, kinds: Sequence[pa.DataType]) -> pa.RecordBatch:
     """Walk the columns of a block. Raises: pymysql.InternalError when the rows do not end where they should."""
     data = np.frombuffer(block.data, dtype=np.uint8)
     content = pa.py_buffer(block.data)
@@ -187,7 +192,7 @@ def _columns(block: Block, kinds: Sequence[pa.DataType]) -> list[pa.Array]:
     ends = np.append(block.starts[1:] - _HEADER, block.end)
     if not np.array_equal(place, ends):
         raise pymysql.InternalError("the columns of a row do not fill its packet")
-    return columns
+    return pa.RecordBatch.from_arrays(columns, names=[str(number) for number in range(len(columns))])
 
 
 def _values(data: _Bytes, place: _Places) -> tuple[_Places, _Places, npt.NDArray[np.bool_]]:
@@ -206,18 +211,23 @@ def _values(data: _Bytes, place: _Places) -> tuple[_Places, _Places, npt.NDArray
     return start, length, is_null
 
 
-_KEPT = np.tril(np.full((_INLINE + 1, _INLINE), 255, dtype=np.uint8), -1)
-"""By length, which of twelve bytes belong to the value: Arrow wants zeros in the rest."""
-
-
-def _views(data: _Bytes, start: _Places, length: _Places) -> _Bytes:
-    """Build Arrow's views: length, then the value itself, or its first four bytes and where it is."""
-    views = np.empty((len(start), 16), dtype=np.uint8)
-    numbers = views.view(np.int32)
-    numbers[:, 0] = length
-    window = np.ndarray(shape=(len(data) - _INLINE + 1,), dtype="V12", buffer=data.data, strides=(1,))
-    views[:, 4:] = window[start].view(np.uint8).reshape(-1, _INLINE) & _KEPT[np.minimum(length, _INLINE)]
-    is_long = length > _INLINE
-    numbers[is_long, 2] = 0
-    numbers[is_long, 3] = start[is_long]
+def _views(data: _Bytes, start: _Places, length: _Places) -> npt.NDArray[np.uint64]:
+    """Build Arrow's views, two words each: length and four bytes, then eight more bytes, or where the value is."""
+    words = np.ndarray(shape=(len(data) - 7,), dtype="<u8", buffer=data.data, strides=(1,))
+    views = np.empty((len(start), 2), dtype=np.uint64)
+    head = words[start] & _KEPT[np.minimum(length, 4)]
+    views[:, 0] = length.astype(np.uint64) | head << np.uint64(32)
+    tail = words[start + 4] & _KEPT[np.clip(length - 4, 0, 8)]
+    # Of the buffers there is one: its number, the lower half, is 0.
+    views[:, 1] = np.where(length > _INLINE, start.astype(np.uint64) << np.uint64(32), tail)
     return views
+
+
+_KEPT = np.array([(1 << 8 * length) - 1 for length in range(9)], dtype=np.uint64)
+"""By length, which of eight bytes belong to the value: Arrow wants zeros in the rest."""
+
+
+def has_prefix(column: pa.Array, prefix: bytes) -> bool:
+    """Whether any value of a column of views begins with these four bytes."""
+    views = np.frombuffer(column.buffers()[1], dtype=np.uint64).reshape(-1, 2)
+    return bool((views[:, 0] >> np.uint64(32) == int.from_bytes(prefix, "little")).any())
