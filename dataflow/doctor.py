@@ -27,6 +27,7 @@ _API_TIMEOUT_SECONDS = 5.0
 # By adapter, the module whose `probe` looks at such a source; imported only where one is declared.
 _ASKED_BY = {
     "s3": "dataflow.sources.s3.probe",
+    "salesforce": "dataflow.sources.salesforce.probe",
 }
 
 

@@ -1,4 +1,4 @@
-"""Tell whoever watches a run which stage it is in. Nobody watching costs nothing."""
+"""Tell whoever watches a run which stage it is in, and how far its windows are. Nobody watching costs nothing."""
 
 from __future__ import annotations
 
@@ -17,7 +17,15 @@ class StageEvent:
     what: Literal["began", "ended"]
 
 
-Listener = Callable[[StageEvent], None]
+@dataclass(frozen=True)
+class WindowEvent:
+    """So many more windows are to be fetched, or are dealt with."""
+
+    what: Literal["planned", "fetched"]
+    count: int
+
+
+Listener = Callable[[StageEvent | WindowEvent], None]
 
 # Not an argument: a run passes through an orchestrator that carries only plain values from caller to step.
 _listener: ContextVar[Listener | None] = ContextVar("listener", default=None)
@@ -33,7 +41,7 @@ def watched_by(listener: Listener) -> Iterator[None]:
         _listener.reset(token)
 
 
-def announce(event: StageEvent) -> None:
+def announce(event: StageEvent | WindowEvent) -> None:
     """Tell the listener, if there is one."""
     listener = _listener.get()
     if listener is not None:

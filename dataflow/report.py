@@ -60,9 +60,15 @@ class StepReport:
         return plain
 
 
-def list_gaps(reports: Iterable[StepReport]) -> list[str]:
-    """What the steps could not get whole, as `subject: why`; a run with any is partial, however else it ended."""
-    return [f"{report.subject}: {report.facts[GAP_FACT]}" for report in reports if GAP_FACT in report.facts]
+def list_gaps(reports: Iterable[StepReport]) -> dict[str, str]:
+    """What the steps could not get whole, and why, by subject; a run with any is partial, however else it ended."""
+    return {report.subject: str(report.facts[GAP_FACT]) for report in reports if GAP_FACT in report.facts}
+
+
+def gap_words(subjects: Iterable[str]) -> str:
+    """How a partial run's message names what is missing."""
+    first, rest = list(subjects)[:3], list(subjects)[3:]
+    return f"not whole: {', '.join(first)}" + (f" and {len(rest)} more" if rest else "")
 
 
 class Stopwatch:

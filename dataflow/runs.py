@@ -22,8 +22,8 @@ from lakehouse.table import literal
 _OWNER = "owner.json"
 
 
-RunStatus = Literal["published", "unchanged", "landed"]
-"""How a run that did not raise ended."""
+RunStatus = Literal["published", "unchanged", "landed", "complete", "partial"]
+"""How a run that did not raise ended. `partial`, whatever it published or landed: something could not be had whole."""
 
 
 @dataclass(frozen=True)

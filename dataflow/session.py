@@ -14,7 +14,7 @@ from dataflow.defects import telling_defects
 from dataflow.errors import DataFlowError, ExitCode
 from dataflow.memory import PeakMemory
 from dataflow.progress import StageEvent, announce
-from dataflow.report import StepReport, measured
+from dataflow.report import StepReport, gap_words, list_gaps, measured
 from dataflow.runs import (
     RunOutcome,
     RunStatus,
@@ -115,14 +115,17 @@ class RunSession:
     def conclude(self, status: RunStatus, message: str, *, snapshot_id: int | None = None) -> RunOutcome:
         """Say how the run ended. A run that published is on record already: its commit wrote the row."""
         finished_at = datetime.now(UTC)
+        gaps = list_gaps(self.reports)
+        ended: RunStatus = "partial" if gaps else status
+        message = f"{message}; {gap_words(gaps)}" if gaps else message
         if status != "published":
             # An unchanged run has seen everything landed so far; one that only landed leaves it to be seen.
             seen = self._seen_upto if status == "unchanged" else None
-            snapshot_id = self._record(status, message, finished_at=finished_at, raw_snapshot_id=seen)
+            snapshot_id = self._record(ended, message, finished_at=finished_at, raw_snapshot_id=seen)
         self.outcome = RunOutcome(
             run_id=self.run.run_id,
             kind=self.run.kind,
-            status=status,
+            status=ended,
             message=message,
             started_at=self.started_at,
             finished_at=finished_at,

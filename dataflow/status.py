@@ -22,14 +22,32 @@ FRESHNESS = """
 
 COMPLETENESS = """
     WITH newest AS (
-        SELECT * FROM lake.ops.completeness
-        QUALIFY row_number() OVER (PARTITION BY source, object, window_from, window_until
+        SELECT * FROM lake.ops.completeness WHERE coalesce(comparison, 'landing') = 'landing'
+        QUALIFY row_number() OVER (PARTITION BY source, object, window_from, window_until, coalesce(keys, '')
             ORDER BY checked_at DESC, _run_id DESC) = 1
     )
     SELECT source, object, count(*) AS windows, min(window_from) AS "from", max(window_until) AS until,
         sum(source_count)::BIGINT AS at_source, sum(raw_count)::BIGINT AS in_raw,
         bool_and(source_count = raw_count AND source_fingerprint = raw_fingerprint) AS is_complete
     FROM newest GROUP BY ALL ORDER BY source, object
+"""
+
+# Marks of dataflow/sources/files/presence.py: of each file the last one counts.
+WITHDRAWN = """
+    WITH newest AS (
+        SELECT * FROM lake.ops.landed_file WHERE regexp_matches(fingerprint, '^(withdrawn|returned):[0-9]+$')
+        QUALIFY row_number() OVER (PARTITION BY source, object, path
+            ORDER BY split_part(fingerprint, ':', 2)::BIGINT DESC) = 1
+    )
+    SELECT source, object, count(*) AS files, min(landed_at) AS since, 'their rows stay in raw' AS note
+    FROM newest WHERE fingerprint LIKE 'withdrawn:%' GROUP BY ALL ORDER BY source, object
+"""
+
+GAPS = """
+    SELECT source, object, CASE WHEN reason <> 'unplanned' THEN window_from END AS "from",
+        CASE WHEN reason <> 'unplanned' THEN window_until END AS until, nullif(keys, '') AS keys,
+        reason, missing_count AS missing, attempts, opened_at AS since, detail
+    FROM lake.ops.gap WHERE status = 'open' ORDER BY source, object, window_from
 """
 
 DEAD_LETTERS = """
@@ -54,6 +72,8 @@ def read_status(con: duckdb.DuckDBPyConnection, *, now: datetime, runs: int = 5)
         "published": read_rows(con, PUBLISHED),
         "freshness": read_rows(con, FRESHNESS.format(now=now.isoformat())),
         "completeness": read_rows(con, COMPLETENESS),
+        "gaps": read_rows(con, GAPS),
+        "withdrawn_files": read_rows(con, WITHDRAWN),
         "dead_letters": read_rows(con, DEAD_LETTERS),
     }
 

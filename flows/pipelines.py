@@ -1,6 +1,6 @@
 """The four flows. Their parameters are names and times; Prefect checks the types before anything is touched.
 
-Each ends in a state that says what became of the run: Published, Unchanged, Landed, Refused or Failed.
+Each ends in a state that says what became of the run: Published, Unchanged, Landed, Complete; Partial; Refused, Failed.
 """
 
 from __future__ import annotations
@@ -18,7 +18,8 @@ from dataflow.errors import DataFlowError, ExitCode, UsageError
 from dataflow.runs import RunOutcome
 from dataflow.session import RunSession
 from dataflow.settings import Settings, load_settings
-from flows.journey import conclude, ingest_windows, publish_landed
+from flows.ingest import ingest_windows
+from flows.journey import conclude, publish_landed
 from flows.live import join_or_open, live_session
 
 
@@ -87,8 +88,7 @@ def backfill(
         raise UsageError(f"A backfill needs at least one worker, not {workers}.")
 
     def work(session: RunSession) -> RunOutcome:
-        for since, until in stretches:
-            ingest_windows(session, source=None, object_name=None, since=since, until=until, workers=workers)
+        ingest_windows(session, stretches=stretches, skip_landed=True, workers=workers)
         return publish_landed(session)
 
     return _run("backfill", work, config=config, home=home, now=now, run_id=run_id)
@@ -113,7 +113,8 @@ def _ingest(
     session: RunSession, source: str | None, object_name: str | None, since: datetime | None, until: datetime | None
 ) -> int:
     workers = session.settings.prefect.source_concurrency
-    return ingest_windows(session, source=source, object_name=object_name, since=since, until=until, workers=workers)
+    stretches = [(since, until)]
+    return ingest_windows(session, source=source, object_name=object_name, stretches=stretches, workers=workers)
 
 
 def _run(
@@ -134,6 +135,9 @@ def _run(
         if error.exit_code != ExitCode.REFUSED:
             raise
         return Failed(name="Refused", message=str(error), data=error)
+    if outcome.status == "partial":
+        # Never a success: whoever watches must hear of it. What was landed stays, and the next run goes on.
+        return Failed(name="Partial", message=outcome.message)
     return Completed(name=outcome.status.title(), message=outcome.message)
 
 

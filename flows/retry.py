@@ -1,8 +1,10 @@
-"""When a task is tried again: when its error says that this can help."""
+"""When a task is tried again: when its error says that this can help, and not before the source asked for it."""
 
 from __future__ import annotations
 
-from typing import Any, ParamSpec, TypeVar
+import time
+from collections.abc import Sequence
+from typing import Any, Generic, ParamSpec, TypeVar
 
 from prefect import Task
 from prefect.client.schemas.objects import State, TaskRun
@@ -15,11 +17,30 @@ R = TypeVar("R")
 
 # Half of the delay: runs that failed together at a busy source do not come back together.
 _JITTER = 0.5
+# A source that wants more patience than this is left for the next run: the lake's lock is held meanwhile.
+LONGEST_WAIT_SECONDS = 300.0
+
+
+class Incomplete(Exception, Generic[R]):
+    """A task did a part of its work, `result`; the rest failed with `errors`, of which some may heal."""
+
+    def __init__(self, result: R, errors: Sequence[Exception]) -> None:
+        super().__init__("; ".join(str(error) for error in errors))
+        self.result = result
+        self.retryable = any(getattr(error, "retryable", False) for error in errors)
+        waits = [float(getattr(error, "retry_after_seconds", None) or 0) for error in errors]
+        self.retry_after_seconds = max(waits, default=0.0)
 
 
 def can_retry(task: Task[..., Any], task_run: TaskRun, state: State[Any]) -> bool:  # noqa: ARG001 (Prefect's form)
-    """Whether the error that ended a task may go away by itself."""
-    return bool(getattr(state.result(raise_on_failure=False), "retryable", False))
+    """Whether the error that ended a task may go away by itself. Waits as long as the source asked for."""
+    error = state.result(raise_on_failure=False)
+    wait_seconds = float(getattr(error, "retry_after_seconds", None) or 0)
+    if not getattr(error, "retryable", False) or wait_seconds > LONGEST_WAIT_SECONDS:
+        return False
+    # Here, since Prefect's own delays are fixed before the error is known; its backoff comes on top.
+    time.sleep(wait_seconds)
+    return True
 
 
 def with_retries(task: Task[P, R], settings: Settings, *, name: str | None = None) -> Task[P, R]:
@@ -32,3 +53,13 @@ def with_retries(task: Task[P, R], settings: Settings, *, name: str | None = Non
         retry_jitter_factor=_JITTER,
         retry_condition_fn=can_retry,
     )
+
+
+def take_what_there_is(answer: R | Exception) -> R:
+    """The answer of a task, or the part of it that it had after its last try. Raises: any other error."""
+    if isinstance(answer, Incomplete):
+        part: R = answer.result
+        return part
+    if isinstance(answer, Exception):
+        raise answer
+    return answer

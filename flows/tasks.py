@@ -6,43 +6,89 @@ Results stay in memory: a result kept from another run would be a stale answer, 
 from __future__ import annotations
 
 from collections.abc import Sequence
-from datetime import datetime
+from dataclasses import dataclass, replace
 
 from prefect import task
 from prefect.cache_policies import NO_CACHE
 
 from dataflow.defects import telling_defects
-from dataflow.land import FetchedWindow, commit_windows, fetch_window, plan_windows
+from dataflow.errors import ConfigurationError, DataFlowError, UsageError
+from dataflow.land import (
+    Failure,
+    FetchedWindow,
+    LandingPlan,
+    Tidings,
+    commit_what_holds,
+    fetch_window,
+    plan_landing,
+)
+from dataflow.land.plan import Stretch
 from dataflow.publish import Publication, commit, sink_warehouse
 from dataflow.sources.protocol import PlannedWindow
 from dataflow.stages import stage_function
 from flows.live import live_session
+from flows.retry import Incomplete
 
 
 @task(name="plan", cache_policy=NO_CACHE, persist_result=False)
 def plan(
-    run_id: str, source: str | None, object_name: str | None, since: datetime | None, until: datetime | None
-) -> list[PlannedWindow]:
-    """List the windows that hold something new."""
+    run_id: str, source: str | None, object_name: str | None, stretches: Sequence[Stretch], skip_landed: bool
+) -> LandingPlan:
+    """List the windows that hold something new. Raises: Incomplete when an object could not be planned."""
     session = live_session(run_id)
     with session.stage("plan"):
-        return plan_windows(session.lake, session.settings, source=source, object=object_name, since=since, until=until)
+        planned = plan_landing(
+            session.lake,
+            session.settings,
+            source=source,
+            object=object_name,
+            stretches=stretches,
+            skip_landed=skip_landed,
+        )
+    if planned.failures:
+        raise Incomplete(planned, [failure.error for failure in planned.failures])
+    return planned
+
+
+@dataclass(frozen=True)
+class Staged:
+    """What became of some windows: in the landing area, or why not. Names and counts, no rows."""
+
+    fetched: tuple[FetchedWindow, ...] = ()
+    failures: tuple[Failure, ...] = ()
 
 
 @task(name="fetch", cache_policy=NO_CACHE, persist_result=False)
-def fetch(run_id: str, windows: Sequence[PlannedWindow]) -> list[FetchedWindow]:
-    """Read the windows of one object into the landing area; nothing touches the lake."""
+def fetch(run_id: str, windows: Sequence[PlannedWindow]) -> Staged:
+    """Read windows of one object into the landing area; nothing touches the lake.
+
+    One that fails keeps no other from being staged; when the task is tried again, what is staged is not read again.
+    Raises: Incomplete.
+    """
     session = live_session(run_id)
-    with telling_defects("fetch"):
-        return [fetch_window(window, session.settings, session.run) for window in windows]
+    staged = Staged()
+    for window in windows:
+        try:
+            with telling_defects(f"fetching {window.subject}"):
+                fetched = fetch_window(window, session.settings, session.run)
+        except (UsageError, ConfigurationError):
+            raise
+        except DataFlowError as error:
+            failure = Failure(window.source, window.object, error, window)
+            staged = replace(staged, failures=(*staged.failures, failure))
+        else:
+            staged = replace(staged, fetched=(*staged.fetched, fetched))
+    if staged.failures:
+        raise Incomplete(staged, [failure.error for failure in staged.failures])
+    return staged
 
 
 @task(name="land", cache_policy=NO_CACHE, persist_result=False)
-def land(run_id: str, fetched: Sequence[FetchedWindow]) -> int:
-    """Add fetched windows to raw in one lake transaction; returns the rows that were new."""
+def land(run_id: str, fetched: Sequence[FetchedWindow], tidings: Tidings) -> int:
+    """Add fetched windows to raw in one lake transaction, and put the others on record; returns the new rows."""
     session = live_session(run_id)
     with session.one_at_a_time("land"):
-        reports = session.step("land", lambda: commit_windows(session.lake, fetched, session.run))
+        reports = session.step("land", lambda: commit_what_holds(session.lake, fetched, session.run, tidings=tidings))
     return sum(report.rows_out for report in reports)
 
 

@@ -19,7 +19,7 @@ from dataflow.cli.options import (
     settings_of,
 )
 from dataflow.cli.output import words, write_json, write_line, write_records
-from dataflow.errors import UsageError
+from dataflow.errors import ExitCode, UsageError
 
 if TYPE_CHECKING:
     from dataflow.runs import RunOutcome
@@ -131,18 +131,29 @@ def perform(settings: Settings, kind: str, parameters: dict[str, Any], *, now: s
 
 
 def write_outcome(outcome: RunOutcome, *, output: Output) -> None:
-    """Write what a run did: its stages as rows that add up, and one line."""
-    from dataflow.runs import totals_by_stage
+    """Write what a run did: its stages as rows that add up, and one line. Raises: Exit when it was partial."""
+    from dataflow.report import list_gaps
 
     if output is Output.JSON:
         write_json(outcome.as_dict())
-        return
-    seconds = {timing.stage: timing for timing in outcome.timings}
+    else:
+        _write_for_people(outcome, output=output)
+    if outcome.status == "partial":
+        for subject, why in list_gaps(outcome.reports).items():
+            words.print(f"Not whole: {subject}: {why}", markup=False)
+        words.print("Partial: what is missing is on record (dataflow status) and is read again by the next run.")
+        raise typer.Exit(ExitCode.PARTIAL)
+
+
+def _write_for_people(outcome: RunOutcome, *, output: Output) -> None:
+    from dataflow.runs import totals_by_stage
+
     records = totals_by_stage(outcome.reports)
     for record in records:
-        timing = seconds.get(record["stage"])
-        record["seconds"] = round(timing.seconds, 2) if timing else None
-        record["peak_mib"] = round(timing.peak_rss_bytes / 2**20) if timing else None
+        # A backfill fetches and lands many times.
+        timings = [timing for timing in outcome.timings if timing.stage == record["stage"]]
+        record["seconds"] = round(sum(timing.seconds for timing in timings), 2) if timings else None
+        record["peak_mib"] = round(max(t.peak_rss_bytes for t in timings) / 2**20) if timings else None
     write_records(records, output=output)
     if output is Output.TABLE:
         write_line()

@@ -10,7 +10,7 @@ from contextlib import contextmanager
 from rich.progress import BarColumn, Progress, TaskID, TextColumn, TimeElapsedColumn
 
 from dataflow.cli.output import words
-from dataflow.progress import StageEvent, watched_by
+from dataflow.progress import StageEvent, WindowEvent, watched_by
 
 # Shares of a first run over 100,000 records, measured November 2026: what is expected before a run of this lake told.
 USUAL_SECONDS: Mapping[str, float] = {
@@ -84,7 +84,9 @@ class _Estimate:
         self._current: str | None = None
         self._since = time.monotonic()
 
-    def hear(self, event: StageEvent) -> None:
+    def hear(self, event: StageEvent | WindowEvent) -> None:
+        if isinstance(event, WindowEvent):
+            return
         if event.what == "began":
             self._current, self._since = event.stage, time.monotonic()
         else:

@@ -28,11 +28,10 @@ _Placed = tuple[int, FetchedWindow]
 
 @dataclass(frozen=True)
 class Tidings:
-    """What is known besides the windows: what failed, which objects could be planned again, which gaps are moot."""
+    """What is known besides the windows: what failed, and which open gaps planning found to be over, by id."""
 
     failures: tuple[Failure, ...] = ()
-    planned: Collection[tuple[str, str]] = ()
-    moot: Collection[str] = ()
+    ended: Collection[str] = ()
 
 
 def commit_window(lake: Lake, fetched: FetchedWindow, run: Run) -> StepReport:
@@ -68,7 +67,7 @@ def commit_windows(
             ledger.write()
             return landed
 
-        if pending or told.failures or any(_is_over(gap, (), told) for gap in read_open_gaps(lake).values()):
+        if pending or told.failures or not read_open_gaps(lake).keys().isdisjoint(told.ended):
             landed, _ = lake.transact(land, author="dataflow", run_id=run.run_id, message=_message(windows, told))
             reports |= landed
     share = watch.seconds / max(len(fetched), 1)
@@ -120,12 +119,12 @@ def _note_gaps(ledger: Ledger, windows: Sequence[FetchedWindow], told: Tidings) 
 
 
 def _is_over(gap: Gap, windows: Iterable[FetchedWindow], told: Tidings) -> bool:
-    """Whether the gap is no more: its object has a plan again, nothing is left at the source, or all of it is landed.
+    """Whether the gap is no more: planning found it to be over, or all of it is landed.
 
     A window taken up from an earlier run's staging may lack just the rows that opened the gap, and closes none.
     """
-    if gap.reason == "unplanned":
-        return (gap.source, gap.object) in told.planned
+    if gap.gap_id in told.ended:
+        return True
     landed = [
         window.planned
         for window in windows
@@ -133,7 +132,7 @@ def _is_over(gap: Gap, windows: Iterable[FetchedWindow], told: Tidings) -> bool:
         and not shortfall(window.report)
         and (not window.is_reused or gap.gap_id in window.planned.repairs)
     ]
-    return gap.gap_id in told.moot or covers(landed, gap)
+    return covers(landed, gap)
 
 
 def _by_object(placed: Iterable[_Placed]) -> list[list[_Placed]]:

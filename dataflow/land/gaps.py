@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import hashlib
 import json
+from collections import defaultdict
 from collections.abc import Callable, Collection, Iterable, Mapping
 from dataclasses import asdict, dataclass
 from datetime import datetime
@@ -16,7 +17,7 @@ from typing import Any, Literal
 import duckdb
 import pyarrow as pa
 
-from dataflow.sources import PlannedWindow, Window
+from dataflow.sources import KeyRange, PlannedWindow, Window
 from dataflow.tables.ops import GAP
 from dataflow.workspace import Run
 from lakehouse import LakeView
@@ -84,13 +85,13 @@ def gap_of(planned: PlannedWindow, *, reason: Reason, detail: str, missing_count
 
 def window_of_gap(gap: Gap) -> PlannedWindow:
     """The gap's window as a question to its source: one that answers queries needs no more than this."""
-    return PlannedWindow(gap.source, gap.object, gap.window, (), gap.gap_id)
+    keys = KeyRange(**json.loads(gap.keys)) if gap.keys else None
+    return PlannedWindow(gap.source, gap.object, gap.window, (), gap.gap_id, keys=keys)
 
 
 def keys_text(planned: PlannedWindow) -> str:
     """The range of keys that a window is limited to, as it is kept on record; empty: all keys."""
-    keys = getattr(planned, "keys", None)
-    return json.dumps(asdict(keys), sort_keys=True) if keys else ""
+    return json.dumps(asdict(planned.keys), sort_keys=True) if planned.keys else ""
 
 
 def read_open_gaps(lake: LakeView) -> dict[str, Gap]:
@@ -100,14 +101,29 @@ def read_open_gaps(lake: LakeView) -> dict[str, Gap]:
 
 def covers(windows: Iterable[PlannedWindow], gap: Gap) -> bool:
     """Whether these windows of the gap's object, together, are all of it."""
-    keys = {"", gap.keys}
-    stretches = sorted(w.window for w in windows if keys_text(w) in keys)
+    wanted = window_of_gap(gap).keys or KeyRange()
+    by_window = defaultdict(list)
+    for planned in windows:
+        by_window[planned.window].append(planned.keys or KeyRange())
     reached = gap.window.start
-    for stretch in stretches:
+    for stretch in sorted(window for window, ranges in by_window.items() if _cover_keys(ranges, wanted)):
         if stretch.start > reached:
             break
         reached = max(reached, stretch.until)
     return reached >= gap.window.until
+
+
+def _cover_keys(ranges: Iterable[KeyRange], wanted: KeyRange) -> bool:
+    """Whether ranges of keys, together, are all of the wanted one."""
+    lowest, highest = float("-inf"), float("inf")
+    reached = lowest if wanted.start is None else wanted.start
+    for start, until in sorted(
+        (lowest if r.start is None else r.start, highest if r.until is None else r.until) for r in ranges
+    ):
+        if start > reached:
+            break
+        reached = max(reached, until)
+    return reached >= (highest if wanted.until is None else wanted.until)
 
 
 class GapBook:

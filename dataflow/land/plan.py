@@ -12,23 +12,26 @@ from dataflow.errors import ConfigurationError, DataFlowError, UsageError
 from dataflow.land.gaps import Failure, Gap, covers, keys_text, read_open_gaps, window_of_gap
 from dataflow.settings import Settings
 from dataflow.sources import ObjectState, Part, PlannedWindow, Source, open_source
+from dataflow.sources.protocol import BEGINNING
 from dataflow.tables.ops import COMPLETENESS, LANDED_FILE, WATERMARK
 from lakehouse import LakeView
 
 _Name = tuple[str, str]
+Stretch = tuple[datetime | None, datetime | None]
+"""From (inclusive) and until (exclusive); None: without end on that side."""
 
 
 @dataclass(frozen=True)
 class LandingPlan:
     """What a landing is to do: windows to fetch, objects that could be planned and those that could not.
 
-    `moot` are open gaps of which the source holds nothing any more.
+    `ended` are open gaps that planning closes: the object can be planned again, or the source took back the files.
     """
 
     windows: tuple[PlannedWindow, ...] = ()
     planned: frozenset[_Name] = frozenset()
     failures: tuple[Failure, ...] = ()
-    moot: frozenset[str] = frozenset()
+    ended: frozenset[str] = frozenset()
 
 
 def plan_landing(
@@ -37,30 +40,29 @@ def plan_landing(
     *,
     source: str | None = None,
     object: str | None = None,
-    since: datetime | None = None,
-    until: datetime | None = None,
+    stretches: Sequence[Stretch] = ((None, None),),
     skip_landed: bool = False,
 ) -> LandingPlan:
     """List what the sources hold and the lake does not, by source and object, oldest window first.
 
-    `source` and `object` choose one; `since` and `until` keep windows that start in [since, until). Open gaps among
-    them are planned again. With `skip_landed` a window of a querying source that was landed whole stays out, as a
-    backfill that is resumed needs it. Without a lake, or with one that has no tables yet, everything is new.
+    `source` and `object` choose one; each of `stretches`, (since, until), keeps windows that start in it. Open gaps
+    among them are planned again. With `skip_landed` a window of a querying source that was landed whole stays out, as
+    a backfill that is resumed needs it. Without a lake, or with one that has no tables yet, everything is new.
     Raises: UsageError for a name that is not declared, ConfigurationError.
     """
     if source is not None:
         open_source(settings, source)
     states = read_states(lake) if lake is not None else {}
     gaps = list(read_open_gaps(lake).values()) if lake is not None else []
+    read_whole = _read_whole_at(lake, settings) if lake is not None else {}
     whole = _landed_whole(lake) if lake is not None and skip_landed else frozenset()
     plan = LandingPlan()
     for name in _chosen(settings, source, object):
         asked = _Asked(
             name,
-            states.get(name, ObjectState()),
-            [gap for gap in gaps if (gap.source, gap.object) == name and _starts_in(gap, since, until)],
-            since,
-            until,
+            replace(states.get(name, ObjectState()), read_whole_at=read_whole.get(name)),
+            [gap for gap in gaps if (gap.source, gap.object) == name and _starts_in(gap, stretches)],
+            stretches,
         )
         plan = _plan_object(plan, open_source(settings, name[0]), asked, whole=whole)
     return plan
@@ -79,7 +81,7 @@ def plan_windows(
 
     Raises: what keeps the first object from being planned: SourceMissing, SourceUnavailable, …
     """
-    plan = plan_landing(lake, settings, source=source, object=object, since=since, until=until)
+    plan = plan_landing(lake, settings, source=source, object=object, stretches=[(since, until)])
     for failure in plan.failures:
         raise failure.error
     return list(plan.windows)
@@ -87,19 +89,17 @@ def plan_windows(
 
 @dataclass(frozen=True)
 class _Asked:
-    """One object to plan: what the lake knows of it, its open gaps, the range asked for."""
+    """One object to plan: what the lake knows of it, its open gaps, the stretches asked for."""
 
     name: _Name
     state: ObjectState
     gaps: Sequence[Gap]
-    since: datetime | None
-    until: datetime | None
+    stretches: Sequence[Stretch]
 
-    @property
-    def moves_watermark(self) -> bool:
-        """Whether what is planned follows on from what is landed, so that nothing before it is left out."""
+    def moves_watermark(self, since: datetime | None) -> bool:
+        """Whether what is planned from `since` follows on from what is landed: nothing before it is left out."""
         known = self.state.watermark
-        return self.since is None or (known is not None and self.since <= known)
+        return since is None or (known is not None and since <= known)
 
 
 def _plan_object(plan: LandingPlan, source: Source, asked: _Asked, *, whole: frozenset[str]) -> LandingPlan:
@@ -107,43 +107,47 @@ def _plan_object(plan: LandingPlan, source: Source, asked: _Asked, *, whole: fro
     source_name, object_name = asked.name
     try:
         with telling_defects(f"planning {source_name}.{object_name}"):
-            found = source.plan(object_name, asked.state, since=asked.since, until=asked.until)
-            windows, moot = _with_repairs(source, asked, found)
+            windows, ended = _with_repairs(source, asked, _found(source, asked))
     except (UsageError, ConfigurationError):
         raise
     except DataFlowError as error:
         return replace(plan, failures=(*plan.failures, Failure(source_name, object_name, error)))
-    kept = [_marked(w, asked) for w in windows if w.repairs or w.parts or _identity(w) not in whole]
+    kept = [window for window in windows if window.repairs or window.parts or _identity(window) not in whole]
     return replace(
         plan,
         windows=(*plan.windows, *kept),
         planned=plan.planned | {asked.name},
-        moot=plan.moot | moot,
+        ended=plan.ended | ended,
     )
 
 
-def _marked(planned: PlannedWindow, asked: _Asked) -> PlannedWindow:
-    # Files are told apart by their bytes: none is left out because of a watermark.
-    return planned if planned.parts or asked.moves_watermark else replace(planned, moves_watermark=False)
+def _found(source: Source, asked: _Asked) -> list[PlannedWindow]:
+    found = []
+    for since, until in asked.stretches:
+        windows = source.plan(asked.name[1], asked.state, since=since, until=until)
+        # Files are told apart by their bytes: none is left out because of a watermark.
+        moves = asked.moves_watermark(since)
+        found += [window if window.parts or moves else replace(window, moves_watermark=False) for window in windows]
+    return found
 
 
 def _with_repairs(
     source: Source, asked: _Asked, found: Sequence[PlannedWindow]
 ) -> tuple[list[PlannedWindow], frozenset[str]]:
-    """Mark the windows that repair a gap, and add those of gaps that the plan does not cover; then the moot gaps."""
+    """Mark the windows that repair a gap, and add those of gaps that the plan does not cover; then the ended gaps."""
     windows = list(found)
-    moot = set()
+    ended = {gap.gap_id for gap in asked.gaps if gap.reason == "unplanned"}
     for gap in asked.gaps:
-        if gap.reason == "unplanned":
+        if gap.gap_id in ended:
             continue
         if not covers(windows, gap):
             again = _planned_again(source, gap)
             if again is None:
-                moot.add(gap.gap_id)
+                ended.add(gap.gap_id)
                 continue
             windows.append(again)
         windows = [_repairing(window, gap) for window in windows]
-    return sorted(windows, key=lambda planned: planned.window), frozenset(moot)
+    return sorted(windows, key=lambda planned: planned.window), frozenset(ended)
 
 
 def _planned_again(source: Source, gap: Gap) -> PlannedWindow | None:
@@ -157,8 +161,7 @@ def _planned_again(source: Source, gap: Gap) -> PlannedWindow | None:
 
 def _repairing(planned: PlannedWindow, gap: Gap) -> PlannedWindow:
     is_part = planned.window.start < gap.window.until and gap.window.start < planned.window.until
-    same_keys = keys_text(planned) in ("", gap.keys)
-    return replace(planned, repairs=(*planned.repairs, gap.gap_id)) if is_part and same_keys else planned
+    return replace(planned, repairs=(*planned.repairs, gap.gap_id)) if is_part else planned
 
 
 def read_states(lake: LakeView) -> Mapping[_Name, ObjectState]:
@@ -176,6 +179,20 @@ def read_states(lake: LakeView) -> Mapping[_Name, ObjectState]:
         ).fetchall():
             parts[source, object_name][part[0]].append(Part(*part))
     return {name: ObjectState(watermarks.get(name), parts[name]) for name in {*watermarks, *parts}}
+
+
+def _read_whole_at(lake: LakeView, settings: Settings) -> Mapping[_Name, datetime]:
+    """When each object was read from its beginning, where one is declared to be read so again and again."""
+    objects = [declared for system in settings.sources.values() for declared in system.objects.values()]
+    wanted = any(declared.reread_every_hours for declared in objects)
+    if not wanted or COMPLETENESS.full_name not in set(lake.tables()):
+        return {}
+    found = lake.con.execute(f"""
+        SELECT source, object, max(checked_at) FROM lake.{COMPLETENESS.sql_name}
+        WHERE coalesce(comparison, 'landing') = 'landing' AND window_from = TIMESTAMPTZ '{BEGINNING.isoformat()}'
+        AND source_count = raw_count GROUP BY ALL
+    """).fetchall()
+    return {(source, name): checked_at for source, name, checked_at in found}
 
 
 def _landed_whole(lake: LakeView) -> frozenset[str]:
@@ -201,9 +218,9 @@ def _told(source: str, object_name: str, start: datetime, until: datetime, keys:
     return f"{source}|{object_name}|{start.timestamp()}|{until.timestamp()}|{keys}"
 
 
-def _starts_in(gap: Gap, since: datetime | None, until: datetime | None) -> bool:
+def _starts_in(gap: Gap, stretches: Sequence[Stretch]) -> bool:
     start = gap.window.start
-    return (since is None or start >= since) and (until is None or start < until)
+    return any((since is None or start >= since) and (until is None or start < until) for since, until in stretches)
 
 
 def _chosen(settings: Settings, source: str | None, object_name: str | None) -> list[_Name]:

@@ -13,7 +13,7 @@ import duckdb
 from checks.contract import ContractCheck, verify_contracts
 from dataflow.errors import AuditRefused
 from dataflow.publish.invariants import InvariantResult, check_invariants
-from dataflow.report import StepReport, measured, resident_bytes
+from dataflow.report import StepReport, gap_words, list_gaps, measured, resident_bytes
 from dataflow.settings import Settings
 from dataflow.tables.ops import RUN
 from dataflow.workspace import Staged, Workspace
@@ -115,6 +115,7 @@ def record_run(
     seconds = sum(report.seconds for report in reports)
     tables = [name for name, staged in written.items() if staged.changed]
     rows = sum(staged.changed for staged in written.values())
+    gaps = list_gaps(reports)
     started = ws.run.now.isoformat()
     # The run's own clock moved on by what its steps took: no second clock is read.
     finished = (ws.run.now + timedelta(seconds=seconds)).isoformat()
@@ -122,11 +123,11 @@ def record_run(
     values = {
         "run_id": literal(ws.run.run_id),
         "kind": literal(ws.run.kind),
-        "status": "'published'",
+        "status": literal("partial" if gaps else "published"),
         "started_at": f"{literal(started)}::TIMESTAMPTZ",
         "finished_at": f"{literal(finished)}::TIMESTAMPTZ",
         "raw_snapshot_id": str(ws.base.id),
         "steps": literal(steps),
-        "message": literal(f"{rows} rows in {len(tables)} tables"),
+        "message": literal("; ".join([f"{rows} rows in {len(tables)} tables", *([gap_words(gaps)] if gaps else [])])),
     }
     con.execute(f"INSERT INTO lake.{RUN.sql_name} ({column_list(values)}) VALUES ({', '.join(values.values())})")

@@ -13,7 +13,7 @@ from dataflow.report import StepReport
 
 Row = dict[str, Any]
 
-RunStatus = Literal["published", "unchanged", "landed", "refused", "failed"]
+RunStatus = Literal["published", "unchanged", "landed", "complete", "partial", "refused", "failed"]
 
 DEAD_LETTERS = """
     SELECT _source || '.' || _object AS object, rule, count(*) AS rows

@@ -23,6 +23,8 @@ _STATUS_WORDS = {
     "published": "Published",
     "unchanged": "Nothing new",
     "landed": "Landed",
+    "complete": "Complete",
+    "partial": "Partial",
     "refused": "Refused by an audit",
     "failed": "Failed",
 }

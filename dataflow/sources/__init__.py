@@ -32,7 +32,25 @@ def _s3(name: str, settings: SourceSettings) -> Source:
     return S3Source(name, settings)
 
 
-ADAPTERS: Mapping[str, Callable[[str, SourceSettings], Source]] = {"files": FilesSource, "s3": _s3}
+def _salesforce(name: str, settings: SourceSettings) -> Source:
+    from dataflow.sources.salesforce import SalesforceSource
+
+    return SalesforceSource(name, settings)
+
+
+def _mysql(name: str, settings: SourceSettings) -> Source:
+    # So does its driver, with NumPy.
+    from dataflow.sources.mysql import MySQLSource
+
+    return MySQLSource(name, settings)
+
+
+ADAPTERS: Mapping[str, Callable[[str, SourceSettings], Source]] = {
+    "files": FilesSource,
+    "s3": _s3,
+    "salesforce": _salesforce,
+    "mysql": _mysql,
+}
 
 
 def open_source(settings: Settings, name: str) -> Source:

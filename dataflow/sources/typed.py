@@ -10,14 +10,21 @@ from lakehouse.table import literal, quote
 
 
 def shape_sql(
-    relation: str, declared: ObjectSettings, *, types: Mapping[str, str], locator: str, defect: str | None
+    relation: str,
+    declared: ObjectSettings,
+    *,
+    types: Mapping[str, str],
+    locator: str,
+    defect: str | None,
+    changed_at: str = "",
 ) -> str:
     """Build the SELECT of BATCH_SCHEMA over `relation`, whose columns are `types` (name to DuckDB type).
 
-    `locator` is SQL over the relation `t`; `defect` is what is wrong with every row. A column that is gone reads as
-    null. Columns that are not in `types` stay out of the payload.
+    `locator` and `changed_at` are SQL over the relation `t`; without the latter the cursor is cast. `defect` is what
+    is wrong with every row. A column that is gone reads as null; one that is not in `types` stays out of the payload.
     """
-    moment = f"try_cast(t.{quote(declared.cursor)} AS TIMESTAMPTZ)" if declared.cursor in types else "NULL::TIMESTAMPTZ"
+    cast = f"try_cast(t.{quote(declared.cursor)} AS TIMESTAMPTZ)" if declared.cursor in types else "NULL::TIMESTAMPTZ"
+    moment = changed_at or cast
     packed = ", ".join(f"{quote(name)} := {_exact(name, kind)}" for name, kind in types.items())
     return f"""
         SELECT {_key_sql(declared, types)} AS record_key, {moment} AS changed_at,

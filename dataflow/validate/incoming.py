@@ -17,8 +17,9 @@ INCOMING = "incoming"
 
 def last_raw_snapshot(ws: Workspace) -> int:
     """Return the snapshot up to which raw rows have been published or found to change nothing; 0 for none."""
+    statuses = "'published', 'unchanged', 'partial'"
     row = ws.con.execute(
-        f"SELECT coalesce(max(raw_snapshot_id), 0) FROM {RUN.sql_name} WHERE status IN ('published', 'unchanged')"
+        f"SELECT coalesce(max(raw_snapshot_id), 0) FROM {RUN.sql_name} WHERE status IN ({statuses})"
     ).fetchone()
     return int(row[0]) if row else 0
 

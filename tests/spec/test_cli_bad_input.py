@@ -7,13 +7,14 @@ import subprocess
 import sys
 from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 import pytest
 
 from dataflow.cli.main import run
 from dataflow.settings import Settings, default_toml
 from dataflow.storage import open_lake
-from tests.lib.homes import NOW, lake_state, newest_snapshot
+from tests.lib.homes import NOW, dataflow_json, lake_state, newest_snapshot, published_hash
 
 
 def break_missing_folder(sample: Path) -> None:
@@ -41,31 +42,72 @@ def drop_key(sample: Path) -> None:
     pq.write_table(table.drop_columns(["id"]), path)
 
 
-@pytest.mark.parametrize(
-    ("break_it", "code", "words"),
-    [
-        (break_missing_folder, 1, ["mysql"]),
-        (break_json, 1, ["Contact/2026-01-02", "JSON"]),
-        (break_half_json, 1, ["Account/2026-01-02", "JSON"]),
-        (break_parquet, 1, ["orders/2026-01-02"]),
-        (drop_key, 1, ["customers", "id"]),
-    ],
-)
-def test_a_broken_source_leaves_the_lake_as_it_was(
+BROKEN = [
+    pytest.param(break_missing_folder, "mysql", ["mysql"], id="no folder"),
+    pytest.param(break_json, "salesforce_contact", ["Contact/2026-01-02", "JSON"], id="no JSON"),
+    pytest.param(break_half_json, "salesforce_account", ["Account/2026-01-02", "JSON"], id="half a page"),
+    pytest.param(break_parquet, "mysql_orders", ["orders/2026-01-02"], id="no Parquet"),
+    pytest.param(drop_key, "mysql_customers", ["customers", "id"], id="no key"),
+]
+
+
+@pytest.mark.parametrize(("break_it", "raw", "words"), BROKEN)
+def test_a_broken_object_lands_nothing_and_keeps_no_other_from_landing(
     break_it: Callable[[Path], None],
-    code: int,
+    raw: str,
     words: list[str],
     published: Settings,
     capsys: pytest.CaptureFixture[str],
 ) -> None:
     before = lake_state(published)
     break_it(published.home / "sample")
-    assert run(["--home", str(published.home), "run", "--now", NOW]) == code
+    assert run(["--home", str(published.home), "run", "--ingest-only", "--now", NOW]) == 4
+    told = capsys.readouterr()
+    assert "Partial" in told.out
+    assert all(word in told.err for word in words), told.err
+    after = lake_state(published)
+    tables = [name for name in before if name.startswith("raw.")]
+    unchanged = {name for name in tables if before[name] == after[name]}
+    assert unchanged == {name for name in tables if name.startswith(f"raw.{raw}")}
+
+
+def test_what_could_be_landed_is_published_and_the_rest_comes_with_the_next_run(
+    published: Settings, fresh_home: Callable[[], Settings], capsys: pytest.CaptureFixture[str]
+) -> None:
+    orders = published.home / "sample/mysql/orders/2026-01-02.parquet"
+    sound = orders.read_bytes()
+    break_parquet(published.home / "sample")
+    assert run(["--home", str(published.home), "run", "--now", NOW]) == 4
+    assert "Partial" in capsys.readouterr().out
+    [gap] = gaps(published)
+    assert (gap["source"], gap["object"], gap["reason"]) == ("mysql", "orders", "failed")
+    orders.write_bytes(sound)
+    assert run(["--home", str(published.home), "run", "--now", NOW]) == 0
+    assert gaps(published) == []
+    assert "Published" in capsys.readouterr().out
+    undisturbed = fresh_home()
+    assert run(["--home", str(undisturbed.home), "run", "--now", NOW]) == 0
+    assert published_hash(published.home) == published_hash(undisturbed.home)
+
+
+def test_all_objects_broken_is_a_failure_and_the_lake_stays_as_it_was(
+    published: Settings, capsys: pytest.CaptureFixture[str]
+) -> None:
+    before = lake_state(published)
+    shutil.rmtree(published.home / "sample")
+    assert run(["--home", str(published.home), "run", "--now", NOW]) == 1
     told = capsys.readouterr()
     assert told.out == ""
-    assert all(word in told.err for word in words), told.err
     assert told.err.count("Error:") == 1
-    assert lake_state(published) == before
+    assert "failed too" in told.err
+    changed = {name for name, state in lake_state(published).items() if state != before[name]}
+    assert changed == {"ops.gap"}
+
+
+def gaps(settings: Settings) -> list[dict[str, Any]]:
+    """The open gaps, as `dataflow status` tells them."""
+    told: list[dict[str, Any]] = dataflow_json(settings.home, "status")["gaps"]
+    return told
 
 
 def test_a_source_with_nothing_new_publishes_nothing(published: Settings, capsys: pytest.CaptureFixture[str]) -> None:

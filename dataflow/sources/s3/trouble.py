@@ -81,6 +81,8 @@ _BY_CODE = {
         "Run again: the next run takes it as it is then; nothing of the window was landed.",
     ),
 }
+# Of a server that knows no If-Match, where the object is shorter now.
+_BY_CODE["InvalidRange"] = _BY_CODE["PreconditionFailed"]
 _BY_STATUS = {404: _NO_OBJECT, 301: _REGION, 412: _BY_CODE["PreconditionFailed"], 403: _BY_CODE["AccessDenied"]}
 
 

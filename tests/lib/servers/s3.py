@@ -70,6 +70,12 @@ class S3Server:
             config=Config(s3={"addressing_style": "path"}),
         )
 
+    def create_reader(self, name: str, secret: str) -> None:
+        """Create a user who may do nothing until a bucket's policy allows it."""
+        words = ["create-user", "--access", name, "--secret", secret, "--role", "user"]
+        root = ["--access", self.key_id, "--secret", self.secret, "--endpoint-url", f"http://{self.endpoint}"]
+        subprocess.run([str(versitygw()), "admin", *root, *words], capture_output=True, check=True)
+
     def create_bucket(self, name: str) -> str:
         """Create a bucket and return its address."""
         (self.folder / name).mkdir()
@@ -117,9 +123,12 @@ def s3_server(
     server_port, key_id, secret = free_port(), "test-key", "test-secret"
     buckets = folder / "buckets"
     buckets.mkdir(parents=True)
+    users = folder / "users"
+    users.mkdir()
     tls = ["--cert", str(certificate.file), "--key", str(certificate.key)] if certificate else []
     webhook = ["--event-webhook-url", events] if events else []
-    command = [str(binary), "--port", f"127.0.0.1:{server_port}", "--quiet", *tls, *webhook, "posix", str(buckets)]
+    command = [str(binary), "--port", f"127.0.0.1:{server_port}", "--quiet", *tls, *webhook]
+    command += ["--iam-dir", str(users), "posix", str(buckets)]
     environment = {**os.environ, "ROOT_ACCESS_KEY": key_id, "ROOT_SECRET_KEY": secret}
     with (folder / "versitygw.log").open("wb") as log:
         process = subprocess.Popen(command, env=environment, stdout=log, stderr=subprocess.STDOUT)

@@ -1,0 +1,5 @@
+"""A MySQL or MariaDB database as a source, best a read replica."""
+
+from dataflow.sources.mysql.adapter import MySQLSource
+
+__all__ = ["MySQLSource"]

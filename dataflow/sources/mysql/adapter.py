@@ -1,0 +1,213 @@
+"""The mysql adapter: tables of a MySQL or MariaDB, read over TLS 1.3 in consistent snapshots, with SELECT alone."""
+
+from __future__ import annotations
+
+import hashlib
+from collections import Counter
+from collections.abc import Iterator
+from contextlib import AbstractContextManager
+from datetime import datetime, timedelta
+
+import pyarrow as pa
+
+from dataflow.errors import ConfigurationError, UsageError
+from dataflow.settings import MySQLSettings, ObjectSettings, SourceSettings
+from dataflow.sources.drift import answer_drift, find_drift
+from dataflow.sources.mysql.columns import read_columns
+from dataflow.sources.mysql.connection import Session, literal, open_session, quote
+from dataflow.sources.mysql.cutting import cut
+from dataflow.sources.mysql.keys import find_missing_keys
+from dataflow.sources.mysql.questions import Table, moment_of_key, rows_sql
+from dataflow.sources.mysql.reading import read_rows
+from dataflow.sources.mysql.replica import read_clock, readable_until
+from dataflow.sources.mysql.surveying import survey
+from dataflow.sources.mysql.trouble import explained
+from dataflow.sources.protocol import (
+    BEGINNING,
+    Fetch,
+    FetchReport,
+    FieldInfo,
+    ObjectState,
+    PlannedWindow,
+    SourceObject,
+    Window,
+    WindowMeasure,
+)
+from dataflow.sources.versions import measure
+from lakehouse.connect import connect
+
+_MICROSECOND = timedelta(microseconds=1)
+
+
+class MySQLSource:
+    """A source whose objects are tables or views of one database."""
+
+    def __init__(self, name: str, settings: SourceSettings) -> None:
+        if settings.mysql is None:
+            raise ConfigurationError(
+                f"The source {name} has no section mysql.", next_move=f"Add [sources.{name}.mysql] to dataflow.toml."
+            )
+        self.name = name
+        self.objects = settings.objects
+        self.server: MySQLSettings = settings.mysql
+        self.lookback = timedelta(seconds=settings.lookback_seconds)
+
+    def discover(self) -> list[SourceObject]:
+        """List the declared objects with their columns, then the tables that no object reads."""
+        doing = f"Listing the tables of {self.name}"
+        with self._session(doing) as session:
+            found = session.ask(
+                "SELECT TABLE_NAME FROM information_schema.TABLES"
+                f" WHERE TABLE_SCHEMA = {literal(self.server.database)} ORDER BY TABLE_NAME",
+                doing=doing,
+            )
+            tables = {str(name) for (name,) in found}
+            declared = [self._describe(session, name, tables) for name in self.objects]
+        read = {one.remote or name for name, one in self.objects.items()}
+        return declared + [SourceObject(self.name, name, is_declared=False) for name in sorted(tables - read)]
+
+    def plan(
+        self, object_name: str, state: ObjectState, *, since: datetime | None = None, until: datetime | None = None
+    ) -> list[PlannedWindow]:
+        """Plan one window, up to the server's clock less the replica's lag, cut into pieces where it is big.
+
+        An object that follows its key has no times: `since` reads it whole, and `until` means nothing to it.
+        Raises: UsageError for an unknown object, ConfigurationError for a cursor that is no time, SourceMissing,
+        SourceUnavailable, SourceRefused, SourceIncomplete when the replica is too far behind.
+        """
+        self._declared(object_name)
+        doing = f"Planning {self.name}.{object_name}"
+        with self._session(doing) as session:
+            table = self._table(session, object_name, doing)
+            ready = readable_until(session, self.server, doing=doing)
+            if table.follows_key:
+                window = self._window_of_keys(session, table, state, since, doing)
+            else:
+                window = self._window_of_time(state, since, min(until or ready, ready))
+            if window is None:
+                return []
+            # Read at another moment it may hold something else: nothing that was staged before stands for it.
+            asked_at = read_clock(session, doing=doing)
+            whole = PlannedWindow(self.name, object_name, window, (), "")
+            pieces = cut(session, table, whole, chunk_rows=self.server.chunk_rows, doing=doing)
+        return [
+            PlannedWindow(self.name, object_name, each, (), _fingerprint(table, asked_at, f"{each} {keys}"), keys=keys)
+            for each, keys in pieces
+        ]
+
+    def fetch(self, planned: PlannedWindow) -> Fetch:
+        """Read a window in one snapshot, deletions by flag or time included."""
+        self._declared(planned.object)
+        report = FetchReport()
+        return Fetch(self._read(planned, report), report)
+
+    def deletions(self, planned: PlannedWindow) -> Iterator[pa.RecordBatch]:
+        """The rows of a window that are marked as deleted. Those that went without a mark: `missing_keys`."""
+        for batch in self.fetch(planned).batches:
+            gone = batch.filter(batch.column("is_deleted"))
+            if gone.num_rows:
+                yield gone
+
+    def measure(self, planned: PlannedWindow) -> WindowMeasure:
+        """Read the window again and count and fingerprint its versions."""
+        con = connect(threads=1)
+        try:
+            return measure(con, self.fetch(planned).batches)
+        finally:
+            con.close()
+
+    def survey(self, planned: PlannedWindow) -> WindowMeasure:
+        """Count and fingerprint the live records of a window, at the server where it can."""
+        doing = f"Surveying {planned.subject}"
+        with self._session(doing) as session, explained(doing, self.name, self.server):
+            table = self._table(session, planned.object, doing)
+            session.begin_snapshot(doing=doing)
+            return survey(session, table, planned, doing=doing)
+
+    def missing_keys(self, object_name: str, known_keys: Iterator[str]) -> Iterator[str]:
+        """Yield those of `known_keys` that are no row of the table any more.
+
+        Raises: SourceIncomplete when the replica is too far behind: what it does not have yet is not gone.
+        """
+        doing = f"Looking for deleted rows of {self.name}.{object_name}"
+        with self._session(doing) as session, explained(doing, self.name, self.server):
+            table = self._table(session, object_name, doing)
+            readable_until(session, self.server, doing=doing)
+            yield from find_missing_keys(session, table, known_keys)
+
+    def _session(self, doing: str) -> AbstractContextManager[Session]:
+        return open_session(self.name, self.server, doing=doing)
+
+    def _declared(self, object_name: str) -> ObjectSettings:
+        if object_name not in self.objects:
+            raise UsageError(
+                f"The source {self.name} has no object {object_name}; it declares {', '.join(sorted(self.objects))}.",
+                next_move="Name one of these, or declare it in dataflow.toml.",
+            )
+        return self.objects[object_name]
+
+    def _table(self, session: Session, object_name: str, doing: str) -> Table:
+        declared = self._declared(object_name)
+        name = declared.remote or object_name
+        columns = read_columns(session, self.server, name, doing=doing)
+        return Table(object_name, name, declared, columns, self.server.time_zone)
+
+    def _describe(self, session: Session, object_name: str, tables: set[str]) -> SourceObject:
+        name = self.objects[object_name].remote or object_name
+        columns = self._table(session, object_name, "Describing").columns if name in tables else ()
+        fields = tuple(FieldInfo(column.name, column.type) for column in columns)
+        return SourceObject(self.name, object_name, is_declared=True, fields=fields)
+
+    def _window_of_time(self, state: ObjectState, since: datetime | None, until: datetime) -> Window | None:
+        start = BEGINNING
+        if since is not None:
+            start = since
+        elif state.watermark is not None:
+            start = max(state.watermark - self.lookback, BEGINNING)
+        return Window(start, until) if start < until else None
+
+    def _window_of_keys(
+        self, session: Session, table: Table, state: ObjectState, since: datetime | None, doing: str
+    ) -> Window | None:
+        [(highest,)] = session.ask(f"SELECT MAX({quote(table.cursor.name)}) FROM {quote(table.name)}", doing=doing)
+        if highest is None:
+            return None
+        try:
+            until = moment_of_key(int(highest)) + _MICROSECOND
+        except OverflowError:
+            raise ConfigurationError(
+                f"{doing}: the keys of {table.name} are too great to follow.",
+                next_move="Declare a column as cursor that says when a row changed.",
+            ) from None
+        start = BEGINNING
+        if since is None and state.watermark is not None:
+            start = max(state.watermark - self.server.lookback_keys * _MICROSECOND, BEGINNING)
+        return Window(start, until) if start < until else None
+
+    def _read(self, planned: PlannedWindow, report: FetchReport) -> Iterator[pa.RecordBatch]:
+        doing = f"Reading {planned.subject}"
+        with self._session(doing) as session, explained(doing, self.name, self.server):
+            table = self._table(session, planned.object, doing)
+            types = {column.name: column.type for column in table.columns}
+            drift = find_drift(table.declared, types, types=types)
+            report.drift = report.drift.merged(drift)
+            defect = answer_drift(drift, table.declared, where=table.name)
+            session.begin_snapshot(doing=doing)
+            zero_dates: Counter[str] = Counter()
+            query = rows_sql(table, planned, columns=table.columns)
+            for batch in read_rows(session, table, query, columns=table.columns, defect=defect, zero_dates=zero_dates):
+                report.count(table.name, batch.num_rows)
+                yield batch
+            # What the server counted while it sent: a COUNT of its own would read the window twice.
+            [(promised,)] = session.ask("SELECT FOUND_ROWS()", doing=doing)
+            report.promised = int(promised)
+            if zero_dates:
+                told = ", ".join(f"{count:,} in {name}" for name, count in sorted(zero_dates.items()))
+                report.notes[table.name] = f"dates 0000-00-00 read as null: {told}"
+
+
+def _fingerprint(table: Table, asked_at: datetime, piece: str) -> str:
+    """Name a question: what is asked, how its rows are shaped, and when."""
+    shaping = table.declared.model_dump_json(exclude={"checks", "personal", "json_schema"})
+    told = "\n".join([shaping, table.name, table.zone, piece, asked_at.isoformat()])
+    return hashlib.md5(told.encode(), usedforsecurity=False).hexdigest()

@@ -1,0 +1,121 @@
+"""Connections to a MySQL: TLS 1.3 with its certificate checked, and a session that reads and does nothing else."""
+
+from __future__ import annotations
+
+import ssl
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from typing import Any
+
+import pymysql
+from pymysql.connections import Connection
+
+from dataflow.errors import ConfigurationError
+from dataflow.settings import MySQLSettings
+from dataflow.sources.mysql.trouble import error_number, explained
+
+# Times come in UTC wherever the server stands, quoting is the usual one whatever its default is, and every
+# transaction is a snapshot that cannot write.
+_SESSION = (
+    "SET SESSION time_zone = '+00:00', sql_mode = ''",
+    "SET SESSION TRANSACTION ISOLATION LEVEL REPEATABLE READ",
+    "SET SESSION TRANSACTION READ ONLY",
+)
+_SNAPSHOT = "START TRANSACTION WITH CONSISTENT SNAPSHOT, READ ONLY"
+
+
+class Session:
+    """One connection, and what is asked on it."""
+
+    def __init__(self, name: str, settings: MySQLSettings, con: Connection[Any]) -> None:
+        self._name = name
+        self._settings = settings
+        self.con = con
+
+    def ask(self, query: str, *, doing: str) -> list[tuple[Any, ...]]:
+        """Run a short query and return all its rows."""
+        with explained(doing, self._name, self._settings), self.con.cursor() as cursor:
+            cursor.execute(query)
+            return list(cursor.fetchall())
+
+    def ask_named(self, query: str, *, doing: str) -> list[dict[str, Any]]:
+        """Run a short query and return its rows by name of column."""
+        with explained(doing, self._name, self._settings), self.con.cursor(pymysql.cursors.DictCursor) as cursor:
+            cursor.execute(query)
+            return list(cursor.fetchall())
+
+    def attempt(self, query: str, *, refusals: Sequence[int], doing: str) -> list[dict[str, Any]] | int:
+        """Run a query that the server may refuse: its rows by name, or which of these errors it answered."""
+        with explained(doing, self._name, self._settings), self.con.cursor(pymysql.cursors.DictCursor) as cursor:
+            try:
+                cursor.execute(query)
+            except pymysql.MySQLError as error:
+                if error_number(error) in refusals:
+                    return error_number(error)
+                raise
+            return list(cursor.fetchall())
+
+    def begin_snapshot(self, *, doing: str) -> None:
+        """From here on all is read as it stands now."""
+        self.ask(_SNAPSHOT, doing=doing)
+
+    @property
+    def tls_version(self) -> str:
+        """The version the connection speaks, as the socket knows it."""
+        sock = self.con._sock
+        return str(sock.version()) if isinstance(sock, ssl.SSLSocket) else "none"
+
+
+@contextmanager
+def open_session(name: str, settings: MySQLSettings, *, doing: str) -> Iterator[Session]:
+    """Connect, and disconnect at the end of the block.
+
+    Raises: SourceUnavailable, SourceRefused, SourceMissing, ConfigurationError for a ca_file that is none.
+    """
+    context = _tls_context(name, settings)
+    with explained(doing, name, settings):
+        con = pymysql.connect(
+            host=settings.host,
+            port=settings.port,
+            user=settings.user,
+            password=settings.password.get_secret_value(),
+            database=settings.database,
+            charset="utf8mb4",
+            autocommit=True,
+            connect_timeout=settings.connect_timeout_seconds,
+            read_timeout=settings.read_timeout_seconds,
+            ssl=context,
+        )
+    session = Session(name, settings, con)
+    try:
+        for statement in _SESSION:
+            session.ask(statement, doing=doing)
+        yield session
+    finally:
+        # Without a goodbye: in the middle of a result there is nobody to hear it.
+        con._force_close()
+
+
+def _tls_context(name: str, settings: MySQLSettings) -> ssl.SSLContext:
+    try:
+        context = ssl.create_default_context(cafile=settings.ca_file or None)
+    except OSError:
+        # A file that is not there, may not be read, or holds no certificate: ssl.SSLError is an OSError as well.
+        raise ConfigurationError(
+            f"The certificates in {settings.ca_file} cannot be read.",
+            next_move=f"Correct ca_file under [sources.{name}.mysql].",
+        ) from None
+    context.minimum_version = ssl.TLSVersion.TLSv1_3
+    # Authorities that MySQL makes for itself lack identifiers that strictness asks for; the checks are the same.
+    context.verify_flags &= ~ssl.VERIFY_X509_STRICT
+    return context
+
+
+def quote(identifier: str) -> str:
+    """Quote one identifier."""
+    return "`" + identifier.replace("`", "``") + "`"
+
+
+def literal(text: str) -> str:
+    """Quote one text; backslashes mean themselves nowhere else than here."""
+    return "'" + text.replace("\\", "\\\\").replace("'", "''") + "'"

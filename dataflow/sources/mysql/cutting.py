@@ -1,0 +1,88 @@
+"""Cut a big window into pieces that are read at once, each in a short transaction.
+
+Where to cut is asked of the optimiser, which looks into the index and reads no row: halves of halves until each is
+small enough. So gaps and crowds among the keys do not matter, and a table of a billion rows costs some thousand short
+questions.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from datetime import timedelta
+from itertools import pairwise
+from typing import TypeVar
+
+from dataflow.sources.mysql.connection import Session, literal, quote
+from dataflow.sources.mysql.questions import Table, between, condition, key_condition
+from dataflow.sources.protocol import BEGINNING, KeyRange, PlannedWindow, Window
+
+_SHORTEST = timedelta(seconds=1)
+_EASY = 1.5
+"""A window of up to so many chunks stays whole: the estimate is rough, and one more piece costs a transaction."""
+
+Stretch = TypeVar("Stretch", Window, KeyRange)
+
+
+def leading_columns(session: Session, table: Table, *, doing: str) -> frozenset[str]:
+    """The columns that an index begins with."""
+    found = session.ask(
+        "SELECT DISTINCT COLUMN_NAME FROM information_schema.STATISTICS WHERE TABLE_SCHEMA = DATABASE()"
+        f" AND TABLE_NAME = {literal(table.name)} AND SEQ_IN_INDEX = 1",
+        doing=doing,
+    )
+    return frozenset(str(name) for (name,) in found)
+
+
+def cut(
+    session: Session, table: Table, planned: PlannedWindow, *, chunk_rows: int, doing: str
+) -> list[tuple[Window, KeyRange | None]]:
+    """The pieces of a window, in order: by time where an index finds it, else by key; whole where no index helps."""
+
+    def rows_of(where: str) -> int:
+        return estimate(session, table, where, doing=doing)
+
+    whole: list[tuple[Window, KeyRange | None]] = [(planned.window, None)]
+    if rows_of(condition(table, planned)) <= chunk_rows * _EASY:
+        return whole
+    leading = leading_columns(session, table, doing=doing)
+    key = table.range_key
+    # A first load takes all rows: the key's order is the order in which they lie.
+    is_first = planned.window.start <= BEGINNING
+    if not table.follows_key and not is_first and table.cursor.name in leading:
+        slices = _halve(planned.window, lambda w: rows_of(between(table.cursor, w, zone=table.zone)), chunk_rows)
+        return [(window, None) for window in slices]
+    if key is None or key.name not in leading:
+        return whole
+    name = quote(key.name)
+    [(lowest, highest)] = session.ask(f"SELECT MIN({name}), MAX({name}) FROM {quote(table.name)}", doing=doing)
+    if lowest is None:
+        return whole
+    ranges = list(_halve(KeyRange(lowest, highest + 1), lambda r: rows_of(key_condition(key, r)), chunk_rows))
+    # Open at both ends: a key that comes in meanwhile belongs to one of them.
+    ends = [None, *(one.start for one in ranges[1:]), None]
+    return [(planned.window, KeyRange(*pair)) for pair in pairwise(ends)]
+
+
+def estimate(session: Session, table: Table, where: str, *, doing: str) -> int:
+    """How many rows the optimiser expects to read for a condition."""
+    plan = session.ask_named(f"EXPLAIN SELECT 1 FROM {quote(table.name)} WHERE {where}", doing=doing)
+    return int(plan[0].get("rows") or 0) if plan else 0
+
+
+def _halve(stretch: Stretch, rows_of: Callable[[Stretch], int], most: int) -> Iterator[Stretch]:
+    parts = _halves(stretch)
+    if not parts or rows_of(stretch) <= most:
+        yield stretch
+        return
+    for part in parts:
+        yield from _halve(part, rows_of, most)
+
+
+def _halves(stretch: Stretch) -> tuple[Stretch, ...]:
+    if isinstance(stretch, Window):
+        middle = stretch.start + (stretch.until - stretch.start) / 2
+        is_short = stretch.until - stretch.start <= _SHORTEST
+        return () if is_short else (Window(stretch.start, middle), Window(middle, stretch.until))
+    assert stretch.start is not None and stretch.until is not None
+    at = (stretch.start + stretch.until) // 2
+    return (KeyRange(stretch.start, at), KeyRange(at, stretch.until)) if at > stretch.start else ()

@@ -1,0 +1,146 @@
+"""What a window is in SQL: which rows of a table it asks for."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import UTC, datetime, timedelta
+from zoneinfo import ZoneInfo
+
+from dataflow.errors import ConfigurationError, SchemaDrift
+from dataflow.settings import ObjectSettings
+from dataflow.sources.mysql.columns import Column, select_list
+from dataflow.sources.mysql.connection import quote
+from dataflow.sources.protocol import BEGINNING, END, KeyRange, PlannedWindow, Window
+from dataflow.sources.rows import key_fields
+
+_MICROSECOND = timedelta(microseconds=1)
+_FOLD = timedelta(hours=3)
+"""Clocks that are set back repeat at most this much of the day."""
+
+
+@dataclass(frozen=True)
+class Table:
+    """A table as an object declares it: where it is, its columns, and which of them say what."""
+
+    object: str
+    name: str
+    declared: ObjectSettings
+    columns: tuple[Column, ...]
+    zone: str
+
+    @property
+    def keys(self) -> tuple[Column, ...]:
+        """The columns of the key that the table has."""
+        return tuple(found for name in key_fields(self.declared) if (found := self.column(name)) is not None)
+
+    def column(self, name: str) -> Column | None:
+        # MySQL takes names of columns in any case; rows are told apart by the declared spelling.
+        return next((column for column in self.columns if column.name == name), None)
+
+    @property
+    def cursor(self) -> Column:
+        """Raises: SchemaDrift when the table does not have it."""
+        found = self.column(self.declared.cursor)
+        if found is None:
+            raise SchemaDrift(
+                f"Reading {self.name}: the cursor {self.declared.cursor} is not among its columns.",
+                next_move="Declare another column as the object's cursor.",
+            )
+        return found
+
+    @property
+    def follows_key(self) -> bool:
+        """Whether the object has no time of change: what is new has a higher key.
+
+        Raises: ConfigurationError for a cursor that is neither a time nor a whole number that is the key.
+        """
+        cursor = self.cursor
+        if cursor.is_moment:
+            return False
+        if cursor.is_integer and key_fields(self.declared) == (cursor.name,):
+            return True
+        raise ConfigurationError(
+            f"The cursor {cursor.name} of {self.object} is a {cursor.base} column; a time, or the key itself as a"
+            " whole number, is expected.",
+            next_move="Declare a column as cursor that every change of a row moves.",
+        )
+
+    @property
+    def range_key(self) -> Column | None:
+        """The column by whose ranges the table can be cut: the first of the key, where it is a whole number."""
+        first = self.keys[0] if self.keys else None
+        return first if first is not None and first.is_integer else None
+
+
+def rows_sql(table: Table, planned: PlannedWindow, *, columns: Sequence[Column]) -> str:
+    return f"SELECT {select_list(columns)} FROM {quote(table.name)} WHERE {condition(table, planned)}"
+
+
+def condition(table: Table, planned: PlannedWindow) -> str:
+    """The rows of a window.
+
+    Those whose cursor states no time (null, a zero date) belong to every window: no stretch of time would find them.
+    """
+    cursor = table.cursor
+    if table.follows_key:
+        within = key_condition(cursor, key_range(planned.window))
+    else:
+        stretch = between(cursor, planned.window, zone=table.zone)
+        timeless = [f"{quote(cursor.name)} < '1970-01-01'", f"{quote(cursor.name)} IS NULL"]
+        within = f"({' OR '.join([stretch, *timeless])})"
+    if planned.keys is None or table.range_key is None:
+        return within
+    return f"{key_condition(table.range_key, planned.keys)} AND {within}"
+
+
+def between(cursor: Column, window: Window, *, zone: str) -> str:
+    """The rows whose cursor lies in a stretch of time."""
+    start, until = local_bounds(window, zone=zone if cursor.base != "timestamp" else "UTC")
+    return f"({quote(cursor.name)} >= '{start}' AND {quote(cursor.name)} < '{until}')"
+
+
+def local_bounds(window: Window, *, zone: str) -> tuple[str, str]:
+    """Write the ends of a window as the column has them.
+
+    Where clocks are set back the same local time comes twice: the bounds then take in both, and raw knows the rows
+    that it has already.
+    """
+    if zone == "UTC":
+        return _text(window.start), _text(window.until)
+    place = ZoneInfo(zone)
+    steps = [window.start + _FOLD * n / 12 for n in range(13)]
+    earliest = min(_local(moment, place) for moment in steps)
+    latest = max(_local(window.until - _FOLD * n / 12, place) for n in range(13)) if window.until < END else END
+    return _text(earliest), _text(latest)
+
+
+def _local(moment: datetime, place: ZoneInfo) -> datetime:
+    return moment.astimezone(place).replace(tzinfo=UTC)
+
+
+def _text(moment: datetime) -> str:
+    return f"{moment:%Y-%m-%d %H:%M:%S.%f}" if moment.year > 999 else "1000-01-01"
+
+
+def key_condition(column: Column, keys: KeyRange) -> str:
+    name = quote(column.name)
+    ends = [(">=", keys.start), ("<", keys.until)]
+    return " AND ".join(f"{name} {sign} {end}" for sign, end in ends if end is not None) or "TRUE"
+
+
+def moment_of_key(key: int) -> datetime:
+    """The version of a row without a time of change: as many microseconds after 1970 as its key says.
+
+    So the watermark of such an object is its highest key, and whatever follows watermarks follows it too.
+    Raises: OverflowError for a key that has no such time, or a negative one.
+    """
+    if key < 0:
+        raise OverflowError
+    return BEGINNING + key * _MICROSECOND
+
+
+def key_range(window: Window) -> KeyRange:
+    """The keys whose versions lie in the window."""
+    start, until = ((moment - BEGINNING) // _MICROSECOND for moment in (window.start, window.until))
+    return KeyRange(start or None, None if window.until == END else until)

@@ -1,0 +1,61 @@
+"""What a server knows of its own time: its clock, and how far it is behind the primary that it follows."""
+
+from __future__ import annotations
+
+from datetime import UTC, datetime, timedelta
+from typing import Any
+
+from dataflow.errors import SourceIncomplete
+from dataflow.settings import MySQLSettings
+from dataflow.sources.mysql.connection import Session
+
+_SYNTAX, _NO_PRIVILEGE = 1064, 1227
+# The first is what MySQL says from 8.0.22 and MariaDB from 10.5 on, the second what all before say.
+_STATUS = ("SHOW REPLICA STATUS", "SHOW SLAVE STATUS")
+_BEHIND = ("Seconds_Behind_Source", "Seconds_Behind_Master")
+
+
+def read_clock(session: Session, *, doing: str) -> datetime:
+    """The server's own time, which stamps its rows."""
+    [(told,)] = session.ask("SELECT CAST(UTC_TIMESTAMP(6) AS CHAR)", doing=doing)
+    return datetime.fromisoformat(str(told)).replace(tzinfo=UTC)
+
+
+def read_lag(session: Session, *, doing: str) -> timedelta | None:
+    """How far the server is behind its primary; nothing for a primary, None where the user may not know.
+
+    Raises: SourceIncomplete when replication stands still.
+    """
+    for statement in _STATUS:
+        found = session.attempt(statement, refusals=(_SYNTAX, _NO_PRIVILEGE), doing=doing)
+        if found == _NO_PRIVILEGE:
+            return None
+        if not isinstance(found, int):
+            return max((_behind(channel, doing) for channel in found), default=timedelta())
+    return None
+
+
+def _behind(channel: dict[str, Any], doing: str) -> timedelta:
+    seconds = next((channel[name] for name in _BEHIND if name in channel), None)
+    if seconds is None:
+        raise SourceIncomplete(
+            f"{doing}: the replica does not follow its primary; replication stands still.",
+            next_move="Have its administrator start replication, or name another replica; then run again.",
+        )
+    return timedelta(seconds=int(seconds))
+
+
+def readable_until(session: Session, settings: MySQLSettings, *, doing: str) -> datetime:
+    """The moment up to which the server has everything: its clock, less what it is behind.
+
+    Raises: SourceIncomplete when it is further behind than allowed.
+    """
+    clock = read_clock(session, doing=doing)
+    lag = read_lag(session, doing=doing) or timedelta()
+    if lag.total_seconds() > settings.max_replica_lag_seconds:
+        raise SourceIncomplete(
+            f"{doing}: the replica is {lag.total_seconds():.0f} s behind its primary, and"
+            f" {settings.max_replica_lag_seconds:g} s are allowed.",
+            next_move="Run again when it has caught up, or raise max_replica_lag_seconds.",
+        )
+    return clock - lag

@@ -1,0 +1,107 @@
+"""What a stretch of a table holds, without its rows: the server counts and sums, and sends one row."""
+
+from __future__ import annotations
+
+from collections import Counter
+
+import duckdb
+import pyarrow as pa
+
+from dataflow.sources.mysql.columns import Column
+from dataflow.sources.mysql.connection import Session, quote
+from dataflow.sources.mysql.questions import Table, between, key_condition, key_range, rows_sql
+from dataflow.sources.mysql.reading import read_rows
+from dataflow.sources.protocol import PlannedWindow, WindowMeasure
+from dataflow.sources.versions import key_fingerprint_sql
+from lakehouse.connect import connect
+
+
+def survey(session: Session, table: Table, planned: PlannedWindow, *, doing: str) -> WindowMeasure:
+    """Count and fingerprint (record key, version) of the rows of a window that are not marked as deleted.
+
+    Raises: pymysql.MySQLError, OSError, SourceError.
+    """
+    alive = _alive(table)
+    if alive is None or not _is_plain(table):
+        return _by_reading(session, table, planned)
+    within = (
+        key_condition(table.cursor, key_range(planned.window))
+        if table.follows_key
+        else between(table.cursor, planned.window, zone=table.zone)
+    )
+    keys = [key_condition(table.range_key, planned.keys)] if planned.keys and table.range_key else []
+    told = f"CONCAT({_key_text(table)}, '|', {_version(table)})"
+    number = f"CAST(CONV(LEFT(MD5({told}), 15), 16, 10) AS DECIMAL(20))"
+    [(count, total)] = session.ask(
+        f"SELECT COUNT(*), CAST(COALESCE(SUM({number}), 0) AS CHAR) FROM {quote(table.name)}"
+        f" WHERE {' AND '.join([within, *keys, alive])}",
+        doing=doing,
+    )
+    return WindowMeasure(int(count), str(total))
+
+
+def _is_plain(table: Table) -> bool:
+    """Whether the server's text of key and version is ours too."""
+    is_utc = table.zone == "UTC" or table.cursor.base != "datetime"
+    return is_utc and all(c.is_integer or (c.type == "VARCHAR" and not c.is_zerofilled) for c in table.keys)
+
+
+def _key_text(table: Table) -> str:
+    names = [f"CAST({quote(column.name)} AS {_whole(column)})" for column in table.keys]
+    if len(names) == 1:
+        return names[0]
+    return f"CONCAT_WS('|', {', '.join(f'''REPLACE(REPLACE({name}, '%', '%25'), '|', '%7C')''' for name in names)})"
+
+
+def _whole(column: Column) -> str:
+    if not column.is_integer:
+        return "CHAR"
+    return "UNSIGNED" if column.type.startswith("U") else "SIGNED"
+
+
+def _version(table: Table) -> str:
+    cursor = quote(table.cursor.name)
+    return cursor if table.follows_key else f"TIMESTAMPDIFF(MICROSECOND, '1970-01-01', {cursor})"
+
+
+def _alive(table: Table) -> str | None:
+    """The rows that no column marks as deleted; None where the server would read a mark differently."""
+    conditions = ["TRUE"]
+    flag = table.column(table.declared.deleted_flag)
+    if flag is not None:
+        if not flag.is_integer and flag.type != "BOOLEAN":
+            return None
+        conditions.append(f"COALESCE({quote(flag.name)} + 0, 0) = 0")
+    stamp = table.column(table.declared.deleted_when_set)
+    if stamp is not None:
+        name = quote(stamp.name)
+        conditions.append(f"({name} IS NULL OR {name} < '0001-01-01')" if stamp.is_moment else f"{name} IS NULL")
+    return " AND ".join(conditions)
+
+
+def _by_reading(session: Session, table: Table, planned: PlannedWindow) -> WindowMeasure:
+    wanted = {*(c.name for c in table.keys), table.cursor.name}
+    wanted |= {table.declared.deleted_flag, table.declared.deleted_when_set}
+    columns = [column for column in table.columns if column.name in wanted]
+    con = connect(threads=1)
+    try:
+        con.execute("CREATE TEMP TABLE seen (record_key VARCHAR, changed_at TIMESTAMPTZ)")
+        for batch in read_rows(
+            session, table, rows_sql(table, planned, columns=columns), columns=columns, zero_dates=Counter()
+        ):
+            _note(con, batch, planned)
+        fingerprint = key_fingerprint_sql("record_key", "changed_at")
+        [(count, total)] = con.execute(f"SELECT count(*), {fingerprint} FROM seen").fetchall()
+        return WindowMeasure(int(count), str(total))
+    finally:
+        con.close()
+
+
+def _note(con: duckdb.DuckDBPyConnection, batch: pa.RecordBatch, planned: PlannedWindow) -> None:
+    start, until = (moment.isoformat() for moment in (planned.window.start, planned.window.until))
+    con.register("batch", pa.Table.from_batches([batch]))
+    con.execute(
+        "INSERT INTO seen SELECT record_key, changed_at FROM batch WHERE NOT is_deleted"
+        f" AND changed_at >= TIMESTAMPTZ '{start}' AND changed_at < TIMESTAMPTZ '{until}'"
+    )
+    con.unregister("batch")

@@ -1,0 +1,188 @@
+"""The Salesforce adapter: objects of an org, read in closed windows of its own time."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from dataclasses import replace
+from datetime import datetime, timedelta
+
+import pyarrow as pa
+
+from dataflow.errors import ConfigurationError, UsageError
+from dataflow.settings import ObjectSettings, SourceSettings
+from dataflow.sources.protocol import (
+    BEGINNING,
+    Fetch,
+    FetchReport,
+    ObjectState,
+    PlannedWindow,
+    SourceObject,
+    Window,
+    WindowMeasure,
+)
+from dataflow.sources.rows import parse_time
+from dataflow.sources.salesforce import budget, deletions, soql, windows
+from dataflow.sources.salesforce.connection import Connection, open_connection
+from dataflow.sources.salesforce.fields import choose_columns, field_infos
+from dataflow.sources.salesforce.reading import Reading, WindowReader
+from dataflow.sources.versions import measure
+from lakehouse.connect import connect
+
+
+class SalesforceSource:
+    """A source whose objects are those of one Salesforce org."""
+
+    def __init__(self, name: str, settings: SourceSettings) -> None:
+        if settings.salesforce is None:
+            raise ConfigurationError(f"The source {name} has no section sources.{name}.salesforce.")
+        self.name = name
+        self.settings = settings.salesforce
+        self.objects = settings.objects
+        self.lookback = timedelta(seconds=settings.lookback_seconds)
+
+    @property
+    def connection(self) -> Connection:
+        """The process's connection to the org; made, not yet used, when it is first asked for."""
+        return open_connection(self.settings)
+
+    def discover(self) -> list[SourceObject]:
+        """List the declared objects with their fields, then the others that a query may read, by name."""
+        described = [
+            SourceObject(self.name, name, is_declared=True, fields=field_infos(self.connection.described(remote)))
+            for name, remote in self._remotes().items()
+        ]
+        read = set(self._remotes().values())
+        others = [str(one["name"]) for one in self.connection.list_objects() if one.get("queryable")]
+        return described + [
+            SourceObject(self.name, name, is_declared=False) for name in sorted(others) if name not in read
+        ]
+
+    def plan(
+        self, object_name: str, state: ObjectState, *, since: datetime | None = None, until: datetime | None = None
+    ) -> list[PlannedWindow]:
+        """Plan from the watermark less the look-back up to the org's clock; from the beginning when it is time to.
+
+        One API call; for a first load one or two more, and about two for each slice of a big one.
+        Raises: UsageError, ConfigurationError, SourceMissing, SourceRefused, SourceUnavailable, and SourceIncomplete
+        when the calls left do not suffice for what is planned.
+        """
+        declared, remote = self._declared(object_name), self.remote(object_name)
+        choose_columns(declared, self.connection.describe(remote), name=f"{self.name}.{object_name}")
+        now = self.connection.now()
+        window = windows.choose_window(declared, state, now, lookback=self.lookback, since=since, until=until)
+        if window is None:
+            return []
+        pieces = self._pieces(declared, remote, window)
+        subject = f"{self.name}.{object_name}"
+        planned = [
+            PlannedWindow(
+                self.name,
+                object_name,
+                piece,
+                (),
+                windows.fingerprint(self.name, object_name, declared, piece, now),
+            )
+            for piece in pieces
+        ]
+        self.connection.session.budget.require(self.forecast(planned), doing=f"Reading {subject}")
+        return planned
+
+    def forecast(self, planned: Sequence[PlannedWindow]) -> int:
+        """How many API calls these windows will take, as far as their rows were counted; two for one that was not."""
+        counts = [self.connection.expected.get((self.remote(one.object), one.window)) for one in planned]
+        return sum(2 if rows is None else 1 + self._calls(rows) for rows in counts)
+
+    def fetch(self, planned: PlannedWindow) -> Fetch:
+        """Read a window: its rows as they are now, deleted ones marked, then what only the log of deletions knows."""
+        report = FetchReport()
+        return Fetch(self._reader(planned, report).batches(), report)
+
+    def deletions(self, planned: PlannedWindow) -> Iterator[pa.RecordBatch]:
+        """The records of the window that are gone."""
+        for batch in self._reader(planned, FetchReport(), only_deleted=True).batches():
+            gone = batch.filter(batch.column("is_deleted"))
+            if gone.num_rows:
+                yield gone
+
+    def measure(self, planned: PlannedWindow) -> WindowMeasure:
+        """Read the window again and count and fingerprint its versions."""
+        con = connect(threads=1)
+        try:
+            return measure(con, self.fetch(planned).batches)
+        finally:
+            con.close()
+
+    def survey(self, planned: PlannedWindow) -> WindowMeasure:
+        """Count the living records whose version lies in the window: one API call. SOQL has no fingerprint."""
+        declared, remote = self._declared(planned.object), self.remote(planned.object)
+        where = soql.within(planned.window, declared.cursor)
+        return WindowMeasure(self.connection.count(soql.select([], remote, where=where), with_deleted=False), "")
+
+    def halve(self, planned: PlannedWindow) -> Sequence[PlannedWindow]:
+        """Cut a window at the middle of its time; a second is as small as it gets."""
+        start, until = planned.window.start, planned.window.until
+        middle = (start + (until - start) / 2).replace(microsecond=0)
+        if not start < middle < until:
+            return []
+        return [self._of_window(planned, Window(start, middle)), self._of_window(planned, Window(middle, until))]
+
+    def missing_keys(self, object_name: str, known_keys: Iterator[str]) -> Iterator[str]:
+        """Yield those of `known_keys` that the org holds no more, not even in its recycle bin.
+
+        Raises: SourceIncomplete when the calls left do not suffice to list its keys.
+        """
+        self._declared(object_name)
+        reading = Reading(self.connection, self.settings, self.remote(object_name), f"{self.name}.{object_name}")
+        return deletions.missing_keys(known_keys, reading.keys)
+
+    def remote(self, object_name: str) -> str:
+        """The object's name in the org."""
+        return self._declared(object_name).remote or object_name
+
+    def _reader(self, planned: PlannedWindow, report: FetchReport, *, only_deleted: bool = False) -> WindowReader:
+        declared, remote = self._declared(planned.object), self.remote(planned.object)
+        subject = f"{self.name}.{planned.object}"
+        reading = Reading(self.connection, self.settings, remote, subject)
+        return WindowReader(reading, declared, planned, report, only_deleted=only_deleted)
+
+    def _pieces(self, declared: ObjectSettings, remote: str, window: Window) -> list[Window]:
+        """A first load is counted and cut; anything else is a stretch since the last run."""
+        if window.start > BEGINNING:
+            return [window]
+
+        def count(piece: Window) -> int:
+            where = soql.within(piece, declared.cursor)
+            return self.connection.count(soql.select([], remote, where=where), with_deleted=True)
+
+        rows = count(window)
+        earliest = self._earliest(declared, remote) if rows > self.settings.slice_rows else None
+        cut = windows.cut(window, rows, earliest=earliest or window.start, limit=self.settings.slice_rows, count=count)
+        pieces = dict(cut)
+        for piece, held in pieces.items():
+            self.connection.expected[remote, piece] = held
+        return list(pieces)
+
+    def _earliest(self, declared: ObjectSettings, remote: str) -> datetime | None:
+        oldest = soql.select([declared.cursor], remote, order=[declared.cursor], limit=1)
+        records = self.connection.query(oldest, with_deleted=True).records
+        return parse_time(records[0][declared.cursor]) if records else None
+
+    def _calls(self, rows: int) -> int:
+        rest, bulk = budget.rest_calls(rows), budget.bulk_calls(rows, page_rows=self.settings.bulk_page_rows)
+        return bulk if rows >= self.settings.bulk_from_rows else min(rest, bulk)
+
+    def _remotes(self) -> dict[str, str]:
+        return {name: self.remote(name) for name in self.objects}
+
+    def _of_window(self, planned: PlannedWindow, window: Window) -> PlannedWindow:
+        declared = self._declared(planned.object)
+        name = windows.fingerprint(self.name, planned.object, declared, window, self.connection.now())
+        return replace(planned, window=window, fingerprint=name)
+
+    def _declared(self, object_name: str) -> ObjectSettings:
+        if object_name not in self.objects:
+            raise UsageError(
+                f"The source {self.name} has no object {object_name}; it declares {', '.join(sorted(self.objects))}.",
+                next_move="Name one of these, or declare it in dataflow.toml.",
+            )
+        return self.objects[object_name]

@@ -1,0 +1,152 @@
+"""What Salesforce's refusals mean: whether another try can heal them, and who has to act."""
+
+from __future__ import annotations
+
+import email.utils
+import socket
+import ssl
+from collections.abc import Iterator
+from datetime import UTC, datetime
+from typing import Any
+
+import requests
+
+from dataflow.errors import (
+    DataFlowError,
+    SchemaDrift,
+    SourceIncomplete,
+    SourceMalformed,
+    SourceMissing,
+    SourceRefused,
+    SourceUnavailable,
+)
+
+_PASSING = frozenset({429, 500, 502, 503, 504})
+_TLS_WORDS = ("PROTOCOL", "VERSION", "HANDSHAKE_FAILURE", "NO_SHARED", "NO_CIPHERS")
+
+
+class TryAgain(Exception):
+    """A call that can heal by itself. `retry_after` is what the server asked for, in seconds."""
+
+    def __init__(self, found: str, *, retry_after: float | None = None) -> None:
+        super().__init__(found)
+        self.retry_after = retry_after
+
+
+class SessionExpired(Exception):
+    """The token is no longer taken."""
+
+
+def error_codes(response: requests.Response) -> list[str]:
+    """The codes of an error answer; its words may repeat values of records, and are never passed on."""
+    try:
+        told = response.json()
+    except ValueError:
+        return []
+    items = told if isinstance(told, list) else [told]
+    return [str(one["errorCode"]) for one in items if isinstance(one, dict) and "errorCode" in one]
+
+
+def server_time(response: requests.Response) -> datetime | None:
+    """When the server answered, by its own clock, in whole seconds."""
+    told = email.utils.parsedate_tz(response.headers.get("Date", ""))
+    return None if told is None else datetime.fromtimestamp(email.utils.mktime_tz(told), tz=UTC)
+
+
+def check(response: requests.Response, *, doing: str) -> None:
+    """Raise what the answer means, unless it is good.
+
+    Raises: TryAgain, SessionExpired, SourceIncomplete, SourceRefused, SourceMissing, SourceMalformed, SchemaDrift,
+    SourceUnavailable.
+    """
+    status = response.status_code
+    if status < 300:
+        return
+    codes = error_codes(response)
+    code = codes[0] if codes else f"HTTP {status}"
+    if status == 401:
+        raise SessionExpired(code)
+    if status in _PASSING:
+        raise TryAgain(code, retry_after=_retry_after(response))
+    if code == "REQUEST_LIMIT_EXCEEDED":
+        # Too many at once passes within moments; the day's calls come back only as hours go by.
+        if "TotalRequests" not in response.text:
+            raise TryAgain(code, retry_after=_retry_after(response))
+        raise SourceIncomplete(
+            f"{doing}: the org's API calls of the last 24 hours are spent ({code}).",
+            next_move="Run again later; it goes on where it stopped.",
+        )
+    raise _refusal(status, code, doing)
+
+
+def _refusal(status: int, code: str, doing: str) -> DataFlowError:
+    told = f"{doing}: Salesforce answered {code}."
+    if status < 400:
+        return SourceRefused(f"{told} It points elsewhere.", next_move="Put the org's My Domain into domain.")
+    if code == "INVALID_FIELD":
+        return SchemaDrift(
+            told.replace(code, f"{code}: a field is not there, or the user may not read it"),
+            next_move="Grant the field to the integration user (dataflow doctor names it), or take it out of fields.",
+        )
+    if code in ("INVALID_TYPE", "NOT_FOUND") or status == 404:
+        return SourceMissing(
+            told, next_move="Check the object's name (remote) and that the integration user may read it."
+        )
+    if code in ("INVALID_QUERY_LOCATOR", "QUERY_TIMEOUT", "UNABLE_TO_LOCK_ROW", "INVALID_LOCATOR"):
+        return SourceUnavailable(told, next_move="Run again: the window is read from its start.")
+    if status == 403:
+        return SourceRefused(told, next_move="Give the integration user API access and read permission.")
+    return SourceMalformed(
+        told, next_move="This query should have been understood; report it with the object's fields."
+    )
+
+
+def explain_failure(error: requests.RequestException, *, doing: str, host: str) -> Exception:
+    """A call without an answer: TryAgain where that can heal, otherwise the error to raise."""
+    for cause in _causes(error):
+        if isinstance(cause, ssl.SSLCertVerificationError):
+            return SourceRefused(
+                f"{doing}: the certificate of {host} was not accepted ({cause.verify_message or cause.reason}).",
+                next_move="Have it renewed, or name the authority that signed it in ca_file.",
+            )
+        if isinstance(cause, ssl.SSLError) and _is_about_tls(cause):
+            return SourceRefused(
+                f"{doing}: {host} does not speak TLS 1.3 ({cause.reason}).",
+                next_move="Have TLS 1.3 switched on there; older versions are refused.",
+            )
+        if isinstance(cause, socket.gaierror) and cause.errno == socket.EAI_NONAME:
+            return SourceUnavailable(
+                f"{doing}: no machine has the name {host}.", next_move="Correct domain or endpoint in dataflow.toml."
+            )
+    return TryAgain(f"{type(error).__name__} from {host}")
+
+
+def _is_about_tls(error: ssl.SSLError) -> bool:
+    # One that Python itself raises on a broken connection has no reason at all.
+    reason = getattr(error, "reason", None) or ""
+    return any(word in reason for word in _TLS_WORDS)
+
+
+def _causes(error: BaseException) -> Iterator[BaseException]:
+    """The chain below an error: libraries keep it as cause, context, argument or reason."""
+    waiting: list[Any] = [error]
+    seen: set[int] = set()
+    while waiting:
+        one = waiting.pop()
+        if not isinstance(one, BaseException) or id(one) in seen:
+            continue
+        seen.add(id(one))
+        yield one
+        waiting += [one.__cause__, one.__context__, getattr(one, "reason", None), *one.args]
+
+
+def _retry_after(response: requests.Response) -> float | None:
+    """Seconds, or a date to wait for."""
+    told = response.headers.get("Retry-After", "")
+    try:
+        return max(float(told), 0.0)
+    except ValueError:
+        until = email.utils.parsedate_tz(told)
+    if until is None:
+        return None
+    return max(email.utils.mktime_tz(until) - datetime.now(UTC).timestamp(), 0.0)

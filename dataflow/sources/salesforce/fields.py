@@ -1,0 +1,185 @@
+"""From what describe says to what is read: the columns of an object, and each row as one canonical payload.
+
+REST and Bulk write the same record differently (1.0E7 and 10000000, +0000 and Z, null and an empty cell). Here both
+become the same text, or a record would look changed whenever the other API had read it. `attributes` is left out: it
+repeats the key and the version of the API, whose next release would rewrite all of raw.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from decimal import Decimal, InvalidOperation
+from json.encoder import encode_basestring, encode_basestring_ascii
+from typing import Any
+
+from dataflow.errors import ConfigurationError, SourceMissing
+from dataflow.settings import ObjectSettings
+from dataflow.sources.drift import find_drift
+from dataflow.sources.protocol import Drift, FieldInfo
+
+DELETED_FLAG = "IsDeleted"
+_UNREADABLE = frozenset({"address", "location", "base64", "complexvalue", "anyType", "json"})
+"""Compound and binary types: Bulk refuses them; the parts of an address are fields of their own."""
+_WORDS = {
+    "boolean": "BOOLEAN",
+    "int": "BIGINT",
+    "long": "BIGINT",
+    "double": "DOUBLE",
+    "currency": "DOUBLE",
+    "percent": "DOUBLE",
+    "date": "DATE",
+    "datetime": "TIMESTAMPTZ",
+}
+"""Types of describe as DuckDB names them; all others are text."""
+
+Writer = Callable[[Any], str]
+
+
+@dataclass(frozen=True)
+class Columns:
+    """What is selected of an object, in order, and how each value is written."""
+
+    paths: tuple[str, ...]
+    labels: tuple[str, ...]
+    writers: tuple[Writer, ...]
+    key: int
+    cursor: int
+    deleted: int | None
+
+    def payload(self, values: Sequence[Any]) -> str:
+        """The row as JSON text: the same for the same record, whichever API brought it."""
+        return "{" + ",".join(map(_member, self.labels, self.writers, values)) + "}"
+
+    def of_record(self, record: Mapping[str, Any]) -> list[Any]:
+        """The values of a REST record, parents' fields taken out of their nesting."""
+        return [record.get(path) if "." not in path else _reach(record, path) for path in self.paths]
+
+
+def _member(label: str, write: Writer, value: Any) -> str:
+    return label + ("null" if value is None or value == "" else write(value))
+
+
+def _reach(record: Mapping[str, Any], path: str) -> Any:
+    value: Any = record
+    for step in path.split("."):
+        value = value.get(step) if isinstance(value, dict) else None
+    return value
+
+
+def choose_columns(declared: ObjectSettings, described: Mapping[str, Any], *, name: str) -> Columns:
+    """Choose what to select: the declared fields the user may read, and under `evolve` new custom ones.
+
+    Raises: ConfigurationError for a key that is not Id or a field that no query can bring, SourceMissing when key or
+    cursor are not there.
+    """
+    types = _types(described)
+    if declared.key != "Id":
+        raise ConfigurationError(
+            f"The key of {name} is {declared.key}; Salesforce names deleted records by Id alone.",
+            next_move='Declare key = "Id".',
+        )
+    unreadable = [field for field in declared.fields if types.get(field) in _UNREADABLE]
+    if unreadable:
+        raise ConfigurationError(
+            f"{name} declares fields that queries cannot bring: {', '.join(unreadable)}.",
+            next_move="Declare their parts instead (BillingStreet, BillingCity, …).",
+        )
+    lost = [field for field in (declared.key, declared.cursor) if field not in types]
+    if lost:
+        raise SourceMissing(
+            f"Describing {name}: {', '.join(lost)} is not among its fields.",
+            next_move="Grant it to the integration user, or declare another cursor.",
+        )
+    paths = list(dict.fromkeys([*declared.fields, declared.key, declared.cursor]))
+    paths = [path for path in paths if path in types or _is_relationship(path, described)]
+    if declared.on_drift == "evolve":
+        paths += [field for field in new_fields(declared, described) if types[field] not in _UNREADABLE]
+    if DELETED_FLAG in types and DELETED_FLAG not in paths:
+        paths.append(DELETED_FLAG)
+    writers = tuple(_writer(_WORDS.get(types[p], "") if p in types else declared.fields[p]) for p in paths)
+    deleted = paths.index(DELETED_FLAG) if DELETED_FLAG in paths else None
+    labels = tuple(f"{encode_basestring(path)}:" for path in paths)
+    return Columns(tuple(paths), labels, writers, paths.index(declared.key), paths.index(declared.cursor), deleted)
+
+
+def new_fields(declared: ObjectSettings, described: Mapping[str, Any]) -> list[str]:
+    """Custom fields that nobody declared. Salesforce's own are left out: of sixty of Contact one reads ten."""
+    return sorted(one["name"] for one in described["fields"] if one["custom"] and one["name"] not in declared.fields)
+
+
+def object_drift(declared: ObjectSettings, described: Mapping[str, Any]) -> Drift:
+    """How the object differs from its declaration, by name and by type."""
+    types = {field: _duckdb_type(one) for field, one in _fields(described)}
+    reachable = [path for path in declared.fields if _is_relationship(path, described)]
+    known = [field for field in types if field in declared.fields]
+    return find_drift(declared, [*known, *reachable, *new_fields(declared, described)], types=types)
+
+
+def field_infos(described: Mapping[str, Any]) -> tuple[FieldInfo, ...]:
+    """The object's fields in the source's own words."""
+    return tuple(FieldInfo(field, str(one["type"])) for field, one in _fields(described))
+
+
+def _fields(described: Mapping[str, Any]) -> Iterator[tuple[str, Mapping[str, Any]]]:
+    for one in described["fields"]:
+        yield str(one["name"]), one
+
+
+def _types(described: Mapping[str, Any]) -> dict[str, str]:
+    return {field: str(one["type"]) for field, one in _fields(described)}
+
+
+def _duckdb_type(one: Mapping[str, Any]) -> str:
+    word = _WORDS.get(str(one["type"]), "VARCHAR")
+    # A number without decimal places is whole, though describe calls it double.
+    return "BIGINT" if word == "DOUBLE" and not one.get("scale") and one["type"] == "double" else word
+
+
+def _is_relationship(path: str, described: Mapping[str, Any]) -> bool:
+    first, dot, _ = path.partition(".")
+    return bool(dot) and any(one.get("relationshipName") == first for _, one in _fields(described))
+
+
+def _writer(word: str) -> Writer:
+    bare = word.upper().split("(")[0]
+    if bare == "BOOLEAN":
+        return _write_boolean
+    if bare in ("BIGINT", "INTEGER", "HUGEINT", "SMALLINT", "DOUBLE", "DECIMAL", "FLOAT"):
+        return _write_number
+    return _write_time if bare.startswith("TIMESTAMP") else _write_text
+
+
+def _write_text(value: Any) -> str:
+    text = str(value)
+    try:
+        text.encode()
+    except UnicodeEncodeError:
+        return encode_basestring_ascii(text)  # half a character: kept, as the escape it came as
+    return encode_basestring(text)
+
+
+def _write_boolean(value: Any) -> str:
+    return "true" if value is True or str(value).lower() == "true" else "false"
+
+
+def _write_number(value: Any) -> str:
+    """Plain digits, as many as the number has: 1.0E7 and 10000000.0 are 10000000."""
+    text = str(value)
+    if text.isascii() and text.isdigit() and (text[0] != "0" or text == "0"):
+        return text
+    try:
+        number = Decimal(text)
+    except InvalidOperation:
+        return _write_text(text)
+    if not number.is_finite():
+        return _write_text(text)
+    plain = f"{number:f}"
+    plain = plain.rstrip("0").rstrip(".") if "." in plain else plain
+    return "0" if plain == "-0" else plain
+
+
+def _write_time(value: Any) -> str:
+    """As REST writes times: 2026-03-01T09:30:00.000+0000."""
+    text = str(value)
+    return f'"{text[:-1]}+0000"' if text.endswith("Z") else _write_text(text)

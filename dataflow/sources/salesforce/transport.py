@@ -1,0 +1,104 @@
+"""The way to the org: TLS 1.3 only, another endpoint or a proxy where one is named, a limit to every wait."""
+
+from __future__ import annotations
+
+import ssl
+import time
+from typing import Any
+from urllib.parse import urlsplit
+
+import requests
+from requests.adapters import HTTPAdapter
+from urllib3.exceptions import HTTPError
+
+from dataflow.errors import ConfigurationError
+from dataflow.settings import SalesforceSettings
+
+_CHUNK_BYTES = 256 * 1024
+_IDLE_CONNECTIONS = 32
+
+
+class TooSlow(requests.exceptions.Timeout):  # type: ignore[misc] # requests ships no types
+    """An answer was still coming in when its time was over."""
+
+
+class Transport(HTTPAdapter):  # type: ignore[misc]
+    """Connects to `endpoint` in place of the host of the address, and checks the certificate for the host all the same.
+
+    That is what a private link is: another way to the same server, which still has to prove that it is Salesforce.
+    """
+
+    def __init__(self, settings: SalesforceSettings) -> None:
+        self._context = tls_context(settings.ca_file)
+        self._endpoint = _parse_endpoint(settings.endpoint)
+        super().__init__(pool_maxsize=_IDLE_CONNECTIONS)
+
+    def init_poolmanager(self, *args: Any, **kwargs: Any) -> None:
+        super().init_poolmanager(*args, **kwargs, ssl_context=self._context)
+
+    def proxy_manager_for(self, proxy: str, **kwargs: Any) -> Any:
+        return super().proxy_manager_for(proxy, **kwargs, ssl_context=self._context)
+
+    def build_connection_pool_key_attributes(
+        self, request: Any, verify: Any, cert: Any = None
+    ) -> tuple[dict[str, Any], dict[str, Any]]:
+        host, pool = super().build_connection_pool_key_attributes(request, verify, cert)
+        if self._endpoint is not None:
+            pool |= {"server_hostname": host["host"]}
+            host = {**host, "host": self._endpoint[0], "port": self._endpoint[1]}
+        return host, pool
+
+    def send(self, request: Any, *args: Any, **kwargs: Any) -> Any:
+        # With another endpoint the library would tell the server the endpoint's name.
+        request.headers["Host"] = urlsplit(request.url).netloc
+        return super().send(request, *args, **kwargs)
+
+
+def tls_context(ca_file: str) -> ssl.SSLContext:
+    """TLS 1.3 with verification against `ca_file`, or the public authorities. Raises: ConfigurationError."""
+    try:
+        context = ssl.create_default_context(cafile=ca_file or requests.certs.where())
+    except (OSError, ssl.SSLError) as error:
+        raise ConfigurationError(
+            f"Reading the certificates in {ca_file}: {type(error).__name__}.",
+            next_move="Name a file of PEM certificates in ca_file, or leave it out.",
+        ) from None
+    context.minimum_version = ssl.TLSVersion.TLSv1_3
+    return context
+
+
+def _parse_endpoint(endpoint: str) -> tuple[str, int] | None:
+    if not endpoint:
+        return None
+    parts = urlsplit(f"//{endpoint}")
+    try:
+        return parts.hostname or "", parts.port or 443
+    except ValueError:
+        raise ConfigurationError(
+            "The endpoint of a Salesforce source is not of the form host:port.",
+            next_move="Correct it in dataflow.toml.",
+        ) from None
+
+
+def read_body(response: requests.Response, *, seconds: float) -> None:
+    """Read the whole body into the response, or give up when it takes longer than `seconds`.
+
+    A socket's time limit starts anew with every byte, so that an answer which drips would hold a worker for ever.
+    Raises: TooSlow, requests' ConnectionError when the connection breaks off.
+    """
+    ends = time.monotonic() + seconds
+    pieces: list[bytes] = []
+    try:
+        while piece := response.raw.read1(_CHUNK_BYTES, decode_content=True):
+            pieces.append(piece)
+            if time.monotonic() > ends:
+                raise TooSlow(f"the answer took longer than {seconds:g} s")
+    except (HTTPError, OSError) as error:
+        response.raw.close()
+        if isinstance(error, TooSlow):
+            raise
+        raise requests.exceptions.ConnectionError("the answer broke off") from error
+    response.raw.release_conn()
+    # The library keeps what it has read here; it has no public way to be handed a body.
+    response._content = b"".join(pieces)
+    response._content_consumed = True

@@ -1,0 +1,130 @@
+"""Landing as tasks: plan, fetch many windows at once, land what was staged, and say what is missing."""
+
+from __future__ import annotations
+
+from collections import defaultdict
+from collections.abc import Iterator, Sequence
+from typing import Any
+
+from prefect.futures import PrefectFuture, as_completed
+from prefect.task_runners import ThreadPoolTaskRunner
+
+from dataflow.errors import SourceIncomplete
+from dataflow.land import Failure, FetchedWindow, LandingPlan, Tidings
+from dataflow.land.plan import Stretch
+from dataflow.progress import WindowEvent, announce
+from dataflow.session import RunSession
+from dataflow.sources.protocol import PlannedWindow
+from flows.retry import take_what_there_is, with_retries
+from flows.tasks import Staged, fetch, land, plan
+
+EVERYTHING: Sequence[Stretch] = ((None, None),)
+
+# Each commit costs a second or so and each task some 35 ms, and thousands of tasks in a row lose events (measured
+# November 2026): a long backfill is landed in about ten commits, each of about twice as many tasks as workers.
+_WINDOWS_A_WAVE = 40
+_WAVES = 10
+_TASKS_A_WORKER = 2
+
+
+def ingest_windows(
+    session: RunSession,
+    *,
+    source: str | None = None,
+    object_name: str | None = None,
+    stretches: Sequence[Stretch] = EVERYTHING,
+    skip_landed: bool = False,
+    workers: int,
+) -> int:
+    """Fetch what is new, `workers` windows at once, and land it wave by wave; returns the rows that were new.
+
+    What cannot be fetched is on record as a gap and makes the run partial; the rest is landed. A run that dies goes
+    on where it was: landed waves are not planned again, staged windows not read again.
+    Raises: the first error, when no object at all could be landed and it was not for a spent budget.
+    """
+    planned = _planned(session, source, object_name, stretches, skip_landed=skip_landed)
+    announce(WindowEvent("planned", len(planned.windows)))
+    tidings = Tidings(planned.failures, planned.ended)
+    failures: list[Failure] = list(planned.failures)
+    landed: list[FetchedWindow] = []
+    rows = 0
+    for wave in _waves(planned.windows):
+        staged = fetch_windows(session, wave, workers=workers) if wave else Staged()
+        told = Tidings((*tidings.failures, *staged.failures), tidings.ended)
+        if staged.fetched or told.failures or told.ended:
+            rows += with_retries(land, session.settings)(session.run.run_id, staged.fetched, told)
+        failures += staged.failures
+        landed += staged.fetched
+        # What planning found out is told once.
+        tidings = Tidings()
+    _refuse_total_failure(planned, landed, failures)
+    return rows
+
+
+def fetch_windows(session: RunSession, windows: Sequence[PlannedWindow], *, workers: int) -> Staged:
+    """Stage windows, `workers` at once; those of one object are shared out among tasks in their order."""
+    with session.stage("fetch"), ThreadPoolTaskRunner[Any](max_workers=workers) as runner:
+        futures: dict[PrefectFuture[Staged], int] = {}
+        for name, share in _shares(windows, tasks=workers * _TASKS_A_WORKER):
+            task = with_retries(fetch, session.settings, name=name)
+            parameters = {"run_id": session.run.run_id, "windows": share}
+            futures[runner.submit(task, parameters=parameters)] = len(share)
+        for future in as_completed(list(futures)):
+            announce(WindowEvent("fetched", futures[future]))
+        answers = [take_what_there_is(future.result(raise_on_failure=False)) for future in futures]
+    return Staged(
+        tuple(window for answer in answers for window in answer.fetched),
+        tuple(failure for answer in answers for failure in answer.failures),
+    )
+
+
+def _planned(
+    session: RunSession,
+    source: str | None,
+    object_name: str | None,
+    stretches: Sequence[Stretch],
+    *,
+    skip_landed: bool,
+) -> LandingPlan:
+    task = with_retries(plan, session.settings)
+    words = (session.run.run_id, source, object_name, stretches, skip_landed)
+    return take_what_there_is(task(*words, return_state=True).result(raise_on_failure=False))
+
+
+def _waves(windows: Sequence[PlannedWindow]) -> Iterator[Sequence[PlannedWindow]]:
+    """Cut windows, oldest first, into what is committed together; one wave, even empty, tells what planning found."""
+    ordered = sorted(windows, key=lambda planned: (planned.window, planned.source, planned.object))
+    size = max(_WINDOWS_A_WAVE, -(-len(ordered) // _WAVES))
+    yield ordered[:size]
+    for start in range(size, len(ordered), size):
+        yield ordered[start : start + size]
+
+
+def _shares(windows: Sequence[PlannedWindow], *, tasks: int) -> Iterator[tuple[str, tuple[PlannedWindow, ...]]]:
+    """Share windows out among about so many tasks, each with windows of one object, and name the tasks."""
+    by_object: dict[str, list[PlannedWindow]] = defaultdict(list)
+    for window in windows:
+        by_object[f"{window.source}.{window.object}"].append(window)
+    size = max(1, -(-len(windows) // tasks))
+    for name, of_object in by_object.items():
+        for start in range(0, len(of_object), size):
+            share = tuple(of_object[start : start + size])
+            first, last = share[0].window.label, share[-1].window.label
+            yield f"fetch {name} {first}" + ("" if first == last else f" to {last}"), share
+
+
+def _refuse_total_failure(planned: LandingPlan, landed: Sequence[FetchedWindow], failures: Sequence[Failure]) -> None:
+    """Raise the first error, with notes on the others, when there was no object of which anything could be had.
+
+    A spent budget is no failure: the run ends as partial, and the next one goes on.
+    """
+    failed = {(failure.source, failure.object) for failure in failures}
+    had = {(window.planned.source, window.planned.object) for window in landed}
+    if not failures or planned.planned - failed or had:
+        return
+    if all(isinstance(failure.error, SourceIncomplete) for failure in failures):
+        return
+    first, *others = failures
+    for other in others:
+        first.error.add_note(f"{other.gap.subject} failed too: {other.error}")
+    raise first.error
