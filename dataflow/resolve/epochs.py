@@ -61,7 +61,10 @@ def train_and_store(ws: Workspace, specs: Mapping[str, EntitySpec], *, missing: 
             SELECT * FROM {MATCH_RECORD.sql_name} WHERE entity_type = {literal(kind)}
         """)
         if ws.con.table(records).shape[0] > 0:
-            trained[kind] = train_epoch(ws.con, records, spec=specs[kind], frequencies=f"frequency_{kind}")
+            name = f"frequency_{kind}"
+            trained[kind] = train_epoch(ws.con, records, spec=specs[kind], frequencies=name)
+            # Training is of one connection; the lanes need them too.
+            ws.con.execute(f"CREATE OR REPLACE TABLE work.main.{name} AS FROM temp.{name}")
         ws.con.execute(f"DROP TABLE {records}")
     for epoch in trained.values():
         _store(ws, epoch)
@@ -92,7 +95,7 @@ def _load_frequencies(ws: Workspace, epoch_id: str, kind: str) -> str:
     """Copy an epoch's frequencies out of the lake: they are joined several times."""
     name = f"frequency_{kind}"
     ws.con.execute(f"""
-        CREATE OR REPLACE TEMP TABLE {name} AS
+        CREATE OR REPLACE TABLE work.main.{name} AS
         SELECT column_name, value, frequency FROM {TERM_FREQUENCY.sql_name} WHERE epoch_id = {literal(epoch_id)}
     """)
     return name

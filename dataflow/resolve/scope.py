@@ -16,7 +16,7 @@ def mark_stale(ws: Workspace, specs: tuple[EntitySpec, ...], *, whole_types: set
     """
     con = ws.con
     con.execute(f"""
-        CREATE OR REPLACE TEMP TABLE stale_record AS
+        CREATE OR REPLACE TABLE work.main.stale_record AS
         SELECT DISTINCT record_id FROM ({ws.changed(MATCH_RECORD)})
     """)
     for entity_type in sorted(whole_types):
@@ -73,7 +73,7 @@ def mark_region(ws: Workspace, link_thresholds: dict[str, float]) -> None:
     cases = " ".join(f"WHEN '{kind}' THEN {threshold}" for kind, threshold in sorted(link_thresholds.items()))
     linked = f"match_probability >= CASE entity_type {cases} ELSE 1 END"
     con = ws.con
-    con.execute("CREATE OR REPLACE TEMP TABLE region AS FROM stale_record")
+    con.execute("CREATE OR REPLACE TABLE work.main.region AS FROM stale_record")
     con.execute("CREATE OR REPLACE TEMP TABLE frontier AS FROM stale_record")
     while True:
         con.execute(f"""
@@ -97,7 +97,7 @@ def mark_region(ws: Workspace, link_thresholds: dict[str, float]) -> None:
 def mark_everything(ws: Workspace) -> None:
     """Fill `region` with every record there is or was."""
     ws.con.execute(f"""
-        CREATE OR REPLACE TEMP TABLE region AS
+        CREATE OR REPLACE TABLE work.main.region AS
         SELECT record_id FROM {MATCH_RECORD.sql_name} UNION SELECT record_id FROM {ws.before(XREF)}
         UNION SELECT record_id FROM stale_record
     """)

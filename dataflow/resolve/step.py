@@ -5,6 +5,7 @@ from __future__ import annotations
 import time
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
+from functools import partial
 
 from dataflow.report import StepReport, measured
 from dataflow.resolve.clusters import find_clusters
@@ -67,7 +68,7 @@ def _mark_changed(ws: Workspace, *, whole: bool) -> int:
             USING (record_id)
     """
     changed = everything if whole else ws.changed(CUSTOMER_RECORD)
-    ws.con.execute(f"CREATE OR REPLACE TEMP TABLE changed_record AS {changed}")
+    ws.con.execute(f"CREATE OR REPLACE TABLE work.main.changed_record AS {changed}")
     return int(ws.con.table("changed_record").shape[0])
 
 
@@ -117,30 +118,38 @@ def _stage_match_records(ws: Workspace, specs: tuple[EntitySpec, ...]) -> None:
 
 def _stage_edges(ws: Workspace, specs: tuple[EntitySpec, ...], epochs: Mapping[str, Epoch]) -> int:
     """Find the edges of stale records; edges they no longer have go with the scope."""
-    con = ws.con
-    compared = 0
-    con.execute(f"CREATE OR REPLACE TEMP TABLE fresh_edge AS SELECT {_edge_columns()} FROM {EDGE.sql_name} LIMIT 0")
-    for spec in specs:
-        kind, epoch = literal(spec.entity_type), epochs[spec.entity_type]
+
+    def find(spec: EntitySpec, lane: Workspace) -> int:
+        con, kind, epoch = lane.con, literal(spec.entity_type), epochs[spec.entity_type]
         of_type = f"(SELECT * FROM {MATCH_RECORD.sql_name} WHERE entity_type = {kind})"
         con.execute(
             f"CREATE OR REPLACE TEMP TABLE stale_match AS FROM {of_type} SEMI JOIN stale_record USING (record_id)"
         )
         existing = f"(FROM {of_type} ANTI JOIN stale_record USING (record_id))"
-        compared += find_edges(con, "stale_match", existing, epoch=epoch, spec=spec, into="found_edge")
+        compared = find_edges(con, "stale_match", existing, epoch=epoch, spec=spec, into="found_edge")
         con.execute(f"""
-            INSERT INTO fresh_edge BY NAME
+            CREATE OR REPLACE TABLE {_found("edge", spec)} AS
             SELECT *, {kind} AS entity_type, {literal(epoch.epoch_id)} AS epoch_id FROM found_edge
         """)
-        con.execute("DROP TABLE stale_match")
-        con.execute("DROP TABLE found_edge")
+        return compared
+
+    compared = ws.side_by_side([partial(find, spec) for spec in specs])
+    fresh = " UNION ALL BY NAME ".join(
+        (f"SELECT {_edge_columns()} FROM {EDGE.sql_name} WHERE false", *(f"FROM {_found('edge', s)}" for s in specs))
+    )
     old = " UNION ".join(
         f"SELECT record_id_l, record_id_r FROM {ws.before(EDGE)} e SEMI JOIN stale_record s ON s.record_id = e.{side}"
         for side in ("record_id_l", "record_id_r")
     )
-    ws.stage(EDGE, "SELECT * FROM fresh_edge", scope=old)
-    con.execute("DROP TABLE fresh_edge")
-    return compared
+    ws.stage(EDGE, fresh, scope=old)
+    for spec in specs:
+        ws.con.execute(f"DROP TABLE {_found('edge', spec)}")
+    return sum(compared)
+
+
+def _found(what: str, spec: EntitySpec) -> str:
+    """Where a lane leaves what it found for the others to see."""
+    return f"work.scratch.{what}_{spec.entity_type}"
 
 
 def _edge_columns() -> str:
@@ -149,18 +158,14 @@ def _edge_columns() -> str:
 
 def _cluster_region(ws: Workspace, specs: tuple[EntitySpec, ...], epochs: Mapping[str, Epoch]) -> None:
     """Fill `new_cluster` with the clusters of the region's records."""
-    con = ws.con
-    con.execute("""
-        CREATE OR REPLACE TEMP TABLE new_cluster (record_id VARCHAR, cluster VARCHAR, confidence DOUBLE,
-            cluster_confidence DOUBLE, is_oversized BOOLEAN, entity_type VARCHAR)
-    """)
-    con.execute(f"""
-        CREATE OR REPLACE TEMP TABLE region_edge AS
+    ws.con.execute(f"""
+        CREATE OR REPLACE TABLE work.main.region_edge AS
         SELECT e.* FROM {EDGE.sql_name} e
         SEMI JOIN region l ON l.record_id = e.record_id_l SEMI JOIN region r ON r.record_id = e.record_id_r
     """)
-    for spec in specs:
-        kind = literal(spec.entity_type)
+
+    def find(spec: EntitySpec, lane: Workspace) -> None:
+        con, kind = lane.con, literal(spec.entity_type)
         con.execute(f"""
             CREATE OR REPLACE TEMP TABLE region_match AS
             SELECT * FROM {MATCH_RECORD.sql_name} SEMI JOIN region USING (record_id) WHERE entity_type = {kind}
@@ -168,10 +173,15 @@ def _cluster_region(ws: Workspace, specs: tuple[EntitySpec, ...], epochs: Mappin
         find_clusters(
             con, "region_match", "region_edge", epoch=epochs[spec.entity_type], spec=spec, into="found_cluster"
         )
-        con.execute(f"INSERT INTO new_cluster SELECT *, {kind} FROM found_cluster")
-        con.execute("DROP TABLE found_cluster")
-        con.execute("DROP TABLE region_match")
-    con.execute("DROP TABLE region_edge")
+        con.execute(
+            f"CREATE OR REPLACE TABLE {_found('cluster', spec)} AS SELECT *, {kind} AS entity_type FROM found_cluster"
+        )
+
+    ws.side_by_side([partial(find, spec) for spec in specs])
+    found = " UNION ALL ".join(f"FROM {_found('cluster', spec)}" for spec in specs)
+    ws.con.execute(f"CREATE OR REPLACE TEMP TABLE new_cluster AS {found}")
+    for name in ("region_edge", *(_found("cluster", spec) for spec in specs)):
+        ws.con.execute(f"DROP TABLE {name}")
 
 
 def _report(ws: Workspace, *, facts: dict[str, object], seconds: float) -> StepReport:
