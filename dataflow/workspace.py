@@ -170,7 +170,8 @@ class Workspace:
         gone = _keys_agree(table, "k", "t")
         self.con.execute(f"""
             INSERT INTO {names.gone}
-            SELECT * FROM {self.before(table)} t WHERE {in_scope} AND NOT EXISTS (SELECT 1 FROM known_rows k WHERE {gone})
+            SELECT * FROM {self.before(table)} t
+            WHERE {in_scope} AND NOT EXISTS (SELECT 1 FROM known_rows k WHERE {gone})
         """)
         known = _keys_agree(table, "k", "n")
         self.con.execute(f"DELETE FROM {fresh} n USING known_rows k WHERE {known} AND NOT k.differs")

@@ -17,38 +17,18 @@ from dataflow.settings import Settings
 from dataflow.settings.environment import prefect_api_url, prefect_environment
 from dataflow.stages import get_ready
 from flows.live import registered
-from flows.local_server import LocalServer
-
-_serving: list[LocalServer] = []
-
-
-@contextmanager
-def orchestrator(settings: Settings) -> Iterator[None]:
-    """Have a Prefect API for the flows of the block: the user's own (PREFECT_API_URL), or one beside this process.
-
-    The local one gets ready in the background; a block inside another shares it.
-    """
-    if _serving or prefect_api_url() is not None:
-        yield
-        return
-    with LocalServer(settings.home) as server:
-        _serving.append(server)
-        try:
-            yield
-        finally:
-            _serving.remove(server)
+from flows.orchestrator import local_server, orchestrator
 
 
 @contextmanager
 def connected(settings: Settings) -> Iterator[None]:
     """Have this process's Prefect talk to the API of the enclosing `orchestrator`, once it answers."""
-    api_url = _serving[-1].api_url if _serving else None
-    with prefect_environment(settings.home, api_url=api_url):
+    server = local_server()
+    with prefect_environment(settings.home, api_url=server.api_url if server else None):
         from prefect.settings import PREFECT_API_URL, PREFECT_FLOWS_HEARTBEAT_FREQUENCY, temporary_settings
 
-        if _serving:
+        if server is not None:
             get_ready()
-        for server in _serving:
             server.wait()
         # Heartbeats tell a server that its worker died; here they are one process, and each run would wait 1 s.
         # The address once more: Prefect keeps the one it was first imported with.
@@ -79,8 +59,8 @@ def run_flow(settings: Settings, kind: str, *, now: datetime | None = None, **pa
 
 def _import_prefect(settings: Settings) -> float:
     """Import Prefect and the flows; returns the seconds that Prefect itself took."""
-    api_url = _serving[-1].api_url if _serving else None
-    with prefect_environment(settings.home, api_url=api_url), _uncollected():
+    server = local_server()
+    with prefect_environment(settings.home, api_url=server.api_url if server else None), _uncollected():
         with measured() as watch:
             import_module("prefect.context")
             seconds = watch.seconds

@@ -123,10 +123,13 @@ def backfill(
 def perform(settings: Settings, kind: str, parameters: dict[str, Any], *, now: str | None = None) -> RunOutcome:
     """Run a flow here, watched when somebody looks."""
     from dataflow.cli.watching import watching_run
-    from flows.start import run_flow
+    from flows.orchestrator import orchestrator
 
     moment = moment_or_none(now, option="--now")
-    with watching_run():
+    # Prefect's API takes longest to get ready: it begins before anything else is even imported.
+    with orchestrator(settings), watching_run():
+        from flows.start import run_flow
+
         return run_flow(settings, kind, now=moment, **parameters)
 
 

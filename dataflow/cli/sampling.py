@@ -73,7 +73,7 @@ def demo(
     """
     from dataflow.cli.running import perform
     from dataflow.sample import SampleSpec
-    from flows.start import orchestrator
+    from flows.orchestrator import orchestrator
 
     settings = settings_of(context)
     first = _first_day(Path(settings.sample), days=days, records=records, seed=seed)

@@ -8,7 +8,7 @@ import pytest
 
 from dataflow.cli.main import run
 from dataflow.settings import Settings, load_settings
-from flows.start import orchestrator
+from flows.orchestrator import orchestrator
 from tests.lib.homes import NOW, SECOND_DAY, make_sample
 
 
