@@ -1,4 +1,4 @@
-"""The four flows. Their parameters are names and times; Prefect checks the types before anything is touched.
+"""The five flows. Their parameters are names and times; Prefect checks the types before anything is touched.
 
 Each ends in a state that says what became of the run: Published, Unchanged, Landed, Complete; Partial; Refused, Failed.
 """
@@ -18,6 +18,7 @@ from dataflow.errors import DataFlowError, ExitCode, UsageError
 from dataflow.runs import RunOutcome
 from dataflow.session import RunSession
 from dataflow.settings import Settings, load_settings
+from flows.checking import check_objects
 from flows.ingest import ingest_windows
 from flows.journey import conclude, publish_landed
 from flows.live import join_or_open, live_session
@@ -69,6 +70,27 @@ def daily(
         return publish_landed(session)
 
     return _run("daily", work, config=config, home=home, now=now, run_id=run_id)
+
+
+@flow(name="check", persist_result=False)
+def check(
+    source: str | None = None,
+    object_name: str | None = None,
+    since: datetime | None = None,
+    until: datetime | None = None,
+    config: Path | None = None,
+    home: Path | None = None,
+    now: datetime | None = None,
+    run_id: str | None = None,
+) -> State[Any]:
+    """Land what is new, then compare what the sources hold with raw; what is missing is read again by the next run."""
+
+    def work(session: RunSession) -> RunOutcome:
+        _ingest(session, source, object_name, None, None)
+        checked = check_objects(session, source=source, object_name=object_name, since=since, until=until)
+        return conclude(session, "complete", f"{checked} objects compared with their sources")
+
+    return _run("check", work, config=config, home=home, now=now, run_id=run_id)
 
 
 @flow(name="backfill", persist_result=False)

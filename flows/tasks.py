@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
+from datetime import datetime
 
 from prefect import task
 from prefect.cache_policies import NO_CACHE
@@ -14,11 +15,14 @@ from prefect.cache_policies import NO_CACHE
 from dataflow.defects import telling_defects
 from dataflow.errors import ConfigurationError, DataFlowError, UsageError
 from dataflow.land import (
+    Checked,
     Failure,
     FetchedWindow,
     LandingPlan,
     Tidings,
+    check_object,
     commit_what_holds,
+    delete_missing,
     fetch_window,
     plan_landing,
 )
@@ -90,6 +94,22 @@ def land(run_id: str, fetched: Sequence[FetchedWindow], tidings: Tidings) -> int
     with session.one_at_a_time("land"):
         reports = session.step("land", lambda: commit_what_holds(session.lake, fetched, session.run, tidings=tidings))
     return sum(report.rows_out for report in reports)
+
+
+@task(name="check", cache_policy=NO_CACHE, persist_result=False)
+def check(run_id: str, name: tuple[str, str], since: datetime | None, until: datetime | None) -> Checked:
+    """Compare one object at its source with raw; nothing is written."""
+    session = live_session(run_id)
+    with session.stage("check"):
+        return check_object(session.lake, session.settings, name, session.run, since=since, until=until)
+
+
+@task(name="keys", cache_policy=NO_CACHE, persist_result=False)
+def delete_gone(run_id: str, name: tuple[str, str]) -> None:
+    """Ask which records of one object are gone at its source, and add their deletions to raw."""
+    session = live_session(run_id)
+    with session.one_at_a_time("land"):
+        session.step("keys", lambda: delete_missing(session.lake, session.settings, name, session.run))
 
 
 @task(name="compute", task_run_name="{stage}", cache_policy=NO_CACHE, persist_result=False)

@@ -30,6 +30,7 @@ def register(app: typer.Typer) -> None:
     app.command("plan")(plan)
     app.command("run")(run)
     app.command("backfill")(backfill)
+    app.command("check")(check)
 
 
 def plan(
@@ -118,6 +119,37 @@ def backfill(
         "workers": workers,
     }
     write_outcome(perform(settings_of(context), "backfill", parameters, now=now), output=output)
+
+
+def check(
+    context: typer.Context,
+    source: SourceOption = None,
+    object_name: ObjectOption = None,
+    since: SinceOption = None,
+    until: UntilOption = None,
+    output: OutputOption = Output.TABLE,
+    now: NowOption = None,
+) -> None:
+    """Compare what the sources hold with raw, whole ranges at a time; what is missing is read again by the next run.
+
+    Lands what is new first. A source that counts for itself is checked from its beginning and asked about ever smaller
+    stretches where it differs; delivered files are read again, by default those of the last 30 days.
+
+    Example:  dataflow check --source mysql --since 2026-01-01
+    """
+    from dataflow.planning import require_declared
+
+    settings = settings_of(context)
+    if object_name and not source:
+        raise UsageError("--object needs to know of which source.", next_move="Give --source as well.")
+    require_declared(settings, source, object_name)
+    parameters = {
+        "source": source,
+        "object_name": object_name,
+        "since": moment_or_none(since, option="--since"),
+        "until": moment_or_none(until, option="--until"),
+    }
+    write_outcome(perform(settings, "check", parameters, now=now), output=output)
 
 
 def perform(settings: Settings, kind: str, parameters: dict[str, Any], *, now: str | None = None) -> RunOutcome:

@@ -5,22 +5,29 @@ Fetching touches no lake and may run in parallel; committing is the work of the 
 
 from __future__ import annotations
 
+from dataflow.land.check import Checked, check_object, record_checks
 from dataflow.land.commit import Tidings, commit_what_holds, commit_window, commit_windows
 from dataflow.land.fetch import FetchedWindow, fetch_window
 from dataflow.land.gaps import Failure, Gap, read_open_gaps
+from dataflow.land.keys import delete_missing, due_objects
 from dataflow.land.plan import LandingPlan, plan_landing, plan_windows
 
 __all__ = [
+    "Checked",
     "Failure",
     "FetchedWindow",
     "Gap",
     "LandingPlan",
     "Tidings",
+    "check_object",
     "commit_what_holds",
     "commit_window",
     "commit_windows",
+    "delete_missing",
+    "due_objects",
     "fetch_window",
     "plan_landing",
     "plan_windows",
     "read_open_gaps",
+    "record_checks",
 ]

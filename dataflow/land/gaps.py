@@ -9,7 +9,7 @@ from __future__ import annotations
 import hashlib
 import json
 from collections import defaultdict
-from collections.abc import Callable, Collection, Iterable, Mapping
+from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from dataclasses import asdict, dataclass
 from datetime import datetime
 from typing import Any, Literal
@@ -126,6 +126,14 @@ def _cover_keys(ranges: Iterable[KeyRange], wanted: KeyRange) -> bool:
     return reached >= (highest if wanted.until is None else wanted.until)
 
 
+def _holds(wide: Gap, narrow: Gap) -> bool:
+    """Whether a gap is all of another one of the same object."""
+    is_same = (wide.source, wide.object, wide.keys) == (narrow.source, narrow.object, narrow.keys)
+    are_windows = "unplanned" not in (wide.reason, narrow.reason)
+    starts, ends = wide.window.start <= narrow.window.start, narrow.window.until <= wide.window.until
+    return is_same and are_windows and starts and ends
+
+
 class GapBook:
     """What one commit does to the gaps. Made on the connection of its transaction, and written there at its end."""
 
@@ -135,9 +143,19 @@ class GapBook:
         self._open = _read(con)
         self._found: dict[str, Gap] = {}
         self._closed: set[str] = set()
+        self._absorbed: dict[str, str] = {}
 
     def open(self, gap: Gap) -> None:
-        """Put a gap on record, or say that it is still there."""
+        """Put a gap on record, or say that it is still there.
+
+        One that is as wide as an older one takes its place: a source that is away for days fails in a window that
+        grows with each run.
+        """
+        for older_id, older in list(self._open.items()):
+            if older_id != gap.gap_id and _holds(gap, older):
+                self._absorbed[older_id] = gap.gap_id
+                self._found.pop(older_id, None)
+                del self._open[older_id]
         self._found[gap.gap_id] = gap
         self._open[gap.gap_id] = gap
 
@@ -164,19 +182,24 @@ class GapBook:
 
     def write(self) -> None:
         """Write what was opened and closed."""
-        touched = self._stored({*self._found, *self._closed})
-        rows = [self._opened_row(gap, touched.get(gap_id)) for gap_id, gap in self._found.items()]
+        stored = self._stored({*self._found, *self._closed, *self._absorbed})
+        rows = [self._opened_row(gap, self._before(gap_id, stored)) for gap_id, gap in self._found.items()]
         closing = {"status": "closed", "closed_at": self._run.now, "_run_id": self._run.run_id}
-        rows += [{**touched[gap_id], **closing} for gap_id in self._closed]
-        if not rows:
-            return
-        self._con.register("gap_rows", pa.Table.from_pylist(rows))
-        self._con.execute(f"DELETE FROM lake.{GAP.sql_name} t USING gap_rows n WHERE t.gap_id = n.gap_id")
-        self._con.execute(f"INSERT INTO lake.{GAP.sql_name} BY NAME SELECT * FROM gap_rows")
-        self._con.unregister("gap_rows")
+        rows += [{**stored[gap_id], **closing} for gap_id in self._closed]
+        if stored:
+            old = ", ".join(map(literal, sorted(stored)))
+            self._con.execute(f"DELETE FROM lake.{GAP.sql_name} WHERE gap_id IN ({old})")
+        if rows:
+            self._con.register("gap_rows", pa.Table.from_pylist(rows))
+            self._con.execute(f"INSERT INTO lake.{GAP.sql_name} BY NAME SELECT * FROM gap_rows")
+            self._con.unregister("gap_rows")
 
-    def _opened_row(self, gap: Gap, before: Mapping[str, Any] | None) -> dict[str, Any]:
-        is_known = before is not None and before["status"] == "open"
+    def _before(self, gap_id: str, stored: Mapping[str, Mapping[str, Any]]) -> list[Mapping[str, Any]]:
+        """The open rows that a gap goes on from: its own, and those it takes the place of."""
+        ids = [gap_id, *(older for older, newer in self._absorbed.items() if newer == gap_id)]
+        return [stored[one] for one in ids if one in stored and stored[one]["status"] == "open"]
+
+    def _opened_row(self, gap: Gap, before: Sequence[Mapping[str, Any]]) -> dict[str, Any]:
         return {
             "gap_id": gap.gap_id,
             "source": gap.source,
@@ -189,8 +212,8 @@ class GapBook:
             "detail": gap.detail,
             "missing_count": gap.missing_count,
             "status": "open",
-            "attempts": (before["attempts"] if before and is_known else 0) + 1,
-            "opened_at": before["opened_at"] if before and is_known else self._run.now,
+            "attempts": max((row["attempts"] for row in before), default=0) + 1,
+            "opened_at": min((row["opened_at"] for row in before), default=self._run.now),
             "last_seen_at": self._run.now,
             "closed_at": None,
             "_run_id": self._run.run_id,

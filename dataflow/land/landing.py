@@ -54,7 +54,8 @@ class Landing:
         for w, window in enumerate(self._windows):
             got, raw = received.get(w, _EMPTY), in_lake.get(w, _EMPTY)
             _check(window, got, raw)
-            ledger.note_completeness(window, source=_at_source(window, got), raw=raw, appended=appended.get(w, 0))
+            figures = {"source": _at_source(window, got), "raw": raw}
+            ledger.note_comparison(window.planned, "landing", **figures, appended=appended.get(w, 0))
             ledger.note_files(window)
             reports.append(replace(window_report(window, appended.get(w, 0)), watermark=watermark))
         for name in ("landed", "fresh"):

@@ -6,13 +6,14 @@ DuckLake writes a data file for every INSERT, so the rows of all objects of a co
 from __future__ import annotations
 
 from datetime import datetime
+from typing import Literal
 
 import duckdb
 import pyarrow as pa
 
 from dataflow.land.fetch import FetchedWindow
 from dataflow.land.gaps import GapBook, keys_text
-from dataflow.sources import WindowMeasure
+from dataflow.sources import PlannedWindow, WindowMeasure
 from dataflow.tables.ops import COMPLETENESS, LANDED_FILE, WATERMARK
 from dataflow.workspace import Run
 from lakehouse.table import Table
@@ -29,11 +30,16 @@ class Ledger:
         self._files: list[dict[str, object]] = []
         self._watermarks: list[dict[str, object]] = []
 
-    def note_completeness(
-        self, window: FetchedWindow, *, source: WindowMeasure, raw: WindowMeasure, appended: int
+    def note_comparison(
+        self,
+        planned: PlannedWindow,
+        comparison: Literal["landing", "range", "keys"],
+        *,
+        source: WindowMeasure,
+        raw: WindowMeasure,
+        appended: int,
     ) -> None:
-        """Put on record what the source holds of a window and what raw now holds of it."""
-        planned = window.planned
+        """Put on record what the source holds of a window and what raw holds of it."""
         self._completeness.append(
             {
                 "source": planned.source,
@@ -41,7 +47,7 @@ class Ledger:
                 "window_from": planned.window.start,
                 "window_until": planned.window.until,
                 "keys": keys_text(planned),
-                "comparison": "landing",
+                "comparison": comparison,
                 "source_count": source.count,
                 "source_fingerprint": source.fingerprint,
                 "raw_count": raw.count,

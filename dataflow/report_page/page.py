@@ -23,7 +23,7 @@ _STATUS_WORDS = {
     "published": "Published",
     "unchanged": "Nothing new",
     "landed": "Landed",
-    "complete": "Complete",
+    "complete": "Nothing missing",
     "partial": "Partial",
     "refused": "Refused by an audit",
     "failed": "Failed",

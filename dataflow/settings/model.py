@@ -235,6 +235,13 @@ class ValidateSettings(Section):
     dead_letter_limit_floor: int = 100
 
 
+class CompletenessSettings(Section):
+    """The nightly check. A source that answers surveys is checked whole; delivered files are read again."""
+
+    files_days: int = 30
+    """Of how many days: what was right for a month is not read each night for ever."""
+
+
 class ResolveSettings(Section):
     """Identity. Thresholds left out are chosen when the epoch is trained."""
 
@@ -294,6 +301,7 @@ class Settings(BaseSettings):
     mappings: dict[str, MappingSettings] = {}
     currency: CurrencySettings = CurrencySettings()
     validation: ValidateSettings = ValidateSettings()
+    completeness: CompletenessSettings = CompletenessSettings()
     resolve: ResolveSettings = ResolveSettings()
     enrich: EnrichSettings = EnrichSettings()
     warehouse: WarehouseSettings = WarehouseSettings()

@@ -272,6 +272,15 @@ class Surveys(Protocol):
 
 
 @runtime_checkable
+class Halves(Protocol):
+    """A source that knows best where a window can be cut: its times may be whole seconds. Optional."""
+
+    def halve(self, planned: PlannedWindow) -> Sequence[PlannedWindow]:
+        """Cut a window into two that cover it exactly; empty when it is as small as it gets."""
+        ...
+
+
+@runtime_checkable
 class ListsKeys(Protocol):
     """A source that is asked, every `anti_join_every_days`, which records are gone without a word. Optional."""
 

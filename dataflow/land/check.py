@@ -1,0 +1,309 @@
+"""The nightly check: does raw hold what the sources hold? Whole ranges at once, halved only where they differ.
+
+Landing compares each window as it is read; this looks for what no landing could see: rows committed later than any
+look-back, rows that a source handed over to nobody, rows lost on the way.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import dataclass, field, replace
+from datetime import datetime, timedelta
+
+import duckdb
+
+from dataflow.land import sql
+from dataflow.land.gaps import Gap, gap_of
+from dataflow.land.ledger import Ledger
+from dataflow.land.plan import read_states
+from dataflow.report import GAP_FACT, StepReport
+from dataflow.settings import Settings
+from dataflow.sources import Halves, ObjectState, PlannedWindow, Source, Surveys, Window, WindowMeasure, open_source
+from dataflow.sources.protocol import BEGINNING, END
+from dataflow.sources.versions import complete, key_fingerprint_sql
+from dataflow.tables.raw import raw_table
+from dataflow.workspace import Run
+from lakehouse import Lake
+
+LEAF_ROWS = 2_000
+"""A stretch of so few rows is read and compared row by row: about a page of an API."""
+MOST_SURVEYS = 400
+"""Questions for one object; what still differs then is read again whole, which a bulk export does faster."""
+MOST_GAPS = 20
+"""More gaps of one object are one gap from the first to the last: a few bulk reads instead of many small ones."""
+
+
+_NOTHING = WindowMeasure(0, "0")
+
+
+@dataclass(frozen=True)
+class Checked:
+    """What the check of one object found. `questions` to the source and `rows_read` are what it cost."""
+
+    whole: PlannedWindow
+    at_source: WindowMeasure
+    in_raw: WindowMeasure
+    gaps: tuple[Gap, ...] = ()
+    questions: int = 0
+    rows_read: int = 0
+
+    @property
+    def missing(self) -> int:
+        """Rows known to be missing in raw."""
+        return sum(gap.missing_count or 0 for gap in self.gaps)
+
+    def report(self) -> StepReport:
+        """Rows in = rows of the source that are in raw or not known to be missing + missing ones."""
+        rows = max(self.at_source.count, self.missing)
+        facts: dict[str, object] = {"in_raw": self.in_raw.count, "questions": self.questions, "read": self.rows_read}
+        if self.gaps:
+            labels = ", ".join(gap.window.label for gap in self.gaps)
+            facts[GAP_FACT] = f"{self.missing} rows of the source are not in raw: {labels}"
+        subject = f"{self.whole.source}.{self.whole.object}"
+        return StepReport(
+            stage="check",
+            subject=subject,
+            rows_in=rows,
+            rows_out=rows - self.missing,
+            set_aside=self.missing,
+            facts=facts,
+        )
+
+
+def check_object(
+    lake: Lake,
+    settings: Settings,
+    name: tuple[str, str],
+    run: Run,
+    *,
+    since: datetime | None = None,
+    until: datetime | None = None,
+) -> Checked:
+    """Compare an object with raw, in [since, until), as far as it was landed; nothing is written.
+
+    A source that surveys is asked for all of it; the windows of one that does not are read again, by default those of
+    the last days (`completeness.files_days`).
+    Raises: SourceMissing, SourceMalformed, SourceIncomplete, SourceUnavailable, SchemaDrift.
+    """
+    source = open_source(settings, name[0])
+    state = read_states(lake).get(name, ObjectState())
+    if isinstance(source, Surveys):
+        end = min(until or END, state.watermark or BEGINNING)
+        whole = PlannedWindow(*name, Window(min(since or BEGINNING, end), end), (), f"check {run.run_id}")
+        if whole.window.start == end:
+            return Checked(whole, _NOTHING, _NOTHING)
+        con = lake.cursor()
+        try:
+            return _Bisection(con, source, source, whole).check()
+        finally:
+            con.close()
+    since = since or run.now - timedelta(days=settings.completeness.files_days)
+    return _check_by_reading(lake, source, name, state, since=since, until=until)
+
+
+def record_checks(lake: Lake, found: Sequence[Checked], run: Run) -> None:
+    """Put what was found on record, gaps and figures, in one transaction; the next run repairs by that."""
+
+    def write(con: duckdb.DuckDBPyConnection) -> None:
+        ledger = Ledger(con, run)
+        for checked in found:
+            for gap in checked.gaps:
+                ledger.gaps.open(gap)
+            figures = {"source": checked.at_source, "raw": checked.in_raw}
+            ledger.note_comparison(checked.whole, "range", **figures, appended=0)
+        ledger.write()
+
+    if found:
+        gaps = sum(len(checked.gaps) for checked in found)
+        message = f"check {len(found)} objects: {gaps} gaps"
+        lake.transact(write, author="dataflow", run_id=run.run_id, message=message)
+
+
+def is_alike(source: WindowMeasure, raw: WindowMeasure) -> bool:
+    """Whether two measures say the same, as far as the source can say."""
+    return source.count == raw.count and source.fingerprint in ("", raw.fingerprint)
+
+
+@dataclass
+class _Bisection:
+    """Asks the source about ever smaller stretches, and reads the ones that differ."""
+
+    con: duckdb.DuckDBPyConnection
+    source: Source
+    surveys: Surveys
+    whole: PlannedWindow
+    questions: int = 0
+    rows_read: int = 0
+    gaps: list[Gap] = field(default_factory=list)
+
+    def check(self) -> Checked:
+        self.con.execute(_live_sql(self.whole))
+        at_source, in_raw = self._ask(self.whole.window), self._measure(self.whole.window)
+        self._look(self.whole.window, at_source, in_raw)
+        if not at_source.fingerprint:
+            in_raw = replace(in_raw, fingerprint="")
+        gaps = tuple(_joined(self.gaps))
+        return Checked(self.whole, at_source, in_raw, gaps, self.questions, self.rows_read)
+
+    def _look(self, window: Window, at_source: WindowMeasure, in_raw: WindowMeasure) -> None:
+        # Where the source holds nothing, nothing of it can be missing: what raw has moved on or went.
+        if is_alike(at_source, in_raw) or not at_source.count:
+            return
+        planned = replace(self.whole, window=window)
+        halves = () if at_source.count <= LEAF_ROWS else self._halves(planned)
+        if len(halves) != 2:
+            found = _compare(self.con, self.source, planned)
+            self.rows_read += found.rows
+            if found.missing:
+                self.gaps.append(_missing(planned, found.missing))
+        elif self.questions >= MOST_SURVEYS:
+            self.gaps.append(_missing(planned, None))
+        else:
+            left, right = halves
+            of_left = self._ask(left)
+            self._look(left, of_left, self._measure(left))
+            of_right = _less(at_source, of_left)
+            # A source that is written to meanwhile may say more of the half than it said of the whole.
+            self._look(right, of_right if of_right.count >= 0 else self._ask(right), self._measure(right))
+
+    def _halves(self, planned: PlannedWindow) -> tuple[Window, ...]:
+        """Two windows that are all of it, or none. The first cut is where raw begins: nothing much is before it."""
+        window = planned.window
+        row = self.con.execute("SELECT min(changed_at) FROM live").fetchone()
+        first = row[0].replace(microsecond=0) if row and row[0] else BEGINNING
+        if window.start == BEGINNING and window.start < first < window.until:
+            return Window(window.start, first), Window(first, window.until)
+        if isinstance(self.source, Halves):
+            return tuple(half.window for half in self.source.halve(planned))
+        middle = window.start + (window.until - window.start) / 2
+        return (Window(window.start, middle), Window(middle, window.until)) if window.start < middle else ()
+
+    def _ask(self, window: Window) -> WindowMeasure:
+        self.questions += 1
+        return self.surveys.survey(replace(self.whole, window=window))
+
+    def _measure(self, window: Window) -> WindowMeasure:
+        count, fingerprint = self.con.execute(
+            f"SELECT count(*), {key_fingerprint_sql('record_key', 'changed_at')} FROM live"
+            f" WHERE changed_at >= TIMESTAMPTZ '{window.start.isoformat()}'"
+            f" AND changed_at < TIMESTAMPTZ '{window.until.isoformat()}'"
+        ).fetchall()[0]
+        return WindowMeasure(int(count), str(fingerprint))
+
+
+def _live_sql(planned: PlannedWindow) -> str:
+    """Build the temporary table of the records that live by raw, each with its newest version."""
+    raw = raw_table(planned.source, planned.object)
+    return f"""
+        CREATE OR REPLACE TEMP TABLE live AS
+        SELECT _record_key AS record_key, _changed_at AS changed_at FROM (
+            SELECT _record_key, _changed_at, _is_deleted FROM lake.{raw.sql_name}
+            QUALIFY row_number() OVER (PARTITION BY _record_key
+                ORDER BY _changed_at DESC NULLS LAST, _is_deleted DESC, _extracted_at DESC, _row_hash DESC) = 1
+        ) WHERE NOT _is_deleted AND _changed_at IS NOT NULL
+    """
+
+
+def _less(whole: WindowMeasure, left: WindowMeasure) -> WindowMeasure:
+    """What is in the right half, without asking for it: counts and fingerprints are sums."""
+    fingerprint = str(int(whole.fingerprint) - int(left.fingerprint)) if whole.fingerprint and left.fingerprint else ""
+    return WindowMeasure(whole.count - left.count, fingerprint)
+
+
+@dataclass(frozen=True)
+class _Compared:
+    rows: int
+    measure: WindowMeasure
+    missing: int
+
+
+def _compare(con: duckdb.DuckDBPyConnection, source: Source, planned: PlannedWindow) -> _Compared:
+    """Read a window and look each of its versions up in raw."""
+    con.execute(
+        "CREATE OR REPLACE TEMP TABLE landed (w INT, record_key VARCHAR, changed_at TIMESTAMPTZ, row_hash VARCHAR)"
+    )
+    rows = 0
+    for batch in source.fetch(planned).batches:
+        con.register("versions", complete(con, batch))
+        con.execute("INSERT INTO landed SELECT 0, record_key, changed_at, row_hash FROM versions")
+        con.unregister("versions")
+        rows += batch.num_rows
+    earliest, latest, timeless = con.execute(
+        "SELECT min(changed_at), max(changed_at), count(*) > count(changed_at) FROM landed"
+    ).fetchall()[0]
+    raw = raw_table(planned.source, planned.object)
+    in_raw = sql.in_raw_sql(raw, earliest=earliest, latest=latest, timeless=timeless)
+    versions = "SELECT DISTINCT w, record_key, changed_at, row_hash FROM landed"
+    measured = con.execute(sql.measure_sql(versions)).fetchall()
+    measure = WindowMeasure(int(measured[0][1]), str(measured[0][2])) if measured else _NOTHING
+    row = con.execute(f"SELECT count(*) FROM ({versions} EXCEPT {in_raw})").fetchone()
+    return _Compared(rows, measure, int(row[0]) if row else 0)
+
+
+def _check_by_reading(
+    lake: Lake,
+    source: Source,
+    name: tuple[str, str],
+    state: ObjectState,
+    *,
+    since: datetime,
+    until: datetime | None,
+) -> Checked:
+    """Read the landed windows of a source again, one after the other."""
+    con = lake.cursor()
+    gaps, rows, count, missing, fingerprint = [], 0, 0, 0, 0
+    try:
+        for planned in source.plan(name[1], ObjectState(), since=since, until=until):
+            if not _is_landed(planned, state):
+                continue
+            found = _compare(con, source, planned)
+            rows += found.rows
+            count += found.measure.count
+            missing += found.missing
+            fingerprint += int(found.measure.fingerprint)
+            if found.missing:
+                gaps.append(_missing(planned, found.missing))
+    finally:
+        con.close()
+    whole = PlannedWindow(*name, Window(since, until or END), (), "")
+    at_source = WindowMeasure(count, str(fingerprint))
+    in_raw = WindowMeasure(count - missing, "") if missing else at_source
+    return Checked(whole, at_source, in_raw, tuple(gaps), rows_read=rows)
+
+
+def _is_landed(planned: PlannedWindow, state: ObjectState) -> bool:
+    """Whether all of a window was landed: what is new is not missing. A question is landed up to the watermark."""
+    if not planned.parts:
+        return state.watermark is not None and planned.window.until <= state.watermark
+    return all(
+        part.fingerprint in {one.fingerprint for one in state.parts.get(part.path, ())} for part in planned.parts
+    )
+
+
+def _missing(planned: PlannedWindow, count: int | None) -> Gap:
+    found = f"{count} rows of the source are" if count is not None else "rows of the source may be"
+    return gap_of(planned, reason="missing", detail=f"the check found that {found} not in raw", missing_count=count)
+
+
+def _joined(gaps: Iterable[Gap]) -> Iterator[Gap]:
+    """Join gaps that meet; very many become one."""
+    ordered = sorted(gaps, key=lambda gap: gap.window)
+    if len(ordered) > MOST_GAPS:
+        yield _one_gap(ordered)
+        return
+    run: list[Gap] = []
+    for gap in ordered:
+        if run and run[-1].window.until != gap.window.start:
+            yield _one_gap(run)
+            run = []
+        run.append(gap)
+    if run:
+        yield _one_gap(run)
+
+
+def _one_gap(gaps: list[Gap]) -> Gap:
+    first = gaps[0]
+    counts = [gap.missing_count for gap in gaps]
+    total = None if None in counts else sum(count or 0 for count in counts)
+    window = Window(first.window.start, max(gap.window.until for gap in gaps))
+    return _missing(PlannedWindow(first.source, first.object, window, (), ""), total)

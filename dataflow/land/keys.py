@@ -1,0 +1,164 @@
+"""Records that went without a word: keys that raw has and the source has not become deletions.
+
+A hard delete, the loser of a merge, a purged recycle bin leave no change to read. Only a question about the keys
+finds them, so it is asked rarely, as the object declares (`anti_join_every_days`).
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+from urllib.parse import unquote
+
+import duckdb
+import pyarrow as pa
+
+from dataflow.errors import SourceIncomplete
+from dataflow.land.ledger import Ledger
+from dataflow.report import StepReport
+from dataflow.settings import ObjectSettings, Settings
+from dataflow.sources import ListsKeys, PlannedWindow, Window, WindowMeasure, open_source
+from dataflow.sources.protocol import BEGINNING
+from dataflow.sources.rows import key_fields
+from dataflow.sources.versions import NO_KEY
+from dataflow.tables.ops import COMPLETENESS
+from dataflow.tables.raw import raw_table
+from dataflow.workspace import Run
+from lakehouse import Lake, LakeView
+from lakehouse.table import literal
+
+_ALWAYS_ALLOWED = 100
+"""So many may be gone whatever share they are: a small table is emptied at times."""
+# A check that is made each night must not slip a day because one night it began a little later.
+_SLACK = timedelta(hours=1)
+_BATCH_KEYS = 10_000
+
+
+@dataclass(frozen=True)
+class _Answer:
+    known: int
+    gone: list[str]
+
+
+def due_objects(lake: LakeView, settings: Settings, *, now: datetime) -> list[tuple[str, str]]:
+    """The objects whose keys are to be asked for: declared so, and not asked for as long as declared."""
+    declared = {
+        (source, name): timedelta(days=one.anti_join_every_days)
+        for source, system in settings.sources.items()
+        for name, one in system.objects.items()
+        if one.anti_join_every_days
+    }
+    if not declared:
+        return []
+    found = lake.con.execute(
+        f"SELECT source, object, max(checked_at) FROM lake.{COMPLETENESS.sql_name}"
+        " WHERE comparison = 'keys' GROUP BY ALL"
+    ).fetchall()
+    asked = {(source, name): checked_at for source, name, checked_at in found}
+    return [name for name, every in declared.items() if name not in asked or now - asked[name] >= every - _SLACK]
+
+
+def delete_missing(lake: Lake, settings: Settings, name: tuple[str, str], run: Run) -> StepReport:
+    """Ask the source which records it holds no more, and add a deletion of each to raw, in one transaction.
+
+    Shape of a deletion: the key, now as its version, and the key fields as payload, since nothing else is known. Run
+    again it finds nothing more. A source that cannot list keys leaves everything as it is.
+    Raises: SourceIncomplete when more is gone than is likely; whatever the source raises.
+    """
+    source, declared = open_source(settings, name[0]), settings.sources[name[0]].objects[name[1]]
+    if not isinstance(source, ListsKeys):
+        facts = {"note": f"a source of kind {settings.sources[name[0]].adapter} cannot be asked for its keys"}
+        return StepReport(stage="keys", subject=".".join(name), rows_in=0, rows_out=0, facts=facts)
+    con = lake.cursor()
+    try:
+        answer = _ask(con, source, name)
+    finally:
+        con.close()
+    _refuse_unlikely(answer, declared, subject=".".join(name))
+
+    def write(con: duckdb.DuckDBPyConnection) -> None:
+        _insert(con, name, declared, answer.gone, run)
+        ledger = Ledger(con, run)
+        ledger.note_comparison(
+            PlannedWindow(*name, Window(BEGINNING, run.now), (), ""),
+            "keys",
+            source=WindowMeasure(answer.known - len(answer.gone), ""),
+            raw=WindowMeasure(answer.known, ""),
+            appended=len(answer.gone),
+        )
+        ledger.write()
+
+    message = f"{len(answer.gone)} records of {'.'.join(name)} are gone"
+    lake.transact(write, author="dataflow", run_id=run.run_id, message=message)
+    return StepReport(
+        stage="keys",
+        subject=".".join(name),
+        rows_in=answer.known,
+        rows_out=answer.known,
+        inserted=len(answer.gone),
+        facts={"gone": len(answer.gone)},
+    )
+
+
+def _ask(con: duckdb.DuckDBPyConnection, source: ListsKeys, name: tuple[str, str]) -> _Answer:
+    raw = raw_table(*name)
+    # The row without key is named by its hash, which no source knows.
+    con.execute(f"""
+        CREATE OR REPLACE TEMP TABLE known_keys AS
+        SELECT _record_key AS record_key FROM (
+            SELECT _record_key, _is_deleted, _defect FROM lake.{raw.sql_name}
+            QUALIFY row_number() OVER (PARTITION BY _record_key
+                ORDER BY _changed_at DESC NULLS LAST, _is_deleted DESC, _extracted_at DESC, _row_hash DESC) = 1
+        ) WHERE NOT _is_deleted AND NOT contains(coalesce(_defect, ''), {literal(NO_KEY)})
+    """)
+    row = con.execute("SELECT count(*) FROM known_keys").fetchone()
+    known = int(row[0]) if row else 0
+    return _Answer(known, sorted(set(source.missing_keys(name[1], _keys(con)))) if known else [])
+
+
+def _keys(con: duckdb.DuckDBPyConnection) -> Iterator[str]:
+    found = con.execute("SELECT record_key FROM known_keys ORDER BY record_key")
+    while rows := found.fetchmany(_BATCH_KEYS):
+        yield from (str(key) for (key,) in rows)
+
+
+def _refuse_unlikely(answer: _Answer, declared: ObjectSettings, *, subject: str) -> None:
+    limit = max(_ALWAYS_ALLOWED, round(declared.anti_join_limit_share * answer.known))
+    if len(answer.gone) > limit:
+        raise SourceIncomplete(
+            f"Asking for the keys of {subject}: {len(answer.gone)} of {answer.known} records would be gone, and at "
+            f"most {limit} are believed; nothing was deleted.",
+            next_move="Check that the user may read all of it; if they are gone indeed, raise anti_join_limit_share.",
+        )
+
+
+def _insert(
+    con: duckdb.DuckDBPyConnection, name: tuple[str, str], declared: ObjectSettings, gone: list[str], run: Run
+) -> None:
+    if not gone:
+        return
+    raw = raw_table(*name)
+    payloads = [json.dumps(_key_values(key, declared), ensure_ascii=False) for key in gone]
+    con.register("gone_keys", pa.table({"record_key": pa.array(gone, pa.string()), "payload": payloads}))
+    # Not before the version it ends: a source whose clock is ahead may have stamped that later than now.
+    con.execute(f"""
+        INSERT INTO lake.{raw.sql_name} BY NAME
+        SELECT {literal(run.run_id)} AS _run_id, {literal(name[0])} AS _source, {literal(name[1])} AS _object,
+            g.record_key AS _record_key, now_.at AS _extracted_at, md5(g.payload) AS _row_hash,
+            greatest(now_.at, max(r._changed_at)) AS _changed_at, true AS _is_deleted,
+            'keys asked for' AS _locator, NULL AS _defect, g.payload
+        FROM gone_keys g JOIN lake.{raw.sql_name} r ON r._record_key = g.record_key,
+            (SELECT TIMESTAMPTZ {literal(run.now.isoformat())} AS at) now_
+        GROUP BY ALL
+    """)
+    con.unregister("gone_keys")
+
+
+def _key_values(key: str, declared: ObjectSettings) -> dict[str, str]:
+    """The key's fields as text; the parts of a composite one were escaped when they were joined."""
+    names = key_fields(declared)
+    if len(names) == 1:
+        return {names[0]: key}
+    return dict(zip(names, (unquote(part) for part in key.split("|")), strict=True))

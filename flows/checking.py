@@ -1,0 +1,61 @@
+"""The nightly check as tasks: each object by itself, so that one that cannot be checked keeps no other from it."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from datetime import datetime
+
+from dataflow.errors import ConfigurationError, DataFlowError, UsageError
+from dataflow.land import Checked, due_objects, record_checks
+from dataflow.report import GAP_FACT, StepReport
+from dataflow.session import RunSession
+from flows.retry import with_retries
+from flows.tasks import check, delete_gone
+
+
+def check_objects(
+    session: RunSession,
+    *,
+    source: str | None = None,
+    object_name: str | None = None,
+    since: datetime | None = None,
+    until: datetime | None = None,
+) -> int:
+    """Compare each chosen object with raw and put what is missing on record; returns how many could be compared.
+
+    Then records that went without a word are asked for, where it is time to.
+    """
+    run_id = session.run.run_id
+    found: list[Checked] = []
+    chosen = [
+        (name, of)
+        for name, system in session.settings.sources.items()
+        for of in system.objects
+        if source in (None, name) and object_name in (None, of)
+    ]
+    for name in chosen:
+        with _noted(session, name):
+            found.append(
+                with_retries(check, session.settings, name=f"check {'.'.join(name)}")(run_id, name, since, until)
+            )
+    session.reports += [checked.report() for checked in found]
+    with session.one_at_a_time("land"):
+        record_checks(session.lake, found, session.run)
+    for name in due_objects(session.lake, session.settings, now=session.run.now):
+        if name in chosen:
+            with _noted(session, name):
+                with_retries(delete_gone, session.settings, name=f"keys {'.'.join(name)}")(run_id, name)
+    return len(found)
+
+
+@contextmanager
+def _noted(session: RunSession, name: tuple[str, str]) -> Iterator[None]:
+    """Put on record that an object could not be asked, which makes the run partial, and go on with the next."""
+    try:
+        yield
+    except (UsageError, ConfigurationError):
+        raise
+    except DataFlowError as error:
+        facts = {GAP_FACT: f"could not be checked: {error}"}
+        session.reports.append(StepReport(stage="check", subject=".".join(name), rows_in=0, rows_out=0, facts=facts))
