@@ -56,6 +56,8 @@ def plan(
         until=moment_or_none(until, option="--until"),
     )
     write_records(records, output=output, title="A run would land:")
+    if any(record["drift"] for record in records):
+        words.print("Fields differ from dataflow.toml: `dataflow drift accept SOURCE OBJECT` takes them in.")
     if not records:
         words.print("Nothing new: a run would publish nothing.")
 
