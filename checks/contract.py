@@ -85,6 +85,13 @@ def verify_contracts(
     return found + [_not_run(table) for name, table in chosen.items() if name not in _verified(results)] + errors
 
 
+def load_soda() -> None:
+    """Import Soda, which takes as long as a small publication's checks, before it is needed."""
+    _keep_soda_to_itself()
+    import soda_core.contracts.contract_verification
+    import soda_duckdb.common.data_sources.duckdb_data_source  # noqa: F401
+
+
 def _run_soda(con: duckdb.DuckDBPyConnection, texts: list[str], database: str) -> list[Any]:
     _keep_soda_to_itself()
     # Soda takes two seconds to import; only a run that publishes should pay for it.

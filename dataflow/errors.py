@@ -63,7 +63,10 @@ class SourceError(DataFlowError):
 
 
 class SourceUnavailable(SourceError):
+    """`retry_after_seconds` is how long the source asked to be left alone, where it did."""
+
     retryable = True
+    retry_after_seconds: float | None = None
 
 
 class SourceRefused(SourceError):

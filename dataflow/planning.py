@@ -10,9 +10,13 @@ from typing import Any
 from dataflow.errors import UsageError
 from dataflow.land import plan_windows
 from dataflow.settings import Settings
-from dataflow.sources import PlannedWindow, open_source
+from dataflow.sources import ObjectState, open_source
+from dataflow.sources.proposals import FieldChange, propose, sample_types
 from dataflow.storage import lake_location, open_published
 from lakehouse import LakeUnreachable, LakeView
+from lakehouse.connect import connect
+
+_SAMPLED_ROWS = 1_000
 
 
 def plan_run(
@@ -25,11 +29,13 @@ def plan_run(
 ) -> list[dict[str, Any]]:
     """List the windows that a run would land, and the fields by which each source differs from its declaration.
 
-    Shape: one row per window: source, object, window, files, bytes, drift.
+    Shape: one row per window: source, object, window, files, bytes, drift, and how many gaps it repairs.
     """
     with published_view(settings) as lake:
         windows = plan_windows(lake, settings, source=source, object=object_name, since=since, until=until)
-    drifts = _drifts(settings, windows)
+    proposed: dict[tuple[str, str], list[FieldChange]] = {}
+    for name in sorted({window.source for window in windows}):
+        proposed |= read_proposals(settings, source=name)
     return [
         {
             "source": window.source,
@@ -37,7 +43,8 @@ def plan_run(
             "window": window.window.label,
             "files": len(window.parts),
             "bytes": window.size_bytes,
-            "drift": drifts[window.source, window.object],
+            "drift": "; ".join(map(str, proposed.get((window.source, window.object), []))),
+            "repairs": len(window.repairs),
         }
         for window in windows
     ]
@@ -71,12 +78,40 @@ def published_view(settings: Settings) -> Iterator[LakeView | None]:
         con.close()
 
 
-def _drifts(settings: Settings, windows: list[PlannedWindow]) -> dict[tuple[str, str], str]:
-    """Fields the source has and the declaration has not, by object: a look at what it says it holds."""
-    found: dict[tuple[str, str], str] = {}
-    for name in {window.source for window in windows}:
+def read_proposals(
+    settings: Settings, *, source: str | None = None, object_name: str | None = None
+) -> dict[tuple[str, str], list[FieldChange]]:
+    """Compare what the sources say they hold with the declarations, by object; objects without a difference stay out.
+
+    Types that a source does not state are seen from the first rows of its newest window.
+    """
+    require_declared(settings, source, object_name)
+    found: dict[tuple[str, str], list[FieldChange]] = {}
+    for name, system in settings.sources.items():
+        if source not in (None, name):
+            continue
         for held in open_source(settings, name).discover():
-            declared = settings.sources[name].objects.get(held.name)
-            new = sorted({field.name for field in held.fields} - set(declared.fields)) if declared else []
-            found[name, held.name] = f"new: {', '.join(new)}" if new else ""
-    return {(w.source, w.object): found.get((w.source, w.object), "") for w in windows}
+            declared = system.objects.get(held.name)
+            if declared is None or not held.fields or object_name not in (None, held.name):
+                continue
+            changes = propose(declared, held.fields)
+            untyped = {field.name for field in held.fields if not field.type}
+            unseen = [change.field for change in changes if change.field in untyped and change.kind != "gone"]
+            if unseen:
+                changes = propose(declared, held.fields, sampled=_sampled(settings, name, held.name, unseen))
+            if changes:
+                found[name, held.name] = changes
+    return found
+
+
+def _sampled(settings: Settings, source_name: str, object_name: str, fields: list[str]) -> dict[str, str]:
+    source = open_source(settings, source_name)
+    windows = source.plan(object_name, ObjectState())
+    batch = next(source.fetch(windows[-1]).batches, None) if windows else None
+    if batch is None:
+        return {}
+    con = connect(threads=1)
+    try:
+        return sample_types(con, batch.column("payload").to_pylist()[:_SAMPLED_ROWS], fields)
+    finally:
+        con.close()

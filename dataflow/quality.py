@@ -10,7 +10,7 @@ from dataflow.resolve.evaluate import Evaluation, evaluate
 from dataflow.settings import Settings
 from lakehouse.table import literal
 
-PREDICTED = "SELECT record_id, customer_id AS cluster FROM lake.published.xref"
+PREDICTED = "SELECT record_id, customer_id AS cluster FROM published.xref"
 
 
 def truth_file(settings: Settings) -> Path:
@@ -21,7 +21,7 @@ def truth_file(settings: Settings) -> Path:
 def measure_quality(con: duckdb.DuckDBPyConnection, settings: Settings) -> Evaluation | None:
     """Compare the published crosswalk with the sample's truth; None where there is no truth about these records.
 
-    `con` has the lake attached as `lake`.
+    `con` finds the lake's schemas, or those of a workspace over it.
     """
     file = truth_file(settings)
     if not file.is_file():
@@ -38,5 +38,5 @@ def truth_sql(file: Path) -> str:
         SELECT key AS record_id, entity_id AS cluster FROM known WHERE object <> 'ticket'
         UNION ALL
         SELECT t.record_id, min(k.entity_id) AS cluster FROM known k
-        JOIN lake.conformed.ticket t ON t.ticket_id = k.key WHERE k.object = 'ticket' GROUP BY t.record_id
+        JOIN conformed.ticket t ON t.ticket_id = k.key WHERE k.object = 'ticket' GROUP BY t.record_id
     """

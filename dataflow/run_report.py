@@ -4,16 +4,17 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from concurrent.futures import Future, ThreadPoolExecutor
-from contextlib import contextmanager
+from contextlib import closing, contextmanager
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING
+
+import duckdb
 
 from dataflow.quality import measure_quality
 from dataflow.runs import RunOutcome
 from dataflow.session import RunSession
 from dataflow.settings import Settings
-from lakehouse import Lake
 
 if TYPE_CHECKING:
     from dataflow.report_page import LakeDrawings, LakeFacts
@@ -29,9 +30,9 @@ class ReportDraft:
 
 @contextmanager
 def drafting_report(session: RunSession) -> Iterator[Future[ReportDraft]]:
-    """Draft the page beside the block, which may do anything but commit to the lake."""
-    with ThreadPoolExecutor(1, thread_name_prefix="report") as beside:
-        yield beside.submit(_draft, session.lake, session.settings)
+    """Draft the page beside the block, from what the run's workspace holds and the block may commit."""
+    with closing(session.workspace.cursor()) as con, ThreadPoolExecutor(1, thread_name_prefix="report") as beside:
+        yield beside.submit(_draft, con, session.settings)
 
 
 def write_run_report(
@@ -39,26 +40,28 @@ def write_run_report(
 ) -> RunOutcome:
     """Write the run's HTML page into the reports folder; returns the outcome with its path."""
     with session.stage("report"):
-        drafted = draft.result() if draft is not None else _draft(session.lake, session.settings)
+        drafted = draft.result() if draft is not None else _draft_committed(session)
         page = _write_page(session.settings, outcome, drafted)
     return replace(outcome, report_page=page, timings=tuple(session.timings))
 
 
-def _draft(lake: Lake, settings: Settings) -> ReportDraft:
+def _draft_committed(session: RunSession) -> ReportDraft:
+    with closing(session.lake.cursor()) as con:
+        con.execute("USE lake")
+        return _draft(con, session.settings)
+
+
+def _draft(con: duckdb.DuckDBPyConnection, settings: Settings) -> ReportDraft:
     # Loaded late: drawing brings Altair, which no other part of a run needs.
     from dataflow.report_page import Quality, draw_lake, gather_facts
 
-    con = lake.cursor()
-    try:
-        measured = measure_quality(con, settings)
-        quality = None
-        if measured is not None:
-            figures = measured.as_dict()
-            names = [f"{kind}_{figure}" for kind in ("pairwise", "b3") for figure in ("precision", "recall", "f1")]
-            quality = Quality(**{name: figures[name] for name in names}, truth=f"sample, {measured.records:,} records")
-        facts = gather_facts(con, quality=quality)
-    finally:
-        con.close()
+    measured = measure_quality(con, settings)
+    quality = None
+    if measured is not None:
+        figures = measured.as_dict()
+        names = [f"{kind}_{figure}" for kind in ("pairwise", "b3") for figure in ("precision", "recall", "f1")]
+        quality = Quality(**{name: figures[name] for name in names}, truth=f"sample, {measured.records:,} records")
+    facts = gather_facts(con, quality=quality)
     return ReportDraft(facts, draw_lake(facts, base_currency=settings.currency.base))
 
 

@@ -29,6 +29,7 @@ def get_ready() -> None:
 
     def prepare() -> None:
         import_module("dataflow.publish").compile_builders()
+        import_module("checks.contract").load_soda()
         import_module("dataflow.report_page").warm_up()
 
     threading.Thread(target=prepare, name="getting-ready", daemon=True).start()

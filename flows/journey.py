@@ -23,9 +23,9 @@ def publish_landed(session: RunSession) -> RunOutcome:
         for stage in STAGES:
             compute(run_id, stage)
             advance()
-        publication = with_retries(commit_publication, session.settings)(run_id)
-        advance()
         with drafting_report(session) as draft:
+            publication = with_retries(commit_publication, session.settings)(run_id)
+            advance()
             # Also when nothing was published: a run killed between its commit and here left the sink behind.
             with_retries(feed_warehouse, session.settings)(run_id, publication)
             advance()

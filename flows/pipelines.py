@@ -97,14 +97,20 @@ def check(
 def backfill(
     start: date,
     end: date,
-    window_days: int = 7,
-    workers: int = 4,
+    window_days: int = 1,
+    workers: int = 10,
     config: Path | None = None,
     home: Path | None = None,
     now: datetime | None = None,
     run_id: str | None = None,
 ) -> State[Any]:
-    """Land the days from `start` to `end`, both included, `window_days` at a time; then publish once."""
+    """Land the days from `start` to `end`, both included, in windows of `window_days`, `workers` at once; publish once.
+
+    Started again it goes on where it was: windows that were landed whole are skipped, gaps are read again. One process
+    does it all: fetching waits for the sources and not for a processor, what is staged must be where the committer
+    can read it, and the lake takes one landing at a time, so runs spread over a pool would queue up for its lock. Who
+    has several lakes, or wants a range in parts, starts the deployment once for each part.
+    """
     stretches = split_range(start, end, window_days=window_days)
     if workers < 1:
         raise UsageError(f"A backfill needs at least one worker, not {workers}.")

@@ -71,6 +71,14 @@ def parse_day(text: str, *, option: str) -> date:
     return moment.date()
 
 
+def parse_days(text: str, *, option: str) -> int:
+    """Read a number of days, `7d` or `7`. Raises: UsageError."""
+    number = text.strip().removesuffix("d")
+    if not number.isdecimal() or int(number) < 1:
+        raise UsageError(f"{option} is a number of whole days, such as 1d or 7d.")
+    return int(number)
+
+
 def parse_version(text: str, *, option: str) -> int | datetime:
     """Read a snapshot number or a time. Raises: UsageError."""
     return int(text) if text.isdecimal() else parse_moment(text, option=option)

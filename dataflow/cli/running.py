@@ -16,6 +16,7 @@ from dataflow.cli.options import (
     UntilOption,
     moment_or_none,
     parse_day,
+    parse_days,
     settings_of,
 )
 from dataflow.cli.output import words, write_json, write_line, write_records
@@ -55,6 +56,8 @@ def plan(
         until=moment_or_none(until, option="--until"),
     )
     write_records(records, output=output, title="A run would land:")
+    if any(record["drift"] for record in records):
+        words.print("Fields differ from dataflow.toml: `dataflow drift accept SOURCE OBJECT` takes them in.")
     if not records:
         words.print("Nothing new: a run would publish nothing.")
 
@@ -100,14 +103,16 @@ def backfill(
     context: typer.Context,
     start: Annotated[str, typer.Option("--from", help="First day, e.g. 2026-01-01.")],
     end: Annotated[str, typer.Option("--to", help="Last day, included.")],
-    window: Annotated[int, typer.Option("--window", min=1, help="Days that are landed together.")] = 7,
-    workers: Annotated[int, typer.Option("--workers", min=1, help="Objects that are fetched at once.")] = 4,
+    window: Annotated[str, typer.Option("--window", help="How long a window is, in days: 1d, 7d.")] = "1d",
+    workers: Annotated[int, typer.Option("--workers", min=1, help="Windows that are fetched at once.")] = 10,
     output: OutputOption = Output.TABLE,
     now: NowOption = None,
 ) -> None:
-    """Land a range of days, some days at a time, then publish once.
+    """Land a range of days window by window, then publish once; also closes the gaps that start in it.
 
-    Example:  dataflow backfill --from 2026-01-01 --to 2026-03-31 --window 7 --workers 4
+    Interrupted, it is given again: what was landed whole is skipped, what was staged from files is not read again.
+
+    Example:  dataflow backfill --from 2026-01-01 --to 2026-03-31 --window 1d --workers 10
     """
     first, last = parse_day(start, option="--from"), parse_day(end, option="--to")
     if last < first:
@@ -115,7 +120,7 @@ def backfill(
     parameters = {
         "start": first,
         "end": last,
-        "window_days": window,
+        "window_days": parse_days(window, option="--window"),
         "workers": workers,
     }
     write_outcome(perform(settings_of(context), "backfill", parameters, now=now), output=output)
@@ -154,12 +159,12 @@ def check(
 
 def perform(settings: Settings, kind: str, parameters: dict[str, Any], *, now: str | None = None) -> RunOutcome:
     """Run a flow here, watched when somebody looks."""
-    from dataflow.cli.watching import watching_run
+    from dataflow.cli.watching import watching_run, watching_windows
     from flows.orchestrator import orchestrator
 
     moment = moment_or_none(now, option="--now")
     # Prefect's API takes longest to get ready: it begins before anything else is even imported.
-    with orchestrator(settings), watching_run():
+    with orchestrator(settings), watching_windows() if kind == "backfill" else watching_run():
         from flows.start import run_flow
 
         return run_flow(settings, kind, now=moment, **parameters)

@@ -7,7 +7,7 @@ import time
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 
-from rich.progress import BarColumn, Progress, TaskID, TextColumn, TimeElapsedColumn
+from rich.progress import BarColumn, Progress, TaskID, TextColumn, TimeElapsedColumn, TimeRemainingColumn
 
 from dataflow.cli.output import words
 from dataflow.progress import StageEvent, WindowEvent, watched_by
@@ -48,6 +48,35 @@ def watching_run(expected: Mapping[str, float] | None = None) -> Iterator[None]:
         estimate = _Estimate({**USUAL_SECONDS, **(expected or {})})
         task = bar.add_task("starting", total=1.0, left="")
         with watched_by(estimate.hear), _ticking(lambda: estimate.show(bar, task)):
+            yield
+
+
+@contextmanager
+def watching_windows() -> Iterator[None]:
+    """Show how many of a backfill's windows are fetched, and how long the rest will take; then its other stages."""
+    if not words.is_terminal:
+        yield
+        return
+    with Progress(
+        TextColumn("[bold]{task.description:<10}"),
+        BarColumn(),
+        TextColumn("{task.completed:,.0f} of {task.total:,.0f} windows"),
+        TimeElapsedColumn(),
+        TimeRemainingColumn(),
+        console=words,
+        transient=True,
+    ) as bar:
+        task = bar.add_task("planning", total=0)
+
+        def hear(event: StageEvent | WindowEvent) -> None:
+            if isinstance(event, StageEvent):
+                bar.update(task, description=event.stage)
+            elif event.what == "planned":
+                bar.update(task, total=event.count)
+            else:
+                bar.advance(task, event.count)
+
+        with watched_by(hear):
             yield
 
 

@@ -143,15 +143,18 @@ def _insert(
     payloads = [json.dumps(_key_values(key, declared), ensure_ascii=False) for key in gone]
     con.register("gone_keys", pa.table({"record_key": pa.array(gone, pa.string()), "payload": payloads}))
     # Not before the version it ends: a source whose clock is ahead may have stamped that later than now.
+    now = f"TIMESTAMPTZ {literal(run.now.isoformat())}"
     con.execute(f"""
         INSERT INTO lake.{raw.sql_name} BY NAME
+        WITH newest AS (
+            SELECT g.record_key, g.payload, max(r._changed_at) AS changed_at
+            FROM gone_keys g JOIN lake.{raw.sql_name} r ON r._record_key = g.record_key GROUP BY ALL
+        )
         SELECT {literal(run.run_id)} AS _run_id, {literal(name[0])} AS _source, {literal(name[1])} AS _object,
-            g.record_key AS _record_key, now_.at AS _extracted_at, md5(g.payload) AS _row_hash,
-            greatest(now_.at, max(r._changed_at)) AS _changed_at, true AS _is_deleted,
-            'keys asked for' AS _locator, NULL AS _defect, g.payload
-        FROM gone_keys g JOIN lake.{raw.sql_name} r ON r._record_key = g.record_key,
-            (SELECT TIMESTAMPTZ {literal(run.now.isoformat())} AS at) now_
-        GROUP BY ALL
+            record_key AS _record_key, {now} AS _extracted_at, md5(payload) AS _row_hash,
+            greatest({now}, changed_at) AS _changed_at, true AS _is_deleted,
+            'keys asked for' AS _locator, NULL AS _defect, payload
+        FROM newest
     """)
     con.unregister("gone_keys")
 

@@ -17,18 +17,18 @@ RunStatus = Literal["published", "unchanged", "landed", "complete", "partial", "
 
 DEAD_LETTERS = """
     SELECT _source || '.' || _object AS object, rule, count(*) AS rows
-    FROM lake.ops.dead_letters WHERE status IN ('open', 'replaying')
+    FROM ops.dead_letters WHERE status IN ('open', 'replaying')
     GROUP BY ALL ORDER BY rows DESC, object, rule
 """
 
 MATCH_WEIGHTS = """
     SELECT entity_type, CAST(floor(match_weight) AS BIGINT) AS weight, count(*) AS pairs
-    FROM lake.resolved.edge GROUP BY ALL ORDER BY entity_type, weight
+    FROM resolved.edge GROUP BY ALL ORDER BY entity_type, weight
 """
 
 THRESHOLDS = """
     SELECT entity_type, log2(link_threshold / (1 - link_threshold)) AS weight
-    FROM lake.resolved.epoch
+    FROM resolved.epoch
     QUALIFY row_number() OVER (PARTITION BY entity_type ORDER BY trained_at DESC, epoch_id) = 1
     ORDER BY entity_type
 """
@@ -37,31 +37,31 @@ CLUSTER_SIZES = """
     SELECT CASE WHEN record_count <= 6 THEN CAST(record_count AS VARCHAR)
                 WHEN record_count <= 10 THEN '7-10' WHEN record_count <= 20 THEN '11-20' ELSE 'over 20' END AS size,
            min(record_count) AS smallest, entity_type, count(*) AS customers
-    FROM lake.resolved.golden_customer GROUP BY ALL ORDER BY smallest, entity_type
+    FROM resolved.golden_customer GROUP BY ALL ORDER BY smallest, entity_type
 """
 
 TOTALS = """
-    SELECT (SELECT count(*) FROM lake.conformed.customer_record) AS records,
-           (SELECT count(*) FROM lake.published.customer_360) AS customers,
-           (SELECT count(*) FROM lake.published.orders) AS orders,
-           (SELECT coalesce(sum(order_amount), 0) FROM lake.published.customer_360) AS order_amount,
-           (SELECT count(*) FROM lake.published.tickets) AS tickets,
-           (SELECT count(*) FROM lake.ops.review_queue) AS review_pairs
+    SELECT (SELECT count(*) FROM conformed.customer_record) AS records,
+           (SELECT count(*) FROM published.customer_360) AS customers,
+           (SELECT count(*) FROM published.orders) AS orders,
+           (SELECT coalesce(sum(order_amount), 0) FROM published.customer_360) AS order_amount,
+           (SELECT count(*) FROM published.tickets) AS tickets,
+           (SELECT count(*) FROM ops.review_queue) AS review_pairs
 """
 
 KPI_TREND = """
     SELECT kpi_code, kpi_name, unit, strftime(kpi_date, '%Y-%m-%d') AS date, value
-    FROM lake.published.kpi_daily
-    WHERE kpi_date > (SELECT max(kpi_date) FROM lake.published.kpi_daily) - 90
+    FROM published.kpi_daily
+    WHERE kpi_date > (SELECT max(kpi_date) FROM published.kpi_daily) - 90
     ORDER BY kpi_code, kpi_date
 """
 
 FRESHNESS = """
-    SELECT source || '.' || object AS object, cursor_at, advanced_at FROM lake.ops.watermark ORDER BY object
+    SELECT source || '.' || object AS object, cursor_at, advanced_at FROM ops.watermark ORDER BY object
 """
 
 SEGMENTS = """
-    SELECT segment_name AS segment, count(*) AS customers FROM lake.published.segments
+    SELECT segment_name AS segment, count(*) AS customers FROM published.segments
     GROUP BY ALL ORDER BY customers DESC, segment
 """
 
@@ -119,7 +119,7 @@ class RunFacts:
 
 
 def gather_facts(con: duckdb.DuckDBPyConnection, *, quality: Quality | None) -> LakeFacts:
-    """Read the figures of the page from a connection that has the lake attached as `lake`."""
+    """Read the figures of the page from a connection whose schemas are the lake's, or a workspace's over it."""
     return LakeFacts(
         totals=_rows(con, TOTALS)[0],
         dead_letters=_rows(con, DEAD_LETTERS),

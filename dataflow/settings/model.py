@@ -268,7 +268,8 @@ class PrefectSettings(Section):
 
     retries: int = 3
     retry_delay_seconds: float = 1.0
-    source_concurrency: int = 4
+    source_concurrency: int = 10
+    """Windows fetched at once."""
 
 
 class Settings(BaseSettings):

@@ -63,6 +63,11 @@ def describe(drift: Drift) -> str:
     return "; ".join(f"{word} {_list(names)}" for word, names in sides if names)
 
 
+def is_same_kind(declared: str, found: str) -> bool:
+    """Whether both are text, or whole numbers, or fractions, or times, or truth values."""
+    return _family(declared) == _family(found)
+
+
 def _list(names: Iterable[str]) -> str:
     return ", ".join(names)
 

@@ -72,7 +72,7 @@ def open_session(name: str, settings: MySQLSettings, *, doing: str) -> Iterator[
 
     Raises: SourceUnavailable, SourceRefused, SourceMissing, ConfigurationError for a ca_file that is none.
     """
-    context = _tls_context(name, settings)
+    context = tls_context(name, settings)
     with explained(doing, name, settings):
         con = pymysql.connect(
             host=settings.host,
@@ -96,7 +96,8 @@ def open_session(name: str, settings: MySQLSettings, *, doing: str) -> Iterator[
         con._force_close()
 
 
-def _tls_context(name: str, settings: MySQLSettings) -> ssl.SSLContext:
+def tls_context(name: str, settings: MySQLSettings) -> ssl.SSLContext:
+    """TLS 1.3 or nothing, with the certificate and the name on it checked. Raises: ConfigurationError."""
     try:
         context = ssl.create_default_context(cafile=settings.ca_file or None)
     except OSError:

@@ -4,7 +4,7 @@ from datetime import UTC, date, datetime, timedelta, timezone
 
 import pytest
 
-from dataflow.cli.options import parse_day, parse_moment, parse_version
+from dataflow.cli.options import parse_day, parse_days, parse_moment, parse_version
 from dataflow.errors import UsageError
 
 
@@ -37,3 +37,14 @@ def test_a_day_has_no_time() -> None:
 def test_a_version_is_a_number_or_a_time() -> None:
     assert parse_version("17", option="--to") == 17
     assert parse_version("2026-01-31", option="--to") == datetime(2026, 1, 31, tzinfo=UTC)
+
+
+@pytest.mark.parametrize(("text", "days"), [("1d", 1), ("7", 7), (" 30d ", 30)])
+def test_a_window_is_so_many_days(text: str, days: int) -> None:
+    assert parse_days(text, option="--window") == days
+
+
+@pytest.mark.parametrize("text", ["", "0", "-1d", "12h", "d", "1.5d"])
+def test_a_window_of_no_whole_days_is_refused(text: str) -> None:
+    with pytest.raises(UsageError, match="--window is a number of whole days"):
+        parse_days(text, option="--window")

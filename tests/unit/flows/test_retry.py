@@ -5,11 +5,13 @@ from pathlib import Path
 import pytest
 from prefect import flow, task
 from prefect.cache_policies import NO_CACHE
+from prefect.client.schemas.objects import State
+from prefect.states import Failed
 
 from dataflow.errors import SourceMalformed, SourceUnavailable
 from dataflow.settings import load_settings
 from dataflow.settings.model import PrefectSettings
-from flows.retry import with_retries
+from flows.retry import LONGEST_WAIT_SECONDS, Incomplete, can_retry, take_what_there_is, with_retries
 from flows.start import connected
 
 
@@ -34,3 +36,36 @@ def test_attempts(prefect_api: None, tmp_path: Path, error: Exception, attempts:
     with connected(settings), pytest.raises(type(error)):
         once()
     assert tried == attempts
+
+
+def waiting(retry_after_seconds: float | None) -> SourceUnavailable:
+    error = SourceUnavailable("busy")
+    error.retry_after_seconds = retry_after_seconds
+    return error
+
+
+@pytest.mark.parametrize(
+    ("errors", "result", "waits"),
+    [
+        ([waiting(None)], True, 0),
+        ([waiting(30)], True, 30),
+        ([SourceMalformed("broken"), waiting(7), waiting(20)], True, 20),
+        ([SourceMalformed("broken")], False, None),
+        ([waiting(LONGEST_WAIT_SECONDS + 1)], False, None),
+    ],
+)
+def test_the_source_says_how_long_to_wait(
+    errors: list[Exception], result: bool, waits: float | None, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    waited: list[float] = []
+    monkeypatch.setattr("flows.retry.time.sleep", waited.append)
+    state: State[str] = Failed(data=Incomplete("a part", errors))
+    assert can_retry(None, None, state) is result  # type: ignore[arg-type]
+    assert waited == ([] if waits is None else [waits])
+
+
+def test_after_the_last_try_the_part_that_is_there_is_taken() -> None:
+    assert take_what_there_is("all") == "all"
+    assert take_what_there_is(Incomplete("a part", [SourceMalformed("broken")])) == "a part"
+    with pytest.raises(SourceMalformed):
+        take_what_there_is(SourceMalformed("broken"))

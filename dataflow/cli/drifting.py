@@ -1,0 +1,69 @@
+"""drift: what the sources hold that dataflow.toml does not say, and taking it in."""
+
+from __future__ import annotations
+
+from dataclasses import asdict
+from typing import Annotated
+
+import typer
+
+from dataflow.cli.options import ObjectOption, Output, OutputOption, SourceOption, settings_of
+from dataflow.cli.output import words, write_records
+from dataflow.errors import UsageError
+
+
+def register(app: typer.Typer) -> None:
+    drift = typer.Typer(no_args_is_help=True, help="Fields of the sources that dataflow.toml does not say.")
+    drift.command("list")(show)
+    drift.command("accept")(accept)
+    app.add_typer(drift, name="drift")
+
+
+def show(
+    context: typer.Context,
+    source: SourceOption = None,
+    object_name: ObjectOption = None,
+    output: OutputOption = Output.TABLE,
+) -> None:
+    """List new, renamed, retyped and gone fields, with types and never with values.
+
+    Example:  dataflow drift list --source salesforce
+    """
+    from dataflow.planning import read_proposals
+
+    found = read_proposals(settings_of(context), source=source, object_name=object_name)
+    records = [
+        {"source": name[0], "object": name[1], **asdict(change)}
+        for name, changes in found.items()
+        for change in changes
+    ]
+    write_records(records, output=output)
+    if records:
+        words.print("Take them into dataflow.toml with: dataflow drift accept SOURCE OBJECT")
+
+
+def accept(
+    context: typer.Context,
+    source: Annotated[str, typer.Argument(help="The source, as named in dataflow.toml.")],
+    object_name: Annotated[str, typer.Argument(metavar="OBJECT", help="The object of it.")],
+    field: Annotated[list[str] | None, typer.Option("--field", help="Only this field; may be given again.")] = None,
+) -> None:
+    """Take what changed into dataflow.toml; the result is checked before it replaces the file.
+
+    Example:  dataflow drift accept salesforce contact --field Region__c
+    """
+    from dataflow.evolution import accept_changes
+    from dataflow.planning import read_proposals
+
+    settings = settings_of(context)
+    found = read_proposals(settings, source=source, object_name=object_name).get((source, object_name), [])
+    chosen = [change for change in found if not field or change.field in field]
+    if not chosen:
+        raise UsageError(
+            f"{source}.{object_name} has no such difference from its declaration.",
+            next_move="`dataflow drift list` shows those there are.",
+        )
+    file = accept_changes(settings, source, object_name, chosen)
+    for change in chosen:
+        words.print(f"{source}.{object_name}: {change}", markup=False)
+    words.print(f"Wrote {file}; the next run reads the object so.")
