@@ -10,6 +10,7 @@ import logging
 import re
 from collections.abc import Iterable, Iterator, Mapping
 from contextlib import contextmanager
+from importlib import import_module
 from dataclasses import dataclass, field
 from importlib.resources import files
 from pathlib import Path
@@ -88,8 +89,8 @@ def verify_contracts(
 def load_soda() -> None:
     """Import Soda, which takes as long as a small publication's checks, before it is needed."""
     _keep_soda_to_itself()
-    import soda_core.contracts.contract_verification
-    import soda_duckdb.common.data_sources.duckdb_data_source  # noqa: F401
+    for module in ("soda_core.contracts.contract_verification", "soda_duckdb.common.data_sources.duckdb_data_source"):
+        import_module(module)
 
 
 def _run_soda(con: duckdb.DuckDBPyConnection, texts: list[str], database: str) -> list[Any]:

@@ -3,11 +3,14 @@
 from __future__ import annotations
 
 import re
+from functools import lru_cache
 
 import phonenumbers
 from phonenumbers import NumberParseException, PhoneNumberFormat
 
 _DIGIT = re.compile(r"\d")
+# What stands between digits says nothing; the same number written otherwise is read once.
+_BETWEEN = re.compile(r"[\s()./\-]+")
 _RUNS = ("0123456789", "1234567890", "9876543210", "0987654321")
 
 
@@ -17,6 +20,11 @@ def normalise_phone(text: str, country_code: str | None) -> str | None:
     Possible numbers are kept, not only those in use: a mistyped digit is for matching to judge.
     Source: https://github.com/daviddrysdale/python-phonenumbers
     """
+    return _read_number(_BETWEEN.sub("", text), country_code)
+
+
+@lru_cache(maxsize=65_536)
+def _read_number(text: str, country_code: str | None) -> str | None:
     digits = "".join(_DIGIT.findall(text))
     if len(digits) < 5 or _is_placeholder(digits):
         return None
