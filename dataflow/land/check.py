@@ -236,7 +236,7 @@ def _compare(con: duckdb.DuckDBPyConnection, source: Source, planned: PlannedWin
     versions = "SELECT DISTINCT w, record_key, changed_at, row_hash FROM landed"
     measured = con.execute(sql.measure_sql(versions)).fetchall()
     measure = WindowMeasure(int(measured[0][1]), str(measured[0][2])) if measured else _NOTHING
-    row = con.execute(f"SELECT count(*) FROM ({versions} EXCEPT {in_raw})").fetchone()
+    row = con.execute(f"SELECT count(*) FROM ({versions} EXCEPT FROM ({in_raw}))").fetchone()
     return _Compared(rows, measure, int(row[0]) if row else 0)
 
 

@@ -178,7 +178,8 @@ def test_the_check_of_files_reads_them_again(tmp_path: Path, monkeypatch: pytest
     settings = company(tmp_path)
     only = settings.model_copy(update={"sources": {"crm": settings.sources["crm"]}})
     for day in ("01", "02"):
-        deliver_pages(tmp_path / "crm", [person(f"a{day}"), person(f"b{day}")], day=f"2026-03-{day}")
+        pages = [person(f"a{day}"), person(f"b{day}"), person("timeless", at="soon")]
+        deliver_pages(tmp_path / "crm", pages, day=f"2026-03-{day}")
     with opened(only) as lake:
         whole = sql.insert_sql
         monkeypatch.setattr(sql, "insert_sql", lambda *given: whole(*given) + " WHERE s.record_key <> 'b02'")
@@ -191,7 +192,7 @@ def test_the_check_of_files_reads_them_again(tmp_path: Path, monkeypatch: pytest
         record_checks(lake, [found], run(2))
         assert list_gaps(ingest(lake, only, number=3)) == {}
         keys = [key for (key,) in raw_rows(lake, "crm_person", "_record_key")]
-        assert keys == ["a01", "a02", "b01", "b02", "not landed"]
+        assert keys == ["a01", "a02", "b01", "b02", "not landed", "timeless"]
         assert read_open_gaps(lake) == {}
         assert commit_windows(lake, [], run(4)) == []
 
