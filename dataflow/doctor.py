@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import importlib
 import importlib.metadata
 import shutil
 import sys
@@ -24,11 +23,8 @@ _NEEDED_BYTES = 2 * 2**30
 # The versions that were measured to work together; others break silently (see pyproject.toml).
 _PINNED = ("prefect", "duckdb", "ibis-framework", "splink", "soda-core")
 _API_TIMEOUT_SECONDS = 5.0
-# By adapter, the module whose `probe` looks at such a source; imported only where one is declared.
-_ASKED_BY = {
-    "s3": "dataflow.sources.s3.probe",
-    "salesforce": "dataflow.sources.salesforce.probe",
-}
+# Adapters that are asked by a `probe` of their own, several looks each.
+_ASKED = frozenset({"s3", "salesforce", "mysql"})
 
 
 @dataclass(frozen=True)
@@ -155,16 +151,14 @@ def _source_probe(settings: Settings, name: str) -> Callable[[], str]:
 
 
 def _asks(settings: Settings, name: str) -> bool:
-    return settings.sources[name].adapter in _ASKED_BY
+    return settings.sources[name].adapter in _ASKED
 
 
 def _ask_source(settings: Settings, name: str) -> Iterator[Probe]:
     """Several looks at a source that is reached over the network, by the module that knows how to speak to it."""
     if not _asks(settings, name):
         return
-    ask: Callable[[str, SourceSettings], Iterator[Finding]]
-    ask = importlib.import_module(_ASKED_BY[settings.sources[name].adapter]).probe
-    findings = ask(name, settings.sources[name])
+    findings = _probe_of(settings.sources[name].adapter)(name, settings.sources[name])
     while True:
         try:
             finding = next(findings)
@@ -174,6 +168,23 @@ def _ask_source(settings: Settings, name: str) -> Iterator[Probe]:
             yield Probe(f"source {name}", False, f"unexpected {type(error).__name__}", "Report this as a defect.")
             return
         yield Probe(f"source {name}: {finding.name}", finding.is_well, finding.found, finding.fix)
+
+
+def _probe_of(adapter: str) -> Callable[[str, SourceSettings], Iterator[Finding]]:
+    """What knows how to ask such a source; imported only where declared: their clients load slowly."""
+    match adapter:
+        case "s3":
+            from dataflow.sources.s3.probe import probe as ask_s3
+
+            return ask_s3
+        case "mysql":
+            from dataflow.sources.mysql.probe import probe as ask_mysql
+
+            return ask_mysql
+        case _:
+            from dataflow.sources.salesforce.probe import probe as ask_salesforce
+
+            return ask_salesforce
 
 
 def _geoip(settings: Settings) -> str:

@@ -78,7 +78,7 @@ class MySQLSource:
         self._declared(object_name)
         doing = f"Planning {self.name}.{object_name}"
         with self._session(doing) as session:
-            table = self._table(session, object_name, doing)
+            table = self.table(session, object_name, doing)
             ready = readable_until(session, self.server, doing=doing)
             if table.follows_key:
                 window = self._window_of_keys(session, table, state, since, doing)
@@ -120,7 +120,7 @@ class MySQLSource:
         """Count and fingerprint the live records of a window, at the server where it can."""
         doing = f"Surveying {planned.subject}"
         with self._session(doing) as session, explained(doing, self.name, self.server):
-            table = self._table(session, planned.object, doing)
+            table = self.table(session, planned.object, doing)
             session.begin_snapshot(doing=doing)
             return survey(session, table, planned, doing=doing)
 
@@ -131,7 +131,7 @@ class MySQLSource:
         """
         doing = f"Looking for deleted rows of {self.name}.{object_name}"
         with self._session(doing) as session, explained(doing, self.name, self.server):
-            table = self._table(session, object_name, doing)
+            table = self.table(session, object_name, doing)
             readable_until(session, self.server, doing=doing)
             yield from find_missing_keys(session, table, known_keys)
 
@@ -146,7 +146,8 @@ class MySQLSource:
             )
         return self.objects[object_name]
 
-    def _table(self, session: Session, object_name: str, doing: str) -> Table:
+    def table(self, session: Session, object_name: str, doing: str) -> Table:
+        """Describe the table of an object on a connection. Raises: SourceMissing."""
         declared = self._declared(object_name)
         name = declared.remote or object_name
         columns = read_columns(session, self.server, name, doing=doing)
@@ -154,7 +155,7 @@ class MySQLSource:
 
     def _describe(self, session: Session, object_name: str, tables: set[str]) -> SourceObject:
         name = self.objects[object_name].remote or object_name
-        columns = self._table(session, object_name, "Describing").columns if name in tables else ()
+        columns = self.table(session, object_name, "Describing").columns if name in tables else ()
         fields = tuple(FieldInfo(column.name, column.type) for column in columns)
         return SourceObject(self.name, object_name, is_declared=True, fields=fields)
 
@@ -187,7 +188,7 @@ class MySQLSource:
     def _read(self, planned: PlannedWindow, report: FetchReport) -> Iterator[pa.RecordBatch]:
         doing = f"Reading {planned.subject}"
         with self._session(doing) as session, explained(doing, self.name, self.server):
-            table = self._table(session, planned.object, doing)
+            table = self.table(session, planned.object, doing)
             types = {column.name: column.type for column in table.columns}
             drift = find_drift(table.declared, types, types=types)
             report.drift = report.drift.merged(drift)

@@ -1,0 +1,108 @@
+"""What `dataflow doctor` looks at in a MySQL: each thing that a run needs of it, with the fix in words."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from datetime import UTC, datetime
+
+from dataflow.errors import DataFlowError
+from dataflow.settings import MySQLSettings, SourceSettings
+from dataflow.sources.mysql.adapter import MySQLSource
+from dataflow.sources.mysql.connection import Session, open_session
+from dataflow.sources.mysql.cutting import leading_columns
+from dataflow.sources.mysql.replica import read_clock, read_lag
+from dataflow.sources.protocol import Finding
+
+_SKEW_SECONDS = 60.0
+_DOING = "Asking the server"
+_READS = frozenset(
+    {"USAGE", "SELECT", "SHOW VIEW", "SHOW DATABASES", "PROCESS", "REPLICATION CLIENT", "BINLOG MONITOR"}
+    | {"SLAVE MONITOR", "REPLICA MONITOR", "EXECUTE"}
+)
+"""Privileges that change nothing."""
+
+
+def probe(name: str, settings: SourceSettings) -> Iterator[Finding]:
+    """Reach the server, then look at its clock, the user's privileges, and each table; stop where it is not reached."""
+    source = MySQLSource(name, settings)
+    server = source.server
+    try:
+        with open_session(name, server, doing="Connecting") as session:
+            [(version,)] = session.ask("SELECT VERSION()", doing=_DOING)
+            told = f"{version} at {server.host}:{server.port}, {session.tls_version}"
+            yield Finding("reach", True, told)
+            yield _clock(session)
+            yield _lag(session, server)
+            yield _privileges(session, server)
+            for object_name in settings.objects:
+                yield _table(session, source, object_name)
+    except DataFlowError as error:
+        yield _unwell("reach", error)
+
+
+def _clock(session: Session) -> Finding:
+    skew = (read_clock(session, doing=_DOING) - datetime.now(UTC)).total_seconds()
+    told = f"{abs(skew):.1f} s {'ahead of' if skew > 0 else 'behind'} this machine"
+    fix = "" if abs(skew) <= _SKEW_SECONDS else "Let both keep time by NTP; windows follow the server's clock."
+    return Finding("clock", not fix, told, fix)
+
+
+def _lag(session: Session, server: MySQLSettings) -> Finding:
+    try:
+        lag = read_lag(session, doing=_DOING)
+    except DataFlowError as error:
+        return _unwell("replica lag", error)
+    if lag is None:
+        fix = "Let its administrator grant REPLICATION CLIENT (MariaDB: REPLICA MONITOR) to the user."
+        return Finding("replica lag", False, "not known: the user may not ask", fix)
+    seconds = lag.total_seconds()
+    fix = "" if seconds <= server.max_replica_lag_seconds else "Wait, name another replica, or raise the limit."
+    return Finding("replica lag", not fix, f"{seconds:.0f} s ({server.max_replica_lag_seconds:g} s allowed)", fix)
+
+
+def _privileges(session: Session, server: MySQLSettings) -> Finding:
+    """A user that may write is a risk that a reader need not take; here each transaction is read-only all the same."""
+    granted: set[str] = set()
+    for (text,) in session.ask("SHOW GRANTS", doing=_DOING):
+        before, _, after = str(text).removeprefix("GRANT ").partition(" ON ")
+        if after:
+            # The columns in brackets after a privilege are no privilege.
+            granted |= {part.split("(")[0].strip() for part in _outside_brackets(before)}
+    more = sorted(granted - _READS)
+    if more:
+        return Finding("privileges", False, f"{server.user} may more than read: {', '.join(more[:5])}", _ONLY_READ)
+    return Finding("privileges", True, f"{server.user} may read and nothing else")
+
+
+_ONLY_READ = "Let its administrator make a user with SELECT alone for DataFlow."
+
+
+def _outside_brackets(text: str) -> list[str]:
+    depth, parts = 0, [""]
+    for letter in text:
+        depth += {"(": 1, ")": -1}.get(letter, 0)
+        if letter == "," and not depth:
+            parts.append("")
+        else:
+            parts[-1] += letter
+    return parts
+
+
+def _table(session: Session, source: MySQLSource, object_name: str) -> Finding:
+    name = f"table {object_name}"
+    try:
+        table = source.table(session, object_name, doing=_DOING)
+        follows = "its key" if table.follows_key else table.cursor.name
+        session.ask(f"SELECT 1 FROM `{table.name.replace('`', '``')}` LIMIT 1", doing=f"Reading {table.name}")
+        leading = leading_columns(session, table, doing=_DOING)
+    except DataFlowError as error:
+        return _unwell(name, error)
+    if table.cursor.name not in leading:
+        found = f"no index begins with {table.cursor.name}: each run reads the whole table"
+        fix = f"Let its administrator run: CREATE INDEX {table.cursor.name} ON {table.name} ({table.cursor.name})"
+        return Finding(name, False, found, fix)
+    return Finding(name, True, f"{len(table.columns)} columns; follows {follows}")
+
+
+def _unwell(name: str, error: DataFlowError) -> Finding:
+    return Finding(name, False, str(error).removesuffix(error.next_move).rstrip(), error.next_move)

@@ -1,0 +1,156 @@
+"""How windows are planned and cut, what a lagging replica does to them, and what the server is asked besides."""
+
+from __future__ import annotations
+
+from datetime import UTC, datetime, timedelta
+from itertools import pairwise
+
+import pytest
+
+from dataflow.settings import ObjectSettings
+from dataflow.sources import KeyRange, ObjectState, Window
+from dataflow.sources.mysql import MySQLSource
+from dataflow.sources.mysql.probe import probe
+from dataflow.sources.mysql.questions import moment_of_key
+from dataflow.sources.versions import key_fingerprint_sql
+from lakehouse.connect import connect
+from tests.lib.deliveries import ITEM, read_rows
+from tests.lib.servers.mariadb import MariaServer
+from tests.lib.shops import ITEM_TABLE, add_items, fetch_all, plan_all, shop
+
+FILL = """
+    INSERT INTO item SELECT seq + IF(seq > 3000, 1000000000, 0), seq / 7, '2026-03-01' + INTERVAL seq SECOND,
+        IF(seq % 10 = 0, '2026-03-02', NULL) FROM seq_1_to_6000
+"""
+
+
+@pytest.fixture(scope="module")
+def filled(mariadb: MariaServer) -> str:
+    """Return a database with 6,000 items, in two crowds of keys."""
+    name = mariadb.create_database()
+    mariadb.execute(ITEM_TABLE, FILL, "ANALYZE TABLE item", database=name)
+    return name
+
+
+def test_a_first_load_is_cut_by_keys(mariadb: MariaServer, filled: str) -> None:
+    source = MySQLSource("shop", shop(mariadb, filled, chunk_rows=1000))
+    windows = plan_all(source)
+    assert len(windows) > 3
+    assert len({planned.fingerprint for planned in windows}) == len(windows)
+    assert len({planned.window for planned in windows}) == 1
+    ranges = [planned.keys for planned in windows]
+    assert ranges[0] is not None and ranges[-1] is not None
+    assert (ranges[0].start, ranges[-1].until) == (None, None)
+    assert "keys .." in windows[0].subject
+    rows = [row["record_key"] for planned in windows for row in read_rows(source.fetch(planned).batches)]
+    assert len(rows) == len(set(rows)) == 6000
+
+
+def test_a_backlog_is_cut_by_time(mariadb: MariaServer, filled: str) -> None:
+    source = MySQLSource("shop", shop(mariadb, filled, chunk_rows=1000))
+    state = ObjectState(watermark=datetime(2026, 3, 1, tzinfo=UTC))
+    windows = source.plan("item", state)
+    assert len(windows) > 3
+    assert windows[0].window.start == datetime(2026, 2, 28, 23, 50, tzinfo=UTC)
+    assert all(a.window.until == b.window.start for a, b in pairwise(windows))
+    assert sum(row["defect"] is None for w in windows for row in read_rows(source.fetch(w).batches)) == 6000
+
+
+def test_since_and_until_close_the_window(mariadb: MariaServer, filled: str) -> None:
+    source = MySQLSource("shop", shop(mariadb, filled))
+    since, until = datetime(2026, 3, 1, 0, 10, tzinfo=UTC), datetime(2026, 3, 1, 0, 20, tzinfo=UTC)
+    [planned] = source.plan("item", ObjectState(watermark=until), since=since, until=until)
+    assert planned.window == Window(since, until)
+    assert len(read_rows(source.fetch(planned).batches)) == 600
+    assert source.plan("item", ObjectState(), since=datetime.now(UTC) + timedelta(days=1)) == []
+
+
+def test_an_object_without_a_time_follows_its_key(mariadb: MariaServer) -> None:
+    name = mariadb.create_database()
+    mariadb.execute("CREATE TABLE event (id BIGINT UNSIGNED PRIMARY KEY, what VARCHAR(9))", database=name)
+    declared = ObjectSettings(key="id", cursor="id", fields={"id": "UBIGINT", "what": "VARCHAR"})
+    source = MySQLSource("shop", shop(mariadb, name, {"event": declared}, lookback_keys=2))
+    assert plan_all(source, "event") == []
+    mariadb.execute("INSERT INTO event SELECT seq, 'x' FROM seq_1_to_9", database=name)
+    rows = fetch_all(source, "event")
+    assert [row["changed_at"] for row in rows] == [moment_of_key(n) for n in range(1, 10)]
+    [planned] = source.plan("event", ObjectState(watermark=moment_of_key(7)))
+    assert [row["record_key"] for row in read_rows(source.fetch(planned).batches)] == ["5", "6", "7", "8", "9"]
+
+
+@pytest.mark.parametrize("zone", ["UTC", "Europe/Berlin"])
+def test_a_survey_is_what_raw_would_say(mariadb: MariaServer, filled: str, zone: str) -> None:
+    source = MySQLSource("shop", shop(mariadb, filled, time_zone=zone))
+    [planned] = source.plan(
+        "item", ObjectState(), since=datetime(2026, 3, 1, tzinfo=UTC), until=datetime(2026, 3, 1, 1, tzinfo=UTC)
+    )
+    con = connect(threads=1)
+    con.execute("CREATE TABLE live (record_key VARCHAR, changed_at TIMESTAMPTZ)")
+    for row in read_rows(source.fetch(planned).batches):
+        if not row["is_deleted"] and planned.window.start <= row["changed_at"] < planned.window.until:
+            con.execute("INSERT INTO live VALUES (?, ?)", [row["record_key"], row["changed_at"]])
+    expected = con.execute(f"SELECT count(*), {key_fingerprint_sql('record_key', 'changed_at')} FROM live").fetchone()
+    found = source.survey(planned)
+    assert found.count > 2000
+    assert (found.count, found.fingerprint) == expected
+
+
+def test_missing_keys_are_those_no_row_has(mariadb: MariaServer, filled: str) -> None:
+    source = MySQLSource("shop", shop(mariadb, filled))
+    known = iter(["1", "10", "3001", "6000", "f" * 32, "1000003001"])
+    assert list(source.missing_keys("item", known)) == ["3001", "6000"]
+
+
+def test_missing_keys_of_two_columns(mariadb: MariaServer) -> None:
+    name = mariadb.create_database()
+    mariadb.execute(
+        "CREATE TABLE item (a VARCHAR(9), b INT, updated_at DATETIME, PRIMARY KEY (a, b))",
+        "INSERT INTO item VALUES ('x|y', 1, '2026-03-01'), ('''', 2, '2026-03-01')",
+        database=name,
+    )
+    declared = ITEM.model_copy(update={"key": "a, b"})
+    source = MySQLSource("shop", shop(mariadb, name, {"item": declared}))
+    known = [row["record_key"] for row in fetch_all(source)]
+    assert list(source.missing_keys("item", iter([*known, "x|1", "X%7Cy|1"]))) == ["x|1", "X%7Cy|1"]
+
+
+def test_discover_tells_tables_and_types(mariadb: MariaServer, filled: str) -> None:
+    mariadb.execute("CREATE TABLE IF NOT EXISTS unread (id INT PRIMARY KEY)", database=filled)
+    item, unread = MySQLSource("shop", shop(mariadb, filled)).discover()
+    assert [(field.name, field.type) for field in item.fields] == [
+        ("id", "BIGINT"),
+        ("price", "DECIMAL(12,2)"),
+        ("updated_at", "TIMESTAMP"),
+        ("deleted_at", "TIMESTAMP"),
+    ]
+    assert (unread.name, unread.is_declared) == ("unread", False)
+
+
+def test_doctor_finds_all_well(mariadb: MariaServer, filled: str) -> None:
+    found = {finding.name: finding for finding in probe("shop", shop(mariadb, filled))}
+    assert [name for name, finding in found.items() if not finding.is_well] == []
+    assert found["reach"].found.endswith("TLSv1.3")
+    assert set(found) == {"reach", "clock", "replica lag", "privileges", "table item"}
+
+
+def test_doctor_tells_what_is_amiss(mariadb: MariaServer) -> None:
+    name = mariadb.create_database()
+    mariadb.execute("CREATE TABLE item (id INT PRIMARY KEY, updated_at DATETIME)", database=name)
+    objects = {"item": ITEM, "other": ITEM}
+    found = {f.name: f for f in probe("shop", shop(mariadb, name, objects, user=mariadb.owner))}
+    assert "may more than read" in found["privileges"].found
+    assert found["table item"].fix.endswith("CREATE INDEX updated_at ON item (updated_at)")
+    assert "has no table other" in found["table other"].found
+    [refused] = probe("shop", shop(mariadb, name, password="wrong-password"))
+    assert not refused.is_well and refused.fix.startswith("Correct user and password")
+
+
+def test_a_key_range_narrows_a_window(mariadb: MariaServer) -> None:
+    name = mariadb.create_database()
+    mariadb.execute(ITEM_TABLE, database=name)
+    add_items(mariadb, name, [(n, "1.00", "2026-03-01 12:00:00") for n in range(1, 6)])
+    source = MySQLSource("shop", shop(mariadb, name))
+    [planned] = plan_all(source)
+    narrowed = type(planned)("shop", "item", planned.window, (), "f", keys=KeyRange(2, 4))
+    assert [row["record_key"] for row in read_rows(source.fetch(narrowed).batches)] == ["2", "3"]
+    assert source.measure(narrowed).count == 2
