@@ -22,8 +22,8 @@ from lakehouse.table import literal
 _OWNER = "owner.json"
 
 
-RunStatus = Literal["published", "unchanged", "landed", "complete", "partial"]
-"""How a run that did not raise ended. `partial`, whatever it published or landed: something could not be had whole."""
+RunStatus = Literal["published", "unchanged", "landed", "complete", "partial", "refused", "failed"]
+"""How a run ended. `partial`, whatever it published or landed: something could not be had whole."""
 
 
 @dataclass(frozen=True)
@@ -37,7 +37,7 @@ class StageTiming:
 
 @dataclass(frozen=True, kw_only=True)
 class RunOutcome:
-    """How a run ended; one that failed raises instead."""
+    """How a run ended; one that failed raises as well."""
 
     run_id: str
     kind: str
@@ -126,11 +126,15 @@ def record_run(
     raw_snapshot_id: int | None,
     reports: Sequence[StepReport],
 ) -> int:
-    """Write a run that published nothing into `ops.run`, in a small transaction; returns the snapshot."""
+    """Put a run on record in `ops.run`, in a small transaction; returns the snapshot.
+
+    A run that its own commit has put on record already stays what it is; the message is added to its own.
+    """
     texts = (run.run_id, run.kind, status, json.dumps([report.as_dict() for report in reports]), message)
     run_id, kind, ended, steps, words = (literal(text) for text in texts)
     times = ", ".join(f"TIMESTAMPTZ {literal(at.isoformat())}" for at in (started_at, finished_at))
     upto = "NULL" if raw_snapshot_id is None else str(raw_snapshot_id)
+    of_run = f"run_id = {run_id}"
     # Literals: bound parameters make duckdb import pandas, half a second for one row.
     statement = f"""
         INSERT INTO lake.ops.run
@@ -138,8 +142,12 @@ def record_run(
         VALUES ({run_id}, {kind}, {ended}, {times}, {upto}, {steps}, {words})
     """
 
+    added = literal(f"; then {status}: {message}")
+    amendment = f"UPDATE lake.ops.run SET message = message || {added} WHERE {of_run}"
+
     def insert(con: duckdb.DuckDBPyConnection) -> None:
-        con.execute(statement)
+        is_known = con.execute(f"SELECT 1 FROM lake.ops.run WHERE {of_run}").fetchone()
+        con.execute(amendment if is_known else statement)
 
     return lake.transact(insert, author="dataflow", run_id=run.run_id, message=f"{run.kind}: {status}")[1].id
 

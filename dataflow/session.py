@@ -60,6 +60,7 @@ class RunSession:
         self.timings: list[StageTiming] = []
         self._workspace: Workspace | None = None
         self.outcome: RunOutcome | None = None
+        self._has_failed = False
         self._memory = memory
         self._seen_upto: int | None = None
 
@@ -122,10 +123,37 @@ class RunSession:
             # An unchanged run has seen everything landed so far; one that only landed leaves it to be seen.
             seen = self._seen_upto if status == "unchanged" else None
             snapshot_id = self._record(ended, message, finished_at=finished_at, raw_snapshot_id=seen)
-        self.outcome = RunOutcome(
+        self.outcome = self._outcome(ended, message, finished_at=finished_at, snapshot_id=snapshot_id)
+        return self.outcome
+
+    def record_failure(self, error: BaseException) -> RunOutcome | None:
+        """Put a failed or refused run on record, once; where that fails too, the first error is the one to tell.
+
+        A run that has published stays published: what failed afterwards is added to its message.
+        """
+        if self._has_failed or (isinstance(error, DataFlowError) and error.exit_code == ExitCode.USAGE):
+            return None  # told already; or wrong words, which are no run
+        self._has_failed = True
+        refused = isinstance(error, DataFlowError) and error.exit_code == ExitCode.REFUSED
+        known = isinstance(error, DataFlowError | LakeError)
+        # The text of an unknown error may quote a row.
+        message = str(error) if known else f"unexpected {type(error).__name__}"
+        status: RunStatus = "refused" if refused else "failed"
+        finished_at = datetime.now(UTC)
+        try:
+            snapshot_id = self._record(status, message, finished_at=finished_at, raw_snapshot_id=None)
+        except Exception as second:  # noqa: BLE001 (whatever it is, it must not hide the reason of the failure)
+            error.add_note(f"The run could not be put on record either ({type(second).__name__}).")
+            return None
+        return self._outcome(status, message, finished_at=finished_at, snapshot_id=snapshot_id)
+
+    def _outcome(
+        self, status: RunStatus, message: str, *, finished_at: datetime, snapshot_id: int | None
+    ) -> RunOutcome:
+        return RunOutcome(
             run_id=self.run.run_id,
             kind=self.run.kind,
-            status=ended,
+            status=status,
             message=message,
             started_at=self.started_at,
             finished_at=finished_at,
@@ -135,22 +163,6 @@ class RunSession:
             reports=tuple(self.reports),
             timings=tuple(self.timings),
         )
-        return self.outcome
-
-    def record_failure(self, error: BaseException) -> None:
-        """Put a failed or refused run on record; where that fails too, the first error is the one to tell."""
-        if isinstance(error, DataFlowError) and error.exit_code == ExitCode.USAGE:
-            return  # wrong words are no run
-        refused = isinstance(error, DataFlowError) and error.exit_code == ExitCode.REFUSED
-        known = isinstance(error, DataFlowError | LakeError)
-        # The text of an unknown error may quote a row.
-        message = str(error) if known else f"unexpected {type(error).__name__}"
-        try:
-            self._record(
-                "refused" if refused else "failed", message, finished_at=datetime.now(UTC), raw_snapshot_id=None
-            )
-        except Exception as second:  # noqa: BLE001 (whatever it is, it must not hide the reason of the failure)
-            error.add_note(f"The run could not be put on record either ({type(second).__name__}).")
 
     def _record(self, status: str, message: str, **facts: Any) -> int:
         return record_run(

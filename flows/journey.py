@@ -48,6 +48,19 @@ def conclude(
     return session.outcome
 
 
+def report_failure(session: RunSession, error: Exception) -> None:
+    """Put a run that did not come to its end on record, and draw its page; the error says where that is."""
+    outcome = session.record_failure(error)
+    if outcome is None:
+        return
+    try:
+        drawn = write_run_report(session, outcome)
+        post_report(drawn)
+        error.add_note(f"Report: {drawn.report_page}")
+    except Exception as second:  # noqa: BLE001 (whatever it is, it must not hide the reason of the failure)
+        error.add_note(f"Its report could not be drawn ({type(second).__name__}).")
+
+
 def _words(publication: Publication) -> str:
     """The run's message: what changed, since "it completed" is not "it is right"."""
     if not publication.is_new:

@@ -20,7 +20,7 @@ from dataflow.session import RunSession
 from dataflow.settings import Settings, load_settings
 from flows.checking import check_objects
 from flows.ingest import ingest_windows
-from flows.journey import conclude, publish_landed
+from flows.journey import conclude, publish_landed, report_failure
 from flows.live import join_or_open, live_session
 
 
@@ -158,7 +158,11 @@ def _run(
     settings = _settings(config, home, run_id)
     try:
         with join_or_open(run_id, settings, kind, now=now) as session:
-            outcome = work(session)
+            try:
+                outcome = work(session)
+            except Exception as error:
+                report_failure(session, error)
+                raise
     except DataFlowError as error:
         if error.exit_code != ExitCode.REFUSED:
             raise
