@@ -17,7 +17,7 @@ from typing import Any
 
 from hypothesis import settings as hypothesis_settings
 from hypothesis import strategies as st
-from hypothesis.stateful import RuleBasedStateMachine, rule, run_state_machine_as_test
+from hypothesis.stateful import RuleBasedStateMachine, initialize, precondition, rule, run_state_machine_as_test
 
 from dataflow.errors import DataFlowError
 from dataflow.land import FetchedWindow, commit_windows, fetch_window, plan_windows
@@ -26,7 +26,7 @@ from dataflow.sources.salesforce import SalesforceSource
 from dataflow.sources.salesforce.connection import close_connections
 from dataflow.workspace import Run
 from tests.lib.deliveries import company, opened
-from tests.lib.servers.salesforce import Clock, Fault, Org, simulator
+from tests.lib.servers.salesforce import Clock, Fault, Org, Simulator, simulator
 from tests.lib.servers.salesforce.faults import Kind
 from tests.lib.servers.salesforce.org import RecordLocked
 from tests.lib.servers.salesforce.tls import Papers
@@ -77,6 +77,12 @@ class Histories(RuleBasedStateMachine):
         self.seen: set[Version] = set()
         self.must: set[Version] = set()
         self.log_is_whole = True
+        self.is_forgetful = False
+
+    @initialize(is_forgetful=st.booleans())
+    def choose(self, is_forgetful: bool) -> None:
+        """In half of the histories the log of deletions tells all, and must have been listened to."""
+        self.is_forgetful = is_forgetful
 
     def _settings(self, home: Path, **section: Any) -> Settings:
         declared = source_settings(self.served, attempts=3, **section)
@@ -88,8 +94,9 @@ class Histories(RuleBasedStateMachine):
     def work(self, writes: list[tuple[str, int, int, float]], pause: float) -> None:
         for write in writes:
             self._write(*write)
-        self._wait(pause)
+        self._wait(pause if self.is_forgetful else min(pause, 4000))
 
+    @precondition(lambda self: self.is_forgetful)
     @rule()
     def forget(self) -> None:
         """Salesforce purges its log of deletions."""
@@ -214,3 +221,23 @@ def test_histories_of_an_org(salesforce_papers: Papers, rounds: Callable[[int, i
     machine = type("Histories", (Histories,), {"papers": salesforce_papers})
     chosen = hypothesis_settings(max_examples=rounds(10, 200), stateful_step_count=14, deadline=None)
     run_state_machine_as_test(machine, settings=chosen)
+
+
+def test_a_row_that_was_left_out_is_repaired_by_the_next_run(salesforce: Simulator, tmp_path: Path) -> None:
+    """However late that is: the window is on record as a gap, and the watermark waits for it."""
+    declared = source_settings(salesforce, bulk_from_rows=1)
+    settings = company(tmp_path).model_copy(update={"sources": {"sf": declared}})
+    for number in range(5):
+        salesforce.org.insert("Contact", LastName=f"Name {number}")
+    salesforce.org.clock.advance(3600)
+    salesforce.org.insert("Contact", LastName="later")
+    salesforce.org.clock.advance(1)
+    salesforce.bulk.page_rows = 2
+    salesforce.faults.add(Fault("lost_row", r"results\?"))
+    with opened(settings) as lake:
+        for number, landed in enumerate([5, 6, 6]):
+            run = Run(f"run-{number}", "daily", salesforce.org.clock.now())
+            windows = [fetch_window(one, settings, run) for one in plan_windows(lake, settings)]
+            commit_windows(lake, windows, run)
+            assert lake.con.execute("SELECT count(*) FROM lake.raw.sf_contact").fetchall() == [(landed,)]
+            salesforce.org.clock.advance(86_400)
