@@ -46,7 +46,7 @@ KINDS: tuple[Kind, ...] = (
     "lost_row",
     "daily_limit",
 )
-VERBS = ("insert", "update", "delete", "undelete", "purge", "hard_delete", "merge")
+VERBS = ("insert", "update", "delete", "undelete", "purge", "hard_delete", "hard_delete", "merge")
 WRITE = st.tuples(st.sampled_from(VERBS), st.integers(0, 7), st.integers(0, 7), st.sampled_from([0, 0, 30, 599]))
 WRITES = st.lists(WRITE, min_size=1, max_size=4)
 FAULTS = st.lists(
@@ -119,6 +119,14 @@ class Histories(RuleBasedStateMachine):
             self._run(self.by_bulk if by_bulk else self.by_rest, is_killed=is_killed)
         self.served.before_call = None
         self.served.faults.clear()
+
+    @rule(writes=WRITES)
+    def ingest_then_work(self, writes: list[tuple[str, int, int, float]]) -> None:
+        """A run that nothing disturbs, so that what is written next is written to rows that raw holds."""
+        self._wait(1)
+        self._run(self.by_rest, is_killed=False)
+        for write in writes:
+            self._write(*write)
 
     def teardown(self) -> None:
         try:
