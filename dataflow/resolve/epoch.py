@@ -11,9 +11,9 @@ from __future__ import annotations
 import duckdb
 
 from dataflow.resolve.edges import find_candidates
-from dataflow.resolve.fit import Patterns, first_parameters, fit_parameters
+from dataflow.resolve.fit import Patterns, first_parameters, fit_parameters, kin_weights
 from dataflow.resolve.frequencies import count_frequencies, frequency_hash, scale_frequencies
-from dataflow.resolve.model import Epoch, Parameters, comparisons_for, epoch_id_of, model_text, splink_settings
+from dataflow.resolve.model import KIN, Epoch, Parameters, comparisons_for, epoch_id_of, model_text, splink_settings
 from dataflow.resolve.normaliser import NORMALISER_VERSION
 from dataflow.resolve.scoring import score_pairs
 from dataflow.resolve.spec import Comparison, EntitySpec
@@ -31,13 +31,13 @@ def train_epoch(con: duckdb.DuckDBPyConnection, records: str, *, spec: EntitySpe
     record_count = con.table(records).shape[0]
     comparisons = comparisons_for(spec, _filled_columns(con, records, spec))
     parameters = first_parameters(comparisons, record_count)
-    draft = _draft(spec, comparisons, parameters)
+    count_frequencies(con, records, spec=spec, comparisons=comparisons, into=frequencies)
+    draft = _draft(spec, comparisons, parameters, frequencies)
     strangers = _stranger_patterns(con, records, record_count, draft, spec)
     likely = _candidate_patterns(con, records, draft, spec)
     trained = fit_parameters(comparisons, parameters, strangers=strangers, likely=likely, record_count=record_count)
-    count_frequencies(con, records, spec=spec, comparisons=comparisons, into=frequencies)
     scale_frequencies(con, comparisons, trained, table=frequencies)
-    model = splink_settings(comparisons, trained)
+    model = splink_settings(comparisons, trained) | {KIN: kin_weights(comparisons, trained)}
     return Epoch(
         epoch_id=epoch_id_of(
             spec.entity_type,
@@ -56,13 +56,13 @@ def train_epoch(con: duckdb.DuckDBPyConnection, records: str, *, spec: EntitySpe
     )
 
 
-def _draft(spec: EntitySpec, comparisons: tuple[Comparison, ...], parameters: Parameters) -> Epoch:
+def _draft(spec: EntitySpec, comparisons: tuple[Comparison, ...], parameters: Parameters, frequencies: str) -> Epoch:
     """An epoch good for levels only."""
     return Epoch(
         epoch_id="draft",
         entity_type=spec.entity_type,
         model=splink_settings(comparisons, parameters, with_frequencies=False),
-        frequencies="",
+        frequencies=frequencies,
         link_threshold=spec.link_threshold,
         review_threshold=spec.review_threshold,
         normaliser_version=NORMALISER_VERSION,

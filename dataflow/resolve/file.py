@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import tomllib
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import duckdb
@@ -21,6 +21,7 @@ from dataflow.resolve.spec import SPECS
 from lakehouse.connect import connect
 from lakehouse.table import literal, quote
 
+SAMPLE = 1_000
 READERS = {".csv": "read_csv({}, all_varchar = true)", ".parquet": "read_parquet({})"}
 
 
@@ -87,7 +88,7 @@ def resolve_file(
         con = connect()
         try:
             columns = _load(con, path)
-            kinds = _decide_kinds(columns, spec, path=path, aside=[truth, key, *ignore])
+            kinds = _decide_kinds(con, columns, spec, path=path, aside=[truth, key, *ignore])
             _number_rows(con, path, key=key, columns=columns)
             entity_type = _decide_type(con, kinds, spec)
             compared = _resolve(con, kinds, entity_type)
@@ -130,22 +131,41 @@ def _load(con: duckdb.DuckDBPyConnection, path: Path) -> list[str]:
     return [name for name in con.table("file_row").columns if name != "row number"]
 
 
-def _decide_kinds(columns: list[str], spec: FileSpec | None, *, path: Path, aside: list[str | None]) -> dict[str, str]:
+def _decide_kinds(
+    con: duckdb.DuckDBPyConnection,
+    columns: list[str],
+    spec: FileSpec | None,
+    *,
+    path: Path,
+    aside: list[str | None],
+) -> dict[str, str]:
     named = {column for column in (*aside, *(spec.columns if spec else ())) if column is not None}
     unknown = sorted(named - set(columns))
     if unknown:
         raise UsageError(
             f"Resolving a file: {path.name} has no column {', '.join(unknown)}; it has {', '.join(columns)}."
         )
-    kinds = infer_kinds([column for column in columns if column not in aside])
+    kinds = infer_kinds(
+        {column: _sample(con, column) for column in columns if column not in aside},
+        rows=min(SAMPLE, con.table("file_row").shape[0]),
+    )
     if spec is not None and spec.columns:
         kinds = {column: spec.columns.get(column, "ignore") for column in kinds}
     if not any(BY_NAME[kind].inputs for kind in kinds.values()):
         raise UsageError(
-            f"Resolving a file: no column of {path.name} is of a known kind by its name.",
+            f"Resolving a file: no column of {path.name} is of a known kind by its name or its values.",
             next_move="Say what the columns are in a spec: --spec SPEC.",
         )
     return kinds
+
+
+def _sample(con: duckdb.DuckDBPyConnection, column: str) -> list[str]:
+    """Values of a column, the same whatever the order of the rows."""
+    name = quote(column)
+    rows = con.execute(f"""
+        SELECT trim({name}) FROM file_row WHERE trim({name}) <> '' ORDER BY md5({name}), 1 LIMIT {SAMPLE}
+    """).fetchall()
+    return [str(row[0]) for row in rows]
 
 
 def _number_rows(con: duckdb.DuckDBPyConnection, path: Path, *, key: str | None, columns: list[str]) -> None:
@@ -170,16 +190,14 @@ def _decide_type(con: duckdb.DuckDBPyConnection, kinds: dict[str, str], spec: Fi
         return "person"
     if "full_name" not in found:
         return "company" if "company_name" in found else "person"
-    if "company_name" in found:
-        return "person"
-    column = quote(next(column for column, kind in kinds.items() if kind == "full_name"))
-    names = con.execute(f"SELECT {column} FROM source_row WHERE {column} IS NOT NULL ORDER BY 1 LIMIT 5000").fetchall()
-    return "person" if looks_like_people([str(row[0]) for row in names]) else "company"
+    column = next(column for column, kind in kinds.items() if kind == "full_name")
+    return "person" if looks_like_people(_sample(con, column)) else "company"
 
 
 def _resolve(con: duckdb.DuckDBPyConnection, kinds: dict[str, str], entity_type: str) -> int:
     """Leave the tables `found` (record_id, cluster, confidence, …) and `edge`; return how many pairs were compared."""
     spec = SPECS[entity_type]
+    spec = replace(spec, blocking=(*spec.blocking, *spec.wide))
     make_match_records(con, _input_sql(kinds, entity_type), [spec], into="match_record")
     epoch = train_epoch(con, "match_record", spec=spec, frequencies="frequency")
     compared = find_edges(con, "match_record", None, epoch=epoch, spec=spec, into="edge")
@@ -198,6 +216,9 @@ def _input_sql(kinds: dict[str, str], entity_type: str) -> str:
                 if len(BY_NAME[kind].inputs) == 1
                 else (given.get(name) or sql.replace("{}", cleaned))
             )
+    middle = next((quote(column) for column, kind in kinds.items() if kind == "middle_name"), None)
+    if middle is not None and "full_name" not in given and "given_name" in given and "surname" in given:
+        given["full_name"] = f"concat_ws(' ', {given['given_name']}, {middle}, {given['surname']})"
     columns = ", ".join(f"({given.get(name, 'NULL')})::VARCHAR AS {name}" for name in INPUT_COLUMNS)
     return f"SELECT {columns} FROM source_row"
 

@@ -13,12 +13,17 @@ from numpy.typing import NDArray
 from dataflow.resolve.model import Parameters
 from dataflow.resolve.spec import Comparison
 
-ROUNDS = 15
+ROUNDS = 30
 # a level's m may move from its declared value by this factor: with few or strange pairs the fit runs to the walls
-FREEDOM = 3.0
+FREEDOM = 12.0
 # no level is rarer than this between strangers, however few of them were looked at
 FLOOR = 1e-6
 FEW = 100
+# pairs of two entities that are close (kin): so many are thought to be there unseen, but no more than a share of the
+# pairs of records of one entity; and those seen are no more than a multiple of them
+KIN_UNSEEN = 25.0
+KIN_UNSEEN_SHARE = 0.1
+KIN_MOST = 30.0
 
 
 @dataclass(frozen=True)
@@ -60,7 +65,7 @@ def first_parameters(comparisons: tuple[Comparison, ...], record_count: int) -> 
         ]
         for c in comparisons
     }
-    return Parameters(prior=prior, m=m, u=u)
+    return Parameters(prior=prior, kin_prior=prior / 4, m=m, u=u)
 
 
 def fit_parameters(
@@ -73,13 +78,15 @@ def fit_parameters(
 ) -> Parameters:
     """Fit prior, m and u. Weights are rounded, so that threads adding in another order change nothing."""
     pair_count = max(record_count * (record_count - 1) / 2, 1.0)
-    fitted = Parameters(prior=start.prior, m=dict(start.m), u=dict(start.u))
+    fitted = Parameters(prior=start.prior, kin_prior=start.kin_prior, m=dict(start.m), u=dict(start.u))
     for _ in range(ROUNDS):
         fitted.u = {c.name: _stranger_levels(c, fitted, strangers) for c in comparisons}
-        matched = _match_probabilities(comparisons, fitted, likely)
+        matched, kin = _class_probabilities(comparisons, fitted, likely)
         fitted.m = {c.name: _matched_levels(c, likely, matched) for c in comparisons}
         expected = float((matched * likely.counts).sum()) / pair_count
         fitted.prior = min(max(expected, 0.05 / record_count), 20 / max(record_count, 40))
+        unseen = min(KIN_UNSEEN / pair_count, KIN_UNSEEN_SHARE * fitted.prior)
+        fitted.kin_prior = min(float((kin * likely.counts).sum()) / pair_count + unseen, KIN_MOST * fitted.prior)
     fitted.u = {c.name: _stranger_levels(c, fitted, strangers) for c in comparisons}
     return _rounded(fitted)
 
@@ -102,16 +109,35 @@ def _stranger_levels(comparison: Comparison, fitted: Parameters, strangers: Patt
     return found
 
 
-def _match_probabilities(
+def _class_probabilities(
     comparisons: tuple[Comparison, ...], fitted: Parameters, patterns: Patterns
-) -> NDArray[np.float64]:
+) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
+    """How likely each pattern is to be of one entity, and of two that are close; the rest are strangers."""
     weight = patterns.adjustments + math.log2(fitted.prior / (1 - fitted.prior))
+    close = np.full_like(weight, math.log2(fitted.kin_prior / (1 - fitted.prior)))
     for comparison in comparisons:
         gamma = patterns.gammas[:, patterns.names.index(comparison.name)]
-        m, u = fitted.m[comparison.name], fitted.u[comparison.name]
-        by_gamma = np.array([*(math.log2(a / b) for a, b in reversed(list(zip(m, u, strict=True)))), 0.0])
-        weight = weight + by_gamma[gamma]
-    return np.asarray(1 / (1 + np.exp2(-np.clip(weight, -60, 60))), dtype=np.float64)
+        m, u, kin = fitted.m[comparison.name], fitted.u[comparison.name], kin_shares(comparison)
+        for total, shares in ((weight, m), (close, kin)):
+            ratios = [math.log2(a / b) for a, b in zip(shares, u, strict=True)]
+            total += np.array([*reversed(ratios), 0.0])[gamma]
+    same, near = np.exp2(np.clip(weight, -60, 60)), np.exp2(np.clip(close, -60, 60))
+    return np.asarray(same / (1 + same + near)), np.asarray(near / (1 + same + near))
+
+
+def kin_shares(comparison: Comparison) -> list[float]:
+    """How the levels fall between two different entities that are close, best level first."""
+    total = sum(level.kin for level in comparison.levels)
+    return [level.kin / total for level in comparison.levels]
+
+
+def kin_weights(comparisons: tuple[Comparison, ...], fitted: Parameters) -> dict[str, list[float]]:
+    """log2 of same to close for each level of each comparison, by gamma from 0; '' holds the prior's."""
+    weights = {"": [round(math.log2(fitted.prior / fitted.kin_prior), 6)]}
+    for comparison in comparisons:
+        pairs = zip(fitted.m[comparison.name], kin_shares(comparison), strict=True)
+        weights[comparison.name] = [round(math.log2(m / kin), 6) for m, kin in pairs][::-1]
+    return weights
 
 
 def _matched_levels(comparison: Comparison, likely: Patterns, matched: NDArray[np.float64]) -> list[float]:
@@ -131,6 +157,7 @@ def _rounded(fitted: Parameters) -> Parameters:
 
     return Parameters(
         prior=float(f"{fitted.prior:.5g}"),
+        kin_prior=float(f"{fitted.kin_prior:.5g}"),
         m={name: short(values) for name, values in fitted.m.items()},
         u={name: short(values) for name, values in fitted.u.items()},
     )

@@ -22,6 +22,8 @@ def count_frequencies(
     for frequency in spec.frequencies:
         if frequency.column in used:
             con.execute(f"INSERT INTO {into} {_ordinary_sql(records, frequency.column, frequency.apart)}")
+    if spec.words is not None:
+        con.execute(f"INSERT INTO {into} {_words_sql(records, spec.words)}")
     for column in sorted(used - {f.column for f in spec.frequencies}):
         con.execute(f"INSERT INTO {into} {_shared_sql(records, column, spec.kin)}")
 
@@ -53,6 +55,17 @@ def _ordinary_sql(records: str, column: str, apart: str | None) -> str:
         -- a hundred values unseen: in a table of two records no name is common
         total AS (SELECT coalesce(sum(n), 0) + 100 AS n FROM counted)
         SELECT {literal(column)}, c.value, c.n / t.n FROM counted c, total t WHERE c.n > 1
+        UNION ALL SELECT {literal(column)}, '', 1 / n FROM total
+    """
+
+
+def _words_sql(records: str, column: str) -> str:
+    """How many of the different names hold a word; ten records of one company do not make its name common."""
+    return f"""
+        WITH name AS (SELECT DISTINCT {column} AS words FROM {records} WHERE len({column}) > 0),
+        total AS (SELECT count(*) + 1 AS n FROM name)
+        SELECT {literal(column)}, word, count(*) / (SELECT n FROM total)
+        FROM (SELECT unnest(words) AS word FROM name) GROUP BY word HAVING count(*) > 1
         UNION ALL SELECT {literal(column)}, '', 1 / n FROM total
     """
 

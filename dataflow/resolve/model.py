@@ -15,6 +15,8 @@ from splink import DuckDBAPI, Linker
 from dataflow.resolve.spec import Comparison, EntitySpec, Level
 
 Settings = dict[str, Any]
+# the part of a model that is ours and not Splink's: weights against two entities that are close
+KIN = "kin"
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -49,9 +51,13 @@ class Epoch:
 
 @dataclass
 class Parameters:
-    """Where training has got to: `m` and `u` by comparison and level, best level first, and the prior."""
+    """Where training has got to: `m` and `u` by comparison and level, best level first, and the priors.
+
+    `prior` is the share of pairs that are one entity, `kin_prior` of those that are two close ones.
+    """
 
     prior: float
+    kin_prior: float
     m: dict[str, list[float]]
     u: dict[str, list[float]]
 
@@ -113,7 +119,8 @@ def splink_linker(con: duckdb.DuckDBPyConnection, records: str, model: Settings)
     """Open a Splink linker over a temporary table; the tables it makes go when the block ends."""
     api = DuckDBAPI(connection=con)
     try:
-        yield Linker(api.register(records), model, validate_settings=False, log_level=None), api
+        settings = {name: value for name, value in model.items() if name != KIN}
+        yield Linker(api.register(records), settings, validate_settings=False, log_level=None), api
     finally:
         api.delete_tables_created_by_splink_from_db()
 

@@ -15,9 +15,99 @@ import pyarrow as pa
 from anyascii import anyascii
 from nicknames import NickNamer
 
-NORMALISER_VERSION = "1"
+NORMALISER_VERSION = "2"
 
-TITLES = ("mr", "mrs", "ms", "miss", "dr", "prof", "professor", "sir", "herr", "frau", "mme", "sr dr", "ing", "rev")
+TITLES = (
+    "mr",
+    "mrs",
+    "ms",
+    "miss",
+    "dr",
+    "prof",
+    "professor",
+    "sir",
+    "herr",
+    "frau",
+    "mme",
+    "mlle",
+    "sr dr",
+    "ing",
+    "rev",
+    "revd",
+    "reverend",
+    "lady",
+    "dame",
+    "lord",
+    "hon",
+    "honourable",
+    "honorable",
+    "rt",
+    "right",
+    "the",
+    "very",
+    "capt",
+    "captain",
+    "col",
+    "colonel",
+    "lt",
+    "lieutenant",
+    "maj",
+    "major",
+    "gen",
+    "general",
+    "brig",
+    "brigadier",
+    "sgt",
+    "sergeant",
+    "adm",
+    "admiral",
+    "vice",
+    "rear",
+    "cdr",
+    "commander",
+    "sig",
+    "sra",
+    "don",
+    "hr",
+    "fr",
+    "saint",
+    "st",
+    "dipl",
+    "mag",
+    "judge",
+    "justice",
+    "bishop",
+    "baron",
+    "baroness",
+    "count",
+    "countess",
+)
+# what follows a name: honours and ranks of nobility
+HONOURS = (
+    "bt",
+    "bart",
+    "baronet",
+    "esq",
+    "esquire",
+    "phd",
+    "md",
+    "msc",
+    "bsc",
+    "obe",
+    "mbe",
+    "cbe",
+    "kbe",
+    "qc",
+    "kc",
+    "frs",
+    "viscount",
+    "viscountess",
+    "marquess",
+    "mp",
+    "dds",
+    "cpa",
+)
+ORDINAL = "[0-9]+(?:st|nd|rd|th)"
 GENERATIONS = ("jr", "sr", "ii", "iii", "iv", "junior", "senior")
 PARTICLES = ("de", "da", "do", "dos", "del", "della", "di", "du", "la", "le", "van", "von", "der", "den", "ter", "al",
              "el", "bin", "ibn", "abu", "mac", "mc", "san", "st", "zu", "und", "and")  # fmt: skip
@@ -32,6 +122,29 @@ LEGAL_FORMS = ("inc", "incorporated", "llc", "ltd", "limited", "corp", "corporat
                "group", "haftungsbeschrankt")  # fmt: skip
 SMALL_WORDS = ("the", "of", "and", "a", "an", "for", "in", "at", "und", "et", "der", "die", "das", "la", "le", "les",
                "de", "du", "des", "y", "e", "el", "los")  # fmt: skip
+# words of a street line that are written in many ways; None: says nothing of which street it is
+STREET_WORDS: dict[str, str] = {
+    **dict.fromkeys(
+        ("street", "str", "st", "strasse", "road", "rd", "avenue", "ave", "av", "avenida", "boulevard", "blvd", "lane",
+         "ln", "drive", "dr", "place", "pl", "court", "ct", "crescent", "cres", "circuit", "cct", "circle", "cir",
+         "square", "sq", "terrace", "ter", "tce", "way", "parkway", "pkwy", "highway", "hwy", "close", "cl", "rue",
+         "via", "calle", "plaza", "north", "south", "east", "west", "n", "s", "e", "w", "ne", "nw", "se", "sw",
+         "northeast", "northwest", "southeast", "southwest", "the", "of"), ""),
+    "first": "1", "second": "2", "third": "3", "fourth": "4", "fifth": "5", "sixth": "6", "seventh": "7",
+    "eighth": "8", "ninth": "9", "tenth": "10", "eleventh": "11", "twelfth": "12", "saint": "st", "mount": "mt",
+    "fort": "ft",
+}  # fmt: skip
+# words of company names that are written in short, and that all companies of a trade share
+ORGANISATION_SHORT: dict[str, str] = {
+    "ctr": "center", "cntr": "center", "centre": "center", "cntre": "center", "assn": "association",
+    "assoc": "association", "dept": "department", "dev": "development", "comm": "community", "svcs": "services",
+    "svc": "services", "service": "services", "intl": "international", "natl": "national", "mfg": "manufacturing",
+    "univ": "university", "inst": "institute", "acad": "academy", "elem": "elementary", "sch": "school",
+    "tech": "technology", "technologies": "technology", "mgmt": "management", "bros": "brothers", "saint": "st",
+    "hosp": "hospital", "govt": "government", "lab": "laboratory", "labs": "laboratory", "grp": "group",
+    "prods": "products", "sys": "systems", "fam": "family", "neigh": "neighborhood", "neighbourhood": "neighborhood",
+    "soc": "society", "ch": "church", "daycare": "day care", "preschool": "pre school", "childcare": "child care",
+}  # fmt: skip
 FREE_MAIL = ("gmail.com", "googlemail.com", "yahoo.com", "yahoo.co.uk", "yahoo.fr", "yahoo.de", "hotmail.com",
              "hotmail.co.uk", "hotmail.fr", "outlook.com", "live.com", "msn.com", "icloud.com", "me.com", "mac.com",
              "aol.com", "gmx.de", "gmx.net", "gmx.com", "web.de", "t-online.de", "freenet.de", "orange.fr",
@@ -54,6 +167,18 @@ def folded_sql(expression: str) -> str:
     """SQL that folds text already in ASCII: lower case, words of letters and digits with one blank between."""
     plain = f"replace(regexp_replace(lower({expression}), '[.''`]+', '', 'g'), '&', ' and ')"
     return f"nullif(trim(regexp_replace({plain}, '[^a-z0-9]+', ' ', 'g')), '')"
+
+
+def spaced_sql(expression: str) -> str:
+    """SQL that folds the text of a name or a street: as folded_sql, but a full stop parts words ("W.J.", "S.Main")."""
+    return folded_sql(f"replace({expression}, '.', ' ')")
+
+
+def replaced_words_sql(text: str, words: dict[str, str]) -> str:
+    """SQL that replaces whole words of folded text; a word replaced by nothing is left out."""
+    keys, values = (", ".join(f"'{word}'" for word in side) for side in (words.keys(), words.values()))
+    changed = f"list_transform(string_split({text}, ' '), w -> coalesce(map([{keys}], [{values}])[w], w))"
+    return f"nullif(array_to_string(list_filter({changed}, w -> w <> ''), ' '), '')"
 
 
 def transliterate(con: duckdb.DuckDBPyConnection, source: str, columns: Iterable[str], *, into: str) -> None:
@@ -84,6 +209,11 @@ def _nicknames() -> NickNamer:
 def roots_of(name: str) -> list[str]:
     """The name and every name it is a short form of, sorted."""
     return sorted({name, *_nicknames().canonicals_of(name)})
+
+
+def is_given_name(word: str) -> bool:
+    """Whether the word is a given name, or short for one."""
+    return bool(_nicknames().canonicals_of(word) or _nicknames().nicknames_of(word))
 
 
 def root_of(roots: list[str]) -> str:

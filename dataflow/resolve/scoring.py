@@ -7,7 +7,7 @@ import re
 
 import duckdb
 
-from dataflow.resolve.model import Epoch, splink_linker
+from dataflow.resolve.model import KIN, Epoch, splink_linker
 from dataflow.resolve.spec import EntitySpec
 from lakehouse.table import literal
 
@@ -39,7 +39,7 @@ def score_pairs(
         SELECT row_number() OVER (ORDER BY record_id) AS rid, record_id
         FROM (SELECT record_id_l AS record_id FROM {pairs} UNION SELECT record_id_r FROM {pairs})
     """)
-    con.execute(f"CREATE OR REPLACE TEMP TABLE pair_record AS {_with_frequencies(records, epoch)}")
+    con.execute(f"CREATE OR REPLACE TEMP TABLE pair_record AS {_with_frequencies(records, epoch, spec)}")
     con.execute(f"""
         CREATE OR REPLACE TEMP TABLE numbered_pair AS
         SELECT l.rid AS join_key_l, r.rid AS join_key_r, '0' AS match_key,
@@ -85,7 +85,7 @@ def _score_batch(
         con.execute(f"INSERT INTO {into} {adjusted}")
 
 
-def _with_frequencies(records: str, epoch: Epoch) -> str:
+def _with_frequencies(records: str, epoch: Epoch, spec: EntitySpec) -> str:
     """The records that are in a pair, each with how common its values are."""
     joins, columns = [], []
     for column in epoch.frequency_columns:
@@ -95,11 +95,35 @@ def _with_frequencies(records: str, epoch: Epoch) -> str:
             f", CASE WHEN r.{column} IS NOT NULL THEN coalesce(f_{column}.frequency, "
             f"(SELECT max(frequency) {of_column} AND value = '')) END AS tf_{column}"
         )
-    compared = "".join(f", r.{column}" for column in _compared_columns(epoch))
+    named = set(_compared_columns(epoch))
+    if spec.words is not None and _weights_of(spec.words) in named:
+        joins.append(f"LEFT JOIN ({_word_weights(records, epoch, spec.words)}) w ON w.record_id = r.record_id")
+        columns.append(f", w.{_weights_of(spec.words)}")
+        named.remove(_weights_of(spec.words))
+    compared = "".join(f", r.{column}" for column in sorted(named))
     return f"""
         SELECT p.rid{compared}{"".join(columns)}
         FROM {records} r JOIN pair_member p ON p.record_id = r.record_id
         {" ".join(joins)}
+    """
+
+
+def _weights_of(words: str) -> str:
+    return f"{words.removesuffix('s')}_idf"
+
+
+def _word_weights(records: str, epoch: Epoch, words: str) -> str:
+    """The weight of each word of a record, in the order of its words: log2 of how rare it is."""
+    known = f"SELECT value, frequency FROM {epoch.frequencies} WHERE column_name = {literal(words)}"
+    return f"""
+        WITH known AS ({known}),
+        word AS (
+            SELECT r.record_id, unnest(r.{words}) AS word, generate_subscripts(r.{words}, 1) AS place
+            FROM {records} r JOIN pair_member p ON p.record_id = r.record_id
+        )
+        SELECT record_id, list(-log2(coalesce(k.frequency, (SELECT max(frequency) FROM known WHERE value = ''), 0.001))
+            ORDER BY place) AS {_weights_of(words)}
+        FROM word LEFT JOIN known k ON k.value = word.word GROUP BY record_id
     """
 
 
@@ -123,11 +147,23 @@ def _adjusted(scored: str, epoch: Epoch, spec: EntitySpec, *, threshold: float |
             JOIN pair_member r ON r.rid = s.rid_r
         ),
         weighed AS (
-            SELECT *, {extra} AS adjustment,
-                round(greatest(least(splink_weight + adjustment, 60), -60), 6) AS match_weight
+            SELECT *, {extra} AS adjustment, {_kin_sql(epoch)} AS kin_weight,
+                greatest(least(splink_weight, kin_weight + 60), kin_weight - 60) AS bounded,
+                least(bounded, kin_weight) - log2(1 + pow(2.0, -abs(bounded - kin_weight))) AS odds,
+                round(greatest(least(odds + adjustment, 60), -60), 6) AS match_weight
             FROM levelled
         )
         SELECT record_id_l, record_id_r, match_weight,
             round(1 / (1 + pow(2.0, -match_weight)), 9) AS match_probability{kept}
         FROM weighed {at_least}
     """
+
+
+def _kin_sql(epoch: Epoch) -> str:
+    """The weight for one entity against two close ones: a pair must beat strangers, and kin."""
+    weights = dict(epoch.model.get(KIN, {"": [60.0]}))
+    terms = [str(weights.pop("")[0])]
+    for name, by_gamma in weights.items():
+        cases = " ".join(f"WHEN {gamma} THEN {weight}" for gamma, weight in enumerate(by_gamma))
+        terms.append(f"CASE gamma_{name} {cases} ELSE 0 END")
+    return " + ".join(terms)

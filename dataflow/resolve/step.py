@@ -105,9 +105,8 @@ def _resolve_changed(
 
 
 def _stage_match_records(ws: Workspace, specs: tuple[EntitySpec, ...]) -> None:
-    columns = ", ".join(
-        "NULL::VARCHAR AS identifier" if name == "identifier" else f"r.{name}" for name in INPUT_COLUMNS
-    )
+    known = set(CUSTOMER_RECORD.column_names)
+    columns = ", ".join(f"r.{name}" if name in known else f"NULL::VARCHAR AS {name}" for name in INPUT_COLUMNS)
     source = f"""
         SELECT {columns} FROM {CUSTOMER_RECORD.sql_name} r
         SEMI JOIN changed_record c ON c.record_id = r.record_id

@@ -47,21 +47,52 @@ def test_columns_are_recognised_and_rows_of_one_person_found(tmp_path: Path) -> 
     assert all(0 < float(row["confidence"]) <= 1 for row in rows)
 
 
+VALUES = {
+    "email": ["ann.gray@x.example", "bob@y.example"],
+    "phone": ["(555) 123-4567", "555-987-6543"],
+    "date_of_birth": ["1980-02-03", "1975-11-30"],
+    "website": ["www.x.example", "https://y.example/a"],
+    "postcode": ["12345", "AB1 2CD"],
+    "house_number": ["12", "7b"],
+    "address": ["12 Oak Street", "7 Hill Road"],
+    "given_name": ["Robert", "Katherine"],
+    "full_name": ["Robert Gray", "Katherine Hill"],
+    "company_name": ["Gray Academy", "Hill Grill"],
+    "other": ["red round", "blue square"],
+}
+
+
 @pytest.mark.parametrize(
     ("columns", "kinds"),
     [
-        (["FirstName", "LastName"], ["given_name", "surname"]),
-        (["name", "addr", "city", "phone"], ["full_name", "address", "city", "phone"]),
-        (["full_name", "first_and_surname", "surname"], ["full_name", "ignore", "surname"]),
+        ({"FirstName": "given_name", "LastName": "other"}, ["given_name", "surname"]),
         (
-            ["street_number", "address_1", "suburb", "date_of_birth"],
-            ["house_number", "address", "city", "date_of_birth"],
+            {"name": "full_name", "addr": "address", "city": "other", "phone": "phone"},
+            ["full_name", "address", "city", "phone"],
         ),
-        (["Email", "Email2", "notes"], ["email", "ignore", "ignore"]),
+        (
+            {"full_name": "full_name", "first_and_surname": "full_name", "surname": "other"},
+            ["full_name", "ignore", "surname"],
+        ),
+        (
+            {"street_number": "house_number", "address_1": "address", "address_2": "other", "suburb": "other"},
+            ["house_number", "address", "line2", "city"],
+        ),
+        ({"Email": "email", "Email2": "email", "notes": "other"}, ["email", "ignore", "ignore"]),
+        # values that contradict the name
+        ({"email": "date_of_birth", "website": "other", "zip": "other"}, ["date_of_birth", "ignore", "ignore"]),
+        # columns that only their values tell
+        (
+            {"a": "email", "b": "phone", "c": "date_of_birth", "d": "address", "e": "given_name", "f": "other"},
+            ["email", "phone", "date_of_birth", "address", "given_name", "ignore"],
+        ),
+        ({"x": "full_name", "y": "website"}, ["full_name", "website"]),
+        ({"x": "company_name"}, ["company_name"]),
+        ({"surname": "other", "given": "given_name", "extra": ""}, ["surname", "given_name", "ignore"]),
     ],
 )
-def test_kinds_by_name(columns: list[str], kinds: list[str]) -> None:
-    assert list(infer_kinds(columns).values()) == kinds
+def test_kinds_by_name_and_values(columns: dict[str, str], kinds: list[str]) -> None:
+    assert list(infer_kinds({name: VALUES.get(like, []) for name, like in columns.items()}, rows=2).values()) == kinds
 
 
 def test_people_are_told_from_organisations() -> None:
