@@ -43,14 +43,12 @@ def read_exports(
         yield from _read_export(_opener(store, part), part.path, declared, report)
 
 
-def describe(store: Store, part: Part) -> list[FieldInfo]:
+def describe(store: Store, part: Part, declared: ObjectSettings) -> list[FieldInfo]:
     """Name the columns of a file; all of them are text."""
     open_again = _opener(store, part)
-    with open_again() as stream:
-        encoding = detect_encoding(stream)
-    with _as_text(open_again(), encoding) as text:
+    with _as_text(open_again(), _encoding(open_again, declared)) as text:
         lines = _Lines(text, part.path)
-        header = _take_header(lines, detect_dialect(lines.peek(_SAMPLE_LINES), ()))
+        header = _take_header(lines, detect_dialect(lines.peek(_SAMPLE_LINES), declared.fields))
     return [FieldInfo(name, "VARCHAR") for name in header]
 
 
@@ -70,10 +68,7 @@ def _opener(store: Store, part: Part) -> Callable[[], BinaryIO]:
 def _read_export(
     open_again: Callable[[], BinaryIO], path: str, declared: ObjectSettings, report: FetchReport
 ) -> Iterator[pa.RecordBatch]:
-    encoding = declared.encoding
-    if not encoding:
-        with open_again() as stream:
-            encoding = detect_encoding(stream)
+    encoding = _encoding(open_again, declared)
     with _as_text(open_again(), encoding) as text:
         lines = _Lines(text, path)
         sample = lines.peek(_SAMPLE_LINES)
@@ -94,6 +89,13 @@ def _read_export(
         report.count(path, len(rows))
         if len(rows):
             yield rows.take()
+
+
+def _encoding(open_again: Callable[[], BinaryIO], declared: ObjectSettings) -> str:
+    if declared.encoding:
+        return declared.encoding
+    with open_again() as stream:
+        return detect_encoding(stream)
 
 
 def _as_text(stream: BinaryIO, encoding: str) -> io.TextIOWrapper:

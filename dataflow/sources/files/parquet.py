@@ -32,7 +32,7 @@ def read_tables(
         con.close()
 
 
-def describe(store: Store, part: Part) -> list[FieldInfo]:
+def describe(store: Store, part: Part, _declared: ObjectSettings) -> list[FieldInfo]:
     """Name the columns of a file with their types in DuckDB's words."""
     con = connect(threads=1)
     try:

@@ -34,7 +34,7 @@ READER_VERSION = "1"
 """Part of every window's fingerprint: raise it when a reader shapes rows differently, and windows are read again."""
 
 ReadParts = Callable[[Store, Sequence[Part], ObjectSettings, FetchReport], Iterator[pa.RecordBatch]]
-DescribePart = Callable[[Store, Part], list[FieldInfo]]
+DescribePart = Callable[[Store, Part, ObjectSettings], list[FieldInfo]]
 
 _READERS: Mapping[str, tuple[ReadParts, DescribePart]] = {
     "rest-json": (rest_json.read_pages, rest_json.describe),
@@ -184,7 +184,7 @@ class PartsSource:
         fields: tuple[FieldInfo, ...] = ()
         if files:
             [newest] = self.store.identify(files[-1:], ObjectState())
-            fields = tuple(describe(self.store, newest))
+            fields = tuple(describe(self.store, newest, declared))
         return SourceObject(self.name, object_name, is_declared=True, fields=fields)
 
 

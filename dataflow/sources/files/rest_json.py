@@ -65,7 +65,7 @@ def read_deletions(store: Store, parts: Sequence[Part], report: FetchReport) -> 
             yield rows.take()
 
 
-def describe(store: Store, part: Part) -> list[FieldInfo]:
+def describe(store: Store, part: Part, _declared: ObjectSettings) -> list[FieldInfo]:
     """Name the fields of a page's records; JSON states no types beyond its own."""
     page = _open_response(store, part, "records")
     return [FieldInfo(name) for name in sorted(_field_names(page))]

@@ -148,8 +148,15 @@ def test_many_rows_come_in_several_batches(tmp_path: Path) -> None:
 
 def test_describe_names_the_columns(tmp_path: Path) -> None:
     file = deliver_csv(tmp_path, "a;b\n1;2\n")
-    assert delimited.describe(Folder(tmp_path), *parts_of(tmp_path, file)) == [
+    assert delimited.describe(Folder(tmp_path), *parts_of(tmp_path, file), TICKET) == [
         FieldInfo("a", "VARCHAR"),
         FieldInfo("b", "VARCHAR"),
     ]
-    assert delimited.describe(Folder(tmp_path), *parts_of(tmp_path, deliver_csv(tmp_path, ""))) == []
+    assert delimited.describe(Folder(tmp_path), *parts_of(tmp_path, deliver_csv(tmp_path, "")), TICKET) == []
+
+
+def test_describe_leans_on_the_declared_columns(tmp_path: Path) -> None:
+    # By width alone the tabs of the rows would win over the semicolons of the header.
+    file = deliver_csv(tmp_path, "ticket_id;subject;updated_at\n" + "1;an example\n" * 3)
+    found = delimited.describe(Folder(tmp_path), *parts_of(tmp_path, file), TICKET)
+    assert [one.name for one in found] == ["ticket_id", "subject", "updated_at"]

@@ -112,5 +112,5 @@ def test_odd_values_are_still_json(tmp_path: Path) -> None:
 
 
 def test_describe_names_the_types(tmp_path: Path) -> None:
-    fields = parquet.describe(Folder(tmp_path), *parts_of(tmp_path, deliver_items(tmp_path, [])))
+    fields = parquet.describe(Folder(tmp_path), *parts_of(tmp_path, deliver_items(tmp_path, [])), ITEM)
     assert fields[:2] == [FieldInfo("id", "BIGINT"), FieldInfo("price", "DECIMAL(12,2)")]

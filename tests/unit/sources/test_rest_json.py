@@ -163,7 +163,7 @@ def test_no_type_is_expected_where_the_path_names_none() -> None:
 
 def test_describe_names_the_fields(tmp_path: Path) -> None:
     [file] = deliver_pages(tmp_path, [person("1")])
-    assert [one.name for one in rest_json.describe(Folder(tmp_path), *parts_of(tmp_path, file))] == [
+    assert [one.name for one in rest_json.describe(Folder(tmp_path), *parts_of(tmp_path, file), PERSON)] == [
         "Id",
         "IsDeleted",
         "Name",
