@@ -15,6 +15,8 @@ import pyarrow as pa
 from anyascii import anyascii
 from nicknames import NickNamer
 
+from lakehouse.table import literal
+
 NORMALISER_VERSION = "2"
 
 TITLES = (
@@ -175,9 +177,12 @@ def spaced_sql(expression: str) -> str:
 
 
 def replaced_words_sql(text: str, words: dict[str, str]) -> str:
-    """SQL that replaces whole words of folded text; a word replaced by nothing is left out."""
-    keys, values = (", ".join(f"'{word}'" for word in side) for side in (words.keys(), words.values()))
-    changed = f"list_transform(string_split({text}, ' '), w -> coalesce(map([{keys}], [{values}])[w], w))"
+    """SQL that replaces whole words of folded text; a word replaced by nothing is left out.
+
+    Cases and not a MAP: a MAP was measured to be copied for every word, a hundred times as slow.
+    """
+    cases = " ".join(f"WHEN {literal(word)} THEN {literal(meant)}" for word, meant in words.items())
+    changed = f"list_transform(string_split({text}, ' '), w -> CASE w {cases} ELSE w END)"
     return f"nullif(array_to_string(list_filter({changed}, w -> w <> ''), ' '), '')"
 
 
