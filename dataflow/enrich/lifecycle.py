@@ -11,6 +11,7 @@ since a quantile moves with everybody else's orders.
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from datetime import date
 from functools import cache
 
@@ -117,7 +118,9 @@ def _facts() -> ir.Table:
     )
 
 
-def _recency(days: ir.Value, part, *, over: str | int, never: str | int) -> ir.Value:  # type: ignore[no-untyped-def]
+def _recency(
+    days: ir.Value, part: Callable[[tuple[int, str, int]], str | int], *, over: str | int, never: str | int
+) -> ir.Value:
     bands = [(days <= band[0], part(band)) for band in RECENCY]
     return ibis.cases((days.isnull(), never), *bands, else_=over)
 

@@ -133,8 +133,8 @@ def make_addresses(rng: Random, world: World, customers: Frame, owner: Ints, fir
     homes = homes_of(world, customers).take(owner)
     local = chance(rng, size, RATES.own_script * 0.9)
     place = write_place(rng, homes, local=local, mess=0.7, code_share=0.8, line2_share=0.8)
-    seen: set[int] = set()
-    primary = [not (row in seen or seen.add(row)) for row in owner.tolist()]  # type: ignore[func-returns-value]
+    first_of_owner = set(np.unique(owner, return_index=True)[1].tolist())
+    primary = [row in first_of_owner for row in range(size)]
     times = (customers["created_at"][owner], customers["updated_at"][owner])
     created, changed = times if day.first_load else made_and_changed(rng, size, day)
     return {

@@ -54,7 +54,8 @@ class Truth:
 
     def _add_known(self, key: Key, keys: Text, entity: Text, kind: Text, day: Day) -> None:
         known = self._known[key]
-        fresh = [at for at, value in enumerate(keys.tolist()) if not (value in known or known.add(value))]  # type: ignore[func-returns-value]
+        fresh = [at for value, at in _first_places(keys.tolist()).items() if value not in known]
+        known.update(keys.tolist())
         columns = {
             "record_key": keys[fresh].tolist(), "entity_id": entity[fresh].tolist(),
             "entity_type": kind[fresh].tolist(),
@@ -96,3 +97,11 @@ class Firmographics:
 
     def close(self) -> None:
         self._writer.close()
+
+
+def _first_places(values: list[str]) -> dict[str, int]:
+    """Where each value stands first, in that order."""
+    places: dict[str, int] = {}
+    for at, value in enumerate(values):
+        places.setdefault(value, at)
+    return places
