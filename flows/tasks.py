@@ -126,7 +126,7 @@ def commit_publication(run_id: str) -> Publication:
     """Write, audit and commit everything staged, in one lake transaction."""
     session = live_session(run_id)
     with session.stage("commit"):
-        publication = commit(session.workspace, session.settings, session.reports)
+        publication = commit(session.workspace, session.reports)
     if publication.report is not None:
         session.reports.append(publication.report)
     return publication

@@ -14,7 +14,6 @@ from checks.contract import ContractCheck, verify_contracts
 from dataflow.errors import AuditRefused
 from dataflow.publish.invariants import InvariantResult, check_invariants
 from dataflow.report import StepReport, gap_words, list_gaps, measured, resident_bytes
-from dataflow.settings import Settings
 from dataflow.tables.ops import RUN
 from dataflow.workspace import Staged, Workspace
 from lakehouse import Snapshot
@@ -48,7 +47,7 @@ class _Written:
     checks: int
 
 
-def commit(ws: Workspace, settings: Settings, reports: Sequence[StepReport]) -> Publication:  # noqa: ARG001
+def commit(ws: Workspace, reports: Sequence[StepReport]) -> Publication:
     """Commit what the workspace holds, audited inside the transaction. Nothing staged: nothing is committed.
 
     Raises: AuditRefused, with the lake as it was; LakeConflict, LakeUnwritable.
