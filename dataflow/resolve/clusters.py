@@ -17,7 +17,6 @@ from numpy.typing import NDArray
 from scipy.cluster.hierarchy import fcluster, linkage
 from scipy.sparse import coo_array
 from scipy.sparse.csgraph import connected_components, minimum_spanning_tree
-from scipy.spatial.distance import squareform
 
 from dataflow.resolve.model import Epoch
 from dataflow.resolve.scoring import score_pairs
@@ -132,30 +131,26 @@ def _score_within(
 
 
 def _refine(part: Ints, loose: Ints, weights: Edges) -> Ints:
-    """Split each loose component into groups whose members favour one another on average."""
+    """Split each loose component into groups whose members favour one another on average.
+
+    `weights` holds every pair within a loose component, in the order of left and right.
+    """
     refined = part.copy()
     next_part = int(part.max()) + 1
-    pair_part = part[weights.left]
-    by_part = np.argsort(pair_part, kind="stable")
-    starts = np.searchsorted(pair_part[by_part], loose)
-    ends = np.searchsorted(pair_part[by_part], loose, side="right")
-    for start, end in zip(starts, ends, strict=True):
-        inside = weights.take(by_part[start:end])
-        members = np.union1d(inside.left, inside.right)
-        groups = _groups(members, inside)
-        for group in range(1, int(groups.max()) + 1):
-            refined[members[groups == group]] = next_part
-            next_part += 1
+    sizes = np.bincount(part)[loose]
+    place = np.flatnonzero(np.isin(part, loose))
+    member = place[np.argsort(part[place], kind="stable")]
+    # sorted by component, the pairs of each are its condensed distance matrix
+    distance = (BEST - np.clip(weights.weight, WORST, BEST))[np.argsort(part[weights.left], kind="stable")]
+    ends, pair_ends = np.cumsum(sizes), np.cumsum(sizes * (sizes - 1) // 2)
+    for end, pair_end, size in zip(ends, pair_ends, sizes, strict=True):
+        tree = linkage(distance[pair_end - size * (size - 1) // 2 : pair_end], method="average")
+        groups = fcluster(tree, t=BEST, criterion="distance") - 1
+        if split := int(groups.max()):
+            inside = member[end - size : end]
+            refined[inside] = np.where(groups > 0, groups + (next_part - 1), refined[inside])
+            next_part += split
     return refined
-
-
-def _groups(members: Ints, inside: Edges) -> Ints:
-    """Group number, from 0, of each member of one component; `inside` holds the weight of each of its pairs."""
-    square = np.zeros((members.size, members.size))
-    left, right = np.searchsorted(members, inside.left), np.searchsorted(members, inside.right)
-    square[left, right] = square[right, left] = BEST - np.clip(inside.weight, WORST, BEST)
-    tree = linkage(squareform(square, checks=False), method="average")
-    return np.asarray(fcluster(tree, t=BEST, criterion="distance"), dtype=np.int64) - 1
 
 
 def _confidences(part: Ints, links: Edges) -> tuple[Floats, Floats]:

@@ -15,34 +15,33 @@ from dataflow.resolve.spec import EntitySpec
 
 
 def find_edges(
-    con: duckdb.DuckDBPyConnection, new: str, existing: str | None, *, epoch: Epoch, spec: EntitySpec, into: str
+    con: duckdb.DuckDBPyConnection, records: str, *, epoch: Epoch, spec: EntitySpec, into: str, new: str | None = None
 ) -> int:
-    """Compare `new` with `existing` and within itself; keep in `into` every pair from the review threshold up.
+    """Compare the match records `records` and keep in `into` every pair from the review threshold up.
 
-    Both are tables of match records, with no record in both. Returns how many pairs were compared.
+    `new` is a relation of `record_id`: only pairs with one of these are compared; by default all pairs are.
+    Returns how many pairs were compared.
     Shape: record_id_l, record_id_r, match_weight, match_probability; one row per pair, smaller id left.
     """
-    find_candidates(con, new, existing, spec=spec, into="candidate_pair")
+    find_candidates(con, records, spec=spec, into="candidate_pair", new=new)
     compared = con.table("candidate_pair").shape[0]
-    universe = new if existing is None else f"(SELECT * FROM {new} UNION ALL BY NAME SELECT * FROM {existing})"
-    score_pairs(con, "candidate_pair", universe, epoch, spec=spec, into=into, threshold=epoch.review_threshold)
+    score_pairs(con, "candidate_pair", records, epoch, spec=spec, into=into, threshold=epoch.review_threshold)
     con.execute("DROP TABLE candidate_pair")
     return compared
 
 
 def find_candidates(
-    con: duckdb.DuckDBPyConnection, new: str, existing: str | None, *, spec: EntitySpec, into: str
+    con: duckdb.DuckDBPyConnection, records: str, *, spec: EntitySpec, into: str, new: str | None = None
 ) -> None:
     """Make the temporary table `into` (record_id_l, record_id_r) of pairs that share a key that is not too common."""
-    con.execute(f"""
-        CREATE OR REPLACE TEMP TABLE candidate_key AS
-        SELECT record_id, unnest(block_keys) AS key, true AS is_new FROM {new}
-    """)
-    if existing is not None:
+    keys = f"SELECT record_id, unnest(block_keys) AS key FROM {records}"
+    chosen = "" if new is None else f" SEMI JOIN {new} n USING (record_id)"
+    con.execute(f"CREATE OR REPLACE TEMP TABLE candidate_key AS SELECT *, true AS is_new FROM ({keys}{chosen})")
+    if new is not None:
         con.execute(f"""
             INSERT INTO candidate_key
-            SELECT e.record_id, e.key, false FROM (SELECT record_id, unnest(block_keys) AS key FROM {existing}) e
-            SEMI JOIN (SELECT DISTINCT key FROM candidate_key) n ON n.key = e.key
+            SELECT record_id, key, false FROM ({keys} ANTI JOIN {new} n USING (record_id))
+            SEMI JOIN (SELECT DISTINCT key FROM candidate_key) USING (key)
         """)
     con.execute(f"""
         CREATE OR REPLACE TEMP TABLE {into} AS

@@ -94,7 +94,7 @@ def _stranger_patterns(
 
 def _candidate_patterns(con: duckdb.DuckDBPyConnection, records: str, draft: Epoch, spec: EntitySpec) -> Patterns:
     """Levels between candidate pairs, or a sample of them."""
-    find_candidates(con, records, None, spec=spec, into="training_pair")
+    find_candidates(con, records, spec=spec, into="training_pair")
     found = con.table("training_pair").shape[0]
     one_in = max(1, found // CANDIDATE_PAIRS)
     if one_in > 1:

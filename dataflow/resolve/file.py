@@ -200,7 +200,7 @@ def _resolve(con: duckdb.DuckDBPyConnection, kinds: dict[str, str], entity_type:
     spec = replace(spec, blocking=(*spec.blocking, *spec.wide))
     make_match_records(con, _input_sql(kinds, entity_type), [spec], into="match_record")
     epoch = train_epoch(con, "match_record", spec=spec, frequencies="frequency")
-    compared = find_edges(con, "match_record", None, epoch=epoch, spec=spec, into="edge")
+    compared = find_edges(con, "match_record", epoch=epoch, spec=spec, into="edge")
     find_clusters(con, "match_record", "edge", epoch=epoch, spec=spec, into="found")
     return compared
 

@@ -73,16 +73,22 @@ def mark_region(ws: Workspace, link_thresholds: dict[str, float]) -> None:
     cases = " ".join(f"WHEN '{kind}' THEN {threshold}" for kind, threshold in sorted(link_thresholds.items()))
     linked = f"match_probability >= CASE entity_type {cases} ELSE 1 END"
     con = ws.con
+    # Read once, both ways round: the steps go over them again and again.
+    ways = "(VALUES (record_id_l, record_id_r), (record_id_r, record_id_l)) way(record_id, other)"
+    edges = " UNION ALL ".join(
+        f"SELECT record_id_l, record_id_r FROM {table} WHERE {linked}" for table in (EDGE.sql_name, ws.before(EDGE))
+    )
+    con.execute(f"CREATE OR REPLACE TEMP TABLE tie AS SELECT way.record_id, way.other FROM ({edges}), {ways}")
+    con.execute(f"CREATE OR REPLACE TEMP TABLE customer_tie AS SELECT record_id, customer_id FROM {ws.before(XREF)}")
     con.execute("CREATE OR REPLACE TABLE work.main.region AS FROM stale_record")
     con.execute("CREATE OR REPLACE TEMP TABLE frontier AS FROM stale_record")
     while True:
-        con.execute(f"""
+        con.execute("""
             CREATE OR REPLACE TEMP TABLE reached AS
             WITH step AS (
-                {_neighbours(EDGE.sql_name, linked)}
-                UNION {_neighbours(ws.before(EDGE), linked)}
-                UNION SELECT record_id FROM {ws.before(XREF)} WHERE customer_id IN (
-                    SELECT customer_id FROM {ws.before(XREF)} SEMI JOIN frontier USING (record_id))
+                SELECT other AS record_id FROM tie SEMI JOIN frontier USING (record_id)
+                UNION SELECT record_id FROM customer_tie SEMI JOIN (
+                    SELECT customer_id FROM customer_tie SEMI JOIN frontier USING (record_id)) USING (customer_id)
             )
             SELECT record_id FROM step ANTI JOIN region USING (record_id)
         """)
@@ -90,8 +96,8 @@ def mark_region(ws: Workspace, link_thresholds: dict[str, float]) -> None:
             break
         con.execute("INSERT INTO region FROM reached")
         con.execute("CREATE OR REPLACE TEMP TABLE frontier AS FROM reached")
-    con.execute("DROP TABLE reached")
-    con.execute("DROP TABLE frontier")
+    for table in ("reached", "frontier", "tie", "customer_tie"):
+        con.execute(f"DROP TABLE {table}")
 
 
 def mark_everything(ws: Workspace) -> None:
@@ -101,8 +107,3 @@ def mark_everything(ws: Workspace) -> None:
         SELECT record_id FROM {MATCH_RECORD.sql_name} UNION SELECT record_id FROM {ws.before(XREF)}
         UNION SELECT record_id FROM stale_record
     """)
-
-
-def _neighbours(edges: str, linked: str) -> str:
-    reached = "SELECT e.record_id_{0} AS record_id FROM {2} e SEMI JOIN frontier f ON f.record_id = e.record_id_{1}"
-    return " UNION ".join(f"{reached.format(to, of, edges)} WHERE {linked}" for to, of in ("lr", "rl"))

@@ -121,11 +121,7 @@ def _stage_edges(ws: Workspace, specs: tuple[EntitySpec, ...], epochs: Mapping[s
     def find(spec: EntitySpec, lane: Workspace) -> int:
         con, kind, epoch = lane.con, literal(spec.entity_type), epochs[spec.entity_type]
         of_type = f"(SELECT * FROM {MATCH_RECORD.sql_name} WHERE entity_type = {kind})"
-        con.execute(
-            f"CREATE OR REPLACE TEMP TABLE stale_match AS FROM {of_type} SEMI JOIN stale_record USING (record_id)"
-        )
-        existing = f"(FROM {of_type} ANTI JOIN stale_record USING (record_id))"
-        compared = find_edges(con, "stale_match", existing, epoch=epoch, spec=spec, into="found_edge")
+        compared = find_edges(con, of_type, epoch=epoch, spec=spec, into="found_edge", new="stale_record")
         con.execute(f"""
             CREATE OR REPLACE TABLE {_found("edge", spec)} AS
             SELECT *, {kind} AS entity_type, {literal(epoch.epoch_id)} AS epoch_id FROM found_edge
@@ -165,13 +161,10 @@ def _cluster_region(ws: Workspace, specs: tuple[EntitySpec, ...], epochs: Mappin
 
     def find(spec: EntitySpec, lane: Workspace) -> None:
         con, kind = lane.con, literal(spec.entity_type)
-        con.execute(f"""
-            CREATE OR REPLACE TEMP TABLE region_match AS
-            SELECT * FROM {MATCH_RECORD.sql_name} SEMI JOIN region USING (record_id) WHERE entity_type = {kind}
-        """)
-        find_clusters(
-            con, "region_match", "region_edge", epoch=epochs[spec.entity_type], spec=spec, into="found_cluster"
+        records = (
+            f"(SELECT * FROM {MATCH_RECORD.sql_name} SEMI JOIN region USING (record_id) WHERE entity_type = {kind})"
         )
+        find_clusters(con, records, "region_edge", epoch=epochs[spec.entity_type], spec=spec, into="found_cluster")
         con.execute(
             f"CREATE OR REPLACE TABLE {_found('cluster', spec)} AS SELECT *, {kind} AS entity_type FROM found_cluster"
         )

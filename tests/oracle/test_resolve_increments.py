@@ -68,7 +68,7 @@ def _assert_as_in_one_go(lake: Lake, folder: Path) -> None:
         con = ws.con
         epoch, spec = stored_epochs(ws)[KIND], SPECS[KIND]
         con.execute(f"CREATE TEMP TABLE all_match AS SELECT * EXCLUDE (_run_id) FROM {MATCH_RECORD.sql_name}")
-        find_edges(con, "all_match", None, epoch=epoch, spec=spec, into="all_edge")
+        find_edges(con, "all_match", epoch=epoch, spec=spec, into="all_edge")
         columns = "record_id_l, record_id_r, match_weight, match_probability"
         stored = f"SELECT {columns} FROM {EDGE.sql_name}"
         assert con.execute(f"{stored} EXCEPT SELECT {columns} FROM all_edge").fetchall() == []

@@ -43,7 +43,7 @@ def epoch(con: duckdb.DuckDBPyConnection) -> Epoch:
 def clusters_of(con: duckdb.DuckDBPyConnection, epoch: Epoch, records: list[Record]) -> dict[str, tuple[str, bool]]:
     """Record to cluster and whether it was oversized."""
     match_records(con, records, into="given_match")
-    find_edges(con, "given_match", None, epoch=epoch, spec=PERSON, into="edge")
+    find_edges(con, "given_match", epoch=epoch, spec=PERSON, into="edge")
     find_clusters(con, "given_match", "edge", epoch=epoch, spec=PERSON, into="found")
     return {
         row[0]: (row[1], row[2]) for row in con.execute("SELECT record_id, cluster, is_oversized FROM found").fetchall()
@@ -95,7 +95,7 @@ def test_training_twice_gives_the_same_epoch(con: duckdb.DuckDBPyConnection, epo
 def test_pairs_are_scored_the_same_alone_and_among_others(con: duckdb.DuckDBPyConnection, epoch: Epoch) -> None:
     records = [record for _, record in population(6, people=30).values()]
     match_records(con, records, into="given_match")
-    find_edges(con, "given_match", None, epoch=epoch, spec=PERSON, into="edge")
+    find_edges(con, "given_match", epoch=epoch, spec=PERSON, into="edge")
     con.execute(
         "CREATE OR REPLACE TEMP TABLE some_pair AS SELECT record_id_l, record_id_r FROM edge ORDER BY ALL LIMIT 3"
     )
