@@ -15,7 +15,7 @@ Stage = Callable[[Workspace, Settings], StepReport | Sequence[StepReport]]
 # Modules by name, loaded when first used: they bring Splink and Ibis, which no reading command needs.
 _WHERE = {
     "validate": ("dataflow.validate", "validate"),
-    "conform": ("dataflow.conform", "conform"),
+    "conform": ("dataflow.conform.step", "conform"),
     "resolve": ("dataflow.resolve", "resolve"),
     "enrich": ("dataflow.enrich", "enrich"),
     "publish": ("dataflow.publish", "build"),
@@ -28,6 +28,9 @@ def get_ready() -> None:
     """Do beside the caller, who waits for something else, what a run needs done once: compile, load, warm up."""
 
     def prepare() -> None:
+        # Arrow brings it in with the first array made of Python values, when every fetching thread would wait for it.
+        import_module("pandas")
+        import_module("pyarrow.dataset")
         import_module("dataflow.publish").compile_builders()
         import_module("checks.contract").load_soda()
         import_module("dataflow.report_page").warm_up()

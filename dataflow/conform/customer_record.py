@@ -17,7 +17,8 @@ from dataflow.conform.emails import normalise_email
 from dataflow.conform.expressions import domain_of, joined_text, tidy_text, without_blanks
 from dataflow.conform.lookup import build_lookup
 from dataflow.conform.persons import normalise_person
-from dataflow.conform.phones import normalise_phone
+from dataflow.conform.phones import normalise_phone_value
+from dataflow.conform.second import SecondPython, apply_here
 from dataflow.conform.streets import normalise_street
 from dataflow.conform.texts import capitalise, tidy
 from dataflow.relation import sql_of
@@ -40,6 +41,8 @@ class Lookup:
     gives: tuple[tuple[str, str], ...]
     function: Callable[..., Sequence[object] | None]
     people_only: bool = False
+    # whether a second Python may take half: it names the function, whose module must not bring much along
+    halved: bool = False
 
     def key_of(self, rows: ir.Table) -> ir.StringValue:
         """The columns it reads in one text; null where all of them are."""
@@ -49,10 +52,6 @@ class Lookup:
 def _one(function: Callable[[str], object | None], text: str) -> tuple[object] | None:
     found = function(text)
     return None if found is None else (found,)
-
-
-def _phone(text: str | None, country_code: str | None) -> tuple[str | None] | None:
-    return None if text is None else (normalise_phone(text, country_code),)
 
 
 def _place(text: str) -> str | None:
@@ -74,25 +73,28 @@ LOOKUPS = (
         ),
         normalise_email,
     ),
-    Lookup("phone_lookup", ("phone", "country_code"), (("phone", _TEXT),), _phone),
+    Lookup("phone_lookup", ("phone", "country_code"), (("phone", _TEXT),), normalise_phone_value, halved=True),
     Lookup(
         "person_lookup",
         ("given_name", "surname", "full_name", "name_suffix"),
         (("given_name", _TEXT), ("surname", _TEXT), ("name_suffix", _TEXT), ("full_name", _TEXT)),
         normalise_person,
         people_only=True,
+        halved=True,
     ),
     Lookup(
         "company_lookup",
         ("company_name",),
         (("company_name", _TEXT), ("legal_form", _TEXT), ("company_full_name", _TEXT)),
         normalise_company,
+        halved=True,
     ),
     Lookup(
         "street_lookup",
         ("street", "unit"),
         (("street", _TEXT), ("house_number", _TEXT), ("unit", _TEXT)),
         normalise_street,
+        halved=True,
     ),
     Lookup("city_lookup", ("city",), (("city", _TEXT),), partial(_one, _place)),
     Lookup("region_lookup", ("region",), (("region", _TEXT),), partial(_one, _place)),
@@ -105,15 +107,20 @@ def normalise_records(con: duckdb.DuckDBPyConnection, draft: ir.Table) -> ir.Tab
     Shape: `draft` names a temporary table with the columns of conformed.customer_record as mapped. Its country codes
     are replaced first, because telephone numbers are read by the country.
     """
-    _build(con, COUNTRY, draft)
+    with SecondPython() as second:
+        _build_all(con, draft, second)
+    return _assembled(draft)
+
+
+def _build_all(con: duckdb.DuckDBPyConnection, draft: ir.Table, second: SecondPython) -> None:
+    _build(con, COUNTRY, draft, second)
     con.execute(f"""
         UPDATE {draft.get_name()} SET country_code = (
             SELECT l.country_code FROM {COUNTRY.name} l WHERE l.key = {draft.get_name()}.country_code
         ) WHERE country_code IS NOT NULL
     """)
     for lookup in LOOKUPS:
-        _build(con, lookup, draft)
-    return _assembled(draft)
+        _build(con, lookup, draft, second)
 
 
 def count_dropped(con: duckdb.DuckDBPyConnection) -> dict[str, int]:
@@ -131,11 +138,12 @@ def drop_lookups(con: duckdb.DuckDBPyConnection) -> None:
         con.execute(f"DROP TABLE {lookup.name}")
 
 
-def _build(con: duckdb.DuckDBPyConnection, lookup: Lookup, draft: ir.Table) -> None:
+def _build(con: duckdb.DuckDBPyConnection, lookup: Lookup, draft: ir.Table, second: SecondPython) -> None:
     rows = draft.filter(draft["entity_type"] == "person") if lookup.people_only else draft
     wanted = rows.select(key=lookup.key_of(rows), **{column: rows[column] for column in lookup.reads})
     distinct = sql_of(wanted.filter(wanted["key"].notnull()).distinct())
-    build_lookup(con, lookup.name, distinct=distinct, gives=lookup.gives, function=lookup.function)
+    apply = partial(second.apply if lookup.halved else apply_here, lookup.function)
+    build_lookup(con, lookup.name, distinct=distinct, gives=lookup.gives, apply=apply)
 
 
 def _assembled(draft: ir.Table) -> ir.Table:

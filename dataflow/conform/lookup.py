@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
+from typing import Any
 
 import duckdb
 import pyarrow as pa
@@ -18,11 +19,11 @@ def build_lookup(
     *,
     distinct: str,
     gives: Sequence[tuple[str, str]],
-    function: Callable[..., Sequence[object] | None],
+    apply: Callable[[Sequence[tuple[Any, ...]]], Sequence[Sequence[object] | None]],
 ) -> None:
     """Make the temporary table `name`: the columns of `distinct`, its first one the key, and those of `gives`.
 
-    `distinct` is a SELECT of the key and the arguments of `function`; a result of None gives nulls.
+    `distinct` is a SELECT of the key and the arguments that `apply` takes rows of; a result of None gives nulls.
     `gives` names columns with their types, VARCHAR or BOOLEAN.
     """
     # Read in pieces from a table of its own: the values of a big day would not fit into Python's memory at once.
@@ -33,18 +34,20 @@ def build_lookup(
         values = con.execute(
             f"SELECT * FROM distinct_values WHERE rowid >= {start} AND rowid < {start + _BATCH_ROWS}"
         ).to_arrow_table()
-        con.register("lookup_rows", _computed(values, gives, function))
+        con.register("lookup_rows", _computed(values, gives, apply))
         con.execute(f"INSERT INTO {quote(name)} BY NAME SELECT * FROM lookup_rows")
         con.unregister("lookup_rows")
     con.execute("DROP TABLE distinct_values")
 
 
 def _computed(
-    values: pa.Table, gives: Sequence[tuple[str, str]], function: Callable[..., Sequence[object] | None]
+    values: pa.Table,
+    gives: Sequence[tuple[str, str]],
+    apply: Callable[[Sequence[tuple[Any, ...]]], Sequence[Sequence[object] | None]],
 ) -> pa.Table:
     nothing = (None,) * len(gives)
     arguments = [column.to_pylist() for column in values.columns[1:]]
-    found = [function(*row) or nothing for row in zip(*arguments, strict=True)]
+    found = [row or nothing for row in apply(list(zip(*arguments, strict=True)))]
     types = {"VARCHAR": pa.string(), "BOOLEAN": pa.bool_()}
     columns = {
         column: pa.array([row[number] for row in found], type=types[kind])

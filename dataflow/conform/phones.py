@@ -23,6 +23,11 @@ def normalise_phone(text: str, country_code: str | None) -> str | None:
     return _read_number(_BETWEEN.sub("", text), country_code)
 
 
+def normalise_phone_value(text: str | None, country_code: str | None) -> tuple[str | None] | None:
+    """Return the number as the one value of a row, or None where there is no text."""
+    return None if text is None else (normalise_phone(text, country_code),)
+
+
 @lru_cache(maxsize=65_536)
 def _read_number(text: str, country_code: str | None) -> str | None:
     digits = "".join(_DIGIT.findall(text))

@@ -7,7 +7,7 @@ from typing import Any
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from dataflow.conform import conform
+from dataflow.conform.step import conform
 from dataflow.settings import load_settings
 from dataflow.validate import validate
 from tests.lib.raw_rows import commit, land_rows, opened_lake, workspace

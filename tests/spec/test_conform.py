@@ -6,7 +6,8 @@ from typing import Any
 
 import pytest
 
-from dataflow.conform import compile_mappings, conform
+from dataflow.conform.mapping import compile_mappings
+from dataflow.conform.step import conform
 from dataflow.errors import MappingError
 from dataflow.report import StepReport
 from dataflow.settings import Settings, load_settings

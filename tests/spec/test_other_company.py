@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 
-from dataflow.conform import conform
+from dataflow.conform.step import conform
 from dataflow.settings import Settings, load_settings
 from dataflow.validate import validate
 from dataflow.workspace import Workspace

@@ -5,7 +5,7 @@ from pathlib import Path
 
 import pytest
 
-from dataflow.conform import conform
+from dataflow.conform.step import conform
 from dataflow.land import commit_windows, fetch_window, plan_windows
 from dataflow.sample import SampleSpec, generate
 from dataflow.settings import Settings, load_settings
