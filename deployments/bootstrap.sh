@@ -107,6 +107,8 @@ set_up_venv() {
     "$VENV/bin/uv" pip sync --quiet --compile-bytecode --require-hashes deployments/requirements.lock >&2
     # No build isolation: the build backend comes from the lock as well, nothing unhashed is fetched.
     "$VENV/bin/uv" pip install --quiet --offline --no-deps --no-build-isolation --editable . >&2
+    # Once here instead of in each new home.
+    "$VENV/bin/python" -m flows.new_database >&2
     wanted >"$STAMP"
     say "$VENV is ready"
 }

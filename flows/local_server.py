@@ -19,6 +19,7 @@ from typing import TYPE_CHECKING, Self
 
 from dataflow.errors import DataFlowError
 from dataflow.settings.environment import prefect_server_environment
+from flows.new_database import lay_down
 
 if TYPE_CHECKING:
     import uvicorn
@@ -41,6 +42,7 @@ class LocalServer:
     def __init__(self, home: Path) -> None:
         self._log = home / "prefect" / "server.log"
         self._log.parent.mkdir(parents=True, exist_ok=True)
+        lay_down(self._log.parent)
         # The socket is handed over already listening: its port cannot be taken by another, callers queue meanwhile.
         with self._log.open("wb") as log, socket.create_server(("127.0.0.1", 0)) as listening:
             self.api_url = f"http://127.0.0.1:{listening.getsockname()[1]}/api"

@@ -50,6 +50,11 @@ def prefect_api_url() -> str | None:
     return os.environ.get("PREFECT_API_URL") or None
 
 
+def prefect_database_url() -> str | None:
+    """The database that the user named for Prefect, if any; else it is a file in Prefect's home."""
+    return os.environ.get("PREFECT_API_DATABASE_CONNECTION_URL") or None
+
+
 @contextmanager
 def prefect_environment(home: Path, *, api_url: str | None) -> Iterator[None]:
     """Point Prefect at `api_url` (None: at the one it is pointed at) with its state in `home`, quietly.
