@@ -12,8 +12,10 @@ from typing import Any
 import pytest
 
 from dataflow.cli.main import run
+from dataflow.publish.sinks.warehouse import warehouse_snapshot
 from dataflow.settings import Settings, default_toml
 from dataflow.storage import open_lake
+from flows.orchestrator import local_server
 from tests.lib.homes import NOW, dataflow_json, lake_state, newest_snapshot, published_hash
 
 
@@ -214,19 +216,45 @@ def test_a_home_that_cannot_be_written(
     assert "blocked" in capsys.readouterr().err
 
 
-def test_a_full_disk_leaves_the_lake_as_it_was(published: Settings, tmp_path: Path) -> None:
-    """The limit on the size of a file fails the same write calls as a full disk does, and needs no root."""
-    before = lake_state(published)
-    largest = max(path.stat().st_size for path in published.home.rglob("*") if path.is_file())
+def run_on_a_full_disk(settings: Settings, *, as_full_as: str) -> str:
+    """Run where no file may outgrow one of the home by more than a page; returns what it said on its way out.
+
+    The limit fails the same write calls as a full disk does, and needs no root. Prefect's API is not of that process:
+    its own files are not what is tried here.
+    """
+    server = local_server()
+    assert server is not None
+    limit = (settings.home / as_full_as).stat().st_size + 4096
     done = subprocess.run(
-        [sys.executable, "-m", "dataflow.cli", "--home", str(published.home), "run", "--now", NOW],
+        [sys.executable, "-m", "dataflow.cli", "--home", str(settings.home), "run", "--now", NOW],
         capture_output=True,
         text=True,
         check=False,
-        preexec_fn=lambda: resource.setrlimit(resource.RLIMIT_FSIZE, (largest + 4096, largest + 4096)),
+        env=os.environ | {"PREFECT_API_URL": server.api_url},
+        preexec_fn=lambda: resource.setrlimit(resource.RLIMIT_FSIZE, (limit, limit)),
     )
     assert done.returncode == 1, done.stderr
     assert "Error:" in done.stderr
     assert "Traceback" not in done.stderr
+    return done.stderr
+
+
+def test_a_full_disk_leaves_the_lake_as_it_was(published: Settings) -> None:
+    before = lake_state(published)
+    run_on_a_full_disk(published, as_full_as="lake/catalogue.ducklake")
     assert lake_state(published) == before
     assert run(["--home", str(published.home), "run", "--now", NOW]) == 0
+
+
+def test_a_disk_that_is_full_after_the_commit_leaves_the_warehouse_as_it_was(
+    published: Settings, fresh_home: Callable[[], Settings]
+) -> None:
+    warehouse, undisturbed = Path(published.warehouse.path), fresh_home()
+    had = warehouse_snapshot(warehouse)
+    assert "the warehouse is as it was" in run_on_a_full_disk(published, as_full_as="warehouse.duckdb")
+    assert had is not None
+    assert warehouse_snapshot(warehouse) == had
+    for settings in (published, undisturbed):
+        assert run(["--home", str(settings.home), "run", "--now", NOW]) == 0
+    assert lake_state(published) == lake_state(undisturbed)
+    assert (warehouse_snapshot(warehouse) or 0) > had
