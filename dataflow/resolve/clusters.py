@@ -2,8 +2,10 @@
 
 A component in which every pair is linked stays as it is. In any other, all pairs are scored, also those that blocking
 never brought together, and records are merged pair of groups by pair of groups, best average weight first, while
-that average is in favour. The outcome depends on the set of records and edges and on nothing else: records are taken
-in the order of their ids, and a component is refined from scratch each time it is touched.
+that average is in favour. What stewards have said outranks all weights: records that are the same start in one group,
+whatever else, and groups that hold records which are different are never merged. The outcome depends on the set of
+records, edges and judgements and on nothing else: records are taken in the order of their ids, and a component is
+refined from scratch each time it is touched.
 """
 
 from __future__ import annotations
@@ -17,6 +19,7 @@ from numpy.typing import NDArray
 from scipy.cluster.hierarchy import fcluster, linkage
 from scipy.sparse import coo_array
 from scipy.sparse.csgraph import connected_components, minimum_spanning_tree
+from scipy.spatial.distance import squareform
 
 from dataflow.resolve.model import Epoch
 from dataflow.resolve.scoring import score_pairs
@@ -31,6 +34,8 @@ CUT_STEP = 2.0
 # no pair of records, however alike or unlike, outvotes more than a few others
 BEST = 10.0
 WORST = -6.0
+# the weight of a steward's word where a link is asked how strong it is: a probability of 1
+SAID = 60.0
 
 
 @dataclass(frozen=True)
@@ -45,11 +50,34 @@ class Edges:
         return Edges(self.left[chosen], self.right[chosen], self.weight[chosen])
 
 
+@dataclass(frozen=True)
+class Judged:
+    """What stewards have said: `group` of each record (alone, or with those that are the same), and pairs."""
+
+    group: Ints
+    same: Edges
+    different: Edges
+
+    def pairs_within(self, part: Ints) -> Ints:
+        """The parts in which there is a judged pair."""
+        pairs = [part[edges.left][part[edges.left] == part[edges.right]] for edges in (self.same, self.different)]
+        return np.unique(np.concatenate(pairs))
+
+
 def find_clusters(
-    con: duckdb.DuckDBPyConnection, records: str, edges: str, *, epoch: Epoch, spec: EntitySpec, into: str
+    con: duckdb.DuckDBPyConnection,
+    records: str,
+    edges: str,
+    *,
+    epoch: Epoch,
+    spec: EntitySpec,
+    into: str,
+    judged: str | None = None,
 ) -> None:
     """Cluster the match records `records` by `edges`, which must hold every stored edge between them.
 
+    `judged` is a relation (record_id_l, record_id_r, verdict) of what holds among them, `same` or `different`, free of
+    contradiction.
     Shape of the temporary table `into`: record_id, cluster (the smallest record id in it), confidence (probability of
     the record's best link, 1 when alone), cluster_confidence (weakest link that holds it together), is_oversized.
     """
@@ -59,14 +87,15 @@ def find_clusters(
     """)
     count = con.table("cluster_member").shape[0]
     stored = _fetch_edges(con, edges)
+    said = _fetch_judged(con, judged, count)
     link_weight = float(np.log2(epoch.link_threshold / (1 - epoch.link_threshold)))
     links = stored.take(stored.weight >= link_weight)
-    part, oversized = _bounded_components(count, links, link_weight)
-    loose = _loose_parts(part, links)
+    part, oversized = _bounded_components(said, links, link_weight)
+    loose = _loose_parts(part, links, said)
     if loose.size:
         weights = _score_within(con, records, part, loose, epoch=epoch, spec=spec)
-        part = _refine(part, loose, weights)
-    confidence, weakest = _confidences(part, links)
+        part = _refine(part, loose, weights, said)
+    confidence, weakest = _confidences(part, _with_words(links, said.same))
     _store(con, part, oversized, confidence, weakest, into=into)
 
 
@@ -82,32 +111,64 @@ def _fetch_edges(con: duckdb.DuckDBPyConnection, edges: str) -> Edges:
     )
 
 
+def _fetch_judged(con: duckdb.DuckDBPyConnection, judged: str | None, count: int) -> Judged:
+    same, different = (
+        _fetch_edges(con, f"(SELECT *, {SAID} AS match_weight FROM {judged} WHERE verdict = '{verdict}')")
+        if judged is not None
+        else Edges(np.empty(0, np.int64), np.empty(0, np.int64), np.empty(0))
+        for verdict in ("same", "different")
+    )
+    # a component for each record of millions is not looked for where nobody has said anything
+    group = _components(count, same) if same.left.size else np.arange(count)
+    return Judged(group, same, different)
+
+
+def _with_words(links: Edges, same: Edges) -> Edges:
+    """The links and the judged pairs; on a pair that is both the word counts."""
+    if not same.left.size:
+        return links
+    span = int(max(links.right.max(initial=0), same.right.max(initial=0))) + 1
+    silent = links.take(~np.isin(links.left * span + links.right, same.left * span + same.right))
+    return Edges(
+        np.concatenate([silent.left, same.left]),
+        np.concatenate([silent.right, same.right]),
+        np.concatenate([silent.weight, same.weight]),
+    )
+
+
 def _components(count: int, edges: Edges) -> Ints:
     graph = coo_array((np.ones(edges.left.size, dtype=np.int8), (edges.left, edges.right)), shape=(count, count))
     return np.asarray(connected_components(graph, directed=False)[1], dtype=np.int64)
 
 
-def _bounded_components(count: int, links: Edges, link_weight: float) -> tuple[Ints, NDArray[np.bool_]]:
-    """Components, the oversized ones cut at ever higher weights; and which records were in an oversized one."""
-    part = _components(count, links)
+def _bounded_components(said: Judged, links: Edges, link_weight: float) -> tuple[Ints, NDArray[np.bool_]]:
+    """Components, the oversized ones cut at ever higher weights; and which records were in an oversized one.
+
+    What stewards have put together is never cut, and counts as one record.
+    """
+    count = said.group.size
+    first = np.unique(said.group, return_index=True)[1] if said.same.left.size else np.arange(count)
+    part = _components(count, _with_words(links, said.same))
     oversized = np.zeros(count, dtype=bool)
     floor = np.full(count, link_weight)
     while True:
-        big = np.bincount(part, minlength=count)[part] > MAX_COMPONENT
+        big = np.bincount(part[first], minlength=count)[part] > MAX_COMPONENT
         if not big.any():
             return part, oversized
         oversized |= big
         floor[big] += CUT_STEP
         kept = links.take(links.weight >= floor[links.left])
-        part = _components(count, kept)
+        part = _components(count, _with_words(kept, said.same))
 
 
-def _loose_parts(part: Ints, links: Edges) -> Ints:
-    """Components of three and more in which not every pair is linked."""
+def _loose_parts(part: Ints, links: Edges, said: Judged) -> Ints:
+    """Components of three and more in which not every pair is linked, and all in which two records are different."""
     inside = part[links.left] == part[links.right]
     size = np.bincount(part)
     linked = np.bincount(part[links.left[inside]], minlength=size.size)
-    return np.flatnonzero((size > 2) & (linked < size * (size - 1) // 2))
+    loose = (size > 2) & (linked < size * (size - 1) // 2)
+    loose[part[said.different.left][part[said.different.left] == part[said.different.right]]] = True
+    return np.flatnonzero(loose)
 
 
 def _score_within(
@@ -130,7 +191,7 @@ def _score_within(
     return weights
 
 
-def _refine(part: Ints, loose: Ints, weights: Edges) -> Ints:
+def _refine(part: Ints, loose: Ints, weights: Edges, said: Judged) -> Ints:
     """Split each loose component into groups whose members favour one another on average.
 
     `weights` holds every pair within a loose component, in the order of left and right.
@@ -141,16 +202,58 @@ def _refine(part: Ints, loose: Ints, weights: Edges) -> Ints:
     place = np.flatnonzero(np.isin(part, loose))
     member = place[np.argsort(part[place], kind="stable")]
     # sorted by component, the pairs of each are its condensed distance matrix
-    distance = (BEST - np.clip(weights.weight, WORST, BEST))[np.argsort(part[weights.left], kind="stable")]
+    weight = np.clip(weights.weight, WORST, BEST)[np.argsort(part[weights.left], kind="stable")]
     ends, pair_ends = np.cumsum(sizes), np.cumsum(sizes * (sizes - 1) // 2)
-    for end, pair_end, size in zip(ends, pair_ends, sizes, strict=True):
-        tree = linkage(distance[pair_end - size * (size - 1) // 2 : pair_end], method="average")
-        groups = fcluster(tree, t=BEST, criterion="distance") - 1
+    is_judged = np.isin(loose, said.pairs_within(part))
+    for end, pair_end, size, judged in zip(ends, pair_ends, sizes, is_judged, strict=True):
+        inside = member[end - size : end]
+        own = weight[pair_end - size * (size - 1) // 2 : pair_end]
+        groups = _group_as_said(own, inside, said) if judged else _group(own)
         if split := int(groups.max()):
-            inside = member[end - size : end]
             refined[inside] = np.where(groups > 0, groups + (next_part - 1), refined[inside])
             next_part += split
     return refined
+
+
+def _group(weight: Floats) -> Ints:
+    """Number the groups of one component from its pairs' weights, a condensed matrix."""
+    tree = linkage(BEST - weight, method="average")
+    return np.asarray(fcluster(tree, t=BEST, criterion="distance") - 1, dtype=np.int64)
+
+
+def _group_as_said(weight: Floats, member: Ints, said: Judged) -> Ints:
+    """The same, starting from the groups that are the same, and never merging two that are different."""
+    group = np.unique(said.group[member], return_inverse=True)[1]
+    count = int(group.max()) + 1
+    of_group = np.zeros((count, member.size))
+    of_group[group, np.arange(member.size)] = 1
+    total = of_group @ squareform(weight) @ of_group.T
+    records = of_group.sum(axis=1)
+    apart = _apart(group, member, said, count)
+    root = np.arange(count)
+    while True:
+        average = total / np.maximum(np.outer(records, records), 1)
+        average[apart | np.tri(count, dtype=bool) | (records == 0) | (records == 0)[:, None]] = -np.inf
+        left, right = np.unravel_index(int(average.argmax()), average.shape)
+        if not average[left, right] >= 0:
+            return np.unique(root[group], return_inverse=True)[1].astype(np.int64)
+        for table in (total, total.T):
+            table[left] += table[right]
+        apart[left] |= apart[right]
+        apart[:, left] |= apart[:, right]
+        records[left], records[right] = records[left] + records[right], 0
+        root[root == right] = left
+
+
+def _apart(group: Ints, member: Ints, said: Judged, count: int) -> NDArray[np.bool_]:
+    """Which groups of a component hold records that are different from one another."""
+    apart = np.zeros((count, count), dtype=bool)
+    inside = np.isin(said.different.left, member) & np.isin(said.different.right, member)
+    # members stand in the order of their places
+    one = group[np.searchsorted(member, said.different.left[inside])]
+    other = group[np.searchsorted(member, said.different.right[inside])]
+    apart[one, other] = apart[other, one] = True
+    return apart
 
 
 def _confidences(part: Ints, links: Edges) -> tuple[Floats, Floats]:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataflow.resolve.edges import cap_sql
 from dataflow.resolve.spec import EntitySpec
-from dataflow.tables.resolved import EDGE, MATCH_RECORD, XREF
+from dataflow.tables.resolved import EDGE, JUDGED_PAIR, MATCH_RECORD, XREF
 from dataflow.workspace import Workspace
 
 
@@ -65,9 +65,10 @@ def _mark_crossed_keys(ws: Workspace, spec: EntitySpec) -> None:
 
 
 def mark_region(ws: Workspace, link_thresholds: dict[str, float]) -> None:
-    """Fill `region` (record_id): stale records, whoever they were or are linked to, and on until nothing is added.
+    """Fill `region` (record_id): stale and newly judged records, whoever they were or are linked to, and on until
+    nothing is added.
 
-    A component outside it holds no changed record and no changed edge, so its clusters are as they were. Gone records
+    A component outside it holds no changed record, edge or judgement, so its clusters are as they were. Gone records
     are in the region too.
     """
     cases = " ".join(f"WHEN '{kind}' THEN {threshold}" for kind, threshold in sorted(link_thresholds.items()))
@@ -78,10 +79,20 @@ def mark_region(ws: Workspace, link_thresholds: dict[str, float]) -> None:
     edges = " UNION ALL ".join(
         f"SELECT record_id_l, record_id_r FROM {table} WHERE {linked}" for table in (EDGE.sql_name, ws.before(EDGE))
     )
-    con.execute(f"CREATE OR REPLACE TEMP TABLE tie AS SELECT way.record_id, way.other FROM ({edges}), {ways}")
+    said = " UNION ALL ".join(
+        f"SELECT record_id_l, record_id_r FROM {table} WHERE verdict = 'same' AND NOT is_contradicted"
+        for table in (JUDGED_PAIR.sql_name, ws.before(JUDGED_PAIR))
+    )
+    con.execute(f"""
+        CREATE OR REPLACE TEMP TABLE tie AS
+        SELECT way.record_id, way.other FROM ({edges} UNION ALL {said}), {ways}
+    """)
     con.execute(f"CREATE OR REPLACE TEMP TABLE customer_tie AS SELECT record_id, customer_id FROM {ws.before(XREF)}")
-    con.execute("CREATE OR REPLACE TABLE work.main.region AS FROM stale_record")
-    con.execute("CREATE OR REPLACE TEMP TABLE frontier AS FROM stale_record")
+    con.execute(f"""
+        CREATE OR REPLACE TABLE work.main.region AS
+        FROM stale_record UNION SELECT unnest([record_id_l, record_id_r]) FROM ({ws.changed(JUDGED_PAIR)})
+    """)
+    con.execute("CREATE OR REPLACE TEMP TABLE frontier AS FROM region")
     while True:
         con.execute("""
             CREATE OR REPLACE TEMP TABLE reached AS

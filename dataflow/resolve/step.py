@@ -12,6 +12,7 @@ from dataflow.resolve.clusters import find_clusters
 from dataflow.resolve.customers import stage_golden, stage_identities, stage_review
 from dataflow.resolve.edges import find_edges
 from dataflow.resolve.epochs import specs_of, stored_epochs, train_and_store
+from dataflow.resolve.judgements import stage_judgements
 from dataflow.resolve.match_record import INPUT_COLUMNS, match_records
 from dataflow.resolve.model import Epoch
 from dataflow.resolve.scope import mark_everything, mark_region, mark_stale
@@ -19,7 +20,7 @@ from dataflow.resolve.spec import EntitySpec
 from dataflow.resolve.summary import summarise
 from dataflow.settings.model import Settings
 from dataflow.tables.conformed import CUSTOMER_RECORD
-from dataflow.tables.resolved import EDGE, GOLDEN_CUSTOMER, MATCH_RECORD, XREF
+from dataflow.tables.resolved import EDGE, GOLDEN_CUSTOMER, JUDGED_PAIR, MATCH_RECORD, XREF
 from dataflow.workspace import Workspace
 from lakehouse.table import column_list, literal
 
@@ -35,7 +36,9 @@ def resolve(ws: Workspace, settings: Settings) -> StepReport:
         specs = specs_of(settings.resolve)
         epochs = stored_epochs(ws)
         compared = 0
-        if _mark_changed(ws, whole=_is_outdated(ws, epochs)) > 0:
+        changed = _mark_changed(ws, whole=_is_outdated(ws, epochs))
+        judged = stage_judgements(ws)
+        if changed or judged:
             compared = _resolve_changed(ws, settings, specs=specs, epochs=epochs, steps=steps)
         summary = summarise(ws, compared_pairs=compared, seconds=steps.seconds)
         return _report(ws, facts=summary.as_dict(), seconds=watch.seconds)
@@ -158,13 +161,15 @@ def _cluster_region(ws: Workspace, specs: tuple[EntitySpec, ...], epochs: Mappin
         SELECT e.* FROM {EDGE.sql_name} e
         SEMI JOIN region l ON l.record_id = e.record_id_l SEMI JOIN region r ON r.record_id = e.record_id_r
     """)
+    judged = f"(FROM {JUDGED_PAIR.sql_name} WHERE NOT is_contradicted)"
 
     def find(spec: EntitySpec, lane: Workspace) -> None:
         con, kind = lane.con, literal(spec.entity_type)
         records = (
             f"(SELECT * FROM {MATCH_RECORD.sql_name} SEMI JOIN region USING (record_id) WHERE entity_type = {kind})"
         )
-        find_clusters(con, records, "region_edge", epoch=epochs[spec.entity_type], spec=spec, into="found_cluster")
+        epoch = epochs[spec.entity_type]
+        find_clusters(con, records, "region_edge", epoch=epoch, spec=spec, into="found_cluster", judged=judged)
         con.execute(
             f"CREATE OR REPLACE TABLE {_found('cluster', spec)} AS SELECT *, {kind} AS entity_type FROM found_cluster"
         )

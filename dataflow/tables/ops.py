@@ -179,10 +179,38 @@ REVIEW_QUEUE = Table(
         Column("record_id_r", "VARCHAR", "Right record", "pseudonym", nullable=False),
         Column("entity_type", "VARCHAR", "person or company", nullable=False),
         Column("match_probability", "DOUBLE", "How sure the model is", nullable=False),
-        Column("reason", "VARCHAR", "below threshold, weak bridge, oversized cluster", nullable=False),
+        Column(
+            "reason",
+            "VARCHAR",
+            "below threshold, weak link, weak bridge, oversized cluster, second person, contradiction",
+            nullable=False,
+        ),
         Column("queued_at", "TIMESTAMPTZ", "When", nullable=False, volatile=True),
         RUN_ID,
     ),
 )
 
-TABLES = (DEAD_LETTERS, WATERMARK, LANDED_FILE, COMPLETENESS, GAP, RECIPE, RUN, REVIEW_QUEUE)
+JUDGEMENT = Table(
+    schema="ops",
+    name="judgement",
+    grain="word of a steward on a pair of records",
+    key=("judgement_id",),
+    owner="data stewardship",
+    subject="record_id_l",
+    append_only=True,
+    columns=(
+        Column("judgement_id", "VARCHAR", "MD5 of pair, verdict, person and time", nullable=False),
+        Column("record_id_l", "VARCHAR", "Left record, smaller id", "pseudonym", nullable=False),
+        Column("record_id_r", "VARCHAR", "Right record", "pseudonym", nullable=False),
+        Column("verdict", "VARCHAR", "same, different, unsure; withdrawn: the model decides again", nullable=False),
+        Column("decided_by", "VARCHAR", "Who", nullable=False),
+        Column("decided_at", "TIMESTAMPTZ", "When", nullable=False),
+        Column("reason", "VARCHAR", "Why", "free_text", nullable=False),
+        Column("needs_second", "BOOLEAN", "It would fuse two large customers: another has to agree", nullable=False),
+        Column("fingerprint_l", "VARCHAR", "What the left record said, hashed: finds it under a new key", "pseudonym"),
+        Column("fingerprint_r", "VARCHAR", "The same of the right record", "pseudonym"),
+        RUN_ID,
+    ),
+)
+
+TABLES = (DEAD_LETTERS, WATERMARK, LANDED_FILE, COMPLETENESS, GAP, RECIPE, RUN, REVIEW_QUEUE, JUDGEMENT)

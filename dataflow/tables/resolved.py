@@ -214,4 +214,49 @@ REDIRECT = Table(
     ),
 )
 
-TABLES = (EPOCH, TERM_FREQUENCY, MATCH_RECORD, EDGE, XREF, GOLDEN_CUSTOMER, IDENTITY_EVENT, REDIRECT)
+JUDGED_RECORD = Table(
+    schema="resolved",
+    name="judged_record",
+    grain="record that a judgement names",
+    key=("record_id",),
+    owner="data stewardship",
+    subject="record_id",
+    columns=(
+        Column("record_id", "VARCHAR", "Record as it was named", "pseudonym", nullable=False),
+        Column("present_record_id", "VARCHAR", "The record it is today; null while there is none", "pseudonym"),
+        Column("fingerprint", "VARCHAR", "What it said when it was last there, hashed", "pseudonym"),
+        RUN_ID,
+    ),
+)
+
+JUDGED_PAIR = Table(
+    schema="resolved",
+    name="judged_pair",
+    grain="pair of present records on which stewards have spoken",
+    key=("record_id_l", "record_id_r"),
+    owner="data stewardship",
+    subject="record_id_l",
+    columns=(
+        Column("record_id_l", "VARCHAR", "Left record, smaller id", "pseudonym", nullable=False),
+        Column("record_id_r", "VARCHAR", "Right record", "pseudonym", nullable=False),
+        Column("entity_type", "VARCHAR", "person or company", nullable=False),
+        Column("verdict", "VARCHAR", "What holds: same, different, unsure; null while nothing does"),
+        Column("is_waiting", "BOOLEAN", "A `same` waits for a second person", nullable=False),
+        Column("is_contradicted", "BOOLEAN", "A `same` that other judgements rule out", nullable=False),
+        Column("judgement_id", "VARCHAR", "The newest judgement on it", nullable=False),
+        RUN_ID,
+    ),
+)
+
+TABLES = (
+    EPOCH,
+    TERM_FREQUENCY,
+    MATCH_RECORD,
+    EDGE,
+    XREF,
+    GOLDEN_CUSTOMER,
+    IDENTITY_EVENT,
+    REDIRECT,
+    JUDGED_RECORD,
+    JUDGED_PAIR,
+)
