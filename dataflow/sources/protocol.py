@@ -118,7 +118,7 @@ class ObjectState:
 
 @dataclass(frozen=True)
 class FieldInfo:
-    """A field as the source describes it; `type` in the source's own words, empty where it states none."""
+    """A field as the source describes it; `type` as DuckDB names it, empty where the source states none."""
 
     name: str
     type: str = ""

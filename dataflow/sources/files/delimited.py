@@ -44,12 +44,12 @@ def read_exports(
 
 
 def describe(store: Store, part: Part, declared: ObjectSettings) -> list[FieldInfo]:
-    """Name the columns of a file; all of them are text."""
+    """Name the columns of a file; it states no types, and its text may hold any."""
     open_again = _opener(store, part)
     with _as_text(open_again(), _encoding(open_again, declared)) as text:
         lines = _Lines(text, part.path)
         header = _take_header(lines, detect_dialect(lines.peek(_SAMPLE_LINES), declared.fields))
-    return [FieldInfo(name, "VARCHAR") for name in header]
+    return [FieldInfo(name) for name in header]
 
 
 def _opener(store: Store, part: Part) -> Callable[[], BinaryIO]:

@@ -48,7 +48,12 @@ class SalesforceSource:
     def discover(self) -> list[SourceObject]:
         """List the declared objects with their fields, then the others that a query may read, by name."""
         described = [
-            SourceObject(self.name, name, is_declared=True, fields=field_infos(self.connection.described(remote)))
+            SourceObject(
+                self.name,
+                name,
+                is_declared=True,
+                fields=field_infos(self.objects[name], self.connection.described(remote)),
+            )
             for name, remote in self._remotes().items()
         ]
         read = set(self._remotes().values())

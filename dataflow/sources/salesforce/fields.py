@@ -94,7 +94,7 @@ def choose_columns(declared: ObjectSettings, described: Mapping[str, Any], *, na
     paths = list(dict.fromkeys([*declared.fields, declared.key, declared.cursor]))
     paths = [path for path in paths if path in types or _is_relationship(path, described)]
     if declared.on_drift == "evolve":
-        paths += [field for field in new_fields(declared, described) if types[field] not in _UNREADABLE]
+        paths += new_fields(declared, described)
     if DELETED_FLAG in types and DELETED_FLAG not in paths:
         paths.append(DELETED_FLAG)
     writers = tuple(_writer(_WORDS.get(types[p], "") if p in types else declared.fields[p]) for p in paths)
@@ -104,8 +104,13 @@ def choose_columns(declared: ObjectSettings, described: Mapping[str, Any], *, na
 
 
 def new_fields(declared: ObjectSettings, described: Mapping[str, Any]) -> list[str]:
-    """Custom fields that nobody declared. Salesforce's own are left out: of sixty of Contact one reads ten."""
-    return sorted(one["name"] for one in described["fields"] if one["custom"] and one["name"] not in declared.fields)
+    """Custom fields that nobody declared and a query can bring. Salesforce's own are left out: of sixty of Contact one
+    reads ten."""
+    return sorted(
+        field
+        for field, one in _fields(described)
+        if one["custom"] and field not in declared.fields and one["type"] not in _UNREADABLE
+    )
 
 
 def object_drift(declared: ObjectSettings, described: Mapping[str, Any]) -> Drift:
@@ -116,9 +121,12 @@ def object_drift(declared: ObjectSettings, described: Mapping[str, Any]) -> Drif
     return find_drift(declared, [*known, *reachable, *new_fields(declared, described)], types=types)
 
 
-def field_infos(described: Mapping[str, Any]) -> tuple[FieldInfo, ...]:
-    """The object's fields in the source's own words."""
-    return tuple(FieldInfo(field, str(one["type"])) for field, one in _fields(described))
+def field_infos(declared: ObjectSettings, described: Mapping[str, Any]) -> tuple[FieldInfo, ...]:
+    """The fields that a run may read, with types that a declaration can take: declared ones, then new custom ones."""
+    types = {field: _duckdb_type(one) for field, one in _fields(described)}
+    known = [path for path in declared.fields if path in types or _is_relationship(path, described)]
+    paths = [*known, *new_fields(declared, described)]
+    return tuple(FieldInfo(path, types[path] if path in types else declared.fields[path]) for path in paths)
 
 
 def _fields(described: Mapping[str, Any]) -> Iterator[tuple[str, Mapping[str, Any]]]:

@@ -320,7 +320,7 @@ def test_measuring_reads_the_window_again(salesforce: Simulator) -> None:
 def test_discovery_lists_what_is_declared_and_what_is_not(salesforce: Simulator) -> None:
     found = source(salesforce).discover()
     assert [(one.name, one.is_declared) for one in found] == [("contact", True), ("Account", False), ("Lead", False)]
-    assert ("Score__c", "double") in {(field.name, field.type) for field in found[0].fields}
+    assert ("Score__c", "DOUBLE") in {(field.name, field.type) for field in found[0].fields}
 
 
 def test_a_revoked_field_is_drift_and_the_policy_decides(salesforce: Simulator) -> None:

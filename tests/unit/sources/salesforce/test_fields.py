@@ -9,7 +9,8 @@ import pytest
 
 from dataflow.errors import ConfigurationError, SourceMissing
 from dataflow.settings import ObjectSettings
-from dataflow.sources.salesforce.fields import choose_columns, object_drift
+from dataflow.sources.proposals import propose
+from dataflow.sources.salesforce.fields import choose_columns, field_infos, object_drift
 from tests.lib.servers.salesforce.answers import describe
 from tests.lib.servers.salesforce.org import Org
 
@@ -55,6 +56,17 @@ def test_drift_names_custom_fields_that_nobody_declared_and_wrong_types() -> Non
     drift = object_drift(declared, described())
     assert drift.new == ("LastCall__c", "Notes__c", "Rating__c")
     assert drift.retyped == ("Birthdate", "Score__c")
+
+
+def test_a_proposal_has_the_types_of_a_declaration_and_leaves_salesforces_own_fields_out() -> None:
+    declared = declare(fields={"Birthdate": "DATE", "IsVip__c": "BOOLEAN", "Rating__c": "VARCHAR"})
+    proposed = propose(declared, field_infos(declared, described(hidden=("Birthdate",))))
+    assert [str(change) for change in proposed] == [
+        "new LastCall__c TIMESTAMPTZ",
+        "new Notes__c VARCHAR",
+        "new Score__c DOUBLE",
+        "gone Birthdate",
+    ]
 
 
 def test_a_key_other_than_id_is_refused() -> None:
