@@ -10,11 +10,12 @@ import itertools
 import json
 import tempfile
 from collections.abc import Callable, Iterator
-from contextlib import ExitStack, suppress
+from contextlib import ExitStack, nullcontext, suppress
 from datetime import datetime
 from pathlib import Path
 from typing import Any
 
+import pytest
 from hypothesis import settings as hypothesis_settings
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, initialize, precondition, rule, run_state_machine_as_test
@@ -22,7 +23,7 @@ from hypothesis.stateful import RuleBasedStateMachine, initialize, precondition,
 from dataflow.errors import DataFlowError
 from dataflow.land import FetchedWindow, commit_windows, fetch_window, plan_windows
 from dataflow.settings import Settings
-from dataflow.sources.salesforce import SalesforceSource
+from dataflow.sources.salesforce import SalesforceSource, deletions
 from dataflow.sources.salesforce.connection import close_connections
 from dataflow.workspace import Run
 from tests.lib.deliveries import company, opened
@@ -225,10 +226,28 @@ def _is_short(window: FetchedWindow) -> bool:
     return (window.report.promised or 0) > window.report.rows
 
 
+def machine(papers: Papers) -> type[Histories]:
+    return type("Histories", (Histories,), {"papers": papers})
+
+
 def test_histories_of_an_org(salesforce_papers: Papers, rounds: Callable[[int, int], int]) -> None:
-    machine = type("Histories", (Histories,), {"papers": salesforce_papers})
     chosen = hypothesis_settings(max_examples=rounds(10, 200), stateful_step_count=14, deadline=None)
-    run_state_machine_as_test(machine, settings=chosen)
+    run_state_machine_as_test(machine(salesforce_papers), settings=chosen)
+
+
+@pytest.mark.parametrize("listens", [True, False])
+def test_a_history_tells_whether_the_log_of_deletions_was_listened_to(
+    salesforce_papers: Papers, monkeypatch: pytest.MonkeyPatch, listens: bool
+) -> None:
+    """What went without a word to a deaf reader, the keys tell: that is how the histories would find it out."""
+    if not listens:
+        monkeypatch.setattr(deletions, "read_log", lambda *_: {})
+    history = machine(salesforce_papers)()
+    history.choose(is_forgetful=False)
+    history.ingest_then_work([("insert", 0, 0, 0)])
+    history.ingest_then_work([("hard_delete", 0, 0, 0)])
+    with nullcontext() if listens else pytest.raises(AssertionError, match="a deletion that only the keys tell"):
+        history.teardown()
 
 
 def test_a_row_that_was_left_out_is_repaired_by_the_next_run(salesforce: Simulator, tmp_path: Path) -> None:
