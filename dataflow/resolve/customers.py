@@ -1,4 +1,4 @@
-"""Stage what follows from new clusters: the crosswalk, redirects, events, golden customers, the review queue."""
+"""Stage what follows from new clusters: the crosswalk, redirects, events, golden customers."""
 
 from __future__ import annotations
 
@@ -7,8 +7,7 @@ from collections.abc import Mapping
 from dataflow.resolve.golden import golden_sql
 from dataflow.resolve.identity import assign_ids
 from dataflow.tables.conformed import CUSTOMER_RECORD
-from dataflow.tables.ops import REVIEW_QUEUE
-from dataflow.tables.resolved import EDGE, GOLDEN_CUSTOMER, IDENTITY_EVENT, REDIRECT, XREF
+from dataflow.tables.resolved import GOLDEN_CUSTOMER, IDENTITY_EVENT, REDIRECT, XREF
 from dataflow.workspace import Workspace
 from lakehouse.table import literal
 
@@ -102,40 +101,6 @@ def stage_golden(ws: Workspace, clusters: str, *, changed_records: str, trust: M
     ws.stage(GOLDEN_CUSTOMER, golden_sql("golden_record", trust=trust), scope="SELECT customer_id FROM golden_key")
     con.execute("DROP TABLE golden_record")
     con.execute("DROP TABLE golden_key")
-
-
-def stage_review(ws: Workspace, clusters: str, *, link_thresholds: Mapping[str, float]) -> None:
-    """Queue the pairs of the region that may be one entity and are not in one cluster."""
-    cases = " ".join(f"WHEN {literal(kind)} THEN {level}" for kind, level in sorted(link_thresholds.items()))
-    touches_region = "record_id_l IN (FROM region) OR record_id_r IN (FROM region)"
-    con = ws.con
-    # step by step: planned as one query over the workspace's views this took minutes (November 2026)
-    con.execute(f"CREATE OR REPLACE TEMP TABLE near_edge AS FROM {EDGE.sql_name} WHERE {touches_region}")
-    con.execute(f"""
-        CREATE OR REPLACE TEMP TABLE near_record AS
-        SELECT x.record_id, x.customer_id, coalesce(c.is_oversized, false) AS is_oversized
-        FROM {XREF.sql_name} x
-        SEMI JOIN (SELECT record_id_l AS record_id FROM near_edge UNION SELECT record_id_r FROM near_edge) n
-            ON n.record_id = x.record_id
-        LEFT JOIN {clusters} c ON c.record_id = x.record_id
-    """)
-    ws.stage(
-        REVIEW_QUEUE,
-        f"""
-        SELECT e.record_id_l, e.record_id_r, e.entity_type, e.match_probability,
-            CASE WHEN e.match_probability < CASE e.entity_type {cases} ELSE 1 END THEN 'below threshold'
-                 WHEN l.is_oversized AND r.is_oversized THEN 'oversized cluster'
-                 ELSE 'weak bridge' END AS reason,
-            {_now(ws)} AS queued_at
-        FROM near_edge e
-        JOIN near_record l ON l.record_id = e.record_id_l
-        JOIN near_record r ON r.record_id = e.record_id_r
-        WHERE l.customer_id <> r.customer_id
-        """,
-        scope=f"SELECT record_id_l, record_id_r FROM {ws.before(REVIEW_QUEUE)} WHERE {touches_region}",
-    )
-    con.execute("DROP TABLE near_edge")
-    con.execute("DROP TABLE near_record")
 
 
 def _now(ws: Workspace) -> str:

@@ -6,6 +6,8 @@ import json
 from collections.abc import Mapping
 from dataclasses import replace
 
+import duckdb
+
 from dataflow.resolve.epoch import train_epoch
 from dataflow.resolve.model import Epoch
 from dataflow.resolve.normaliser import NORMALISER_VERSION
@@ -30,7 +32,16 @@ def specs_of(settings: ResolveSettings) -> Mapping[str, EntitySpec]:
 
 def stored_epochs(ws: Workspace) -> dict[str, Epoch]:
     """The newest epoch of each entity type, as far as it was made by this normaliser."""
-    rows = ws.con.execute(f"""
+    return {
+        kind: replace(epoch, frequencies=_load_frequencies(ws, epoch.epoch_id, kind))
+        for kind, epoch in read_epochs(ws.con).items()
+        if epoch.normaliser_version == NORMALISER_VERSION
+    }
+
+
+def read_epochs(con: duckdb.DuckDBPyConnection) -> dict[str, Epoch]:
+    """The newest epoch of each entity type, its frequencies left where they are."""
+    rows = con.execute(f"""
         SELECT epoch_id, entity_type, model_json, link_threshold, review_threshold, normaliser_version, record_count
         FROM {EPOCH.sql_name}
         QUALIFY row_number() OVER (PARTITION BY entity_type ORDER BY trained_at DESC, epoch_id) = 1
@@ -40,14 +51,13 @@ def stored_epochs(ws: Workspace) -> dict[str, Epoch]:
             epoch_id=row[0],
             entity_type=row[1],
             model=json.loads(row[2]),
-            frequencies=_load_frequencies(ws, row[0], row[1]),
+            frequencies=_frequencies_sql(row[0]),
             link_threshold=row[3],
             review_threshold=row[4],
             normaliser_version=row[5],
             record_count=row[6],
         )
         for row in rows
-        if row[5] == NORMALISER_VERSION
     }
 
 
@@ -94,8 +104,10 @@ def _store(ws: Workspace, epoch: Epoch) -> None:
 def _load_frequencies(ws: Workspace, epoch_id: str, kind: str) -> str:
     """Copy an epoch's frequencies out of the lake: they are joined several times."""
     name = f"frequency_{kind}"
-    ws.con.execute(f"""
-        CREATE OR REPLACE TABLE work.main.{name} AS
-        SELECT column_name, value, frequency FROM {TERM_FREQUENCY.sql_name} WHERE epoch_id = {literal(epoch_id)}
-    """)
+    ws.con.execute(f"CREATE OR REPLACE TABLE work.main.{name} AS FROM {_frequencies_sql(epoch_id)}")
     return name
+
+
+def _frequencies_sql(epoch_id: str) -> str:
+    columns = "column_name, value, frequency"
+    return f"(SELECT {columns} FROM {TERM_FREQUENCY.sql_name} WHERE epoch_id = {literal(epoch_id)})"

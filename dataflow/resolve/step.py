@@ -9,12 +9,13 @@ from functools import partial
 
 from dataflow.report import StepReport, measured
 from dataflow.resolve.clusters import find_clusters
-from dataflow.resolve.customers import stage_golden, stage_identities, stage_review
+from dataflow.resolve.customers import stage_golden, stage_identities
 from dataflow.resolve.edges import find_edges
 from dataflow.resolve.epochs import specs_of, stored_epochs, train_and_store
 from dataflow.resolve.judgements import stage_judgements
 from dataflow.resolve.match_record import INPUT_COLUMNS, match_records
 from dataflow.resolve.model import Epoch
+from dataflow.resolve.queue import stage_review
 from dataflow.resolve.scope import mark_everything, mark_region, mark_stale
 from dataflow.resolve.spec import EntitySpec
 from dataflow.resolve.summary import summarise
