@@ -5,8 +5,15 @@ from __future__ import annotations
 import duckdb
 
 from dataflow.resolve.model import Parameters
-from dataflow.resolve.spec import Comparison, EntitySpec
+from dataflow.resolve.normaliser import in_list, known_given_names
+from dataflow.resolve.spec import Comparison, EntitySpec, Frequency
 from lakehouse.table import literal
+
+# so many kin on one mailbox or telephone: it says nothing of who they are, and two such must not add up to something
+HOT_KIN = 10
+HOT_COLUMNS = ("email", "phone")
+# a name that so many families give is a name, and no misspelling of another
+KNOWN_FAMILIES = 3
 
 
 def count_frequencies(
@@ -16,6 +23,7 @@ def count_frequencies(
 
     For columns that identify by themselves, the number is how often the level's own u it is: the square of how many
     kin share the value (a value of two people is right about a pair of its records half of the time, and wrong twice).
+    Those that very many share are listed again under `hot_name`: they are not compared at all.
     """
     con.execute(f"CREATE OR REPLACE TEMP TABLE {into} (column_name VARCHAR, value VARCHAR, frequency DOUBLE)")
     used = {level.frequency_of for c in comparisons for level in c.levels if level.frequency_of}
@@ -26,6 +34,23 @@ def count_frequencies(
         con.execute(f"INSERT INTO {into} {_words_sql(records, spec.words)}")
     for column in sorted(used - {f.column for f in spec.frequencies}):
         con.execute(f"INSERT INTO {into} {_shared_sql(records, column, spec.kin)}")
+    if spec.known is not None:
+        con.execute(f"INSERT INTO {into} {_known_sql(records, spec.known, spec.frequencies)}")
+    for column in sorted(used & set(HOT_COLUMNS)):
+        con.execute(f"""
+            INSERT INTO {into} SELECT {literal(hot_name(column))}, value, frequency FROM {into}
+            WHERE column_name = {literal(column)} AND frequency >= {HOT_KIN**2}
+        """)
+
+
+def hot_name(column: str) -> str:
+    """Under what column name the hot values of a column are listed."""
+    return f"hot {column}"
+
+
+def known_name(column: str) -> str:
+    """Under what column name the values of a column are listed that are names, and no misspellings."""
+    return f"known {column}"
 
 
 def scale_frequencies(
@@ -67,6 +92,15 @@ def _words_sql(records: str, column: str) -> str:
         SELECT {literal(column)}, word, count(*) / (SELECT n FROM total)
         FROM (SELECT unnest(words) AS word FROM name) GROUP BY word HAVING count(*) > 1
         UNION ALL SELECT {literal(column)}, '', 1 / n FROM total
+    """
+
+
+def _known_sql(records: str, column: str, frequencies: tuple[Frequency, ...]) -> str:
+    apart = next(f.apart for f in frequencies if f.column == column)
+    return f"""
+        SELECT {literal(known_name(column))}, {column}, 1 FROM {records}
+        WHERE length({column}) > 1 GROUP BY {column} HAVING count(DISTINCT {apart}[1]) >= {KNOWN_FAMILIES}
+        UNION SELECT {literal(known_name(column))}, unnest([{in_list(known_given_names())}]), 1
     """
 
 

@@ -221,6 +221,12 @@ def is_given_name(word: str) -> bool:
     return bool(_nicknames().canonicals_of(word) or _nicknames().nicknames_of(word))
 
 
+@cache
+def known_given_names() -> tuple[str, ...]:
+    """Every given name that the dictionary of nicknames knows, short forms left out: "al" may be anything."""
+    return tuple(sorted(name for name in _nicknames()._nickname_lookup if len(name) > 3 and name.isalpha()))
+
+
 def root_of(roots: list[str]) -> str:
     """The longest of the roots: short forms are short."""
     return max(roots, key=lambda root: (len(root), root))

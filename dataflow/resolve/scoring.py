@@ -7,6 +7,7 @@ import re
 
 import duckdb
 
+from dataflow.resolve.frequencies import HOT_COLUMNS, hot_name, known_name
 from dataflow.resolve.model import KIN, Epoch, splink_linker
 from dataflow.resolve.spec import EntitySpec
 from lakehouse.table import literal
@@ -100,12 +101,25 @@ def _with_frequencies(records: str, epoch: Epoch, spec: EntitySpec) -> str:
         joins.append(f"LEFT JOIN ({_word_weights(records, epoch, spec.words)}) w ON w.record_id = r.record_id")
         columns.append(f", w.{_weights_of(spec.words)}")
         named.remove(_weights_of(spec.words))
-    compared = "".join(f", r.{column}" for column in sorted(named))
+    if spec.known is not None and f"is_known_{spec.known}" in named:
+        known = f"SELECT value FROM {epoch.frequencies} WHERE column_name = {literal(known_name(spec.known))}"
+        columns.append(f", coalesce(r.{spec.known} IN ({known}), false) AS is_known_{spec.known}")
+        named.remove(f"is_known_{spec.known}")
+    compared = "".join(f", {_unless_hot(column, epoch)}" for column in sorted(named))
     return f"""
         SELECT p.rid{compared}{"".join(columns)}
         FROM {records} r JOIN pair_member p ON p.record_id = r.record_id
         {" ".join(joins)}
     """
+
+
+def _unless_hot(column: str, epoch: Epoch) -> str:
+    """The column, or nothing where its value is one that many share."""
+    of = "email" if column == "email_local" else column
+    if of not in HOT_COLUMNS:
+        return f"r.{column}"
+    hot = f"SELECT value FROM {epoch.frequencies} WHERE column_name = {literal(hot_name(of))}"
+    return f"CASE WHEN r.{of} NOT IN ({hot}) THEN r.{column} END AS {column}"
 
 
 def _weights_of(words: str) -> str:

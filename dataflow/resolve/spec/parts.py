@@ -84,6 +84,8 @@ class EntitySpec:
     `kin` is a coarse form of the name: how many of them share an e-mail or a telephone tells a person's own from a
     mailbox or a switchboard of many. `wide` are blocking rules for tables small enough to look further. `words` is a
     column of words the rarer of which weigh more: conditions find their weights beside it (org_tokens: org_token_idf).
+    `known` is a column of names: conditions find beside it whether the value is a name that others bear too, and so
+    hardly a misspelling (given: is_known_given).
     """
 
     entity_type: str
@@ -93,6 +95,7 @@ class EntitySpec:
     blocking: tuple[BlockingRule, ...]
     wide: tuple[BlockingRule, ...] = ()
     words: str | None = None
+    known: str | None = None
     adjustments: tuple[Adjustment, ...] = ()
     link_threshold: float = 0.8
     review_threshold: float = 0.2

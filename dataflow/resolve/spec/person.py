@@ -45,13 +45,21 @@ GIVEN = Comparison(
         ),
         Level(label="one of several given names", condition="list_has_any(all_roots_l, all_roots_r)", m=0.02, kin=0.02),
         Level(label="a name in the other's place", condition=_CROSSED, m=0.01, kin=0.01),
+        # two names that people do bear: of spouses, twins, parent and child
+        Level(
+            label="another given name",
+            condition="is_known_given_l AND is_known_given_r",
+            m=0.006,
+            kin=0.5,
+            fixed=True,
+        ),
         Level(
             label="given name garbled",
             condition="jaro_winkler_similarity(given_l, given_r) >= 0.75",
             m=0.03,
             kin=0.06,
         ),
-        Level(label="other given name", condition="ELSE", m=0.02, kin=0.82),
+        Level(label="other given name", condition="ELSE", m=0.015, kin=0.5),
     ),
 )
 
@@ -105,7 +113,7 @@ BIRTH = Comparison(
             label="same date of birth",
             condition="date_of_birth_l = date_of_birth_r AND right(date_of_birth_l, 5) <> '01-01'",
             m=0.78,
-            kin=0.015,
+            kin=0.03,
             frequency_of="date_of_birth",
         ),
         # systems write the first of January where only the year is known
@@ -142,7 +150,7 @@ BIRTH = Comparison(
             m=0.02,
             kin=0.05,
         ),
-        Level(label="other date of birth", condition="ELSE", m=0.02, kin=0.875),
+        Level(label="other date of birth", condition="ELSE", m=0.012, kin=0.9),
     ),
 )
 
@@ -226,6 +234,7 @@ PERSON = EntitySpec(
         Frequency(column="occupation", apart="name_key"),
     ),
     kin="given_root[1] || surname[1]",
+    known="given",
     blocking=(
         BlockingRule(name="e-mail", key="email", cap=50),
         BlockingRule(name="telephone", key="phone", cap=50),
