@@ -118,6 +118,7 @@ def test_what_a_replica_does_not_have_yet_is_in_no_window(pair: Pair) -> None:
         # A row that has not arrived would look like one that is gone.
         list(strict.missing_keys("item", iter(["2"])))
     pair.follow()
+    until(lambda: pair.behind() == 0)
     until(lambda: keys(reader, ObjectState(watermark=seen)) == ["1", "2"])
 
 
