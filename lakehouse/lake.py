@@ -169,16 +169,25 @@ class Lake(LakeView):
         return self._restore(plan, f"restore {name} to snapshot {target.id}", author, run_id)
 
     def restore(
-        self, to: datetime | int, *, author: str, run_id: str, keep_schemas: Iterable[str] = ("raw",)
+        self,
+        to: datetime | int,
+        *,
+        author: str,
+        run_id: str,
+        keep_schemas: Iterable[str] = ("raw",),
+        keep_tables: Iterable[str] = (),
     ) -> Snapshot:
-        """Make the whole lake what it was at a snapshot, but for the schemas to keep, as one new commit.
+        """Make the whole lake what it was at a snapshot, but for schemas and tables to keep, as one new commit.
 
         Raises: SnapshotNotFound.
         """
         target = self.snapshot_at(to)
-        kept = set(keep_schemas)
+        kept = {*keep_schemas, *keep_tables}
         plan = rewind.plan(
-            self.con, self.metadata, to=target.id, chosen=lambda table: table.partition(".")[0] not in kept
+            self.con,
+            self.metadata,
+            to=target.id,
+            chosen=lambda table: table not in kept and table.partition(".")[0] not in kept,
         )
         return self._restore(plan, f"restore to snapshot {target.id}", author, run_id)
 

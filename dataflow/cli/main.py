@@ -9,7 +9,7 @@ from typing import Annotated
 
 import typer
 
-from dataflow.cli import benching, drifting, mending, project, reading, resolving, running, sampling
+from dataflow.cli import benching, drifting, mending, project, reading, resolving, reviewing, running, sampling
 from dataflow.cli.failing import explain
 from dataflow.cli.options import Globals
 
@@ -42,7 +42,7 @@ def choose(
     context.obj = Globals(config=config, home=home, debug=debug)
 
 
-for module in (project, sampling, running, drifting, reading, mending, resolving, benching):
+for module in (project, sampling, running, drifting, reading, mending, resolving, reviewing, benching):
     module.register(app)
 
 

@@ -49,18 +49,19 @@ def restore(
 ) -> None:
     """Make the lake what it was, as a new commit: nothing in between is lost, and raw keeps everything received.
 
-    The next run lands nothing twice and publishes again what was received since.
+    The next run lands nothing twice and publishes again what was received since. Stewards' judgements stay.
 
     Example:  dataflow restore --to 2026-01-31T18:00:00Z
     """
     from dataflow.runs import name_run
     from dataflow.storage import open_lake
+    from dataflow.tables.ops import JUDGEMENT
 
     version = parse_version(to, option="--to")
     settings = settings_of(context)
     with open_lake(settings, purpose="restore") as lake:
         target = lake.snapshot_at(version)
-        what = table or "every table but raw"
+        what = table or "every table but raw and the judgements"
         if not yes and not typer.confirm(
             f"Restore {what} to snapshot {target.id} of {target.at:%Y-%m-%d %H:%M:%S} UTC ({target.message})?",
             err=True,
@@ -68,7 +69,8 @@ def restore(
             raise UsageError("Nothing was restored.", next_move="Answer y, or give --yes.")
         run_id = name_run("restore", datetime.now(UTC))
         if table is None:
-            made = lake.restore(target.id, author="dataflow", run_id=run_id)
+            kept = (JUDGEMENT.full_name,)
+            made = lake.restore(target.id, author="dataflow", run_id=run_id, keep_tables=kept)
         else:
             made = lake.restore_table(table, target.id, author="dataflow", run_id=run_id)
     if output is Output.JSON:

@@ -79,6 +79,16 @@ def settle(judgements: Iterable[Judgement]) -> list[Standing]:
     return _mark_contradicted([standing for standing in found if standing is not None])
 
 
+def obstacles(standing: Sequence[Standing], pair: tuple[str, str]) -> list[Standing]:
+    """What keeps a `same` on this pair from holding: the pairs that are different in the groups it would join."""
+    groups = _Groups([])
+    for one in standing:
+        if one.joins:
+            groups.join(*one.newest.pair)
+    groups.join(*pair)
+    return [s for s in standing if s.verdict == DIFFERENT and groups.are_one(*s.newest.pair)]
+
+
 def stage_judgements(ws: Workspace) -> int:
     """Stage what holds for the records as they are in this run; returns how many pairs changed.
 
@@ -197,6 +207,9 @@ class _Groups:
         self._members[large] = self._group(large) | self._group(small)
         self._foes[large] = self._foes.get(large, set()) | self._foes.get(small, set())
         return True
+
+    def are_one(self, left: str, right: str) -> bool:
+        return self._root(left) == self._root(right)
 
     def _root(self, record: str) -> str:
         while (parent := self._parent.get(record, record)) != record:

@@ -247,6 +247,8 @@ class ResolveSettings(Section):
 
     link_threshold: Annotated[float, Field(gt=0, lt=1)] | None = None
     review_threshold: Annotated[float, Field(gt=0, lt=1)] | None = None
+    second_person_from_records: Annotated[int, Field(ge=1)] = 10
+    """A steward's `same` on customers of so many records each holds when a second person has said it too."""
 
 
 class EnrichSettings(Section):

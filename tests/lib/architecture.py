@@ -19,7 +19,7 @@ STAGES: tuple[tuple[str, ...], ...] = (
     ("enrich",),
     ("publish",),
     # Above the stages: what strings them together or stands beside them …
-    ("stages", "sample", "report_page"),
+    ("stages", "sample", "govern", "report_page"),
     # … and what only the command line and the flows call.
     ("bench", "doctor", "evolution", "planning", "quality", "run_report", "session"),
 )

@@ -1,0 +1,300 @@
+"""review: look at the pairs that the model is not sure of, and say what they are."""
+
+from __future__ import annotations
+
+import getpass
+from dataclasses import asdict
+from datetime import UTC, datetime
+from enum import StrEnum
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from dataflow.cli.options import Output, OutputOption, settings_of
+from dataflow.cli.output import words, write_json, write_line, write_records
+from dataflow.errors import UsageError
+
+if TYPE_CHECKING:
+    from dataflow.govern.review import Case, Decision, ReviewPair
+    from dataflow.resolve.explain import Explanation
+
+_BAR_WIDTH = 44
+
+PairArgument = Annotated[str, typer.Argument(help="Id of the pair, or its beginning; or one record, with --with.")]
+WithOption = Annotated[str | None, typer.Option("--with", help="The other record, where PAIR is source|object|key.")]
+WhoOption = Annotated[str | None, typer.Option("--who", help="Who decides it; default: the user logged in.")]
+WhyOption = Annotated[str, typer.Option("--why", help="The reason; kept with the judgement.")]
+
+
+class Verdict(StrEnum):
+    """What a steward can say of a pair."""
+
+    SAME = "same"
+    DIFFERENT = "different"
+    UNSURE = "unsure"
+
+
+class Purpose(StrEnum):
+    """What the answers are wanted for."""
+
+    CUSTOMERS = "customers"
+    TRAINING = "training"
+
+
+def register(app: typer.Typer) -> None:
+    review = typer.Typer(help="Uncertain pairs: what they are, and what you say they are.", no_args_is_help=True)
+    review.command("list")(list_waiting)
+    review.command("show")(show)
+    review.command("decide")(decide)
+    review.command("undo")(undo)
+    review.command("decided")(decided)
+    app.add_typer(review, name="review")
+
+
+def list_waiting(
+    context: typer.Context,
+    purpose: Annotated[
+        Purpose, typer.Option("--for", help="customers: most valuable first; training: what teaches the model most.")
+    ] = Purpose.CUSTOMERS,
+    entity_type: Annotated[str | None, typer.Option("--type", help="Only person, or only company.")] = None,
+    reason: Annotated[str | None, typer.Option("--reason", help="Only pairs queued for this reason.")] = None,
+    limit: Annotated[int, typer.Option("--limit", min=1)] = 20,
+    output: OutputOption = Output.TABLE,
+) -> None:
+    """List the pairs that wait for a decision, most valuable first.
+
+    Value is how uncertain the model is, times what is at stake (orders, revenue, records), times how long it waits.
+
+    Example:  dataflow review list --reason "weak bridge" -o json
+    """
+    from dataflow.govern.review import list_pairs
+    from dataflow.govern.training import list_for_training
+    from dataflow.storage import open_published
+
+    now = datetime.now(UTC)
+    if purpose is Purpose.TRAINING and (entity_type or reason):
+        raise UsageError("--type and --reason choose from the queue; --for training goes by its own.")
+    con = open_published(settings_of(context))
+    try:
+        if purpose is Purpose.TRAINING:
+            found = list_for_training(con, now=now, limit=limit)
+        else:
+            found = list_pairs(con, now=now, entity_type=entity_type, reason=reason, limit=limit)
+    finally:
+        con.close()
+    if output is Output.TABLE:
+        write_records([_row(pair) for pair in found], output=output, title="Pairs to review")
+        words.print(
+            "`dataflow review show PAIR` says why; `dataflow review decide PAIR same|different --why …` answers."
+        )
+    else:
+        write_records([asdict(pair) for pair in found], output=output)
+
+
+def show(
+    context: typer.Context, pair: PairArgument, other: WithOption = None, output: OutputOption = Output.TABLE
+) -> None:
+    """Show a pair side by side, why the model thinks what it thinks, and what was said: this shows customer data.
+
+    Example:  dataflow review show 3f2a91
+    """
+    from dataflow.govern.review import show_pair
+    from dataflow.storage import open_published
+
+    if output is Output.CSV:
+        raise UsageError("A pair has several parts and cannot be one CSV.", next_move="Use -o json.")
+    settings = settings_of(context)
+    con = open_published(settings)
+    try:
+        case = show_pair(con, _named(pair, other), large=settings.resolve.second_person_from_records)
+    finally:
+        con.close()
+    if output is Output.JSON:
+        explained = case.explanation.as_dict() if case.explanation else None
+        write_json(asdict(case) | {"explanation": explained, "reason_words": case.reason_words})
+    else:
+        _write_case(case)
+
+
+def decide(
+    context: typer.Context,
+    pair: PairArgument,
+    verdict: Annotated[Verdict, typer.Argument(help="What the two records are.")],
+    why: WhyOption,
+    who: WhoOption = None,
+    other: WithOption = None,
+    output: OutputOption = Output.TABLE,
+) -> None:
+    """Say what a pair is; the next run acts on it, whatever the model thinks, now and after every retraining.
+
+    Two large customers become one only when a second person says so as well.
+
+    Example:  dataflow review decide 3f2a91 same --why "called both numbers, one person"
+    """
+    _write_decision(_decide(context, _named(pair, other), verdict.value, who=who, why=why), output=output)
+
+
+def undo(
+    context: typer.Context,
+    pair: PairArgument,
+    why: WhyOption,
+    who: WhoOption = None,
+    other: WithOption = None,
+    output: OutputOption = Output.TABLE,
+) -> None:
+    """Withdraw what was said of a pair: the model decides again. What was said stays on record.
+
+    Example:  dataflow review undo 3f2a91 --why "the number was given to another customer"
+    """
+    _write_decision(_decide(context, _named(pair, other), "withdrawn", who=who, why=why), output=output)
+
+
+def decided(
+    context: typer.Context,
+    limit: Annotated[int, typer.Option("--limit", min=1)] = 50,
+    output: OutputOption = Output.TABLE,
+) -> None:
+    """List what was decided, newest first: by whom, when, why, and whether it holds today.
+
+    Example:  dataflow review decided -o csv
+    """
+    from dataflow.govern.review import list_judgements
+    from dataflow.storage import open_published
+
+    con = open_published(settings_of(context))
+    try:
+        found = list_judgements(con, limit=limit)
+    finally:
+        con.close()
+    write_records(found, output=output, title="Judgements")
+
+
+def _named(pair: str, other: str | None) -> list[str]:
+    return [pair] if other is None else [pair, other]
+
+
+def _decide(context: typer.Context, named: list[str], verdict: str, *, who: str | None, why: str) -> Decision:
+    from dataflow.govern.review import decide_pair
+    from dataflow.runs import name_run
+    from dataflow.storage import open_lake
+
+    settings, now = settings_of(context), datetime.now(UTC)
+    with open_lake(settings, purpose=f"review: {verdict}") as lake:
+        return decide_pair(
+            lake,
+            named,
+            verdict,
+            who=who or getpass.getuser(),
+            why=why,
+            now=now,
+            large=settings.resolve.second_person_from_records,
+            run_id=name_run("review", now),
+        )
+
+
+def _write_decision(decision: Decision, *, output: Output) -> None:
+    if output is not Output.TABLE:
+        write_records([asdict(decision)], output=output)
+    if decision.is_contradicted:
+        words.print(
+            f"On record, but it does not hold: {', '.join(decision.obstacles)} says that they are different. "
+            "`dataflow review show` tells who said so; undo the one that is wrong."
+        )
+    elif decision.is_waiting:
+        words.print("On record. Two large customers would become one: it holds when a second person has said so too.")
+    else:
+        words.print(f"On record: {decision.verdict}. `dataflow run` acts on it.")
+    if decision.overruled:
+        words.print(f"It rules out what was said before of {', '.join(decision.overruled)}: no longer the same.")
+
+
+def _row(pair: ReviewPair) -> dict[str, object]:
+    return {
+        "pair": pair.pair_id,
+        "reason": pair.reason + (", somebody was unsure" if pair.is_unsure else ""),
+        "type": pair.entity_type,
+        "chance": f"{100 * pair.chance:.0f} %",
+        "value": round(pair.value, 2),
+        "orders": pair.orders,
+        "revenue": round(pair.order_amount),
+        "records": pair.records,
+        "days": int(pair.waiting_days),
+        "left": _origin(pair.left),
+        "right": _origin(pair.right),
+    }
+
+
+def _origin(record: str) -> str:
+    """Source and object of a record: enough to see what meets what."""
+    return " ".join(record.split("|")[:2])
+
+
+def _write_case(case: Case) -> None:
+    write_line(f"[bold]Pair {case.pair_id}[/bold]  {case.reason_words}")
+    if case.standing:
+        write_line(f"What stewards have said: {case.standing}")
+    write_line()
+    marks = {True: "=", False: "≠", None: ""}
+    records = [
+        {"field": name, "": marks[None if a is None or b is None else a == b], case.left: a, case.right: b}
+        for name, a, b in case.fields
+    ]
+    write_records(records, output=Output.TABLE, title="Records")
+    write_line()
+    write_records([dict(customer) for customer in case.customers], output=Output.TABLE, title="Customers")
+    if case.explanation is not None:
+        write_line()
+        _write_explanation(case.explanation)
+    if case.words:
+        write_line()
+        write_records([asdict(word) for word in case.words], output=Output.TABLE, title="Said so far")
+    if case.needs_second:
+        write_line()
+        write_line("`same` would make two large customers one: a second person has to agree.")
+
+
+def _write_explanation(explanation: Explanation) -> None:
+    """The words, then the weights as bars: each begins where the one before ended."""
+    write_line("[bold]Why[/bold]")
+    for step in explanation.steps:
+        write_line(f"  {step.words}")
+    if explanation.not_compared:
+        write_line(f"  Not compared, for one of them does not say it: {', '.join(explanation.not_compared)}.")
+    write_line(f"  {explanation.summary}")
+    write_line()
+    write_line("[bold]How it adds up[/bold]  each step of 1 doubles the odds; right of 0 they are rather one than two")
+    for line in waterfall_lines(explanation):
+        write_line(line)
+
+
+def waterfall_lines(explanation: Explanation) -> list[str]:
+    """One line a step: name, weight, and a bar from where the odds stood to where they then stand."""
+    stands, spans = 0.0, []
+    for step in explanation.steps:
+        spans.append((step.name, step.weight, stands, stands + step.weight))
+        stands += step.weight
+    spans.append(("All in all", explanation.weight, 0.0, explanation.weight))
+    ends = [end for _, _, *span in spans for end in span]
+    low, high = min(*ends, 0.0), max(*ends, explanation.link_weight)
+    scale = (_BAR_WIDTH - 1) / (high - low)
+
+    def column(weight: float) -> int:
+        return round((weight - low) * scale)
+
+    return [
+        f"  {name:<34.34} {weight:>+7.1f}  {_bar(column(begin), column(end), zero=column(0.0))}"
+        for name, weight, begin, end in spans
+    ]
+
+
+def _bar(begin: int, end: int, *, zero: int) -> str:
+    """A bar over an axis that marks zero; green to the right, red to the left."""
+    cells = [" "] * _BAR_WIDTH
+    cells[zero] = "│"
+    first, last = sorted((begin, end))
+    for place in range(first, max(last, first + 1)):
+        cells[place] = "█"
+    text = "".join(cells)
+    colour = "green" if end >= begin else "red"
+    last = max(last, first + 1)
+    return f"{text[:first]}[{colour}]{text[first:last]}[/{colour}]{text[last:]}".rstrip()
