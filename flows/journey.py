@@ -41,9 +41,13 @@ def conclude(
     snapshot_id: int | None = None,
     draft: Future[ReportDraft] | None = None,
 ) -> RunOutcome:
-    """Put the end of the run on record, draw its report and post it."""
+    """Put the end of the run on record, draw its report and post it.
+
+    A run that only landed draws no page: the page is of what is published, and that stands as it was drawn last.
+    """
     outcome = session.conclude(status, message, snapshot_id=snapshot_id)
-    session.outcome = write_run_report(session, outcome, draft=draft)
+    publishes_nothing = session.run.kind == "ingest" and outcome.status != "partial"
+    session.outcome = outcome if publishes_nothing else write_run_report(session, outcome, draft=draft)
     post_report(session.outcome)
     return session.outcome
 
