@@ -32,7 +32,7 @@ class ReportDraft:
 def drafting_report(session: RunSession) -> Iterator[Future[ReportDraft]]:
     """Draft the page beside the block, from what the run's workspace holds and the block may commit."""
     with closing(session.workspace.cursor()) as con, ThreadPoolExecutor(1, thread_name_prefix="report") as beside:
-        yield beside.submit(_draft, con, session.settings)
+        yield beside.submit(_draft, con, session)
 
 
 def write_run_report(
@@ -48,20 +48,21 @@ def write_run_report(
 def _draft_committed(session: RunSession) -> ReportDraft:
     with closing(session.lake.cursor()) as con:
         con.execute("USE lake")
-        return _draft(con, session.settings)
+        return _draft(con, session)
 
 
-def _draft(con: duckdb.DuckDBPyConnection, settings: Settings) -> ReportDraft:
+def _draft(con: duckdb.DuckDBPyConnection, session: RunSession) -> ReportDraft:
     # Loaded late: drawing brings Altair, which no other part of a run needs.
     from dataflow.report_page import Quality, draw_lake, gather_facts
 
+    settings = session.settings
     measured = measure_quality(con, settings)
     quality = None
     if measured is not None:
         figures = measured.as_dict()
         names = [f"{kind}_{figure}" for kind in ("pairwise", "b3") for figure in ("precision", "recall", "f1")]
         quality = Quality(**{name: figures[name] for name in names}, truth=f"sample, {measured.records:,} records")
-    facts = gather_facts(con, quality=quality)
+    facts = gather_facts(con, quality=quality, now=session.run.now)
     return ReportDraft(facts, draw_lake(facts, base_currency=settings.currency.base))
 
 

@@ -316,17 +316,21 @@ def value_pairs(
         ),
         stake AS (
             SELECT record_id_l, record_id_r, sum(order_count)::BIGINT AS orders, sum(ticket_count)::BIGINT AS tickets,
-                sum(order_amount)::DOUBLE AS order_amount, sum(record_count)::BIGINT AS records
+                sum(order_amount)::DOUBLE AS order_amount, sum(record_count)::BIGINT AS records,
+                min(customer_id) || max(customer_id) AS customers
             FROM owner JOIN {CUSTOMER_360.sql_name} USING (customer_id) GROUP BY ALL
         ),
         known AS (
             SELECT p.*, coalesce(orders, 0) AS orders, coalesce(tickets, 0) AS tickets,
-                coalesce(order_amount, 0) AS order_amount, coalesce(records, 0) AS records,
+                coalesce(order_amount, 0) AS order_amount, coalesce(records, 0) AS records, customers,
                 greatest(epoch({moment}) - epoch(queued_at), 0) / 86400 AS waiting_days
             FROM {pairs} p LEFT JOIN stake USING (record_id_l, record_id_r)
         ),
+        weighed AS (SELECT *, {_ID} AS pair_id, ({_UNCERTAINTY}) * ({_BUSINESS}) * ({_AGE}) AS alone FROM known),
         valued AS (
-            SELECT *, {_ID} AS pair_id, ({_UNCERTAINTY}) * ({_BUSINESS}) * ({_AGE}) AS value FROM known
+            -- the answer to one pair mostly answers the others between the same customers
+            SELECT *, alone / row_number() OVER (PARTITION BY customers ORDER BY alone DESC, pair_id) AS value
+            FROM weighed
         )
         SELECT pair_id, reason, entity_type, match_probability, value, orders, order_amount, records, waiting_days,
             is_unsure, record_id_l, record_id_r

@@ -15,6 +15,7 @@ import vl_convert
 
 from dataflow.report import StepReport
 from dataflow.report_page.facts import Row
+from dataflow.resolve.explain import Explanation
 
 BLUE, GREEN, AMBER, RED, GREY = "#3b82f6", "#10b981", "#f59e0b", "#ef4444", "#94a3b8"
 
@@ -136,6 +137,44 @@ def match_weights(rows: Sequence[Row], thresholds: Sequence[Row]) -> str:
         .encode(x="weight:Q", color=alt.Color("entity_type:N", scale=ENTITY_COLOURS))
     )
     return draw_svg(alt.layer(bars, rules).properties(width=420, height=210))
+
+
+def waterfall(explanation: Explanation) -> str:
+    """How a pair came to its weight: each bar begins where the one before ended; the last is what they come to."""
+    stands, rows = 0.0, []
+    for step in explanation.steps:
+        tone = "start" if step.kind == "start" else "for" if step.weight > 0 else "against"
+        rows.append(
+            {"step": step.name, "weight": step.weight, "begin": stands, "end": stands + step.weight, "is": tone}
+        )
+        stands += step.weight
+    whole = {"step": "All in all", "weight": explanation.weight, "begin": 0.0, "end": explanation.weight, "is": "total"}
+    # Two steps may bear one name; the place before it keeps them apart.
+    values = [{**row, "place": f"{place:02}{row['step']}"} for place, row in enumerate([*rows, whole])]
+    base = alt.Chart(alt.Data(values=values)).encode(
+        y=alt.Y("place:N", title=None, sort=None, axis=alt.Axis(labelExpr="slice(datum.label, 2)", labelLimit=240)),
+    )
+    bars = base.mark_bar(height=13).encode(
+        x=alt.X("begin:Q", title="weight: each step of 1 doubles the odds", axis=alt.Axis(tickCount=7)),
+        x2="end:Q",
+        color=alt.Color(
+            "is:N",
+            legend=None,
+            scale=alt.Scale(domain=["start", "for", "against", "total"], range=[GREY, GREEN, RED, BLUE]),
+        ),
+    )
+    labels = (
+        base.transform_calculate(far="max(datum.begin, datum.end)")
+        .mark_text(align="left", dx=4, fontSize=11, color="currentColor")
+        .encode(x="far:Q", text=alt.Text("weight:Q", format="+.1f"))
+    )
+    marks = [{"at": 0.0, "what": "even odds"}, {"at": explanation.link_weight, "what": "joined from here on"}]
+    rules = (
+        alt.Chart(alt.Data(values=marks))
+        .mark_rule(strokeWidth=1.5, opacity=0.6, color="currentColor")
+        .encode(x="at:Q", strokeDash=alt.condition("datum.at === 0", alt.value([1, 0]), alt.value([4, 3])))
+    )
+    return draw_svg(alt.layer(rules, bars, labels).properties(width=360, height=alt.Step(20)))
 
 
 def cluster_sizes(rows: Sequence[Row]) -> str:

@@ -9,7 +9,9 @@ from typing import Any, Literal
 
 import duckdb
 
+from dataflow.govern.review import REASONS, ReviewPair, top_explained
 from dataflow.report import StepReport
+from dataflow.resolve.explain import Explanation
 
 Row = dict[str, Any]
 
@@ -60,6 +62,9 @@ FRESHNESS = """
     SELECT source || '.' || object AS object, cursor_at, advanced_at FROM ops.watermark ORDER BY object
 """
 
+# As many pairs of the review queue as a person reads through.
+_EXPLAINED_PAIRS = 4
+
 SEGMENTS = """
     SELECT segment_name AS segment, count(*) AS customers FROM published.segments
     GROUP BY ALL ORDER BY customers DESC, segment
@@ -95,6 +100,18 @@ class Outcome:
 
 
 @dataclass(frozen=True, kw_only=True)
+class ReviewCase:
+    """A pair that waits for a steward: why, what is at stake, and how it came to its weight. Labels, no values."""
+
+    pair: ReviewPair
+    explanation: Explanation
+
+    @property
+    def reason_words(self) -> str:
+        return REASONS[self.pair.reason]
+
+
+@dataclass(frozen=True, kw_only=True)
 class LakeFacts:
     """What the page says of the lake as the run left it. No field holds a value of a customer."""
 
@@ -106,6 +123,7 @@ class LakeFacts:
     kpis: Sequence[Row]
     freshness: Sequence[Row]
     segments: Sequence[Row]
+    review: Sequence[ReviewCase]
     quality: Quality | None
 
 
@@ -118,8 +136,9 @@ class RunFacts:
     lake: LakeFacts
 
 
-def gather_facts(con: duckdb.DuckDBPyConnection, *, quality: Quality | None) -> LakeFacts:
+def gather_facts(con: duckdb.DuckDBPyConnection, *, quality: Quality | None, now: datetime) -> LakeFacts:
     """Read the figures of the page from a connection whose schemas are the lake's, or a workspace's over it."""
+    review = top_explained(con, now=now, limit=_EXPLAINED_PAIRS)
     return LakeFacts(
         totals=_rows(con, TOTALS)[0],
         dead_letters=_rows(con, DEAD_LETTERS),
@@ -129,6 +148,7 @@ def gather_facts(con: duckdb.DuckDBPyConnection, *, quality: Quality | None) -> 
         kpis=_rows(con, KPI_TREND),
         freshness=_rows(con, FRESHNESS),
         segments=_rows(con, SEGMENTS),
+        review=[ReviewCase(pair=pair, explanation=explanation) for pair, explanation in review],
         quality=quality,
     )
 

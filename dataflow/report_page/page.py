@@ -36,11 +36,13 @@ class LakeDrawings:
 
     figures: dict[str, str]
     kpis: list[Row]
+    waterfalls: list[str]
 
 
 def draw_lake(facts: LakeFacts, *, base_currency: str) -> LakeDrawings:
     """Draw what the lake holds."""
-    return LakeDrawings(_lake_drawings(facts), _kpis(facts.kpis, base_currency=base_currency))
+    waterfalls = [charts.waterfall(case.explanation) for case in facts.review]
+    return LakeDrawings(_lake_drawings(facts), _kpis(facts.kpis, base_currency=base_currency), waterfalls)
 
 
 def write_report(facts: RunFacts, drawings: LakeDrawings, folder: Path) -> Path:
@@ -79,6 +81,7 @@ def render_report(facts: RunFacts, drawings: LakeDrawings) -> str:
         journey=_journey(facts.steps),
         drawings=dict.fromkeys(_DRAWINGS, "") | drawings.figures | _run_drawings(facts.steps),
         kpis=drawings.kpis,
+        review=list(zip(facts.lake.review, drawings.waterfalls, strict=True)),
         peak_rss=max((step.peak_rss_bytes for step in facts.steps), default=0),
     )
 

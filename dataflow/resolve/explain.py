@@ -16,6 +16,7 @@ import pyarrow as pa
 
 from dataflow.resolve.epochs import read_epochs
 from dataflow.resolve.model import KIN, Epoch
+from dataflow.resolve.normaliser import NORMALISER_VERSION
 from dataflow.resolve.scoring import score_pairs
 from dataflow.resolve.spec import SPECS
 from dataflow.tables.resolved import MATCH_RECORD
@@ -69,7 +70,7 @@ def explain_pairs(con: duckdb.DuckDBPyConnection, pairs: Sequence[Pair]) -> dict
 
     `con` finds the lake's schemas, or a workspace's; it needs no right to write.
     """
-    epochs = read_epochs(con)
+    epochs = _usable_epochs(con)
     found: dict[Pair, Explanation] = {}
     with _copied(con, pairs, epochs):
         kinds = con.execute("SELECT DISTINCT entity_type FROM explained_record ORDER BY ALL").fetchall()
@@ -81,7 +82,7 @@ def explain_pairs(con: duckdb.DuckDBPyConnection, pairs: Sequence[Pair]) -> dict
 
 def level_patterns(con: duckdb.DuckDBPyConnection, pairs: Sequence[Pair]) -> dict[Pair, tuple[int, ...]]:
     """The levels on which each of these pairs was found, comparison by comparison; pairs of others are left out."""
-    epochs = read_epochs(con)
+    epochs = _usable_epochs(con)
     found: dict[Pair, tuple[int, ...]] = {}
     with _copied(con, pairs, epochs):
         for kind, epoch in epochs.items():
@@ -89,6 +90,11 @@ def level_patterns(con: duckdb.DuckDBPyConnection, pairs: Sequence[Pair]) -> dic
             names = [f"gamma_{comparison.name}" for comparison in SPECS[kind].comparisons]
             found |= {(row["record_id_l"], row["record_id_r"]): tuple(int(row[name]) for name in names) for row in rows}
     return found
+
+
+def _usable_epochs(con: duckdb.DuckDBPyConnection) -> dict[str, Epoch]:
+    """Models that this version's records can be scored by; after an upgrade there are none until the next run."""
+    return {kind: epoch for kind, epoch in read_epochs(con).items() if epoch.normaliser_version == NORMALISER_VERSION}
 
 
 @contextmanager
@@ -177,14 +183,20 @@ def _commonness(con: duckdb.DuckDBPyConnection, epoch: Epoch) -> dict[tuple[str,
 
 def _explanation(row: Mapping[str, Any], epoch: Epoch, commonness: Mapping[tuple[str, str], float]) -> Explanation:
     kind, spec = epoch.entity_type, SPECS[epoch.entity_type]
-    signs, not_compared = [], []
+    weights: dict[str, tuple[float, float]] = {}
+    not_compared = []
     for comparison in epoch.model["comparisons"]:
         name, gamma = comparison["output_column_name"], int(row[f"gamma_{comparison['output_column_name']}"])
         if gamma < 0:
             not_compared.append(_THINGS.get(name, name))
             continue
         level = comparison["comparison_levels"][1:][-1 - gamma]
-        signs.append(_sign(level, row, commonness))
+        # names that changed places are found by two comparisons: one sign
+        label = level["label_for_charts"]
+        weight, rarity = _weights(level, row, commonness)
+        before = weights.get(label, (0.0, 0.0))
+        weights[label] = (before[0] + weight, before[1] + rarity)
+    signs = [_sign(label, weight, rarity) for label, (weight, rarity) in weights.items()]
     start = _start(epoch)
     adjusted = [
         Step(name=a.name.capitalize(), weight=row[f"adjustment_{n}"], words=_adjustment_words(a.name), kind="caution")
@@ -209,20 +221,26 @@ def _explanation(row: Mapping[str, Any], epoch: Epoch, commonness: Mapping[tuple
 
 def _start(epoch: Epoch) -> Step:
     prior = epoch.model["probability_two_random_records_match"]
-    words = f"Of {_round_number(1 / prior)} pairs of records taken blindly, one is of one {epoch.entity_type}."
+    words = f"Before looking: about one pair of records in {_round_number(1 / prior)} is one {epoch.entity_type}."
     return Step(name="Before looking", weight=math.log2(prior / (1 - prior)), words=words, kind="start")
 
 
-def _sign(level: Mapping[str, Any], row: Mapping[str, Any], commonness: Mapping[tuple[str, str], float]) -> Step:
+def _weights(
+    level: Mapping[str, Any], row: Mapping[str, Any], commonness: Mapping[tuple[str, str], float]
+) -> tuple[float, float]:
+    """The weight of a level, and how much of it is for the value's being rare or common."""
     weight = math.log2(level["m_probability"] / level["u_probability"])
     rarity = 0.0
     if column := level.get("tf_adjustment_column"):
         met = [commonness.get((row[side], column)) for side in ("record_id_l", "record_id_r")]
         known = [frequency for frequency in met if frequency is not None]
         rarity = math.log2(level["u_probability"] / max(known)) if known else 0.0
-    label = level["label_for_charts"]
+    return weight + rarity, rarity
+
+
+def _sign(label: str, weight: float, rarity: float) -> Step:
     name = f"{label[:1].upper()}{label[1:]}"
-    return Step(name=name, weight=weight + rarity, words=f"{name}: {_strength(weight + rarity)}{_rarity(rarity)}.")
+    return Step(name=name, weight=weight, words=f"{name}: {_strength(weight)}{_rarity(rarity)}.")
 
 
 def _strength(weight: float) -> str:

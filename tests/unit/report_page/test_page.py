@@ -8,11 +8,31 @@ from pathlib import Path
 
 import pytest
 
+from dataflow.govern.review import ReviewPair
 from dataflow.report import StepReport
 from dataflow.report_page import LakeFacts, Outcome, Quality, RunFacts, draw_lake, render_report, write_report
-from dataflow.report_page.facts import RunStatus
+from dataflow.report_page.facts import ReviewCase, RunStatus
+from dataflow.resolve.explain import Explanation, Step
 
 NOW = datetime(2026, 1, 2, 3, 4, 5, tzinfo=UTC)
+
+
+CASE = ReviewCase(
+    pair=ReviewPair(
+        pair_id="3f2a9177aa01", reason="weak bridge", entity_type="person", chance=0.5, value=5.3, orders=5,
+        order_amount=321.0, records=8, waiting_days=2.0, is_unsure=False, left="mysql|customers|secret key",
+        right="tickets|requester|other key",
+    ),
+    explanation=Explanation(
+        entity_type="person",
+        steps=(
+            Step(name="Before looking", weight=-10.0, words="Before looking: one in 1,000.", kind="start"),
+            Step(name="Same telephone", weight=12.0, words="Same telephone: a very strong sign."),
+            Step(name="Other given name", weight=-3.0, words="Other given name: a sign that they are two."),
+        ),
+        not_compared=("e-mail",), weight=-1.0, probability=0.3333, link_weight=2.0, link_probability=0.8,
+    ),
+)  # fmt: skip
 
 
 def make_facts(*, status: RunStatus = "published", empty: bool = False) -> RunFacts:
@@ -36,6 +56,7 @@ def make_facts(*, status: RunStatus = "published", empty: bool = False) -> RunFa
                                 "value": 993.0}],
         freshness=[] if empty else [{"object": "mysql.orders", "cursor_at": NOW, "advanced_at": NOW}],
         segments=[] if empty else [{"segment": "At risk", "customers": 5}],
+        review=[] if empty else [CASE],
         quality=None if empty else Quality(
             pairwise_precision=0.97, pairwise_recall=0.95, pairwise_f1=0.96, b3_precision=0.98, b3_recall=0.97,
             b3_f1=0.975, truth="398 in the sample's truth",
@@ -57,6 +78,17 @@ def test_the_page_says_what_went_where() -> None:
     assert "validate 1 000 993 0 7 ✓ 993" in text
     assert "60.0 % duplicates resolved 600 records belong to a customer seen before" in text
     assert "96.0 % pairwise F1 precision 97.0 %, recall 95.0 %" in text
+
+
+def test_a_pair_to_review_has_its_words_its_bars_and_no_key_of_a_record() -> None:
+    html = render(make_facts())
+    text = words(html)
+    assert "Pair 3f2a9177aa01 person · mysql customers and tickets requester · at stake: 5 orders, 321 USD" in text
+    assert "Same telephone: a very strong sign. Other given name: a sign that they are two. Not compared" in text
+    assert "the chance that they are one person is 33 in 100. The model joins records from 80 in 100 on" in text
+    assert [bar for bar in ("+12.0", "−3.0", "−1.0") if bar not in text] == []
+    assert "secret key" not in html
+    assert "What to review first" not in words(render(make_facts(empty=True)))
 
 
 def test_the_page_asks_the_network_for_nothing_and_escapes_words() -> None:
