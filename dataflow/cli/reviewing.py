@@ -195,17 +195,15 @@ def _decide(context: typer.Context, named: list[str], verdict: str, *, who: str 
 def _write_decision(decision: Decision, *, output: Output) -> None:
     if output is not Output.TABLE:
         write_records([asdict(decision)], output=output)
-    if decision.is_contradicted:
-        words.print(
-            f"On record, but it does not hold: {', '.join(decision.obstacles)} says that they are different. "
-            "`dataflow review show` tells who said so; undo the one that is wrong."
-        )
-    elif decision.is_waiting:
+    if decision.is_waiting:
         words.print("On record. Two large customers would become one: it holds when a second person has said so too.")
     else:
         words.print(f"On record: {decision.verdict}. `dataflow run` acts on it.")
     if decision.overruled:
-        words.print(f"It rules out what was said before of {', '.join(decision.overruled)}: no longer the same.")
+        words.print(
+            f"It contradicts what was said of {', '.join(decision.overruled)}, which no longer holds: "
+            "`dataflow review show` tells who said so. Undo the one that is wrong."
+        )
 
 
 def _row(pair: ReviewPair) -> dict[str, object]:
@@ -232,7 +230,8 @@ def _origin(record: str) -> str:
 def _write_case(case: Case) -> None:
     write_line(f"[bold]Pair {case.pair_id}[/bold]  {case.reason_words}")
     if case.standing:
-        write_line(f"What stewards have said: {case.standing}")
+        by = f" ({', '.join(case.ruled_out_by)})" if case.ruled_out_by else ""
+        write_line(f"What stewards have said: {case.standing}{by}")
     write_line()
     marks = {True: "=", False: "≠", None: ""}
     records = [

@@ -10,7 +10,7 @@ from __future__ import annotations
 import hashlib
 from collections.abc import Mapping, Sequence
 from contextlib import closing
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Any
 
@@ -91,7 +91,10 @@ class Word:
 
 @dataclass(frozen=True, kw_only=True)
 class Case:
-    """All there is to decide a pair by. `fields` and `customers` hold customers' values: for stewards' eyes only."""
+    """All there is to decide a pair by. `fields` and `customers` hold customers' values: for stewards' eyes only.
+
+    `ruled_out_by`: where a `same` does not hold, the pairs (ids) that are different and that it would put together.
+    """
 
     pair_id: str
     left: str
@@ -102,6 +105,7 @@ class Case:
     customers: tuple[dict[str, Any], ...]
     words: tuple[Word, ...]
     standing: str
+    ruled_out_by: tuple[str, ...]
     needs_second: bool
 
     @property
@@ -111,15 +115,13 @@ class Case:
 
 @dataclass(frozen=True, kw_only=True)
 class Decision:
-    """What became of a judgement. `obstacles` are pair ids: what rules it out, or what it rules out."""
+    """What became of a judgement. `overruled`: pairs (ids) said to be the same before, which it now rules out."""
 
     pair_id: str
     verdict: str
     judgement_id: str
     is_waiting: bool = False
-    is_contradicted: bool = False
-    obstacles: tuple[str, ...] = ()
-    overruled: tuple[str, ...] = field(default=())
+    overruled: tuple[str, ...] = ()
 
 
 def pair_id_of(left: str, right: str) -> str:
@@ -168,6 +170,7 @@ def show_pair(con: duckdb.DuckDBPyConnection, named: Sequence[str], *, large: in
         customers=_customers(con, pair),
         words=_words(con, pair),
         standing=_standing_words(own),
+        ruled_out_by=tuple(pair_id_of(*s.newest.pair) for s in obstacles(standing, pair)) if _is_ruled_out(own) else (),
         needs_second=_needs_second(con, pair, standing, large=large),
     )
 
@@ -392,6 +395,10 @@ def _standing_words(standing: Standing | None) -> str:
     return f"{standing.verdict or 'undecided'} holds{waiting}"
 
 
+def _is_ruled_out(standing: Standing | None) -> bool:
+    return standing is not None and standing.is_contradicted
+
+
 def _needs_second(con: duckdb.DuckDBPyConnection, pair: Pair, standing: Sequence[Standing], *, large: int) -> bool:
     """Whether two large customers would be fused; customers that words since the last run join count as one."""
     joined = [s.newest.pair for s in standing if s.joins]
@@ -464,18 +471,13 @@ def _row_sql(judgement: Judgement, why: str, run_id: str) -> str:
 def _outcome(judgement: Judgement, before: Sequence[Standing], after: Sequence[Standing]) -> Decision:
     own = next((s for s in after if s.newest.pair == judgement.pair), None)
     already = {s.newest.pair for s in before if s.is_contradicted}
-    overruled = [s for s in after if s.is_contradicted and s.newest.pair not in {*already, judgement.pair}]
-    is_contradicted = own is not None and own.is_contradicted
+    overruled = [s for s in after if s.is_contradicted and s.newest.pair not in already]
     return Decision(
         pair_id=pair_id_of(*judgement.pair),
         verdict=judgement.verdict,
         judgement_id=judgement.judgement_id,
         is_waiting=own is not None and own.is_waiting,
-        is_contradicted=is_contradicted,
-        obstacles=tuple(
-            pair_id_of(*s.newest.pair) for s in (obstacles(after, judgement.pair) if is_contradicted else ())
-        ),
-        overruled=tuple(pair_id_of(*s.newest.pair) for s in overruled if judgement.verdict in (SAME, DIFFERENT)),
+        overruled=tuple(pair_id_of(*s.newest.pair) for s in overruled),
     )
 
 

@@ -7,9 +7,10 @@ from collections.abc import Iterator
 from itertools import pairwise
 
 import duckdb
+import numpy as np
 import pytest
 
-from dataflow.resolve.clusters import MAX_COMPONENT, find_clusters
+from dataflow.resolve.clusters import MAX_COMPONENT, Edges, Judged, _group, _group_as_said, find_clusters
 from dataflow.resolve.edges import find_edges
 from dataflow.resolve.epoch import train_epoch
 from dataflow.resolve.model import Epoch
@@ -40,11 +41,17 @@ def epoch(con: duckdb.DuckDBPyConnection) -> Epoch:
     return train_epoch(con, "trained", spec=PERSON, frequencies="frequency")
 
 
-def clusters_of(con: duckdb.DuckDBPyConnection, epoch: Epoch, records: list[Record]) -> dict[str, tuple[str, bool]]:
-    """Record to cluster and whether it was oversized."""
+def clusters_of(
+    con: duckdb.DuckDBPyConnection, epoch: Epoch, records: list[Record], *, words: tuple[tuple[str, str, str], ...] = ()
+) -> dict[str, tuple[str, bool]]:
+    """Record to cluster and whether it was oversized; `words` are judged pairs."""
     match_records(con, records, into="given_match")
     find_edges(con, "given_match", epoch=epoch, spec=PERSON, into="edge")
-    find_clusters(con, "given_match", "edge", epoch=epoch, spec=PERSON, into="found")
+    con.execute("CREATE OR REPLACE TEMP TABLE word (record_id_l VARCHAR, record_id_r VARCHAR, verdict VARCHAR)")
+    for word in words:
+        con.execute("INSERT INTO word VALUES (?, ?, ?)", list(word))
+    judged = "word" if words else None
+    find_clusters(con, "given_match", "edge", epoch=epoch, spec=PERSON, into="found", judged=judged)
     return {
         row[0]: (row[1], row[2]) for row in con.execute("SELECT record_id, cluster, is_oversized FROM found").fetchall()
     }
@@ -84,6 +91,54 @@ def test_an_oversized_component_is_cut_and_says_so(con: duckdb.DuckDBPyConnectio
     )
     assert rows.fetchall()[0][0] <= 10
     assert con.execute("SELECT bool_and(is_oversized) FROM found").fetchall() == [(True,)]
+
+
+def test_a_word_joins_what_no_weight_would_and_is_sure(con: duckdb.DuckDBPyConnection, epoch: Epoch) -> None:
+    found = clusters_of(con, epoch, [ONE, OTHER], words=(("z1", "z2", "same"),))
+    assert found["z1"] == found["z2"] == ("z1", False)
+    sure = con.execute("SELECT DISTINCT confidence, cluster_confidence FROM found").fetchall()
+    assert sure == [(1.0, 1.0)]
+
+
+def test_a_word_parts_what_every_weight_joins(con: duckdb.DuckDBPyConnection, epoch: Epoch) -> None:
+    copies = [ONE | {"record_id": name} for name in ("a", "b", "c")]
+    assert len({cluster for cluster, _ in clusters_of(con, epoch, copies).values()}) == 1
+    found = clusters_of(con, epoch, copies, words=(("a", "c", "different"),))
+    assert found["a"][0] != found["c"][0]
+    assert found["b"][0] in (found["a"][0], found["c"][0])
+    two = clusters_of(con, epoch, copies[:2], words=(("a", "b", "different"),))
+    assert two["a"][0] != two["b"][0]
+
+
+def test_who_is_joined_by_word_brings_those_who_are_like_them(con: duckdb.DuckDBPyConnection, epoch: Epoch) -> None:
+    records = [ONE, ONE | {"record_id": "y1"}, OTHER, OTHER | {"record_id": "y2"}]
+    found = clusters_of(con, epoch, records, words=(("z1", "z2", "same"),))
+    assert found["z1"] == found["z2"]
+    # the rest stay where their weights put them, never with somebody else
+    assert {found["y1"][0], found["y2"][0]} <= {found["z1"][0], "y1", "y2"}
+
+
+def test_more_than_a_component_may_hold_are_joined_by_word_all_the_same(
+    con: duckdb.DuckDBPyConnection, epoch: Epoch
+) -> None:
+    ids = [f"m{number:03}" for number in range(MAX_COMPONENT + 20)]
+    records: list[Record] = [{"record_id": i, "entity_type": "person", "given_name": "A"} for i in ids]
+    found = clusters_of(con, epoch, records, words=tuple((a, b, "same") for a, b in pairwise(ids)))
+    assert {cluster for cluster, _ in found.values()} == {ids[0]}
+
+
+@pytest.mark.parametrize("seed", range(8))
+def test_without_words_our_own_grouping_is_that_of_the_library(seed: int) -> None:
+    chance = np.random.default_rng(seed)
+    size = int(chance.integers(3, 12))
+    weight = chance.uniform(-6, 10, size * (size - 1) // 2)
+    nothing = Edges(np.empty(0, np.int64), np.empty(0, np.int64), np.empty(0))
+    member = np.arange(100, 100 + size)
+    own = _group_as_said(weight, member, Judged(np.arange(200), nothing, nothing))
+    library = _group(weight)
+    assert {frozenset(np.flatnonzero(own == g)) for g in own} == {
+        frozenset(np.flatnonzero(library == g)) for g in library
+    }
 
 
 def test_training_twice_gives_the_same_epoch(con: duckdb.DuckDBPyConnection, epoch: Epoch) -> None:
