@@ -20,7 +20,6 @@ import pyarrow as pa
 from dataflow.errors import UsageError
 from dataflow.resolve.explain import Explanation, Pair, explain_pairs
 from dataflow.resolve.judgements import (
-    DIFFERENT,
     SAME,
     VERDICTS,
     WITHDRAWN,

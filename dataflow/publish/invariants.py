@@ -46,6 +46,14 @@ def _missing(table: str, key: str, other: str, other_key: str) -> str:
     )
 
 
+def _judged(broken: str) -> str:
+    return f"""
+        SELECT record_id_l, record_id_r FROM lake.resolved.judged_pair
+        LEFT JOIN lake.resolved.xref l ON l.record_id = record_id_l
+        LEFT JOIN lake.resolved.xref r ON r.record_id = record_id_r WHERE {broken}
+    """
+
+
 def _unequal(left: str, right: str) -> str:
     return f"SELECT 1 WHERE ({left}) IS DISTINCT FROM ({right})"
 
@@ -86,6 +94,18 @@ INVARIANTS = (
         LEFT JOIN (SELECT customer_id, count(*) AS linked FROM lake.resolved.xref GROUP BY customer_id) x
         USING (customer_id) WHERE g.record_count IS DISTINCT FROM x.linked
         """,
+    ),
+    Invariant(
+        "joined_by_word_are_one",
+        "resolved.judged_pair",
+        "records that stewards hold to be the same belong to one customer",
+        _judged("verdict = 'same' AND NOT is_contradicted AND l.customer_id IS DISTINCT FROM r.customer_id"),
+    ),
+    Invariant(
+        "parted_by_word_are_two",
+        "resolved.judged_pair",
+        "records that stewards hold to be different belong to two customers",
+        _judged("verdict = 'different' AND l.customer_id IS NOT DISTINCT FROM r.customer_id"),
     ),
     Invariant(
         "xref_is_published",

@@ -25,8 +25,8 @@ def stage_identities(ws: Workspace, clusters: str) -> None:
         GROUP BY customer_id
     """
     spent = f"""
-        SELECT customer_id, false AS is_free FROM {ws.before(XREF)}
-        UNION ALL SELECT customer_id, to_customer_id IS NULL FROM {ws.before(REDIRECT)}
+        SELECT customer_id, true AS is_live, NULL AS to_customer_id FROM {ws.before(XREF)}
+        UNION ALL SELECT customer_id, false, to_customer_id FROM {ws.before(REDIRECT)}
     """
     assign_ids(con, clusters, "xref_before", born=born, spent=spent, into="assigned")
     now = _now(ws)

@@ -10,6 +10,8 @@ from lakehouse.table import create_table_sql, quote
 SOUND = """
 INSERT INTO lake.conformed.customer_record (record_id) VALUES ('r1'), ('r2');
 INSERT INTO lake.resolved.xref (record_id, customer_id) VALUES ('r1', 'c1'), ('r2', 'c2');
+INSERT INTO lake.resolved.judged_pair (record_id_l, record_id_r, verdict, is_contradicted)
+    VALUES ('r1', 'r2', 'different', false);
 INSERT INTO lake.published.xref (record_id, customer_id) VALUES ('r1', 'c1'), ('r2', 'c2');
 INSERT INTO lake.resolved.golden_customer (customer_id, record_count) VALUES ('c1', 1), ('c2', 1);
 INSERT INTO lake.enriched.lifecycle (customer_id) VALUES ('c1'), ('c2');
@@ -31,6 +33,8 @@ FAULTS = {
     "records_are_linked": "INSERT INTO lake.conformed.customer_record (record_id) VALUES ('r3')",
     "linked_customers_exist": "DELETE FROM lake.resolved.golden_customer WHERE customer_id = 'c2'",
     "customers_have_records": "UPDATE lake.resolved.golden_customer SET record_count = 2 WHERE customer_id = 'c1'",
+    "joined_by_word_are_one": "UPDATE lake.resolved.judged_pair SET verdict = 'same'",
+    "parted_by_word_are_two": "UPDATE lake.resolved.xref SET customer_id = 'c1'",
     "xref_is_published": "UPDATE lake.published.xref SET customer_id = 'c1' WHERE record_id = 'r2'",
     "every_live_customer_is_published": "DELETE FROM lake.published.customer_360 WHERE customer_id = 'c2'",
     "only_live_customers_are_published": (

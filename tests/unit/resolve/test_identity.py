@@ -22,23 +22,19 @@ def assigned(
     after: Mapping[str, str],
     *,
     born: Mapping[str, int] | None = None,
-    free: Mapping[str, bool] | None = None,
+    retired: Mapping[str, str | None] | None = None,
 ) -> tuple[dict[str, str], set[tuple[str, str, str | None, int]]]:
     """Run assign_ids on record-to-customer and record-to-cluster maps."""
     con.execute("CREATE OR REPLACE TEMP TABLE before (record_id VARCHAR, customer_id VARCHAR)")
     con.execute("CREATE OR REPLACE TEMP TABLE cluster (record_id VARCHAR, cluster VARCHAR)")
     con.execute("CREATE OR REPLACE TEMP TABLE born (customer_id VARCHAR, born_at INTEGER)")
-    con.execute("CREATE OR REPLACE TEMP TABLE spent (customer_id VARCHAR, is_free BOOLEAN)")
-    live = dict.fromkeys(before.values(), False)
-    for table, rows in (
-        ("before", before),
-        ("cluster", after),
-        ("born", born or {}),
-        ("spent", live | dict(free or {})),
-    ):
+    con.execute("CREATE OR REPLACE TEMP TABLE gone (customer_id VARCHAR, to_customer_id VARCHAR)")
+    for table, rows in (("before", before), ("cluster", after), ("born", born or {}), ("gone", retired or {})):
         for key, value in rows.items():
             con.execute(f"INSERT INTO {table} VALUES (?, ?)", [key, value])
-    assign_ids(con, "cluster", "before", born="FROM born", spent="FROM spent", into="assigned")
+    live = "SELECT customer_id, true AS is_live, NULL AS to_customer_id FROM before"
+    spent = f"{live} UNION ALL SELECT customer_id, false, to_customer_id FROM gone"
+    assign_ids(con, "cluster", "before", born="FROM born", spent=spent, into="assigned")
     return (
         dict(con.execute("FROM assigned").fetchall()),
         set(con.execute("SELECT kind, customer_id, other_customer_id, record_count FROM assigned_change").fetchall()),
@@ -78,17 +74,27 @@ def test_a_split_keeps_the_id_with_the_largest_part(con: duckdb.DuckDBPyConnecti
     assert changes == {("split", ids["a"], "C1", 1)}
 
 
-def test_a_split_part_never_takes_an_id_that_was_used_before(con: duckdb.DuckDBPyConnection) -> None:
+def test_a_split_part_never_takes_an_id_that_led_elsewhere(con: duckdb.DuckDBPyConnection) -> None:
     first, _ = assigned(con, {}, {"a": "a"})
-    retired_to_nobody = {first["a"]: True}
-    ids, _ = assigned(con, dict.fromkeys("abc", "C1"), {"a": "a", "b": "b", "c": "b"}, free=retired_to_nobody)
-    assert ids["a"] not in {first["a"], "C1"}
+    for successor in (None, "C9"):
+        retired = {first["a"]: successor}
+        ids, _ = assigned(con, dict.fromkeys("abc", "C1"), {"a": "a", "b": "b", "c": "b"}, retired=retired)
+        assert ids["a"] not in {first["a"], "C1"}
+
+
+def test_an_undone_merge_gives_the_id_back(con: duckdb.DuckDBPyConnection) -> None:
+    first, _ = assigned(con, {}, {"b": "b", "c": "b"})
+    merged = {"a": "C1", "d": "C1", "e": "C1", "b": "C1", "c": "C1"}
+    apart = {"a": "a", "d": "a", "e": "a", "b": "b", "c": "b"}
+    ids, changes = assigned(con, merged, apart, retired={first["b"]: "C1"})
+    assert ids == {"a": "C1", "d": "C1", "e": "C1", **first}
+    assert changes == {("split", first["b"], "C1", 2)}
 
 
 def test_a_record_that_comes_back_brings_its_id_to_life_unless_it_redirects(con: duckdb.DuckDBPyConnection) -> None:
     first, _ = assigned(con, {}, {"a": "a"})
-    assert assigned(con, {}, {"a": "a"}, free={first["a"]: True})[0] == first
-    assert assigned(con, {}, {"a": "a"}, free={first["a"]: False})[0] != first
+    assert assigned(con, {}, {"a": "a"}, retired={first["a"]: None})[0] == first
+    assert assigned(con, {}, {"a": "a"}, retired={first["a"]: "C1"})[0] != first
 
 
 def test_an_id_whose_records_are_gone_is_retired_to_nobody(con: duckdb.DuckDBPyConnection) -> None:
