@@ -4,10 +4,10 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 
-from dataflow.resolve.golden import golden_sql
+from dataflow.resolve.golden import golden_sql, other_values_sql
 from dataflow.resolve.identity import assign_ids
 from dataflow.tables.conformed import CUSTOMER_RECORD
-from dataflow.tables.resolved import GOLDEN_CUSTOMER, IDENTITY_EVENT, REDIRECT, XREF
+from dataflow.tables.resolved import GOLDEN_CUSTOMER, IDENTITY_EVENT, OTHER_VALUE, REDIRECT, XREF
 from dataflow.workspace import Workspace
 from lakehouse.table import literal
 
@@ -99,6 +99,9 @@ def stage_golden(ws: Workspace, clusters: str, *, changed_records: str, trust: M
         LEFT JOIN {ws.before(GOLDEN_CUSTOMER)} g ON g.customer_id = x.customer_id
     """)
     ws.stage(GOLDEN_CUSTOMER, golden_sql("golden_record", trust=trust), scope="SELECT customer_id FROM golden_key")
+    golden = f"(FROM {GOLDEN_CUSTOMER.sql_name} SEMI JOIN golden_key USING (customer_id))"
+    lost = other_values_sql("golden_record", golden)
+    ws.stage(OTHER_VALUE, lost, scope="SELECT customer_id FROM golden_key")
     con.execute("DROP TABLE golden_record")
     con.execute("DROP TABLE golden_key")
 

@@ -8,6 +8,9 @@ from dataflow.resolve.survivorship import RULES, Survivorship
 from dataflow.tables.resolved import GOLDEN_CUSTOMER
 from lakehouse.table import literal
 
+FIELDS = tuple(field for rule in RULES for field in rule.fields)
+SINGLE = tuple(field for rule in RULES for field in rule.fields if rule.is_single)
+
 
 def golden_sql(records: str, *, trust: Mapping[str, int]) -> str:
     """SELECT of golden customers (without `_run_id`) from their records.
@@ -30,6 +33,10 @@ def golden_sql(records: str, *, trust: Mapping[str, int]) -> str:
     )
     known = " ".join(f"WHEN {literal(source)} THEN {level}" for source, level in sorted(trust.items()))
     trusted = f"CASE _source {known} ELSE {min(trust.values()) - 1} END" if trust else "0"
+    differing = ", ".join(
+        f"CASE WHEN min(lower({field}::VARCHAR)) <> max(lower({field}::VARCHAR)) THEN {literal(field)} END"
+        for field in SINGLE
+    )
     columns = ", ".join(c for c in GOLDEN_CUSTOMER.column_names if c != "_run_id")
     return f"""
     WITH ranked AS (
@@ -39,6 +46,7 @@ def golden_sql(records: str, *, trust: Mapping[str, int]) -> str:
     ),
     elected AS (
         SELECT customer_id, any_value(entity_type) AS entity_type, {elected},
+            list_filter([{differing}], field -> field IS NOT NULL) AS conflicts,
             count(*) AS record_count, list_sort(list_distinct(list(_source))) AS sources,
             min(cluster_confidence) AS confidence, min(created_at) AS first_seen_at, max(updated_at) AS last_seen_at
         FROM ranked GROUP BY customer_id
@@ -46,10 +54,33 @@ def golden_sql(records: str, *, trust: Mapping[str, int]) -> str:
     spread AS (
         SELECT customer_id, entity_type, {values},
             map_from_entries(list_filter([{entries}], e -> e.v IS NOT NULL)) AS provenance,
-            record_count, sources, confidence, first_seen_at, last_seen_at
+            conflicts, record_count, sources, confidence, first_seen_at, last_seen_at
         FROM elected
     )
     SELECT {columns} FROM spread
+    """
+
+
+def other_values_sql(records: str, golden: str) -> str:
+    """SELECT of the values that lost (without `_run_id`): one row for each value of a field of a customer.
+
+    `records` as above; `golden` holds the same customers' golden records. A value in other letters, small or large, is
+    the same value.
+    """
+    lost = ",\n".join(
+        f"CASE WHEN lower(r.{field}::VARCHAR) <> coalesce(lower(g.{field}::VARCHAR), '') THEN r.{field}::VARCHAR END"
+        f" AS {field}"
+        for field in FIELDS
+    )
+    single = ", ".join(literal(field) for field in SINGLE)
+    return f"""
+    WITH lost AS (
+        SELECT r.customer_id, r.record_id, {lost}
+        FROM {records} r JOIN {golden} g ON g.customer_id = r.customer_id WHERE g.record_count > 1
+    )
+    SELECT customer_id, field, value, field IN ({single}) AS is_conflict,
+        list_sort(list_distinct(list(record_id))) AS record_ids
+    FROM (UNPIVOT lost ON {", ".join(FIELDS)} INTO NAME field VALUE value) GROUP BY customer_id, field, value
     """
 
 

@@ -15,12 +15,13 @@ class IdentitySummary:
     """Counts over the lake as the run leaves it; `events` and `compared_pairs` are of this run.
 
     weights: [entity type, lower bound of the match weight, pairs]; cluster_sizes: [entity type, records, customers];
-    review: [entity type, reason, pairs].
+    review: [entity type, reason, pairs]; conflicts: [field, customers whose records contradict one another in it].
     """
 
     weights: list[list[Any]]
     cluster_sizes: list[list[Any]]
     review: list[list[Any]]
+    conflicts: list[list[Any]]
     events: dict[str, int]
     compared_pairs: int
     seconds: dict[str, float]
@@ -41,6 +42,11 @@ def summarise(ws: Workspace, *, compared_pairs: int, seconds: dict[str, float]) 
             ws, f"SELECT entity_type, record_count, count(*) FROM {GOLDEN_CUSTOMER.sql_name} GROUP BY ALL"
         ),
         review=_rows(ws, f"SELECT entity_type, reason, count(*) FROM {REVIEW_QUEUE.sql_name} GROUP BY ALL"),
+        conflicts=_rows(
+            ws,
+            f"SELECT field, count(*) FROM (SELECT unnest(conflicts) AS field FROM {GOLDEN_CUSTOMER.sql_name})"
+            " GROUP BY field",
+        ),
         events={str(kind): int(count) for kind, count in events},
         compared_pairs=compared_pairs,
         seconds={name: round(value, 3) for name, value in seconds.items()},

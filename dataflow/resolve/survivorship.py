@@ -14,12 +14,14 @@ class Survivorship:
 
     A record stands for election when it has `anchor`. frequency: how many of the customer's records agree on it.
     completeness: how much of the fields the record fills. trust: the order of the sources in the settings.
-    recency: when the source last changed the record. The record id settles what is left.
+    recency: when the source last changed the record. The record id settles what is left. `is_single`: nobody has two of
+    these at a time, so records that differ contradict one another; a second e-mail is only a second e-mail.
     """
 
     fields: tuple[str, ...]
     anchor: str
     by: tuple[Criterion, ...]
+    is_single: bool = False
 
 
 RULES = (
@@ -29,8 +31,10 @@ RULES = (
         anchor="full_name",
         by=("completeness", "frequency", "trust", "recency"),
     ),
-    Survivorship(fields=("name_suffix",), anchor="name_suffix", by=("frequency", "trust", "recency")),
-    Survivorship(fields=("date_of_birth",), anchor="date_of_birth", by=("frequency", "trust", "recency")),
+    Survivorship(fields=("name_suffix",), anchor="name_suffix", by=("frequency", "trust", "recency"), is_single=True),
+    Survivorship(
+        fields=("date_of_birth",), anchor="date_of_birth", by=("frequency", "trust", "recency"), is_single=True
+    ),
     Survivorship(fields=("company_name", "legal_form"), anchor="company_name", by=("trust", "recency")),
     Survivorship(fields=("email",), anchor="email", by=("recency", "trust")),
     Survivorship(fields=("phone",), anchor="phone", by=("recency", "trust")),
@@ -40,7 +44,7 @@ RULES = (
         anchor="coalesce(street, postcode, city)",
         by=("completeness", "recency", "trust"),
     ),
-    Survivorship(fields=("country_code",), anchor="country_code", by=("frequency", "recency", "trust")),
+    Survivorship(fields=("country_code",), anchor="country_code", by=("frequency", "recency", "trust"), is_single=True),
     Survivorship(fields=("website_domain",), anchor="website_domain", by=("trust", "recency")),
     Survivorship(fields=("ip_address",), anchor="ip_address", by=("recency",)),
     Survivorship(fields=("industry_text",), anchor="industry_text", by=("trust", "recency")),

@@ -160,6 +160,7 @@ GOLDEN_CUSTOMER = Table(
         Column("employee_count", "BIGINT", "Employees as a source states them"),
         Column("crm_status", "VARCHAR", "Status in the CRM"),
         Column("parent_customer_id", "VARCHAR", "Customer that is the employer or parent company", "pseudonym"),
+        Column("conflicts", "VARCHAR[]", "Fields of which there is only one, and its records say several"),
         Column("provenance", "MAP(VARCHAR, VARCHAR)", "Field to the record its value was taken from", "pseudonym"),
         Column("record_count", "BIGINT", "Records of this customer", nullable=False),
         Column("sources", "VARCHAR[]", "Sources that know this customer, sorted", nullable=False),
@@ -171,6 +172,25 @@ GOLDEN_CUSTOMER = Table(
         ),
         Column("first_seen_at", "TIMESTAMPTZ", "Oldest created_at among its records"),
         Column("last_seen_at", "TIMESTAMPTZ", "Newest updated_at among its records"),
+        RUN_ID,
+    ),
+)
+
+OTHER_VALUE = Table(
+    schema="resolved",
+    name="other_value",
+    grain="value that records of a customer hold and its golden record does not",
+    key=("customer_id", "field", "value"),
+    owner="data stewardship",
+    subject="customer_id",
+    columns=(
+        Column("customer_id", "VARCHAR", "Customer", "pseudonym", nullable=False),
+        Column("field", "VARCHAR", "Column of the golden record", nullable=False),
+        Column("value", "VARCHAR", "The value, as text", "free_text", nullable=False),
+        Column(
+            "is_conflict", "BOOLEAN", "There is only one such value: this one or the golden is wrong", nullable=False
+        ),
+        Column("record_ids", "VARCHAR[]", "Records that hold it, sorted", "pseudonym", nullable=False),
         RUN_ID,
     ),
 )
@@ -255,6 +275,7 @@ TABLES = (
     EDGE,
     XREF,
     GOLDEN_CUSTOMER,
+    OTHER_VALUE,
     IDENTITY_EVENT,
     REDIRECT,
     JUDGED_RECORD,
