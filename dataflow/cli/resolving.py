@@ -58,14 +58,17 @@ def resolve(
     if output is Output.CSV:
         write_records([{"records": found.records, "clusters": found.clusters, **figures}], output=output)
         return
-    write_line(f"{found.records:,} rows are {found.clusters:,} {_PLURAL[found.entity_type]}")
+    counts = " and ".join(f"{count:,} {_PLURAL[kind]}" for kind, count in found.entity_types.items())
+    write_line(f"{found.records:,} rows are {counts}")
     write_line(f"{found.compared_pairs:,} pairs compared in {found.seconds:.1f} s")
     write_line("Read as: " + ", ".join(f"{column} = {kind}" for column, kind in found.kinds.items()))
     for name, value in figures.items():
         write_line(f"  {name:<20} {value:,.6g}")
-    for cause, pairs in found.causes.items():
-        write_line(f"  {pairs:>8,} pairs: {cause}")
+    for cause in found.causes[:_MOST_CAUSES]:
+        examples = "; ".join(f"{left} and {right}" for left, right in cause.examples)
+        write_line(f"  {cause.pairs:>8,} pairs {cause.error}: {cause.cause} (rows {examples})")
     words.print(f"Written: {out}" if out else "Each row's cluster: --out clusters.csv")
 
 
+_MOST_CAUSES = 20
 _PLURAL = {"person": "people", "company": "companies"}

@@ -74,35 +74,3 @@ def _share(part: float, whole: float) -> float:
 
 def _f1(precision: float, recall: float) -> float:
     return 2 * precision * recall / (precision + recall) if precision + recall else 0.0
-
-
-def causes_of_error(con: duckdb.DuckDBPyConnection, predicted: str, truth: str, edges: str) -> dict[str, int]:
-    """Count wrong pairs by cause, most frequent first.
-
-    `predicted` and `truth` are tables of (record_id, cluster), `edges` the pairs kept with their probabilities.
-    """
-    rows = con.execute(f"""
-        WITH both_sides AS (
-            SELECT record_id, p.cluster AS predicted, t.cluster AS truth
-            FROM {predicted} p JOIN {truth} t USING (record_id)
-        ),
-        missed AS (
-            SELECT 'missed' AS error, l.record_id AS l, r.record_id AS r
-            FROM both_sides l JOIN both_sides r ON l.truth = r.truth AND l.record_id < r.record_id
-            WHERE l.predicted <> r.predicted
-        ),
-        wrong AS (
-            SELECT 'wrong' AS error, l.record_id AS l, r.record_id AS r
-            FROM both_sides l JOIN both_sides r ON l.predicted = r.predicted AND l.record_id < r.record_id
-            WHERE l.truth <> r.truth
-        )
-        SELECT CASE
-            WHEN error = 'missed' AND e.match_probability IS NULL THEN 'missed: never compared, or far below review'
-            WHEN error = 'missed' THEN 'missed: compared, in review or cut apart'
-            WHEN e.match_probability IS NULL THEN 'wrong: joined through other records'
-            ELSE 'wrong: linked to each other' END AS cause,
-            count(*) AS pairs
-        FROM (FROM missed UNION ALL FROM wrong) x LEFT JOIN {edges} e ON e.record_id_l = x.l AND e.record_id_r = x.r
-        GROUP BY cause ORDER BY pairs DESC, cause
-    """).fetchall()
-    return {str(cause): int(pairs) for cause, pairs in rows}

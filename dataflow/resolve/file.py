@@ -9,20 +9,24 @@ from pathlib import Path
 
 import duckdb
 
-from dataflow.errors import SourceMalformed, SourceMissing, UsageError
+from dataflow.errors import SourceMalformed, UsageError
 from dataflow.report import measured
 from dataflow.resolve.clusters import find_clusters
 from dataflow.resolve.edges import find_edges
 from dataflow.resolve.epoch import train_epoch
-from dataflow.resolve.evaluate import Evaluation, causes_of_error, evaluate
-from dataflow.resolve.kinds import BY_NAME, infer_kinds, looks_like_people
-from dataflow.resolve.match_record import INPUT_COLUMNS, make_match_records
+from dataflow.resolve.evaluate import Evaluation, evaluate
+from dataflow.resolve.file_records import decide_types, input_sql, read_values
+from dataflow.resolve.kinds import BY_NAME, infer_kinds
+from dataflow.resolve.match_record import make_match_records
+from dataflow.resolve.mistakes import Cause, Model, causes_of_error
 from dataflow.resolve.spec import SPECS
+from dataflow.resolve.table_file import load_table
 from lakehouse.connect import connect
-from lakehouse.table import literal, quote
+from lakehouse.table import literal
 
+DOING = "Resolving a file"
 SAMPLE = 1_000
-READERS = {".csv": "read_csv({}, all_varchar = true)", ".parquet": "read_parquet({})"}
+OUT_FORMATS = {".csv": "csv, HEADER", ".parquet": "parquet"}
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -35,16 +39,16 @@ class FileSpec:
 
 @dataclass(frozen=True, kw_only=True)
 class FileResolution:
-    """What came of it. `evaluation` and `causes` (pairs by cause of error) need a truth column."""
+    """What came of it. `entity_types`: clusters of each. `evaluation` and `causes` of error need a truth column."""
 
-    entity_type: str
+    entity_types: dict[str, int]
     kinds: dict[str, str]
     records: int
     clusters: int
     compared_pairs: int
     seconds: float
     evaluation: Evaluation | None
-    causes: dict[str, int]
+    causes: list[Cause]
 
 
 def read_file_spec(path: Path) -> FileSpec:
@@ -84,25 +88,29 @@ def resolve_file(
     `out`: CSV or Parquet to write, one row per input row with record_key, cluster_id, confidence.
     Raises: SourceMissing, SourceMalformed, UsageError.
     """
+    if out is not None and out.suffix.lower() not in OUT_FORMATS:
+        raise UsageError(f"{DOING}: {out.name} should end in one of {', '.join(OUT_FORMATS)}.")
     with measured() as watch:
         con = connect()
         try:
-            columns = _load(con, path)
-            kinds = _decide_kinds(con, columns, spec, path=path, aside=[truth, key, *ignore])
-            _number_rows(con, path, key=key, columns=columns)
-            entity_type = _decide_type(con, kinds, spec)
-            compared = _resolve(con, kinds, entity_type)
-            evaluation, causes = _judge(con, truth, columns, path) if truth is not None else (None, {})
+            table = _load(con, path)
+            aside = [table.find(name) for name in (truth, key, *ignore) if name is not None]
+            kinds = _decide_kinds(con, table, spec, aside=aside)
+            read_values(con, "file_row", kinds, into="read_row")
+            _number_rows(con, table, key=key)
+            types = decide_types(con, "source_row", kinds, told=spec.entity_type if spec else None)
+            models, compared = _resolve(con, input_sql("source_row", kinds, types))
+            evaluation, causes = _judge(con, table.find(truth), models) if truth is not None else (None, [])
             if out is not None:
                 _write(con, out)
-            records, clusters = con.execute("SELECT count(*), count(DISTINCT cluster) FROM found").fetchall()[0]
+            found = dict(con.execute("SELECT entity_type, count(DISTINCT cluster) FROM found GROUP BY 1").fetchall())
         finally:
             con.close()
         return FileResolution(
-            entity_type=entity_type,
-            kinds={column: kind for column, kind in kinds.items() if kind != "ignore"},
-            records=records,
-            clusters=clusters,
+            entity_types={kind: found[kind] for kind in sorted(found, key=lambda kind: (-found[kind], kind))},
+            kinds={table.headings[column]: kind for column, kind in kinds.items() if kind != "ignore"},
+            records=table.rows,
+            clusters=sum(found.values()),
             compared_pairs=compared,
             seconds=watch.seconds,
             evaluation=evaluation,
@@ -110,140 +118,117 @@ def resolve_file(
         )
 
 
-def _load(con: duckdb.DuckDBPyConnection, path: Path) -> list[str]:
-    if not path.is_file():
-        raise SourceMissing(f"Resolving a file: {path} is not there.")
-    reader = READERS.get(path.suffix.lower())
-    if reader is None:
-        raise UsageError(f"Resolving a file: {path.name} should end in one of {', '.join(READERS)}.")
-    try:
-        con.execute(f"""
-            CREATE TEMP TABLE file_row AS
-            SELECT COLUMNS(*)::VARCHAR, row_number() OVER () AS "row number"
-            FROM {reader.format(literal(str(path)))}
-        """)
-    except duckdb.Error as error:
-        raise SourceMalformed(
-            f"Resolving a file: {path.name} cannot be read as {path.suffix[1:].upper()} ({type(error).__name__})."
-        ) from error
-    if con.table("file_row").shape[0] == 0:
-        raise SourceMalformed(f"Resolving a file: {path.name} has no rows.")
-    return [name for name in con.table("file_row").columns if name != "row number"]
+@dataclass(frozen=True)
+class _Table:
+    """The file as it was read into `file_row`; `headings` maps our names of its columns to its own."""
+
+    name: str
+    headings: Mapping[str, str]
+    rows: int
+
+    def find(self, heading: str) -> str:
+        """Our name of a column; where no heading is written just so, one that differs in capitals or blanks."""
+        for same in (str, lambda text: text.strip().lower()):
+            for column, known in self.headings.items():
+                if same(known) == same(heading):
+                    return column
+        raise UsageError(f"{DOING}: {self.name} has no column {heading}; it has {', '.join(self.headings.values())}.")
+
+
+def _load(con: duckdb.DuckDBPyConnection, path: Path) -> _Table:
+    headings = load_table(con, path, doing=DOING, into="file_row")
+    rows = con.table("file_row").shape[0]
+    if rows == 0:
+        raise SourceMalformed(f"{DOING}: {path.name} has no rows.")
+    return _Table(path.name, {f"c{number}": name for number, name in enumerate(headings)}, rows)
 
 
 def _decide_kinds(
-    con: duckdb.DuckDBPyConnection,
-    columns: list[str],
-    spec: FileSpec | None,
-    *,
-    path: Path,
-    aside: list[str | None],
+    con: duckdb.DuckDBPyConnection, table: _Table, spec: FileSpec | None, *, aside: list[str]
 ) -> dict[str, str]:
-    named = {column for column in (*aside, *(spec.columns if spec else ())) if column is not None}
-    unknown = sorted(named - set(columns))
-    if unknown:
-        raise UsageError(
-            f"Resolving a file: {path.name} has no column {', '.join(unknown)}; it has {', '.join(columns)}."
-        )
-    kinds = infer_kinds(
-        {column: _sample(con, column) for column in columns if column not in aside},
-        rows=min(SAMPLE, con.table("file_row").shape[0]),
-    )
+    """Column to kind, by our names."""
     if spec is not None and spec.columns:
-        kinds = {column: spec.columns.get(column, "ignore") for column in kinds}
+        told = {table.find(heading): kind for heading, kind in spec.columns.items()}
+        kinds = {column: told.get(column, "ignore") for column in table.headings if column not in aside}
+    else:
+        columns = [column for column in table.headings if column not in aside]
+        samples = {table.headings[column]: values for column, values in _samples(con, columns).items()}
+        kinds = dict(zip(columns, infer_kinds(samples, rows=min(SAMPLE, table.rows)).values(), strict=True))
     if not any(BY_NAME[kind].inputs for kind in kinds.values()):
         raise UsageError(
-            f"Resolving a file: no column of {path.name} is of a known kind by its name or its values.",
+            f"{DOING}: no column of {table.name} is of a known kind by its name or its values.",
             next_move="Say what the columns are in a spec: --spec SPEC.",
         )
     return kinds
 
 
-def _sample(con: duckdb.DuckDBPyConnection, column: str) -> list[str]:
-    """Values of a column, the same whatever the order of the rows."""
-    name = quote(column)
-    rows = con.execute(f"""
-        SELECT trim({name}) FROM file_row WHERE trim({name}) <> '' ORDER BY md5({name}), 1 LIMIT {SAMPLE}
-    """).fetchall()
-    return [str(row[0]) for row in rows]
+def _samples(con: duckdb.DuckDBPyConnection, columns: list[str]) -> dict[str, list[str]]:
+    """Values of each column, the same whatever the order of the rows."""
+    if not columns:
+        return {}
+    whole = f"md5(concat_ws('|', {', '.join(columns)}))"
+    cleaned = ", ".join(f"trim({column})" for column in columns)
+    rows = con.execute(f"SELECT {cleaned} FROM file_row ORDER BY {whole} LIMIT {SAMPLE}").fetchall()
+    found = {
+        column: [value for value in values if value]
+        for column, values in zip(columns, zip(*rows, strict=True), strict=True)
+    }
+    for column in (column for column, values in found.items() if len(values) < SAMPLE / 20):
+        rare = con.execute(f"""
+            SELECT DISTINCT trim({column}) FROM file_row WHERE trim({column}) <> '' ORDER BY md5({column}), 1 LIMIT 50
+        """).fetchall()
+        found[column] = max(found[column], [str(value) for (value,) in rare], key=len)
+    return found
 
 
-def _number_rows(con: duckdb.DuckDBPyConnection, path: Path, *, key: str | None, columns: list[str]) -> None:
+def _number_rows(con: duckdb.DuckDBPyConnection, table: _Table, *, key: str | None) -> None:
     """Give rows their record id: the key as it stands, else the row number; ids sort as text."""
-    record_id = quote(key) if key in columns and key is not None else "lpad(\"row number\"::VARCHAR, 10, '0')"
-    con.execute(f'CREATE TEMP TABLE source_row AS SELECT *, {record_id} AS "record id" FROM file_row')
+    record_id = table.find(key) if key is not None else "lpad(\"row number\"::VARCHAR, 10, '0')"
+    con.execute(f'CREATE TEMP TABLE source_row AS SELECT *, {record_id} AS "record id" FROM read_row')
+    con.execute("DROP TABLE read_row")
     repeated, missing = con.execute("""
         SELECT count("record id") - count(DISTINCT "record id"), count(*) - count("record id") FROM source_row
     """).fetchall()[0]
     if repeated or missing:
         raise UsageError(
-            f"Resolving a file: the key column {key} of {path.name} is empty in {missing} rows and repeated in "
-            f"{repeated}; a key is given once to each row."
+            f"{DOING}: the key column {key} of {table.name} is empty in {missing} rows and repeated in "
+            f"{repeated}; a key is given once to each row.",
+            next_move="Leave --key out: rows are then known by their number.",
         )
 
 
-def _decide_type(con: duckdb.DuckDBPyConnection, kinds: dict[str, str], spec: FileSpec | None) -> str:
-    if spec is not None and spec.entity_type is not None:
-        return spec.entity_type
-    found = set(kinds.values())
-    if found & {"given_name", "surname", "date_of_birth"}:
-        return "person"
-    if "full_name" not in found:
-        return "company" if "company_name" in found else "person"
-    column = next(column for column, kind in kinds.items() if kind == "full_name")
-    return "person" if looks_like_people(_sample(con, column)) else "company"
+def _resolve(con: duckdb.DuckDBPyConnection, inputs: str) -> tuple[list[Model], int]:
+    """Leave the table `found` (record_id, cluster, confidence, entity_type, …); return models and pairs compared."""
+    specs = [replace(spec, blocking=(*spec.blocking, *spec.wide)) for spec in SPECS.values()]
+    make_match_records(con, inputs, specs, into="match_record")
+    con.execute("CREATE TEMP TABLE found (record_id VARCHAR, cluster VARCHAR, confidence DOUBLE, entity_type VARCHAR)")
+    models, compared = [], 0
+    for spec in specs:
+        kind = spec.entity_type
+        con.execute(f"CREATE TEMP TABLE match_{kind} AS SELECT * FROM match_record WHERE entity_type = {literal(kind)}")
+        if con.table(f"match_{kind}").shape[0] == 0:
+            continue
+        epoch = train_epoch(con, f"match_{kind}", spec=spec, frequencies=f"frequency_{kind}")
+        compared += find_edges(con, f"match_{kind}", epoch=epoch, spec=spec, into=f"edge_{kind}")
+        find_clusters(con, f"match_{kind}", f"edge_{kind}", epoch=epoch, spec=spec, into="found_cluster")
+        con.execute(f"INSERT INTO found SELECT record_id, cluster, confidence, {literal(kind)} FROM found_cluster")
+        models.append(Model(spec, epoch, records=f"match_{kind}", edges=f"edge_{kind}"))
+    return models, compared
 
 
-def _resolve(con: duckdb.DuckDBPyConnection, kinds: dict[str, str], entity_type: str) -> int:
-    """Leave the tables `found` (record_id, cluster, confidence, …) and `edge`; return how many pairs were compared."""
-    spec = SPECS[entity_type]
-    spec = replace(spec, blocking=(*spec.blocking, *spec.wide))
-    make_match_records(con, _input_sql(kinds, entity_type), [spec], into="match_record")
-    epoch = train_epoch(con, "match_record", spec=spec, frequencies="frequency")
-    compared = find_edges(con, "match_record", epoch=epoch, spec=spec, into="edge")
-    find_clusters(con, "match_record", "edge", epoch=epoch, spec=spec, into="found")
-    return compared
-
-
-def _input_sql(kinds: dict[str, str], entity_type: str) -> str:
-    given: dict[str, str] = {"record_id": '"record id"', "entity_type": literal(entity_type)}
-    for column, kind in kinds.items():
-        cleaned = f"nullif(trim({quote(column)}), '')"
-        for name, sql in BY_NAME[kind].inputs.items():
-            # what a column of its own says comes before what was cut out of another
-            given[name] = (
-                sql.replace("{}", cleaned)
-                if len(BY_NAME[kind].inputs) == 1
-                else (given.get(name) or sql.replace("{}", cleaned))
-            )
-    middle = next((quote(column) for column, kind in kinds.items() if kind == "middle_name"), None)
-    if middle is not None and "full_name" not in given and "given_name" in given and "surname" in given:
-        given["full_name"] = f"concat_ws(' ', {given['given_name']}, {middle}, {given['surname']})"
-    columns = ", ".join(f"({given.get(name, 'NULL')})::VARCHAR AS {name}" for name in INPUT_COLUMNS)
-    return f"SELECT {columns} FROM source_row"
-
-
-def _judge(
-    con: duckdb.DuckDBPyConnection, truth: str, columns: list[str], path: Path
-) -> tuple[Evaluation, dict[str, int]]:
-    if truth not in columns:
-        raise UsageError(f"Resolving a file: {path.name} has no column {truth}; it has {', '.join(columns)}.")
+def _judge(con: duckdb.DuckDBPyConnection, truth: str, models: list[Model]) -> tuple[Evaluation, list[Cause]]:
     con.execute(f"""
-        CREATE TEMP TABLE truth AS
-        SELECT "record id" AS record_id, {quote(truth)} AS cluster FROM source_row WHERE {quote(truth)} IS NOT NULL
+        CREATE TEMP TABLE truth AS SELECT "record id" AS record_id, {truth} AS cluster FROM source_row
+        WHERE {truth} IS NOT NULL
     """)
-    return evaluate(con, "SELECT record_id, cluster FROM found", "FROM truth"), causes_of_error(
-        con, "found", "truth", "edge"
-    )
+    causes = causes_of_error(con, "found", "truth", models)
+    return evaluate(con, "SELECT record_id, cluster FROM found", "FROM truth"), causes
 
 
 def _write(con: duckdb.DuckDBPyConnection, out: Path) -> None:
-    if out.suffix.lower() not in READERS:
-        raise UsageError(f"Resolving a file: {out.name} should end in one of {', '.join(READERS)}.")
-    form = "csv, HEADER" if out.suffix.lower() == ".csv" else "parquet"
     con.execute(f"""
         COPY (
             SELECT s."record id" AS record_key, f.cluster AS cluster_id, f.confidence
             FROM source_row s JOIN found f ON f.record_id = s."record id" ORDER BY s."row number"
-        ) TO {literal(str(out))} (FORMAT {form})
+        ) TO {literal(str(out))} (FORMAT {OUT_FORMATS[out.suffix.lower()]})
     """)

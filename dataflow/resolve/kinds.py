@@ -6,88 +6,149 @@ import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
-from dataflow.resolve.normaliser import LEGAL_FORMS, is_given_name
+from anyascii import anyascii
+
+from dataflow.resolve import readers
+from dataflow.resolve.normaliser import LEGAL_FORMS, TITLES, is_given_name
 
 
 @dataclass(frozen=True, kw_only=True)
 class Kind:
     """A kind of column: the pattern of names it goes by, and SQL from a text column to input columns.
 
-    `{}` stands for the column. `inputs` maps columns of match_record.INPUT_COLUMNS to SQL. Kinds stand in the order
-    in which they are tried. `shape` is what most values must look like, else the name of the column is not believed;
-    values that look like `told_by` tell the kind whatever the column is called.
+    `inputs` maps columns of match_record.INPUT_COLUMNS to SQL; `{}` stands for the column, and with a `reader` for
+    what it read (a struct). Kinds stand in the order in which they are tried. `shape` is what most values must look
+    like, else the name of the column is not believed; values that look like `told_by` tell the kind whatever the
+    column is called. Several columns may be of a `many` kind: the first that is filled in a row counts.
     """
 
     name: str
     pattern: str
     inputs: Mapping[str, str]
+    reader: readers.Reader | None = None
     shape: str = ""
     told_by: str = ""
+    many: bool = False
 
 
-# an extension is not part of the number; what stands before the last ten digits is a country's or a trunk's
-_DIGITS = (
-    "nullif(right(regexp_replace(regexp_replace(lower({}), '(ext|x)[ .:]*[0-9]+ *$', ''), '[^0-9]', '', 'g'), 10), '')"
+# the structure of calling codes: zones 1 and 7 have one digit, these countries two, all others three
+_CALLING_CODE = r"^(\+|00)(1|7|2[07]|3[0-469]|4[013-9]|5[1-8]|6[0-6]|8[1246]|9[0-58]|[0-9][0-9][0-9])"
+# an extension is not part of the number; nor are a country's calling code and the trunk's nought before it
+_DIALLED = "regexp_replace(regexp_replace(lower({}), '(ext|x)[ .:]*[0-9]+ *$', ''), '[^0-9+]', '', 'g')"
+_DIGITS = f"ltrim(right(regexp_replace({_DIALLED}, '{_CALLING_CODE}|[+]', ''), 10), '0')"
+# all of one digit, or the keys in a row, is typed where a number has to be
+_PHONE = (
+    f"CASE WHEN length({_DIGITS}) >= 5 AND replace(right({_DIGITS}, 7), right({_DIGITS}, 1), '') <> ''"
+    f" AND NOT contains('01234567890123456789 98765432109876543210', {_DIGITS}) THEN {_DIGITS} END"
 )
 _DOMAIN = r"nullif(regexp_extract(lower({}), '(?:https?://)?(?:www\.)?([a-z0-9.-]+\.[a-z]+)', 1), '')"
 _FIRST_NUMBER = r"^\s*#?([0-9]+[a-zA-Z]?)(?:\s*[-/]\s*[0-9]+[a-zA-Z]?)?(?:[\s,]+|$)"
 _LAST_NUMBER = r"[\s,]([0-9]+[a-zA-Z]?)\s*$"
-# what a street line says of where in the street: "between 5th and 6th", "off Main St."
-_WHERE = r"(?i)(\s{2,}|\s*[,(]|\s(between|btwn|bet|near|off|at|corner|cor)\s).*$"
-_STREET = f"coalesce(nullif(regexp_replace(trim({{}}), '{_WHERE}', ''), ''), {{}})"
-_DATE = """coalesce(
-    try_cast({} AS DATE)::VARCHAR,
-    (try_strptime({}, ['%Y%m%d', '%d/%m/%Y', '%m/%d/%Y', '%d.%m.%Y', '%d %B %Y', '%B %d, %Y'])::DATE)::VARCHAR,
-    CASE WHEN regexp_full_match({}, '[0-9]{8}') THEN {}[1:4] || '-' || {}[5:6] || '-' || {}[7:8]
-         WHEN regexp_full_match({}, '[0-9]{4}-[0-9]{2}-[0-9]{2}') THEN {} END)"""
-_EMAIL = "CASE WHEN length({}) > 4 AND ({} LIKE '%@%' OR {} LIKE '%.%') THEN lower(trim({})) END"
+# what a street line says of where in the street: "between 5th and 6th", "off Main St.", "Apt. 7"
+_WHERE = (
+    r"(?i)(\s{2,}|\s*[,(]|\s(between|btwn|bet|near|off|at|corner|cor)\s"
+    rf"|\s(({readers.UNIT_WORDS})\b|#)[\s.:#]*[0-9a-z]*\s*$).*$"
+)
+_UNIT = (
+    rf"nullif(regexp_extract(lower({{}}), '(?:^|[\s,])(?:(?:{readers.UNIT_WORDS})\b|#)[\s.:#]*([0-9]+[a-z]?|[a-z])"
+    r"(?:[\s,]|$)', 1), '')"
+)
+
+
+def _street_inputs(line: str) -> dict[str, str]:
+    street = f"coalesce(nullif(regexp_replace(trim({line}), '{_WHERE}', ''), ''), {line})"
+    return {
+        "street": f"trim(regexp_replace(regexp_replace({street}, '{_FIRST_NUMBER}', ''), '{_LAST_NUMBER}', ''))",
+        "house_number": f"coalesce(nullif(regexp_extract({line}, '{_FIRST_NUMBER}', 1), ''), "
+        f"nullif(regexp_extract({street}, '{_LAST_NUMBER}', 1), ''))",
+    }
 
 
 KINDS = (
     Kind(name="ignore", pattern=r"^$", inputs={}),
-    Kind(name="email", pattern=r"e.?mail", inputs={
-        "email_canonical": _EMAIL,
-        "email_domain": "CASE WHEN {} LIKE '%_@_%._%' THEN split_part(lower(trim({})), '@', 2) END",
-    }, shape=r".*@.*", told_by=r"[^@\s]+@[^@\s]+\.[A-Za-z]{2,}"),
-    Kind(name="website", pattern=r"web|url|homepage|domain", inputs={
-        "website_domain": _DOMAIN,
-    }, shape=r"[^\s@]+\.[^\s@]+", told_by=r"(?:https?://|www\.)\S+"),
-    Kind(name="phone", pattern=r"phone|mobile|telefon|\btel\b|^cell|fixe|handy", inputs={"phone": _DIGITS},
-         shape=r"(?:\D*\d){6,}.*", told_by=r"(?:\+\d|\(\d{2,5}\)|\d{3}[-./ ]+\d{3}[-./ ]*\d{4})[\d ()./-]*"),
-    Kind(name="date_of_birth", pattern=r"birth.?date|date.?(of.?)?birth|\bdob\b|birthday|geburt|naissance|\bborn\b",
-         inputs={"date_of_birth": _DATE}, shape=r".*\d.*\d.*\d.*",
+    Kind(name="source", pattern=r"^(data )?source( system)?$|^system$|^origin$", inputs={}),
+    Kind(name="free_text", pattern=r"^notes?$|comment|remark|description|bemerkung", inputs={}),
+    Kind(name="entity_type", pattern=r"^(record|entity|party|customer|client|account|contact) ?type$", inputs={},
+         shape=r"(?:natural |legal |private )?(?:person|people|individual|human|organi[sz]ation|company|business|org|"
+               r"corporation|corporate|firm|legal entity|private|ind|per)s?"),
+    Kind(name="email", pattern=r"e.?mail|courriel|correo|pochta|you ?jian", reader=readers.emails, many=True, inputs={
+        "email_canonical": "{}.canonical",
+        "email_domain": "{}.domain",
+    }, shape=r".*@.*", told_by=r"(?:mailto:)?[^@\s]+@[^@\s]+\.[A-Za-z]{2,}"),
+    Kind(name="website", pattern=r"\bweb|\burl\b|homepage|domain|^site$", inputs={"website_domain": _DOMAIN},
+         shape=r"[^\s@]+\.[^\s@]+", told_by=r"(?:https?://|www\.)\S+"),
+    Kind(name="phone",
+         pattern=r"phone|mobile?\b|mobil|telefon|telefoon|\btel(e?no|ef)?\b|\bcell|\bfixe\b|handy|movil|celular|\bfax\b"
+                 r"|dian ?hua|shou ?ji",
+         inputs={"phone": _PHONE}, many=True, shape=r"(?:\D*\d){6,}.*",
+         told_by=r"(?:\+\d|\(\d{2,5}\)|\d{3}[-./ ]+\d{3}[-./ ]*\d{4})[\d ()./-]*"),
+    Kind(name="date_of_birth",
+         pattern=r"birth ?(date|day)|date ?(of)? ?birth|\bdob\b|\bbday\b|geburt|naissance|\bborn\b|nacimiento|nascita"
+                 r"|nascimento|geboorte|urodzenia|rozhdeniya|^fodelse|sheng ?nian|chu ?sheng",
+         reader=readers.dates, inputs={"date_of_birth": "{}.date"}, shape=r".*\d.*\d.*",
          told_by=r"(?:1[89]\d\d|200\d)-?[01]\d-?[0-3]\d|[0-3]?\d[/.][0-3]?\d[/.](?:1[89]\d\d|200\d)"),
     Kind(name="middle_name", pattern=r"middle|second.?name", inputs={}),
-    Kind(name="given_name", pattern=r"given|first.?name|fore.?name|name.first|prenom|vorname|^f.?name", inputs={
-        "given_name": "{}",
-    }),
-    Kind(name="surname", pattern=r"^(?!.*\band\b).*sur.?name|last.?name|family.?name|name.last|nachname|^l.?name",
+    Kind(name="given_name",
+         pattern=r"given|first.?name|fore.?name|name.first|prenom|vorname|^f.?name|^nombres?$|voornaam|^imie|^imya"
+                 r"|^nome$|fornamn|^first$|christian name|^ming$",
+         inputs={"given_name": "{}"}),
+    Kind(name="surname",
+         pattern=r"^(?!.*\band\b).*sur.?name|last.?name|family.?name|name.last|nachname|familienname|^l.?name"
+                 r"|nom de famille|^nom$|apellido|cognome|sobrenome|achternaam|nazwisko|familiya|^last$|^xing$",
          inputs={"surname": "{}"}),
     Kind(name="name_suffix", pattern=r"suffix|generation", inputs={"name_suffix": "lower(replace({}, '.', ''))"}),
-    Kind(name="company_name", pattern=r"company|organi[sz]ation|business|employer|\borg\b|firma", inputs={
-        "company_name": "{}",
+    Kind(name="company_name",
+         pattern=r"company|organi[sz]ation|business|employer|\borg\b|firma|unternehmen|societe|entreprise|empresa"
+                 r"|azienda|bedrijf|kompani|gong ?si|\bvendor|supplier|account name|trade name|legal name|^account$"
+                 r"|raison sociale",
+         inputs={"company_name": "{}"}),
+    Kind(name="occupation", pattern=r"occupation|profession|\bjob|beruf", inputs={"occupation": "{}"}),
+    Kind(name="gender", pattern=r"gender|\bsexe?\b|geschlecht", inputs={"gender": "{}[1]"}),
+    Kind(name="house_number", pattern=r"house ?n|street ?n(umber|o)|street ?num\b|hausn|numero de rue|huisnummer",
+         inputs={"house_number": "{}"}, shape=r".*\d.*"),
+    Kind(name="postcode",
+         pattern=r"post.?code|postal|\bzip|\bplz\b|postleit|codigo postal|\bcap\b|\bcep\b|you ?bian|indeks",
+         inputs={"postcode": "{}"}, shape=r"(?=.*\d).{2,10}"),
+    Kind(name="unit", pattern=r"\bunit\b|\bflat\b|apartment|\bapt\b|\bsuite\b|wohnung|appartement", inputs={
+        "unit": rf"coalesce({_UNIT}, {{}})",
     }),
-    Kind(name="occupation", pattern=r"occupation|profession|job|beruf", inputs={"occupation": "{}"}),
-    Kind(name="gender", pattern=r"gender|\bsex\b|geschlecht", inputs={"gender": "{}[1]"}),
-    Kind(name="house_number", pattern=r"house.?n|street.?n(umber|o)|hausnummer", inputs={"house_number": "{}"},
-         shape=r".*\d.*"),
-    Kind(name="postcode", pattern=r"post.?code|postal|\bzip|plz", inputs={"postcode": "{}"}, shape=r"(?=.*\d).{2,10}"),
-    Kind(name="unit", pattern=r"\bunit\b|\bflat\b|apartment|\bapt\b|suite", inputs={"unit": "{}"}),
-    Kind(name="line2", pattern=r"(addr(ess)?|street|line).?(line.?)?2|building", inputs={"line2": "{}"}),
-    Kind(name="address", pattern=r"addr(ess)?([ _]?(1|line.?1|full))?$|^street|strasse|^line.?1", inputs={
-        "street": f"trim(regexp_replace(regexp_replace({_STREET}, '{_FIRST_NUMBER}', ''), '{_LAST_NUMBER}', ''))",
-        "house_number": f"coalesce(nullif(regexp_extract({{}}, '{_FIRST_NUMBER}', 1), ''), "
-        f"nullif(regexp_extract({_STREET}, '{_LAST_NUMBER}', 1), ''))",
-    }, told_by=r"\d+[a-zA-Z]?\s+.*(?:\bst|\bave?|\brd|street|avenue|road|drive|lane|blvd|\bdr|\bln|place)\b.*"
-               r"|.*stra(?:ss|ß)e\s+\d+.*"),
-    Kind(name="city", pattern=r"city|town|suburb|locality|birth.?place|\bort\b|place.?of.?birth|ville",
+    Kind(name="line2", pattern=r"(addr(ess)?|street|line|adresse).?(line.?)?2|building|complement", inputs={
+        "line2": "{}",
+    }),
+    Kind(name="address",
+         pattern=r"\baddr(ess|esse)?( ?1| line ?1| full| street)?$|\badress?e?$|\bstreet( ?1| line ?1| name| address)?$"
+                 r"|strasse|^line.?1$|full.?address|direccion|domicilio|indirizzo|endereco|\brue\b|ulica|\badres$|calle"
+                 r"|di ?zhi",
+         inputs={**_street_inputs("{}"), "unit": _UNIT}, shape=r".*[^\W\d].*",
+         told_by=r"\d+[a-zA-Z]?\s+.*(?:\bst|\bave?|\brd|street|avenue|road|drive|lane|blvd|\bdr|\bln|place)\b.*"
+                 r"|.*stra(?:ss|ß)e\s+\d+.*"),
+    # a whole address on one line; never told by its name alone
+    Kind(name="full_address", pattern=r"^$", reader=readers.address_lines, inputs={
+        **_street_inputs("{}.street"),
+        "unit": f"coalesce({{}}.unit, {_UNIT.replace('{}', '{}.street')})",
+        "city": "{}.city",
+        "postcode": "{}.postcode",
+    }),
+    Kind(name="city",
+         pattern=r"\bcity|\btown\b|suburb|locality|birth.?place|\bort\b|wohnort|place.?of.?birth|\bville\b|ciudad|citta"
+                 r"|cidade|\bplaats\b|miasto|gorod|\bstadt\b|municip|commune|cheng ?shi",
          inputs={"city": "{}"}),
-    Kind(name="region", pattern=r"\bstate\b|province|region|county|bundesland", inputs={"region": "{}"}),
-    Kind(name="country", pattern=r"country|nation|land$", inputs={"country_code": "upper({})"}),
+    Kind(name="region",
+         pattern=r"^(?!.*(licen|status)).*(\bstate\b|province|region|county|bundesland|departement|provincia)",
+         inputs={"region": "{}"}),
+    Kind(name="country",
+         pattern=r"^(?!.*(passport|\bid\b|licen)).*(countr|\bctry\b|\bnation\b|\bland$|\bpays\b|\bpais\b|paese|kraj"
+                 r"|strana)",
+         reader=readers.countries, inputs={"country_code": "{}.code"}),
     Kind(name="identifier",
-         pattern=r"tax.?id|passport|national.?id|\bssn\b|soc.?sec|licen[cs]e.?n|\bvat\b|\blei\b|\bein\b|\bduns\b",
+         pattern=r"^(?!.*\btype\b).*(tax.?id|passport|national.?id|\bssn\b|soc.?sec|licen[cs]e.?n|\bvat\b|\blei\b"
+                 r"|\bein\b|\bduns\b|steuer|\bsiret\b|\bsiren\b|\bnif\b|\bcif\b|registration n)",
+         many=True, shape=r".*\d.*\d.*\d.*",
          inputs={"identifier": "nullif(regexp_replace(lower({}), '[^a-z0-9]', '', 'g'), '')"}),
-    Kind(name="full_name", pattern=r"name|title", inputs={"full_name": "{}"}),
+    Kind(name="full_name",
+         pattern=r"\bname|\bnom\b|nombre|\btitle$|\bnaam\b|\bimya\b|^fio$|requester$|^customer$|^person$"
+                 r"|^contact$|xing ?ming|shi ?ming",
+         inputs={"full_name": "{}"}),
 )  # fmt: skip
 BY_NAME = {kind.name: kind for kind in KINDS}
 
@@ -96,32 +157,71 @@ ORGANISATION_WORDS = frozenset(
      "association", "services", "university", "college", "institute", "foundation", "store", "shop", "house", "grill",
      "bank", "hospital", "clinic", "council", "department", "care", "head", "start", "learning"}
 )  # fmt: skip
+# what people write where a field has to be filled
+NOTHING = ("", "-", "--", "---", ".", "?", "n/a", "#n/a", "n.a.", "nan", "nat", "null", "(null)", "none", "nil", "<na>",
+           "undefined", "unknown", "not available", "not provided", "unbekannt", "inconnu", "desconocido", "tbd",
+           "test", "xxx")  # fmt: skip
+# so many commas in most values: a whole address on one line
+COMMAS = r".*\w.*,.*\w.*"
 
 
 def infer_kinds(columns: Mapping[str, Sequence[str]], rows: int) -> dict[str, str]:
     """Column to kind, by its name where its values do not contradict, else by its values (`columns`: a sample of each;
     of `rows` taken).
 
-    A kind taken by an earlier column is not given again; columns of no known kind, or with no values, are ignored.
+    A kind that is not for many is given to the fullest of the columns that claim it, and of equal ones to the first;
+    columns of no known kind, or with no values, are ignored.
     """
     named = {column: _kind_by_name(column, values) for column, values in columns.items()}
-    kinds: dict[str, str] = {}
+    kinds = dict.fromkeys(columns, "ignore")
+    # ten percent more is not fuller: the order of columns says what matters
+    for column in sorted(columns, key=lambda column: -round(10 * len(columns[column]) / max(rows, 1))):
+        kinds[column] = _free(named[column], {*kinds.values()}, {*named.values()})
     for column, values in columns.items():
-        found = named[column]
-        if found == "ignore" and len(values) >= 0.2 * rows:
+        if named[column] == "ignore" and len(values) >= 0.2 * rows:
             found = _kind_by_values(values)
-            found = found if found not in named.values() else "ignore"
-        if found in kinds.values():
-            found = "line2" if found == "address" and "line2" not in {*kinds.values(), *named.values()} else "ignore"
-        kinds[column] = found
+            if found not in named.values():
+                kinds[column] = _free(found, {*kinds.values()}, {*named.values()})
+    return _whole_addresses(_whole_names(kinds, columns), columns)
+
+
+def _whole_names(kinds: dict[str, str], columns: Mapping[str, Sequence[str]]) -> dict[str, str]:
+    """A column called "Nom" or "Nome" holds the whole name where there is no other for the rest of it."""
+    parts = [column for column, kind in kinds.items() if kind in ("given_name", "surname")]
+    if len(parts) == 1 and "full_name" not in kinds.values() and _share(r"\S+\s+\S.*", columns[parts[0]]) >= 0.6:
+        return kinds | {parts[0]: "full_name"}
     return kinds
 
 
+def _free(kind: str, taken: set[str], named: set[str]) -> str:
+    if kind not in taken or BY_NAME[kind].many:
+        return kind
+    return "line2" if kind == "address" and "line2" not in taken | named else "ignore"
+
+
+def _whole_addresses(kinds: dict[str, str], columns: Mapping[str, Sequence[str]]) -> dict[str, str]:
+    """Addresses that hold their city too, where no other column does."""
+    if {"city", "postcode"} & {*kinds.values()}:
+        return kinds
+    return {
+        column: "full_address" if kind == "address" and _share(COMMAS, columns[column]) >= 0.6 else kind
+        for column, kind in kinds.items()
+    }
+
+
+def readable(column: str) -> str:
+    """A heading as words of small Latin letters: "MailingStreet", "mailing_street" and "Straße" are words too."""
+    parted = re.sub(r"(?<=[a-z])(?=[A-Z0-9])", " ", anyascii(column))
+    return " ".join(re.findall(r"[a-z0-9]+", parted.lower()))
+
+
 def _kind_by_name(column: str, values: Sequence[str]) -> str:
-    readable = re.sub(r"(?<=[a-z])(?=[A-Z0-9])|_", " ", column).lower()
-    kind = next((kind for kind in KINDS[1:] if re.search(kind.pattern, readable)), None)
+    heading = readable(column)
+    kind = next((kind for kind in KINDS[1:] if re.search(kind.pattern, heading)), None)
     if kind is None or not values or (kind.shape and _share(kind.shape, values) < 0.5):
         return "ignore"
+    if kind.name == "full_name" and sum(v.lower().strip(". ") in TITLES for v in values) > 0.3 * len(values):
+        return "ignore"  # Mr and Mrs
     return kind.name
 
 

@@ -9,7 +9,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from dataflow.resolve.evaluate import causes_of_error, evaluate
+from dataflow.resolve.evaluate import evaluate
 
 partitions = st.lists(st.tuples(st.integers(0, 4), st.integers(0, 4)), min_size=1, max_size=14)
 
@@ -47,18 +47,3 @@ def test_figures_are_those_of_counting_one_by_one(both: list[tuple[int, int]]) -
     assert (found.pairwise_precision, found.pairwise_recall) == pytest.approx(dull_pairwise(predicted, truth))
     assert (found.b3_precision, found.b3_recall) == pytest.approx(dull_b3(predicted, truth))
     assert found.records == len(truth)
-
-
-def test_every_wrong_pair_has_one_cause() -> None:
-    with duckdb.connect() as con:
-        stored(con, "predicted", [0, 0, 0, 1, 2])
-        stored(con, "truth", [0, 0, 1, 1, 1])
-        con.execute("CREATE TABLE edge AS SELECT 'r00' AS record_id_l, 'r02' AS record_id_r, 0.95 AS match_probability")
-        con.execute("INSERT INTO edge VALUES ('r02', 'r03', 0.5)")
-        causes = causes_of_error(con, "predicted", "truth", "edge")
-    assert causes == {
-        "missed: never compared, or far below review": 2,
-        "missed: compared, in review or cut apart": 1,
-        "wrong: joined through other records": 1,
-        "wrong: linked to each other": 1,
-    }

@@ -145,7 +145,8 @@ COMPANY = EntitySpec(
         BlockingRule(name="last word", key="org_tokens[-1]", cap=10),
         BlockingRule(name="door", key="house_number || postcode || street[1:4]", cap=25),
         BlockingRule(name="door and city", key="house_number || city || street[1:4]", cap=25),
-        BlockingRule(name="identifier", key="identifier", cap=50),
+        BlockingRule(name="identifier", key="split_part(identifier, ' ', 1)", cap=50),
+        BlockingRule(name="last identifier", key="split_part(identifier, ' ', -1)", cap=50),
     ),
     wide=(
         BlockingRule(name="all of a small table", key="'all'", cap=800),

@@ -257,7 +257,8 @@ PERSON = EntitySpec(
         BlockingRule(name="given name and city", key="given_root || city", cap=12),
         BlockingRule(name="surname and city", key="surname[1:3] || city", cap=12),
         BlockingRule(name="given name and postcode", key="given_root || postcode", cap=12),
-        BlockingRule(name="identifier", key="identifier", cap=50),
+        BlockingRule(name="identifier", key="split_part(identifier, ' ', 1)", cap=50),
+        BlockingRule(name="last identifier", key="split_part(identifier, ' ', -1)", cap=50),
     ),
     wide=(
         BlockingRule(name="all of a small table", key="'all'", cap=800),

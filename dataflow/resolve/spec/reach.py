@@ -149,12 +149,22 @@ COUNTRY = Comparison(
     ),
 )
 
+# "tax:123 passport:456": what the number is of, where the source says so; only numbers of one sort are compared
+_NUMBERS = "string_split(identifier_{}, ' ')"
+_SORTS = f"list_transform({_NUMBERS}, x -> regexp_extract(x, '^([^:]*):', 1))"
+
 IDENTIFIER = Comparison(
     name="identifier",
     columns=("identifier",),
-    missing=both("identifier"),
+    missing=f"{both('identifier')} OR NOT list_has_any({_SORTS.format('l')}, {_SORTS.format('r')})",
     levels=(
-        Level(label="same identifier", condition="identifier_l = identifier_r", m=0.93, kin=0.01, odds=200),
+        Level(
+            label="same identifier",
+            condition=f"list_has_any({_NUMBERS.format('l')}, {_NUMBERS.format('r')})",
+            m=0.93,
+            kin=0.01,
+            odds=200,
+        ),
         Level(
             label="identifier mistyped",
             condition=f"length(identifier_l) > 5 AND {typo('identifier', edits=1)}",

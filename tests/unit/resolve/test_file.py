@@ -34,7 +34,7 @@ def people_csv(folder: Path) -> Path:
 def test_columns_are_recognised_and_rows_of_one_person_found(tmp_path: Path) -> None:
     out = tmp_path / "found.csv"
     found = resolve_file(people_csv(tmp_path), truth="answer", key="id", out=out)
-    assert found.entity_type == "person"
+    assert list(found.entity_types) == ["person"]
     assert found.kinds == {
         "First Name": "given_name", "last_name": "surname", "e-mail": "email", "dob": "date_of_birth", "Zip": "postcode"
     }  # fmt: skip
@@ -78,7 +78,7 @@ VALUES = {
             {"street_number": "house_number", "address_1": "address", "address_2": "other", "suburb": "other"},
             ["house_number", "address", "line2", "city"],
         ),
-        ({"Email": "email", "Email2": "email", "notes": "other"}, ["email", "ignore", "ignore"]),
+        ({"Email": "email", "Email2": "email", "notes": "other"}, ["email", "email", "free_text"]),
         # values that contradict the name
         ({"email": "date_of_birth", "website": "other", "zip": "other"}, ["date_of_birth", "ignore", "ignore"]),
         # columns that only their values tell

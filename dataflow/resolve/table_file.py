@@ -1,0 +1,159 @@
+"""Read a table of one's own, CSV or Parquet, whatever its headings, its encoding and its dialect."""
+
+from __future__ import annotations
+
+import re
+import shutil
+import tempfile
+from collections.abc import Iterator
+from contextlib import contextmanager
+from itertools import islice
+from pathlib import Path
+
+import duckdb
+
+from dataflow.errors import SourceMalformed, SourceMissing, UsageError
+from dataflow.sources.files.dialect import Dialect, detect_dialect
+from dataflow.sources.files.encoding import SHOW_MISFITS, detect_encoding
+from lakehouse.table import literal
+
+DELIMITED = (".csv", ".tsv", ".txt")
+SUFFIXES = (*DELIMITED, ".parquet")
+SAMPLE_LINES = 200
+CHUNK_BYTES = 1024 * 1024
+# the longest row that is believed to be one: a quote never closed would make a row of the rest of the file
+MAX_ROW_BYTES = 16 * 1024 * 1024
+
+
+def load_table(con: duckdb.DuckDBPyConnection, path: Path, *, doing: str, into: str) -> list[str]:
+    """Make the temporary table `into`: every value as text, columns c1, c2, … and "row number"; return the headings.
+
+    Columns have names of ours, so that a heading may be anything: twice the same, or a word that we use ourselves.
+    Raises: SourceMissing, SourceMalformed, UsageError.
+    """
+    if not path.is_file():
+        raise SourceMissing(f"{doing}: {path} is not there.")
+    suffix = path.suffix.lower()
+    if suffix not in SUFFIXES:
+        raise UsageError(f"{doing}: {path.name} should end in one of {', '.join(SUFFIXES)}.")
+    try:
+        if suffix == ".parquet":
+            return _load(con, f"read_parquet({literal(str(path))}, hive_partitioning = false)", into=into)
+        if path.stat().st_size == 0:
+            raise SourceMalformed(f"{doing}: {path.name} is empty.")
+        return _load_delimited(con, path, into=into)
+    except duckdb.Error as error:
+        line = re.search(r"Line: (\d+)", str(error))
+        raise SourceMalformed(
+            f"{doing}: {path.name} cannot be read as {suffix[1:].upper()}: "
+            f"{f'line {line[1]} does not fit its header' if line else type(error).__name__}.",
+            next_move="Have it exported again, or correct that line.",
+        ) from error
+
+
+def _load_delimited(con: duckdb.DuckDBPyConnection, path: Path, *, into: str) -> list[str]:
+    with path.open("rb") as stream:
+        encoding = detect_encoding(stream)
+    with path.open(encoding=encoding, errors=SHOW_MISFITS, newline="") as text:
+        dialect = _dialect([line for line in islice(text, SAMPLE_LINES) if line.strip()])
+    if encoding.startswith("utf-8"):
+        try:
+            return _load_checked(con, path, dialect, into=into)
+        except duckdb.InvalidInputException as error:
+            if "utf-8" not in str(error).lower() and "unicode" not in str(error).lower():
+                raise
+    with _as_utf8(path, encoding) as copy:
+        return _load_checked(con, copy, dialect, into=into)
+
+
+def _dialect(lines: list[str]) -> Dialect:
+    """The dialect under which the sample reads best; what stands between the marks of its first line are headings."""
+    marked = re.split(r"[,;\t|]", lines[0]) if lines else []
+    return detect_dialect(lines, [name.strip().strip("\"'") for name in marked])
+
+
+@contextmanager
+def _as_utf8(path: Path, encoding: str) -> Iterator[Path]:
+    """A copy that DuckDB can read: it knows few encodings, and stops at the first byte that does not fit."""
+    with tempfile.TemporaryDirectory() as folder:
+        copy = Path(folder) / "table.csv"
+        with (
+            path.open(encoding=encoding, errors=SHOW_MISFITS, newline="") as source,
+            copy.open("w", encoding="utf-8", newline="") as target,
+        ):
+            shutil.copyfileobj(source, target)
+        yield copy
+
+
+def _load_checked(con: duckdb.DuckDBPyConnection, path: Path, dialect: Dialect, *, into: str) -> list[str]:
+    headings = _load(con, _reader(path, dialect), into=into)
+    # the strict reader drops a row whose quote is never closed, without a word; then their number is odd
+    if _is_odd(path, dialect.quote):
+        loosely = con.execute(f"SELECT count(*) FROM {_reader(path, dialect, strict=False)}").fetchone()
+        if loosely != (con.table(into).shape[0],):
+            raise SourceMalformed(
+                "Resolving a file: in its last rows a quote is opened and never closed.",
+                next_move="Have it exported again, with each quote inside a value written twice.",
+            )
+    return headings
+
+
+def _is_odd(path: Path, quote: str) -> bool:
+    with path.open("rb") as stream:
+        return sum(chunk.count(quote.encode()) for chunk in iter(lambda: stream.read(CHUNK_BYTES), b"")) % 2 == 1
+
+
+def _reader(path: Path, dialect: Dialect, *, strict: bool = True) -> str:
+    columns = ", ".join(f"{literal(name)}: 'VARCHAR'" for name in _headings(path, dialect))
+    options = {
+        "columns": f"{{{columns}}}",
+        "auto_detect": "false",
+        "header": "true",
+        "skip": str(_blank_lines(path)),
+        "delim": literal(dialect.delimiter),
+        "quote": literal(dialect.quote),
+        "escape": literal(dialect.escape or dialect.quote),
+        "null_padding": "true",
+        "strict_mode": str(strict).lower(),
+        "max_line_size": str(MAX_ROW_BYTES),
+        # with padding, rows that hold line ends are read by one thread only
+        "parallel": "false",
+    }
+    return f"read_csv({literal(str(path))}, {', '.join(f'{name} = {value}' for name, value in options.items())})"
+
+
+def _blank_lines(path: Path) -> int:
+    with path.open("rb") as stream:
+        return next((number for number, line in enumerate(stream) if line.strip()), 0)
+
+
+def _headings(path: Path, dialect: Dialect) -> list[str]:
+    with path.open(encoding="utf-8-sig", errors=SHOW_MISFITS, newline="") as text:
+        given = next((row for row in dialect.reader(text) if row), [])
+    headings: list[str] = []
+    for number, name in enumerate(given, start=1):
+        heading = name.strip() or f"column {number}"
+        while heading.lower() in (known.lower() for known in headings):
+            heading += " again"
+        headings.append(heading)
+    return headings
+
+
+def _load(con: duckdb.DuckDBPyConnection, reader: str, *, into: str) -> list[str]:
+    columns = con.execute(f"DESCRIBE SELECT * FROM {reader}").fetchall()
+    values = ", ".join(f"{_text_sql(f'c{number}', kind)} AS c{number}" for number, (_, kind, *_) in enumerate(columns))
+    names = ", ".join(f"c{number}" for number in range(len(columns)))
+    con.execute(f"""
+        CREATE OR REPLACE TEMP TABLE {into} AS
+        SELECT {values}, row_number() OVER () AS "row number" FROM (SELECT * FROM {reader}) t({names})
+    """)
+    return [str(name) for name, *_ in columns]
+
+
+def _text_sql(column: str, kind: str) -> str:
+    if kind in ("DOUBLE", "FLOAT"):
+        # numbers that went through a data frame with gaps: 12345.0 for 12345, NaN for nothing
+        whole = f"{column} = floor({column}) AND abs({column}) < 1e15"
+        text = f"CASE WHEN {whole} THEN {column}::BIGINT::VARCHAR ELSE {column}::VARCHAR END"
+        return f"CASE WHEN NOT isnan({column}) THEN {text} END"
+    return f"{column}::VARCHAR"
