@@ -265,21 +265,28 @@ def _stage_judged_records(ws: Workspace) -> None:
 
 
 def _find_under_other_keys(ws: Workspace) -> None:
-    """Look for records that fell asleep in this run among all records, for the others among those that changed."""
-    con = ws.con
-    asleep = "FROM judged_present WHERE present_record_id IS NULL AND fingerprint IS NOT NULL"
-    searched = [row[0] for row in con.execute(f"SELECT DISTINCT was_awake {asleep}").fetchall()]
-    if not searched:
+    """Look for the records that sleep among those of today, where anything can have come of it since the last run."""
+    con, records = ws.con, CUSTOMER_RECORD.sql_name
+    asleep = "SELECT * FROM judged_present WHERE present_record_id IS NULL AND fingerprint IS NOT NULL"
+    if (
+        not con.execute(f"{asleep} AND was_awake LIMIT 1").fetchall()
+        and not con.execute(f"""
+        WITH moved AS (
+            SELECT {fingerprint_sql("r")} AS fingerprint FROM {records} r SEMI JOIN changed_record USING (record_id)
+            UNION ALL SELECT {fingerprint_sql("r")} FROM {ws.before(CUSTOMER_RECORD)} r
+                SEMI JOIN changed_record USING (record_id)
+        )
+        FROM ({asleep}) SEMI JOIN moved USING (fingerprint) LIMIT 1
+    """).fetchall()
+    ):
         return
-    some = "" if True in searched else "SEMI JOIN changed_record USING (record_id)"
     con.execute(f"""
         CREATE OR REPLACE TEMP TABLE other_key AS
         WITH saying AS (
-            SELECT r.record_id, r._source, r._object, r._record_key, {fingerprint_sql("r")} AS fingerprint
-            FROM {CUSTOMER_RECORD.sql_name} r {some}
+            SELECT record_id, _source, _object, _record_key, {fingerprint_sql("r")} AS fingerprint FROM {records} r
         )
         SELECT a.record_id, s.record_id AS present_record_id
-        FROM (SELECT * {asleep}) a JOIN saying s ON s.fingerprint = a.fingerprint
+        FROM ({asleep}) a JOIN saying s ON s.fingerprint = a.fingerprint
         WHERE (starts_with(a.record_id, s._source || '|' || s._object || '|')
                 OR ends_with(a.record_id, '|' || s._record_key))
             -- who was told from a record, or joined to it, is not that record

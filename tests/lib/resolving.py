@@ -54,4 +54,6 @@ def partition(pairs: Iterable[tuple[str, str]]) -> set[frozenset[str]]:
 
 def _typed(record: Record) -> Record:
     born = record.get("date_of_birth")
-    return {**record, "date_of_birth": date.fromisoformat(born) if born else None, "updated_at": MOMENT}
+    source, name, key = record["record_id"].split("|")
+    lineage = {"_source": source, "_object": name, "_record_key": key}
+    return {**record, **lineage, "date_of_birth": date.fromisoformat(born) if born else None, "updated_at": MOMENT}
