@@ -4,13 +4,8 @@ from __future__ import annotations
 
 import hashlib
 import json
-from collections.abc import Iterator
-from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import Any
-
-import duckdb
-from splink import DuckDBAPI, Linker
 
 from dataflow.resolve.spec import Comparison, EntitySpec, Level
 
@@ -112,17 +107,6 @@ def _level_settings(level: Level, m: float, u: float, with_frequencies: bool) ->
         # our frequencies are relative to the level's own u, so Splink need not look for an exact-match level
         settings |= {"tf_adjustment_column": level.frequency_of, "disable_tf_exact_match_detection": True}
     return settings
-
-
-@contextmanager
-def splink_linker(con: duckdb.DuckDBPyConnection, records: str, model: Settings) -> Iterator[tuple[Linker, DuckDBAPI]]:
-    """Open a Splink linker over a temporary table; the tables it makes go when the block ends."""
-    api = DuckDBAPI(connection=con)
-    try:
-        settings = {name: value for name, value in model.items() if name != KIN}
-        yield Linker(api.register(records), settings, validate_settings=False, log_level=None), api
-    finally:
-        api.delete_tables_created_by_splink_from_db()
 
 
 def comparisons_for(spec: EntitySpec, filled: set[str]) -> tuple[Comparison, ...]:

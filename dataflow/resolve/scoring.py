@@ -1,22 +1,20 @@
-"""Score pairs of match records with Splink: registered pairs in, weights and levels out."""
+"""Score pairs of match records by a model of Splink's: pairs in, weights and levels out."""
 
 from __future__ import annotations
 
-import logging
 import re
 
 import duckdb
+from splink.internals.misc import prob_to_match_weight
 
 from dataflow.resolve.frequencies import HOT_COLUMNS, hot_name, known_name
-from dataflow.resolve.model import KIN, Epoch, splink_linker
+from dataflow.resolve.model import KIN, Epoch
 from dataflow.resolve.spec import EntitySpec
+from dataflow.resolve.weights import weight_sql
 from lakehouse.table import literal
 
-# Splink explains itself at length through logging; what matters of it is in our own reports
-logging.getLogger("splink").setLevel(logging.ERROR)
-
-# Splink lays the compared columns of every surviving pair beside its weight; a batch bounds that memory
-BATCH_PAIRS = 400_000
+# The records of a batch are laid out for both sides of its pairs; a batch bounds that memory
+BATCH_PAIRS = 2_000_000
 
 
 def score_pairs(
@@ -35,68 +33,33 @@ def score_pairs(
     Shape: record_id_l, record_id_r, match_weight, match_probability, and with `keep_levels` gamma_* and adjustment.
     Units: match_weight is log2 of the odds, rounded to six places so that it is the same on every machine.
     """
-    con.execute(f"""
-        CREATE OR REPLACE TEMP TABLE pair_member AS
-        SELECT row_number() OVER (ORDER BY record_id) AS rid, record_id
-        FROM (SELECT record_id_l AS record_id FROM {pairs} UNION SELECT record_id_r FROM {pairs})
-    """)
-    con.execute(f"CREATE OR REPLACE TEMP TABLE pair_record AS {_with_frequencies(records, epoch, spec)}")
-    con.execute(f"""
-        CREATE OR REPLACE TEMP TABLE numbered_pair AS
-        SELECT l.rid AS join_key_l, r.rid AS join_key_r, '0' AS match_key,
-            (row_number() OVER () - 1) // {BATCH_PAIRS} AS batch
-        FROM {pairs} p
-        JOIN pair_member l ON l.record_id = p.record_id_l
-        JOIN pair_member r ON r.record_id = p.record_id_r
-    """)
     kept = "".join(f", gamma_{c.name} TINYINT" for c in spec.comparisons) + ", adjustment DOUBLE" if keep_levels else ""
     con.execute(f"""
         CREATE OR REPLACE TEMP TABLE {into} (record_id_l VARCHAR, record_id_r VARCHAR, match_weight DOUBLE,
             match_probability DOUBLE{kept})
     """)
-    batches = -(-con.table("numbered_pair").shape[0] // BATCH_PAIRS)
+    batches = -(-con.table(pairs).shape[0] // BATCH_PAIRS)
     for batch in range(batches):
+        # the pairs of a record stay together
+        chosen = f" WHERE hash(record_id_l) % {batches} = {batch}" if batches > 1 else ""
         con.execute(f"""
-            CREATE OR REPLACE TEMP TABLE blocked_pair AS
-            SELECT * EXCLUDE (batch) FROM numbered_pair WHERE batch = {batch}
+            CREATE OR REPLACE TEMP TABLE pair_member AS
+            SELECT record_id_l AS record_id FROM {pairs}{chosen} UNION SELECT record_id_r FROM {pairs}{chosen}
         """)
-        _score_batch(con, epoch, spec, into=into, threshold=threshold, keep_levels=keep_levels)
-    tables = ("pair_member", "pair_record", "numbered_pair", "blocked_pair")
-    for table in (*tables, *(f"no_tf_{c}" for c in epoch.frequency_columns)):
+        con.execute(f"CREATE OR REPLACE TEMP TABLE pair_record AS {records_to_compare(records, epoch, spec)}")
+        scored = _scored(f"(FROM {pairs}{chosen})", epoch, spec, threshold=threshold, keep_levels=keep_levels)
+        con.execute(f"INSERT INTO {into} {scored}")
+    for table in ("pair_member", "pair_record"):
         con.execute(f"DROP TABLE IF EXISTS {table}")
 
 
-def _score_batch(
-    con: duckdb.DuckDBPyConnection,
-    epoch: Epoch,
-    spec: EntitySpec,
-    *,
-    into: str,
-    threshold: float | None,
-    keep_levels: bool,
-) -> None:
-    with splink_linker(con, "pair_record", epoch.model) as (linker, api):
-        for column in epoch.frequency_columns:
-            # the records bring their frequencies along; else Splink would count them over the pairs at hand
-            con.execute(f"CREATE OR REPLACE TEMP TABLE no_tf_{column} ({column} VARCHAR, tf_{column} DOUBLE)")
-            linker.table_management.register_term_frequency_lookup(api.register(f"no_tf_{column}"), column)
-        linker.table_management.register_blocked_pairs_for_predict(api.register("blocked_pair"))
-        scored = linker.inference.predict(threshold_match_probability=threshold, warning_mode="never")
-        adjusted = _adjusted(scored.physical_name, epoch, spec, threshold=threshold, keep_levels=keep_levels)
-        con.execute(f"INSERT INTO {into} {adjusted}")
-
-
-def _with_frequencies(records: str, epoch: Epoch, spec: EntitySpec) -> str:
+def records_to_compare(records: str, epoch: Epoch, spec: EntitySpec) -> str:
     """The records that are in a pair, each with how common its values are."""
-    joins, columns = [], []
-    for column in epoch.frequency_columns:
-        of_column = f"FROM {epoch.frequencies} WHERE column_name = {literal(column)}"
-        joins.append(f"LEFT JOIN (SELECT value, frequency {of_column}) f_{column} ON f_{column}.value = r.{column}")
-        columns.append(
-            f", CASE WHEN r.{column} IS NOT NULL THEN coalesce(f_{column}.frequency, "
-            f"(SELECT max(frequency) {of_column} AND value = '')) END AS tf_{column}"
-        )
+    columns, joins = [], []
     named = set(_compared_columns(epoch))
+    if epoch.frequency_columns:
+        columns += [f", f.tf_{column}" for column in epoch.frequency_columns]
+        joins.append(f"JOIN ({_frequencies_of(records, epoch)}) f ON f.record_id = r.record_id")
     if spec.words is not None and _weights_of(spec.words) in named:
         joins.append(f"LEFT JOIN ({_word_weights(records, epoch, spec.words)}) w ON w.record_id = r.record_id")
         columns.append(f", w.{_weights_of(spec.words)}")
@@ -107,9 +70,26 @@ def _with_frequencies(records: str, epoch: Epoch, spec: EntitySpec) -> str:
         named.remove(f"is_known_{spec.known}")
     compared = "".join(f", {_unless_hot(column, epoch)}" for column in sorted(named))
     return f"""
-        SELECT p.rid{compared}{"".join(columns)}
+        SELECT r.record_id{compared}{"".join(columns)}
         FROM {records} r JOIN pair_member p ON p.record_id = r.record_id
         {" ".join(joins)}
+    """
+
+
+def _frequencies_of(records: str, epoch: Epoch) -> str:
+    """How common the values of each record are: apart from what is compared, which a dozen joins would carry along."""
+    compared = ", ".join(epoch.frequency_columns)
+    columns, joins = [], []
+    for column in epoch.frequency_columns:
+        of_column = f"FROM {epoch.frequencies} WHERE column_name = {literal(column)}"
+        joins.append(f"LEFT JOIN (SELECT value, frequency {of_column}) f_{column} ON f_{column}.value = k.{column}")
+        columns.append(
+            f"CASE WHEN k.{column} IS NOT NULL THEN coalesce(f_{column}.frequency, "
+            f"(SELECT max(frequency) {of_column} AND value = '')) END AS tf_{column}"
+        )
+    return f"""
+        WITH member AS (SELECT record_id, {compared} FROM {records} SEMI JOIN pair_member USING (record_id))
+        SELECT k.record_id, {", ".join(columns)} FROM member k {" ".join(joins)}
     """
 
 
@@ -147,29 +127,47 @@ def _compared_columns(epoch: Epoch) -> list[str]:
     return sorted({name for level in levels for name in re.findall(r"(\w+)_[lr]\b", level["sql_condition"])})
 
 
-def _adjusted(scored: str, epoch: Epoch, spec: EntitySpec, *, threshold: float | None, keep_levels: bool) -> str:
-    names = [c.name for c in spec.comparisons]
-    gammas = ", ".join(f"s.gamma_{name}" if name in epoch.comparison_names else f"-1 AS gamma_{name}" for name in names)
+def _scored(pairs: str, epoch: Epoch, spec: EntitySpec, *, threshold: float | None, keep_levels: bool) -> str:
+    """SELECT of the scored pairs: what the model says of each, against kin, and what levels say together."""
     extra = " + ".join(["0", *(f"CASE WHEN {a.condition} THEN {a.weight} ELSE 0 END" for a in spec.adjustments)])
-    kept = "".join(f", gamma_{name}" for name in names) + ", adjustment" if keep_levels else ""
+    kept = "".join(f", gamma_{c.name}" for c in spec.comparisons) + ", adjustment" if keep_levels else ""
+    likely = "" if threshold is None else f"WHERE splink_weight >= {prob_to_match_weight(threshold)}"
     at_least = "" if threshold is None else f"WHERE match_probability >= {threshold}"
+    # Materialised: the conditions below would have the optimiser work out everything once more.
     return f"""
-        WITH levelled AS (
-            SELECT l.record_id AS record_id_l, r.record_id AS record_id_r, s.match_weight AS splink_weight, {gammas}
-            FROM {scored} s
-            JOIN pair_member l ON l.rid = s.rid_l
-            JOIN pair_member r ON r.rid = s.rid_r
-        ),
+        WITH levelled AS MATERIALIZED ({levelled_sql(pairs, epoch, spec)}),
         weighed AS (
             SELECT *, {extra} AS adjustment, {_kin_sql(epoch)} AS kin_weight,
                 greatest(least(splink_weight, kin_weight + 60), kin_weight - 60) AS bounded,
                 least(bounded, kin_weight) - log2(1 + pow(2.0, -abs(bounded - kin_weight))) AS odds,
                 round(greatest(least(odds + adjustment, 60), -60), 6) AS match_weight
-            FROM levelled
+            FROM levelled {likely}
         )
         SELECT record_id_l, record_id_r, match_weight,
             round(1 / (1 + pow(2.0, -match_weight)), 9) AS match_probability{kept}
         FROM weighed {at_least}
+    """
+
+
+def levelled_sql(pairs: str, epoch: Epoch, spec: EntitySpec) -> str:
+    """SELECT of what Splink's model says of pairs of `pair_record`: splink_weight, and gamma_* of every comparison."""
+    model = weight_sql(epoch)
+    columns = (*_compared_columns(epoch), *(f"tf_{column}" for column in epoch.frequency_columns))
+    sides = ", ".join(f"{side}.{column} AS {column}_{side}" for column in columns for side in "lr")
+    gammas = ", ".join(
+        f"gamma_{c.name}" if c.name in epoch.comparison_names else f"-1 AS gamma_{c.name}" for c in spec.comparisons
+    )
+    return f"""
+        WITH pair AS (
+            SELECT p.record_id_l, p.record_id_r, {sides}
+            FROM {pairs} p
+            JOIN pair_record l ON l.record_id = p.record_id_l
+            JOIN pair_record r ON r.record_id = p.record_id_r
+        ),
+        compared AS MATERIALIZED (
+            SELECT record_id_l, record_id_r, {", ".join((*model.levels, *model.frequencies))} FROM pair
+        )
+        SELECT record_id_l, record_id_r, {model.weight} AS splink_weight, {gammas} FROM compared
     """
 
 
