@@ -78,7 +78,7 @@ KINDS = (
     Kind(name="website", pattern=r"\bweb|\burl\b|homepage|domain|^site$", inputs={"website_domain": _DOMAIN},
          shape=r"[^\s@]+\.[^\s@]+", told_by=r"(?:https?://|www\.)\S+"),
     Kind(name="phone",
-         pattern=r"phone|mobile?\b|mobil|telefon|telefoon|\btel(e?no|ef)?\b|\bcell|\bfixe\b|handy|movil|celular|\bfax\b"
+         pattern=r"phone|mobile?\b|mobil|telefon|telefoon|\btel(e?no|ef)?\b|\bcell|\bfixe\b|handy|movil|celular"
                  r"|dian ?hua|shou ?ji",
          inputs={"phone": _PHONE}, many=True, shape=r"(?:\D*\d){6,}.*",
          told_by=r"(?:\+\d|\(\d{2,5}\)|\d{3}[-./ ]+\d{3}[-./ ]*\d{4})[\d ()./-]*"),

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from dataflow.resolve.spec.parts import (
     OTHER_SCRIPT,
+    Adjustment,
     BlockingRule,
     Comparison,
     EntitySpec,
@@ -12,7 +13,7 @@ from dataflow.resolve.spec.parts import (
     both,
     typo,
 )
-from dataflow.resolve.spec.reach import COUNTRY, IDENTIFIER, LINE2, PHONE, REGION, address
+from dataflow.resolve.spec.reach import COUNTRY, IDENTIFIER, LINE2, REGION, address, phone
 
 # weight of the words in common, of the shorter and of the longer name
 _COMMON = (
@@ -21,6 +22,16 @@ _COMMON = (
 )
 _SHORTER = "least(list_sum(org_token_idf_l), list_sum(org_token_idf_r))"
 _LONGER = "greatest(list_sum(org_token_idf_l), list_sum(org_token_idf_r))"
+
+
+def _initials(short: str, full: str) -> str:
+    """Initials, with or without the last, which may be of the legal form: "HJT" of "Hill Jones Trading Company"."""
+    letters = f"array_to_string(list_transform(string_split(org_{full}, ' '), w -> left(w, 1)), '')"
+    return (
+        f"(length(org_{short}) BETWEEN 3 AND 6 AND NOT contains(org_{short}, ' ') AND length({letters}) >= 3"
+        f" AND starts_with(org_{short}, {letters}) AND length(org_{short}) <= length({letters}) + 1)"
+    )
+
 
 COMPANY_NAME = Comparison(
     name="name",
@@ -37,6 +48,9 @@ COMPANY_NAME = Comparison(
             f" OR (length(org_l) > 6 AND {typo('org', edits=2)})",
             m=0.12,
             kin=0.03,
+        ),
+        Level(
+            label="initials of the name", condition=f"{_initials('l', 'r')} OR {_initials('r', 'l')}", m=0.01, kin=0.003
         ),
         Level(
             label="nearly all that is rare in the names",
@@ -118,6 +132,7 @@ DOMAIN = Comparison(
 )
 
 # branches are elsewhere, tenants in one house
+PHONE = phone((0.20, 0.01, 0.03, 0.76))
 ADDRESS = address((0.10, 0.03, 0.01, 0.02, 0.02, 0.04, 0.10, 0.08, 0.20, 0.03, 0.05, 0.32))
 
 COMPANY = EntitySpec(
@@ -159,5 +174,8 @@ COMPANY = EntitySpec(
         BlockingRule(name="any word 4", key="org_tokens[4]", cap=30),
         BlockingRule(name="number and postcode", key="house_number || postcode", cap=30),
     ),
-    adjustments=(),
+    adjustments=(
+        # two branches, or a house and its daughter: a name that says more, and another place
+        Adjustment(name="elsewhere", condition="gamma_name BETWEEN 0 AND 4 AND gamma_address IN (0, 1)", weight=-3),
+    ),
 )

@@ -13,7 +13,7 @@ from dataflow.resolve.spec.parts import (
     both,
     typo,
 )
-from dataflow.resolve.spec.reach import COUNTRY, EMAIL, IDENTIFIER, LINE2, PHONE, REGION, address
+from dataflow.resolve.spec.reach import COUNTRY, EMAIL, IDENTIFIER, LINE2, REGION, address, phone
 
 _SWAPPED = "given_l = surname_r AND surname_l = given_r"
 _CROSSED = (
@@ -202,6 +202,7 @@ GENDER = Comparison(
 )
 
 # of one household, one office, one street
+PHONE = phone((0.35, 0.01, 0.03, 0.61))
 ADDRESS = address((0.50, 0.08, 0.01, 0.06, 0.03, 0.02, 0.08, 0.02, 0.08, 0.01, 0.01, 0.10))
 
 PERSON = EntitySpec(

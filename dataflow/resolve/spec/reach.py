@@ -26,21 +26,26 @@ EMAIL = Comparison(
     ),
 )
 
-PHONE = Comparison(
-    name="phone",
-    columns=("phone",),
-    missing=both("phone"),
-    levels=(
-        Level(label="same telephone", condition="phone_l = phone_r", m=0.60, kin=0.35, odds=6, frequency_of="phone"),
-        Level(
-            label="same last seven digits",
-            condition="length(phone_l) >= 7 AND right(phone_l, 7) = right(phone_r, 7)",
-            m=0.02,
-            kin=0.01,
-        ),
-        Level(label="one digit apart", condition=typo("phone", edits=1), m=0.05, kin=0.03),
-        Level(label="other telephone", condition="ELSE", m=0.33, kin=0.61),
+
+def phone(kin: tuple[float, ...]) -> Comparison:
+    """Their telephone; `kin` is how the four levels fall between two that are close."""
+    return Comparison(
+        name="phone",
+        columns=("phone",),
+        missing=both("phone"),
+        levels=tuple(replace(level, kin=share) for level, share in zip(_PHONE_LEVELS, kin, strict=True)),
+    )
+
+
+_PHONE_LEVELS = (
+    Level(label="same telephone", condition="phone_l = phone_r", m=0.60, odds=6, frequency_of="phone"),
+    Level(
+        label="same last seven digits",
+        condition="length(phone_l) >= 7 AND right(phone_l, 7) = right(phone_r, 7)",
+        m=0.02,
     ),
+    Level(label="one digit apart", condition=typo("phone", edits=1), m=0.05),
+    Level(label="other telephone", condition="ELSE", m=0.33),
 )
 
 # also where two address lines have changed places
