@@ -49,7 +49,7 @@ class Gap:
 
     @property
     def subject(self) -> str:
-        return f"{self.source}.{self.object}" + ("" if self.reason == "unplanned" else f" {self.window.label}")
+        return f"{self.source}.{self.object}" if self.reason == "unplanned" else window_of_gap(self).subject
 
 
 @dataclass(frozen=True)
@@ -169,13 +169,15 @@ class GapBook:
     def ceiling(self, source: str, object_name: str, *, watermark: datetime | None) -> datetime | None:
         """The time that an object's watermark must not pass: the start of its first gap that ends after it.
 
-        One that ends before was found later, by a check; it is read again by itself and holds nothing up.
+        One that ends before was found later, by a check; it is read again by itself and holds nothing up. So does one
+        of a range of keys: of a first load it would hold back all the ranges that were landed.
         """
         starts = [
             gap.window.start
             for gap in self._open.values()
             if (gap.source, gap.object) == (source, object_name)
             and gap.reason != "unplanned"
+            and not gap.keys
             and (watermark is None or gap.window.until > watermark)
         ]
         return min(starts, default=None)

@@ -20,6 +20,7 @@ from dataflow.sources import (
     Fetch,
     FetchReport,
     FieldInfo,
+    KeyRange,
     ObjectState,
     PlannedWindow,
     SourceObject,
@@ -62,8 +63,13 @@ class FakeSource:
     promised_too_many: int = 0
     failing: dict[datetime, list[Exception]] = field(default_factory=dict)
     """By a moment in the window: what its next fetches raise, in turn."""
+    key_ranges: tuple[KeyRange, ...] = ()
+    """A first load is cut at these keys."""
+    failing_keys: dict[int, list[Exception]] = field(default_factory=dict)
+    """By a key in the range: what its next fetches raise, in turn."""
     unplannable: list[Exception] = field(default_factory=list)
     fetched: list[Window] = field(default_factory=list)
+    fetched_keys: list[KeyRange | None] = field(default_factory=list)
     plans: int = 0
     """Read at another moment a window may hold something else: each plan names its windows anew."""
 
@@ -93,7 +99,9 @@ class FakeSource:
         while start < end:
             # From the beginning up to the first hours in one piece: nothing was before.
             stop = min(end, max(start, START) + timedelta(hours=self.slice_hours))
-            windows.append(PlannedWindow(self.name, object_name, Window(start, stop), (), f"{start}{stop}{self.plans}"))
+            for keys in (start == BEGINNING and self.key_ranges) or (None,):
+                name = f"{start}{stop}{keys}{self.plans}"
+                windows.append(PlannedWindow(self.name, object_name, Window(start, stop), (), name, keys=keys))
             start = stop
         return windows
 
@@ -120,10 +128,14 @@ class FakeSource:
 
     def _batches(self, planned: PlannedWindow, report: FetchReport) -> Iterator[pa.RecordBatch]:
         self.fetched.append(planned.window)
+        self.fetched_keys.append(planned.keys)
         for moment, errors in self.failing.items():
             if errors and planned.window.start <= moment < planned.window.until:
                 raise errors.pop(0)
-        held = self.held(planned.window)
+        for number, errors in self.failing_keys.items():
+            if errors and planned.keys and is_within(str(number), planned.keys):
+                raise errors.pop(0)
+        held = [row for row in self.held(planned.window) if is_within(row[0], planned.keys)]
         if self.promises:
             report.promised = len(held) + self.promised_too_many
         batch = Rows()
@@ -135,6 +147,13 @@ class FakeSource:
             batch.add(json.dumps(row), f"row {key}", key=key, changed_at=when, is_deleted=row["is_deleted"])
         if len(batch):
             yield batch.take()
+
+
+def is_within(key: str, keys: KeyRange | None) -> bool:
+    """Whether a key, a whole number as text, lies in a range; all do in none."""
+    if keys is None:
+        return True
+    return (keys.start is None or keys.start <= int(key)) and (keys.until is None or int(key) < keys.until)
 
 
 @dataclass

@@ -12,6 +12,7 @@ from dataflow.errors import SourceIncomplete, SourceMalformed, SourceMissing, So
 from dataflow.land import fetch_window, plan_landing, read_open_gaps
 from dataflow.report import list_gaps
 from dataflow.settings import Settings
+from dataflow.sources import KeyRange
 from lakehouse import Lake
 from tests.lib.deliveries import company, deliver_pages, opened, person, raw_rows, run
 from tests.lib.fake_source import FakeSource, at, ingest, with_source
@@ -146,6 +147,24 @@ def test_an_object_without_news_closes_the_gap_of_its_planning_too(place: Place)
     place.source.now = at(0)
     assert place.ingest(3) == []
     assert place.gaps("status") == [("closed",)]
+
+
+def test_a_range_of_keys_that_fails_is_read_again_alone(place: Place) -> None:
+    place.source.key_ranges = (KeyRange(None, 3), KeyRange(3, 6), KeyRange(6, None))
+    place.source.failing_keys = {4: [SourceUnavailable("away"), SourceUnavailable("away")]}
+    assert place.ingest(1) == ["erp.thing 1970-01-01T000000Z--2026-03-01T100000Z keys 3..6"]
+    assert place.keys == ["0", "1", "2", "6", "7"]
+    # The ranges that were landed are not read once more, and nothing of this one is left out for it.
+    assert place.watermark == at(7.5)
+    for number, changed in ((2, "4"), (3, "5")):
+        place.source.fetched_keys.clear()
+        place.source.now = at(10 + number)
+        place.source.put(changed, at(9 + number))
+        assert len(place.ingest(number)) == (number == 2)
+        assert place.source.fetched_keys == [KeyRange(3, 6), None]
+    assert place.keys == EVERYTHING
+    assert place.gaps() == [("failed", "closed", 2, None)]
+    assert place.watermark == at(12)
 
 
 def test_a_range_lands_its_windows_and_moves_no_watermark_past_what_was_left_out(place: Place) -> None:
