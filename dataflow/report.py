@@ -16,6 +16,9 @@ from dataflow.errors import ConservationError
 GAP_FACT = "gap"
 """Fact of a report whose subject raw does not hold whole, and why: it makes the run partial."""
 
+DRIFT_FACT = "drift"
+"""Fact of a report whose fields are not the declared ones: which."""
+
 
 @dataclass(frozen=True, kw_only=True)
 class StepReport:
@@ -63,6 +66,17 @@ class StepReport:
 def list_gaps(reports: Iterable[StepReport]) -> dict[str, str]:
     """What the steps could not get whole, and why, by subject; a run with any is partial, however else it ended."""
     return {report.subject: str(report.facts[GAP_FACT]) for report in reports if GAP_FACT in report.facts}
+
+
+def list_drift(reports: Iterable[StepReport]) -> dict[str, str]:
+    """How the fields of objects differ from their declarations, by object; what its windows tell alike is told once."""
+    found: dict[str, list[str]] = {}
+    for report in reports:
+        if drift := report.facts.get(DRIFT_FACT):
+            # The subject of a landing is its window.
+            told = found.setdefault(report.subject.partition(" ")[0], [])
+            told += [str(drift)] if str(drift) not in told else []
+    return {name: "; ".join(told) for name, told in found.items()}
 
 
 def gap_words(subjects: Iterable[str]) -> str:

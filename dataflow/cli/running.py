@@ -191,6 +191,7 @@ def write_outcome(outcome: RunOutcome, *, output: Output) -> None:
 
 
 def _write_for_people(outcome: RunOutcome, *, output: Output) -> None:
+    from dataflow.report import list_drift
     from dataflow.runs import totals_by_stage
 
     records = totals_by_stage(outcome.reports)
@@ -203,6 +204,8 @@ def _write_for_people(outcome: RunOutcome, *, output: Output) -> None:
     if output is Output.TABLE:
         write_line()
         write_line(f"[bold]{outcome.status.capitalize()}[/bold]: {outcome.message}.")
+    for subject, drift in list_drift(outcome.reports).items():
+        words.print(f"Fields differ from dataflow.toml: {subject}: {drift} (dataflow drift list)", markup=False)
     words.print(f"Run {outcome.run_id} took {outcome.seconds:.1f} s.")
     if outcome.report_page:
         words.print(f"Report: {outcome.report_page}")

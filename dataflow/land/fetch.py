@@ -129,9 +129,9 @@ def _read_landed(file: Path, planned: PlannedWindow) -> FetchedWindow | None:
     try:
         metadata = pq.read_metadata(file)
         told = json.loads(metadata.metadata[_REPORT])
+        report = FetchReport.from_dict(told["report"])
     except (pa.ArrowInvalid, KeyError, TypeError, ValueError):
         return None
-    report = FetchReport.from_dict(told["report"])
     if metadata.num_rows != report.rows:
         return None
     return FetchedWindow(planned, file, report, datetime.fromisoformat(told["extracted_at"]), is_reused=True)

@@ -12,7 +12,7 @@ from dataflow.errors import ConservationError
 from dataflow.land import sql
 from dataflow.land.fetch import FetchedWindow
 from dataflow.land.ledger import Ledger
-from dataflow.report import GAP_FACT, StepReport
+from dataflow.report import DRIFT_FACT, GAP_FACT, StepReport
 from dataflow.sources import FetchReport, WindowMeasure
 from dataflow.sources.drift import describe
 from dataflow.sources.protocol import BEGINNING, END
@@ -113,7 +113,7 @@ def window_report(window: FetchedWindow, appended: int) -> StepReport:
     seen = window.report
     facts: dict[str, object] = {"files": len(window.planned.parts), "defects": seen.defects, "deleted": seen.deleted}
     if seen.drift:
-        facts["drift"] = describe(seen.drift)
+        facts[DRIFT_FACT] = describe(seen.drift)
     if seen.notes:
         facts["notes"] = dict(seen.notes)
     if shortfall(seen):

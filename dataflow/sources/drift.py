@@ -2,13 +2,17 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterable, Mapping
+from difflib import SequenceMatcher
 
 from dataflow.errors import SchemaDrift
 from dataflow.settings import ObjectSettings
 from dataflow.sources.protocol import Drift
 from dataflow.sources.rows import key_fields
 
+_ALIKE = 0.6
+"""How alike two names must be to be taken for one field: `Phone` and `Phone__c` are, `Phone` and `Fax` are not."""
 _FAMILIES = {
     "number": ("TINYINT", "SMALLINT", "INTEGER", "BIGINT", "HUGEINT", "UTINYINT", "USMALLINT", "UINTEGER", "UBIGINT"),
     "fraction": ("DECIMAL", "FLOAT", "DOUBLE", "REAL"),
@@ -26,11 +30,26 @@ def find_drift(declared: ObjectSettings, found: Iterable[str], *, types: Mapping
         for name, kind in (types or {}).items()
         if name in declared.fields and _differs(declared.fields[name], kind)
     ]
-    return Drift(
-        new=tuple(sorted(names - set(declared.fields))),
-        gone=tuple(sorted(required - names)),
-        retyped=tuple(sorted(retyped)),
+    new, gone = sorted(names - set(declared.fields)), sorted(required - names)
+    renamed = find_renames(gone, new, declared=declared, types=types or {})
+    return Drift(tuple(new), tuple(gone), tuple(sorted(retyped)), tuple(sorted(renamed.items())))
+
+
+def find_renames(
+    gone: Iterable[str], new: Iterable[str], *, declared: ObjectSettings, types: Mapping[str, str]
+) -> dict[str, str]:
+    """Pair gone fields with new ones, the most alike first; each field once."""
+    pairs = sorted(
+        (-_likeness(old, name), old, name)
+        for old in gone
+        for name in new
+        if name not in types or is_same_kind(declared.fields[old], types[name])
     )
+    found: dict[str, str] = {}
+    for likeness, old, name in pairs:
+        if -likeness >= _ALIKE and old not in found and name not in found.values():
+            found[old] = name
+    return found
 
 
 def answer_drift(drift: Drift, declared: ObjectSettings, *, where: str) -> str | None:
@@ -52,15 +71,27 @@ def answer_drift(drift: Drift, declared: ObjectSettings, *, where: str) -> str |
     if declared.on_drift == "freeze":
         raise SchemaDrift(
             f"Reading {where}: its columns are not the declared ones: {describe(drift)}.",
-            next_move='Declare them in the object\'s fields, or set on_drift = "evolve".',
+            next_move=_moves(drift),
         )
     return None
 
 
 def describe(drift: Drift) -> str:
-    """`new a, b; gone c; retyped d`: names of columns only."""
-    sides = (("new", drift.new), ("gone", drift.gone), ("retyped", drift.retyped))
+    """`renamed x → y; new a, b; gone c; retyped d`: names of columns only."""
+    old, new = {before for before, _ in drift.renamed}, {after for _, after in drift.renamed}
+    sides = (
+        ("renamed", [f"{before} → {after}" for before, after in drift.renamed]),
+        ("new", [name for name in drift.new if name not in new]),
+        ("gone", [name for name in drift.gone if name not in old]),
+        ("retyped", drift.retyped),
+    )
     return "; ".join(f"{word} {_list(names)}" for word, names in sides if names)
+
+
+def _moves(drift: Drift) -> str:
+    """What can be done about it. A field is gone as well where the user may read it no more."""
+    accept = 'Take what changed in with `dataflow drift accept`, or set on_drift = "evolve".'
+    return f"Have what is gone delivered again, or granted to the user. {accept}" if drift.gone else accept
 
 
 def is_same_kind(declared: str, found: str) -> bool:
@@ -82,3 +113,8 @@ def _differs(declared: str, found: str) -> bool:
     accepted = {"fraction": {"fraction", "number"}, "boolean": {"boolean", "number"}}
     family = _family(declared)
     return family != "VARCHAR" and _family(found) not in accepted.get(family, {family})
+
+
+def _likeness(old: str, new: str) -> float:
+    before, after = (re.sub(r"[^a-z0-9]", "", name.lower().removesuffix("__c")) for name in (old, new))
+    return SequenceMatcher(None, before, after).ratio()

@@ -7,18 +7,15 @@ import re
 from collections import defaultdict
 from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass
-from difflib import SequenceMatcher
 from typing import Any, Literal
 
 import duckdb
 
 from dataflow.settings import ObjectSettings
-from dataflow.sources.drift import find_drift, is_same_kind
+from dataflow.sources.drift import find_drift, find_renames
 from dataflow.sources.protocol import FieldInfo
 
 TEXT = "VARCHAR"
-_ALIKE = 0.6
-"""How alike two names must be to be taken for one field: `Phone` and `Phone__c` are, `Phone` and `Fax` are not."""
 # The narrowest that takes every value wins. A number with a leading zero is none: it would lose it.
 _KINDS = ("BIGINT", "DOUBLE", "BOOLEAN", "DATE", "TIMESTAMPTZ")
 
@@ -57,23 +54,6 @@ def propose(
     return changes + [FieldChange("gone", name) for name in drift.gone if name not in renamed]
 
 
-def find_renames(
-    gone: Iterable[str], new: Iterable[str], *, declared: ObjectSettings, types: Mapping[str, str]
-) -> dict[str, str]:
-    """Pair gone fields with new ones, the most alike first; each field once."""
-    pairs = sorted(
-        (-_likeness(old, name), old, name)
-        for old in gone
-        for name in new
-        if name not in types or is_same_kind(declared.fields[old], types[name])
-    )
-    found: dict[str, str] = {}
-    for likeness, old, name in pairs:
-        if -likeness >= _ALIKE and old not in found and name not in found.values():
-            found[old] = name
-    return found
-
-
 def sample_types(con: duckdb.DuckDBPyConnection, payloads: Iterable[str], fields: Collection[str]) -> dict[str, str]:
     """Say which type the values of some fields fit, by rows as received; a field without a value stays out."""
     values: dict[str, list[str]] = defaultdict(list)
@@ -110,8 +90,3 @@ def _row(payload: str) -> dict[str, Any]:
 
 def _as_text(value: Any) -> str:
     return value if isinstance(value, str) else json.dumps(value)
-
-
-def _likeness(old: str, new: str) -> float:
-    before, after = (re.sub(r"[^a-z0-9]", "", name.lower().removesuffix("__c")) for name in (old, new))
-    return SequenceMatcher(None, before, after).ratio()

@@ -149,15 +149,27 @@ class Drift:
     new: tuple[str, ...] = ()
     gone: tuple[str, ...] = ()
     retyped: tuple[str, ...] = ()
+    renamed: tuple[tuple[str, str], ...] = ()
+    """Pairs of a gone field and the new one that it seems to be called now."""
 
     def __bool__(self) -> bool:
         return bool(self.new or self.gone or self.retyped)
 
     def merged(self, other: Drift) -> Drift:
-        def both(left: tuple[str, ...], right: tuple[str, ...]) -> tuple[str, ...]:
-            return tuple(sorted({*left, *right}))
+        return Drift(
+            tuple(sorted({*self.new, *other.new})),
+            tuple(sorted({*self.gone, *other.gone})),
+            tuple(sorted({*self.retyped, *other.retyped})),
+            tuple(sorted({*self.renamed, *other.renamed})),
+        )
 
-        return Drift(both(self.new, other.new), both(self.gone, other.gone), both(self.retyped, other.retyped))
+    def as_dict(self) -> dict[str, Any]:
+        return {"new": self.new, "gone": self.gone, "retyped": self.retyped, "renamed": self.renamed}
+
+    @classmethod
+    def from_dict(cls, plain: Mapping[str, Any]) -> Self:
+        new, gone, retyped = (tuple(plain[side]) for side in ("new", "gone", "retyped"))
+        return cls(new, gone, retyped, tuple((before, after) for before, after in plain["renamed"]))
 
 
 @dataclass
@@ -181,21 +193,19 @@ class FetchReport:
 
     def as_dict(self) -> dict[str, Any]:
         """The report as JSON types."""
-        drift = {"new": self.drift.new, "gone": self.drift.gone, "retyped": self.drift.retyped}
         return {
             "rows": self.rows,
             "defects": self.defects,
             "deleted": self.deleted,
             "rows_by_part": self.rows_by_part,
-            "drift": drift,
+            "drift": self.drift.as_dict(),
             "notes": self.notes,
             "promised": self.promised,
         }
 
     @classmethod
     def from_dict(cls, plain: Mapping[str, Any]) -> Self:
-        drift = Drift(*(tuple(plain["drift"][side]) for side in ("new", "gone", "retyped")))
-        return cls(**{**plain, "drift": drift})
+        return cls(**{**plain, "drift": Drift.from_dict(plain["drift"])})
 
 
 @dataclass(frozen=True)

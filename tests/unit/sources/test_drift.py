@@ -1,5 +1,7 @@
 """What differs from the declaration, and what each policy makes of it."""
 
+import json
+
 import pytest
 
 from dataflow.errors import SchemaDrift
@@ -20,6 +22,14 @@ DECLARED = ObjectSettings(
 def test_names() -> None:
     assert find_drift(DECLARED, ["id", "at", "price", "colour"]) == Drift(new=("colour",), gone=("ok",))
     assert not find_drift(DECLARED, ["id", "at", "price", "ok"])
+
+
+def test_a_new_name_for_a_field_is_told_as_one() -> None:
+    drift = find_drift(DECLARED, ["id", "at", "unit_price", "ok", "colour"], types={"unit_price": "DECIMAL(10,2)"})
+    assert drift == Drift(("colour", "unit_price"), ("price",), (), (("price", "unit_price"),))
+    assert describe(drift) == "renamed price → unit_price; new colour"
+    # Another kind of value is another field.
+    assert find_drift(DECLARED, ["id", "at", "unit_price", "ok"], types={"unit_price": "VARCHAR"}).renamed == ()
 
 
 @pytest.mark.parametrize(
@@ -52,7 +62,7 @@ def test_evolve_carries_on() -> None:
 
 def test_freeze_refuses() -> None:
     declared = DECLARED.model_copy(update={"on_drift": "freeze"})
-    with pytest.raises(SchemaDrift, match=r"a\.csv.*new colour; gone price; retyped ok"):
+    with pytest.raises(SchemaDrift, match=r"a\.csv.*new colour; gone price; retyped ok.* granted to the user"):
         answer_drift(DRIFT, declared, where="a.csv")
     assert answer_drift(Drift(), declared, where="a.csv") is None
 
@@ -69,5 +79,6 @@ def test_no_policy_but_setting_aside_can_do_without_key_and_cursor(lost: str) ->
 
 
 def test_drifts_of_several_files_are_one() -> None:
-    both = Drift(new=("b",), gone=("x",)).merged(Drift(new=("a",), retyped=("y",)))
-    assert describe(both) == "new a, b; gone x; retyped y"
+    both = Drift(new=("b",), gone=("x",)).merged(Drift(new=("a",), retyped=("y",), renamed=(("x", "a"),)))
+    assert describe(both) == "renamed x → a; new b; retyped y"
+    assert Drift.from_dict(json.loads(json.dumps(both.as_dict()))) == both
