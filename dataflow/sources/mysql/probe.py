@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from dataclasses import replace
 from datetime import UTC, datetime
 
 from dataflow.errors import DataFlowError
 from dataflow.settings import MySQLSettings, SourceSettings
+from dataflow.sources.drift import describe, find_drift
 from dataflow.sources.mysql.adapter import MySQLSource
 from dataflow.sources.mysql.connection import Session, open_session
 from dataflow.sources.mysql.cutting import leading_columns
@@ -74,6 +76,7 @@ def _privileges(session: Session, server: MySQLSettings) -> Finding:
     return Finding("privileges", True, f"{server.user} may read and nothing else")
 
 
+_GRANT = "Have SELECT on what is gone granted to the user, or correct the object's fields (dataflow drift accept)."
 _ONLY_READ = "Let its administrator make a user with SELECT alone for DataFlow."
 
 
@@ -97,11 +100,17 @@ def _table(session: Session, source: MySQLSource, object_name: str) -> Finding:
         leading = leading_columns(session, table, doing=_DOING)
     except DataFlowError as error:
         return _unwell(name, error)
+    types = {column.name: column.type for column in table.columns}
+    drift = find_drift(table.declared, types, types=types)
+    if drift.gone or drift.retyped:
+        found = f"{table.name} differs from its declaration: {describe(replace(drift, new=()))}"
+        return Finding(name, False, found, _GRANT)
     if table.cursor.name not in leading:
         found = f"no index begins with {table.cursor.name}: each run reads the whole table"
         fix = f"Let its administrator run: CREATE INDEX {table.cursor.name} ON {table.name} ({table.cursor.name})"
         return Finding(name, False, found, fix)
-    return Finding(name, True, f"{len(table.columns)} columns; follows {follows}")
+    new = f"; not declared: {', '.join(drift.new)}" if drift.new else ""
+    return Finding(name, True, f"{len(table.columns)} columns; follows {follows}{new}")
 
 
 def _unwell(name: str, error: DataFlowError) -> Finding:

@@ -25,12 +25,18 @@ _PASSING = frozenset({429, 500, 502, 503, 504})
 _TLS_WORDS = ("PROTOCOL", "VERSION", "HANDSHAKE_FAILURE", "NO_SHARED", "NO_CIPHERS")
 
 
-class TryAgain(Exception):
-    """A call that can heal by itself. `retry_after` is what the server asked for, in seconds."""
+_THEIR_SIDE = "Run again later; status.salesforce.com tells of trouble on their side."
+_THE_WAY = "Check domain, endpoint and proxy in dataflow.toml, and the firewall; then run again."
 
-    def __init__(self, found: str, *, retry_after: float | None = None) -> None:
+
+class TryAgain(Exception):
+    """A call that can heal by itself. `retry_after` is what the server asked for, in seconds; `next_move` is what to do
+    when it does not heal."""
+
+    def __init__(self, found: str, *, retry_after: float | None = None, next_move: str = _THEIR_SIDE) -> None:
         super().__init__(found)
         self.retry_after = retry_after
+        self.next_move = next_move
 
 
 class SessionExpired(Exception):
@@ -118,7 +124,13 @@ def explain_failure(error: requests.RequestException, *, doing: str, host: str) 
             return SourceUnavailable(
                 f"{doing}: no machine has the name {host}.", next_move="Correct domain or endpoint in dataflow.toml."
             )
-    return TryAgain(f"{type(error).__name__} from {host}")
+        if isinstance(cause, requests.exceptions.ProxyError):
+            return TryAgain(f"the proxy does not lead to {host}", next_move=_THE_WAY)
+        if isinstance(cause, ConnectionRefusedError):
+            return TryAgain(f"nothing listens at {host}", next_move=_THE_WAY)
+        if isinstance(cause, requests.exceptions.ConnectTimeout):
+            return TryAgain(f"{host} does not answer", next_move=_THE_WAY)
+    return TryAgain(f"the connection to {host} failed ({type(error).__name__})")
 
 
 def _is_about_tls(error: ssl.SSLError) -> bool:

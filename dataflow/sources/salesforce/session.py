@@ -87,8 +87,7 @@ class OrgSession(requests.Session):  # type: ignore[misc] # requests ships no ty
             return retrying(self._call, method, url, *args, doing=doing, **kwargs)
         except TryAgain as error:
             raise SourceUnavailable(
-                f"{doing}: {error}, after {self._settings.attempts} tries.",
-                next_move="Run again later; status.salesforce.com tells of trouble on their side.",
+                f"{doing}: {error}, after {self._settings.attempts} tries.", next_move=error.next_move
             ) from error
 
     def _call(self, method: Any, url: Any, *args: Any, doing: str, **kwargs: Any) -> requests.Response:
@@ -171,7 +170,7 @@ def _sign_in_refusal(response: requests.Response) -> SourceRefused:
     if "approved" in words:
         fix = "Approve the connected app for the integration user (Manage Connected Apps: admin pre-authorised)."
     elif code == "invalid_client":
-        fix = "Correct client_id and client_secret."
+        fix = "Correct client_id and client_secret of the source in dataflow.toml."
     else:
         fix = "Check the connected app: client credentials flow with a run-as user, or the certificate for JWT bearer."
     return SourceRefused(f"{_SIGN_IN}: it was refused ({code}).", next_move=fix)

@@ -135,11 +135,16 @@ def test_doctor_finds_all_well(mariadb: MariaServer, filled: str) -> None:
 
 def test_doctor_tells_what_is_amiss(mariadb: MariaServer) -> None:
     name = mariadb.create_database()
-    mariadb.execute("CREATE TABLE item (id INT PRIMARY KEY, updated_at DATETIME)", database=name)
-    objects = {"item": ITEM, "other": ITEM}
+    mariadb.execute(
+        "CREATE TABLE item (id INT PRIMARY KEY, price DECIMAL(12,2), updated_at DATETIME, deleted_at DATETIME)",
+        "CREATE TABLE narrow (id INT PRIMARY KEY, updated_at DATETIME, deleted_at INT, KEY (updated_at))",
+        database=name,
+    )
+    objects = {"item": ITEM, "narrow": ITEM, "other": ITEM}
     found = {f.name: f for f in probe("shop", shop(mariadb, name, objects, user=mariadb.owner))}
     assert "may more than read" in found["privileges"].found
     assert found["table item"].fix.endswith("CREATE INDEX updated_at ON item (updated_at)")
+    assert found["table narrow"].found == "narrow differs from its declaration: gone price; retyped deleted_at"
     assert "has no table other" in found["table other"].found
     [refused] = probe("shop", shop(mariadb, name, password="wrong-password"))
     assert not refused.is_well and refused.fix.startswith("Correct user and password")

@@ -5,10 +5,6 @@ from __future__ import annotations
 import itertools
 import json
 import socket
-import ssl
-import threading
-from collections.abc import Iterator
-from contextlib import contextmanager, suppress
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
@@ -23,7 +19,8 @@ from dataflow.sources import ObjectState
 from dataflow.sources.s3 import S3Source
 from dataflow.sources.s3.probe import probe
 from tests.lib.deliveries import TICKET, company
-from tests.lib.servers.certificates import Certificate, Certificates
+from tests.lib.older_tls import older_tls
+from tests.lib.servers.certificates import Certificates
 from tests.lib.servers.s3 import S3Server, s3_server
 
 NOT_THE_KEY = "not-the-access-key"
@@ -205,27 +202,3 @@ def test_doctor_looks_at_declared_buckets(s3: S3Server, tmp_path: Path) -> None:
     assert not found["source desk: connection"].is_well
     assert found["source desk: connection"].fix == "Set sources.desk.s3.use_tls = true."
     assert found["source desk: read ticket"].found == "nothing matches {date}/*.csv yet"
-
-
-@contextmanager
-def older_tls(certificate: Certificate) -> Iterator[int]:
-    """A server that shakes hands over TLS 1.2 at most, and then hangs up."""
-    context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
-    context.load_cert_chain(certificate.file, certificate.key)
-    context.maximum_version = ssl.TLSVersion.TLSv1_2
-    listener = socket.create_server(("127.0.0.1", 0))
-
-    def serve() -> None:
-        while True:
-            try:
-                client, _ = listener.accept()
-            except OSError:
-                return
-            with suppress(OSError), client, context.wrap_socket(client, server_side=True):
-                pass
-
-    threading.Thread(target=serve, daemon=True).start()
-    try:
-        yield listener.getsockname()[1]
-    finally:
-        listener.close()

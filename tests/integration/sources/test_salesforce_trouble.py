@@ -255,6 +255,8 @@ def test_nobody_answers(salesforce: Simulator) -> None:
     error = refusal(source(salesforce, endpoint=f"127.0.0.1:{free_port()}", attempts=2))
     assert isinstance(error, SourceUnavailable)
     assert error.retryable
+    assert "nothing listens at 127.0.0.1" in str(error)
+    assert "Check domain, endpoint and proxy" in error.next_move
 
 
 def test_trust_is_not_given_to_just_anybody(salesforce: Simulator, tmp_path: Path) -> None:
@@ -336,4 +338,4 @@ def test_doctor_spends_no_reserve(salesforce: Simulator) -> None:
 def test_doctor_stops_where_nobody_lets_it_in(salesforce: Simulator) -> None:
     found = findings(salesforce, client_secret="wrong")
     assert list(found) == ["connection"]
-    assert found["connection"][2] == "Correct client_id and client_secret."
+    assert found["connection"][2] == "Correct client_id and client_secret of the source in dataflow.toml."
