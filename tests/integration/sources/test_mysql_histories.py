@@ -54,6 +54,7 @@ class Histories(RuleBasedStateMachine):
         self.prices = itertools.count(1)
         self.runs = itertools.count(1)
         self.stamp = datetime.now(UTC)
+        self.stamps: dict[int, str] = {}
         self.seen: set[tuple[str, str]] = set()
         self.lake_context = opened(self.settings)
         self.lake = self.lake_context.__enter__()
@@ -69,8 +70,12 @@ class Histories(RuleBasedStateMachine):
 
     @rule(keys=st.sets(KEYS, min_size=1, max_size=4), late=LATE, is_same=st.booleans(), is_gone=st.booleans())
     def write(self, keys: set[int], late: float, is_same: bool, is_gone: bool) -> None:
-        """Insert or update, some with the stamp of an earlier write, some marked as deleted."""
-        at = self._stamped(late, is_same=is_same)
+        """Insert or update, some with the stamp of an earlier write, some marked as deleted.
+
+        A row's own stamp never goes back: who writes it holds its lock until the commit.
+        """
+        at = max([self._stamped(late, is_same=is_same), *(self.stamps.get(key, "") for key in keys)])
+        self.stamps |= dict.fromkeys(keys, at)
         gone = f"'{at}'" if is_gone else "NULL"
         rows = ", ".join(f"({key}, {next(self.prices)}, '{at}', {gone})" for key in sorted(keys))
         self._write(self.writer, f"REPLACE INTO item VALUES {rows}")
