@@ -2,10 +2,10 @@
 
 A component in which every pair is linked stays as it is. In any other, all pairs are scored, also those that blocking
 never brought together, and records are merged pair of groups by pair of groups, best average weight first, while
-that average is in favour. What stewards have said outranks all weights: records that are the same start in one group,
-whatever else, and groups that hold records which are different are never merged. The outcome depends on the set of
-records, edges and judgements and on nothing else: records are taken in the order of their ids, and a component is
-refined from scratch each time it is touched.
+that average is in favour. What stewards have said outranks all weights: groups with records that are the same become
+one, and groups that hold records which are different are never merged. The outcome depends on the set of records, edges
+and judgements and on nothing else: records are taken in the order of their ids, and a component is refined from scratch
+each time it is touched.
 """
 
 from __future__ import annotations
@@ -222,21 +222,35 @@ def _group(weight: Floats) -> Ints:
 
 
 def _group_as_said(weight: Floats, member: Ints, said: Judged) -> Ints:
-    """The same, starting from the groups that are the same, and never merging two that are different."""
-    group = np.unique(said.group[member], return_inverse=True)[1]
-    count = int(group.max()) + 1
-    of_group = np.zeros((count, member.size))
-    of_group[group, np.arange(member.size)] = 1
-    total = of_group @ squareform(weight) @ of_group.T
-    records = of_group.sum(axis=1)
-    apart = _apart(group, member, said, count)
+    """The same, with what stewards have said: who is the same brings along whoever the weights put with them.
+
+    Where that would put two together that are different, those who are the same are one from the start, and the
+    others come to them as far as their weights and the words allow.
+    """
+    alike = squareform(weight)
+    same = np.unique(said.group[member], return_inverse=True)[1]
+    apart = _apart(same, member, said, int(same.max()) + 1)
+    by_weight = _merge(alike, np.arange(member.size), apart[same][:, same])
+    edges = Edges(by_weight, member.size + same, np.ones(member.size))
+    joined = _components(2 * member.size, edges)[by_weight]
+    if (apart[same][:, same] & (joined == joined[:, None])).any():
+        joined = _merge(alike, same, apart)
+    return np.unique(joined, return_inverse=True)[1].astype(np.int64)
+
+
+def _merge(alike: Floats, group: Ints, apart: NDArray[np.bool_]) -> Ints:
+    """Merge groups pair by pair, best average weight first, while it is in favour and they are not apart."""
+    count = apart.shape[0]
+    of_group = np.zeros((count, group.size))
+    of_group[group, np.arange(group.size)] = 1
+    total, records, apart = of_group @ alike @ of_group.T, of_group.sum(axis=1), apart.copy()
     root = np.arange(count)
     while True:
         average = total / np.maximum(np.outer(records, records), 1)
         average[apart | np.tri(count, dtype=bool) | (records == 0) | (records == 0)[:, None]] = -np.inf
         left, right = np.unravel_index(int(average.argmax()), average.shape)
         if not average[left, right] >= 0:
-            return np.unique(root[group], return_inverse=True)[1].astype(np.int64)
+            return root[group]
         for table in (total, total.T):
             table[left] += table[right]
         apart[left] |= apart[right]

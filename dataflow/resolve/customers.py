@@ -24,11 +24,9 @@ def stage_identities(ws: Workspace, clusters: str) -> None:
         WHERE kind IN ('created', 'split') AND customer_id IN (SELECT customer_id FROM xref_before)
         GROUP BY customer_id
     """
-    spent = f"""
-        SELECT customer_id, true AS is_live, NULL AS to_customer_id FROM {ws.before(XREF)}
-        UNION ALL SELECT customer_id, false, to_customer_id FROM {ws.before(REDIRECT)}
-    """
-    assign_ids(con, clusters, "xref_before", born=born, spent=spent, into="assigned")
+    live = f"SELECT customer_id FROM {ws.before(XREF)}"
+    retired = f"SELECT customer_id, to_customer_id FROM {ws.before(REDIRECT)}"
+    assign_ids(con, clusters, "xref_before", born=born, live=live, retired=retired, into="assigned")
     now = _now(ws)
     ws.stage(
         XREF,

@@ -3,8 +3,11 @@
 An old id goes with the largest part of its records (equal parts: the one with the smallest record id). Where several
 old ids meet in one cluster, the oldest stays (equally old: the smallest) and the others are retired in its favour.
 A cluster that no old id comes to gets an id of its own, made from its smallest record id and not from the clock, so
-that a run that was killed and is run again gives the same ids. Where a merge is undone, the record that an id was once
-made from brings it back: whoever kept that id is led to its own customer again, and not to the one it was merged into.
+that a run that was killed and is run again gives the same ids.
+
+An undone merge gives the retired id back: a part whose smallest record is the one that an id was made from, and most
+of whose records came together with it, takes that id again, however large it is. Whoever kept that id is then led to
+its own customer, and the id that the two had shared stays with the others.
 """
 
 from __future__ import annotations
@@ -14,32 +17,41 @@ import duckdb
 ID_PREFIX = "C"
 
 
-def assign_ids(con: duckdb.DuckDBPyConnection, clusters: str, before: str, *, born: str, spent: str, into: str) -> None:
+def assign_ids(
+    con: duckdb.DuckDBPyConnection, clusters: str, before: str, *, born: str, live: str, retired: str, into: str
+) -> None:
     """Give each cluster its customer id.
 
-    `clusters` (record_id, cluster, …) and `before` (record_id, customer_id) cover the same part of the crosswalk:
-    every record that is now in one of the clusters or was with a customer of theirs. `born` (customer_id, born_at)
-    says since when ids exist. `spent` (customer_id, is_live, to_customer_id) lists ids that a new cluster may not take,
-    unless they were retired to nobody and its records are new, or in favour of the customer that it splits from.
+    `clusters` (record_id, cluster, …) and `before` (record_id, customer_id, linked_at) cover the same part of the
+    crosswalk: every record that is now in one of the clusters or was with a customer of theirs. `born` (customer_id,
+    born_at) says since when ids exist. A new cluster takes no id of `live` (customer_id), and of `retired`
+    (customer_id, to_customer_id) only one that led to nobody, when its records are new, or one that it goes back to.
     Shape: temporary tables `into`: record_id, customer_id; `into`_change: kind, customer_id, other_customer_id,
     record_count; one row per id created, split off, merged away or retired.
     """
     con.execute(f"""
         CREATE OR REPLACE TEMP TABLE id_overlap AS
-        SELECT b.customer_id, c.cluster, count(*) AS records, min(c.record_id) AS first_record
-        FROM {before} b JOIN {clusters} c ON c.record_id = b.record_id
-        GROUP BY ALL
+        WITH known AS (SELECT b.*, c.cluster FROM {before} b JOIN {clusters} c USING (record_id)),
+        part AS (
+            SELECT k.customer_id, k.cluster, count(*) AS records, min(k.record_id) AS first_record,
+                2 * count(*) FILTER (WHERE k.linked_at = f.linked_at) > count(*) AS came_together
+            FROM known k LEFT JOIN known f ON f.record_id = k.cluster AND f.customer_id = k.customer_id
+            GROUP BY k.customer_id, k.cluster
+        )
+        SELECT p.* EXCLUDE (came_together), p.came_together AND s.customer_id IS NOT NULL AS goes_back
+        FROM part p LEFT JOIN ({retired}) s
+            ON s.customer_id = {_id_sql("p.cluster", "0")} AND s.to_customer_id = p.customer_id
     """)
     con.execute(f"""
         CREATE OR REPLACE TEMP TABLE id_heir AS
         WITH heir AS (
             SELECT customer_id, cluster, records FROM id_overlap
-            QUALIFY row_number() OVER (PARTITION BY customer_id ORDER BY records DESC, first_record) = 1
+            QUALIFY row_number() OVER (PARTITION BY customer_id ORDER BY goes_back, records DESC, first_record) = 1
         )
         SELECT h.*, row_number() OVER (PARTITION BY cluster ORDER BY born_at NULLS LAST, h.customer_id) = 1 AS stays
         FROM heir h LEFT JOIN ({born}) b ON b.customer_id = h.customer_id
     """)
-    _make_new_ids(con, clusters, spent)
+    _make_new_ids(con, clusters, live=live, retired=retired)
     con.execute(f"""
         CREATE OR REPLACE TEMP TABLE {into} AS
         SELECT c.record_id, coalesce(k.customer_id, n.customer_id) AS customer_id
@@ -52,27 +64,30 @@ def assign_ids(con: duckdb.DuckDBPyConnection, clusters: str, before: str, *, bo
         con.execute(f"DROP TABLE {table}")
 
 
-def _make_new_ids(con: duckdb.DuckDBPyConnection, clusters: str, spent: str) -> None:
+def _make_new_ids(con: duckdb.DuckDBPyConnection, clusters: str, *, live: str, retired: str) -> None:
     """Ids for clusters without an heir: counted up until one is free, which the first nearly always is."""
     con.execute(f"""
         CREATE OR REPLACE TEMP TABLE id_new AS
-        SELECT c.cluster, {_id_sql("c.cluster", "0")} AS customer_id, f.customer_id AS came_from
+        SELECT c.cluster, {_id_sql("c.cluster", "0")} AS customer_id, f.customer_id AS came_from,
+            coalesce(f.goes_back, false) AS goes_back
         FROM (SELECT DISTINCT cluster FROM {clusters}) c
         ANTI JOIN id_heir k ON k.cluster = c.cluster AND k.stays
         LEFT JOIN (
-            SELECT cluster, customer_id FROM id_overlap
+            SELECT cluster, customer_id, goes_back FROM id_overlap
             QUALIFY row_number() OVER (PARTITION BY cluster ORDER BY records DESC, customer_id) = 1
         ) f ON f.cluster = c.cluster
     """)
     attempt = 0
+    may_take = """CASE WHEN n.came_from IS NULL THEN s.to_customer_id IS NULL
+        ELSE n.goes_back AND coalesce(s.to_customer_id = n.came_from, false) END"""
     taken = f"""
-        SELECT 1 FROM ({spent}) s
-        WHERE s.customer_id = n.customer_id AND (s.is_live OR s.to_customer_id IS DISTINCT FROM n.came_from)
+        n.customer_id IN ({live})
+        OR EXISTS (SELECT 1 FROM ({retired}) s WHERE s.customer_id = n.customer_id AND NOT {may_take})
     """
     while True:
         attempt += 1
         moved = con.execute(f"""
-            UPDATE id_new n SET customer_id = {_id_sql("n.cluster", str(attempt))} WHERE EXISTS ({taken})
+            UPDATE id_new n SET customer_id = {_id_sql("n.cluster", str(attempt))} WHERE {taken}
         """).fetchone()
         if not moved or moved[0] == 0:
             return

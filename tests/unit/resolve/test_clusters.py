@@ -110,12 +110,24 @@ def test_a_word_parts_what_every_weight_joins(con: duckdb.DuckDBPyConnection, ep
     assert two["a"][0] != two["b"][0]
 
 
-def test_who_is_joined_by_word_brings_those_who_are_like_them(con: duckdb.DuckDBPyConnection, epoch: Epoch) -> None:
-    records = [ONE, ONE | {"record_id": "y1"}, OTHER, OTHER | {"record_id": "y2"}]
-    found = clusters_of(con, epoch, records, words=(("z1", "z2", "same"),))
-    assert found["z1"] == found["z2"]
-    # the rest stay where their weights put them, never with somebody else
-    assert {found["y1"][0], found["y2"][0]} <= {found["z1"][0], "y1", "y2"}
+def test_who_is_joined_by_word_brings_whoever_is_with_them(con: duckdb.DuckDBPyConnection, epoch: Epoch) -> None:
+    records = [one | {"record_id": f"{name}{n}"} for name, one in (("a", ONE), ("b", OTHER)) for n in range(3)]
+    apart = clusters_of(con, epoch, records)
+    assert {record: cluster for record, (cluster, _) in apart.items()} == {
+        f"{x}{n}": f"{x}0" for x in "ab" for n in range(3)
+    }
+    found = clusters_of(con, epoch, records, words=(("a1", "b2", "same"),))
+    assert {cluster for cluster, _ in found.values()} == {"a0"}
+
+
+def test_who_is_different_stays_behind_when_others_are_joined(con: duckdb.DuckDBPyConnection, epoch: Epoch) -> None:
+    records = [one | {"record_id": f"{name}{n}"} for name, one in (("a", ONE), ("b", OTHER)) for n in range(3)]
+    words = (("a1", "b2", "same"), ("a0", "b0", "different"), ("a1", "a2", "different"))
+    found = {record: cluster for record, (cluster, _) in clusters_of(con, epoch, records, words=words).items()}
+    assert found["a1"] == found["b2"]
+    assert found["a0"] != found["b0"]
+    # what is different from one is different from who is the same
+    assert found["a2"] not in (found["a1"], found["b2"])
 
 
 def test_more_than_a_component_may_hold_are_joined_by_word_all_the_same(

@@ -23,8 +23,9 @@ def assigned(
     *,
     born: Mapping[str, int] | None = None,
     retired: Mapping[str, str | None] | None = None,
+    late: str = "",
 ) -> tuple[dict[str, str], set[tuple[str, str, str | None, int]]]:
-    """Run assign_ids on record-to-customer and record-to-cluster maps."""
+    """Run assign_ids on record-to-customer and record-to-cluster maps; the records of `late` came by a merge."""
     con.execute("CREATE OR REPLACE TEMP TABLE before (record_id VARCHAR, customer_id VARCHAR)")
     con.execute("CREATE OR REPLACE TEMP TABLE cluster (record_id VARCHAR, cluster VARCHAR)")
     con.execute("CREATE OR REPLACE TEMP TABLE born (customer_id VARCHAR, born_at INTEGER)")
@@ -32,9 +33,9 @@ def assigned(
     for table, rows in (("before", before), ("cluster", after), ("born", born or {}), ("gone", retired or {})):
         for key, value in rows.items():
             con.execute(f"INSERT INTO {table} VALUES (?, ?)", [key, value])
-    live = "SELECT customer_id, true AS is_live, NULL AS to_customer_id FROM before"
-    spent = f"{live} UNION ALL SELECT customer_id, false, to_customer_id FROM gone"
-    assign_ids(con, "cluster", "before", born="FROM born", spent=spent, into="assigned")
+    linked = f"(SELECT *, contains('{late}', record_id) AS linked_at FROM before)"
+    live = "SELECT customer_id FROM before"
+    assign_ids(con, "cluster", linked, born="FROM born", live=live, retired="FROM gone", into="assigned")
     return (
         dict(con.execute("FROM assigned").fetchall()),
         set(con.execute("SELECT kind, customer_id, other_customer_id, record_count FROM assigned_change").fetchall()),
@@ -82,13 +83,23 @@ def test_a_split_part_never_takes_an_id_that_led_elsewhere(con: duckdb.DuckDBPyC
         assert ids["a"] not in {first["a"], "C1"}
 
 
-def test_an_undone_merge_gives_the_id_back(con: duckdb.DuckDBPyConnection) -> None:
-    first, _ = assigned(con, {}, {"b": "b", "c": "b"})
-    merged = {"a": "C1", "d": "C1", "e": "C1", "b": "C1", "c": "C1"}
-    apart = {"a": "a", "d": "a", "e": "a", "b": "b", "c": "b"}
-    ids, changes = assigned(con, merged, apart, retired={first["b"]: "C1"})
-    assert ids == {"a": "C1", "d": "C1", "e": "C1", **first}
-    assert changes == {("split", first["b"], "C1", 2)}
+@pytest.mark.parametrize("others", ["cde", "c"])
+def test_an_undone_merge_gives_the_id_back_to_the_larger_and_the_smaller_part(
+    con: duckdb.DuckDBPyConnection, others: str
+) -> None:
+    first, _ = assigned(con, {}, {"a": "a", "b": "a"})
+    apart = {"a": "a", "b": "a", **dict.fromkeys(others, "c")}
+    ids, changes = assigned(con, dict.fromkeys(apart, "C1"), apart, retired={first["a"]: "C1"}, late="ab")
+    assert ids == {**first, **dict.fromkeys(others, "C1")}
+    assert changes == {("split", first["a"], "C1", 2)}
+
+
+def test_a_part_that_is_mostly_of_others_takes_no_id_back(con: duckdb.DuckDBPyConnection) -> None:
+    first, _ = assigned(con, {}, {"a": "a"})
+    apart = {"a": "a", "c": "a", "d": "a", "e": "e"}
+    ids, _ = assigned(con, dict.fromkeys(apart, "C1"), apart, retired={first["a"]: "C1"}, late="a")
+    assert ids["a"] == ids["c"] == ids["d"] == "C1"
+    assert ids["e"] not in {"C1", first["a"]}
 
 
 def test_a_record_that_comes_back_brings_its_id_to_life_unless_it_redirects(con: duckdb.DuckDBPyConnection) -> None:

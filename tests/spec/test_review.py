@@ -1,0 +1,154 @@
+"""A steward's day: what waits, why, what is said of it, and what the next run makes of it, down to the segments."""
+
+from __future__ import annotations
+
+import json
+import shutil
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from dataflow.cli.main import run
+
+LATER = "2026-01-05"
+
+
+@pytest.fixture(scope="module")
+def home(first_day: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A home of its own: these tests follow one another, as days do."""
+    home = tmp_path_factory.mktemp("steward") / "home"
+    shutil.copytree(first_day, home)
+    return home
+
+
+def answer(capsys: pytest.CaptureFixture[str], home: Path, *arguments: str) -> Any:
+    capsys.readouterr()
+    assert run(["--home", str(home), *arguments, "-o", "json"]) == 0
+    return json.loads(capsys.readouterr().out)
+
+
+def told(capsys: pytest.CaptureFixture[str], home: Path, *arguments: str, code: int = 0) -> str:
+    """Run a command for people; what it said, answer and words."""
+    capsys.readouterr()
+    assert run(["--home", str(home), *arguments]) == code
+    said = capsys.readouterr()
+    return said.out + said.err
+
+
+def buyers(capsys: pytest.CaptureFixture[str], home: Path) -> list[dict[str, Any]]:
+    """Two people who have ordered, each of one record of the shop, the one with more records first."""
+    return list(answer(capsys, home, "query", """
+        select customer_id, min(record_id) as record_id, any_value(order_count) as orders,
+            any_value(order_amount)::double as amount, any_value(record_count) as records
+        from published.customer_360 join resolved.xref using (customer_id)
+        where order_count > 0 and customer_360.entity_type = 'person' and record_id like 'mysql|%'
+        group by customer_id order by records desc, customer_id limit 2
+    """))  # fmt: skip
+
+
+def state(capsys: pytest.CaptureFixture[str], home: Path) -> list[dict[str, Any]]:
+    sql = "select record_id, customer_id from resolved.xref order by all"
+    return list(answer(capsys, home, "query", sql))
+
+
+def test_what_waits_is_listed_by_value_and_explained(home: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    waiting = answer(capsys, home, "review", "list", "--limit", "100")
+    assert waiting
+    assert [pair["value"] for pair in waiting] == sorted((pair["value"] for pair in waiting), reverse=True)
+    shown = answer(capsys, home, "review", "show", waiting[0]["pair_id"][:8])
+    explained = shown["explanation"]
+    assert explained["steps"][0]["kind"] == "start"
+    assert sum(step["weight"] for step in explained["steps"]) == pytest.approx(explained["weight"], abs=0.1)
+    assert shown["reason_words"]
+    text = told(capsys, home, "review", "show", waiting[0]["pair_id"])
+    assert "How it adds up" in text
+    assert explained["summary"] in text
+    assert "Pairs to review" in told(capsys, home, "review", "list")
+
+
+def test_what_teaches_most_can_be_asked_for(home: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    asked = answer(capsys, home, "review", "list", "--for", "training", "--limit", "5")
+    assert {pair["reason"] for pair in asked} == {"training"}
+    assert len({pair["pair_id"] for pair in asked}) == len(asked) > 0
+
+
+@pytest.mark.parametrize(
+    ("arguments", "says"),
+    [
+        (("show", "ffffffff"), "No pair has an id"),
+        (("show", "abc"), "at least 6 characters"),
+        (("show", "mysql|customers|none", "--with", "mysql|customers|nobody"), "two different records"),
+        (("decide", "ffffffff", "same", "--why", "so"), "No pair has an id"),
+        (("decide", "ffffffff", "perhaps", "--why", "so"), "perhaps"),
+        (("list", "--reason", "bad mood"), "no such reason"),
+        (("list", "--for", "training", "--type", "person"), "--for training"),
+        (("show", "ffffffff", "-o", "csv"), "-o json"),
+    ],
+)
+def test_wrong_words_are_usage_errors(
+    home: Path, capsys: pytest.CaptureFixture[str], arguments: tuple[str, ...], says: str
+) -> None:
+    assert says in told(capsys, home, "review", *arguments, code=2)
+
+
+def test_a_judgement_needs_a_reason_something_to_withdraw_and_one_type(
+    home: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    one, other = (buyer["record_id"] for buyer in buyers(capsys, home))
+    assert "who decides it and why" in told(
+        capsys, home, "review", "decide", one, "same", "--with", other, "--why", " ", code=2
+    )
+    assert "no judgement on this pair" in told(
+        capsys, home, "review", "undo", one, "--with", other, "--why", "x", code=2
+    )
+    [firm] = answer(capsys, home, "query", "select record_id from resolved.xref where entity_type = 'company' limit 1")
+    assert "never one customer" in told(
+        capsys, home, "review", "decide", one, "same", "--with", firm["record_id"], "--why", "x", code=2
+    )
+
+
+def test_a_word_reaches_orders_scores_segments_and_features_and_can_be_taken_back(
+    home: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("DATAFLOW_RESOLVE__SECOND_PERSON_FROM_RECORDS", "1")
+    before = state(capsys, home)
+    first, second = buyers(capsys, home)
+    pair = (first["record_id"], "same", "--with", second["record_id"], "--why", "called them")
+    assert "a second person" in told(capsys, home, "review", "decide", *pair, "--who", "ann")
+    assert [row["reason"] for row in answer(capsys, home, "review", "list", "--reason", "second person")]
+    assert "acts on it" in told(capsys, home, "review", "decide", *pair, "--who", "bob")
+    [decided] = answer(capsys, home, "review", "decided")
+    assert (decided["verdict"], decided["who"], decided["holds"]) == ("same", "bob", "same holds")
+
+    # nothing has arrived since, and yet there is something to publish
+    assert answer(capsys, home, "run", "--until", "2026-01-02", "--now", LATER)["status"] == "published"
+    [kept] = answer(capsys, home, "query", f"""
+        select customer_id, order_count, order_amount::double as amount, lifecycle_score is not null as scored
+        from published.customer_360 where customer_id in ('{first["customer_id"]}', '{second["customer_id"]}')
+    """)  # fmt: skip
+    assert kept["order_count"] == first["orders"] + second["orders"]
+    assert kept["amount"] == pytest.approx(first["amount"] + second["amount"])
+    assert kept["scored"]
+    lost = ({first["customer_id"], second["customer_id"]} - {kept["customer_id"]}).pop()
+    sql = f"select to_customer_id from published.redirects where customer_id = '{lost}'"
+    assert answer(capsys, home, "query", sql) == [{"to_customer_id": kept["customer_id"]}]
+    for table in ("orders", "segments", "customer_features", "xref", "customer_360"):
+        sql = f"select count(*) as n from published.{table} where customer_id = '{lost}'"
+        assert answer(capsys, home, "query", sql) == [{"n": 0}], table
+    assert answer(capsys, home, "review", "list", "--reason", "second person") == []
+
+    undone = ("--with", second["record_id"], "--why", "another number", "--who", "ann")
+    told(capsys, home, "review", "undo", first["record_id"], *undone)
+    assert answer(capsys, home, "run", "--until", "2026-01-02", "--now", LATER)["status"] == "published"
+    assert state(capsys, home) == before
+    sql = "select verdict, decided_by from ops.judgement order by decided_at"
+    words = [tuple(row.values()) for row in answer(capsys, home, "query", sql)]
+    assert words == [("same", "ann"), ("same", "bob"), ("withdrawn", "ann")]
+
+
+def test_what_was_said_outlives_a_restore(home: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    sql = "select min(snapshot_id) as id from ducklake_snapshots('lake') where commit_message = 'daily: published'"
+    [first] = answer(capsys, home, "query", sql)
+    answer(capsys, home, "restore", "--to", str(first["id"]), "--yes")
+    assert len(answer(capsys, home, "query", "from ops.judgement")) == 3
