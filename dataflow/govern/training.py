@@ -32,7 +32,7 @@ class Candidate:
 
 
 def list_for_training(con: duckdb.DuckDBPyConnection, *, now: datetime, limit: int = 50) -> list[ReviewPair]:
-    """List the pairs that teach most, each pattern of levels once before any comes again; best first."""
+    """List the pairs that teach most, spread over the patterns of levels; best first."""
     nearest = _nearest(con)
     judged = _judged(con)
     patterns = level_patterns(con, [*(pair for pair, _ in nearest), *judged])

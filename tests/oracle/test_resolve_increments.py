@@ -57,7 +57,7 @@ def small_caps(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 @pytest.fixture
-def first_day(tmp_path: Path) -> Iterator[tuple[Path, dict[str, Record]]]:
+def resolved_day(tmp_path: Path) -> Iterator[tuple[Path, dict[str, Record]]]:
     """A folder whose lake has resolved most of the population."""
     chosen = random.Random(4).sample(sorted(EVERYONE), k=len(EVERYONE) * 3 // 4)
     records = {record_id: EVERYONE[record_id] for record_id in chosen}
@@ -67,12 +67,12 @@ def first_day(tmp_path: Path) -> Iterator[tuple[Path, dict[str, Record]]]:
 
 
 def test_any_history_equals_its_end_in_one_go(
-    first_day: tuple[Path, dict[str, Record]], rounds: Callable[[int, int], int]
+    resolved_day: tuple[Path, dict[str, Record]], rounds: Callable[[int, int], int]
 ) -> None:
     run_state_machine_as_test(
-        lambda: History(*first_day),
+        lambda: History(*resolved_day),
         settings=hypothesis_settings(
-            max_examples=rounds(3, 300), stateful_step_count=rounds(14, 30), deadline=None, print_blob=True
+            max_examples=rounds(2, 300), stateful_step_count=rounds(12, 30), deadline=None, print_blob=True
         ),
     )
 

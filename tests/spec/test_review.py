@@ -10,6 +10,9 @@ from typing import Any
 import pytest
 
 from dataflow.cli.main import run
+from dataflow.resolve.explain import explain_pairs
+from dataflow.settings import load_settings
+from dataflow.storage import open_published
 
 LATER = "2026-01-05"
 
@@ -65,6 +68,20 @@ def test_what_waits_is_listed_by_value_and_explained(home: Path, capsys: pytest.
     assert "How it adds up" in text
     assert explained["summary"] in text
     assert "Pairs to review" in told(capsys, home, "review", "list")
+
+
+def test_every_explanation_adds_up_and_kin_never_speak_for_one(home: Path) -> None:
+    con = open_published(load_settings(home=home))
+    try:
+        pairs = con.execute("select record_id_l, record_id_r from resolved.edge order by md5(record_id_l) limit 300")
+        explained = explain_pairs(con, [(left, right) for left, right in pairs.fetchall()])
+    finally:
+        con.close()
+    assert len(explained) > 100
+    for explanation in explained.values():
+        cautions = [step.weight for step in explanation.steps if step.kind == "caution"]
+        assert sum(step.weight for step in explanation.steps) == pytest.approx(explanation.weight, abs=0.15)
+        assert max(cautions, default=0.0) <= 0.0
 
 
 def test_what_teaches_most_can_be_asked_for(home: Path, capsys: pytest.CaptureFixture[str]) -> None:
