@@ -15,15 +15,23 @@ from dataflow.resolve.spec import EntitySpec
 
 
 def find_edges(
-    con: duckdb.DuckDBPyConnection, records: str, *, epoch: Epoch, spec: EntitySpec, into: str, new: str | None = None
+    con: duckdb.DuckDBPyConnection,
+    records: str,
+    *,
+    epoch: Epoch,
+    spec: EntitySpec,
+    into: str,
+    new: str | None = None,
+    keys: str | None = None,
 ) -> int:
     """Compare the match records `records` and keep in `into` every pair from the review threshold up.
 
-    `new` is a relation of `record_id`: only pairs with one of these are compared; by default all pairs are.
+    `new` is a relation of `record_id`: only pairs with one of these are compared; by default all pairs are. `keys`
+    (record_id, key) holds at least every record of every key of those; by default those of all records.
     Returns how many pairs were compared.
     Shape: record_id_l, record_id_r, match_weight, match_probability; one row per pair, smaller id left.
     """
-    find_candidates(con, records, spec=spec, into="candidate_pair", new=new)
+    find_candidates(con, records, spec=spec, into="candidate_pair", new=new, keys=keys)
     compared = con.table("candidate_pair").shape[0]
     score_pairs(con, "candidate_pair", records, epoch, spec=spec, into=into, threshold=epoch.review_threshold)
     con.execute("DROP TABLE candidate_pair")
@@ -31,29 +39,27 @@ def find_edges(
 
 
 def find_candidates(
-    con: duckdb.DuckDBPyConnection, records: str, *, spec: EntitySpec, into: str, new: str | None = None
+    con: duckdb.DuckDBPyConnection,
+    records: str,
+    *,
+    spec: EntitySpec,
+    into: str,
+    new: str | None = None,
+    keys: str | None = None,
 ) -> None:
     """Make the temporary table `into` (record_id_l, record_id_r) of pairs that share a key that is not too common."""
-    keys = f"SELECT record_id, unnest(block_keys) AS key FROM {records}"
-    chosen = "" if new is None else f" SEMI JOIN {new} n USING (record_id)"
-    con.execute(f"CREATE OR REPLACE TEMP TABLE candidate_key AS SELECT *, true AS is_new FROM ({keys}{chosen})")
-    if new is not None:
-        con.execute(f"""
-            INSERT INTO candidate_key
-            SELECT record_id, key, false FROM ({keys} ANTI JOIN {new} n USING (record_id))
-            SEMI JOIN (SELECT DISTINCT key FROM candidate_key) USING (key)
-        """)
+    every = keys or f"(SELECT record_id, unnest(block_keys) AS key FROM {records})"
+    is_new = "true" if new is None else f"record_id IN (SELECT record_id FROM {new})"
     con.execute(f"""
         CREATE OR REPLACE TEMP TABLE {into} AS
         WITH useful AS (
-            SELECT key FROM candidate_key GROUP BY key HAVING count(*) BETWEEN 2 AND {cap_sql(spec, "key")}
+            SELECT key FROM {every} GROUP BY key HAVING count(*) BETWEEN 2 AND {cap_sql(spec, "key")}
         ),
-        kept AS (SELECT k.* FROM candidate_key k SEMI JOIN useful u ON u.key = k.key)
+        kept AS (SELECT *, {is_new} AS is_new FROM {every} SEMI JOIN useful USING (key))
         SELECT DISTINCT l.record_id AS record_id_l, r.record_id AS record_id_r
         FROM kept l JOIN kept r ON l.key = r.key AND l.record_id < r.record_id
         WHERE l.is_new OR r.is_new
     """)
-    con.execute("DROP TABLE candidate_key")
 
 
 def cap_sql(spec: EntitySpec, key: str) -> str:

@@ -16,7 +16,7 @@ from dataflow.resolve.judgements import stage_judgements
 from dataflow.resolve.match_record import INPUT_COLUMNS, match_records
 from dataflow.resolve.model import Epoch
 from dataflow.resolve.queue import stage_review
-from dataflow.resolve.scope import mark_everything, mark_region, mark_stale
+from dataflow.resolve.scope import mark_crossed_keys, mark_everything, mark_region, mark_stale
 from dataflow.resolve.spec import EntitySpec
 from dataflow.resolve.summary import summarise
 from dataflow.settings.model import Settings
@@ -88,13 +88,13 @@ def _resolve_changed(
     used = tuple(spec for kind, spec in specs.items() if kind in epochs)
     links = {kind: epoch.link_threshold for kind, epoch in epochs.items()}
     with steps.time("edges"):
-        mark_stale(ws, used, whole_types=set(new_epochs))
+        mark_stale(ws, whole_types=set(new_epochs))
         compared = _stage_edges(ws, used, epochs)
     with steps.time("clusters"):
         if set(new_epochs) >= set(epochs):
             mark_everything(ws)
         else:
-            mark_region(ws, links)
+            mark_region(ws, links, fresh_edges="fresh_edge")
         _cluster_region(ws, used, epochs)
     with steps.time("identities"):
         stage_identities(ws, "new_cluster")
@@ -103,7 +103,7 @@ def _resolve_changed(
         stage_golden(ws, "new_cluster", changed_records="changed_record", trust=trust)
     with steps.time("review"):
         stage_review(ws, "new_cluster", link_thresholds=links)
-    for table in ("stale_record", "region", "new_cluster", "xref_before", "assigned", "assigned_change"):
+    for table in ("stale_record", "fresh_edge", "region", "new_cluster", "xref_before", "assigned", "assigned_change"):
         con.execute(f"DROP TABLE {table}")
     return compared
 
@@ -125,7 +125,11 @@ def _stage_edges(ws: Workspace, specs: tuple[EntitySpec, ...], epochs: Mapping[s
     def find(spec: EntitySpec, lane: Workspace) -> int:
         con, kind, epoch = lane.con, literal(spec.entity_type), epochs[spec.entity_type]
         of_type = f"(SELECT * FROM {MATCH_RECORD.sql_name} WHERE entity_type = {kind})"
-        compared = find_edges(con, of_type, epoch=epoch, spec=spec, into="found_edge", new="stale_record")
+        mark_crossed_keys(lane, spec, into="stale_holder")
+        compared = find_edges(
+            con, of_type, epoch=epoch, spec=spec, into="found_edge", new="stale_record", keys="stale_holder"
+        )
+        con.execute("DROP TABLE stale_holder")
         con.execute(f"""
             CREATE OR REPLACE TABLE {_found("edge", spec)} AS
             SELECT *, {kind} AS entity_type, {literal(epoch.epoch_id)} AS epoch_id FROM found_edge
@@ -136,11 +140,12 @@ def _stage_edges(ws: Workspace, specs: tuple[EntitySpec, ...], epochs: Mapping[s
     fresh = " UNION ALL BY NAME ".join(
         (f"SELECT {_edge_columns()} FROM {EDGE.sql_name} WHERE false", *(f"FROM {_found('edge', s)}" for s in specs))
     )
-    old = " UNION ".join(
-        f"SELECT record_id_l, record_id_r FROM {ws.before(EDGE)} e SEMI JOIN stale_record s ON s.record_id = e.{side}"
-        for side in ("record_id_l", "record_id_r")
-    )
-    ws.stage(EDGE, fresh, scope=old)
+    ws.con.execute(f"CREATE OR REPLACE TABLE work.main.fresh_edge AS {fresh}")
+    old = f"""
+        SELECT record_id_l, record_id_r FROM {ws.before(EDGE)}
+        WHERE record_id_l IN (FROM stale_record) OR record_id_r IN (FROM stale_record)
+    """
+    ws.stage(EDGE, "FROM fresh_edge", scope=old)
     for spec in specs:
         ws.con.execute(f"DROP TABLE {_found('edge', spec)}")
     return sum(compared)
@@ -159,8 +164,10 @@ def _cluster_region(ws: Workspace, specs: tuple[EntitySpec, ...], epochs: Mappin
     """Fill `new_cluster` with the clusters of the region's records."""
     ws.con.execute(f"""
         CREATE OR REPLACE TABLE work.main.region_edge AS
-        SELECT e.* FROM {EDGE.sql_name} e
-        SEMI JOIN region l ON l.record_id = e.record_id_l SEMI JOIN region r ON r.record_id = e.record_id_r
+        SELECT record_id_l, record_id_r, match_weight FROM {ws.before(EDGE)}
+        WHERE record_id_l IN (FROM region) AND record_id_r IN (FROM region)
+            AND record_id_l NOT IN (FROM stale_record) AND record_id_r NOT IN (FROM stale_record)
+        UNION ALL SELECT record_id_l, record_id_r, match_weight FROM fresh_edge
     """)
     judged = f"(FROM {JUDGED_PAIR.sql_name} WHERE NOT is_contradicted)"
 
