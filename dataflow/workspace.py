@@ -117,12 +117,16 @@ class Workspace:
             lane.con.close()
 
     def before(self, table: Table) -> str:
-        """The table as the run found it, for a FROM clause."""
+        """The table as the run found it, for a FROM clause; its columns stand as declared.
+
+        In the lake a column that was declared later stands last.
+        """
         if table.full_name not in self._filled:
             # Binding a lake table was measured at 10 ms and its view at 40 ms; most are empty on a first run.
             columns = ", ".join(f"NULL::{column.type} AS {quote(column.name)}" for column in table.columns)
             return f"(SELECT {columns} WHERE false)"
-        return f"(FROM lake.{table.sql_name} AT (VERSION => {self.base.id}))"
+        columns = column_list(table.column_names)
+        return f"(SELECT {columns} FROM lake.{table.sql_name} AT (VERSION => {self.base.id}))"
 
     def stage(self, table: Table, rows: str, *, scope: str | None = None) -> Staged:
         """Take `rows` as what the table now says about `scope`; keep only what differs from before.

@@ -1,7 +1,7 @@
 """What a run stages, against a dull twin that keeps dictionaries."""
 
 from collections.abc import Iterator
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
 from pathlib import Path
 
@@ -204,6 +204,23 @@ def test_a_workspace_reads_the_snapshot_it_began_with(lake: Lake, tmp_path: Path
     with opened(lake, tmp_path) as ws:
         fill(lake, {1: ("a", 2)})
         assert seen_now(ws) == {1: ("a", 1)}
+
+
+def test_a_column_declared_later_stands_where_it_is_declared(tmp_path: Path) -> None:
+    later = replace(PIECES, columns=(*PIECES.columns[:2], Column("labels", "VARCHAR[]", "Labels"), *PIECES.columns[2:]))
+    place = LakeLocation(catalogue=tmp_path / "c.ducklake", data=tmp_path / "data", published=tmp_path / "published")
+    with Lake.open(place, purpose="test", threads=2) as lake:
+        lake.ensure(TABLES.values())
+        fill(lake, {1: ("a", 10), 2: ("a", 20)})
+        lake.ensure([later])
+        run = Run("run-2", "test", datetime(2026, 1, 1, tzinfo=UTC))
+        with Workspace(lake, run, tables={later.full_name: later, NOTES.full_name: NOTES}) as ws:
+            rows = "SELECT 1 AS id, 'a' AS box, ['new'] AS labels, 10 AS size, 1 AS seen"
+            assert ws.stage(later, rows, scope=boxes("a")) == Staged(updated=1, deleted=1)
+            lake.transact(ws.write, author="test", run_id="run-2", message="write")
+        assert lake.con.execute("SELECT id, box, labels, size FROM lake.store.piece").fetchall() == [
+            (1, "a", ["new"], 10)
+        ]
 
 
 @dataclass

@@ -92,11 +92,28 @@ def _follow(settings: Settings, publication: Publication, target: Path, has: int
         if len(changes) == len(feeds) and not any(changes.values()):
             return 0
         rows = sum(_scalar(con, f"SELECT count(*) FROM lake.{table.sql_name}") for table in feeds)
-        if sum(changes.values()) > max(rows * _SHARE_TO_REPLACE, _ROWS_TO_REPLACE):
+        if sum(changes.values()) > max(rows * _SHARE_TO_REPLACE, _ROWS_TO_REPLACE) or not _has_columns(con, target):
             feeds = dict.fromkeys(feeds)
         return _replace(con, feeds, publication, target, copy=any(feeds.values()))
     finally:
         con.close()
+
+
+def _has_columns(con: duckdb.DuckDBPyConnection, warehouse: Path) -> bool:
+    """Whether the file's tables have the columns that are declared now; one that was declared since is in no change."""
+    if not warehouse.exists():
+        return False
+    con.execute(f"ATTACH {literal(str(warehouse))} AS {_DRAFT} (READ_ONLY)")
+    try:
+        return all(
+            con.execute(f"SELECT column_name FROM (DESCRIBE {_DRAFT}.{table.sql_name})").fetchall()
+            == [(name,) for name in table.column_names]
+            for table in published.TABLES
+        )
+    except duckdb.CatalogException:
+        return False
+    finally:
+        con.execute(f"DETACH {_DRAFT}")
 
 
 def _replace(

@@ -136,6 +136,18 @@ def test_every_view_answers_and_compiles_for_bigquery(shop: Shop, tmp_path: Path
     assert overview[0] == {"customer_id": "a", "order_count": 3, "segments": "new_customer"}
 
 
+def test_a_file_made_before_a_column_was_declared_is_written_anew(shop: Shop, tmp_path: Path) -> None:
+    warehouse = tmp_path / "warehouse.duckdb"
+    sink_warehouse(shop.settings_for(warehouse), shop.days[0])
+    con = duckdb.connect(str(warehouse))
+    for view in VIEWS:
+        con.execute(f"DROP VIEW published.{view.name}")
+    con.execute("ALTER TABLE published.customer_360 DROP COLUMN ticket_count")
+    con.close()
+    sink_warehouse(shop.settings_for(warehouse), shop.days[1])
+    assert shows(warehouse, shop, shop.days[1].snapshot.id)
+
+
 def test_a_file_that_is_no_warehouse_is_replaced(shop: Shop, tmp_path: Path) -> None:
     (tmp_path / "w.duckdb").write_bytes(b"half a file")
     sink_warehouse(shop.settings_for(tmp_path / "w.duckdb"), shop.days[0])
