@@ -26,6 +26,10 @@ def resolve(
     truth: Annotated[
         str | None, typer.Option("--truth", help="Column with the known answer: measures the result, is never read.")
     ] = None,
+    labels: Annotated[
+        Path | None,
+        typer.Option("--labels", help="CSV or Parquet of pairs to learn from: two keys, and same or different."),
+    ] = None,
     out: Annotated[
         Path | None,
         typer.Option("--out", help="CSV or Parquet to write: record_key, cluster_id, confidence, a row per input row."),
@@ -49,7 +53,13 @@ def resolve(
     from dataflow.resolve.file import read_file_spec, resolve_file
 
     found = resolve_file(
-        file, read_file_spec(spec) if spec else None, truth=truth, key=key, ignore=ignore or [], out=out
+        file,
+        read_file_spec(spec) if spec else None,
+        truth=truth,
+        key=key,
+        ignore=ignore or [],
+        labels=labels,
+        out=out,
     )
     if output is Output.JSON:
         write_json(asdict(found))
@@ -61,6 +71,8 @@ def resolve(
     counts = " and ".join(f"{count:,} {_PLURAL[kind]}" for kind, count in found.entity_types.items())
     write_line(f"{found.records:,} rows are {counts}")
     write_line(f"{found.compared_pairs:,} pairs compared in {found.seconds:.1f} s")
+    if labels:
+        write_line(f"{found.labels:,} labels used")
     write_line("Read as: " + ", ".join(f"{column} = {kind}" for column, kind in found.kinds.items()))
     for name, value in figures.items():
         write_line(f"  {name:<20} {value:,.6g}")

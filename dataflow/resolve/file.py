@@ -17,6 +17,7 @@ from dataflow.resolve.epoch import train_epoch
 from dataflow.resolve.evaluate import Evaluation, evaluate
 from dataflow.resolve.file_records import decide_types, input_sql, read_values
 from dataflow.resolve.kinds import BY_NAME, infer_kinds
+from dataflow.resolve.labels import learn_from_labels, read_labels
 from dataflow.resolve.match_record import make_match_records
 from dataflow.resolve.mistakes import Cause, Model, causes_of_error
 from dataflow.resolve.spec import SPECS
@@ -46,6 +47,7 @@ class FileResolution:
     records: int
     clusters: int
     compared_pairs: int
+    labels: int
     seconds: float
     evaluation: Evaluation | None
     causes: list[Cause]
@@ -80,11 +82,13 @@ def resolve_file(
     truth: str | None = None,
     key: str | None = None,
     ignore: Iterable[str] = (),
+    labels: Path | None = None,
     out: Path | None = None,
 ) -> FileResolution:
     """Find out which rows of a file are one person, or one company.
 
     `truth`: column with the known answer, never an input. `key`: column that identifies a row, else its number.
+    `labels`: CSV or Parquet of pairs called same or different, by their keys (labels.py).
     `out`: CSV or Parquet to write, one row per input row with record_key, cluster_id, confidence.
     Raises: SourceMissing, SourceMalformed, UsageError.
     """
@@ -99,10 +103,12 @@ def resolve_file(
             read_values(con, "file_row", kinds, into="read_row")
             _number_rows(con, table, key=key)
             types = decide_types(con, "source_row", kinds, told=spec.entity_type if spec else None)
-            models, compared = _resolve(con, input_sql("source_row", kinds, types))
+            said = _read_labels(con, labels) if labels is not None else None
+            models, compared = _resolve(con, input_sql("source_row", kinds, types), labels=said)
             evaluation, causes = _judge(con, table.find(truth), models) if truth is not None else (None, [])
             if out is not None:
                 _write(con, out)
+            labelled = con.table(said).shape[0] if said is not None else 0
             found = dict(con.execute("SELECT entity_type, count(DISTINCT cluster) FROM found GROUP BY 1").fetchall())
         finally:
             con.close()
@@ -112,6 +118,7 @@ def resolve_file(
             records=table.rows,
             clusters=sum(found.values()),
             compared_pairs=compared,
+            labels=labelled,
             seconds=watch.seconds,
             evaluation=evaluation,
             causes=causes,
@@ -182,9 +189,15 @@ def _samples(con: duckdb.DuckDBPyConnection, columns: list[str]) -> dict[str, li
 
 
 def _number_rows(con: duckdb.DuckDBPyConnection, table: _Table, *, key: str | None) -> None:
-    """Give rows their record id: the key as it stands, else the row number; ids sort as text."""
-    record_id = table.find(key) if key is not None else "lpad(\"row number\"::VARCHAR, 10, '0')"
-    con.execute(f'CREATE TEMP TABLE source_row AS SELECT *, {record_id} AS "record id" FROM read_row')
+    """Give rows their record id: the key as it stands, else the row number; ids sort as text.
+
+    "record key" is what the id is called outside: of a row number, the number.
+    """
+    record_key = table.find(key) if key is not None else '"row number"'
+    record_id = record_key if key is not None else "lpad(\"row number\"::VARCHAR, 10, '0')"
+    con.execute(f"""
+        CREATE TEMP TABLE source_row AS SELECT *, {record_key} AS "record key", {record_id} AS "record id" FROM read_row
+    """)
     con.execute("DROP TABLE read_row")
     repeated, missing = con.execute("""
         SELECT count("record id") - count(DISTINCT "record id"), count(*) - count("record id") FROM source_row
@@ -197,7 +210,13 @@ def _number_rows(con: duckdb.DuckDBPyConnection, table: _Table, *, key: str | No
         )
 
 
-def _resolve(con: duckdb.DuckDBPyConnection, inputs: str) -> tuple[list[Model], int]:
+def _read_labels(con: duckdb.DuckDBPyConnection, path: Path) -> str:
+    keys = '(SELECT "record id" AS record_id, "record key"::VARCHAR AS record_key FROM source_row)'
+    read_labels(con, path, keys=keys, into="label")
+    return "label"
+
+
+def _resolve(con: duckdb.DuckDBPyConnection, inputs: str, *, labels: str | None) -> tuple[list[Model], int]:
     """Leave the table `found` (record_id, cluster, confidence, entity_type, …); return models and pairs compared."""
     specs = [replace(spec, blocking=(*spec.blocking, *spec.wide)) for spec in SPECS.values()]
     make_match_records(con, inputs, specs, into="match_record")
@@ -209,8 +228,12 @@ def _resolve(con: duckdb.DuckDBPyConnection, inputs: str) -> tuple[list[Model], 
         if con.table(f"match_{kind}").shape[0] == 0:
             continue
         epoch = train_epoch(con, f"match_{kind}", spec=spec, frequencies=f"frequency_{kind}")
+        judged = None
+        if labels is not None:
+            spec, epoch = learn_from_labels(con, f"match_{kind}", labels, epoch=epoch, spec=spec)
+            judged = f"(SELECT b.* FROM {labels} b SEMI JOIN match_{kind} r ON r.record_id = b.record_id_l)"
         compared += find_edges(con, f"match_{kind}", epoch=epoch, spec=spec, into=f"edge_{kind}")
-        find_clusters(con, f"match_{kind}", f"edge_{kind}", epoch=epoch, spec=spec, into="found_cluster")
+        find_clusters(con, f"match_{kind}", f"edge_{kind}", epoch=epoch, spec=spec, into="found_cluster", judged=judged)
         con.execute(f"INSERT INTO found SELECT record_id, cluster, confidence, {literal(kind)} FROM found_cluster")
         models.append(Model(spec, epoch, records=f"match_{kind}", edges=f"edge_{kind}"))
     return models, compared
@@ -228,7 +251,7 @@ def _judge(con: duckdb.DuckDBPyConnection, truth: str, models: list[Model]) -> t
 def _write(con: duckdb.DuckDBPyConnection, out: Path) -> None:
     con.execute(f"""
         COPY (
-            SELECT s."record id" AS record_key, f.cluster AS cluster_id, f.confidence
+            SELECT s."record key" AS record_key, f.cluster AS cluster_id, f.confidence
             FROM source_row s JOIN found f ON f.record_id = s."record id" ORDER BY s."row number"
         ) TO {literal(str(out))} (FORMAT {OUT_FORMATS[out.suffix.lower()]})
     """)

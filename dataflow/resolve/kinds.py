@@ -65,7 +65,7 @@ def _street_inputs(line: str) -> dict[str, str]:
 
 
 KINDS = (
-    Kind(name="ignore", pattern=r"^$", inputs={}),
+    Kind(name="ignore", pattern=r"^$|\bip\b|mac addr", inputs={}),
     Kind(name="source", pattern=r"^(data )?source( system)?$|^system$|^origin$", inputs={}),
     Kind(name="free_text", pattern=r"^notes?$|comment|remark|description|bemerkung", inputs={}),
     Kind(name="entity_type", pattern=r"^(record|entity|party|customer|client|account|contact) ?type$", inputs={},
@@ -217,7 +217,7 @@ def readable(column: str) -> str:
 
 def _kind_by_name(column: str, values: Sequence[str]) -> str:
     heading = readable(column)
-    kind = next((kind for kind in KINDS[1:] if re.search(kind.pattern, heading)), None)
+    kind = next((kind for kind in KINDS if re.search(kind.pattern, heading)), None)
     if kind is None or not values or (kind.shape and _share(kind.shape, values) < 0.5):
         return "ignore"
     if kind.name == "full_name" and sum(v.lower().strip(". ") in TITLES for v in values) > 0.3 * len(values):

@@ -113,6 +113,9 @@ class Maker:
         return {field: record[field] for field in ("given", "surname", *fields) if field in record}
 
 
+Case = Callable[[Maker], Instance]
+
+
 def typed_again(maker: Maker, text: str) -> str:
     """A letter doubled, dropped or changed."""
     spot = maker.chance.randrange(1, len(text))
@@ -323,23 +326,20 @@ def sole_trader(maker: Maker) -> Instance:
     return [("a", firm), ("a", {"company": f"{given} {surname}", "phone": firm["phone"], "city": firm["city"]})]
 
 
-PEOPLE: tuple[Callable[[Maker], Instance], ...] = (
+PEOPLE: tuple[Case, ...] = (
     nickname, initial, swapped_names, changed_surname, transliteration, lookalikes, placeholders, father_and_son,
     junior_and_senior, twins, spouses, role_mailbox, switchboard, recycled_mailbox, numbers_apart, flats, reseller,
     crossed_ticket, other_country, ticket_of_stranger,
 )  # fmt: skip
-COMPANIES: tuple[Callable[[Maker], Instance], ...] = (
+COMPANIES: tuple[Case, ...] = (
     legal_form, ampersand, acronym, company_misspelt, parent_and_subsidiary, stores, registered_office,
     company_switchboard, company_elsewhere, sole_trader,
 )  # fmt: skip
 
 
-def hard_cases(
-    seed: int, cases: Iterable[Callable[[Maker], Instance]], *, each: int, background: int
-) -> list[tuple[str, str, Record]]:
+def hard_cases(seed: int, cases: tuple[Case, ...], *, each: int, background: int) -> list[tuple[str, str, Record]]:
     """(kind of case, entity, record), in no order; `background` entities are of no kind."""
     maker = Maker(random.Random(seed))
-    cases = tuple(cases)
     make = maker.company if cases[0] in COMPANIES else maker.person
     made: list[tuple[str, str, Record]] = []
     for number in range(background):

@@ -3,11 +3,14 @@
 from __future__ import annotations
 
 import csv
+from collections import Counter
 from pathlib import Path
 
+import pyarrow as pa
+import pyarrow.parquet as pq
 import pytest
 
-from dataflow.errors import DataFlowError, SourceMalformed, SourceMissing, UsageError
+from dataflow.errors import DataFlowError, UsageError
 from dataflow.resolve.file import FileSpec, read_file_spec, resolve_file
 from dataflow.resolve.kinds import infer_kinds, looks_like_people
 from tests.lib.identities import population
@@ -58,6 +61,10 @@ VALUES = {
     "given_name": ["Robert", "Katherine"],
     "full_name": ["Robert Gray", "Katherine Hill"],
     "company_name": ["Gray Academy", "Hill Grill"],
+    "line": ["12 Oak Street, Riverton, 10101", "7 Hill Road, Flat 3, Dover, 10102"],
+    "number": ["112233445", "998877665"],
+    "type": ["PERSON", "ORGANIZATION"],
+    "titles": ["Mr.", "Mrs"],
     "other": ["red round", "blue square"],
 }
 
@@ -88,6 +95,25 @@ VALUES = {
         ),
         ({"x": "full_name", "y": "website"}, ["full_name", "website"]),
         ({"x": "company_name"}, ["company_name"]),
+        # other languages and capitals
+        (
+            {"PRÉNOM": "given_name", "Nom de famille": "other", "Date de naissance": "date_of_birth", "Ville": "other"},
+            ["given_name", "surname", "date_of_birth", "city"],
+        ),
+        ({"Имя": "given_name", "Фамилия": "other", "Телефон": "phone"}, ["given_name", "surname", "phone"]),
+        ({"姓名": "full_name", "电话": "phone", "公司": "company_name"}, ["full_name", "phone", "company_name"]),
+        ({"Nome": "full_name", "Telefone": "phone"}, ["full_name", "phone"]),
+        (
+            {"MailingStreet": "address", "mailing_city": "other", "IP Address": "other", "record_type": "type"},
+            ["address", "city", "ignore", "entity_type"],
+        ),
+        # a whole address on one line; numbers of several sorts; the country is not the passport's
+        ({"name": "full_name", "address": "line"}, ["full_name", "full_address"]),
+        (
+            {"passport_number": "number", "passport_country": "other", "tax_id": "number", "country": "other"},
+            ["identifier", "ignore", "identifier", "country"],
+        ),
+        ({"title": "titles", "name": "full_name"}, ["ignore", "full_name"]),
         ({"surname": "other", "given": "given_name", "extra": ""}, ["surname", "given_name", "ignore"]),
     ],
 )
@@ -100,24 +126,92 @@ def test_people_are_told_from_organisations() -> None:
     assert not looks_like_people(["Gray Academy", "Robert Gray School", "Hill Grill 12"])
 
 
-@pytest.mark.parametrize(
-    ("name", "content", "error"),
-    [
-        ("missing.csv", None, SourceMissing),
-        ("people.xlsx", "x", UsageError),
-        ("people.parquet", "not parquet", SourceMalformed),
-        ("people.csv", "given_name,surname\n", SourceMalformed),
-        ("people.csv", "colour,shape\nred,round\n", UsageError),
-    ],
-)
-def test_a_file_that_cannot_be_resolved_is_refused(
-    tmp_path: Path, name: str, content: str | None, error: type[DataFlowError]
-) -> None:
-    path = tmp_path / name
-    if content is not None:
-        path.write_text(content, encoding="utf-8")
-    with pytest.raises(error, match="Resolving a file"):
+@pytest.mark.parametrize("content", ["given_name,surname\n", "colour,shape\nred,round\n", "email\n\n \n"])
+def test_a_file_with_nothing_to_compare_is_refused(tmp_path: Path, content: str) -> None:
+    path = tmp_path / "people.csv"
+    path.write_text(content, encoding="utf-8")
+    with pytest.raises(DataFlowError, match="Resolving a file"):
         resolve_file(path)
+
+
+def test_an_output_of_another_kind_is_refused_before_the_work(tmp_path: Path) -> None:
+    with pytest.raises(UsageError, match=r"found\.json should end in"):
+        resolve_file(people_csv(tmp_path), out=tmp_path / "found.json")
+
+
+def odd_table(folder: Path, columns: dict[str, list[object]]) -> Path:
+    path = folder / "table.parquet"
+    pq.write_table(pa.table(columns), path)
+    return path
+
+
+NAMES: list[object] = ["Ann Gray", "Bob Hill", "Ann Gray", "Cy Lund"]
+MAILS: list[object] = ["ann.gray7@x.example", "bob@x.example", "ann.gray7@x.example", "cy@y.example"]
+
+
+@pytest.mark.parametrize(
+    ("columns", "clusters"),
+    [
+        ({"name": NAMES, "email": MAILS, "empty": [None] * 4, "phone": [None] * 4}, 3),
+        ({"name": NAMES, "email": MAILS, "phone": [float("nan")] * 4, "zip": [1.0, float("nan"), 1.0, 2.0]}, 3),
+        ({"name": NAMES, "email": MAILS, "city": ["", " ", "nan", "NULL"], "dob": ["n/a"] * 4}, 3),
+        # headings like the names we use ourselves
+        (
+            {"name": NAMES, "email": MAILS, "cluster": [1] * 4, "record_id": [1] * 4, "cluster_id": [1] * 4,
+             "match_weight": [1] * 4, "row number": [1] * 4, "record id": [1] * 4, "c0": [1] * 4, "truth": [1] * 4}, 3,
+        ),
+        ({"NAME ": NAMES, "E-Mail Adresse": MAILS, "Ausgedachtes": [1, 2, 3, 4]}, 3),
+        # mixed types, as text
+        ({"name": NAMES, "email": MAILS, "phone": ["+1 555 123 4567", "x", "5551234567", "[]"]}, 3),
+        # one column that says anything
+        ({"email": MAILS, "colour": ["red"] * 4}, 3),
+        ({"email": MAILS[:1]}, 1),
+        ({"name": NAMES, "email": MAILS, **{f"extra {n}": [n] * 4 for n in range(300)}}, 3),
+        # nothing in a row says anything
+        ({"name": [None, None, "test", "unknown"], "email": [None, "none@none.com", "", "test@test.com"]}, 4),
+    ],
+    ids=["null columns", "nan", "words for nothing", "our own names", "headings", "mixed types", "one column",
+         "one row", "300 columns", "empty rows"],
+)  # fmt: skip
+def test_odd_tables(tmp_path: Path, columns: dict[str, list[object]], clusters: int) -> None:
+    out = tmp_path / "found.parquet"
+    found = resolve_file(odd_table(tmp_path, columns), out=out)
+    assert found.clusters == clusters
+    written = pq.read_table(out)
+    assert written.column_names == ["record_key", "cluster_id", "confidence"]
+    assert written.column("record_key").to_pylist() == list(range(1, len(next(iter(columns.values()))) + 1))
+
+
+@pytest.mark.parametrize(
+    "hot",
+    [{"email": "none@none.com"}, {"phone": "5551234567"}, {"email": "info@x.example", "phone": "5551234567"},
+     {"city": "Dover", "dob": "1970-01-01", "zip": "10001"}],
+)  # fmt: skip
+def test_what_all_rows_share_makes_no_giant(tmp_path: Path, hot: dict[str, str]) -> None:
+    people = [record for _, record in population(7, people=600).values()]
+    columns: dict[str, list[object]] = {
+        "first_name": [record["given_name"] for record in people],
+        "last_name": [record["surname"] for record in people],
+        "street": [f"{record['house_number']} {record['street']}" for record in people],
+        **{heading: [value] * len(people) for heading, value in hot.items()},
+    }
+    found = resolve_file(odd_table(tmp_path, columns), out=tmp_path / "found.csv")
+    with (tmp_path / "found.csv").open(encoding="utf-8") as file:
+        sizes = Counter(row["cluster_id"] for row in csv.DictReader(file))
+    assert found.compared_pairs < 100_000
+    assert max(sizes.values()) <= 6
+
+
+def test_wrong_pairs_are_told_by_what_was_decisive(tmp_path: Path) -> None:
+    path = people_csv(tmp_path)
+    rows = path.read_text(encoding="utf-8").splitlines()
+    # the truth says that each is somebody of their own
+    path.write_text("\n".join([rows[0], *(f"{row}{n}" for n, row in enumerate(rows[1:]))]), encoding="utf-8")
+    found = resolve_file(path, truth="answer", key="id")
+    assert {cause.error for cause in found.causes} == {"wrong"}
+    keys = {row.split(",")[0] for row in rows[1:]}
+    assert all(key in keys for cause in found.causes for pair in cause.examples for key in pair)
+    assert "linked by: same date of birth" in {cause.cause for cause in found.causes}
 
 
 def test_columns_that_are_not_there_and_keys_that_repeat_are_refused(tmp_path: Path) -> None:
