@@ -173,7 +173,7 @@ def _folded(column: str) -> str:
 
 def _match_rows(specs: tuple[EntitySpec, ...]) -> str:
     """Derive the compound columns and the blocking keys."""
-    keys = "\n".join(f"WHEN '{spec.entity_type}' THEN {_key_list(spec)}" for spec in specs)
+    keys = "\n".join(f"WHEN '{spec.entity_type}' THEN {key_list_sql(spec)}" for spec in specs)
     small = in_list(SMALL_WORDS)
     return f"""
     WITH derived AS (
@@ -209,7 +209,8 @@ def _match_rows(specs: tuple[EntitySpec, ...]) -> str:
     """
 
 
-def _key_list(spec: EntitySpec) -> str:
+def key_list_sql(spec: EntitySpec) -> str:
+    """The blocking keys of a match record, as an expression over its other columns."""
     items = ", ".join(
         f"(md5_number_lower('{rule.name}|' || ({rule.key})) // {RULE_BITS}) * {RULE_BITS} + {number}"
         for number, rule in enumerate(spec.blocking)

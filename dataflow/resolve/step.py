@@ -85,19 +85,8 @@ def _resolve_changed(
     with steps.time("train"):
         new_epochs = train_and_store(ws, specs, missing=set(specs) - set(epochs))
     epochs = epochs | new_epochs
-    used = tuple(spec for kind, spec in specs.items() if kind in epochs)
     links = {kind: epoch.link_threshold for kind, epoch in epochs.items()}
-    with steps.time("edges"):
-        mark_stale(ws, whole_types=set(new_epochs))
-        compared = _stage_edges(ws, used, epochs)
-    with steps.time("clusters"):
-        if set(new_epochs) >= set(epochs):
-            mark_everything(ws)
-        else:
-            mark_region(ws, links, fresh_edges="fresh_edge")
-        _cluster_region(ws, used, epochs)
-    with steps.time("identities"):
-        stage_identities(ws, "new_cluster")
+    compared = identify(ws, specs=specs, epochs=epochs, whole_types=set(new_epochs), steps=steps)
     with steps.time("golden"):
         trust = {name: source.trust for name, source in settings.sources.items()}
         stage_golden(ws, "new_cluster", changed_records="changed_record", trust=trust)
@@ -105,6 +94,28 @@ def _resolve_changed(
         stage_review(ws, "new_cluster", link_thresholds=links)
     for table in ("stale_record", "fresh_edge", "region", "new_cluster", "xref_before", "assigned", "assigned_change"):
         con.execute(f"DROP TABLE {table}")
+    return compared
+
+
+def identify(
+    ws: Workspace, *, specs: Mapping[str, EntitySpec], epochs: Mapping[str, Epoch], whole_types: set[str], steps: Steps
+) -> int:
+    """Stage the edges, clusters and customers that follow from staged match records and judgements.
+
+    `whole_types` have a new model. Leaves `region` and `new_cluster`; returns how many pairs were compared.
+    """
+    used = tuple(spec for kind, spec in specs.items() if kind in epochs)
+    with steps.time("edges"):
+        mark_stale(ws, whole_types=whole_types)
+        compared = _stage_edges(ws, used, epochs)
+    with steps.time("clusters"):
+        if whole_types >= set(epochs):
+            mark_everything(ws)
+        else:
+            mark_region(ws, {kind: epoch.link_threshold for kind, epoch in epochs.items()}, fresh_edges="fresh_edge")
+        _cluster_region(ws, used, epochs)
+    with steps.time("identities"):
+        stage_identities(ws, "new_cluster")
     return compared
 
 
