@@ -1,22 +1,27 @@
-"""Read the rows of a query as batches of BATCH_SCHEMA: text off the wire, typed and shaped by DuckDB."""
+"""Read the rows of a query as batches of BATCH_SCHEMA: key, version, deletion, and the row as JSON."""
 
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
+from functools import reduce
 
 import duckdb
 import pyarrow as pa
+import pyarrow.compute as pc
 
 from dataflow.errors import SourceMalformed
-from dataflow.sources.mysql.columns import ZERO_DATE, Column, typed_relation
+from dataflow.sources.mysql.cells import Cells
+from dataflow.sources.mysql.columns import PROTOCOL_TYPES, UTC_MARK, ZERO_DATE, Column, Form
 from dataflow.sources.mysql.connection import Session
+from dataflow.sources.mysql.payload import JsonWriter, escape, write_doubles
 from dataflow.sources.mysql.questions import Table
-from dataflow.sources.mysql.wire import has_prefix, stream_rows
+from dataflow.sources.mysql.streaming import stream_rows
 from dataflow.sources.protocol import BATCH_SCHEMA
-from dataflow.sources.typed import shape_sql
+from dataflow.sources.rows import key_fields
 from lakehouse.connect import connect
-from lakehouse.table import literal, quote
+
+_MOMENT = pa.timestamp("us")
 
 
 def read_rows(
@@ -32,19 +37,13 @@ def read_rows(
 
     Raises: pymysql.MySQLError, OSError, SourceMalformed for a value that is not what its column says.
     """
-    shapes = [_shape_sql(table, columns, defect, has_zero_dates=has_some) for has_some in (False, True)]
-    moments = [(str(n), column.name) for n, column in enumerate(columns) if column.is_moment]
     con = connect(threads=1)
     try:
-        for block in stream_rows(session.con, query, binary=[column.is_bytes for column in columns]):
-            # Block by block: DuckDB was measured to hold on to everything it has read from a registered stream.
-            con.register("received", pa.Table.from_batches([block]))
-            zeros = _count_zero_dates(con, moments) if _may_have_zero_dates(block, moments) else {}
-            zero_dates.update(zeros)
-            shaped = con.execute(shapes[bool(zeros)]).to_arrow_table().cast(BATCH_SCHEMA)
-            con.unregister("received")
-            yield from shaped.to_batches()
-    except duckdb.Error:
+        shaper = _Shaper(con, table, columns, defect)
+        for cells in stream_rows(session.con, query, kinds=shaper.kinds):
+            zero_dates.update(_tidy(cells, columns))
+            yield shaper.shape(cells)
+    except (duckdb.Error, pa.ArrowInvalid):
         # The cause is dropped: it quotes the value.
         raise SourceMalformed(
             f"Reading {table.name}: a value is not what the type of its column says.",
@@ -54,30 +53,144 @@ def read_rows(
         con.close()
 
 
-def _shape_sql(table: Table, columns: Sequence[Column], defect: str | None, *, has_zero_dates: bool) -> str:
-    cursor = table.cursor
-    moment = ""
-    if table.follows_key:
-        moment = f"make_timestamp(t.{quote(cursor.name)}::BIGINT)::TIMESTAMPTZ"
-    elif cursor.base != "timestamp" and cursor in columns:
-        # The text is UTC: a cast that looks for a zone takes twice the time. The schema of a batch adds it.
-        moment = f"try_cast(t.{quote(cursor.name)} AS TIMESTAMP)"
-    return shape_sql(
-        f"({typed_relation(columns, 'received', zone=table.zone, has_zero_dates=has_zero_dates)})",
-        table.declared,
-        types={column.name: column.type for column in columns},
-        locator=literal(table.name),
-        defect=defect,
-        changed_at=moment,
-    )
+def _tidy(cells: Cells, columns: Sequence[Column]) -> Mapping[str, int]:
+    """Make dates that are none null, and fractions short; how many such dates, by column."""
+    zeros = {}
+    for number, column in enumerate(columns):
+        if column.is_moment and (found := cells.empty_those_with(number, ZERO_DATE.encode())):
+            zeros[column.name] = found
+        if column.has_fraction:
+            cells.drop_zeros(number)
+    return zeros
 
 
-def _may_have_zero_dates(block: pa.RecordBatch, moments: Sequence[tuple[str, str]]) -> bool:
-    """Look at the first bytes alone: to ask DuckDB every time took a tenth of the shaping."""
-    return any(has_prefix(block.column(place), b"0000") for place, _ in moments)
+class _Shaper:
+    """Shapes the blocks of one query. What only DuckDB can tell of a value is asked of it, for that column alone."""
+
+    def __init__(
+        self, con: duckdb.DuckDBPyConnection, table: Table, columns: Sequence[Column], defect: str | None
+    ) -> None:
+        self._con = con
+        self._table = table
+        self._columns = columns
+        self._defect = defect
+        self._places = {column.name: number for number, column in enumerate(columns)}
+        self._forms = [column.form(table.zone) for column in columns]
+        self._json = JsonWriter([(column.name, _around(column, table.zone)) for column in columns])
+
+    @property
+    def kinds(self) -> list[frozenset[int]]:
+        """What the server may call each column."""
+        return [PROTOCOL_TYPES.get(form, frozenset()) for form in self._forms]
+
+    def shape(self, cells: Cells) -> pa.RecordBatch:
+        rows = cells.rows
+        arrays = [
+            self._keys(cells),
+            self._changed_at(cells),
+            self._is_deleted(cells),
+            pa.repeat(self._table.name, rows),
+            pa.nulls(rows, pa.string()) if self._defect is None else pa.repeat(self._defect, rows),
+            self._json.write(cells, self._replaced(cells)),
+        ]
+        return pa.RecordBatch.from_arrays(arrays, schema=BATCH_SCHEMA)
+
+    def _keys(self, cells: Cells) -> pa.Array:
+        names = key_fields(self._table.declared)
+        if any(name not in self._places for name in names):
+            return pa.nulls(cells.rows, pa.string())
+        parts = [self._texts(cells, self._places[name]) for name in names]
+        if len(parts) == 1:
+            return parts[0]
+        marked = [pc.replace_substring(pc.replace_substring(part, "%", "%25"), "|", "%7C") for part in parts]
+        return pc.binary_join_element_wise(*marked, "|")
+
+    def _changed_at(self, cells: Cells) -> pa.Array:
+        cursor = self._table.cursor
+        place = self._places.get(cursor.name)
+        if place is None:
+            moments = pa.nulls(cells.rows, _MOMENT)
+        elif self._table.follows_key:
+            moments = pc.cast(self._texts(cells, place), pa.int64()).view(_MOMENT)
+        else:
+            # Without the mark of its zone: it is UTC in any case, and a cast that looks for a zone takes longer.
+            texts = cells.texts(place) if cursor.base == "timestamp" else self._texts(cells, place)
+            moments = self._moments(texts)
+        return moments.cast(BATCH_SCHEMA.field("changed_at").type)
+
+    def _moments(self, texts: pa.Array) -> pa.Array:
+        try:
+            return pc.cast(texts, _MOMENT)
+        except pa.ArrowInvalid:
+            # A day like 2026-02-31: it is none, and the others are.
+            return self._ask({"0": texts}, ['try_cast("0" AS TIMESTAMP)'])[0]
+
+    def _is_deleted(self, cells: Cells) -> pa.Array:
+        declared = self._table.declared
+        marks = [pa.repeat(False, cells.rows)]
+        if (stamp := self._places.get(declared.deleted_when_set)) is not None:
+            nulls = cells.nulls[stamp]
+            marks.append(pa.repeat(True, cells.rows) if nulls is None else pa.array(~nulls))
+        if (flag := self._places.get(declared.deleted_flag)) is not None:
+            asked = f"coalesce(try_cast({self._typed(flag)} AS BOOLEAN), false)"
+            marks += self._ask(self._received(cells, [flag]), [asked])
+        return reduce(pc.or_, marks)
+
+    def _replaced(self, cells: Cells) -> dict[int, pa.Array]:
+        """The columns whose text is not yet JSON's."""
+        made = [place for place, form in enumerate(self._forms) if form is Form.MADE]
+        asked = [f"coalesce(to_json({self._shown(place)})::VARCHAR, '')" for place in made]
+        replaced = dict(zip(made, self._ask(self._received(cells, made), asked), strict=True)) if made else {}
+        for place, form in enumerate(self._forms):
+            if form is Form.DOUBLE:
+                replaced[place] = self._doubles(cells, place)
+            elif form is Form.TEXT and (escaped := escape(cells.texts(place))) is not None:
+                replaced[place] = escaped
+        return replaced
+
+    def _doubles(self, cells: Cells, place: int) -> pa.Array:
+        numbers = cells.doubles(place)
+        texts, others = write_doubles(numbers, cells.nulls[place])
+        if not others.any():
+            return texts
+        [made] = self._ask({"0": pa.array(numbers[others])}, ['to_json("0")::VARCHAR'])
+        return pc.replace_with_mask(texts, pa.array(others), made)
+
+    def _texts(self, cells: Cells, place: int) -> pa.Array:
+        """The values of a column as DuckDB writes them."""
+        if self._forms[place] not in (Form.MADE, Form.DOUBLE) and self._columns[place].base != "timestamp":
+            return cells.texts(place)
+        return self._ask(self._received(cells, [place]), [f"({self._typed(place)})::VARCHAR"])[0]
+
+    def _typed(self, place: int) -> str:
+        return self._columns[place].typed(str(place), zone=self._table.zone)
+
+    def _shown(self, place: int) -> str:
+        """What to_json is to show: bytes as DuckDB writes them."""
+        typed = self._typed(place)
+        return f"{typed}::VARCHAR" if self._columns[place].is_bytes else typed
+
+    def _received(self, cells: Cells, places: Sequence[int]) -> dict[str, pa.Array]:
+        return {str(place): self._value(cells, place) for place in places}
+
+    def _value(self, cells: Cells, place: int) -> pa.Array:
+        if self._forms[place] is Form.DOUBLE:
+            return pa.array(cells.doubles(place), mask=cells.nulls[place])
+        return cells.octets(place) if self._columns[place].is_bytes else cells.texts(place)
+
+    def _ask(self, received: Mapping[str, pa.Array], expressions: Sequence[str]) -> list[pa.Array]:
+        # Block by block: DuckDB was measured to hold on to everything it has read from a registered stream.
+        batch = pa.RecordBatch.from_arrays(list(received.values()), names=list(received))
+        self._con.register("received", pa.Table.from_batches([batch]))
+        try:
+            found = self._con.execute(f"SELECT {', '.join(expressions)} FROM received").to_arrow_table()
+        finally:
+            self._con.unregister("received")
+        return [column.combine_chunks() for column in found.columns]
 
 
-def _count_zero_dates(con: duckdb.DuckDBPyConnection, moments: Sequence[tuple[str, str]]) -> dict[str, int]:
-    counts = ", ".join(f"count_if(starts_with({quote(place)}, '{ZERO_DATE}'))" for place, _ in moments)
-    [found] = con.execute(f"SELECT {counts} FROM received").fetchall()
-    return {name: int(count) for (_, name), count in zip(moments, found, strict=True) if count}
+def _around(column: Column, zone: str) -> tuple[str, str]:
+    """What stands before and behind a value in JSON."""
+    if column.form(zone) in (Form.NUMBER, Form.DOUBLE, Form.MADE):
+        return "", ""
+    return '"', f'{UTC_MARK}"' if column.base == "timestamp" else '"'

@@ -12,10 +12,12 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 
+from dataflow.errors import SourceUnavailable
 from dataflow.settings import ObjectSettings, SourceSettings
 from dataflow.sources import FetchReport
 from dataflow.sources.files import FilesSource
 from dataflow.sources.mysql import MySQLSource
+from dataflow.sources.mysql.questions import Table
 from dataflow.sources.versions import complete
 from lakehouse.connect import connect
 from tests.lib.servers.mariadb import MariaServer
@@ -54,6 +56,11 @@ def read_one(server: MariaServer, column: str, value: str, **given: Any) -> Any:
         ("DECIMAL(65,30)", DIGITS, DIGITS),
         ("DOUBLE", "0.1", "0.1"),
         ("DOUBLE", "1.7976931348623157e308", "1.7976931348623157e308"),
+        ("DOUBLE", "5", "5.0"),
+        ("DOUBLE", "-1e-7", "-1e-7"),
+        ("DOUBLE", "1e15", "1000000000000000.0"),
+        ("DOUBLE(10,2)", "12.3", "12.3"),
+        ("DOUBLE", "NULL", None),
         ("FLOAT", "0.1", "0.10000000149011612"),
         ("BIT(1)", "b'1'", True),
         ("BIT(64)", "18446744073709551615", 18446744073709551615),
@@ -71,6 +78,7 @@ def read_one(server: MariaServer, column: str, value: str, **given: Any) -> Any:
         ("TIME", "'-838:59:59'", "-838:59:59"),
         ("TIME(3)", "'10:20:30.100'", "10:20:30.1"),
         ("YEAR", "1999", 1999),
+        ("YEAR", "0000", 0),
         ("CHAR(4)", "'ab'", "ab"),
         ("VARCHAR(50)", "'☃ 💶 \"quoted\" \\\\ \\n'", '☃ 💶 "quoted" \\ \n'),
         ("VARCHAR(50) CHARACTER SET latin1", "'Grüße'", "Grüße"),
@@ -106,6 +114,70 @@ def test_values_keep_what_they_hold(mariadb: MariaServer, column: str, value: st
 )
 def test_naive_times_in_a_zone_become_utc(mariadb: MariaServer, value: str, expected: str | None) -> None:
     assert read_one(mariadb, "DATETIME(6)", f"'{value}'", time_zone="Europe/Berlin") == expected
+
+
+def test_keys_are_written_as_duckdb_writes_them(mariadb: MariaServer) -> None:
+    database = mariadb.create_database()
+    mariadb.execute(
+        "SET time_zone = '+00:00'",
+        "CREATE TABLE item (name VARCHAR(9), seen TIMESTAMP(6), rate DOUBLE, flag BIT(1), code BINARY(2),"
+        " updated_at DATETIME, PRIMARY KEY (name, seen, rate, flag, code))",
+        "INSERT INTO item VALUES ('a|b%', '2026-03-01 12:30:00.500000', 1e300, 1, X'00FF', '2026-02-28')",
+        database=database,
+    )
+    declared = ANY.model_copy(update={"key": "name, seen, rate, flag, code"})
+    [row] = fetch_all(MySQLSource("shop", shop(mariadb, database, {"item": declared})))
+    assert row["record_key"] == "a%7Cb%25|2026-03-01 12:30:00.5+00|1e+300|true|\\x00\\xFF"
+    single = ANY.model_copy(update={"key": "seen", "cursor": "seen"})
+    [row] = fetch_all(MySQLSource("shop", shop(mariadb, database, {"item": single})))
+    assert row["record_key"] == "2026-03-01 12:30:00.5+00"
+    assert row["changed_at"].isoformat() == "2026-03-01T12:30:00.500000+00:00"
+
+
+def test_a_cursor_that_is_no_day_is_none(mariadb: MariaServer) -> None:
+    database = mariadb.create_database()
+    mariadb.execute(
+        "SET sql_mode = 'ALLOW_INVALID_DATES'",
+        "CREATE TABLE item (id INT PRIMARY KEY, updated_at DATETIME)",
+        "INSERT INTO item VALUES (1, '2026-02-31'), (2, '2026-03-01')",
+        database=database,
+    )
+    rows = fetch_all(MySQLSource("shop", shop(mariadb, database, {"item": ANY})))
+    assert [row["changed_at"] and row["changed_at"].isoformat() for row in rows] == [None, "2026-03-01T00:00:00+00:00"]
+
+
+@pytest.mark.parametrize(
+    ("column", "flags"), [("TINYINT(1)", (0, 1)), ("BIT(1)", (0, 1)), ("VARCHAR(5)", ("no", "yes"))]
+)
+def test_a_flag_that_says_deleted(mariadb: MariaServer, column: str, flags: tuple[object, object]) -> None:
+    database = mariadb.create_database()
+    mariadb.execute(
+        f"CREATE TABLE item (id INT PRIMARY KEY, updated_at DATETIME, gone {column})",
+        f"INSERT INTO item VALUES (1, '2026-03-01', {flags[0]!r}), (2, '2026-03-01', {flags[1]!r}), (3, NULL, NULL)",
+        database=database,
+    )
+    declared = ANY.model_copy(update={"deleted_when_set": "", "deleted_flag": "gone"})
+    rows = fetch_all(MySQLSource("shop", shop(mariadb, database, {"item": declared})))
+    assert [row["is_deleted"] for row in rows] == [False, True, False]
+
+
+def test_a_table_that_was_altered_meanwhile_is_read_again(
+    mariadb: MariaServer, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    database = mariadb.create_database()
+    mariadb.execute("CREATE TABLE item (id INT PRIMARY KEY, updated_at DATETIME, v INT)", database=database)
+    source = MySQLSource("shop", shop(mariadb, database, {"item": ANY}))
+    [planned] = plan_all(source)
+    described = source.table
+
+    def describe_late(*given: Any) -> Table:
+        found = described(*given)
+        mariadb.execute("ALTER TABLE item MODIFY v VARCHAR(9)", database=database)
+        return found
+
+    monkeypatch.setattr(source, "table", describe_late)
+    with pytest.raises(SourceUnavailable, match="the table was altered while it was read"):
+        list(source.fetch(planned).batches)
 
 
 def test_a_cursor_in_a_zone_becomes_the_version(mariadb: MariaServer) -> None:

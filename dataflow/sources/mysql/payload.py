@@ -1,0 +1,152 @@
+"""The rows of a block as JSON text, without touching a value: what is on the wire is nearly JSON already.
+
+A row's JSON is what stands between its values (`","email":"`) and the values, in turns. All of these, for all rows of
+a block, are pieces of one stretch of bytes, and Arrow is told in one call which piece follows which: a sixth of the
+time that DuckDB's to_json took, for the same text to the byte. (It must be the same: a row's hash is its version.)
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from itertools import pairwise
+
+import numpy as np
+import numpy.typing as npt
+import pyarrow as pa
+import pyarrow.compute as pc
+
+from dataflow.sources.mysql.cells import Cells, Mask
+
+_SHORT = {"\\": "\\\\", '"': '\\"', "\b": "\\b", "\t": "\\t", "\n": "\\n", "\f": "\\f", "\r": "\\r"}
+# The backslash comes first: the others bring in more of them.
+ESCAPES = _SHORT | {chr(code): f"\\u{code:04X}" for code in range(0x20) if chr(code) not in _SHORT}
+"""What JSON text may not hold, and what it holds instead, as DuckDB's to_json writes it."""
+
+_MOST_BYTES = 2**31 - 1
+
+_Offsets = npt.NDArray[np.int32]
+_Texts = tuple[_Offsets, bytes | memoryview]
+"""Where texts begin, and the last one ends, in some bytes."""
+_Index = npt.NDArray[np.int32]
+
+
+class JsonWriter:
+    """Writes rows as JSON objects. `fields` are names, in order, with what stands around a value that is not null."""
+
+    def __init__(self, fields: Sequence[tuple[str, tuple[str, str]]]) -> None:
+        texts = [text.encode() for text in _between(fields)]
+        self._width = len(fields)
+        self._constants = b"".join(texts)
+        self._offsets = np.cumsum([0, *map(len, texts)], dtype=np.int32)
+        self._usual = self._index(0)
+
+    def write(self, cells: Cells, replaced: Mapping[int, pa.Array]) -> pa.Array:
+        """Write all rows; `replaced` are columns with other values than those of the cells, empty where null.
+
+        Raises: pa.ArrowInvalid when the text takes more than 2 GiB.
+        """
+        segments: list[_Texts] = [(self._offsets, self._constants), (cells.bounds.ravel(), cells.data)]
+        segments += [_content(texts) for texts in replaced.values()]
+        everything, firsts = _lay_out(segments)
+        index = self._choose(cells)
+        for column, first in zip(replaced, firsts[2:], strict=True):
+            index = index if index.flags.owndata else index.copy()
+            index[:, 2 * column + 1] = np.arange(first, first + cells.rows)
+        pieces = pc.take(everything, pa.array(index.ravel()), boundscheck=False)
+        _, offsets, content = pieces.buffers()
+        ends = np.ascontiguousarray(np.frombuffer(offsets, dtype=np.int32)[: index.size + 1 : index.shape[1]])
+        return pa.Array.from_buffers(pa.string(), cells.rows, [None, pa.py_buffer(ends), content])
+
+    def _choose(self, cells: Cells) -> _Index:
+        """Which pieces make up each row, where no value is replaced; a view of what is kept, or a copy."""
+        if len(self._usual) < cells.rows:
+            self._usual = self._index(cells.rows)
+        index = self._usual[: cells.rows]
+        for column, nulls in enumerate(cells.nulls):
+            if nulls is not None:
+                index = index if index.flags.owndata else index.copy()
+                index[:, 2 * column] += nulls
+                index[:, 2 * column + 2] += 2 * nulls
+        return index
+
+    def _index(self, rows: int) -> _Index:
+        """The pieces of rows without nulls, all values from the cells, which lie behind the constants."""
+        index = np.empty((rows, 2 * self._width + 1), dtype=np.int32)
+        index[:, 0::2] = np.arange(0, len(self._offsets) - 1, 4)
+        values = len(self._offsets) + np.arange(0, 2 * self._width * rows, 2, dtype=np.int32)
+        index[:, 1::2] = values.reshape(rows, self._width)
+        return index
+
+
+def _between(fields: Sequence[tuple[str, tuple[str, str]]]) -> list[str]:
+    """What stands between values: four texts for each place, for neither being null, the right one, the left, both."""
+    ends = [("", ("", "")), *((f'"{name.translate(_TABLE)}":', around) for name, around in fields)]
+    texts = [
+        f"{close},{name}{begin}"
+        for (_, left), (name, right) in pairwise(ends)
+        for close in (left[1], "")
+        for begin in (right[0], "null")
+    ]
+    # An object begins with a brace and has no null before its first name.
+    first, later = texts[:4], texts[4:]
+    last = fields[-1][1][1]
+    return [*("{" + text[1:] for text in first), *later, f"{last}}}", f"{last}}}", "}", "}"]
+
+
+_TABLE = str.maketrans(ESCAPES)
+
+
+def escape(texts: pa.Array) -> pa.Array | None:
+    """Write texts as they stand in JSON, quotes left out; None where nothing has to be changed."""
+    content = np.frombuffer(_content(texts)[1], dtype=np.uint8)
+    is_special = content < 0x20
+    for code in b'"\\':
+        is_special |= content == code
+    if not is_special.any():
+        return None
+    found = np.bincount(content[is_special], minlength=128)
+    for special, escaped in ESCAPES.items():
+        if found[ord(special)]:
+            texts = pc.replace_substring(texts, pattern=special, replacement=escaped)
+    return texts
+
+
+def write_doubles(numbers: npt.NDArray[np.float64], nulls: Mask | None) -> tuple[pa.Array, Mask]:
+    """Write numbers as to_json does, in texts that are null where they are; and which of them only it can write.
+
+    Between 0.0001 and a milliard Arrow and DuckDB both write the fewest digits that mean the number and no exponent;
+    but a whole number has a fraction in JSON.
+    """
+    size = np.abs(numbers)
+    is_usual = ((size >= 1e-4) & (size < 1e9)) | (size == 0)
+    is_whole = numbers == np.trunc(numbers)
+    if nulls is not None:
+        is_usual |= nulls
+        is_whole &= ~nulls
+    texts = pc.cast(pa.array(numbers, mask=nulls), pa.string())
+    if is_whole.any():
+        texts = pc.if_else(pa.array(is_whole), pc.binary_join_element_wise(texts, ".0", ""), texts)
+    return texts, ~is_usual
+
+
+def _content(texts: pa.Array) -> _Texts:
+    _, offsets, content = texts.buffers()
+    places = np.frombuffer(offsets, dtype=np.int32)[texts.offset : texts.offset + len(texts) + 1]
+    return places - places[0], memoryview(content or b"")[places[0] : places[-1]]
+
+
+def _lay_out(segments: Sequence[_Texts]) -> tuple[pa.Array, list[int]]:
+    """Put segments of texts one behind the other: one array, and at which place in it each begins.
+
+    Between two of them is one text more, from the end of the one to the beginning of the next.
+    """
+    firsts = np.cumsum([0, *(len(offsets) for offsets, _ in segments)])
+    shifts = np.cumsum([0, *(len(content) for _, content in segments)])
+    if shifts[-1] > _MOST_BYTES:
+        raise pa.ArrowInvalid("more than 2 GiB of text in one block")
+    places = np.empty(firsts[-1], dtype=np.int32)
+    for (offsets, _), first, shift in zip(segments, firsts[:-1], shifts[:-1], strict=True):
+        np.add(offsets, int(shift), out=places[first : first + len(offsets)])
+    content = pa.py_buffer(b"".join(content for _, content in segments))
+    everything = pa.Array.from_buffers(pa.binary(), len(places) - 1, [None, pa.py_buffer(places), content])
+    return everything, firsts[:-1].tolist()
