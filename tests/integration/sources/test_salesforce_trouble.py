@@ -26,6 +26,7 @@ from dataflow.sources import ObjectState
 from dataflow.sources.salesforce import SalesforceSource
 from dataflow.sources.salesforce.connection import close_connections
 from dataflow.sources.salesforce.probe import probe
+from tests.lib.forward_proxy import forward_proxy
 from tests.lib.servers.ports import free_port
 from tests.lib.servers.salesforce import Clock, Fault, Org, Simulator, simulator
 from tests.lib.servers.salesforce.faults import Kind
@@ -257,6 +258,22 @@ def test_nobody_answers(salesforce: Simulator) -> None:
     assert error.retryable
     assert "nothing listens at 127.0.0.1" in str(error)
     assert "Check domain, endpoint and proxy" in error.next_move
+
+
+def test_all_calls_go_through_a_proxy_that_is_named(salesforce: Simulator) -> None:
+    made = fill(salesforce)
+    with forward_proxy(salesforce.port) as proxy:
+        reader = source(salesforce, endpoint="", proxy=proxy.address(), bulk_from_rows=10)
+        assert keys(reader) == made
+        # Only tunnels: the proxy sees where to, and nothing of what is said.
+        assert set(proxy.opened) == {"acme.my.salesforce.com:443"}
+        close_connections()
+        refused = refusal(source(salesforce, endpoint="", proxy=proxy.address(password="not-it"), attempts=2))
+    assert isinstance(refused, SourceUnavailable)
+    assert proxy.refused == 2
+    assert "the proxy does not lead to acme.my.salesforce.com" in str(refused)
+    assert "Check domain, endpoint and proxy" in refused.next_move
+    assert not any(word in str(refused) for word in ("not-it", proxy.user, proxy.password))
 
 
 def test_trust_is_not_given_to_just_anybody(salesforce: Simulator, tmp_path: Path) -> None:
