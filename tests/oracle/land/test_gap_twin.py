@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import itertools
+import shutil
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from datetime import datetime, timedelta
@@ -89,11 +90,9 @@ class Place:
     lake: Lake
     settings: Settings
     source: FakeSource
-    histories: int = 0
 
     def begin(self) -> None:
-        """Empty both. Windows of another history bear other names."""
-        self.histories += 1
+        """Empty both, and the landing area: runs of two histories bear the same names."""
         tables = ["raw.erp_thing", *(f"ops.{name}" for name in ("gap", "watermark", "completeness"))]
 
         def clear(con: DuckDBPyConnection) -> None:
@@ -101,7 +100,8 @@ class Place:
                 con.execute(f"DELETE FROM lake.{table}")
 
         self.lake.transact(clear, author="", run_id="", message="begin")
-        self.source.rows, self.source.now, self.source.plans = {}, at(0), 1000 * self.histories
+        shutil.rmtree(self.settings.landing, ignore_errors=True)
+        self.source.rows, self.source.now = {}, at(0)
 
     def ingest(self, number: int) -> None:
         ingest(self.lake, self.settings, number=number)
