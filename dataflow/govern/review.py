@@ -198,13 +198,13 @@ def decide_pair(
     with closing(lake.cursor()) as con:
         con.execute("USE lake")
         pair = find_pair(con, named)
-        _refuse_mixed(con, pair)
+        kind = _type_of(con, pair)
         judgements = _judgements(con)
         before = settle(judgements)
         if verdict == WITHDRAWN:
             _refuse_empty(con, pair, before)
         needs_second = verdict == SAME and _needs_second(con, pair, before, large=large)
-        judgement = _judgement(pair, verdict, who, now, judgements, needs_second=needs_second)
+        judgement = _judgement(pair, kind, verdict, who, now, judgements, needs_second=needs_second)
         row = _row_sql(judgement, why, run_id)
     lake.transact(
         lambda writing: writing.execute(f"INSERT INTO lake.{JUDGEMENT.sql_name} BY NAME {row}"),
@@ -282,6 +282,7 @@ def _lay_out_queue(con: duckdb.DuckDBPyConnection, standing: Sequence[Standing])
     con.register("standing_arrow", pa.table({
         "record_id_l": pa.array([s.newest.left for s in standing], pa.string()),
         "record_id_r": pa.array([s.newest.right for s in standing], pa.string()),
+        "entity_type": pa.array([s.newest.entity_type for s in standing], pa.string()),
         "verdict": pa.array([s.verdict for s in standing], pa.string()),
         "is_waiting": pa.array([s.is_waiting for s in standing], pa.bool_()),
         "is_contradicted": pa.array([s.is_contradicted for s in standing], pa.bool_()),
@@ -290,7 +291,7 @@ def _lay_out_queue(con: duckdb.DuckDBPyConnection, standing: Sequence[Standing])
     con.execute(f"""
         CREATE OR REPLACE TEMP TABLE review_now AS
         WITH laid AS (
-            SELECT record_id_l, record_id_r, coalesce(q.entity_type, x.entity_type) AS entity_type,
+            SELECT record_id_l, record_id_r, coalesce(q.entity_type, s.entity_type) AS entity_type,
                 coalesce(q.match_probability, e.match_probability, 0) AS match_probability,
                 coalesce(q.queued_at, s.decided_at) AS queued_at, coalesce(s.verdict = 'unsure', false) AS is_unsure,
                 CASE WHEN s.is_contradicted THEN 'contradiction' WHEN s.is_waiting THEN 'second person'
@@ -298,7 +299,6 @@ def _lay_out_queue(con: duckdb.DuckDBPyConnection, standing: Sequence[Standing])
                      WHEN q.reason NOT IN ('contradiction', 'second person') THEN q.reason END AS reason
             FROM {REVIEW_QUEUE.sql_name} q FULL JOIN standing_arrow s USING (record_id_l, record_id_r)
             LEFT JOIN {EDGE.sql_name} e USING (record_id_l, record_id_r)
-            LEFT JOIN {XREF.sql_name} x ON x.record_id = record_id_l
         )
         FROM laid WHERE reason IS NOT NULL
     """)
@@ -422,12 +422,14 @@ def _needs_second(con: duckdb.DuckDBPyConnection, pair: Pair, standing: Sequence
     return left_group.isdisjoint(right_group) and min(sizes) >= large
 
 
-def _refuse_mixed(con: duckdb.DuckDBPyConnection, pair: Pair) -> None:
+def _type_of(con: duckdb.DuckDBPyConnection, pair: Pair) -> str:
+    """What the two records are; empty where both are gone."""
     kinds = con.execute(
         f"SELECT DISTINCT entity_type FROM {CUSTOMER_RECORD.sql_name} WHERE record_id IN (?, ?)", list(pair)
     ).fetchall()
     if len(kinds) > 1:
         raise UsageError("A person and a company are related, and never one customer.")
+    return str(kinds[0][0]) if kinds else ""
 
 
 def _refuse_empty(con: duckdb.DuckDBPyConnection, pair: Pair, standing: Sequence[Standing]) -> None:
@@ -438,7 +440,7 @@ def _refuse_empty(con: duckdb.DuckDBPyConnection, pair: Pair, standing: Sequence
 
 
 def _judgement(
-    pair: Pair, verdict: str, who: str, now: datetime, judgements: Sequence[Judgement], *, needs_second: bool
+    pair: Pair, kind: str, verdict: str, who: str, now: datetime, judgements: Sequence[Judgement], *, needs_second: bool
 ) -> Judgement:
     """The new word is the newest, also where a clock was set back."""
     last = max((j.decided_at for j in judgements if j.pair == pair), default=None)
@@ -446,6 +448,7 @@ def _judgement(
     named = "|".join((*pair, verdict, who, decided_at.isoformat()))
     return Judgement(
         judgement_id=hashlib.md5(named.encode(), usedforsecurity=False).hexdigest(),
+        entity_type=kind,
         left=pair[0],
         right=pair[1],
         verdict=verdict,

@@ -41,6 +41,7 @@ class Judgement:
     """One word on one pair; `left` and `right` are the records of today, smaller id left."""
 
     judgement_id: str
+    entity_type: str
     left: str
     right: str
     verdict: str
@@ -99,16 +100,8 @@ def stage_judgements(ws: Workspace) -> int:
     _stage_judged_records(ws)
     standing = settle(present_judgements(ws.con))
     ws.con.register("standing_arrow", _as_arrow(standing))
-    ws.con.execute("CREATE OR REPLACE TEMP TABLE standing AS FROM standing_arrow")
+    ws.stage(JUDGED_PAIR, "FROM standing_arrow")
     ws.con.unregister("standing_arrow")
-    ws.stage(
-        JUDGED_PAIR,
-        f"""
-        SELECT s.*, l.entity_type FROM standing s
-        JOIN {CUSTOMER_RECORD.sql_name} l ON l.record_id = s.record_id_l
-        """,
-    )
-    ws.con.execute("DROP TABLE standing")
     return ws.changes(JUDGED_PAIR).changed
 
 
@@ -118,21 +111,23 @@ def present_judgements(con: duckdb.DuckDBPyConnection) -> list[Judgement]:
     `con` finds the lake's schemas, or a workspace's. A record that became a company since says nothing of a person.
     """
     rows = con.execute(f"""
-        WITH said AS (
-            SELECT j.* EXCLUDE (record_id_l, record_id_r), {_present("l")} AS left_id, {_present("r")} AS right_id
-            FROM {JUDGEMENT.sql_name} j
-            LEFT JOIN {JUDGED_RECORD.sql_name} l ON l.record_id = j.record_id_l
-            LEFT JOIN {JUDGED_RECORD.sql_name} r ON r.record_id = j.record_id_r
+        WITH named AS (SELECT unnest([record_id_l, record_id_r]) AS record_id FROM {JUDGEMENT.sql_name}),
+        -- those that were named since the last run are who they were called
+        present AS MATERIALIZED (
+            SELECT record_id, present_record_id, entity_type FROM {JUDGED_RECORD.sql_name}
+            WHERE present_record_id IS NOT NULL
+            UNION ALL
+            SELECT record_id, record_id, entity_type FROM {CUSTOMER_RECORD.sql_name}
+            SEMI JOIN (FROM named ANTI JOIN {JUDGED_RECORD.sql_name} USING (record_id)) USING (record_id)
         )
-        SELECT judgement_id, least(left_id, right_id), greatest(left_id, right_id), verdict, decided_by, decided_at,
-            needs_second
-        FROM said
-        JOIN {CUSTOMER_RECORD.sql_name} l ON l.record_id = left_id
-        JOIN {CUSTOMER_RECORD.sql_name} r ON r.record_id = right_id
-        WHERE l.entity_type = r.entity_type
+        SELECT r.entity_type, judgement_id, l.entity_type, least(l.present_record_id, r.present_record_id),
+            greatest(l.present_record_id, r.present_record_id), verdict, decided_by, decided_at, needs_second
+        FROM {JUDGEMENT.sql_name} j
+        JOIN present l ON l.record_id = j.record_id_l JOIN present r ON r.record_id = j.record_id_r
     """).fetchall()
-    names = ("judgement_id", "left", "right", "verdict", "decided_by", "decided_at", "needs_second")
-    return [Judgement(**dict(zip(names, row, strict=True))) for row in rows]
+    names = ("judgement_id", "entity_type", "left", "right", "verdict", "decided_by", "decided_at", "needs_second")
+    # Compared here: as a condition the planner joined all records with all others of their type (November 2026).
+    return [Judgement(**dict(zip(names, row[1:], strict=True))) for row in rows if row[0] == row[2]]
 
 
 def fingerprint_sql(record: str) -> str:
@@ -141,11 +136,6 @@ def fingerprint_sql(record: str) -> str:
     reached = ", ".join(f"{record}.{column}::VARCHAR" for column in _REACH)
     named = f"coalesce({record}.full_name, {record}.company_name) IS NOT NULL"
     return f"CASE WHEN {named} AND coalesce({reached}) IS NOT NULL THEN md5(concat_ws('|', {said})) END"
-
-
-def _present(side: str) -> str:
-    """The id of today; a record that was named since the last run is there under the name it was given."""
-    return f"CASE WHEN {side}.record_id IS NULL THEN j.record_id_{side} ELSE {side}.present_record_id END"
 
 
 def _standing(words: Sequence[Judgement]) -> Standing | None:
@@ -224,6 +214,7 @@ def _as_arrow(standing: Sequence[Standing]) -> pa.Table:
     columns = {
         "record_id_l": pa.array([s.newest.left for s in standing], pa.string()),
         "record_id_r": pa.array([s.newest.right for s in standing], pa.string()),
+        "entity_type": pa.array([s.newest.entity_type for s in standing], pa.string()),
         "verdict": pa.array([s.verdict for s in standing], pa.string()),
         "is_waiting": pa.array([s.is_waiting for s in standing], pa.bool_()),
         "is_contradicted": pa.array([s.is_contradicted for s in standing], pa.bool_()),
@@ -236,57 +227,76 @@ def _stage_judged_records(ws: Workspace) -> None:
     """Follow every record that a judgement names: there, gone, or there under another key."""
     con, records = ws.con, CUSTOMER_RECORD.sql_name
     con.execute(f"""
-        CREATE OR REPLACE TEMP TABLE judged AS
+        CREATE OR REPLACE TEMP TABLE judged_present AS
         WITH said AS (
             SELECT record_id_l AS record_id, fingerprint_l AS fingerprint, decided_at FROM {JUDGEMENT.sql_name}
             UNION ALL SELECT record_id_r, fingerprint_r, decided_at FROM {JUDGEMENT.sql_name}
         ),
         named AS (SELECT record_id, max_by(fingerprint, decided_at) AS fingerprint FROM said GROUP BY record_id)
-        SELECT n.record_id, coalesce(k.fingerprint, n.fingerprint) AS fingerprint,
-            k.present_record_id AS was_present, k.record_id IS NULL AS is_new
+        SELECT n.record_id, k.present_record_id, k.entity_type, coalesce(k.fingerprint, n.fingerprint) AS fingerprint,
+            k.record_id IS NULL OR n.record_id IN (SELECT record_id FROM changed_record)
+                OR coalesce(k.present_record_id IN (SELECT record_id FROM changed_record), false) AS is_stale
         FROM named n LEFT JOIN {ws.before(JUDGED_RECORD)} k USING (record_id)
     """)
     con.execute(f"""
+        CREATE OR REPLACE TEMP TABLE judged_there AS
+        SELECT r.record_id, r.entity_type, {fingerprint_sql("r")} AS fingerprint FROM {records} r
+        SEMI JOIN (
+            SELECT unnest([record_id, present_record_id]) AS record_id FROM judged_present WHERE is_stale
+        ) USING (record_id)
+    """)
+    # its own key first: a record that comes back is itself again
+    con.execute("""
         CREATE OR REPLACE TEMP TABLE judged_present AS
-        WITH there AS (
-            SELECT r.record_id, {fingerprint_sql("r")} AS fingerprint FROM {records} r
-            SEMI JOIN (SELECT record_id FROM judged UNION SELECT was_present FROM judged) j USING (record_id)
-        )
-        SELECT j.record_id, coalesce(own.record_id, other.record_id) AS present_record_id,
-            coalesce(own.fingerprint, other.fingerprint, j.fingerprint) AS fingerprint,
-            j.is_new OR j.was_present IS NOT NULL AS was_awake
-        FROM judged j LEFT JOIN there own ON own.record_id = j.record_id
-        LEFT JOIN there other ON other.record_id = j.was_present
+        SELECT j.record_id,
+            CASE WHEN is_stale THEN coalesce(own.record_id, other.record_id) ELSE present_record_id END
+                AS present_record_id,
+            CASE WHEN is_stale THEN coalesce(own.entity_type, other.entity_type) ELSE j.entity_type END AS entity_type,
+            coalesce(own.fingerprint, other.fingerprint, j.fingerprint) AS fingerprint
+        FROM judged_present j LEFT JOIN judged_there own ON is_stale AND own.record_id = j.record_id
+        LEFT JOIN judged_there other ON is_stale AND other.record_id = j.present_record_id
     """)
     _find_under_other_keys(ws)
-    ws.stage(JUDGED_RECORD, "SELECT record_id, present_record_id, fingerprint FROM judged_present")
-    for table in ("judged", "judged_present"):
-        con.execute(f"DROP TABLE {table}")
+    ws.stage(JUDGED_RECORD, "FROM judged_present")
+    for table in ("judged_present", "judged_there", "asleep", "sought_name", "other_key"):
+        con.execute(f"DROP TABLE IF EXISTS {table}")
 
 
 def _find_under_other_keys(ws: Workspace) -> None:
-    """Look for the records that sleep among those of today, where anything can have come of it since the last run."""
+    """Look for the records that sleep among those of today, where anything can have come of it since the last run.
+
+    Only a record that came, changed or went can change who says the same as one that sleeps: by its name the others
+    are found, and not by hashing all there are.
+    """
     con, records = ws.con, CUSTOMER_RECORD.sql_name
-    asleep = "SELECT * FROM judged_present WHERE present_record_id IS NULL AND fingerprint IS NOT NULL"
-    if (
-        not con.execute(f"{asleep} AND was_awake LIMIT 1").fetchall()
-        and not con.execute(f"""
+    name = "coalesce(r.full_name, r.company_name)"
+    con.execute("""
+        CREATE OR REPLACE TEMP TABLE asleep AS
+        SELECT record_id, fingerprint FROM judged_present WHERE present_record_id IS NULL AND fingerprint IS NOT NULL
+    """)
+    if con.table("asleep").shape[0] == 0:
+        return
+    con.execute(f"""
+        CREATE OR REPLACE TEMP TABLE sought_name AS
         WITH moved AS (
-            SELECT {fingerprint_sql("r")} AS fingerprint FROM {records} r SEMI JOIN changed_record USING (record_id)
-            UNION ALL SELECT {fingerprint_sql("r")} FROM {ws.before(CUSTOMER_RECORD)} r
-                SEMI JOIN changed_record USING (record_id)
+            SELECT {name} AS name, {fingerprint_sql("r")} AS fingerprint
+            FROM {records} r SEMI JOIN changed_record USING (record_id)
+            UNION ALL
+            SELECT {name}, {fingerprint_sql("r")}
+            FROM {ws.before(CUSTOMER_RECORD)} r SEMI JOIN changed_record USING (record_id)
         )
-        FROM ({asleep}) SEMI JOIN moved USING (fingerprint) LIMIT 1
-    """).fetchall()
-    ):
+        SELECT DISTINCT name FROM moved SEMI JOIN asleep USING (fingerprint)
+    """)
+    if con.table("sought_name").shape[0] == 0:
         return
     con.execute(f"""
         CREATE OR REPLACE TEMP TABLE other_key AS
         WITH saying AS (
-            SELECT record_id, _source, _object, _record_key, {fingerprint_sql("r")} AS fingerprint FROM {records} r
+            SELECT record_id, entity_type, _source, _object, _record_key, {fingerprint_sql("r")} AS fingerprint
+            FROM {records} r WHERE {name} IN (FROM sought_name)
         )
-        SELECT a.record_id, s.record_id AS present_record_id
-        FROM ({asleep}) a JOIN saying s ON s.fingerprint = a.fingerprint
+        SELECT a.record_id, s.record_id AS present_record_id, s.entity_type
+        FROM asleep a JOIN saying s ON s.fingerprint = a.fingerprint
         WHERE (starts_with(a.record_id, s._source || '|' || s._object || '|')
                 OR ends_with(a.record_id, '|' || s._record_key))
             -- who was told from a record, or joined to it, is not that record
@@ -298,7 +308,6 @@ def _find_under_other_keys(ws: Workspace) -> None:
         QUALIFY count(*) OVER (PARTITION BY a.record_id) = 1
     """)
     con.execute("""
-        UPDATE judged_present j SET present_record_id = o.present_record_id FROM other_key o
-        WHERE o.record_id = j.record_id
+        UPDATE judged_present j SET present_record_id = o.present_record_id, entity_type = o.entity_type
+        FROM other_key o WHERE o.record_id = j.record_id
     """)
-    con.execute("DROP TABLE other_key")

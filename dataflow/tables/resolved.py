@@ -244,6 +244,7 @@ JUDGED_RECORD = Table(
     columns=(
         Column("record_id", "VARCHAR", "Record as it was named", "pseudonym", nullable=False),
         Column("present_record_id", "VARCHAR", "The record it is today; null while there is none", "pseudonym"),
+        Column("entity_type", "VARCHAR", "person or company; null while there is none"),
         Column("fingerprint", "VARCHAR", "What it said when it was last there, hashed", "pseudonym"),
         RUN_ID,
     ),

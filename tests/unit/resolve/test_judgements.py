@@ -20,7 +20,7 @@ def said(*words: str) -> list[Judgement]:
         left, right, verdict, *person = word.split()
         made.append(
             Judgement(
-                judgement_id=f"{number:03}", left=min(left, right), right=max(left, right),
+                judgement_id=f"{number:03}", entity_type="person", left=min(left, right), right=max(left, right),
                 verdict=verdict.removesuffix("!"), decided_by=person[0] if person else "ann",
                 decided_at=START + timedelta(minutes=number), needs_second=verdict.endswith("!"),
             )
