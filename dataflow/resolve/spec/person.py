@@ -205,6 +205,10 @@ GENDER = Comparison(
 PHONE = phone((0.35, 0.01, 0.03, 0.61))
 ADDRESS = address((0.50, 0.08, 0.01, 0.06, 0.03, 0.02, 0.08, 0.02, 0.08, 0.01, 0.01, 0.10))
 
+_OTHERS = "gamma_birth, gamma_phone, gamma_address, gamma_employer, gamma_occupation, gamma_identifier"
+_NOTHING_ELSE = f"greatest({_OTHERS}) <= 0 AND gamma_email <= 1"
+_NOTHING_KNOWN = f"greatest({_OTHERS}, gamma_email) = -1"
+
 PERSON = EntitySpec(
     entity_type="person",
     comparisons=(
@@ -288,11 +292,7 @@ PERSON = EntitySpec(
         # father and son: one name, one house, one telephone
         Adjustment(name="other generation", condition="gamma_generation = 0", weight=-10),
         # the names of a table are a sample of those of its country: a rare one may be another's too
-        Adjustment(
-            name="a name alone",
-            condition="greatest(gamma_birth, gamma_email, gamma_phone, gamma_address, gamma_employer,"
-            " gamma_identifier) = -1",
-            weight=-3,
-        ),
+        Adjustment(name="a name that nothing else bears out", condition=_NOTHING_ELSE, weight=-2),
+        Adjustment(name="a name alone", condition=f"{_NOTHING_ELSE} AND {_NOTHING_KNOWN}", weight=-1),
     ),
 )

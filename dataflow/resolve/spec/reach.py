@@ -6,6 +6,8 @@ from dataclasses import replace
 
 from dataflow.resolve.spec.parts import Comparison, Level, alike, both, typo
 
+_DIGITS = "regexp_replace(email_{}, '[^0-9]', '', 'g')"
+
 EMAIL = Comparison(
     name="email",
     columns=("email",),
@@ -20,8 +22,15 @@ EMAIL = Comparison(
             odds=1.5,
             frequency_of="email_local",
         ),
-        Level(label="e-mail a letter or two apart", condition=typo("email", edits=2), m=0.05, kin=0.02),
-        Level(label="e-mail much alike", condition=alike("email", 0.88), m=0.03, kin=0.12),
+        # jordan1982 and jordan1987 are two mailboxes: it is letters that are mistyped
+        Level(
+            label="e-mail a letter or two apart",
+            condition=f"{typo('email', edits=2)} AND {_DIGITS.format('l')} = {_DIGITS.format('r')}",
+            m=0.05,
+            kin=0.02,
+        ),
+        # mailboxes are made of names, and two of like names are alike whoever has them
+        Level(label="e-mail alike as names are", condition=alike("email", 0.88), m=0.03, kin=0.08, u=0.03, fixed=True),
         Level(label="other e-mail", condition="ELSE", m=0.21, kin=0.75),
     ),
 )
