@@ -28,6 +28,7 @@ from dataflow.land import (
 )
 from dataflow.land.plan import Stretch
 from dataflow.publish import Publication, commit, sink_warehouse
+from dataflow.session import RunSession, Step
 from dataflow.sources.protocol import PlannedWindow
 from dataflow.stages import stage_function
 from flows.live import live_session
@@ -116,9 +117,21 @@ def delete_gone(run_id: str, name: tuple[str, str]) -> None:
 def compute(run_id: str, stage: str) -> int:
     """Run one stage in the run's workspace; returns the rows it changes."""
     session = live_session(run_id)
-    step = stage_function(stage)
-    reports = session.step(stage, lambda: step(session.workspace, session.settings))
+    reports = session.step(stage, _work_of(stage, session))
     return sum(report.changed for report in reports)
+
+
+def _work_of(stage: str, session: RunSession) -> Step:
+    deployment = session.settings.resolve.deployment
+    if stage == "resolve" and deployment:
+        # They bring Splink, which no reading command needs.
+        from dataflow.resolve import resolve
+        from flows.scoring import scoring_in_pool
+
+        in_pool = scoring_in_pool(deployment)
+        return lambda: resolve(session.workspace, session.settings, run_chunks=in_pool)
+    step = stage_function(stage)
+    return lambda: step(session.workspace, session.settings)
 
 
 @task(name="commit", cache_policy=NO_CACHE, persist_result=False)

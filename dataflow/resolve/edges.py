@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import duckdb
 
+from dataflow.resolve.chunks import Spreading, score_spread
 from dataflow.resolve.match_record import RULE_BITS
 from dataflow.resolve.model import Epoch
 from dataflow.resolve.scoring import score_pairs
@@ -23,17 +24,22 @@ def find_edges(
     into: str,
     new: str | None = None,
     keys: str | None = None,
+    spreading: Spreading | None = None,
 ) -> int:
     """Compare the match records `records` and keep in `into` every pair from the review threshold up.
 
     `new` is a relation of `record_id`: only pairs with one of these are compared; by default all pairs are. `keys`
-    (record_id, key) holds at least every record of every key of those; by default those of all records.
+    (record_id, key) holds at least every record of every key of those; by default those of all records. `spreading`
+    says how many pairs are scored elsewhere, and how.
     Returns how many pairs were compared.
     Shape: record_id_l, record_id_r, match_weight, match_probability; one row per pair, smaller id left.
     """
     find_candidates(con, records, spec=spec, into="candidate_pair", new=new, keys=keys)
     compared = con.table("candidate_pair").shape[0]
-    score_pairs(con, "candidate_pair", records, epoch, spec=spec, into=into, threshold=epoch.review_threshold)
+    if spreading is not None and compared >= spreading.from_pairs:
+        score_spread(con, "candidate_pair", records, epoch, into=into, spreading=spreading)
+    else:
+        score_pairs(con, "candidate_pair", records, epoch, spec=spec, into=into, threshold=epoch.review_threshold)
     con.execute("DROP TABLE candidate_pair")
     return compared
 

@@ -6,8 +6,10 @@ import time
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from functools import partial
+from pathlib import Path
 
 from dataflow.report import StepReport, measured
+from dataflow.resolve.chunks import ScoreChunks, Spreading, score_in_processes
 from dataflow.resolve.clusters import find_clusters
 from dataflow.resolve.customers import stage_golden, stage_identities
 from dataflow.resolve.edges import find_edges
@@ -26,9 +28,10 @@ from dataflow.workspace import Workspace
 from lakehouse.table import column_list, literal
 
 
-def resolve(ws: Workspace, settings: Settings) -> StepReport:
+def resolve(ws: Workspace, settings: Settings, *, run_chunks: ScoreChunks | None = None) -> StepReport:
     """Work out who is who for everything that changed.
 
+    `run_chunks` scores many pairs elsewhere, as settings.resolve says; by default in processes of this machine.
     Shape: conformed.customer_record to resolved.* and ops.review_queue. `merged` are the records that another record
     of the same customer stands for; `facts` is an IdentitySummary.
     """
@@ -40,7 +43,8 @@ def resolve(ws: Workspace, settings: Settings) -> StepReport:
         changed = _mark_changed(ws, whole=_is_outdated(ws, epochs))
         judged = stage_judgements(ws)
         if changed or judged:
-            compared = _resolve_changed(ws, settings, specs=specs, epochs=epochs, steps=steps)
+            spreading = _spreading(ws, settings, run_chunks)
+            compared = _resolve_changed(ws, settings, specs=specs, epochs=epochs, steps=steps, spreading=spreading)
         summary = summarise(ws, compared_pairs=compared, seconds=steps.seconds)
         return _report(ws, facts=summary.as_dict(), seconds=watch.seconds)
 
@@ -76,8 +80,26 @@ def _mark_changed(ws: Workspace, *, whole: bool) -> int:
     return int(ws.con.table("changed_record").shape[0])
 
 
+def _spreading(ws: Workspace, settings: Settings, run_chunks: ScoreChunks | None) -> Spreading | None:
+    processes = settings.resolve.processes
+    if processes == 1:
+        return None
+    return Spreading(
+        folder=Path(settings.runs) / ws.run.run_id / "chunks",
+        from_pairs=settings.resolve.spread_from_pairs,
+        chunks=processes,
+        run=run_chunks or partial(score_in_processes, processes=processes),
+    )
+
+
 def _resolve_changed(
-    ws: Workspace, settings: Settings, *, specs: Mapping[str, EntitySpec], epochs: dict[str, Epoch], steps: Steps
+    ws: Workspace,
+    settings: Settings,
+    *,
+    specs: Mapping[str, EntitySpec],
+    epochs: dict[str, Epoch],
+    steps: Steps,
+    spreading: Spreading | None,
 ) -> int:
     con = ws.con
     with steps.time("normalise"):
@@ -86,7 +108,7 @@ def _resolve_changed(
         new_epochs = train_and_store(ws, specs, missing=set(specs) - set(epochs))
     epochs = epochs | new_epochs
     links = {kind: epoch.link_threshold for kind, epoch in epochs.items()}
-    compared = identify(ws, specs=specs, epochs=epochs, whole_types=set(new_epochs), steps=steps)
+    compared = identify(ws, specs=specs, epochs=epochs, whole_types=set(new_epochs), steps=steps, spreading=spreading)
     with steps.time("golden"):
         trust = {name: source.trust for name, source in settings.sources.items()}
         stage_golden(ws, "new_cluster", changed_records="changed_record", trust=trust)
@@ -98,7 +120,13 @@ def _resolve_changed(
 
 
 def identify(
-    ws: Workspace, *, specs: Mapping[str, EntitySpec], epochs: Mapping[str, Epoch], whole_types: set[str], steps: Steps
+    ws: Workspace,
+    *,
+    specs: Mapping[str, EntitySpec],
+    epochs: Mapping[str, Epoch],
+    whole_types: set[str],
+    steps: Steps,
+    spreading: Spreading | None = None,
 ) -> int:
     """Stage the edges, clusters and customers that follow from staged match records and judgements.
 
@@ -107,7 +135,7 @@ def identify(
     used = tuple(spec for kind, spec in specs.items() if kind in epochs)
     with steps.time("edges"):
         mark_stale(ws, whole_types=whole_types)
-        compared = _stage_edges(ws, used, epochs)
+        compared = _stage_edges(ws, used, epochs, spreading=spreading)
     with steps.time("clusters"):
         if whole_types >= set(epochs):
             mark_everything(ws)
@@ -130,7 +158,9 @@ def _stage_match_records(ws: Workspace, specs: tuple[EntitySpec, ...]) -> None:
         ws.stage(MATCH_RECORD, rows, scope="SELECT record_id FROM changed_record")
 
 
-def _stage_edges(ws: Workspace, specs: tuple[EntitySpec, ...], epochs: Mapping[str, Epoch]) -> int:
+def _stage_edges(
+    ws: Workspace, specs: tuple[EntitySpec, ...], epochs: Mapping[str, Epoch], *, spreading: Spreading | None
+) -> int:
     """Find the edges of stale records; edges they no longer have go with the scope."""
 
     def find(spec: EntitySpec, lane: Workspace) -> int:
@@ -138,7 +168,14 @@ def _stage_edges(ws: Workspace, specs: tuple[EntitySpec, ...], epochs: Mapping[s
         of_type = f"(SELECT * FROM {MATCH_RECORD.sql_name} WHERE entity_type = {kind})"
         mark_crossed_keys(lane, spec, into="stale_holder")
         compared = find_edges(
-            con, of_type, epoch=epoch, spec=spec, into="found_edge", new="stale_record", keys="stale_holder"
+            con,
+            of_type,
+            epoch=epoch,
+            spec=spec,
+            into="found_edge",
+            new="stale_record",
+            keys="stale_holder",
+            spreading=spreading,
         )
         con.execute("DROP TABLE stale_holder")
         con.execute(f"""

@@ -249,6 +249,13 @@ class ResolveSettings(Section):
     review_threshold: Annotated[float, Field(gt=0, lt=1)] | None = None
     second_person_from_records: Annotated[int, Field(ge=1)] = 10
     """A steward's `same` on customers of so many records each holds when a second person has said it too."""
+    processes: Annotated[int, Field(ge=1)] = 1
+    """Processes that score candidate pairs. One is best on one machine, whose cores a run keeps busy by itself."""
+    spread_from_pairs: Annotated[int, Field(ge=1)] = 5_000_000
+    """Candidate pairs from which scoring is spread over these: fewer are scored sooner than they are handed out."""
+    deployment: str = ""
+    """The Prefect deployment that scores a share of them, such as score/score, on workers that reach the folder `runs`;
+    empty: processes of this machine."""
 
 
 class EnrichSettings(Section):

@@ -1,0 +1,63 @@
+"""Scoring of candidate pairs on a work pool: a flow run for each chunk, told by folder and number; files in and out."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from concurrent.futures import ThreadPoolExecutor
+from contextvars import copy_context
+from pathlib import Path
+
+from prefect import flow
+from prefect.client.schemas.objects import FlowRun
+from prefect.deployments import run_deployment
+
+from dataflow.errors import DataFlowError
+from dataflow.resolve.chunks import ScoreChunks, score_chunk
+
+# Seconds between two looks at a run that scores for minutes.
+_LOOK_EVERY = 2.0
+
+
+class ChunkFailed(DataFlowError):
+    """A chunk of pairs was not scored."""
+
+    retryable = True
+
+
+@flow(name="score", persist_result=False)
+def score(folder: Path, chunk: int) -> None:
+    """Score one chunk of the pairs staged in a folder."""
+    score_chunk(folder, chunk)
+
+
+def scoring_in_pool(deployment: str) -> ScoreChunks:
+    """Have a deployment of `score` do chunks, all at once. Asked again, it goes on with the runs that it had started.
+
+    The function may be called from any thread: it talks to the Prefect that is set up here and now.
+    """
+    here = copy_context()
+
+    def run(folder: Path, chunk: int) -> str:
+        ended = run_deployment(
+            deployment,
+            parameters={"folder": str(folder.resolve()), "chunk": chunk},
+            idempotency_key=f"{folder.resolve()}|{chunk}",
+            poll_interval=_LOOK_EVERY,
+            as_subflow=False,
+        )
+        # Awaitable only inside an event loop, and such a thread has none.
+        assert isinstance(ended, FlowRun)
+        return str(ended.state_name)
+
+    def run_all(folder: Path, chunks: Sequence[int]) -> None:
+        with ThreadPoolExecutor(len(chunks), thread_name_prefix="chunk") as waiting:
+            started = {chunk: waiting.submit(here.copy().run, run, folder, chunk) for chunk in chunks}
+        failed = {chunk: state for chunk, one in started.items() if (state := one.result()) != "Completed"}
+        if failed:
+            raise ChunkFailed(
+                f"{len(failed)} of {len(chunks)} chunks of {folder} were not scored by {deployment}: "
+                f"{', '.join(f'{chunk} ended as {state}' for chunk, state in failed.items())}.",
+                next_move="Look at these runs in Prefect; their workers must reach that folder. Then run again.",
+            )
+
+    return run_all
