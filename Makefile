@@ -29,8 +29,9 @@ fix: venv ## repair what ruff can repair
 	@$(BIN)/ruff check --fix .
 	@$(BIN)/ruff format .
 
-bench: venv ## print measured figures of this machine
+bench: venv servers ## print measured figures of this machine: the pipeline, then sources on real servers
 	@$(BIN)/dataflow bench
+	@$(WITH_BIN) $(BIN)/python -m tests.lib.bench
 
 soak: venv servers ## the tests again, with many more rounds of crashes, races and generated data
 	@$(PYTEST) --soak $(TESTS)

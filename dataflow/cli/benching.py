@@ -6,13 +6,14 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from dataflow.cli.options import Output, OutputOption
+from dataflow.cli.options import ObjectOption, Output, OutputOption, SourceOption, settings_of
 from dataflow.cli.output import words, write_json, write_line, write_records
 from dataflow.errors import UsageError
 
 if TYPE_CHECKING:
     from dataflow.bench import Figures
     from dataflow.bench.identity import IdentityFigures
+    from dataflow.bench.sources import ReadFigures
 
 _MIB = 2**20
 
@@ -21,6 +22,7 @@ def register(app: typer.Typer) -> None:
     measures = typer.Typer(invoke_without_command=True)
     measures.callback()(bench)
     measures.command("identity")(identity)
+    measures.command("sources")(sources)
     app.add_typer(measures, name="bench")
 
 
@@ -84,6 +86,32 @@ def identity(
         write_records(rows, output=output, title="Growth: processor seconds ~ records^exponent")
 
 
+def sources(
+    context: typer.Context,
+    source: SourceOption = None,
+    object_name: ObjectOption = None,
+    rows: Annotated[int, typer.Option("--rows", min=1, help="So many rows of a table or an org's object.")] = 1_000_000,
+    output: OutputOption = Output.TABLE,
+) -> None:
+    """Measure how fast each source is read: its first object, or the one named, and nothing is written anywhere.
+
+    A MySQL table is also read by connectorx and PyMySQL, a Salesforce object through REST and through Bulk API 2.0 (it
+    spends API calls), the files of a bucket once more from a folder. Each reading is a fresh process.
+
+    Example:  dataflow bench sources --source mysql --object orders --rows 100000
+    """
+    from dataflow.bench.sources import measure_sources
+
+    measured = measure_sources(
+        settings_of(context), source=source, object_name=object_name, rows=rows, tell=words.print
+    )
+    found = list(measured)
+    if output is Output.JSON:
+        write_json({"figures": [figures.as_dict() for figures in found]})
+        return
+    write_records([_read_row(figures) for figures in found], output=output, title="Measured")
+
+
 def _sizes(text: str) -> list[int]:
     try:
         sizes = sorted({int(part) for part in text.split(",")})
@@ -134,6 +162,20 @@ def _identity_row(figures: IdentityFigures) -> dict[str, Any]:
         "of_it": ", ".join(f"{part} {seconds:.1f}" for part, seconds in figures.parts.items()),
         "found": ", ".join(f"{count:,} {what}" for what, count in figures.counts.items()),
         "target": judge_identity(figures),
+    }
+
+
+def _read_row(figures: ReadFigures) -> dict[str, Any]:
+    return {
+        "source": figures.source,
+        "object": figures.object,
+        "way": figures.way,
+        "rows": figures.rows,
+        "seconds": round(figures.seconds, 2),
+        "cpu_s": round(figures.cpu_seconds, 2),
+        "rows_per_s": round(figures.rows_per_second),
+        "mb_per_s": round(figures.megabytes_per_second, 1) or None,
+        "peak_mib": round(figures.peak_rss_bytes / _MIB),
     }
 
 

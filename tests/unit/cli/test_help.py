@@ -22,6 +22,7 @@ COMMANDS = [
     "resolve",
     "maintain",
     "bench",
+    "bench_sources",
     "dlq_list",
     "dlq_count",
     "dlq_show",

@@ -1,0 +1,55 @@
+"""Other readers of a MySQL table, to be measured beside our own: connectorx, in Rust, and PyMySQL, in Python.
+
+They give other things than our reader (typed columns, and tuples; decimals cut at ten digits, no zero dates), so this
+compares speed and memory and nothing else.
+"""
+
+from __future__ import annotations
+
+from urllib.parse import quote as percent
+from urllib.parse import urlencode
+
+import pymysql.cursors
+
+from dataflow.bench.measure import BenchmarkFailed
+from dataflow.settings import MySQLSettings
+from dataflow.sources.mysql.connection import open_session, quote
+
+_ROWS_AT_ONCE = 10_000
+
+
+def count_by_connectorx(server: MySQLSettings, table: str, rows: int) -> tuple[int, int]:
+    """Read a table as connectorx streams it to Arrow. Raises: BenchmarkFailed where it is not installed, or fails."""
+    try:
+        import connectorx
+    except ImportError:
+        raise BenchmarkFailed("connectorx is not installed; pip install connectorx") from None
+    # Its ssl-ca alone encrypts nothing, and on loopback it would leave TCP for a socket in the file system.
+    words = {"ssl-mode": "VERIFY_IDENTITY", "prefer_socket": "false"}
+    words |= {"ssl-ca": server.ca_file} if server.ca_file else {}
+    login = f"{percent(server.user, safe='')}:{percent(server.password.get_secret_value(), safe='')}"
+    address = f"mysql://{login}@{server.host}:{server.port}/{percent(server.database, safe='')}?{urlencode(words)}"
+    try:
+        batches = connectorx.read_sql(
+            address, _query(table, rows), return_type="arrow_stream", batch_size=_ROWS_AT_ONCE
+        )
+        return sum(batch.num_rows for batch in batches), 0
+    except BaseException as error:  # noqa: BLE001 (Rust's panic is no Exception, and its words may hold the password)
+        raise BenchmarkFailed(f"connectorx failed with {type(error).__name__}") from None
+
+
+def count_by_pymysql(server: MySQLSettings, table: str, rows: int) -> tuple[int, int]:
+    """Read a table as PyMySQL streams it to tuples. Raises: as a connection of our own does."""
+    read = 0
+    with (
+        open_session("bench", server, doing="Reading with PyMySQL") as session,
+        session.con.cursor(pymysql.cursors.SSCursor) as cursor,
+    ):
+        cursor.execute(_query(table, rows))
+        while found := cursor.fetchmany(_ROWS_AT_ONCE):
+            read += len(found)
+    return read, 0
+
+
+def _query(table: str, rows: int) -> str:
+    return f"SELECT * FROM {quote(table)} LIMIT {rows}"
