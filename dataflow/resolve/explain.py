@@ -199,7 +199,7 @@ def _explanation(row: Mapping[str, Any], epoch: Epoch, commonness: Mapping[tuple
     signs = [_sign(label, weight, rarity) for label, (weight, rarity) in weights.items()]
     start = _start(epoch)
     adjusted = [
-        Step(name=a.name.capitalize(), weight=row[f"adjustment_{n}"], words=_adjustment_words(a.name), kind="caution")
+        Step(name=a.name.capitalize(), weight=row[f"adjustment_{n}"], words=caution_words(a.name), kind="caution")
         for n, a in enumerate(spec.adjustments)
         if row[f"adjustment_{n}"]
     ]
@@ -269,13 +269,17 @@ def _round_number(number: float) -> str:
     return f"{round(number / 10**digits) * 10**digits:,}"
 
 
-def _adjustment_words(name: str) -> str:
-    return _CAUTIONS.get(name, f"{name.capitalize()}: taken together the signs say less than one by one.")
+def caution_words(name: str) -> str:
+    """What an adjustment says, in a sentence."""
+    said = CAUTIONS.get(name, "taken together the signs say less than one by one.")
+    return f"{name[:1].upper()}{name[1:]}: {said}"
 
 
-_CAUTIONS = {
-    "other generation": "Other generation: father and son share a name, a house and often a telephone.",
-    "a name alone": "A name alone: nothing but the name could be compared, and others bear it too.",
+CAUTIONS = {
+    "other generation": "father and son share a name, a house and often a telephone.",
+    "a name that nothing else bears out": "others bear it too, and no address, number or date says that it is they.",
+    "a name alone": "there is nothing else to compare, and others bear it too.",
+    "elsewhere": "a name that says more, and another place, is mostly a branch or a daughter.",
 }
 _KIN_NAME = {"person": "Could be relatives", "company": "Could be branches"}
 _KIN_WORDS = {

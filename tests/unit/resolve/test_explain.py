@@ -1,0 +1,38 @@
+"""The words of an explanation, for people who know no statistics."""
+
+from __future__ import annotations
+
+import pytest
+
+from dataflow.resolve.explain import CAUTIONS, Explanation, caution_words
+from dataflow.resolve.spec import SPECS
+
+
+def explanation(*, weight: float, probability: float) -> Explanation:
+    return Explanation(
+        entity_type="person", steps=(), not_compared=(), weight=weight, probability=probability, link_weight=2.0,
+        link_probability=0.8,
+    )  # fmt: skip
+
+
+@pytest.mark.parametrize(
+    ("weight", "probability", "chance", "outcome"),
+    [
+        (-9.0, 0.002, "less than 1 in 100", "so it would not join them by itself"),
+        (0.5, 0.5858, "59 in 100", "so it would not join them by itself"),
+        (2.0, 0.8, "80 in 100", "so it would join them"),
+        (12.0, 0.9998, "more than 99 in 100", "so it would join them"),
+    ],
+)
+def test_the_outcome_is_a_chance_in_a_hundred(weight: float, probability: float, chance: str, outcome: str) -> None:
+    said = explanation(weight=weight, probability=probability).summary
+    assert said == (
+        f"All in all, the chance that they are one person is {chance}. "
+        f"The model joins records from 80 in 100 on, {outcome}."
+    )
+
+
+def test_every_caution_of_the_specs_has_words_of_its_own() -> None:
+    named = {adjustment.name for spec in SPECS.values() for adjustment in spec.adjustments}
+    assert named == set(CAUTIONS)
+    assert caution_words("other generation").startswith("Other generation: father and son")
