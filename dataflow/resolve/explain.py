@@ -18,7 +18,7 @@ from dataflow.resolve.epochs import read_epochs
 from dataflow.resolve.model import KIN, Epoch
 from dataflow.resolve.normaliser import NORMALISER_VERSION
 from dataflow.resolve.scoring import score_pairs
-from dataflow.resolve.spec import SPECS
+from dataflow.resolve.spec import SPECS, Adjustment
 from dataflow.tables.resolved import MATCH_RECORD
 
 Pair = tuple[str, str]
@@ -198,11 +198,7 @@ def _explanation(row: Mapping[str, Any], epoch: Epoch, commonness: Mapping[tuple
         weights[label] = (before[0] + weight, before[1] + rarity)
     signs = [_sign(label, weight, rarity) for label, (weight, rarity) in weights.items()]
     start = _start(epoch)
-    adjusted = [
-        Step(name=a.name.capitalize(), weight=row[f"adjustment_{n}"], words=caution_words(a.name), kind="caution")
-        for n, a in enumerate(spec.adjustments)
-        if row[f"adjustment_{n}"]
-    ]
+    adjusted = [_caution(a, row[f"adjustment_{n}"]) for n, a in enumerate(spec.adjustments) if row[f"adjustment_{n}"]]
     counted = [start, *sorted(signs, key=lambda s: -s.weight), *adjusted]
     # what is left is the model's third class: two that are close and not one
     kin = row["match_weight"] - sum(step.weight for step in counted)
@@ -243,6 +239,11 @@ def _sign(label: str, weight: float, rarity: float) -> Step:
     return Step(name=name, weight=weight, words=f"{name}: {_strength(weight)}{_rarity(rarity)}.")
 
 
+def _caution(adjustment: Adjustment, weight: float) -> Step:
+    name = f"{adjustment.name[:1].upper()}{adjustment.name[1:]}"
+    return Step(name=name, weight=weight, words=f"{name}: {adjustment.words}", kind="caution")
+
+
 def _strength(weight: float) -> str:
     for bound, words in _WORDS:
         if abs(weight) >= bound:
@@ -269,18 +270,6 @@ def _round_number(number: float) -> str:
     return f"{round(number / 10**digits) * 10**digits:,}"
 
 
-def caution_words(name: str) -> str:
-    """What an adjustment says, in a sentence."""
-    said = CAUTIONS.get(name, "taken together the signs say less than one by one.")
-    return f"{name[:1].upper()}{name[1:]}: {said}"
-
-
-CAUTIONS = {
-    "other generation": "father and son share a name, a house and often a telephone.",
-    "a name that nothing else bears out": "others bear it too, and no address, number or date says that it is they.",
-    "a name alone": "there is nothing else to compare, and others bear it too.",
-    "elsewhere": "a name that says more, and another place, is mostly a branch or a daughter.",
-}
 _KIN_NAME = {"person": "Could be relatives", "company": "Could be branches"}
 _KIN_WORDS = {
     "person": "Could be relatives: people of one household or office agree on as much and are still two.",

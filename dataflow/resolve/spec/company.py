@@ -176,6 +176,11 @@ COMPANY = EntitySpec(
     ),
     adjustments=(
         # two branches, or a house and its daughter: a name that says more, and another place
-        Adjustment(name="elsewhere", condition="gamma_name BETWEEN 0 AND 4 AND gamma_address IN (0, 1)", weight=-3),
+        Adjustment(
+            name="elsewhere",
+            condition="gamma_name BETWEEN 0 AND 4 AND gamma_address IN (0, 1)",
+            weight=-3,
+            words="a name that says more, and another place, is mostly a branch or a daughter.",
+        ),
     ),
 )

@@ -69,12 +69,14 @@ class Adjustment:
 
     `condition` speaks of the comparisons' levels as `gamma_<comparison>` (0 is disagreement, -1 missing) and of the
     records' columns. The model itself takes comparisons as independent; this is where they are not. Weights are
-    negative: a pair that the model already rejects is never looked at again.
+    negative: a pair that the model already rejects is never looked at again. `words` say it to people who know no
+    statistics, after the name.
     """
 
     name: str
     condition: str
     weight: float
+    words: str = "taken together the signs say less than one by one."
 
 
 @dataclass(frozen=True, kw_only=True)

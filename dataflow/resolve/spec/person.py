@@ -290,9 +290,24 @@ PERSON = EntitySpec(
     ),
     adjustments=(
         # father and son: one name, one house, one telephone
-        Adjustment(name="other generation", condition="gamma_generation = 0", weight=-10),
+        Adjustment(
+            name="other generation",
+            condition="gamma_generation = 0",
+            weight=-10,
+            words="father and son share a name, a house and often a telephone.",
+        ),
         # the names of a table are a sample of those of its country: a rare one may be another's too
-        Adjustment(name="a name that nothing else bears out", condition=_NOTHING_ELSE, weight=-2),
-        Adjustment(name="a name alone", condition=f"{_NOTHING_ELSE} AND {_NOTHING_KNOWN}", weight=-1),
+        Adjustment(
+            name="a name that nothing else bears out",
+            condition=_NOTHING_ELSE,
+            weight=-2,
+            words="others bear it too, and no address, number or date says that it is they.",
+        ),
+        Adjustment(
+            name="a name alone",
+            condition=f"{_NOTHING_ELSE} AND {_NOTHING_KNOWN}",
+            weight=-1,
+            words="there is nothing else to compare, and others bear it too.",
+        ),
     ),
 )

@@ -4,8 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from dataflow.resolve.explain import CAUTIONS, Explanation, caution_words
-from dataflow.resolve.spec import SPECS
+from dataflow.resolve.explain import Explanation
 
 
 def explanation(*, weight: float, probability: float) -> Explanation:
@@ -30,9 +29,3 @@ def test_the_outcome_is_a_chance_in_a_hundred(weight: float, probability: float,
         f"All in all, the chance that they are one person is {chance}. "
         f"The model joins records from 80 in 100 on, {outcome}."
     )
-
-
-def test_every_caution_of_the_specs_has_words_of_its_own() -> None:
-    named = {adjustment.name for spec in SPECS.values() for adjustment in spec.adjustments}
-    assert named == set(CAUTIONS)
-    assert caution_words("other generation").startswith("Other generation: father and son")
