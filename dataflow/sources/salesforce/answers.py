@@ -25,18 +25,21 @@ _PASSING = frozenset({429, 500, 502, 503, 504})
 _TLS_WORDS = ("PROTOCOL", "VERSION", "HANDSHAKE_FAILURE", "NO_SHARED", "NO_CIPHERS")
 
 
-_THEIR_SIDE = "Run again later; status.salesforce.com tells of trouble on their side."
-_THE_WAY = "Check domain, endpoint and proxy in dataflow.toml, and the firewall; then run again."
-
-
 class TryAgain(Exception):
     """A call that can heal by itself. `retry_after` is what the server asked for, in seconds; `next_move` is what to do
     when it does not heal."""
 
-    def __init__(self, found: str, *, retry_after: float | None = None, next_move: str = _THEIR_SIDE) -> None:
+    next_move = "Run again later; status.salesforce.com tells of trouble on their side."
+
+    def __init__(self, found: str, *, retry_after: float | None = None) -> None:
         super().__init__(found)
         self.retry_after = retry_after
-        self.next_move = next_move
+
+
+class NotReached(TryAgain):
+    """Nobody was there to answer: more often a wrong word in dataflow.toml than trouble that passes."""
+
+    next_move = "Check domain, endpoint and proxy in dataflow.toml, and the firewall; then run again."
 
 
 class SessionExpired(Exception):
@@ -125,11 +128,11 @@ def explain_failure(error: requests.RequestException, *, doing: str, host: str) 
                 f"{doing}: no machine has the name {host}.", next_move="Correct domain or endpoint in dataflow.toml."
             )
         if isinstance(cause, requests.exceptions.ProxyError):
-            return TryAgain(f"the proxy does not lead to {host}", next_move=_THE_WAY)
+            return NotReached(f"the proxy does not lead to {host}")
         if isinstance(cause, ConnectionRefusedError):
-            return TryAgain(f"nothing listens at {host}", next_move=_THE_WAY)
+            return NotReached(f"nothing listens at {host}")
         if isinstance(cause, requests.exceptions.ConnectTimeout):
-            return TryAgain(f"{host} does not answer", next_move=_THE_WAY)
+            return NotReached(f"{host} does not answer")
     return TryAgain(f"the connection to {host} failed ({type(error).__name__})")
 
 

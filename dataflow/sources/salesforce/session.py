@@ -14,11 +14,12 @@ from urllib.parse import urlsplit
 
 import requests
 from simple_salesforce.login import SalesforceLogin
-from tenacity import RetryCallState, Retrying, retry_if_exception_type, stop_after_attempt, wait_random_exponential
+from tenacity import RetryCallState, Retrying, retry_if_exception_type, wait_random_exponential
 
 from dataflow.errors import ConfigurationError, SourceRefused, SourceUnavailable
 from dataflow.settings import SalesforceSettings
 from dataflow.sources.salesforce.answers import (
+    NotReached,
     SessionExpired,
     TryAgain,
     check,
@@ -33,6 +34,9 @@ _SUFFIX = ".salesforce.com"
 _LONGEST_WAIT_SECONDS = 60.0
 _PATIENCE_SECONDS = 300.0
 """A server that asks for a longer pause than this is left alone: the run ends and may be repeated."""
+_TRIES_TO_REACH = 2
+_REACH_SECONDS = 10.0
+"""A server that takes longer than this to say hello is not there."""
 _SIGN_IN = "Signing in to Salesforce"
 
 
@@ -78,7 +82,7 @@ class OrgSession(requests.Session):  # type: ignore[misc] # requests ships no ty
         path = urlsplit(str(url)).path
         doing = _SIGN_IN if path == TOKEN_PATH else f"Asking Salesforce for {_resource(path)}"
         retrying = Retrying(
-            stop=stop_after_attempt(self._settings.attempts),
+            stop=self._has_tried_enough,
             wait=self._pause,
             retry=retry_if_exception_type(TryAgain),
             reraise=True,
@@ -86,9 +90,8 @@ class OrgSession(requests.Session):  # type: ignore[misc] # requests ships no ty
         try:
             return retrying(self._call, method, url, *args, doing=doing, **kwargs)
         except TryAgain as error:
-            raise SourceUnavailable(
-                f"{doing}: {error}, after {self._settings.attempts} tries.", next_move=error.next_move
-            ) from error
+            tries = retrying.statistics["attempt_number"]
+            raise SourceUnavailable(f"{doing}: {error}, after {tries} tries.", next_move=error.next_move) from error
 
     def _call(self, method: Any, url: Any, *args: Any, doing: str, **kwargs: Any) -> requests.Response:
         if doing == _SIGN_IN:
@@ -105,7 +108,9 @@ class OrgSession(requests.Session):  # type: ignore[misc] # requests ships no ty
 
     def _send(self, method: Any, url: Any, *args: Any, doing: str, **kwargs: Any) -> requests.Response:
         # No redirects: the API sends none, and a token is not to be carried elsewhere.
-        wanted = {"timeout": self._settings.timeout_seconds, **kwargs, "stream": True, "allow_redirects": False}
+        patience = self._settings.timeout_seconds
+        timeouts = (min(_REACH_SECONDS, patience), patience)
+        wanted = {"timeout": timeouts, **kwargs, "stream": True, "allow_redirects": False}
         try:
             response = super().request(method, url, *args, **wanted)
             read_body(response, seconds=self._settings.answer_seconds)
@@ -118,6 +123,12 @@ class OrgSession(requests.Session):  # type: ignore[misc] # requests ships no ty
             raise _sign_in_refusal(response)
         check(response, doing=doing)
         return response
+
+    def _has_tried_enough(self, state: RetryCallState) -> bool:
+        error = state.outcome.exception() if state.outcome else None
+        # Whoever made a slip in the address is not to wait minutes for the word; a run tries again by itself.
+        most = _TRIES_TO_REACH if isinstance(error, NotReached) else self._settings.attempts
+        return state.attempt_number >= most
 
     def _pause(self, state: RetryCallState) -> float:
         error = state.outcome.exception() if state.outcome else None
