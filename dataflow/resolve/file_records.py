@@ -64,7 +64,7 @@ def decide_types(con: duckdb.DuckDBPyConnection, source: str, kinds: Kinds, *, t
     """SQL for the entity type of a row: one and the same for all, or told from what the row holds."""
     if told is not None:
         return literal(told)
-    by_kind = {kind: column for column, kind in kinds.items()}
+    by_kind = {kind: column for column, kind in reversed(list(kinds.items()))}
     fallback = _fallback_type(con, source, by_kind)
     said = by_kind.get("entity_type")
     if said is None:

@@ -101,7 +101,7 @@ KINDS = (
          pattern=r"company|organi[sz]ation|business|employer|\borg\b|firma|unternehmen|societe|entreprise|empresa"
                  r"|azienda|bedrijf|kompani|gong ?si|\bvendor|supplier|account name|trade name|legal name|^account$"
                  r"|raison sociale",
-         inputs={"company_name": "{}"}),
+         many=True, inputs={"company_name": "{}"}),
     Kind(name="occupation", pattern=r"occupation|profession|\bjob|beruf", inputs={"occupation": "{}"}),
     Kind(name="gender", pattern=r"gender|\bsexe?\b|geschlecht", inputs={"gender": "{}[1]"}),
     Kind(name="house_number", pattern=r"house ?n|street ?n(umber|o)|street ?num\b|hausn|numero de rue|huisnummer",
@@ -148,7 +148,7 @@ KINDS = (
     Kind(name="full_name",
          pattern=r"\bname|\bnom\b|nombre|\btitle$|\bnaam\b|\bimya\b|^fio$|requester$|^customer$|^person$"
                  r"|^contact$|xing ?ming|shi ?ming",
-         inputs={"full_name": "{}"}),
+         many=True, inputs={"full_name": "{}"}),
 )  # fmt: skip
 BY_NAME = {kind.name: kind for kind in KINDS}
 
@@ -174,15 +174,33 @@ def infer_kinds(columns: Mapping[str, Sequence[str]], rows: int) -> dict[str, st
     """
     named = {column: _kind_by_name(column, values) for column, values in columns.items()}
     kinds = dict.fromkeys(columns, "ignore")
-    # ten percent more is not fuller: the order of columns says what matters
+    # a little more is not fuller: the order of columns says what matters
     for column in sorted(columns, key=lambda column: -round(10 * len(columns[column]) / max(rows, 1))):
-        kinds[column] = _free(named[column], {*kinds.values()}, {*named.values()})
+        kinds[column] = named[column] if _is_free(named[column], kinds) else "ignore"
     for column, values in columns.items():
         if named[column] == "ignore" and len(values) >= 0.2 * rows:
             found = _kind_by_values(values)
-            if found not in named.values():
-                kinds[column] = _free(found, {*kinds.values()}, {*named.values()})
+            if found not in named.values() and _is_free(found, kinds):
+                kinds[column] = found
+    kinds |= _further_addresses(kinds, named, columns, rows)
     return _whole_addresses(_whole_names(kinds, columns), columns)
+
+
+def _is_free(kind: str, kinds: Mapping[str, str]) -> bool:
+    return BY_NAME[kind].many or kind not in kinds.values()
+
+
+def _further_addresses(
+    kinds: Mapping[str, str], named: Mapping[str, str], columns: Mapping[str, Sequence[str]], rows: int
+) -> dict[str, str]:
+    """What a second column of addresses is: a second line, or the address of the rows that the first leaves out."""
+    first = next((column for column, kind in kinds.items() if kind == "address"), None)
+    others = [column for column, kind in named.items() if kind == "address" and kinds[column] == "ignore"]
+    if first is None or not others:
+        return {}
+    if len(columns[first]) + len(columns[others[0]]) <= 1.1 * rows:
+        return {others[0]: "address"}
+    return {} if "line2" in kinds.values() else {others[0]: "line2"}
 
 
 def _whole_names(kinds: dict[str, str], columns: Mapping[str, Sequence[str]]) -> dict[str, str]:
@@ -200,11 +218,9 @@ def _free(kind: str, taken: set[str], named: set[str]) -> str:
 
 
 def _whole_addresses(kinds: dict[str, str], columns: Mapping[str, Sequence[str]]) -> dict[str, str]:
-    """Addresses that hold their city too, where no other column does."""
-    if {"city", "postcode"} & {*kinds.values()}:
-        return kinds
+    """Addresses that hold their city too; a city of a column of its own comes before it."""
     return {
-        column: "full_address" if kind == "address" and _share(COMMAS, columns[column]) >= 0.6 else kind
+        column: "full_address" if kind == "address" and _share(COMMAS, columns[column]) >= 0.2 else kind
         for column, kind in kinds.items()
     }
 
