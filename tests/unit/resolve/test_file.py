@@ -79,7 +79,7 @@ VALUES = {
         ),
         (
             {"full_name": "full_name", "first_and_surname": "full_name", "surname": "other"},
-            ["full_name", "full_name", "surname"],
+            ["full_name", "ignore", "surname"],
         ),
         (
             {"street_number": "house_number", "address_1": "address", "address_2": "other", "suburb": "other"},
