@@ -244,6 +244,8 @@ def _write_case(case: Case) -> None:
     if case.explanation is not None:
         write_line()
         _write_explanation(case.explanation)
+    else:
+        write_line("No explanation: there is no model of this version for it yet; the next run makes one.")
     if case.words:
         write_line()
         write_records([asdict(word) for word in case.words], output=Output.TABLE, title="Said so far")

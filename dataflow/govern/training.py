@@ -12,9 +12,9 @@ from datetime import datetime
 import duckdb
 import pyarrow as pa
 
+from dataflow.errors import UsageError
 from dataflow.govern.review import ReviewPair, value_pairs
-from dataflow.resolve.epochs import read_epochs
-from dataflow.resolve.explain import Pair, level_patterns
+from dataflow.resolve.explain import Pair, level_patterns, usable_epochs
 from dataflow.tables.ops import JUDGEMENT
 from dataflow.tables.resolved import EDGE, JUDGED_PAIR
 
@@ -32,7 +32,7 @@ class Candidate:
 
 
 def list_for_training(con: duckdb.DuckDBPyConnection, *, now: datetime, limit: int = 50) -> list[ReviewPair]:
-    """List the pairs that teach most, spread over the patterns of levels; best first."""
+    """List the pairs that teach most, spread over the patterns of levels; best first. Raises: UsageError."""
     nearest = _nearest(con)
     judged = _judged(con)
     patterns = level_patterns(con, [*(pair for pair, _ in nearest), *judged])
@@ -69,9 +69,11 @@ def choose(candidates: Sequence[Candidate], judged: Mapping[tuple[int, ...], int
 
 
 def _nearest(con: duckdb.DuckDBPyConnection) -> list[tuple[Pair, float]]:
-    thresholds = " ".join(f"WHEN '{kind}' THEN {epoch.link_threshold}" for kind, epoch in read_epochs(con).items())
+    thresholds = " ".join(f"WHEN '{kind}' THEN {epoch.link_threshold}" for kind, epoch in usable_epochs(con).items())
     if not thresholds:
-        return []
+        raise UsageError(
+            "There is no model yet that this version of DataFlow can ask about.", next_move="Run `dataflow run` first."
+        )
     link = f"CASE entity_type {thresholds} END"
     rows = con.execute(f"""
         SELECT record_id_l, record_id_r, match_weight - log2({link} / (1 - {link})) AS distance

@@ -70,7 +70,7 @@ def explain_pairs(con: duckdb.DuckDBPyConnection, pairs: Sequence[Pair]) -> dict
 
     `con` finds the lake's schemas, or a workspace's; it needs no right to write.
     """
-    epochs = _usable_epochs(con)
+    epochs = usable_epochs(con)
     found: dict[Pair, Explanation] = {}
     with _copied(con, pairs, epochs):
         kinds = con.execute("SELECT DISTINCT entity_type FROM explained_record ORDER BY ALL").fetchall()
@@ -82,7 +82,7 @@ def explain_pairs(con: duckdb.DuckDBPyConnection, pairs: Sequence[Pair]) -> dict
 
 def level_patterns(con: duckdb.DuckDBPyConnection, pairs: Sequence[Pair]) -> dict[Pair, tuple[int, ...]]:
     """The levels on which each of these pairs was found, comparison by comparison; pairs of others are left out."""
-    epochs = _usable_epochs(con)
+    epochs = usable_epochs(con)
     found: dict[Pair, tuple[int, ...]] = {}
     with _copied(con, pairs, epochs):
         for kind, epoch in epochs.items():
@@ -92,7 +92,7 @@ def level_patterns(con: duckdb.DuckDBPyConnection, pairs: Sequence[Pair]) -> dic
     return found
 
 
-def _usable_epochs(con: duckdb.DuckDBPyConnection) -> dict[str, Epoch]:
+def usable_epochs(con: duckdb.DuckDBPyConnection) -> dict[str, Epoch]:
     """Models that this version's records can be scored by; after an upgrade there are none until the next run."""
     return {kind: epoch for kind, epoch in read_epochs(con).items() if epoch.normaliser_version == NORMALISER_VERSION}
 
