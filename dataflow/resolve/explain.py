@@ -192,7 +192,7 @@ def _explanation(row: Mapping[str, Any], epoch: Epoch, commonness: Mapping[tuple
             continue
         level = comparison["comparison_levels"][1:][-1 - gamma]
         # names that changed places are found by two comparisons: one sign
-        label = level["label_for_charts"]
+        label = _named(level["label_for_charts"], name)
         weight, rarity = _weights(level, row, commonness)
         before = weights.get(label, (0.0, 0.0))
         weights[label] = (before[0] + weight, before[1] + rarity)
@@ -232,6 +232,14 @@ def _weights(
         known = [frequency for frequency in met if frequency is not None]
         rarity = math.log2(level["u_probability"] / max(known)) if known else 0.0
     return weight + rarity, rarity
+
+
+def _named(label: str, comparison: str) -> str:
+    """The label, with what was compared where it does not say so itself: "one digit apart" of what?"""
+    thing = _THINGS.get(comparison, comparison)
+    if comparison in _TELLING or any(word in label for word in thing.split() if len(word) > 3):
+        return label
+    return f"{label} ({thing})"
 
 
 def _sign(label: str, weight: float, rarity: float) -> Step:
@@ -275,6 +283,8 @@ _KIN_WORDS = {
     "person": "Could be relatives: people of one household or office agree on as much and are still two.",
     "company": "Could be branches: houses of one firm, or tenants of one building, agree on as much and are still two.",
 }
+# comparisons whose labels all tell what they are about
+_TELLING = ("address", "line2", "branch", "employer", "region", "country")
 # what the comparisons compare, as the sentence "not compared: …" names it
 _THINGS = {
     "given": "given name",

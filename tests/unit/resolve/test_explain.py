@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from dataflow.resolve.explain import Explanation
+from dataflow.resolve.explain import Explanation, _named
 
 
 def explanation(*, weight: float, probability: float) -> Explanation:
@@ -29,3 +29,19 @@ def test_the_outcome_is_a_chance_in_a_hundred(weight: float, probability: float,
         f"All in all, the chance that they are one person is {chance}. "
         f"The model joins records from 80 in 100 on, {outcome}."
     )
+
+
+@pytest.mark.parametrize(
+    ("label", "comparison", "named"),
+    [
+        ("one digit apart", "phone", "one digit apart (telephone)"),
+        ("same telephone", "phone", "same telephone"),
+        ("nickname", "given", "nickname"),
+        ("initial", "given", "initial (given name)"),
+        ("two digits wrong", "birth", "two digits wrong (date of birth)"),
+        ("same year or same day of the year", "birth", "same year or same day of the year (date of birth)"),
+        ("same door", "address", "same door"),
+    ],
+)
+def test_a_label_says_what_was_compared(label: str, comparison: str, named: str) -> None:
+    assert _named(label, comparison) == named
