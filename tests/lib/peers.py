@@ -19,7 +19,7 @@ from tests.lib.sample import SALESFORCE, Row, delivered
 from tests.lib.servers.mariadb import MariaServer
 from tests.lib.servers.s3 import S3Server
 from tests.lib.servers.salesforce import Org, Simulator, simulator
-from tests.lib.servers.salesforce.org import Record, Version
+from tests.lib.servers.salesforce.org import Record, Version, record_id
 from tests.lib.servers.salesforce.server import DOMAIN
 from tests.lib.servers.salesforce.tls import Papers
 
@@ -96,6 +96,15 @@ class Peers:
             "S3_SECRET": self.s3.secret,
         }
         return places | secrets
+
+    def commit_late(self, *, stamp: datetime) -> str:
+        """Let a contact be seen only now whose stamp is long past, and move an order within the past; its Id."""
+        key = record_id(self.org.types["Contact"].prefix, 999_999)
+        late = Version({"LastName": "Late"}, stamp, stamp)
+        self.org.records["Contact"][key] = Record(key, stamp, [late])
+        moved = "UPDATE orders SET status = 'cancelled', updated_at = updated_at + INTERVAL 1 SECOND WHERE id = 2"
+        self.mariadb.execute(moved, database=self.database)
+        return key
 
     def put_export(self, name: str, content: bytes) -> None:
         """Lay an export into the bucket, by its path below the source's root."""

@@ -3,6 +3,7 @@ the same deliveries publish as files, and what changes in a system arrives with 
 """
 
 from collections.abc import Iterator
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
@@ -105,4 +106,13 @@ def test_from_the_first_day_to_the_next_change(
     assert gone not in contacts()
     assert ask(company, "SELECT status FROM published.orders WHERE order_id = 'mysql|orders|1'") == [("refunded",)]
     assert ask(company, "SELECT status FROM published.tickets WHERE ticket_id = 'tickets|ticket|T-NEW'") == [("open",)]
-    assert run([*dataflow, "check"]) == 0
+
+    late = peers.commit_late(stamp=datetime(2025, 6, 1, tzinfo=UTC))
+    assert run([*dataflow, "check"]) == 4
+    gaps = "SELECT object, missing_count FROM ops.gap WHERE status = '{}' AND reason = 'missing' ORDER BY 1"
+    assert ask(company, gaps.format("open")) == [("contact", 1), ("orders", 1)]
+    assert run([*dataflow, "run", "--ingest-only"]) == 0
+    assert ask(company, gaps.format("closed")) == [("contact", 1), ("orders", 1)]
+    assert ask(company, f"SELECT payload->>'LastName' FROM raw.salesforce_contact WHERE _record_key = '{late}'") == [
+        ("Late",)
+    ]
