@@ -153,8 +153,8 @@ def list_pairs(
 
 def show_pair(con: duckdb.DuckDBPyConnection, named: Sequence[str], *, large: int) -> Case:
     """Gather what is known of a pair, named by its id or by its two records. Raises: UsageError."""
-    left, right = pair = find_pair(con, named)
     standing = settle(_judgements(con))
+    left, right = pair = find_pair(con, named)
     own = next((s for s in standing if s.newest.pair == pair), None)
     _lay_out_queue(con, standing)
     rows = con.execute("SELECT reason FROM review_now WHERE record_id_l = ? AND record_id_r = ?", list(pair)).fetchall()
@@ -197,9 +197,9 @@ def decide_pair(
     lake.ensure((JUDGEMENT, JUDGED_RECORD, JUDGED_PAIR))
     with closing(lake.cursor()) as con:
         con.execute("USE lake")
+        judgements = _judgements(con)
         pair = find_pair(con, named)
         kind = _type_of(con, pair)
-        judgements = _judgements(con)
         before = settle(judgements)
         if verdict == WITHDRAWN:
             _refuse_empty(con, pair, before)
@@ -273,7 +273,7 @@ def _judgements(con: duckdb.DuckDBPyConnection) -> list[Judgement]:
         return present_judgements(con)
     except duckdb.CatalogException as error:
         raise UsageError(
-            "This lake was written before there were judgements.", next_move="Run `dataflow run` once."
+            "No run of this version has published to this lake yet.", next_move="Run `dataflow run` first."
         ) from error
 
 

@@ -109,6 +109,11 @@ def test_wrong_words_are_usage_errors(
     assert says in told(capsys, home, "review", *arguments, code=2)
 
 
+def test_before_the_first_run_there_is_nothing_to_judge(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    said = told(capsys, tmp_path, "review", "decide", "ffffffff", "same", "--why", "so", code=2)
+    assert "`dataflow run` first" in said
+
+
 def test_a_judgement_needs_a_reason_something_to_withdraw_and_one_type(
     home: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
