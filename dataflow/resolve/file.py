@@ -20,7 +20,7 @@ from dataflow.resolve.kinds import BY_NAME, infer_kinds
 from dataflow.resolve.labels import learn_from_labels, read_labels
 from dataflow.resolve.match_record import make_match_records
 from dataflow.resolve.mistakes import Cause, Model, causes_of_error
-from dataflow.resolve.spec import SPECS
+from dataflow.resolve.spec import SPECS, EntitySpec
 from dataflow.resolve.table_file import load_table
 from lakehouse.connect import connect
 from lakehouse.table import literal
@@ -104,8 +104,10 @@ def resolve_file(
             _number_rows(con, table, key=key)
             types = decide_types(con, "source_row", kinds, told=spec.entity_type if spec else None)
             said = _read_labels(con, labels) if labels is not None else None
-            models, compared = _resolve(con, input_sql("source_row", kinds, types), labels=said)
-            evaluation, causes = _judge(con, table.find(truth), models) if truth is not None else (None, [])
+            make_match_records(con, input_sql("source_row", kinds, types), _wide_specs(), into="match_record")
+            _keep_keys(con, truth=table.find(truth) if truth is not None else None)
+            models, compared = _resolve(con, labels=said)
+            evaluation, causes = _judge(con, models) if truth is not None else (None, [])
             if out is not None:
                 _write(con, out)
             labelled = con.table(said).shape[0] if said is not None else 0
@@ -216,15 +218,30 @@ def _read_labels(con: duckdb.DuckDBPyConnection, path: Path) -> str:
     return "label"
 
 
-def _resolve(con: duckdb.DuckDBPyConnection, inputs: str, *, labels: str | None) -> tuple[list[Model], int]:
-    """Leave the table `found` (record_id, cluster, confidence, entity_type, …); return models and pairs compared."""
-    specs = [replace(spec, blocking=(*spec.blocking, *spec.wide)) for spec in SPECS.values()]
-    make_match_records(con, inputs, specs, into="match_record")
+def _wide_specs() -> list[EntitySpec]:
+    return [replace(spec, blocking=(*spec.blocking, *spec.wide)) for spec in SPECS.values()]
+
+
+def _keep_keys(con: duckdb.DuckDBPyConnection, *, truth: str | None) -> None:
+    """Leave of the rows what names and judges them: their values are in the match records."""
+    con.execute(f"""
+        CREATE TEMP TABLE row_key AS
+        SELECT "record id", "record key", "row number", {truth or "NULL"} AS truth FROM source_row
+    """)
+    con.execute("DROP TABLE source_row")
+
+
+def _resolve(con: duckdb.DuckDBPyConnection, *, labels: str | None) -> tuple[list[Model], int]:
+    """Leave the table `found` (record_id, cluster, confidence, entity_type); return models and pairs compared."""
+    specs = _wide_specs()
+    for spec in specs:
+        of_kind = f"WHERE entity_type = {literal(spec.entity_type)}"
+        con.execute(f"CREATE TEMP TABLE match_{spec.entity_type} AS SELECT * FROM match_record {of_kind}")
+    con.execute("DROP TABLE match_record")
     con.execute("CREATE TEMP TABLE found (record_id VARCHAR, cluster VARCHAR, confidence DOUBLE, entity_type VARCHAR)")
     models, compared = [], 0
     for spec in specs:
         kind = spec.entity_type
-        con.execute(f"CREATE TEMP TABLE match_{kind} AS SELECT * FROM match_record WHERE entity_type = {literal(kind)}")
         if con.table(f"match_{kind}").shape[0] == 0:
             continue
         epoch = train_epoch(con, f"match_{kind}", spec=spec, frequencies=f"frequency_{kind}")
@@ -239,10 +256,10 @@ def _resolve(con: duckdb.DuckDBPyConnection, inputs: str, *, labels: str | None)
     return models, compared
 
 
-def _judge(con: duckdb.DuckDBPyConnection, truth: str, models: list[Model]) -> tuple[Evaluation, list[Cause]]:
-    con.execute(f"""
-        CREATE TEMP TABLE truth AS SELECT "record id" AS record_id, {truth} AS cluster FROM source_row
-        WHERE {truth} IS NOT NULL
+def _judge(con: duckdb.DuckDBPyConnection, models: list[Model]) -> tuple[Evaluation, list[Cause]]:
+    con.execute("""
+        CREATE TEMP TABLE truth AS
+        SELECT "record id" AS record_id, truth AS cluster FROM row_key WHERE truth IS NOT NULL
     """)
     causes = causes_of_error(con, "found", "truth", models)
     return evaluate(con, "SELECT record_id, cluster FROM found", "FROM truth"), causes
@@ -252,6 +269,6 @@ def _write(con: duckdb.DuckDBPyConnection, out: Path) -> None:
     con.execute(f"""
         COPY (
             SELECT s."record key" AS record_key, f.cluster AS cluster_id, f.confidence
-            FROM source_row s JOIN found f ON f.record_id = s."record id" ORDER BY s."row number"
+            FROM row_key s JOIN found f ON f.record_id = s."record id" ORDER BY s."row number"
         ) TO {literal(str(out))} (FORMAT {OUT_FORMATS[out.suffix.lower()]})
     """)
