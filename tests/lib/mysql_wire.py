@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import io
 import struct
 from collections.abc import Sequence
 
@@ -39,6 +40,6 @@ def encode(rows: Sequence[Row]) -> bytes:
 
 def block_of(rows: Sequence[Row]) -> Block:
     """Some rows in one block."""
-    pieces = iter([encode(rows) + packet(b"\xfe" + END), b""])
-    [block] = split_rows(lambda _: next(pieces))
+    content = io.BytesIO(encode(rows) + packet(b"\xfe" + END))
+    [block] = split_rows(content.readinto1)
     return block

@@ -39,7 +39,7 @@ class Cells:
     None: none is. A null value is empty.
     """
 
-    data: bytes
+    data: memoryview
     bounds: npt.NDArray[np.int32]
     nulls: list[Mask | None]
 

@@ -125,7 +125,8 @@ def write_doubles(numbers: npt.NDArray[np.float64], nulls: Mask | None) -> tuple
         is_whole &= ~nulls
     texts = pc.cast(pa.array(numbers, mask=nulls), pa.string())
     if is_whole.any():
-        texts = pc.if_else(pa.array(is_whole), pc.binary_join_element_wise(texts, ".0", ""), texts)
+        whole = pa.array(is_whole)
+        texts = pc.replace_with_mask(texts, whole, pc.binary_join_element_wise(texts.filter(whole), ".0", ""))
     return texts, ~is_usual
 
 

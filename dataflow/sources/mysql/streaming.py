@@ -1,17 +1,14 @@
 """Rows of a running query, some thousands at a time, as the server sends them.
 
 PyMySQL makes a Python object of every value: ten seconds of work for a million rows of twelve columns where the
-server needs one. Here a thread takes the bytes off the socket and finds the values in them, and what becomes of these
-is left to those who take them.
+server needs one. Here the bytes come off its socket as they are, and what becomes of the values in them is left to
+those who take them. No thread reads ahead: that is what the socket's own buffer is for, and two threads that hand
+Python's lock to and fro were measured to work a third more for the same time.
 """
 
 from __future__ import annotations
 
-import queue
-import socket
-import threading
 from collections.abc import Iterator, Sequence
-from contextlib import suppress
 from typing import Any
 
 import pymysql
@@ -19,9 +16,9 @@ from pymysql.connections import Connection, MySQLResult
 from pymysql.constants import COMMAND
 
 from dataflow.sources.mysql.cells import Cells, find_cells
-from dataflow.sources.mysql.wire import split_rows
+from dataflow.sources.mysql.wire import Read, split_rows
 
-_BLOCKS_AHEAD = 4
+_READ_BYTES = 64 * 1024
 _ALTERED = 1412
 """What the server itself answers when a table was altered after a transaction began."""
 
@@ -29,8 +26,8 @@ _ALTERED = 1412
 def stream_rows(con: Connection[Any], query: str, *, kinds: Sequence[frozenset[int]]) -> Iterator[Cells]:
     """Run a query and yield its rows, some thousands at a time, every value as the server's text.
 
-    `kinds` says for each column which of the protocol's types it may have; an empty set allows any. Memory is bounded
-    by a few blocks. The connection is of no use afterwards unless all was consumed.
+    `kinds` says for each column which of the protocol's types it may have; an empty set allows any. The
+    connection is of no use afterwards unless all was consumed.
     Raises: pymysql.MySQLError, also for a table that is not what it was any more; OSError.
     """
     result = MySQLResult(con)
@@ -43,51 +40,23 @@ def stream_rows(con: Connection[Any], query: str, *, kinds: Sequence[frozenset[i
         allowed and code not in allowed for code, allowed in zip(found, kinds, strict=True)
     ):
         raise pymysql.OperationalError(_ALTERED, "the columns are not those that were described")
-    with _Ahead(con, len(kinds)) as cells:
-        yield from cells
+    for block in split_rows(_reader(con)):
+        yield find_cells(block, len(kinds))
 
 
-class _Ahead:
-    """A thread that reads a few blocks ahead: the server never waits for us to think."""
+def _reader(con: Connection[Any]) -> Read:
+    """Read what PyMySQL's file has taken off the socket already, then straight off the socket.
 
-    def __init__(self, con: Connection[Any], columns: int) -> None:
-        self._con = con
-        self._columns = columns
-        self._blocks: queue.Queue[Cells | BaseException | None] = queue.Queue(_BLOCKS_AHEAD)
-        self._is_over = threading.Event()
-        self._thread = threading.Thread(target=self._read, name="mysql-rows", daemon=True)
+    (The file's own readinto1 waits for the socket even where it has something, and for a short result nothing comes.)
+    """
+    waiting = memoryview(con._rfile.read1(_READ_BYTES))
 
-    def __enter__(self) -> Iterator[Cells]:
-        self._thread.start()
-        return self._taken()
+    def read(room: memoryview) -> int:
+        nonlocal waiting
+        if not waiting:
+            return int(con._rfile.raw.readinto(room))
+        got = min(len(waiting), len(room))
+        room[:got], waiting = waiting[:got], waiting[got:]
+        return got
 
-    def __exit__(self, *_: object) -> None:
-        is_early = self._thread.is_alive()
-        self._is_over.set()
-        if is_early and self._con._sock is not None:
-            # Wakes the thread where it waits for bytes that nobody wants any more.
-            with suppress(OSError):
-                self._con._sock.shutdown(socket.SHUT_RDWR)
-        self._thread.join()
-
-    def _taken(self) -> Iterator[Cells]:
-        while (taken := self._blocks.get()) is not None:
-            if isinstance(taken, BaseException):
-                raise taken
-            yield taken
-
-    def _read(self) -> None:
-        try:
-            for block in split_rows(self._con._rfile.read1):
-                if not self._give(find_cells(block, self._columns)):
-                    return
-            self._give(None)
-        except BaseException as error:  # noqa: BLE001 (whatever it is, it is raised where rows are consumed)
-            self._give(error)
-
-    def _give(self, what: Cells | BaseException | None) -> bool:
-        while not self._is_over.is_set():
-            with suppress(queue.Full):
-                self._blocks.put(what, timeout=0.1)
-                return True
-        return False
+    return read

@@ -14,85 +14,104 @@ import numpy.typing as npt
 import pymysql
 from pymysql.constants import CR
 
-BLOCK_BYTES = 2 * 1024 * 1024
+BLOCK_BYTES = 1024 * 1024
+"""More at once than the processor keeps near took a tenth longer."""
 _READ_BYTES = 256 * 1024
 _LONGEST_PACKET = 0xFFFFFF
 _EOF, _ERROR = 0xFE, 0xFF
 _LONGEST_EOF = 8
 """A longer packet that begins like the end of the result is a row whose first value is huge."""
 HEADER = 4
-_PACKET = struct.Struct("<IB").unpack_from
-"""Size and number of a packet in one word, then its first byte."""
+_HEADER = struct.Struct("<I").unpack_from
+"""Size of a packet, its number above."""
+
+Read = Callable[[memoryview], int]
+"""Fill the beginning of some bytes as far as there is something, and say how far; 0 at the end."""
 
 
 @dataclass(frozen=True)
 class Block:
     """The bytes of some whole rows up to the end of the last one, and where each row begins behind its header."""
 
-    data: bytes
+    data: memoryview
     starts: npt.NDArray[np.int64]
 
 
-def split_rows(read: Callable[[int], bytes]) -> Iterator[Block]:
+def split_rows(read: Read) -> Iterator[Block]:
     """Cut what `read` brings into blocks of whole rows, up to the packet that ends the result.
 
     Raises: pymysql.MySQLError that the server sends in the middle, OperationalError when the bytes end early.
     """
-    buffer = bytearray()
+    buffer, filled = bytearray(BLOCK_BYTES + _READ_BYTES), 0
     headers: list[int] = []
     place = 0
     while True:
-        got = read(_READ_BYTES)
-        if not got:
-            raise pymysql.OperationalError(CR.CR_SERVER_LOST, "the result breaks off")
-        buffer += got
-        received = len(buffer)
-        # Once for each row of a table: what stands in this loop is a third of the reader's time.
-        while place + HEADER < received:
-            header, first = _PACKET(buffer, place)
-            size = header & _LONGEST_PACKET
-            after = place + HEADER + size
-            if first >= _EOF or size == _LONGEST_PACKET:
-                if size == _LONGEST_PACKET:
-                    after = _join_packets(buffer, place)
-                    received = len(buffer)
-                if not place < after <= received:
-                    break
-                if first == _ERROR:
-                    pymysql.err.raise_mysql_exception(bytes(buffer[place + HEADER : after]))
-                if first == _EOF and size < _LONGEST_EOF:
-                    yield from _block(buffer, headers, place)
-                    return
-            elif after > received:
-                break
+        # Once for each row of a table. A packet so long that others go with it does not fit into the buffer, and only
+        # the last one can be the end.
+        while place + HEADER <= filled:
             headers.append(place)
-            place = after
-        if place >= BLOCK_BYTES:
+            place += HEADER + (_HEADER(buffer, place)[0] & _LONGEST_PACKET)
+        if place > filled:
+            place = headers.pop()
+            missing = _size(buffer, place)
+        else:
+            missing = 0
+            if place == filled and headers and _is_end(buffer, headers[-1], place):
+                yield from _block(buffer, headers[:-1], headers[-1])
+                return
+        if place >= BLOCK_BYTES or filled == len(buffer) or missing == _LONGEST_PACKET:
             yield from _block(buffer, headers, place)
-            del buffer[:place]
-            headers, place = [], 0
+            rest = buffer[place:filled]
+            if missing == _LONGEST_PACKET:
+                row, rest = _join_packets(read, rest)
+                yield from _block(row, [0], len(row))
+            buffer = bytearray(max(BLOCK_BYTES + _READ_BYTES, HEADER + missing, len(rest)))
+            buffer[: len(rest)] = rest
+            filled, headers, place = len(rest), [], 0
+            if missing == _LONGEST_PACKET:
+                continue
+        filled += _receive(read, buffer, filled)
 
 
-def _join_packets(buffer: bytearray, place: int) -> int:
-    """Make one packet of a row that was sent in several; where it ends then, or -1 while parts are missing."""
-    headers = []
+def _size(buffer: bytearray, place: int) -> int:
+    return int(_HEADER(buffer, place)[0]) & _LONGEST_PACKET
+
+
+def _is_end(buffer: bytearray, header: int, end: int) -> bool:
+    """Whether a packet says that there are no more rows. Raises: pymysql.MySQLError when it says why."""
+    first, size = buffer[header + HEADER : header + HEADER + 1], end - header - HEADER
+    if first == bytes([_ERROR]):
+        pymysql.err.raise_mysql_exception(bytes(buffer[header + HEADER : end]))
+    return first == bytes([_EOF]) and size < _LONGEST_EOF
+
+
+def _join_packets(read: Read, rest: bytearray) -> tuple[bytearray, bytearray]:
+    """Read a row that comes in several packets: all of it behind one header, and what came after it."""
+    row = bytearray(HEADER)
     while True:
-        if len(buffer) < place + HEADER:
-            return -1
-        size = int.from_bytes(buffer[place : place + 3], "little")
-        headers.append(place)
-        place += HEADER + size
-        if len(buffer) < place:
-            return -1
+        _extend(read, rest, HEADER)
+        size = _size(rest, 0)
+        _extend(read, rest, HEADER + size)
+        row += rest[HEADER : HEADER + size]
+        del rest[: HEADER + size]
         if size < _LONGEST_PACKET:
-            break
-    for header in reversed(headers[1:]):
-        del buffer[header : header + HEADER]
-    return place - HEADER * (len(headers) - 1)
+            return row, rest
+
+
+def _extend(read: Read, rest: bytearray, wanted: int) -> None:
+    while (there := len(rest)) < wanted:
+        rest += bytes(_READ_BYTES)
+        del rest[there + _receive(read, rest, there) :]
+
+
+def _receive(read: Read, buffer: bytearray, filled: int) -> int:
+    with memoryview(buffer) as whole, whole[filled:] as room:
+        got = read(room)
+    if not got:
+        raise pymysql.OperationalError(CR.CR_SERVER_LOST, "the result breaks off")
+    return got
 
 
 def _block(buffer: bytearray, headers: list[int], end: int) -> Iterator[Block]:
     if headers:
-        with memoryview(buffer) as whole, whole[:end] as rows:
-            data = bytes(rows)
-        yield Block(data, np.array(headers, dtype=np.int64) + HEADER)
+        yield Block(memoryview(buffer)[:end], np.array(headers, dtype=np.int64) + HEADER)

@@ -22,15 +22,16 @@ VALUE = st.one_of(
 )
 
 
-def reader(content: bytes, *, at_once: int) -> Callable[[int], bytes]:
+def reader(content: bytes, *, at_once: int) -> Callable[[memoryview], int]:
     """Hand out the bytes as a socket does: some at a time, then none."""
     place = 0
 
-    def read(most: int) -> bytes:
+    def read(room: memoryview) -> int:
         nonlocal place
-        got = content[place : place + min(most, at_once)]
+        got = content[place : place + min(len(room), at_once)]
+        room[: len(got)] = got
         place += len(got)
-        return got
+        return len(got)
 
     return read
 
