@@ -4,8 +4,10 @@ from __future__ import annotations
 
 import tomllib
 from collections.abc import Iterable, Mapping
+from contextlib import closing
 from dataclasses import dataclass, replace
 from pathlib import Path
+from tempfile import TemporaryDirectory
 
 import duckdb
 
@@ -26,6 +28,8 @@ from lakehouse.connect import connect
 from lakehouse.table import literal
 
 DOING = "Resolving a file"
+# what is more goes to the disk; a million rows of fifteen columns want as much
+MEMORY = "4GB"
 SAMPLE = 1_000
 OUT_FORMATS = {".csv": "csv, HEADER", ".parquet": "parquet"}
 
@@ -94,26 +98,26 @@ def resolve_file(
     """
     if out is not None and out.suffix.lower() not in OUT_FORMATS:
         raise UsageError(f"{DOING}: {out.name} should end in one of {', '.join(OUT_FORMATS)}.")
-    with measured() as watch:
-        con = connect()
-        try:
-            table = _load(con, path)
-            aside = [table.find(name) for name in (truth, key, *ignore) if name is not None]
-            kinds = _decide_kinds(con, table, spec, aside=aside)
-            read_values(con, "file_row", kinds, into="read_row")
-            _number_rows(con, table, key=key)
-            types = decide_types(con, "source_row", kinds, told=spec.entity_type if spec else None)
-            said = _read_labels(con, labels) if labels is not None else None
-            make_match_records(con, input_sql("source_row", kinds, types), _wide_specs(), into="match_record")
-            _keep_keys(con, truth=table.find(truth) if truth is not None else None)
-            models, compared = _resolve(con, labels=said)
-            evaluation, causes = _judge(con, models) if truth is not None else (None, [])
-            if out is not None:
-                _write(con, out)
-            labelled = con.table(said).shape[0] if said is not None else 0
-            found = dict(con.execute("SELECT entity_type, count(DISTINCT cluster) FROM found GROUP BY 1").fetchall())
-        finally:
-            con.close()
+    with (
+        measured() as watch,
+        TemporaryDirectory() as spill,
+        closing(connect(memory_limit=MEMORY, temp_directory=Path(spill))) as con,
+    ):
+        table = _load(con, path)
+        aside = [table.find(name) for name in (truth, key, *ignore) if name is not None]
+        kinds = _decide_kinds(con, table, spec, aside=aside)
+        read_values(con, "file_row", kinds, into="read_row")
+        _number_rows(con, table, key=key)
+        types = decide_types(con, "source_row", kinds, told=spec.entity_type if spec else None)
+        said = _read_labels(con, labels) if labels is not None else None
+        make_match_records(con, input_sql("source_row", kinds, types), _wide_specs(), into="match_record")
+        _keep_keys(con, truth=table.find(truth) if truth is not None else None)
+        models, compared = _resolve(con, labels=said)
+        evaluation, causes = _judge(con, models) if truth is not None else (None, [])
+        if out is not None:
+            _write(con, out)
+        labelled = con.table(said).shape[0] if said is not None else 0
+        found = dict(con.execute("SELECT entity_type, count(DISTINCT cluster) FROM found GROUP BY 1").fetchall())
         return FileResolution(
             entity_types={kind: found[kind] for kind in sorted(found, key=lambda kind: (-found[kind], kind))},
             kinds={table.headings[column]: kind for column, kind in kinds.items() if kind != "ignore"},
