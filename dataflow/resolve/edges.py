@@ -58,8 +58,9 @@ def find_candidates(
     Pairs are found between numbers made of the record ids, a fifth of their size; should two records of ten million
     ever share one, a pair too many is compared.
     """
-    every = f"SELECT hash(record_id) AS record, key FROM {keys}"
+    every, named = f"SELECT hash(record_id) AS record, key FROM {keys}", f"(SELECT DISTINCT record_id FROM {keys})"
     if keys is None:
+        named = records
         every = f"SELECT hash(record_id) AS record, unnest(block_keys) AS key FROM {records}"
     is_new = "true" if new is None else f"record IN (SELECT hash(record_id) FROM {new})"
     con.execute(f"""
@@ -71,7 +72,7 @@ def find_candidates(
             SELECT DISTINCT l.record AS one, r.record AS other FROM kept l JOIN kept r ON l.key = r.key
             WHERE l.record < r.record AND (l.is_new OR r.is_new)
         ),
-        named AS (SELECT record_id, hash(record_id) AS record FROM {records})
+        named AS (SELECT record_id, hash(record_id) AS record FROM {named})
         SELECT least(l.record_id, r.record_id) AS record_id_l, greatest(l.record_id, r.record_id) AS record_id_r
         FROM pair JOIN named l ON l.record = one JOIN named r ON r.record = other
     """)

@@ -16,6 +16,10 @@ from lakehouse.table import literal
 # The records of a batch are laid out for both sides of its pairs; a batch bounds that memory
 BATCH_PAIRS = 2_000_000
 
+# IS TRUE keeps the members the side that is hashed: the planner, which takes the records of one type for few, was seen
+# to hash all records with all their columns instead
+_IS_MEMBER = "(record_id IN (SELECT record_id FROM pair_member)) IS TRUE"
+
 
 def score_pairs(
     con: duckdb.DuckDBPyConnection,
@@ -71,8 +75,7 @@ def records_to_compare(records: str, epoch: Epoch, spec: EntitySpec) -> str:
     compared = "".join(f", {_unless_hot(column, epoch)}" for column in sorted(named))
     return f"""
         SELECT r.record_id{compared}{"".join(columns)}
-        FROM {records} r JOIN pair_member p ON p.record_id = r.record_id
-        {" ".join(joins)}
+        FROM (FROM {records} WHERE {_IS_MEMBER}) r {" ".join(joins)}
     """
 
 
@@ -88,7 +91,7 @@ def _frequencies_of(records: str, epoch: Epoch) -> str:
             f"(SELECT max(frequency) {of_column} AND value = '')) END AS tf_{column}"
         )
     return f"""
-        WITH member AS (SELECT record_id, {compared} FROM {records} SEMI JOIN pair_member USING (record_id))
+        WITH member AS (SELECT record_id, {compared} FROM {records} WHERE {_IS_MEMBER})
         SELECT k.record_id, {", ".join(columns)} FROM member k {" ".join(joins)}
     """
 
@@ -113,7 +116,7 @@ def _word_weights(records: str, epoch: Epoch, words: str) -> str:
         WITH known AS ({known}),
         word AS (
             SELECT r.record_id, unnest(r.{words}) AS word, generate_subscripts(r.{words}, 1) AS place
-            FROM {records} r JOIN pair_member p ON p.record_id = r.record_id
+            FROM {records} r WHERE {_IS_MEMBER}
         )
         SELECT record_id, list(-log2(coalesce(k.frequency, (SELECT max(frequency) FROM known WHERE value = ''), 0.001))
             ORDER BY place) AS {_weights_of(words)}
