@@ -38,15 +38,8 @@ def resolve(
 ) -> None:
     """Find out which rows of a file of your own are one person, or one company.
 
-    A spec is needed only where the names of the columns do not tell what is in them:
-
-    entity_type = "person"
-
-    [columns]
-
-    nom = "surname"
-
-    naissance = "date_of_birth"
+    A spec is needed only where neither name nor content tells what is in a column. It is TOML:
+    columns.nom = "surname", a line for each column, and entity_type = "person" or "company".
 
     Example:  dataflow resolve people.csv --key id --truth person_id --out clusters.csv
     """
