@@ -14,13 +14,13 @@ import duckdb
 from dataflow.errors import SourceMalformed, UsageError
 from dataflow.report import measured
 from dataflow.resolve.clusters import find_clusters
-from dataflow.resolve.edges import find_edges
+from dataflow.resolve.edges import cap_sql, find_edges
 from dataflow.resolve.epoch import train_epoch
 from dataflow.resolve.evaluate import Evaluation, evaluate
 from dataflow.resolve.file_records import decide_types, input_sql, read_values
 from dataflow.resolve.kinds import BY_NAME, infer_kinds
 from dataflow.resolve.labels import learn_from_labels, read_labels
-from dataflow.resolve.match_record import make_match_records
+from dataflow.resolve.match_record import RULE_BITS, make_match_records
 from dataflow.resolve.mistakes import Cause, Model, causes_of_error
 from dataflow.resolve.spec import SPECS, EntitySpec
 from dataflow.resolve.table_file import load_table
@@ -30,6 +30,8 @@ from lakehouse.table import literal
 DOING = "Resolving a file"
 # what is more goes to the disk; a million rows of fifteen columns want as much
 MEMORY = "4GB"
+# pairs that only the wide keys bring: a minute's work; a table of 200,000 rows has as many (November 2026)
+WIDE_PAIRS = 6_000_000
 SAMPLE = 1_000
 OUT_FORMATS = {".csv": "csv, HEADER", ".parquet": "parquet"}
 
@@ -226,6 +228,30 @@ def _wide_specs() -> list[EntitySpec]:
     return [replace(spec, blocking=(*spec.blocking, *spec.wide)) for spec in SPECS.values()]
 
 
+def affordable(con: duckdb.DuckDBPyConnection, records: str, spec: EntitySpec, *, pairs: int) -> EntitySpec:
+    """The spec with its wide rules capped lower, until they bring no more than `pairs` pairs of the match records.
+
+    Their caps bound the pairs of one record, not those of a table: forty for each of a million are too many to compare.
+    The rarer a key, the more it says, so the blocks that go are the largest.
+    """
+    narrow = len(spec.blocking) - len(spec.wide)
+    sizes = con.execute(f"""
+        WITH block AS (
+            SELECT key, count(*) AS size FROM (SELECT unnest(block_keys) AS key FROM {records})
+            GROUP BY key HAVING count(*) > 1
+        )
+        SELECT size, sum(size * (size - 1) // 2)::BIGINT FROM block
+        WHERE key % {RULE_BITS} >= {narrow} AND size <= {cap_sql(spec, "key")} GROUP BY size ORDER BY size
+    """).fetchall()
+    total = 0
+    for size, found in sizes:
+        total += found
+        if total > pairs:
+            wide = (replace(rule, cap=min(rule.cap, size - 1)) for rule in spec.blocking[narrow:])
+            return replace(spec, blocking=(*spec.blocking[:narrow], *wide))
+    return spec
+
+
 def _keep_keys(con: duckdb.DuckDBPyConnection, *, truth: str | None) -> None:
     """Leave of the rows what names and judges them: their values are in the match records."""
     con.execute(f"""
@@ -248,6 +274,7 @@ def _resolve(con: duckdb.DuckDBPyConnection, *, labels: str | None) -> tuple[lis
         kind = spec.entity_type
         if con.table(f"match_{kind}").shape[0] == 0:
             continue
+        spec = affordable(con, f"match_{kind}", spec, pairs=WIDE_PAIRS)
         epoch = train_epoch(con, f"match_{kind}", spec=spec, frequencies=f"frequency_{kind}")
         judged = None
         if labels is not None:

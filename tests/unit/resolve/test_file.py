@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import csv
 from collections import Counter
+from dataclasses import replace
 from pathlib import Path
 
 import pyarrow as pa
@@ -11,8 +12,12 @@ import pyarrow.parquet as pq
 import pytest
 
 from dataflow.errors import DataFlowError, UsageError
-from dataflow.resolve.file import FileSpec, read_file_spec, resolve_file
+from dataflow.resolve.file import FileSpec, affordable, read_file_spec, resolve_file
 from dataflow.resolve.kinds import infer_kinds, looks_like_people
+from dataflow.resolve.match_record import RULE_BITS
+from dataflow.resolve.spec import SPECS
+from dataflow.resolve.spec.parts import BlockingRule
+from lakehouse.connect import connect
 from tests.lib.identities import population
 
 COLUMNS = {
@@ -248,3 +253,19 @@ def test_a_spec_is_read(tmp_path: Path) -> None:
     path = tmp_path / "spec.toml"
     path.write_text('entity_type = "company"\n[columns]\nfirma = "company_name"\n', encoding="utf-8")
     assert read_file_spec(path) == FileSpec(entity_type="company", columns={"firma": "company_name"})
+
+
+@pytest.mark.parametrize(("pairs", "cap"), [(10, 5), (9, 3), (3, 2), (0, 1)])
+def test_wide_keys_of_a_large_table_lose_their_largest_blocks(pairs: int, cap: int) -> None:
+    narrow, wide = BlockingRule(name="narrow", key="a", cap=9), BlockingRule(name="wide", key="b", cap=5)
+    spec = replace(SPECS["person"], blocking=(narrow, wide), wide=(wide,))
+    # wide blocks of 2, 3 and 4 records hold 1, 3 and 6 pairs; one of 7 is over the cap, and the narrow one is not asked
+    keys = [(1, size) for size in (2, 3, 4, 7)] + [(0, 9)]
+    con = connect()
+    rows = ", ".join(
+        f"([{number * RULE_BITS + rule}::UBIGINT])" for number, (rule, n) in enumerate(keys) for _ in range(n)
+    )
+    con.execute(f"CREATE TEMP TABLE record AS SELECT * FROM (VALUES {rows}) v(block_keys)")
+    found = affordable(con, "record", spec, pairs=pairs)
+    con.close()
+    assert [rule.cap for rule in found.blocking] == [9, cap]
