@@ -92,7 +92,8 @@ def _follow(settings: Settings, publication: Publication, target: Path, has: int
         if len(changes) == len(feeds) and not any(changes.values()):
             return 0
         rows = sum(_scalar(con, f"SELECT count(*) FROM lake.{table.sql_name}") for table in feeds)
-        if sum(changes.values()) > max(rows * _SHARE_TO_REPLACE, _ROWS_TO_REPLACE) or not _has_columns(con, target):
+        is_much = sum(changes.values()) > max(rows * _SHARE_TO_REPLACE, _ROWS_TO_REPLACE)
+        if is_much or (has is not None and not _has_columns(con, target)):
             feeds = dict.fromkeys(feeds)
         return _replace(con, feeds, publication, target, copy=any(feeds.values()))
     finally:
@@ -101,8 +102,6 @@ def _follow(settings: Settings, publication: Publication, target: Path, has: int
 
 def _has_columns(con: duckdb.DuckDBPyConnection, warehouse: Path) -> bool:
     """Whether the file's tables have the columns that are declared now; one that was declared since is in no change."""
-    if not warehouse.exists():
-        return False
     con.execute(f"ATTACH {literal(str(warehouse))} AS {_DRAFT} (READ_ONLY)")
     try:
         return all(
