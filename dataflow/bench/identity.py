@@ -6,15 +6,11 @@ them, a deletion and a steward's word, each in a fresh process that tells its se
 
 from __future__ import annotations
 
+import json
 import math
-import multiprocessing
-import pickle
-import resource
-import sys
 import tempfile
 import time
 from collections.abc import Callable, Iterator, Sequence
-from concurrent.futures import ProcessPoolExecutor
 from contextlib import contextmanager
 from dataclasses import asdict, dataclass, field, replace
 from datetime import UTC, datetime
@@ -24,7 +20,9 @@ from typing import Any
 
 import duckdb
 
-from dataflow.bench.figures import GIB
+from dataflow.bench.figures import GIB, keeps
+from dataflow.bench.fresh import in_fresh_process, peak_rss_bytes
+from dataflow.bench.measure import Told
 from dataflow.bench.people import write_people
 from dataflow.resolve.clusters import find_clusters
 from dataflow.resolve.edges import find_edges
@@ -38,8 +36,6 @@ from dataflow.workspace import Run, Workspace
 from lakehouse import Lake, LakeLocation
 from lakehouse.connect import connect, spread_small_tables
 from lakehouse.table import literal
-
-Told = Callable[[str], None]
 
 # more records moved no parameter of the model; its frequencies are those of this part
 _TRAINED_ON = 200_000
@@ -95,10 +91,7 @@ def judge_identity(measured: IdentityFigures) -> str:
     """Compare with the target of this step and size; empty where none was set."""
     for target in TARGETS:
         if (target.step, target.existing, target.added) == (measured.step, measured.existing, measured.added):
-            memory = target.peak_rss_bytes
-            kept = measured.seconds <= target.seconds and (memory is None or measured.peak_rss_bytes <= memory)
-            limit = f"≤ {target.seconds:g} s" + (f", ≤ {memory / GIB:g} GiB" if memory else "")
-            return f"{'met' if kept else 'MISSED'} ({limit})"
+            return keeps(measured.seconds, measured.peak_rss_bytes, target.seconds, target.peak_rss_bytes)
     return ""
 
 
@@ -122,10 +115,10 @@ def measure_identity(sizes: Sequence[int], *, added: int, tell: Told) -> Iterato
         with tempfile.TemporaryDirectory(prefix="dataflow-bench-", ignore_cleanup_errors=True) as folder:
             home = Path(folder)
             tell(f"{size:,} records: making them, and a model")
-            _in_fresh_process(partial(_make, home, size, added))
+            in_fresh_process(partial(_make, home, size, added))
             tell(f"{size:,} records: all at once")
-            edges = _in_fresh_process(partial(_compare_all, home, size))
-            clusters = _in_fresh_process(partial(_cluster_all, home, size))
+            edges = in_fresh_process(partial(_compare_all, home, size))
+            clusters = in_fresh_process(partial(_cluster_all, home, size))
             yield replace(
                 edges,
                 step="all at once",
@@ -137,16 +130,10 @@ def measure_identity(sizes: Sequence[int], *, added: int, tell: Told) -> Iterato
             )
             yield replace(clusters, seconds=clusters.parts["clusters"])
             tell(f"{size:,} records: laying them into a lake")
-            _in_fresh_process(partial(_fill_lake, home))
+            in_fresh_process(partial(_fill_lake, home))
             for step, work in (("deletion", _delete), ("judgement", _judge), ("increment", _add)):
                 tell(f"{size:,} records: {step}")
-                yield _in_fresh_process(partial(work, home, size, added if step == "increment" else 0, step))
-
-
-def _in_fresh_process(work: Callable[[], Any]) -> Any:
-    # Spawned: a fork would inherit this process's memory, and its peak.
-    with ProcessPoolExecutor(max_workers=1, mp_context=multiprocessing.get_context("spawn")) as pool:
-        return pool.submit(work).result()
+                yield in_fresh_process(partial(work, home, size, added if step == "increment" else 0, step))
 
 
 class _Watch:
@@ -161,8 +148,7 @@ class _Watch:
             existing=existing,
             seconds=time.perf_counter() - self.began,
             cpu_seconds=time.process_time() - self.used,
-            peak_rss_bytes=resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
-            * (1 if sys.platform == "darwin" else 1024),
+            peak_rss_bytes=peak_rss_bytes(),
             **facts,
         )
 
@@ -185,7 +171,7 @@ def _make(home: Path, size: int, added: int) -> None:
         con.execute(f"CREATE TEMP TABLE part AS FROM {_file(home, 'record')} LIMIT {min(size, _TRAINED_ON)}")
         epoch = train_epoch(con, "part", spec=PERSON, frequencies="frequency")
         con.execute(f"COPY frequency TO {_file(home, 'frequency')}")
-    (home / "epoch").write_bytes(pickle.dumps(epoch))
+    (home / "epoch.json").write_text(epoch.as_text(), encoding="utf-8")
 
 
 def _file(home: Path, name: str) -> str:
@@ -195,8 +181,7 @@ def _file(home: Path, name: str) -> str:
 def _epoch(con: duckdb.DuckDBPyConnection, home: Path, table: str) -> Epoch:
     """The model, its frequencies in `table`."""
     con.execute(f"CREATE OR REPLACE TABLE {table} AS FROM {_file(home, 'frequency')}")
-    epoch: Epoch = pickle.loads((home / "epoch").read_bytes())
-    return replace(epoch, frequencies=table)
+    return Epoch.from_text((home / "epoch.json").read_text(encoding="utf-8"), frequencies=table)
 
 
 def _compare_all(home: Path, size: int) -> IdentityFigures:
@@ -230,7 +215,7 @@ def _cluster_all(home: Path, size: int) -> IdentityFigures:
 
 def _fill_lake(home: Path) -> None:
     """Lay what was found into a lake as a first run would have left it."""
-    epoch_id = literal(pickle.loads((home / "epoch").read_bytes()).epoch_id)
+    epoch_id = literal(json.loads((home / "epoch.json").read_text(encoding="utf-8"))["epoch_id"])
     kind, day = literal(_KIND), "TIMESTAMPTZ '2026-01-01'"
     rows = {
         MATCH_RECORD: f"SELECT * FROM {_file(home, 'record')}",

@@ -34,6 +34,8 @@ def count_by_connectorx(server: MySQLSettings, table: str, rows: int) -> tuple[i
             address, _query(table, rows), return_type="arrow_stream", batch_size=_ROWS_AT_ONCE
         )
         return sum(batch.num_rows for batch in batches), 0
+    except (KeyboardInterrupt, SystemExit):
+        raise
     except BaseException as error:  # noqa: BLE001 (Rust's panic is no Exception, and its words may hold the password)
         raise BenchmarkFailed(f"connectorx failed with {type(error).__name__}") from None
 

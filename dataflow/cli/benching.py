@@ -72,7 +72,7 @@ def identity(
 
     Example:  dataflow bench identity --sizes 1000000,10000000
     """
-    from dataflow.bench.identity import growth, measure_identity
+    from dataflow.bench.identity import LARGEST_EXPONENT, growth, measure_identity
 
     found = list(measure_identity(_sizes(sizes), added=added, tell=words.print))
     powers = growth(found)
@@ -82,7 +82,14 @@ def identity(
     write_records([_identity_row(figures) for figures in found], output=output, title="Measured")
     if output is Output.TABLE and powers:
         write_line()
-        rows = [{"step": step, "exponent": round(power, 2)} for step, power in powers.items()]
+        rows = [
+            {
+                "step": step,
+                "exponent": round(power, 2),
+                "target": f"{'met' if power <= LARGEST_EXPONENT else 'MISSED'} (≤ {LARGEST_EXPONENT})",
+            }
+            for step, power in powers.items()
+        ]
         write_records(rows, output=output, title="Growth: processor seconds ~ records^exponent")
 
 

@@ -15,7 +15,8 @@ from dataflow.cli.output import words, write_json, write_line, write_records
 from dataflow.errors import UsageError
 
 if TYPE_CHECKING:
-    from dataflow.govern.review import Case, Decision, ReviewPair
+    from dataflow.govern.decisions import Decision
+    from dataflow.govern.review import Case, ReviewPair
     from dataflow.resolve.explain import Explanation
 
 _BAR_WIDTH = 44
@@ -158,7 +159,7 @@ def decided(
 
     Example:  dataflow review decided -o csv
     """
-    from dataflow.govern.review import list_judgements
+    from dataflow.govern.decisions import list_judgements
     from dataflow.storage import open_published
 
     con = open_published(settings_of(context))
@@ -174,7 +175,7 @@ def _named(pair: str, other: str | None) -> list[str]:
 
 
 def _decide(context: typer.Context, named: list[str], verdict: str, *, who: str | None, why: str) -> Decision:
-    from dataflow.govern.review import decide_pair
+    from dataflow.govern.decisions import decide_pair
     from dataflow.runs import name_run
     from dataflow.storage import open_lake
 

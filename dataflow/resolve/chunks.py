@@ -7,11 +7,10 @@ edges are those of one process, however many chunks there are and wherever they 
 
 from __future__ import annotations
 
-import json
 import multiprocessing
 from collections.abc import Callable, Sequence
 from concurrent.futures import ProcessPoolExecutor
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
 
@@ -60,8 +59,7 @@ def stage_chunks(
 ) -> None:
     """Write what scoring needs; the pairs of a record stay together."""
     folder.mkdir(parents=True)
-    model = asdict(epoch) | {"frequencies": "frequency"}
-    (folder / "epoch.json").write_text(json.dumps(model), encoding="utf-8")
+    (folder / "epoch.json").write_text(epoch.as_text(), encoding="utf-8")
     con.execute(f"COPY (FROM {epoch.frequencies}) TO {_file(folder, 'frequency')}")
     for chunk in range(chunks):
         chosen = f"(FROM {pairs} WHERE hash(record_id_l) % {chunks} = {chunk})"
@@ -77,7 +75,7 @@ def score_chunk(folder: Path, chunk: int) -> Path:
     done = _edges(folder, chunk)
     if done.exists():
         return done
-    epoch = Epoch(**json.loads((folder / "epoch.json").read_text(encoding="utf-8")))
+    epoch = Epoch.from_text((folder / "epoch.json").read_text(encoding="utf-8"), frequencies="frequency")
     con = connect(temp_directory=folder / f"spill-{chunk}")
     try:
         con.execute(f"CREATE TABLE frequency AS FROM {_file(folder, 'frequency')}")

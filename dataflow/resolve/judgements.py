@@ -24,6 +24,7 @@ from itertools import groupby
 import duckdb
 import pyarrow as pa
 
+from dataflow.resolve.groups import Groups
 from dataflow.tables.conformed import CUSTOMER_RECORD
 from dataflow.tables.ops import JUDGEMENT
 from dataflow.tables.resolved import JUDGED_PAIR, JUDGED_RECORD
@@ -82,12 +83,27 @@ def settle(judgements: Iterable[Judgement]) -> list[Standing]:
 
 def obstacles(standing: Sequence[Standing], pair: tuple[str, str]) -> list[Standing]:
     """What keeps a `same` on this pair from holding: the pairs that are different in the groups it would join."""
-    groups = _Groups([])
+    groups = Groups()
     for one in standing:
         if one.joins:
             groups.join(*one.newest.pair)
     groups.join(*pair)
     return [s for s in standing if s.verdict == DIFFERENT and groups.are_one(*s.newest.pair)]
+
+
+def standing_table(standing: Sequence[Standing]) -> pa.Table:
+    """What holds, for SQL: a row for each pair."""
+    columns = {
+        "record_id_l": pa.array([s.newest.left for s in standing], pa.string()),
+        "record_id_r": pa.array([s.newest.right for s in standing], pa.string()),
+        "entity_type": pa.array([s.newest.entity_type for s in standing], pa.string()),
+        "verdict": pa.array([s.verdict for s in standing], pa.string()),
+        "is_waiting": pa.array([s.is_waiting for s in standing], pa.bool_()),
+        "is_contradicted": pa.array([s.is_contradicted for s in standing], pa.bool_()),
+        "judgement_id": pa.array([s.newest.judgement_id for s in standing], pa.string()),
+        "decided_at": pa.array([s.newest.decided_at for s in standing], pa.timestamp("us", tz="UTC")),
+    }
+    return pa.table(columns)
 
 
 def stage_judgements(ws: Workspace) -> int:
@@ -99,8 +115,8 @@ def stage_judgements(ws: Workspace) -> int:
         return 0
     _stage_judged_records(ws)
     standing = settle(present_judgements(ws.con))
-    ws.con.register("standing_arrow", _as_arrow(standing))
-    ws.stage(JUDGED_PAIR, "FROM standing_arrow")
+    ws.con.register("standing_arrow", standing_table(standing))
+    ws.stage(JUDGED_PAIR, "SELECT * EXCLUDE (decided_at) FROM standing_arrow")
     ws.con.unregister("standing_arrow")
     return ws.changes(JUDGED_PAIR).changed
 
@@ -161,7 +177,7 @@ def _agreement(words: Sequence[Judgement]) -> Sequence[Judgement]:
 def _mark_contradicted(standing: list[Standing]) -> list[Standing]:
     """Let each `same` hold in turn, newest first, unless two records that are different would be in one group."""
     apart = [s.newest.pair for s in standing if s.verdict == DIFFERENT]
-    groups = _Groups(apart)
+    groups = Groups(apart)
     newest_first = sorted(standing, key=lambda s: (s.newest.decided_at, s.newest.judgement_id), reverse=True)
     contradicted = {s.newest.pair for s in newest_first if s.verdict == SAME and not groups.join(*s.newest.pair)}
     return [
@@ -173,54 +189,6 @@ def _mark_contradicted(standing: list[Standing]) -> list[Standing]:
         )
         for s in standing
     ]
-
-
-class _Groups:
-    """Disjoint sets of records, each knowing the records that may not come in."""
-
-    def __init__(self, apart: Iterable[tuple[str, str]]) -> None:
-        self._parent: dict[str, str] = {}
-        self._members: dict[str, set[str]] = {}
-        self._foes: dict[str, set[str]] = {}
-        for left, right in apart:
-            self._foes.setdefault(left, set()).add(right)
-            self._foes.setdefault(right, set()).add(left)
-
-    def join(self, left: str, right: str) -> bool:
-        """Put two records and their groups together, or leave all as it is and say no."""
-        small, large = sorted((self._root(left), self._root(right)), key=lambda r: len(self._group(r)))
-        if small == large:
-            return True
-        if not self._foes.get(small, set()).isdisjoint(self._group(large)):
-            return False
-        self._parent[small] = large
-        self._members[large] = self._group(large) | self._group(small)
-        self._foes[large] = self._foes.get(large, set()) | self._foes.get(small, set())
-        return True
-
-    def are_one(self, left: str, right: str) -> bool:
-        return self._root(left) == self._root(right)
-
-    def _root(self, record: str) -> str:
-        while (parent := self._parent.get(record, record)) != record:
-            record = parent
-        return record
-
-    def _group(self, root: str) -> set[str]:
-        return self._members.get(root) or {root}
-
-
-def _as_arrow(standing: Sequence[Standing]) -> pa.Table:
-    columns = {
-        "record_id_l": pa.array([s.newest.left for s in standing], pa.string()),
-        "record_id_r": pa.array([s.newest.right for s in standing], pa.string()),
-        "entity_type": pa.array([s.newest.entity_type for s in standing], pa.string()),
-        "verdict": pa.array([s.verdict for s in standing], pa.string()),
-        "is_waiting": pa.array([s.is_waiting for s in standing], pa.bool_()),
-        "is_contradicted": pa.array([s.is_contradicted for s in standing], pa.bool_()),
-        "judgement_id": pa.array([s.newest.judgement_id for s in standing], pa.string()),
-    }
-    return pa.table(columns)
 
 
 def _stage_judged_records(ws: Workspace) -> None:

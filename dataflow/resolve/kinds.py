@@ -211,12 +211,6 @@ def _whole_names(kinds: dict[str, str], columns: Mapping[str, Sequence[str]]) ->
     return kinds
 
 
-def _free(kind: str, taken: set[str], named: set[str]) -> str:
-    if kind not in taken or BY_NAME[kind].many:
-        return kind
-    return "line2" if kind == "address" and "line2" not in taken | named else "ignore"
-
-
 def _whole_addresses(kinds: dict[str, str], columns: Mapping[str, Sequence[str]]) -> dict[str, str]:
     """Addresses that hold their city too; a city of a column of its own comes before it."""
     return {

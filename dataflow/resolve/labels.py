@@ -18,6 +18,7 @@ from numpy.typing import NDArray
 
 from dataflow.errors import UsageError
 from dataflow.resolve.edges import find_candidates
+from dataflow.resolve.groups import Groups
 from dataflow.resolve.model import Epoch
 from dataflow.resolve.scoring import score_pairs
 from dataflow.resolve.spec import Adjustment, EntitySpec
@@ -116,19 +117,15 @@ def _key_columns(con: duckdb.DuckDBPyConnection, columns: list[str], keys: str) 
 
 
 def _drop_contradicted(con: duckdb.DuckDBPyConnection, labels: str) -> None:
+    """Take out every pair of a group in which two are said to be different: nobody here knows which word is wrong."""
     rows = con.execute(f"SELECT record_id_l, record_id_r, verdict FROM {labels} ORDER BY ALL").fetchall()
-    group: dict[str, str] = {}
-
-    def root(record: str) -> str:
-        while group.setdefault(record, record) != record:
-            record = group[record]
-        return record
-
+    groups = Groups()
     for left, right, verdict in rows:
         if verdict == "same":
-            group[root(left)] = root(right)
-    torn = {root(left) for left, right, verdict in rows if verdict == "different" and root(left) == root(right)}
-    bad = [(left, right) for left, right, _ in rows if root(left) in torn and root(left) == root(right)]
+            groups.join(left, right)
+    together = [(left, right, verdict) for left, right, verdict in rows if groups.are_one(left, right)]
+    torn = [groups.members(left) for left, _, verdict in together if verdict == "different"]
+    bad = [(left, right) for left, right, _ in together if any(left in group for group in torn)]
     if bad:
         con.executemany(f"DELETE FROM {labels} WHERE record_id_l = ? AND record_id_r = ?", bad)
 

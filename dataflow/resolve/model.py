@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import hashlib
 import json
-from dataclasses import dataclass
-from typing import Any
+from dataclasses import asdict, dataclass
+from typing import Any, Self
 
 from dataflow.resolve.spec import Comparison, EntitySpec, Level
 
@@ -29,6 +29,14 @@ class Epoch:
     review_threshold: float
     normaliser_version: str
     record_count: int
+
+    def as_text(self) -> str:
+        """All of it but the frequencies, which are a table."""
+        return json.dumps(asdict(self) | {"frequencies": ""})
+
+    @classmethod
+    def from_text(cls, text: str, *, frequencies: str) -> Self:
+        return cls(**json.loads(text) | {"frequencies": frequencies})
 
     @property
     def model_json(self) -> str:

@@ -41,7 +41,7 @@ def load_table(con: duckdb.DuckDBPyConnection, path: Path, *, doing: str, into: 
             return _load(con, f"read_parquet({literal(str(path))}, hive_partitioning = false)", into=into)
         if path.stat().st_size == 0:
             raise SourceMalformed(f"{doing}: {path.name} is empty.")
-        return _load_delimited(con, path, into=into)
+        return _load_delimited(con, path, doing=doing, into=into)
     except duckdb.Error as error:
         line = re.search(r"Line: (\d+)", str(error))
         raise SourceMalformed(
@@ -51,19 +51,19 @@ def load_table(con: duckdb.DuckDBPyConnection, path: Path, *, doing: str, into: 
         ) from error
 
 
-def _load_delimited(con: duckdb.DuckDBPyConnection, path: Path, *, into: str) -> list[str]:
+def _load_delimited(con: duckdb.DuckDBPyConnection, path: Path, *, doing: str, into: str) -> list[str]:
     with path.open("rb") as stream:
         encoding = detect_encoding(stream)
     with path.open(encoding=encoding, errors=SHOW_MISFITS, newline="") as text:
         dialect = _dialect([line for line in islice(text, SAMPLE_LINES) if line.strip()])
     if encoding.startswith("utf-8"):
         try:
-            return _load_checked(con, path, dialect, into=into)
+            return _load_checked(con, path, dialect, doing=doing, into=into)
         except duckdb.InvalidInputException as error:
             if "utf-8" not in str(error).lower() and "unicode" not in str(error).lower():
                 raise
     with _as_utf8(path, encoding) as copy:
-        return _load_checked(con, copy, dialect, into=into)
+        return _load_checked(con, copy, dialect, doing=doing, into=into)
 
 
 def _dialect(lines: list[str]) -> Dialect:
@@ -85,14 +85,14 @@ def _as_utf8(path: Path, encoding: str) -> Iterator[Path]:
         yield copy
 
 
-def _load_checked(con: duckdb.DuckDBPyConnection, path: Path, dialect: Dialect, *, into: str) -> list[str]:
+def _load_checked(con: duckdb.DuckDBPyConnection, path: Path, dialect: Dialect, *, doing: str, into: str) -> list[str]:
     headings = _load(con, _reader(path, dialect), into=into)
     # the strict reader drops a row whose quote is never closed, without a word; then their number is odd
     if _is_odd(path, dialect.quote):
         loosely = con.execute(f"SELECT count(*) FROM {_reader(path, dialect, strict=False)}").fetchone()
         if loosely != (con.table(into).shape[0],):
             raise SourceMalformed(
-                "Resolving a file: in its last rows a quote is opened and never closed.",
+                f"{doing}: in its last rows a quote is opened and never closed.",
                 next_move="Have it exported again, with each quote inside a value written twice.",
             )
     return headings

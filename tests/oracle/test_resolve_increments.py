@@ -20,7 +20,7 @@ from hypothesis import settings as hypothesis_settings
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, precondition, rule, run_state_machine_as_test
 
-from dataflow.govern.review import decide_pair
+from dataflow.govern.decisions import decide_pair
 from dataflow.resolve.clusters import find_clusters
 from dataflow.resolve.customers import stage_golden
 from dataflow.resolve.edges import find_edges
