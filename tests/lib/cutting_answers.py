@@ -4,17 +4,16 @@ from __future__ import annotations
 
 import socket
 import threading
-from collections.abc import Iterator
-from contextlib import contextmanager, suppress
+from contextlib import AbstractContextManager, suppress
+
+from tests.lib.relays import Relay, hang_up, in_thread, pass_on
 
 
-class AnswerCutter:
+class AnswerCutter(Relay):
     """Relays to a server of this machine, TLS included, since it understands nothing of what passes."""
 
     def __init__(self, target: int) -> None:
-        self._target = target
-        self._listener = socket.create_server(("127.0.0.1", 0))
-        self.port: int = self._listener.getsockname()[1]
+        super().__init__(target)
         self.cuts = 0
         self._left = 0
         self._after_bytes = 0
@@ -25,18 +24,10 @@ class AnswerCutter:
         with self._lock:
             self._after_bytes, self._left = after_bytes, times
 
-    def serve(self) -> None:
-        while True:
-            try:
-                client, _ = self._listener.accept()
-            except OSError:
-                return
-            server = socket.create_connection(("127.0.0.1", self._target))
-            threading.Thread(target=_relay, args=(client, server), daemon=True).start()
-            threading.Thread(target=self._answer, args=(server, client), daemon=True).start()
-
-    def close(self) -> None:
-        self._listener.close()
+    def welcome(self, client: socket.socket) -> None:
+        server = self.connect()
+        in_thread(pass_on, client, server)
+        in_thread(self._answer, server, client)
 
     def _answer(self, server: socket.socket, client: socket.socket) -> None:
         answered = 0
@@ -46,8 +37,8 @@ class AnswerCutter:
                 if self._is_cut(answered):
                     break
                 client.sendall(data)
-        _hang_up(client)
-        _hang_up(server)
+        hang_up(client)
+        hang_up(server)
 
     def _is_cut(self, answered: int) -> bool:
         with self._lock:
@@ -58,26 +49,6 @@ class AnswerCutter:
             return True
 
 
-def _relay(origin: socket.socket, target: socket.socket) -> None:
-    with suppress(OSError):
-        while data := origin.recv(65536):
-            target.sendall(data)
-    with suppress(OSError):
-        target.shutdown(socket.SHUT_WR)
-
-
-def _hang_up(each: socket.socket) -> None:
-    with suppress(OSError):
-        each.shutdown(socket.SHUT_RDWR)
-    each.close()
-
-
-@contextmanager
-def answer_cutter(target: int) -> Iterator[AnswerCutter]:
+def answer_cutter(target: int) -> AbstractContextManager[AnswerCutter]:
     """Run the proxy to a port of this machine until the block ends."""
-    cutter = AnswerCutter(target)
-    threading.Thread(target=cutter.serve, daemon=True).start()
-    try:
-        yield cutter
-    finally:
-        cutter.close()
+    return AnswerCutter(target).running()

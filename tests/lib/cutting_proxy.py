@@ -3,18 +3,16 @@
 from __future__ import annotations
 
 import socket
-import threading
-from collections.abc import Iterator
-from contextlib import contextmanager, suppress
+from contextlib import AbstractContextManager, suppress
+
+from tests.lib.relays import Relay, hang_up, in_thread
 
 
-class CuttingProxy:
+class CuttingProxy(Relay):
     """Relays to a server of this machine until it is told to cut."""
 
     def __init__(self, target: int) -> None:
-        self._target = target
-        self._listener = socket.create_server(("127.0.0.1", 0))
-        self.port: int = self._listener.getsockname()[1]
+        super().__init__(target)
         self.cuts = 0
         self._after: bytes | None = None
         self._pass_on = True
@@ -24,21 +22,16 @@ class CuttingProxy:
         """Hang up on the client the next time it sends these bytes; the server hears them only with `pass_on`."""
         self._after, self._pass_on = after, pass_on
 
-    def serve(self) -> None:
-        while True:
-            try:
-                client, _ = self._listener.accept()
-            except OSError:
-                return
-            server = socket.create_connection(("127.0.0.1", self._target))
-            self._sockets += [client, server]
-            threading.Thread(target=self._forward, args=(client, server), daemon=True).start()
-            threading.Thread(target=self._answer, args=(server, client), daemon=True).start()
+    def welcome(self, client: socket.socket) -> None:
+        server = self.connect()
+        self._sockets += [client, server]
+        in_thread(self._forward, client, server)
+        in_thread(self._answer, server, client)
 
     def close(self) -> None:
-        self._listener.close()
+        super().close()
         for each in self._sockets:
-            _hang_up(each)
+            hang_up(each)
 
     def _forward(self, client: socket.socket, server: socket.socket) -> None:
         with suppress(OSError):
@@ -48,34 +41,21 @@ class CuttingProxy:
                     self.cuts += 1
                     if self._pass_on:
                         # The server stays connected: it finishes what it was told.
-                        _hang_up(client)
+                        hang_up(client)
                         server.sendall(data)
                         return
                     break
                 server.sendall(data)
-        _hang_up(client)
-        _hang_up(server)
+        hang_up(client)
+        hang_up(server)
 
     def _answer(self, server: socket.socket, client: socket.socket) -> None:
         with suppress(OSError):
             while data := server.recv(65536):
                 client.sendall(data)
-        _hang_up(client)
+        hang_up(client)
 
 
-def _hang_up(each: socket.socket) -> None:
-    with suppress(OSError):
-        each.shutdown(socket.SHUT_RDWR)
-    each.close()
-
-
-@contextmanager
-def cutting_proxy(target: int) -> Iterator[CuttingProxy]:
+def cutting_proxy(target: int) -> AbstractContextManager[CuttingProxy]:
     """Run a proxy to a port of this machine until the block ends."""
-    proxy = CuttingProxy(target)
-    thread = threading.Thread(target=proxy.serve, daemon=True)
-    thread.start()
-    try:
-        yield proxy
-    finally:
-        proxy.close()
+    return CuttingProxy(target).running()

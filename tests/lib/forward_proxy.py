@@ -4,37 +4,27 @@ from __future__ import annotations
 
 import base64
 import socket
-import threading
-from collections.abc import Iterator
-from contextlib import contextmanager, suppress
+from contextlib import AbstractContextManager, suppress
+
+from tests.lib.relays import Relay, in_thread, pass_on
 
 
-class ForwardProxy:
+class ForwardProxy(Relay):
     """Tunnels lead to `target`, a port of this machine, whatever host a client names: tests reach no other machine."""
 
     user = "etl"
     password = "proxy-password"
 
     def __init__(self, target: int) -> None:
-        self._target = target
-        self._listener = socket.create_server(("127.0.0.1", 0))
+        super().__init__(target)
         self.opened: list[str] = []
         self.refused = 0
 
     def address(self, *, password: str | None = None) -> str:
-        port = self._listener.getsockname()[1]
-        return f"http://{self.user}:{password or self.password}@127.0.0.1:{port}"
+        return f"http://{self.user}:{password or self.password}@127.0.0.1:{self.port}"
 
-    def serve(self) -> None:
-        while True:
-            try:
-                client, _ = self._listener.accept()
-            except OSError:
-                return
-            threading.Thread(target=self._tunnel, args=(client,), daemon=True).start()
-
-    def close(self) -> None:
-        self._listener.close()
+    def welcome(self, client: socket.socket) -> None:
+        in_thread(self._tunnel, client)
 
     def _tunnel(self, client: socket.socket) -> None:
         with suppress(OSError), client:
@@ -45,11 +35,10 @@ class ForwardProxy:
                 client.sendall(b"HTTP/1.1 407 Proxy Authentication Required\r\nContent-Length: 0\r\n\r\n")
                 return
             self.opened.append(asked.split()[1])
-            with socket.create_connection(("127.0.0.1", self._target)) as server:
+            with self.connect() as server:
                 client.sendall(b"HTTP/1.1 200 Connection established\r\n\r\n")
-                back = threading.Thread(target=_relay, args=(server, client), daemon=True)
-                back.start()
-                _relay(client, server)
+                back = in_thread(pass_on, server, client)
+                pass_on(client, server)
                 back.join()
 
 
@@ -63,21 +52,6 @@ def _read_head(client: socket.socket) -> str:
     return head.decode("latin-1")
 
 
-def _relay(source: socket.socket, sink: socket.socket) -> None:
-    with suppress(OSError):
-        while data := source.recv(65536):
-            sink.sendall(data)
-    with suppress(OSError):
-        sink.shutdown(socket.SHUT_WR)
-
-
-@contextmanager
-def forward_proxy(target: int) -> Iterator[ForwardProxy]:
+def forward_proxy(target: int) -> AbstractContextManager[ForwardProxy]:
     """Run a proxy until the block ends."""
-    proxy = ForwardProxy(target)
-    thread = threading.Thread(target=proxy.serve, daemon=True)
-    thread.start()
-    try:
-        yield proxy
-    finally:
-        proxy.close()
+    return ForwardProxy(target).running()
