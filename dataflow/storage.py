@@ -46,7 +46,9 @@ def open_lake(settings: Settings, *, purpose: str, alone: bool = False, temp_dir
     )
 
 
-def open_published(settings: Settings, *, at: datetime | int | None = None) -> duckdb.DuckDBPyConnection:
+def open_published(
+    settings: Settings, *, at: datetime | int | None = None, temp_directory: Path | None = None
+) -> duckdb.DuckDBPyConnection:
     """Open the last published state (or an older one) for reading, with the lake as default database.
 
     Raises: LakeUnreachable when nothing was published yet, SnapshotNotFound.
@@ -56,6 +58,7 @@ def open_published(settings: Settings, *, at: datetime | int | None = None) -> d
         at=at,
         memory_limit=settings.lake.memory_limit,
         threads=settings.lake.threads or None,
+        temp_directory=temp_directory,
     )
     con.execute("USE lake")
     return con

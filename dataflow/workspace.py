@@ -18,7 +18,7 @@ from typing import Self, TypeVar
 import duckdb
 
 from dataflow.errors import GrainError
-from lakehouse import Lake
+from lakehouse import LakeView
 from lakehouse.table import Table, column_list, literal, quote
 
 T = TypeVar("T")
@@ -60,7 +60,7 @@ class Workspace:
     depend on one another go `side_by_side`; a table that they share is not temporary, and lives in `work` like a step.
     """
 
-    def __init__(self, lake: Lake, run: Run, *, tables: Mapping[str, Table]) -> None:
+    def __init__(self, lake: LakeView, run: Run, *, tables: Mapping[str, Table]) -> None:
         """Remember what to lay out; entering attaches the scratch database and a view over each of `tables`."""
         self.lake = lake
         self.run = run

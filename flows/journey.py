@@ -16,12 +16,15 @@ from flows.tasks import commit_publication, compute, feed_warehouse
 PUBLISHING_STEPS = len(STAGES) + 2
 
 
-def publish_landed(session: RunSession) -> RunOutcome:
-    """Compute, audit and commit one publication of everything landed, then feed the sinks."""
+def publish_landed(session: RunSession, *, retrain: bool = False) -> RunOutcome:
+    """Compute, audit and commit one publication of everything landed, then feed the sinks.
+
+    `retrain`: who is who is worked out anew, by models trained on the records and the stewards' words of today.
+    """
     run_id = session.run.run_id
     with session.open_workspace(), progress_artifact(session.run.kind, steps=PUBLISHING_STEPS) as advance:
         for stage in STAGES:
-            compute(run_id, stage)
+            compute(run_id, stage, retrain)
             advance()
         with drafting_report(session) as draft:
             publication = with_retries(commit_publication, session.settings)(run_id)

@@ -46,10 +46,18 @@ def ingest(
 
 @flow(name="publish", persist_result=False)
 def publish(
-    config: Path | None = None, home: Path | None = None, now: datetime | None = None, run_id: str | None = None
+    retrain: bool = False,
+    config: Path | None = None,
+    home: Path | None = None,
+    now: datetime | None = None,
+    run_id: str | None = None,
 ) -> State[Any]:
-    """Publish everything landed, audited, in one lake transaction."""
-    return _run("publish", publish_landed, config=config, home=home, now=now, run_id=run_id)
+    """Publish everything landed, audited, in one lake transaction; with `retrain`, by new models of identity."""
+
+    def work(session: RunSession) -> RunOutcome:
+        return publish_landed(session, retrain=retrain)
+
+    return _run("publish", work, config=config, home=home, now=now, run_id=run_id)
 
 
 @flow(name="daily", persist_result=False)
@@ -58,16 +66,17 @@ def daily(
     object_name: str | None = None,
     since: datetime | None = None,
     until: datetime | None = None,
+    retrain: bool = False,
     config: Path | None = None,
     home: Path | None = None,
     now: datetime | None = None,
     run_id: str | None = None,
 ) -> State[Any]:
-    """Land what is new, then publish."""
+    """Land what is new, then publish; with `retrain`, by new models of identity."""
 
     def work(session: RunSession) -> RunOutcome:
         _ingest(session, source, object_name, since, until)
-        return publish_landed(session)
+        return publish_landed(session, retrain=retrain)
 
     return _run("daily", work, config=config, home=home, now=now, run_id=run_id)
 

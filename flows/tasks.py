@@ -114,22 +114,27 @@ def delete_gone(run_id: str, name: tuple[str, str]) -> None:
 
 
 @task(name="compute", task_run_name="{stage}", cache_policy=NO_CACHE, persist_result=False)
-def compute(run_id: str, stage: str) -> int:
-    """Run one stage in the run's workspace; returns the rows it changes."""
+def compute(run_id: str, stage: str, retrain: bool = False) -> int:
+    """Run one stage in the run's workspace; returns the rows it changes. `retrain`: identity by new models."""
     session = live_session(run_id)
-    reports = session.step(stage, _work_of(stage, session))
+    work = _resolving(session, retrain=retrain) if stage == "resolve" else _work_of(stage, session)
+    reports = session.step(stage, work)
     return sum(report.changed for report in reports)
 
 
-def _work_of(stage: str, session: RunSession) -> Step:
-    deployment = session.settings.resolve.deployment
-    if stage == "resolve" and deployment:
-        # They bring Splink, which no reading command needs.
-        from dataflow.resolve import resolve
+def _resolving(session: RunSession, *, retrain: bool) -> Step:
+    # They bring Splink, which no reading command needs.
+    from dataflow.resolve import resolve
+
+    run_chunks = None
+    if deployment := session.settings.resolve.deployment:
         from flows.scoring import scoring_in_pool
 
-        in_pool = scoring_in_pool(deployment)
-        return lambda: resolve(session.workspace, session.settings, run_chunks=in_pool)
+        run_chunks = scoring_in_pool(deployment)
+    return lambda: resolve(session.workspace, session.settings, run_chunks=run_chunks, retrain=retrain)
+
+
+def _work_of(stage: str, session: RunSession) -> Step:
     step = stage_function(stage)
     return lambda: step(session.workspace, session.settings)
 
@@ -139,7 +144,7 @@ def commit_publication(run_id: str) -> Publication:
     """Write, audit and commit everything staged, in one lake transaction."""
     session = live_session(run_id)
     with session.stage("commit"):
-        publication = commit(session.workspace, session.reports)
+        publication = commit(session.workspace, session.lake, session.reports)
     if publication.report is not None:
         session.reports.append(publication.report)
     return publication

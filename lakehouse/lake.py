@@ -97,19 +97,13 @@ class Lake(LakeView):
         """Detach and let the next writer in."""
         self._closing.close()
 
-    def cursor(self) -> DuckDBPyConnection:
-        """A second connection to the same DuckDB instance, for reading beside a transaction."""
-        cursor = self.con.cursor()
-        spread_small_tables(cursor)
-        return cursor
-
     def ensure(self, tables: Iterable[Table]) -> None:
         """Create what is missing of these tables, in one transaction; nothing is committed when nothing is.
 
         Raises: LakeIncompatible when a declared type is not wider than the one that is there.
         """
         wanted = list(tables)
-        if not missing_ddl(self.con, wanted, database=DATABASE):
+        if not self.missing(wanted):
             return
 
         def create(con: DuckDBPyConnection) -> None:

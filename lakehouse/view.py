@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from datetime import datetime
 
 from duckdb import DuckDBPyConnection
 
 from lakehouse import feed, rewind
 from lakehouse.attach import DATABASE, metadata_of
+from lakehouse.connect import spread_small_tables
+from lakehouse.ddl import missing_ddl
 from lakehouse.location import LakeLocation
 from lakehouse.snapshot import History, Snapshot
 from lakehouse.table import Table
@@ -21,6 +24,16 @@ class LakeView:
         self.location = location
         self.metadata = metadata_of(location)
         self._history = History(con, database=DATABASE, metadata=self.metadata)
+
+    def cursor(self) -> DuckDBPyConnection:
+        """A second connection to the same DuckDB instance, for reading beside a transaction."""
+        cursor = self.con.cursor()
+        spread_small_tables(cursor)
+        return cursor
+
+    def missing(self, tables: Iterable[Table]) -> list[str]:
+        """The statements that would bring the lake to these declarations; none where it is there."""
+        return missing_ddl(self.con, tables, database=DATABASE)
 
     def snapshot(self) -> Snapshot:
         """The newest snapshot."""

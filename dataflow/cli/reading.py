@@ -111,14 +111,15 @@ def diff(
         found = compare(con, older.id, newer.id)
     finally:
         con.close()
-    _write_diff(found.as_dict(), output=output)
-
-
-def _write_diff(found: dict[str, Any], *, output: Output) -> None:
     if output is Output.JSON:
-        write_json(found)
-        return
-    write_records(list(found["tables"]), output=output, title=f"Rows, snapshot {found['a']} to {found['b']}")
+        write_json(found.as_dict())
+    else:
+        write_changes(found.as_dict(), output=output, title=f"Rows, snapshot {found.a} to {found.b}")
+
+
+def write_changes(found: dict[str, Any], *, output: Output, title: str) -> None:
+    """Write a Diff for people, or its tables' rows as CSV."""
+    write_records(list(found["tables"]), output=output, title=title)
     if output is Output.TABLE:
         write_line()
         write_records([found["identities"]], output=output, title="Customers")

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
@@ -40,12 +41,25 @@ def plan(
     object_name: ObjectOption = None,
     since: SinceOption = None,
     until: UntilOption = None,
+    retrain: Annotated[
+        bool,
+        typer.Option("--retrain", help="Say what models trained anew on published records would change instead."),
+    ] = False,
     output: OutputOption = Output.TABLE,
+    now: NowOption = None,
 ) -> None:
     """Say what a run would land, without doing it: windows, files, bytes, and fields that changed.
 
+    With --retrain: customers that would merge, split or change their id, and key figures, were `dataflow run --retrain`
+    given now; exit code 3 when it would be refused, for moving more ids than resolve.id_churn_budget.
+
     Example:  dataflow plan --source tickets -o json
     """
+    if retrain:
+        if source or object_name or since or until:
+            raise UsageError("--retrain is about all records.", next_move="Leave the other choices out.")
+        _plan_retrain(settings_of(context), now=now, output=output)
+        return
     from dataflow.planning import plan_run
 
     records = plan_run(
@@ -72,6 +86,12 @@ def run(
     publish_only: Annotated[
         bool, typer.Option("--publish-only", help="Publish what has landed, fetch nothing.")
     ] = False,
+    retrain: Annotated[
+        bool,
+        typer.Option(
+            "--retrain", help="Train identity anew on all records and judgements. See `dataflow plan --retrain` first."
+        ),
+    ] = False,
     output: OutputOption = Output.TABLE,
     now: NowOption = None,
 ) -> None:
@@ -83,6 +103,8 @@ def run(
     """
     if ingest_only and publish_only:
         raise UsageError("--ingest-only and --publish-only exclude each other.", next_move="Give one, or neither.")
+    if ingest_only and retrain:
+        raise UsageError("--retrain publishes, --ingest-only does not.", next_move="Give one, or neither.")
     if object_name and not source:
         raise UsageError("--object needs to know of which source.", next_move="Give --source as well.")
     chosen: dict[str, Any] = {
@@ -94,7 +116,8 @@ def run(
     settings = settings_of(context)
     _require_declared(settings, source, object_name)
     kind = "ingest" if ingest_only else "publish" if publish_only else "daily"
-    write_outcome(perform(settings, kind, {} if publish_only else chosen, now=now), output=output)
+    parameters = ({} if publish_only else chosen) | ({} if ingest_only else {"retrain": retrain})
+    write_outcome(perform(settings, kind, parameters, now=now), output=output)
 
 
 def backfill(
@@ -160,6 +183,26 @@ def _require_declared(settings: Settings, source: str | None, object_name: str |
     from dataflow.planning import require_declared
 
     require_declared(settings, source, object_name)
+
+
+def _plan_retrain(settings: Settings, *, now: str | None, output: Output) -> None:
+    from dataflow.cli.reading import write_changes
+    from dataflow.cli.watching import watching_run
+    from dataflow.rehearsal import rehearse_retrain
+    from dataflow.resolve.churn import refuse_churn
+
+    with watching_run():
+        found = rehearse_retrain(settings, now=moment_or_none(now, option="--now") or datetime.now(UTC))
+    told = found.as_dict()
+    if output is Output.JSON:
+        write_json(told)
+    else:
+        if output is Output.TABLE:
+            write_records(told["models"], output=output, title="Models, and those that would follow them")
+            write_records([told["churn"]], output=output, title="Records that would have another customer")
+            write_records(told["largest"], output=output, title="Largest merges and splits")
+        write_changes(told, output=output, title="Rows that would change")
+    refuse_churn(found.churn, budget=found.budget)
 
 
 def perform(settings: Settings, kind: str, parameters: dict[str, Any], *, now: str | None = None) -> RunOutcome:

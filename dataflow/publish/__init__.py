@@ -3,7 +3,7 @@
 from dataflow.publish.build import build, compile_builders
 from dataflow.publish.commit import Publication, commit, record_run
 from dataflow.publish.content import content_hash
-from dataflow.publish.diff import Diff, diff
+from dataflow.publish.diff import Diff, diff, diff_staged
 from dataflow.publish.sinks.warehouse import sink_warehouse
 
 __all__ = [
@@ -14,6 +14,7 @@ __all__ = [
     "compile_builders",
     "content_hash",
     "diff",
+    "diff_staged",
     "record_run",
     "sink_warehouse",
 ]

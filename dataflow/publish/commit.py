@@ -16,7 +16,7 @@ from dataflow.publish.invariants import InvariantResult, check_invariants
 from dataflow.report import StepReport, gap_words, list_gaps, measured, resident_bytes
 from dataflow.tables.ops import RUN
 from dataflow.workspace import Staged, Workspace
-from lakehouse import Snapshot
+from lakehouse import Lake, Snapshot
 from lakehouse.table import column_list, literal
 
 AUTHOR = "dataflow"
@@ -47,8 +47,8 @@ class _Written:
     checks: int
 
 
-def commit(ws: Workspace, reports: Sequence[StepReport]) -> Publication:
-    """Commit what the workspace holds, audited inside the transaction. Nothing staged: nothing is committed.
+def commit(ws: Workspace, lake: Lake, reports: Sequence[StepReport]) -> Publication:
+    """Commit what the workspace of a lake holds, audited inside the transaction. Nothing staged: nothing is committed.
 
     Raises: AuditRefused, with the lake as it was; LakeConflict, LakeUnwritable.
     """
@@ -61,7 +61,7 @@ def commit(ws: Workspace, reports: Sequence[StepReport]) -> Publication:
         return _Written(by_table, audit(con, ws))
 
     with measured() as watch:
-        written, snapshot = ws.lake.transact(
+        written, snapshot = lake.transact(
             write, author=AUTHOR, run_id=ws.run.run_id, message=f"{ws.run.kind}: published"
         )
         rows = sum(staged.changed for staged in written.by_table.values())

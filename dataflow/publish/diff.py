@@ -1,8 +1,10 @@
-"""What changed between two snapshots: rows by table, identities, key figures."""
+"""What changed between two states: rows by table, identities, key figures."""
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import asdict, dataclass
+from functools import partial
 from typing import Any
 
 import duckdb
@@ -10,6 +12,7 @@ import duckdb
 from dataflow.publish.kpis import KPIS
 from dataflow.tables import published
 from dataflow.tables.published import KPI_DAILY, REDIRECTS, XREF
+from dataflow.workspace import Workspace
 from lakehouse.table import Table, column_list, literal, quote
 
 
@@ -47,10 +50,10 @@ class KpiDiff:
 
 @dataclass(frozen=True)
 class Diff:
-    """All that differs from snapshot `a` to snapshot `b`."""
+    """All that differs from snapshot `a` to snapshot `b`; None stands for what was staged on it and not committed."""
 
     a: int
-    b: int
+    b: int | None
     tables: tuple[TableDiff, ...]
     identities: IdentityDiff
     kpis: tuple[KpiDiff, ...]
@@ -63,42 +66,55 @@ class Diff:
         return asdict(self)
 
 
+# a table as it was, or is, for a FROM clause
+_State = Callable[[Table], str]
+
+
 def diff(reader: duckdb.DuckDBPyConnection, a: int, b: int) -> Diff:
     """Compare two snapshots of the lake attached to `reader` as `lake`."""
+    return _compare(reader, a, b, old=partial(as_of_sql, version=a), new=partial(as_of_sql, version=b))
+
+
+def diff_staged(ws: Workspace) -> Diff:
+    """Compare what is staged with the snapshot that it is staged on."""
+    return _compare(ws.con, ws.base.id, None, old=ws.before, new=lambda table: table.sql_name)
+
+
+def _compare(con: duckdb.DuckDBPyConnection, a: int, b: int | None, *, old: _State, new: _State) -> Diff:
     return Diff(
         a=a,
         b=b,
-        tables=tuple(_table_diff(reader, table, a, b) for table in published.TABLES),
-        identities=_identity_diff(reader, a, b),
-        kpis=tuple(_kpi_diff(reader, a, b)),
+        tables=tuple(_table_diff(con, table, old(table), new(table)) for table in published.TABLES),
+        identities=_identity_diff(con, old, new),
+        kpis=tuple(_kpi_diff(con, old(KPI_DAILY), new(KPI_DAILY))),
     )
 
 
-def _table_diff(reader: duckdb.DuckDBPyConnection, table: Table, a: int, b: int) -> TableDiff:
+def _table_diff(con: duckdb.DuckDBPyConnection, table: Table, old: str, new: str) -> TableDiff:
     on = " AND ".join(f"n.{quote(key)} = o.{quote(key)}" for key in table.key)
     first = quote(table.key[0])
     # No compared column (a pure link table): rows are there or not.
     differs = " OR ".join(f"n.{quote(c)} IS DISTINCT FROM o.{quote(c)}" for c in table.compared) or "false"
     added, changed, removed = _row(
-        reader,
+        con,
         f"""
         SELECT count(*) FILTER (WHERE o.{first} IS NULL),
             count(*) FILTER (WHERE n.{first} IS NOT NULL AND o.{first} IS NOT NULL AND ({differs})),
             count(*) FILTER (WHERE n.{first} IS NULL)
-        FROM (FROM {as_of_sql(table, b)}) n FULL JOIN (FROM {as_of_sql(table, a)}) o ON {on}
+        FROM (FROM {new}) n FULL JOIN (FROM {old}) o ON {on}
         """,
     )
     return TableDiff(table.full_name, added, changed, removed)
 
 
-def _identity_diff(reader: duckdb.DuckDBPyConnection, a: int, b: int) -> IdentityDiff:
+def _identity_diff(con: duckdb.DuckDBPyConnection, old: _State, new: _State) -> IdentityDiff:
     """A merge leaves a redirect to a live customer; a split sends some records of a customer to a new one."""
     key = column_list(XREF.key)
     created, retired, split, moved = _row(
-        reader,
+        con,
         f"""
-        WITH old AS (SELECT record_id, customer_id FROM {as_of_sql(XREF, a)}),
-        new AS (SELECT record_id, customer_id FROM {as_of_sql(XREF, b)}),
+        WITH old AS (SELECT record_id, customer_id FROM {old(XREF)}),
+        new AS (SELECT record_id, customer_id FROM {new(XREF)}),
         moved AS (
             SELECT {key}, o.customer_id AS was, n.customer_id AS became FROM old o JOIN new n USING ({key})
             WHERE o.customer_id <> n.customer_id
@@ -112,24 +128,24 @@ def _identity_diff(reader: duckdb.DuckDBPyConnection, a: int, b: int) -> Identit
         """,
     )
     (merged,) = _row(
-        reader,
+        con,
         f"""
-        SELECT count(*) FROM (FROM {as_of_sql(REDIRECTS, b)}) n
-        ANTI JOIN (FROM {as_of_sql(REDIRECTS, a)}) o USING (customer_id) WHERE n.to_customer_id IS NOT NULL
+        SELECT count(*) FROM (FROM {new(REDIRECTS)}) n
+        ANTI JOIN (FROM {old(REDIRECTS)}) o USING (customer_id) WHERE n.to_customer_id IS NOT NULL
         """,
     )
     return IdentityDiff(created=created, retired=retired, merged=merged, split=split, records_moved=moved)
 
 
-def _kpi_diff(reader: duckdb.DuckDBPyConnection, a: int, b: int) -> list[KpiDiff]:
+def _kpi_diff(con: duckdb.DuckDBPyConnection, old: str, new: str) -> list[KpiDiff]:
     """Amounts and counts of events add up over days; shares, hours, averages and stocks are averaged."""
-    rows = reader.execute(f"""
+    rows = con.execute(f"""
         SELECT kpi_code, any_value(coalesce(n.unit, o.unit)),
             count(*) FILTER (WHERE n.value IS DISTINCT FROM o.value),
             CASE WHEN {_ADDS_UP} THEN sum(o.value) ELSE avg(o.value) END,
             CASE WHEN {_ADDS_UP} THEN sum(n.value) ELSE avg(n.value) END
-        FROM (FROM {as_of_sql(KPI_DAILY, b)}) n
-        FULL JOIN (FROM {as_of_sql(KPI_DAILY, a)}) o USING (kpi_code, kpi_date)
+        FROM (FROM {new}) n
+        FULL JOIN (FROM {old}) o USING (kpi_code, kpi_date)
         GROUP BY kpi_code ORDER BY kpi_code
     """).fetchall()
     return [KpiDiff(str(code), str(unit), int(days), was, now) for code, unit, days, was, now in rows if days]
@@ -143,7 +159,7 @@ def as_of_sql(table: Table, version: int) -> str:
     return f"lake.{table.sql_name} AT (VERSION => {int(version)})"
 
 
-def _row(reader: duckdb.DuckDBPyConnection, sql: str) -> tuple[int, ...]:
-    row = reader.execute(sql).fetchone()
+def _row(con: duckdb.DuckDBPyConnection, sql: str) -> tuple[int, ...]:
+    row = con.execute(sql).fetchone()
     assert row is not None
     return tuple(int(value) for value in row)

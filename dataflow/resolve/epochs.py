@@ -9,13 +9,19 @@ from dataclasses import replace
 import duckdb
 
 from dataflow.resolve.epoch import train_epoch
+from dataflow.resolve.labels import learn_from_labels
 from dataflow.resolve.model import Epoch
 from dataflow.resolve.normaliser import NORMALISER_VERSION
 from dataflow.resolve.spec import SPECS, EntitySpec
 from dataflow.settings.model import ResolveSettings
-from dataflow.tables.resolved import EPOCH, MATCH_RECORD, TERM_FREQUENCY
+from dataflow.tables.resolved import EPOCH, JUDGED_PAIR, MATCH_RECORD, TERM_FREQUENCY
 from dataflow.workspace import Workspace
 from lakehouse.table import literal
+
+_SAID = f"""
+    (SELECT record_id_l, record_id_r, verdict FROM {JUDGED_PAIR.sql_name}
+    WHERE verdict IN ('same', 'different') AND NOT is_contradicted)
+"""
 
 
 def specs_of(settings: ResolveSettings) -> Mapping[str, EntitySpec]:
@@ -61,10 +67,15 @@ def read_epochs(con: duckdb.DuckDBPyConnection) -> dict[str, Epoch]:
     }
 
 
-def train_and_store(ws: Workspace, specs: Mapping[str, EntitySpec], *, missing: set[str]) -> dict[str, Epoch]:
-    """Train an epoch for each of the `missing` types that has records, and stage them."""
+def train_and_store(
+    ws: Workspace, specs: Mapping[str, EntitySpec], *, kinds: set[str], present: Mapping[str, Epoch]
+) -> dict[str, Epoch]:
+    """Train an epoch for each of these types that has records, learn from what stewards have said, stage what is new.
+
+    The same records and words give the epoch that is `present`, which is left out.
+    """
     trained = {}
-    for kind in sorted(missing):
+    for kind in sorted(kinds):
         records = f"training_{kind}"
         ws.con.execute(f"""
             CREATE OR REPLACE TEMP TABLE {records} AS
@@ -72,13 +83,16 @@ def train_and_store(ws: Workspace, specs: Mapping[str, EntitySpec], *, missing: 
         """)
         if ws.con.table(records).shape[0] > 0:
             name = f"frequency_{kind}"
-            trained[kind] = train_epoch(ws.con, records, spec=specs[kind], frequencies=name)
+            epoch = train_epoch(ws.con, records, spec=specs[kind], frequencies=name)
+            trained[kind] = learn_from_labels(ws.con, records, _SAID, epoch=epoch, spec=specs[kind])
             # Training is of one connection; the lanes need them too.
             ws.con.execute(f"CREATE OR REPLACE TABLE work.main.{name} AS FROM temp.{name}")
         ws.con.execute(f"DROP TABLE {records}")
-    for epoch in trained.values():
+    known = {epoch.epoch_id for epoch in present.values()}
+    new = {kind: epoch for kind, epoch in trained.items() if epoch.epoch_id not in known}
+    for epoch in new.values():
         _store(ws, epoch)
-    return trained
+    return new
 
 
 def _store(ws: Workspace, epoch: Epoch) -> None:

@@ -199,7 +199,7 @@ def _explanation(row: Mapping[str, Any], epoch: Epoch, commonness: Mapping[tuple
     signs = [_sign(label, weight, rarity) for label, (weight, rarity) in weights.items()]
     start = _start(epoch)
     adjusted = [_caution(a, row[f"adjustment_{n}"]) for n, a in enumerate(spec.adjustments) if row[f"adjustment_{n}"]]
-    counted = [start, *sorted(signs, key=lambda s: -s.weight), *adjusted]
+    counted = [start, *sorted(signs, key=lambda s: -s.weight), *adjusted, *_learnt(row, epoch)]
     # what is left is the model's third class: two that are close and not one
     kin = row["match_weight"] - sum(step.weight for step in counted)
     if KIN in epoch.model and abs(kin) >= 0.05:
@@ -250,6 +250,17 @@ def _sign(label: str, weight: float, rarity: float) -> Step:
 def _caution(adjustment: Adjustment, weight: float) -> Step:
     name = f"{adjustment.name[:1].upper()}{adjustment.name[1:]}"
     return Step(name=name, weight=weight, words=f"{name}: {adjustment.words}", kind="caution")
+
+
+def _learnt(row: Mapping[str, Any], epoch: Epoch) -> list[Step]:
+    """What the model was taught by stewards about pairs that agree and differ as this one does."""
+    shown = {name: by_gamma[int(row[f"gamma_{name}"])] for name, by_gamma in epoch.learnt.items()
+             if name and row[f"gamma_{name}"] >= 0}  # fmt: skip
+    weight = sum(shown.values()) + sum(epoch.learnt.get("", ()))
+    if abs(weight) < 0.05:
+        return []
+    words = f"Learnt from stewards, by what they said of pairs like this one: {_strength(weight)}."
+    return [Step(name="Learnt from stewards", weight=weight, words=words)]
 
 
 def _strength(weight: float) -> str:

@@ -278,7 +278,7 @@ def _resolve(con: duckdb.DuckDBPyConnection, *, labels: str | None) -> tuple[lis
         epoch = train_epoch(con, f"match_{kind}", spec=spec, frequencies=f"frequency_{kind}")
         judged = None
         if labels is not None:
-            spec, epoch = learn_from_labels(con, f"match_{kind}", labels, epoch=epoch, spec=spec)
+            epoch = learn_from_labels(con, f"match_{kind}", labels, epoch=epoch, spec=spec)
             judged = f"(SELECT b.* FROM {labels} b SEMI JOIN match_{kind} r ON r.record_id = b.record_id_l)"
         compared += find_edges(con, f"match_{kind}", epoch=epoch, spec=spec, into=f"edge_{kind}")
         find_clusters(con, f"match_{kind}", f"edge_{kind}", epoch=epoch, spec=spec, into="found_cluster", judged=judged)

@@ -19,9 +19,9 @@ from numpy.typing import NDArray
 from dataflow.errors import UsageError
 from dataflow.resolve.edges import find_candidates
 from dataflow.resolve.groups import Groups
-from dataflow.resolve.model import Epoch
+from dataflow.resolve.model import LEARNT, Epoch, LevelWeights, epoch_id_of, model_text
 from dataflow.resolve.scoring import score_pairs
-from dataflow.resolve.spec import Adjustment, EntitySpec
+from dataflow.resolve.spec import EntitySpec
 from dataflow.resolve.table_file import load_table
 
 DOING = "Reading labels"
@@ -132,16 +132,27 @@ def _drop_contradicted(con: duckdb.DuckDBPyConnection, labels: str) -> None:
 
 def learn_from_labels(
     con: duckdb.DuckDBPyConnection, records: str, labels: str, *, epoch: Epoch, spec: EntitySpec
-) -> tuple[EntitySpec, Epoch]:
-    """The spec with what the labels teach as adjustments, and the epoch that keeps the pairs these may bring back."""
+) -> Epoch:
+    """The epoch with what the labels teach, an epoch of its own; the same where they teach nothing.
+
+    `labels` is a relation (record_id_l, record_id_r, verdict) free of contradiction; pairs of other records are left
+    out.
+    """
     con.execute(f"""
         CREATE OR REPLACE TEMP TABLE label_pair AS
         SELECT b.* FROM {labels} b SEMI JOIN {records} l ON l.record_id = b.record_id_l
         SEMI JOIN {records} r ON r.record_id = b.record_id_r
     """)
+    try:
+        return _learn(con, records, epoch=epoch, spec=spec)
+    finally:
+        con.execute("DROP TABLE label_pair")
+
+
+def _learn(con: duckdb.DuckDBPyConnection, records: str, *, epoch: Epoch, spec: EntitySpec) -> Epoch:
     count = con.table("label_pair").shape[0]
     if count < FEWEST:
-        return spec, epoch
+        return epoch
     level_names = [
         (c.name, gamma) for c in spec.comparisons if c.name in epoch.comparison_names for gamma in range(len(c.levels))
     ]
@@ -149,20 +160,18 @@ def learn_from_labels(
     anchors = _anchors(con, records, level_names, epoch=epoch, spec=spec, weight=2 * count)
     moved = _fit_shrunk(labelled, anchors)
     if moved is None:
-        return spec, epoch
-    learnt = [
-        Adjustment(name="labels", condition=f"gamma_{name} = {gamma}", weight=round(float(weight), 3))
-        for (name, gamma), weight in zip(level_names, moved[1:], strict=True)
-        if abs(weight) >= 0.05
-    ]
-    learnt.append(Adjustment(name="labels", condition="true", weight=round(float(moved[0]), 3)))
-    # pairs are first sifted by the model's own word
-    lift = max(sum(sorted((a.weight for a in learnt if a.weight > 0), reverse=True)[:3]), 0.0)
-    review = epoch.review_threshold / (epoch.review_threshold + (1 - epoch.review_threshold) * 2**lift)
-    return (
-        replace(spec, adjustments=(*spec.adjustments, *learnt), review_threshold=review),
-        replace(epoch, review_threshold=review),
-    )
+        return epoch
+    learnt = {LEARNT: _by_level(level_names, moved)}
+    epoch_id = epoch_id_of(epoch.entity_type, epoch.epoch_id, model_text(learnt))
+    return replace(epoch, epoch_id=epoch_id, model=epoch.model | learnt)
+
+
+def _by_level(level_names: list[tuple[str, int]], moved: Floats) -> LevelWeights:
+    """The weights to add by comparison and gamma; what is next to nothing is nothing."""
+    learnt: LevelWeights = {"": [round(float(moved[0]), 3)]}
+    for (name, _), weight in zip(level_names, moved[1:], strict=True):
+        learnt.setdefault(name, []).append(round(float(weight), 3) if abs(weight) >= 0.05 else 0.0)
+    return {name: by_gamma for name, by_gamma in learnt.items() if not name or any(by_gamma)}
 
 
 def _scored(

@@ -136,7 +136,7 @@ def _level_weights(epoch: Epoch) -> LevelWeights:
 def _decisive(error: str, weights: LevelWeights, levels: dict[str, int], adjustment: float) -> str:
     """The level that spoke loudest for what was decided."""
     said = [weights[name][gamma] for name, gamma in levels.items() if gamma >= 0]
-    said.append((adjustment, "levels that contradict each other, or a name alone"))
+    said.append((adjustment, "levels that contradict each other, a name alone, or labels"))
     if error == "wrong":
         return max(said)[1]
     weight, label = min(said)

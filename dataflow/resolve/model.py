@@ -10,8 +10,11 @@ from typing import Any, Self
 from dataflow.resolve.spec import Comparison, EntitySpec, Level
 
 Settings = dict[str, Any]
-# the part of a model that is ours and not Splink's: weights against two entities that are close
+# the parts of a model that are ours and not Splink's, each a weight for every level of every comparison by gamma, and
+# one for all pairs under the name "": against two entities that are close, and what stewards and labels have taught
 KIN = "kin"
+LEARNT = "learnt"
+LevelWeights = dict[str, list[float]]
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -41,6 +44,14 @@ class Epoch:
     @property
     def model_json(self) -> str:
         return model_text(self.model)
+
+    @property
+    def splink_model(self) -> Settings:
+        return {name: value for name, value in self.model.items() if name not in (KIN, LEARNT)}
+
+    @property
+    def learnt(self) -> LevelWeights:
+        return dict(self.model.get(LEARNT, {}))
 
     @property
     def frequency_columns(self) -> tuple[str, ...]:

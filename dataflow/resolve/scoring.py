@@ -8,7 +8,7 @@ import duckdb
 from splink.internals.misc import prob_to_match_weight
 
 from dataflow.resolve.frequencies import HOT_COLUMNS, hot_name, known_name
-from dataflow.resolve.model import KIN, Epoch
+from dataflow.resolve.model import KIN, Epoch, LevelWeights
 from dataflow.resolve.spec import EntitySpec
 from dataflow.resolve.weights import weight_sql
 from lakehouse.table import literal
@@ -132,15 +132,17 @@ def _compared_columns(epoch: Epoch) -> list[str]:
 
 def _scored(pairs: str, epoch: Epoch, spec: EntitySpec, *, threshold: float | None, keep_levels: bool) -> str:
     """SELECT of the scored pairs: what the model says of each, against kin, and what levels say together."""
-    extra = " + ".join(["0", *(f"CASE WHEN {a.condition} THEN {a.weight} ELSE 0 END" for a in spec.adjustments)])
+    terms = [f"CASE WHEN {a.condition} THEN {a.weight} ELSE 0 END" for a in spec.adjustments]
+    extra = " + ".join([by_level_sql(epoch.learnt), *terms])
     kept = "".join(f", gamma_{c.name}" for c in spec.comparisons) + ", adjustment" if keep_levels else ""
-    likely = "" if threshold is None else f"WHERE splink_weight >= {prob_to_match_weight(threshold)}"
+    least = None if threshold is None else prob_to_match_weight(threshold) - _most(epoch.learnt)
+    likely = "" if least is None else f"WHERE splink_weight >= {least}"
     at_least = "" if threshold is None else f"WHERE match_probability >= {threshold}"
     # Materialised: the conditions below would have the optimiser work out everything once more.
     return f"""
         WITH levelled AS MATERIALIZED ({levelled_sql(pairs, epoch, spec)}),
         weighed AS (
-            SELECT *, {extra} AS adjustment, {_kin_sql(epoch)} AS kin_weight,
+            SELECT *, {extra} AS adjustment, {by_level_sql(epoch.model.get(KIN, {"": [60.0]}))} AS kin_weight,
                 greatest(least(splink_weight, kin_weight + 60), kin_weight - 60) AS bounded,
                 least(bounded, kin_weight) - log2(1 + pow(2.0, -abs(bounded - kin_weight))) AS odds,
                 round(greatest(least(odds + adjustment, 60), -60), 6) AS match_weight
@@ -174,11 +176,16 @@ def levelled_sql(pairs: str, epoch: Epoch, spec: EntitySpec) -> str:
     """
 
 
-def _kin_sql(epoch: Epoch) -> str:
-    """The weight for one entity against two close ones: a pair must beat strangers, and kin."""
-    weights = dict(epoch.model.get(KIN, {"": [60.0]}))
-    terms = [str(weights.pop("")[0])]
+def by_level_sql(weights: LevelWeights) -> str:
+    """The sum of a weight for each level that a pair is on."""
+    terms = [str(sum(weights.get("", ())))]
     for name, by_gamma in weights.items():
         cases = " ".join(f"WHEN {gamma} THEN {weight}" for gamma, weight in enumerate(by_gamma))
-        terms.append(f"CASE gamma_{name} {cases} ELSE 0 END")
+        terms += [f"CASE gamma_{name} {cases} ELSE 0 END"] if name else []
     return " + ".join(terms)
+
+
+def _most(weights: LevelWeights) -> float:
+    """What such weights can add to a pair at most: so much below the threshold a pair may still come over it."""
+    constant = sum(weights.get("", ()))
+    return max(0.0, constant + sum(max(0.0, *by_gamma) for name, by_gamma in weights.items() if name))

@@ -10,6 +10,7 @@ from pathlib import Path
 
 from dataflow.report import StepReport, measured
 from dataflow.resolve.chunks import ScoreChunks, Spreading, score_in_processes
+from dataflow.resolve.churn import measure_churn, refuse_churn
 from dataflow.resolve.clusters import find_clusters
 from dataflow.resolve.customers import stage_golden, stage_identities
 from dataflow.resolve.edges import find_edges
@@ -28,10 +29,13 @@ from dataflow.workspace import Workspace
 from lakehouse.table import column_list, literal
 
 
-def resolve(ws: Workspace, settings: Settings, *, run_chunks: ScoreChunks | None = None) -> StepReport:
-    """Work out who is who for everything that changed.
+def resolve(
+    ws: Workspace, settings: Settings, *, run_chunks: ScoreChunks | None = None, retrain: bool = False
+) -> StepReport:
+    """Work out who is who for everything that changed; with `retrain`, for everything, by models trained anew.
 
     `run_chunks` scores many pairs elsewhere, as settings.resolve says; by default in processes of this machine.
+    Raises: AuditRefused where a new model moves more customer ids than its budget allows.
     Shape: conformed.customer_record to resolved.* and ops.review_queue. `merged` are the records that another record
     of the same customer stands for; `facts` is an IdentitySummary.
     """
@@ -42,9 +46,16 @@ def resolve(ws: Workspace, settings: Settings, *, run_chunks: ScoreChunks | None
         compared = 0
         changed = _mark_changed(ws, whole=_is_outdated(ws, epochs))
         judged = stage_judgements(ws)
-        if changed or judged:
-            spreading = _spreading(ws, settings, run_chunks)
-            compared = _resolve_changed(ws, settings, specs=specs, epochs=epochs, steps=steps, spreading=spreading)
+        if changed or judged or retrain:
+            compared = _resolve_changed(
+                ws,
+                settings,
+                specs=specs,
+                epochs=epochs,
+                train=set(specs) if retrain else set(specs) - set(epochs),
+                steps=steps,
+                spreading=_spreading(ws, settings, run_chunks),
+            )
         summary = summarise(ws, compared_pairs=compared, seconds=steps.seconds)
         return _report(ws, facts=summary.as_dict(), seconds=watch.seconds)
 
@@ -98,6 +109,7 @@ def _resolve_changed(
     *,
     specs: Mapping[str, EntitySpec],
     epochs: dict[str, Epoch],
+    train: set[str],
     steps: Steps,
     spreading: Spreading | None,
 ) -> int:
@@ -105,10 +117,12 @@ def _resolve_changed(
     with steps.time("normalise"):
         _stage_match_records(ws, tuple(specs.values()))
     with steps.time("train"):
-        new_epochs = train_and_store(ws, specs, missing=set(specs) - set(epochs))
+        new_epochs = train_and_store(ws, specs, kinds=train, present=epochs)
     epochs = epochs | new_epochs
     links = {kind: epoch.link_threshold for kind, epoch in epochs.items()}
     compared = identify(ws, specs=specs, epochs=epochs, whole_types=set(new_epochs), steps=steps, spreading=spreading)
+    if new_epochs:
+        refuse_churn(measure_churn(ws, new_epochs), budget=settings.resolve.id_churn_budget)
     with steps.time("golden"):
         trust = {name: source.trust for name, source in settings.sources.items()}
         stage_golden(ws, "new_cluster", changed_records="changed_record", trust=trust)

@@ -15,7 +15,7 @@ from functools import lru_cache
 from splink import SettingsCreator
 from splink.internals.misc import prob_to_match_weight
 
-from dataflow.resolve.model import KIN, Epoch
+from dataflow.resolve.model import Epoch
 
 
 @dataclass(frozen=True)
@@ -33,7 +33,7 @@ class WeightSql:
 
 def weight_sql(epoch: Epoch) -> WeightSql:
     """Have Splink write the model of an epoch."""
-    return _written(json.dumps({name: value for name, value in epoch.model.items() if name != KIN}))
+    return _written(json.dumps(epoch.splink_model))
 
 
 @lru_cache(maxsize=8)

@@ -249,6 +249,10 @@ class ResolveSettings(Section):
     review_threshold: Annotated[float, Field(gt=0, lt=1)] | None = None
     second_person_from_records: Annotated[int, Field(ge=1)] = 10
     """A steward's `same` on customers of so many records each holds when a second person has said it too."""
+    id_churn_budget: Annotated[float, Field(ge=0, le=1)] = 0.01
+    """The share of records that a new model may give another customer; a run that would give more is refused. One in
+    a hundred is more than a model trained anew on a day's further records was seen to move, and less than what would
+    make those who hold on to ids look their customers up again."""
     processes: Annotated[int, Field(ge=1)] = 1
     """Processes that score candidate pairs. One is best on one machine, whose cores a run keeps busy by itself."""
     spread_from_pairs: Annotated[int, Field(ge=1)] = 5_000_000

@@ -9,7 +9,7 @@ from splink import DuckDBAPI, Linker
 from dataflow.resolve import scoring
 from dataflow.resolve.edges import find_candidates
 from dataflow.resolve.epoch import train_epoch
-from dataflow.resolve.model import KIN, Epoch
+from dataflow.resolve.model import Epoch
 from dataflow.resolve.scoring import levelled_sql, score_pairs
 from dataflow.resolve.spec import COMPANY, PERSON, EntitySpec
 from tests.lib.identities import match_records, population
@@ -68,8 +68,7 @@ def _by_splink(con: duckdb.DuckDBPyConnection, epoch: Epoch, levels: str) -> Sco
         FROM pair p JOIN numbered l ON l.record_id = p.record_id_l JOIN numbered r ON r.record_id = p.record_id_r
     """)
     api = DuckDBAPI(connection=con)
-    settings = {name: value for name, value in epoch.model.items() if name != KIN}
-    linker = Linker(api.register("numbered"), settings, validate_settings=False, log_level=None)
+    linker = Linker(api.register("numbered"), epoch.splink_model, validate_settings=False, log_level=None)
     for column in epoch.frequency_columns:
         # the records bring their frequencies along
         con.execute(f"CREATE TEMP TABLE no_{column} ({column} VARCHAR, tf_{column} DOUBLE)")
