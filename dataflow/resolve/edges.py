@@ -58,13 +58,17 @@ def find_candidates(
     Pairs are found between numbers made of the record ids, a fifth of their size; should two records of ten million
     ever share one, a pair too many is compared.
     """
+    con.execute(f"CREATE OR REPLACE TEMP TABLE {into} AS {candidates_sql(records, spec, new=new, keys=keys)}")
+
+
+def candidates_sql(records: str, spec: EntitySpec, *, new: str | None = None, keys: str | None = None) -> str:
+    """SELECT of the candidate pairs."""
     every, named = f"SELECT hash(record_id) AS record, key FROM {keys}", f"(SELECT DISTINCT record_id FROM {keys})"
     if keys is None:
         named = records
         every = f"SELECT hash(record_id) AS record, unnest(block_keys) AS key FROM {records}"
     is_new = "true" if new is None else f"record IN (SELECT hash(record_id) FROM {new})"
-    con.execute(f"""
-        CREATE OR REPLACE TEMP TABLE {into} AS
+    return f"""
         WITH every AS ({every}),
         useful AS (SELECT key FROM every GROUP BY key HAVING count(*) BETWEEN 2 AND {cap_sql(spec, "key")}),
         kept AS (SELECT *, {is_new} AS is_new FROM every SEMI JOIN useful USING (key)),
@@ -75,7 +79,7 @@ def find_candidates(
         named AS (SELECT record_id, hash(record_id) AS record FROM {named})
         SELECT least(l.record_id, r.record_id) AS record_id_l, greatest(l.record_id, r.record_id) AS record_id_r
         FROM pair JOIN named l ON l.record = one JOIN named r ON r.record = other
-    """)
+    """
 
 
 def cap_sql(spec: EntitySpec, key: str) -> str:

@@ -51,8 +51,9 @@ def score_pairs(
             SELECT record_id_l AS record_id FROM {pairs}{chosen} UNION SELECT record_id_r FROM {pairs}{chosen}
         """)
         con.execute(f"CREATE OR REPLACE TEMP TABLE pair_record AS {records_to_compare(records, epoch, spec)}")
-        scored = _scored(f"(FROM {pairs}{chosen})", epoch, spec, threshold=threshold, keep_levels=keep_levels)
-        con.execute(f"INSERT INTO {into} {scored}")
+        levelled = levelled_sql(f"(FROM {pairs}{chosen})", epoch, spec)
+        weighed = weighed_sql(levelled, epoch, spec, threshold=threshold, keep_levels=keep_levels)
+        con.execute(f"INSERT INTO {into} {weighed}")
     for table in ("pair_member", "pair_record"):
         con.execute(f"DROP TABLE IF EXISTS {table}")
 
@@ -130,17 +131,21 @@ def _compared_columns(epoch: Epoch) -> list[str]:
     return sorted({name for level in levels for name in re.findall(r"(\w+)_[lr]\b", level["sql_condition"])})
 
 
-def _scored(pairs: str, epoch: Epoch, spec: EntitySpec, *, threshold: float | None, keep_levels: bool) -> str:
-    """SELECT of the scored pairs: what the model says of each, against kin, and what levels say together."""
+def weighed_sql(
+    levelled: str, epoch: Epoch, spec: EntitySpec, *, threshold: float | None, keep_levels: bool = False
+) -> str:
+    """SELECT of the scored pairs: what the model says of each, against kin, and what levels say together.
+
+    `levelled` is a query of record_id_l, record_id_r, splink_weight and gamma_* of every comparison of the spec.
+    """
     terms = [f"CASE WHEN {a.condition} THEN {a.weight} ELSE 0 END" for a in spec.adjustments]
     extra = " + ".join([by_level_sql(epoch.learnt), *terms])
     kept = "".join(f", gamma_{c.name}" for c in spec.comparisons) + ", adjustment" if keep_levels else ""
-    least = None if threshold is None else prob_to_match_weight(threshold) - _most(epoch.learnt)
-    likely = "" if least is None else f"WHERE splink_weight >= {least}"
+    likely = "" if threshold is None else f"WHERE splink_weight >= {least_weight(epoch, threshold)}"
     at_least = "" if threshold is None else f"WHERE match_probability >= {threshold}"
     # Materialised: the conditions below would have the optimiser work out everything once more.
     return f"""
-        WITH levelled AS MATERIALIZED ({levelled_sql(pairs, epoch, spec)}),
+        WITH levelled AS MATERIALIZED ({levelled}),
         weighed AS (
             SELECT *, {extra} AS adjustment, {by_level_sql(epoch.model.get(KIN, {"": [60.0]}))} AS kin_weight,
                 greatest(least(splink_weight, kin_weight + 60), kin_weight - 60) AS bounded,
@@ -159,9 +164,6 @@ def levelled_sql(pairs: str, epoch: Epoch, spec: EntitySpec) -> str:
     model = weight_sql(epoch)
     columns = (*_compared_columns(epoch), *(f"tf_{column}" for column in epoch.frequency_columns))
     sides = ", ".join(f"{side}.{column} AS {column}_{side}" for column in columns for side in "lr")
-    gammas = ", ".join(
-        f"gamma_{c.name}" if c.name in epoch.comparison_names else f"-1 AS gamma_{c.name}" for c in spec.comparisons
-    )
     return f"""
         WITH pair AS (
             SELECT p.record_id_l, p.record_id_r, {sides}
@@ -172,8 +174,14 @@ def levelled_sql(pairs: str, epoch: Epoch, spec: EntitySpec) -> str:
         compared AS MATERIALIZED (
             SELECT record_id_l, record_id_r, {", ".join((*model.levels, *model.frequencies))} FROM pair
         )
-        SELECT record_id_l, record_id_r, {model.weight} AS splink_weight, {gammas} FROM compared
+        SELECT record_id_l, record_id_r, {model.weight} AS splink_weight, {gammas_sql(epoch, spec)} FROM compared
     """
+
+
+def gammas_sql(epoch: Epoch, spec: EntitySpec) -> str:
+    """The level of every comparison of the spec; one that the model does not know is missing in every pair."""
+    known = epoch.comparison_names
+    return ", ".join(("" if c.name in known else "-1 AS ") + f"gamma_{c.name}" for c in spec.comparisons)
 
 
 def by_level_sql(weights: LevelWeights) -> str:
@@ -183,6 +191,11 @@ def by_level_sql(weights: LevelWeights) -> str:
         cases = " ".join(f"WHEN {gamma} THEN {weight}" for gamma, weight in enumerate(by_gamma))
         terms += [f"CASE gamma_{name} {cases} ELSE 0 END"] if name else []
     return " + ".join(terms)
+
+
+def least_weight(epoch: Epoch, threshold: float) -> float:
+    """What Splink's model must say of a pair at least, that all together may come over the threshold."""
+    return float(prob_to_match_weight(threshold)) - _most(epoch.learnt)
 
 
 def _most(weights: LevelWeights) -> float:
