@@ -10,13 +10,14 @@ from prefect.futures import PrefectFuture, as_completed
 from prefect.task_runners import ThreadPoolTaskRunner
 
 from dataflow.errors import SourceIncomplete
-from dataflow.land import Failure, FetchedWindow, LandingPlan, Tidings
+from dataflow.land import Failure, FetchedWindow, LandingPlan, Staged, Tidings
 from dataflow.land.plan import Stretch
 from dataflow.progress import WindowEvent, announce
 from dataflow.session import RunSession
 from dataflow.sources.protocol import PlannedWindow
+from flows.fetching import Order, share_out
 from flows.retry import take_what_there_is, with_retries
-from flows.tasks import Staged, fetch, land, plan
+from flows.tasks import fetch, land, plan
 
 EVERYTHING: Sequence[Stretch] = ((None, None),)
 
@@ -35,9 +36,11 @@ def ingest_windows(
     stretches: Sequence[Stretch] = EVERYTHING,
     skip_landed: bool = False,
     workers: int,
+    deployment: str = "",
 ) -> int:
     """Fetch what is new, `workers` windows at once, and land it wave by wave; returns the rows that were new.
 
+    `deployment`: the one of `fetch` whose runs fetch them, on a work pool; without it threads of this process do.
     What cannot be fetched is on record as a gap and makes the run partial; the rest is landed. A run that dies goes
     on where it was: landed waves are not planned again, staged windows not read again.
     Raises: the first error, when no object at all could be landed and it was not for a spent budget.
@@ -49,7 +52,7 @@ def ingest_windows(
     landed: list[FetchedWindow] = []
     rows = 0
     for wave in _waves(planned.windows):
-        staged = fetch_windows(session, wave, workers=workers) if wave else Staged()
+        staged = fetch_windows(session, wave, workers=workers, deployment=deployment) if wave else Staged()
         told = Tidings((*tidings.failures, *staged.failures), tidings.ended)
         if staged.fetched or told.failures or told.ended:
             rows += with_retries(land, session.settings)(session.run.run_id, staged.fetched, told)
@@ -61,14 +64,18 @@ def ingest_windows(
     return rows
 
 
-def fetch_windows(session: RunSession, windows: Sequence[PlannedWindow], *, workers: int) -> Staged:
-    """Stage windows, `workers` at once; those of one object are shared out among tasks in their order."""
+def fetch_windows(
+    session: RunSession, windows: Sequence[PlannedWindow], *, workers: int, deployment: str = ""
+) -> Staged:
+    """Stage windows, `workers` at once, in threads or in runs of a deployment."""
+    if deployment:
+        orders = share_out(session, windows, deployment=deployment, workers=workers)
+    else:
+        orders = _by_threads(session, windows, tasks=workers * _TASKS_A_WORKER)
     with session.stage("fetch"), ThreadPoolTaskRunner[Any](max_workers=workers) as runner:
         futures: dict[PrefectFuture[Staged], int] = {}
-        for name, share in _shares(windows, tasks=workers * _TASKS_A_WORKER):
-            task = with_retries(fetch, session.settings, name=name)
-            parameters = {"run_id": session.run.run_id, "windows": share}
-            futures[runner.submit(task, parameters=parameters)] = len(share)
+        for task, parameters, count in orders:
+            futures[runner.submit(task, parameters=parameters)] = count
         for future in as_completed(list(futures)):
             announce(WindowEvent("fetched", futures[future]))
         answers = [take_what_there_is(future.result(raise_on_failure=False)) for future in futures]
@@ -76,6 +83,13 @@ def fetch_windows(session: RunSession, windows: Sequence[PlannedWindow], *, work
         tuple(window for answer in answers for window in answer.fetched),
         tuple(failure for answer in answers for failure in answer.failures),
     )
+
+
+def _by_threads(session: RunSession, windows: Sequence[PlannedWindow], *, tasks: int) -> Iterator[Order]:
+    """Tasks that fetch windows here; those of one object are shared out among tasks in their order."""
+    for name, share in _shares(windows, tasks=tasks):
+        parameters = {"run_id": session.run.run_id, "windows": share}
+        yield with_retries(fetch, session.settings, name=name), parameters, len(share)
 
 
 def _planned(

@@ -115,17 +115,16 @@ def backfill(
 ) -> State[Any]:
     """Land the days from `start` to `end`, both included, in windows of `window_days`, `workers` at once; publish once.
 
-    Started again it goes on where it was: windows that were landed whole are skipped, gaps are read again. One process
-    does it all: fetching waits for the sources and not for a processor, what is staged must be where the committer
-    can read it, and the lake takes one landing at a time, so runs spread over a pool would queue up for its lock. Who
-    has several lakes, or wants a range in parts, starts the deployment once for each part.
+    Started again it goes on where it was: windows that were landed whole are skipped, gaps are read again. The setting
+    `prefect.fetch_deployment` has them fetched on a work pool, by as many runs; one process commits in any case.
     """
     stretches = split_range(start, end, window_days=window_days)
     if workers < 1:
         raise UsageError(f"A backfill needs at least one worker, not {workers}.")
 
     def work(session: RunSession) -> RunOutcome:
-        ingest_windows(session, stretches=stretches, skip_landed=True, workers=workers)
+        deployment = session.settings.prefect.fetch_deployment
+        ingest_windows(session, stretches=stretches, skip_landed=True, workers=workers, deployment=deployment)
         return publish_landed(session)
 
     return _run("backfill", work, config=config, home=home, now=now, run_id=run_id)

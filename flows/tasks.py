@@ -6,25 +6,22 @@ Results stay in memory: a result kept from another run would be a stale answer, 
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass, replace
 from datetime import datetime
 
 from prefect import task
 from prefect.cache_policies import NO_CACHE
 
-from dataflow.defects import telling_defects
-from dataflow.errors import ConfigurationError, DataFlowError, UsageError
 from dataflow.land import (
     Checked,
-    Failure,
     FetchedWindow,
     LandingPlan,
+    Staged,
     Tidings,
     check_object,
     commit_what_holds,
     delete_missing,
-    fetch_window,
     plan_landing,
+    stage_windows,
 )
 from dataflow.land.plan import Stretch
 from dataflow.publish import Publication, commit, sink_warehouse
@@ -55,34 +52,15 @@ def plan(
     return planned
 
 
-@dataclass(frozen=True)
-class Staged:
-    """What became of some windows: in the landing area, or why not. Names and counts, no rows."""
-
-    fetched: tuple[FetchedWindow, ...] = ()
-    failures: tuple[Failure, ...] = ()
-
-
 @task(name="fetch", cache_policy=NO_CACHE, persist_result=False)
 def fetch(run_id: str, windows: Sequence[PlannedWindow]) -> Staged:
-    """Read windows of one object into the landing area; nothing touches the lake.
-
-    One that fails keeps no other from being staged; when the task is tried again, what is staged is not read again.
-    Raises: Incomplete.
-    """
+    """Read windows of one object into the landing area; tried again, it reads those that failed. Raises: Incomplete."""
     session = live_session(run_id)
-    staged = Staged()
-    for window in windows:
-        try:
-            with telling_defects(f"fetching {window.subject}"):
-                fetched = fetch_window(window, session.settings, session.run)
-        except (UsageError, ConfigurationError):
-            raise
-        except DataFlowError as error:
-            failure = Failure(window.source, window.object, error, window)
-            staged = replace(staged, failures=(*staged.failures, failure))
-        else:
-            staged = replace(staged, fetched=(*staged.fetched, fetched))
+    return unless_incomplete(stage_windows(windows, session.settings, session.run))
+
+
+def unless_incomplete(staged: Staged) -> Staged:
+    """What was staged. Raises: Incomplete when a window was not."""
     if staged.failures:
         raise Incomplete(staged, [failure.error for failure in staged.failures])
     return staged

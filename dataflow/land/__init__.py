@@ -11,6 +11,7 @@ from dataflow.land.fetch import FetchedWindow, fetch_window
 from dataflow.land.gaps import Failure, Gap, read_open_gaps
 from dataflow.land.keys import delete_missing, due_objects
 from dataflow.land.plan import LandingPlan, plan_landing, plan_windows
+from dataflow.land.staging import Staged, stage_windows
 
 __all__ = [
     "Checked",
@@ -18,6 +19,7 @@ __all__ = [
     "FetchedWindow",
     "Gap",
     "LandingPlan",
+    "Staged",
     "Tidings",
     "check_object",
     "commit_what_holds",
@@ -30,4 +32,5 @@ __all__ = [
     "plan_windows",
     "read_open_gaps",
     "record_checks",
+    "stage_windows",
 ]

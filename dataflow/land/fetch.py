@@ -9,6 +9,7 @@ from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from datetime import datetime
 from pathlib import Path
+from uuid import uuid4
 
 import pyarrow as pa
 import pyarrow.compute as pc
@@ -63,6 +64,11 @@ def fetch_window(planned: PlannedWindow, settings: Settings, run: Run) -> Fetche
         return FetchedWindow(planned, file, fetch.report, run.now, watch.seconds)
 
 
+def take_up_staged(planned: PlannedWindow, settings: Settings, run: Run) -> FetchedWindow | None:
+    """The window as it stands whole in the landing area, whoever staged it; None where it does not."""
+    return _read_landed(landing_file(Path(settings.landing), planned, run), planned)
+
+
 def landing_file(landing: Path, planned: PlannedWindow, run: Run) -> Path:
     """Where a window's rows are staged. The name is the content's: other bytes, another file.
 
@@ -104,7 +110,8 @@ def _too_big(group: list[pa.Table]) -> bool:
 @contextmanager
 def _whole_file(file: Path) -> Iterator[Path]:
     """Write beside the target, and give it its name only when it is complete and on disk."""
-    partial = file.with_name(f".{file.name}.{os.getpid()}.part")
+    # Not the process number: on a disk that machines share, two of them may have the same.
+    partial = file.with_name(f".{file.name}.{uuid4().hex}.part")
     try:
         file.parent.mkdir(parents=True, exist_ok=True)
         yield partial

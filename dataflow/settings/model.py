@@ -283,6 +283,10 @@ class PrefectSettings(Section):
     retry_delay_seconds: float = 1.0
     source_concurrency: int = 10
     """Windows fetched at once."""
+    fetch_deployment: str = ""
+    """The Prefect deployment that fetches a share of a backfill's windows, such as fetch/fetch, on workers that reach
+    the folders `runs` and `landing` by the same paths; empty: threads of this process. They suffice for most: fetching
+    waits for the sources, and a run on a pool takes some ten seconds to start."""
 
 
 class Settings(BaseSettings):

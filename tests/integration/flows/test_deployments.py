@@ -5,7 +5,6 @@ from datetime import UTC, datetime
 from pathlib import Path
 
 import pytest
-import yaml
 
 from dataflow.settings import load_settings
 from dataflow.storage import open_published
@@ -18,13 +17,7 @@ ROOT = Path(__file__).parents[3]
 @pytest.fixture(scope="module")
 def deployed(process_worker: ProcessWorker, tmp_path_factory: pytest.TempPathFactory) -> PrefectServer:
     """Everything in prefect.yaml, deployed to the test's pool."""
-    declared = yaml.safe_load((ROOT / "prefect.yaml").read_text(encoding="utf-8"))
-    for deployment in declared["deployments"]:
-        deployment["work_pool"]["name"] = process_worker.pool
-    changed = tmp_path_factory.mktemp("deploy") / "prefect.yaml"
-    changed.write_text(yaml.safe_dump(declared), encoding="utf-8")
-    process_worker.server.cli("deploy", "--all", "--prefect-file", str(changed), cwd=ROOT)
-    return process_worker.server
+    return process_worker.deploy(tmp_path_factory.mktemp("deploy"))
 
 
 def test_each_deployment_has_a_schedule_a_limit_and_the_pool(
@@ -45,7 +38,8 @@ def test_a_backfill_of_a_range_runs_through_the_worker(deployed: PrefectServer, 
     words = [word for parameter in parameters for word in ("-p", parameter)]
     deployed.cli("deployment", "run", "backfill/backfill", *words, "--watch", cwd=ROOT)
 
-    [run] = deployed.post("flow_runs/filter", {"flows": {"name": {"any_": ["backfill"]}}})
+    runs = deployed.post("flow_runs/filter", {"flows": {"name": {"any_": ["backfill"]}}})
+    [run] = [run for run in runs if run["parameters"].get("home") == str(tmp_path)]
     assert (run["state"]["type"], run["state"]["name"]) == ("COMPLETED", "Published")
     con = open_published(load_settings(home=tmp_path))
     days = con.execute("SELECT DISTINCT window_from FROM ops.completeness ORDER BY 1").fetchall()
@@ -56,11 +50,12 @@ def test_a_backfill_of_a_range_runs_through_the_worker(deployed: PrefectServer, 
     assert customers is not None
     assert customers[0] > 0
     assert kinds == [("backfill", "published")]
-    _check_artifacts(deployed, tmp_path)
+    _check_artifacts(deployed, run["id"], tmp_path)
 
 
-def _check_artifacts(server: PrefectServer, home: Path) -> None:
-    artifacts = {each["key"]: each for each in server.post("artifacts/filter") if each["key"]}
+def _check_artifacts(server: PrefectServer, run_id: str, home: Path) -> None:
+    found = server.post("artifacts/filter", {"artifacts": {"flow_run_id": {"any_": [run_id]}}})
+    artifacts = {each["key"]: each for each in found if each["key"]}
     assert {"backfill-report", "backfill-steps", "backfill-page", "backfill-progress"} <= set(artifacts)
     assert "| land |" in artifacts["backfill-report"]["data"]
     assert artifacts["backfill-progress"]["data"] == 100.0

@@ -4,25 +4,16 @@ from pathlib import Path
 
 import duckdb
 import pytest
-import yaml
 
 from flows.scoring import ChunkFailed, scoring_in_pool
 from tests.lib.chunks import edges_of_a_population, spread
 from tests.lib.servers.prefect import PrefectServer, ProcessWorker
 
-ROOT = Path(__file__).parents[3]
-
 
 @pytest.fixture(scope="module")
 def server(process_worker: ProcessWorker, tmp_path_factory: pytest.TempPathFactory) -> PrefectServer:
     """The deployment `score` of prefect.yaml, deployed to the test's pool."""
-    declared = yaml.safe_load((ROOT / "prefect.yaml").read_text(encoding="utf-8"))
-    declared["deployments"] = [d for d in declared["deployments"] if d["name"] == "score"]
-    declared["deployments"][0]["work_pool"]["name"] = process_worker.pool
-    changed = tmp_path_factory.mktemp("deploy") / "prefect.yaml"
-    changed.write_text(yaml.safe_dump(declared), encoding="utf-8")
-    process_worker.server.cli("deploy", "--all", "--prefect-file", str(changed), cwd=ROOT)
-    return process_worker.server
+    return process_worker.deploy(tmp_path_factory.mktemp("deploy"), "score")
 
 
 def test_a_pool_gives_the_edges_of_one_process(server: PrefectServer, tmp_path: Path) -> None:

@@ -13,9 +13,11 @@ from typing import Any
 
 import httpx
 import pytest
+import yaml
 
 from tests.lib.servers.ports import free_port
 
+ROOT = Path(__file__).parents[3]
 PREFECT = Path(sys.executable).with_name("prefect")
 # Ready in 9–17 s on an idle machine of two cores; the rest is for a busy one.
 START_SECONDS = 120.0
@@ -65,9 +67,12 @@ class PrefectServer:
 
     def in_process(self) -> AbstractContextManager[Any]:
         """Point the Prefect client of this very process at the server, for the time of a `with`."""
-        from prefect.settings import PREFECT_API_URL, PREFECT_HOME, temporary_settings
+        from prefect.settings import PREFECT_API_URL, PREFECT_HOME, PREFECT_LOGGING_TO_API_ENABLED, temporary_settings
 
-        return temporary_settings({PREFECT_API_URL: self.url, PREFECT_HOME: self.home})
+        # Without its log: that is sent by a thread which outlives the server.
+        return temporary_settings(
+            {PREFECT_API_URL: self.url, PREFECT_HOME: self.home, PREFECT_LOGGING_TO_API_ENABLED: False}
+        )
 
 
 @dataclass(frozen=True)
@@ -76,6 +81,17 @@ class ProcessWorker:
 
     server: PrefectServer
     pool: str
+
+    def deploy(self, folder: Path, *names: str) -> PrefectServer:
+        """Deploy these deployments of prefect.yaml, or all, to the pool, by a file in `folder`; returns the server."""
+        declared = yaml.safe_load((ROOT / "prefect.yaml").read_text(encoding="utf-8"))
+        declared["deployments"] = [one for one in declared["deployments"] if not names or one["name"] in names]
+        for deployment in declared["deployments"]:
+            deployment["work_pool"]["name"] = self.pool
+        changed = folder / "prefect.yaml"
+        changed.write_text(yaml.safe_dump(declared), encoding="utf-8")
+        self.server.cli("deploy", "--all", "--prefect-file", str(changed), cwd=ROOT)
+        return self.server
 
 
 def _environment(home: Path) -> dict[str, str]:

@@ -1,0 +1,163 @@
+"""Fetching on a work pool: a flow run for each share of a backfill's windows, told by folder and number.
+
+Workers stage Parquet in the landing area and never open the lake; the backfill waits for them and commits alone.
+"""
+
+from __future__ import annotations
+
+import tempfile
+import time
+from collections.abc import Iterator, Sequence
+from pathlib import Path
+from typing import Any
+from uuid import UUID
+
+from prefect import Task, flow, task
+from prefect.cache_policies import NO_CACHE
+from prefect.client.orchestration import SyncPrefectClient, get_client
+from prefect.client.schemas.objects import FlowRun, StateType
+from prefect.deployments import run_deployment
+from prefect.exceptions import ObjectNotFound
+from prefect.states import Cancelled, Crashed
+
+from dataflow.errors import ConfigurationError, DataFlowError
+from dataflow.land import Staged, stage_windows
+from dataflow.land.shares import Share, answer_share, collect_share, is_answered, read_share, write_share
+from dataflow.land.signs import giving_signs, last_sign
+from dataflow.session import RunSession
+from dataflow.settings import Settings, load_settings
+from dataflow.sources.protocol import PlannedWindow
+from flows.live import live_session
+from flows.retry import take_what_there_is, with_retries
+from flows.tasks import unless_incomplete
+
+Order = tuple[Task[..., Staged], dict[str, Any], int]
+"""A task that stages so many windows, and its parameters."""
+
+# Seconds between two looks at a run that fetches for minutes.
+_LOOK_EVERY = 2.0
+# A container on ECS takes a minute or two to start. Longer than this the lake's lock is not held for nobody.
+_SILENCE_SECONDS = 600.0
+
+
+class ShareLost(DataFlowError):
+    """A share of windows was given to a work pool, and nobody said what became of it."""
+
+    retryable = True
+
+
+@flow(name="fetch", persist_result=False)
+def fetch(folder: Path, share: int, config: Path | None = None, home: Path | None = None) -> None:
+    """Fetch one share of a backfill's windows into the landing area. Raises: ShareOver when the backfill is over."""
+    if is_answered(folder, share):
+        return
+    told = read_share(folder, share)
+    settings = load_settings(config, home=home)
+    with giving_signs(folder, share):
+        staged = _fetch_with_retries(told, settings)
+    answer_share(folder, share, told, staged)
+
+
+def _fetch_with_retries(told: Share, settings: Settings) -> Staged:
+    # Settings are no parameter: they hold secrets.
+    @task(name="fetch", cache_policy=NO_CACHE, persist_result=False)
+    def fetch_told() -> Staged:
+        return unless_incomplete(stage_windows(told.windows, settings, told.run))
+
+    retried = with_retries(fetch_told, settings)
+    return take_what_there_is(retried(return_state=True).result(raise_on_failure=False))
+
+
+def share_out(
+    session: RunSession, windows: Sequence[PlannedWindow], *, deployment: str, workers: int
+) -> Iterator[Order]:
+    """Leave a share of the windows for each worker in the run's folder; yields the tasks that have them fetched.
+
+    Dealt out one by one: neighbours in time and of one object, which cost alike, go to different workers.
+    """
+    folder = Path(tempfile.mkdtemp(prefix="fetch-", dir=session.folder)).resolve()
+    shares = min(workers, len(windows))
+    for number in range(shares):
+        share = Share(session.run, tuple(windows[number::shares]))
+        write_share(folder, number, share)
+        named = fetch_share.with_options(task_run_name=f"fetch share {number + 1} of {shares}")
+        parameters = {"run_id": session.run.run_id, "folder": folder, "number": number, "deployment": deployment}
+        yield named, parameters, len(share.windows)
+
+
+@task(name="share", cache_policy=NO_CACHE, persist_result=False)
+def fetch_share(run_id: str, folder: Path, number: int, deployment: str) -> Staged:
+    """Have a deployment fetch one share; what a run that died had staged by then is taken up by the next.
+
+    Only death is tried again here: what failed at a source was tried again by the worker.
+    Raises: ConfigurationError when there is no such deployment.
+    """
+    settings = live_session(run_id).settings
+    with get_client(sync_client=True) as client:
+        for attempt in range(settings.prefect.retries + 1):
+            ended = watch_share(client, _start(settings, folder, number, deployment, attempt), folder, number)
+            if is_answered(folder, number) or ended.state_type != StateType.CRASHED:
+                break
+    share = read_share(folder, number)
+    return collect_share(folder, number, share, settings, lost=_lost(ended, deployment, len(share.windows)))
+
+
+def _start(settings: Settings, folder: Path, number: int, deployment: str, attempt: int) -> UUID:
+    parameters = {"folder": str(folder), "share": number, "home": str(settings.home)}
+    if settings.config_file is not None:
+        parameters["config"] = str(settings.config_file)
+    try:
+        started = run_deployment(
+            deployment,
+            parameters=parameters,
+            # Asked twice for one attempt, as after an answer that was cut off, Prefect starts one run.
+            idempotency_key=f"{folder}|{number}|{attempt}",
+            timeout=0,
+            as_subflow=False,
+        )
+    except ObjectNotFound as error:
+        raise ConfigurationError(
+            f"Giving windows to {deployment} (prefect.fetch_deployment): Prefect has no deployment of that name.",
+            next_move="Deploy it with prefect deploy, set PREFECT_API_URL to the server that has it, or clear the "
+            "setting.",
+        ) from error
+    # Awaitable only inside an event loop, and a task's thread has none.
+    assert isinstance(started, FlowRun)
+    return started.id
+
+
+def watch_share(
+    client: SyncPrefectClient,
+    flow_run_id: UUID,
+    folder: Path,
+    number: int,
+    *,
+    silence_seconds: float = _SILENCE_SECONDS,
+) -> FlowRun:
+    """Wait until the share is answered, or its run has ended; returns the run as it is then.
+
+    A run that was begun and gives no sign for so long is put on record as crashed; one that nobody begins, while
+    nobody is at any other share either, as cancelled.
+    """
+    seen: tuple[StateType | None, int] | None = None
+    while True:
+        run = client.read_flow_run(flow_run_id)
+        if is_answered(folder, number) or (run.state is not None and run.state.is_final()):
+            return run
+        is_waiting = run.state_type == StateType.SCHEDULED
+        sign = (run.state_type, last_sign(folder, None if is_waiting else number))
+        if sign != seen:
+            seen, since = sign, time.monotonic()
+        elif time.monotonic() - since > silence_seconds:
+            words = f"Given up after {silence_seconds:.0f} s without a sign of life."
+            client.set_flow_run_state(run.id, Cancelled(message=words) if is_waiting else Crashed(message=words), True)
+            continue
+        time.sleep(_LOOK_EVERY)
+
+
+def _lost(ended: FlowRun, deployment: str, windows: int) -> ShareLost:
+    return ShareLost(
+        f"A share of {windows} windows was lost: run {ended.name} of {deployment} ended as {ended.state_name}.",
+        next_move="Look at that run in Prefect; a worker must serve its pool and reach this run's folder and landing "
+        "area. The next run reads what is missing.",
+    )
