@@ -223,20 +223,20 @@ def _compare(con: duckdb.DuckDBPyConnection, source: Source, planned: PlannedWin
         "CREATE OR REPLACE TEMP TABLE landed (w INT, record_key VARCHAR, changed_at TIMESTAMPTZ, row_hash VARCHAR)"
     )
     rows = 0
-    for batch in source.fetch(planned).batches:
-        con.register("versions", complete(con, batch))
+    for versions in complete(con, source.fetch(planned).batches):
+        con.register("versions", versions)
         con.execute("INSERT INTO landed SELECT 0, record_key, changed_at, row_hash FROM versions")
         con.unregister("versions")
-        rows += batch.num_rows
+        rows += versions.num_rows
     earliest, latest, timeless = con.execute(
         "SELECT min(changed_at), max(changed_at), count(*) > count(changed_at) FROM landed"
     ).fetchall()[0]
     raw = raw_table(planned.source, planned.object)
     in_raw = sql.in_raw_sql(raw, earliest=earliest, latest=latest, timeless=timeless)
-    versions = "SELECT DISTINCT w, record_key, changed_at, row_hash FROM landed"
-    measured = con.execute(sql.measure_sql(versions)).fetchall()
+    distinct = "SELECT DISTINCT w, record_key, changed_at, row_hash FROM landed"
+    measured = con.execute(sql.measure_sql(distinct)).fetchall()
     measure = WindowMeasure(int(measured[0][1]), str(measured[0][2])) if measured else _NOTHING
-    row = con.execute(f"SELECT count(*) FROM ({versions} EXCEPT FROM ({in_raw}))").fetchone()
+    row = con.execute(f"SELECT count(*) FROM ({distinct} EXCEPT FROM ({in_raw}))").fetchone()
     return _Compared(rows, measure, int(row[0]) if row else 0)
 
 

@@ -82,11 +82,11 @@ def landing_file(landing: Path, planned: PlannedWindow, run: Run) -> Path:
 def _write(partial: Path, batches: Iterator[pa.RecordBatch], report: FetchReport, run: Run) -> int:
     con = connect(threads=1)
     try:
-        with pq.ParquetWriter(partial, VERSION_SCHEMA, compression="zstd") as writer:
+        # No dictionaries: nearly every value is there once. They took a fifth of the writing and a tenth of the file.
+        with pq.ParquetWriter(partial, VERSION_SCHEMA, compression="zstd", use_dictionary=False) as writer:
             rows = 0
             group: list[pa.Table] = []
-            for batch in batches:
-                versions = complete(con, batch)
+            for versions in complete(con, batches):
                 group.append(versions)
                 rows += versions.num_rows
                 report.defects += versions.num_rows - versions.column("defect").null_count

@@ -48,7 +48,8 @@ def split_rows(read: Read) -> Iterator[Block]:
     while True:
         # Once for each row of a table. A packet so long that others go with it does not fit into the buffer, and only
         # the last one can be the end.
-        while place + HEADER <= filled:
+        last = filled - HEADER
+        while place <= last:
             headers.append(place)
             place += HEADER + (_HEADER(buffer, place)[0] & _LONGEST_PACKET)
         if place > filled:

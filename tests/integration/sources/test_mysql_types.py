@@ -262,9 +262,8 @@ def versions(source: FilesSource | MySQLSource) -> list[tuple[Any, ...]]:
     con = connect(threads=1)
     found = []
     for planned in plan_all(source):  # type: ignore[arg-type]
-        for batch in source.fetch(planned).batches:
-            table = complete(con, batch).drop_columns(["locator"])
-            found += [tuple(row.values()) for row in table.to_pylist()]
+        for versions in complete(con, source.fetch(planned).batches):
+            found += [tuple(row.values()) for row in versions.drop_columns(["locator"]).to_pylist()]
     return sorted(found, key=str)
 
 
