@@ -118,10 +118,13 @@ def _word_weights(records: str, epoch: Epoch, words: str) -> str:
         word AS (
             SELECT r.record_id, unnest(r.{words}) AS word, generate_subscripts(r.{words}, 1) AS place
             FROM {records} r WHERE {_IS_MEMBER}
+        ),
+        weighed AS (
+            SELECT record_id, place,
+                -log2(coalesce(k.frequency, (SELECT max(frequency) FROM known WHERE value = ''), 0.001)) AS weight
+            FROM word LEFT JOIN known k ON k.value = word.word
         )
-        SELECT record_id, list(-log2(coalesce(k.frequency, (SELECT max(frequency) FROM known WHERE value = ''), 0.001))
-            ORDER BY place) AS {_weights_of(words)}
-        FROM word LEFT JOIN known k ON k.value = word.word GROUP BY record_id
+        SELECT record_id, list(weight ORDER BY place) AS {_weights_of(words)} FROM weighed GROUP BY record_id
     """
 
 
@@ -150,12 +153,11 @@ def weighed_sql(
             SELECT *, {extra} AS adjustment, {by_level_sql(epoch.model.get(KIN, {"": [60.0]}))} AS kin_weight,
                 greatest(least(splink_weight, kin_weight + 60), kin_weight - 60) AS bounded,
                 least(bounded, kin_weight) - log2(1 + pow(2.0, -abs(bounded - kin_weight))) AS odds,
-                round(greatest(least(odds + adjustment, 60), -60), 6) AS match_weight
+                round(greatest(least(odds + adjustment, 60), -60), 6) AS match_weight,
+                round(1 / (1 + pow(2.0, -match_weight)), 9) AS match_probability
             FROM levelled {likely}
         )
-        SELECT record_id_l, record_id_r, match_weight,
-            round(1 / (1 + pow(2.0, -match_weight)), 9) AS match_probability{kept}
-        FROM weighed {at_least}
+        SELECT record_id_l, record_id_r, match_weight, match_probability{kept} FROM weighed {at_least}
     """
 
 
