@@ -4,10 +4,9 @@ from __future__ import annotations
 
 import csv
 import io
-import json
 from collections.abc import Callable, Iterator, Sequence
-from dataclasses import dataclass
-from typing import BinaryIO
+from json.encoder import encode_basestring
+from typing import BinaryIO, NamedTuple
 
 import pyarrow as pa
 
@@ -27,7 +26,7 @@ _MAX_LINE_CHARACTERS = 16 * 1024 * 1024
 _MAX_ROW_LINES = 1000
 """A quote that is never closed would otherwise make one row of the rest of the file."""
 
-_TO_JSON = json.JSONEncoder(ensure_ascii=False, separators=(",", ":")).encode
+_AS_JSON = encode_basestring
 
 
 def read_exports(
@@ -125,10 +124,7 @@ class _Lines:
         return self
 
     def __next__(self) -> str:
-        if len(self.row) >= _MAX_ROW_LINES:
-            raise StopIteration
-        line = self._read(self.taken + 1)
-        if not line:
+        if len(self.row) >= _MAX_ROW_LINES or not (line := self._read(self.taken + 1)):
             raise StopIteration
         self.taken += 1
         self.row.append(line)
@@ -153,8 +149,7 @@ class _Lines:
         del self.row[1:]
 
 
-@dataclass(frozen=True)
-class _Row:
+class _Row(NamedTuple):
     """`line` is where it begins. `raw` is its text where its values do not fit the header, and `defect` says why."""
 
     line: int
@@ -235,7 +230,10 @@ def _split_rows(lines: _Lines, dialect: Dialect, width: int) -> Iterator[_Row]:
 
 
 def _misfit(lines: list[str]) -> str | None:
-    return "bytes that are not of the file's encoding" if any(MISFIT in line for line in lines) else None
+    for line in lines:
+        if MISFIT in line:
+            return "bytes that are not of the file's encoding"
+    return None
 
 
 def _loosely(line: str, dialect: Dialect) -> list[str]:
@@ -250,19 +248,27 @@ class _RowShape:
         self._path = path
         self._reader = RowReader(declared)
         self._defect = defect
+        # Made once: json's encoder makes itself anew for each row, which took a sixth of the reading.
+        self._payload = f"{{{','.join(f'{_quoted(name)}:%s' for name in header)}}}"
+        self._read = [(name, place) for place, name in enumerate(header) if name in self._reader.names]
 
     def add(self, rows: Rows, row: _Row) -> None:
         locator = f"{self._path}#line={row.line}"
         if row.raw is not None:
             known = dict(zip(self._header[: row.sure], row.values, strict=False))
-            rows.add(_TO_JSON({"_raw": row.raw}), locator, key=self._reader.key(known), defect=row.defect)
+            rows.add(f'{{"_raw":{_AS_JSON(row.raw)}}}', locator, key=self._reader.key(known), defect=row.defect)
             return
-        values = dict(zip(self._header, [value or None for value in row.values], strict=True))
+        known = {name: row.values[place] for name, place in self._read}
         rows.add(
-            _TO_JSON(values),
+            self._payload % tuple([_AS_JSON(value) if value else "null" for value in row.values]),
             locator,
-            key=self._reader.key(values),
-            changed_at=self._reader.changed_at(values),
-            is_deleted=self._reader.is_deleted(values),
-            defect="; ".join(d for d in (row.defect, self._defect) if d) or None,
+            key=self._reader.key(known),
+            changed_at=self._reader.changed_at(known),
+            is_deleted=self._reader.is_deleted(known),
+            defect="; ".join(filter(None, (row.defect, self._defect))) or None,
         )
+
+
+def _quoted(name: str) -> str:
+    """A column's name as it stands in a row's JSON, ready for the % operator."""
+    return _AS_JSON(name).replace("%", "%%")

@@ -32,6 +32,15 @@ def test_a_row_keeps_its_text(tmp_path: Path) -> None:
     assert row["defect"] is None
 
 
+@pytest.mark.parametrize("name", ["100%", "%s", "%(a)s", 'say "so"', "a\\b", "{b}", "größe", "\x01"])
+@pytest.mark.parametrize("value", ["5%", "%s", 'a "b" c', "a\\b\tc\x1f", "größe 😀 \u2028", "\n"])
+def test_a_payload_is_the_json_of_its_row(tmp_path: Path, name: str, value: str) -> None:
+    expected = {"ticket_id": "1", "subject": value, "updated_at": None, name: value}
+    [row] = read(tmp_path, csv_text([list(expected), [text or "" for text in expected.values()]]))
+    # To the byte: a row's hash is its version.
+    assert row["payload"] == json.dumps(expected, ensure_ascii=False, separators=(",", ":"))
+
+
 @pytest.mark.parametrize("empty", ["", '""'])
 def test_an_empty_field_is_null(tmp_path: Path, empty: str) -> None:
     [row] = read(tmp_path, HEADER + f"1,{empty},2026-03-01\n")
