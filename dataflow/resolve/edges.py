@@ -22,19 +22,17 @@ def find_edges(
     epoch: Epoch,
     spec: EntitySpec,
     into: str,
-    new: str | None = None,
     keys: str | None = None,
     spreading: Spreading | None = None,
 ) -> int:
     """Compare the match records `records` and keep in `into` every pair from the review threshold up.
 
-    `new` is a relation of `record_id`: only pairs with one of these are compared; by default all pairs are. `keys`
-    (record_id, key) holds at least every record of every key of those; by default those of all records. `spreading`
-    says how many pairs are scored elsewhere, and how.
+    `keys` (record_id, key, is_new) holds every record of some keys: only pairs that share one which is new to one of
+    them are compared; by default all pairs are. `spreading` says how many pairs are scored elsewhere, and how.
     Returns how many pairs were compared.
     Shape: record_id_l, record_id_r, match_weight, match_probability; one row per pair, smaller id left.
     """
-    find_candidates(con, records, spec=spec, into="candidate_pair", new=new, keys=keys)
+    find_candidates(con, records, spec=spec, into="candidate_pair", keys=keys)
     compared = con.table("candidate_pair").shape[0]
     if spreading is not None and compared >= spreading.from_pairs:
         score_spread(con, "candidate_pair", records, epoch, into=into, spreading=spreading)
@@ -50,7 +48,6 @@ def find_candidates(
     *,
     spec: EntitySpec,
     into: str,
-    new: str | None = None,
     keys: str | None = None,
 ) -> None:
     """Make the temporary table `into` (record_id_l, record_id_r) of pairs that share a key that is not too common.
@@ -58,20 +55,21 @@ def find_candidates(
     Pairs are found between numbers made of the record ids, a fifth of their size; should two records of ten million
     ever share one, a pair too many is compared.
     """
-    con.execute(f"CREATE OR REPLACE TEMP TABLE {into} AS {candidates_sql(records, spec, new=new, keys=keys)}")
+    con.execute(f"CREATE OR REPLACE TEMP TABLE {into} AS {candidates_sql(records, spec, keys=keys)}")
 
 
-def candidates_sql(records: str, spec: EntitySpec, *, new: str | None = None, keys: str | None = None) -> str:
+def candidates_sql(records: str, spec: EntitySpec, *, keys: str | None = None) -> str:
     """SELECT of the candidate pairs."""
-    every, named = f"SELECT hash(record_id) AS record, key FROM {keys}", f"(SELECT DISTINCT record_id FROM {keys})"
     if keys is None:
         named = records
-        every = f"SELECT hash(record_id) AS record, unnest(block_keys) AS key FROM {records}"
-    is_new = "true" if new is None else f"record IN (SELECT hash(record_id) FROM {new})"
+        every = f"SELECT hash(record_id) AS record, unnest(block_keys) AS key, true AS is_new FROM {records}"
+    else:
+        named = f"(SELECT DISTINCT record_id FROM {keys})"
+        every = f"SELECT hash(record_id) AS record, key, is_new FROM {keys}"
     return f"""
         WITH every AS ({every}),
         useful AS (SELECT key FROM every GROUP BY key HAVING count(*) BETWEEN 2 AND {cap_sql(spec, "key")}),
-        kept AS (SELECT *, {is_new} AS is_new FROM every SEMI JOIN useful USING (key)),
+        kept AS (FROM every SEMI JOIN useful USING (key)),
         pair AS (
             SELECT DISTINCT l.record AS one, r.record AS other FROM kept l JOIN kept r ON l.key = r.key
             WHERE l.record < r.record AND (l.is_new OR r.is_new)

@@ -23,62 +23,106 @@ def mark_stale(ws: Workspace, *, whole_types: set[str]) -> None:
         """)
 
 
-def mark_crossed_keys(ws: Workspace, spec: EntitySpec, *, into: str) -> None:
-    """Add to `stale_record` the records that share a blocking key which went over its cap, or came back under it.
+def mark_keys(ws: Workspace, spec: EntitySpec, *, into: str) -> None:
+    """Find who must be compared with whom: the keys that a stale record has or had, and all who hold them.
 
-    Makes the temporary table `into` (record_id, key): every record of every key that a stale record has or had. The
-    keys of all records are read once for both, which at millions of records is what an increment costs.
+    Shape of the temporary tables: `into` (record_id, key, is_new), every record of every such key; a pair that shares
+    a key is to be compared where the key is new to one of them, which it is to stale records, and to all records of a
+    key that came back under its cap. `risen_key` (key) are those that went over it, and `key_size` (key, now) all.
     """
     con, of_type = ws.con, f"entity_type = '{spec.entity_type}'"
     before = f"SELECT record_id, block_keys FROM {ws.before(MATCH_RECORD)} WHERE {of_type}"
     now = f"SELECT record_id, block_keys FROM {MATCH_RECORD.sql_name} WHERE {of_type}"
-    con.execute(f"CREATE OR REPLACE TEMP TABLE {into} AS {_keys_of(now, 'stale_record')}")
+    con.execute(f"CREATE OR REPLACE TEMP TABLE {into} AS SELECT *, true AS is_new FROM ({_keys_of(now)})")
     con.execute(f"""
         CREATE OR REPLACE TEMP TABLE stale_key AS
-        WITH was AS ({_keys_of(before, "stale_record")})
         SELECT key, sum(step) AS step
-        FROM (SELECT key, -1 AS step FROM was UNION ALL SELECT key, 1 FROM {into}) GROUP BY key
+        FROM (SELECT key, -1 AS step FROM ({_keys_of(before)}) UNION ALL SELECT key, 1 FROM {into}) GROUP BY key
     """)
-    # Every other record is as it was. IS TRUE keeps the few wanted keys the side that is hashed: the planner takes the
-    # lists for short, and was seen to hash the keys of all records instead, at three times the work.
-    other = f"""
-        SELECT record_id, key FROM (SELECT record_id, unnest(block_keys) AS key FROM ({before}))
-        WHERE (key IN (SELECT key FROM {{}})) IS TRUE AND record_id NOT IN (SELECT record_id FROM stale_record)
-    """
-    con.execute(f"INSERT INTO {into} {other.format('stale_key')}")
+    # Every other record is as it was.
+    con.execute(f"INSERT INTO {into} SELECT *, false AS is_new FROM ({_holders(ws, spec, 'stale_key')})")
     con.execute(f"""
-        CREATE OR REPLACE TEMP TABLE crossed_record AS
-        WITH size AS (
-            SELECT s.key, coalesce(n.records, 0) AS now, coalesce(n.records, 0) - s.step AS was
-            FROM stale_key s LEFT JOIN (SELECT key, count(*) AS records FROM {into} GROUP BY key) n USING (key)
-            WHERE s.step <> 0
-        ),
-        crossed AS (
-            SELECT key FROM size WHERE (now <= {cap_sql(spec, "key")}) <> (was <= {cap_sql(spec, "key")})
-        )
-        SELECT DISTINCT record_id FROM {into} SEMI JOIN crossed USING (key)
-        WHERE record_id NOT IN (SELECT record_id FROM stale_record)
+        CREATE OR REPLACE TEMP TABLE key_size AS
+        SELECT s.key, {cap_sql(spec, "s.key")} AS cap,
+            coalesce(n.records, 0) AS now, coalesce(n.records, 0) - s.step AS was
+        FROM stale_key s LEFT JOIN (SELECT key, count(*) AS records FROM {into} GROUP BY key) n USING (key)
     """)
-    if con.table("crossed_record").shape[0] > 0:
-        con.execute(f"""
-            CREATE OR REPLACE TEMP TABLE further_key AS
-            SELECT DISTINCT key FROM ({_keys_of(before, "crossed_record")}) ANTI JOIN stale_key USING (key)
-        """)
-        con.execute(f"INSERT INTO {into} {other.format('further_key')}")
-        con.execute("INSERT INTO stale_record FROM crossed_record")
-        con.execute("DROP TABLE further_key")
-    for table in ("stale_key", "crossed_record"):
+    con.execute("CREATE OR REPLACE TEMP TABLE risen_key AS SELECT key FROM key_size WHERE was <= cap AND now > cap")
+    returned = "SELECT key FROM key_size WHERE was > cap AND now <= cap"
+    con.execute(f"UPDATE {into} SET is_new = true WHERE key IN ({returned})")
+    con.execute("DROP TABLE stale_key")
+
+
+def find_lost_edges(ws: Workspace, spec: EntitySpec, *, keys: str, into: str) -> None:
+    """Find the stored edges whose records did not change, and share no key any more that is not too common.
+
+    `keys` and the tables beside it are those of `mark_keys`, which go. Records that are as they were weigh what they
+    weighed: their pairs are not scored again, only those go that are no candidates now.
+    Shape of the table `into`: record_id_l, record_id_r.
+    """
+    con = ws.con
+    con.execute(f"""
+        CREATE OR REPLACE TEMP TABLE suspect AS
+        WITH holder AS (SELECT record_id, key FROM {keys} SEMI JOIN risen_key USING (key) WHERE NOT is_new),
+        edge AS (
+            SELECT record_id_l, record_id_r FROM {ws.before(EDGE)}
+            SEMI JOIN holder l ON l.record_id = record_id_l SEMI JOIN holder r ON r.record_id = record_id_r
+        )
+        SELECT DISTINCT record_id_l, record_id_r FROM edge
+        JOIN holder l ON l.record_id = record_id_l JOIN holder r ON r.record_id = record_id_r AND r.key = l.key
+    """)
+    con.execute(f"""
+        CREATE OR REPLACE TEMP TABLE shared_key AS
+        WITH member AS (SELECT record_id_l AS record_id FROM suspect UNION SELECT record_id_r FROM suspect),
+        known AS (SELECT record_id, block_keys FROM {ws.before(MATCH_RECORD)} SEMI JOIN member USING (record_id))
+        SELECT record_id_l, record_id_r, unnest(list_intersect(l.block_keys, r.block_keys)) AS key
+        FROM suspect JOIN known l ON l.record_id = record_id_l JOIN known r ON r.record_id = record_id_r
+    """)
+    held = "SELECT record_id_l, record_id_r FROM shared_key SEMI JOIN {} USING (key)"
+    con.execute(f"""
+        CREATE OR REPLACE TEMP TABLE doubtful AS
+        FROM suspect ANTI JOIN ({held.format("(FROM key_size WHERE now <= cap)")}) USING (record_id_l, record_id_r)
+    """)
+    con.execute("""
+        CREATE OR REPLACE TEMP TABLE further_key AS
+        SELECT DISTINCT key FROM shared_key SEMI JOIN doubtful USING (record_id_l, record_id_r)
+        ANTI JOIN key_size USING (key)
+    """)
+    small = "SELECT NULL::UBIGINT AS key WHERE false"
+    if con.table("further_key").shape[0] > 0:
+        holders = _holders(ws, spec, "further_key")
+        small = f"SELECT key FROM ({holders}) GROUP BY key HAVING count(*) <= {cap_sql(spec, 'key')}"
+    con.execute(f"""
+        CREATE OR REPLACE TABLE {into} AS
+        FROM doubtful ANTI JOIN ({held.format(f"({small})")}) USING (record_id_l, record_id_r)
+    """)
+    for table in ("suspect", "shared_key", "doubtful", "further_key", "key_size", "risen_key"):
         con.execute(f"DROP TABLE {table}")
 
 
-def _keys_of(records: str, chosen: str) -> str:
-    """SELECT of the keys of chosen records; chosen before their lists are laid out, which is most of the work."""
-    return f"SELECT record_id, unnest(block_keys) AS key FROM (FROM ({records}) SEMI JOIN {chosen} USING (record_id))"
+def _keys_of(records: str) -> str:
+    """SELECT of the keys of stale records; chosen before their lists are laid out, which is most of the work."""
+    return (
+        f"SELECT record_id, unnest(block_keys) AS key FROM (FROM ({records}) SEMI JOIN stale_record USING (record_id))"
+    )
+
+
+def _holders(ws: Workspace, spec: EntitySpec, keys: str) -> str:
+    """SELECT of the records that hold one of `keys` and are not stale. It reads all keys of all records.
+
+    IS TRUE keeps the few wanted keys the side that is hashed: the planner takes the lists for short, and was seen to
+    hash the keys of all records instead, at three times the work.
+    """
+    known = f"SELECT record_id, block_keys FROM {ws.before(MATCH_RECORD)} WHERE entity_type = '{spec.entity_type}'"
+    return f"""
+        SELECT record_id, key FROM (SELECT record_id, unnest(block_keys) AS key FROM ({known}))
+        WHERE (key IN (SELECT key FROM {keys})) IS TRUE AND record_id NOT IN (SELECT record_id FROM stale_record)
+    """
 
 
 def mark_region(ws: Workspace, link_thresholds: dict[str, float], *, fresh_edges: str) -> None:
-    """Fill `region` (record_id): stale and newly judged records, whoever they were or are linked to, and on until
-    nothing is added. `fresh_edges` are the edges of stale records as they are now.
+    """Fill `region` (record_id): stale and newly judged records and those of staged edges, whoever they were or are
+    linked to, and on until nothing is added. `fresh_edges` are the edges that were found.
 
     A component outside it holds no changed record, edge or judgement, so its clusters are as they were. Gone records
     are in the region too.
@@ -105,6 +149,9 @@ def mark_region(ws: Workspace, link_thresholds: dict[str, float], *, fresh_edges
     con.execute(f"""
         CREATE OR REPLACE TEMP TABLE beginning AS
         FROM stale_record UNION SELECT unnest([record_id_l, record_id_r]) FROM ({ws.changed(JUDGED_PAIR)})
+        -- an edge of two that are as they were; a link brings the other along
+        UNION SELECT record_id_l FROM ({ws.changed(EDGE)})
+        ANTI JOIN stale_record l ON l.record_id = record_id_l ANTI JOIN stale_record r ON r.record_id = record_id_r
     """)
     con.execute("CREATE OR REPLACE TEMP TABLE inside AS SELECT DISTINCT hash(record_id) AS record FROM beginning")
     con.execute("CREATE OR REPLACE TEMP TABLE frontier AS FROM inside")

@@ -19,7 +19,7 @@ from dataflow.resolve.judgements import stage_judgements
 from dataflow.resolve.match_record import INPUT_COLUMNS, match_records
 from dataflow.resolve.model import Epoch
 from dataflow.resolve.queue import stage_review
-from dataflow.resolve.scope import mark_crossed_keys, mark_everything, mark_region, mark_stale
+from dataflow.resolve.scope import find_lost_edges, mark_everything, mark_keys, mark_region, mark_stale
 from dataflow.resolve.spec import EntitySpec
 from dataflow.resolve.summary import summarise
 from dataflow.settings.model import Settings
@@ -175,22 +175,22 @@ def _stage_match_records(ws: Workspace, specs: tuple[EntitySpec, ...]) -> None:
 def _stage_edges(
     ws: Workspace, specs: tuple[EntitySpec, ...], epochs: Mapping[str, Epoch], *, spreading: Spreading | None
 ) -> int:
-    """Find the edges of stale records; edges they no longer have go with the scope."""
+    """Find the edges of stale records, and what keys that crossed their cap gave; what is no edge goes by the scope."""
 
     def find(spec: EntitySpec, lane: Workspace) -> int:
         con, kind, epoch = lane.con, literal(spec.entity_type), epochs[spec.entity_type]
         of_type = f"(SELECT * FROM {MATCH_RECORD.sql_name} WHERE entity_type = {kind})"
-        mark_crossed_keys(lane, spec, into="stale_holder")
+        mark_keys(lane, spec, into="stale_holder")
         compared = find_edges(
             con,
             of_type,
             epoch=epoch,
             spec=spec,
             into="found_edge",
-            new="stale_record",
             keys="stale_holder",
             spreading=spreading,
         )
+        find_lost_edges(lane, spec, keys="stale_holder", into=_found("lost_edge", spec))
         con.execute("DROP TABLE stale_holder")
         con.execute(f"""
             CREATE OR REPLACE TABLE {_found("edge", spec)} AS
@@ -203,13 +203,13 @@ def _stage_edges(
         (f"SELECT {_edge_columns()} FROM {EDGE.sql_name} WHERE false", *(f"FROM {_found('edge', s)}" for s in specs))
     )
     ws.con.execute(f"CREATE OR REPLACE TABLE work.main.fresh_edge AS {fresh}")
-    old = f"""
-        SELECT record_id_l, record_id_r FROM {ws.before(EDGE)}
-        WHERE record_id_l IN (FROM stale_record) OR record_id_r IN (FROM stale_record)
-    """
-    ws.stage(EDGE, "FROM fresh_edge", scope=old)
-    for spec in specs:
-        ws.con.execute(f"DROP TABLE {_found('edge', spec)}")
+    before = f"SELECT record_id_l, record_id_r FROM {ws.before(EDGE)} SEMI JOIN stale_record"
+    ends = (f"{before} ON record_id = record_id_{side}" for side in "lr")
+    ws.stage(
+        EDGE, "FROM fresh_edge", scope=" UNION ALL ".join((*ends, *(f"FROM {_found('lost_edge', s)}" for s in specs)))
+    )
+    for name in (_found(what, spec) for what in ("edge", "lost_edge") for spec in specs):
+        ws.con.execute(f"DROP TABLE {name}")
     return sum(compared)
 
 
@@ -227,9 +227,9 @@ def _cluster_region(ws: Workspace, specs: tuple[EntitySpec, ...], epochs: Mappin
     ws.con.execute(f"""
         CREATE OR REPLACE TABLE work.main.region_edge AS
         SELECT record_id_l, record_id_r, match_weight FROM {ws.before(EDGE)}
-        WHERE record_id_l IN (FROM region) AND record_id_r IN (FROM region)
-            AND record_id_l NOT IN (FROM stale_record) AND record_id_r NOT IN (FROM stale_record)
-        UNION ALL SELECT record_id_l, record_id_r, match_weight FROM fresh_edge
+        SEMI JOIN region l ON l.record_id = record_id_l SEMI JOIN region r ON r.record_id = record_id_r
+        ANTI JOIN ({ws.changed(EDGE)}) c USING (record_id_l, record_id_r)
+        UNION SELECT record_id_l, record_id_r, match_weight FROM fresh_edge
     """)
     judged = f"(FROM {JUDGED_PAIR.sql_name} WHERE NOT is_contradicted)"
 
