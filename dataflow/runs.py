@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import json
 import shutil
+import socket
+import time
 from collections.abc import Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import asdict, dataclass
@@ -20,6 +22,8 @@ from lakehouse import Lake, LakeUnwritable
 from lakehouse.table import literal
 
 _OWNER = "owner.json"
+# Where machines share a disk, as workers of a pool do: what one of them left behind goes after so long.
+_LONGEST_RUN_SECONDS = 7 * 24 * 3600.0
 
 
 RunStatus = Literal["published", "unchanged", "landed", "complete", "partial", "refused", "failed"]
@@ -84,7 +88,8 @@ def claim_folder(runs: Path, run_id: str) -> Iterator[Path]:
     me = psutil.Process()
     try:
         folder.mkdir(parents=True)
-        (folder / _OWNER).write_text(json.dumps({"pid": me.pid, "created": me.create_time()}), encoding="utf-8")
+        owner = {"host": socket.gethostname(), "pid": me.pid, "created": me.create_time()}
+        (folder / _OWNER).write_text(json.dumps(owner), encoding="utf-8")
     except OSError as error:
         raise LakeUnwritable(
             f"Starting run {run_id}: cannot write its folder {folder} ({error.strerror}); "
@@ -108,7 +113,11 @@ def clear_folders_of_the_dead(runs: Path) -> int:
 
 def _owner_lives(folder: Path) -> bool:
     try:
-        told = json.loads((folder / _OWNER).read_text(encoding="utf-8"))
+        owner = folder / _OWNER
+        told = json.loads(owner.read_text(encoding="utf-8"))
+        if told.get("host", socket.gethostname()) != socket.gethostname():
+            # Its processes are not seen from here.
+            return time.time() - owner.stat().st_mtime < _LONGEST_RUN_SECONDS
         # A process number is used again: the time of its start tells them apart.
         return bool(abs(psutil.Process(int(told["pid"])).create_time() - float(told["created"])) < 1)
     except (OSError, ValueError, KeyError, psutil.NoSuchProcess):
