@@ -87,7 +87,7 @@ venv_works() { # a moved checkout or a removed Python leaves a dead environment
 
 wanted() { # what the environment depends on: its place and these files
     pwd
-    cksum deployments/bootstrap.sh deployments/requirements.lock deployments/uv.lock pyproject.toml
+    cksum deployments/bootstrap.sh deployments/requirements.lock deployments/uv.lock deployments/build.lock pyproject.toml
 }
 
 pip_install() { "$VENV/bin/python" -m pip install --quiet --disable-pip-version-check --require-hashes -r "$1" >&2; }
@@ -104,7 +104,8 @@ set_up_venv() {
     if [[ -n ${PIP_INDEX_URL:-} && -z ${UV_DEFAULT_INDEX:-} ]]; then export UV_DEFAULT_INDEX=$PIP_INDEX_URL; fi
     export VIRTUAL_ENV=$PWD/$VENV
     # Bytecode is compiled now: imports are half of a start, and some machines forbid writing it later.
-    "$VENV/bin/uv" pip sync --quiet --compile-bytecode --require-hashes deployments/requirements.lock >&2
+    "$VENV/bin/uv" pip sync --quiet --compile-bytecode --require-hashes \
+        --build-constraints deployments/build.lock deployments/requirements.lock >&2
     # No build isolation: the build backend comes from the lock as well, nothing unhashed is fetched.
     "$VENV/bin/uv" pip install --quiet --offline --no-deps --no-build-isolation --editable . >&2
     # Once here instead of in each new home.
@@ -147,6 +148,8 @@ install_browser() {
     fi
 }
 
+have_java() { "$VENV/bin/python" -m tests.lib.servers.spark; }
+
 have_go() {
     local version
     version=$(PATH="$PWD/$VENV/bin:$PATH" GOTOOLCHAIN=local go env GOVERSION 2>/dev/null) || return 1
@@ -157,6 +160,7 @@ set_up_servers() {
     have_postgres || install_system "PostgreSQL (for the catalogue tests)" "postgresql" "postgresql@17"
     have_mariadb || install_system "MariaDB (for the tests of the mysql source)" "mariadb-server" "mariadb"
     have_browser || install_browser
+    have_java || install_system "Java 17 or newer (for the tests on Spark)" "default-jre-headless" "openjdk@21"
     if ! have_go; then
         say "Go 1.$GO_MINOR or newer (builds the S3 server of the tests) is missing; installing it into $VENV"
         pip_install deployments/go.lock

@@ -1,5 +1,5 @@
 #!/usr/bin/env bash
-# Resolve the three locks anew: hashes, all platforms, no download addresses.
+# Resolve the four locks anew: hashes, all platforms, no download addresses.
 set -euo pipefail
 cd "$(dirname "${BASH_SOURCE[0]}")/.."
 
@@ -21,5 +21,7 @@ resolve deployments/requirements.lock 'Everything the project and its tests impo
     --extra dev pyproject.toml
 resolve deployments/uv.lock 'The installer that reads requirements.lock; remade by `make lock`.' - \
     < <(pins deployments/uv.lock)
+resolve deployments/build.lock 'What builds pyspark, which comes as source only; remade by `make lock`.' - \
+    < <(pins deployments/build.lock)
 resolve deployments/go.lock 'The Go toolchain for machines without one, for the S3 server of the tests; remade by `make lock`.' - \
     < <(pins deployments/go.lock)

@@ -74,6 +74,10 @@ def plant(root: Path, files: dict[str, str]) -> list[str]:
         ("checks/a.py", "import prefect_aws", "Prefect stays in"),
         ("lakehouse/a.py", "from prefect_gcp.bigquery import BigQueryWarehouse", "Prefect stays in"),
         ("dataflow/a.py", "import importlib\nimportlib.import_module('prefect')", "Prefect stays in"),
+        # Spark
+        ("dataflow/resolve/a.py", "def f():\n    from pyspark.sql import SparkSession", "Spark stays in"),
+        ("flows/a.py", "from splink.backends.spark import SparkAPI", "Spark stays in"),
+        ("dataflow/resolve/spark.py", "from rapidfuzz.distance import JaroWinkler", "for everybody"),
         # connections
         ("lakehouse/a.py", "import duckdb\nduckdb.connect()", "connections are opened in"),
         ("dataflow/a.py", "import duckdb as d\nopen_it = d.connect", "connections are opened in"),
@@ -115,6 +119,10 @@ def test_a_planted_breach_is_found(tmp_path: Path, path: str, text: str, expecte
         ("checks/runner.py", "from lakehouse.table import Table\nimport os\nos.replace('a', 'b')"),
         ("dataflow/a.py", "import duckdb\nCon = duckdb.DuckDBPyConnection\nPREFECT = 'prefect.yaml'"),
         ("dataflow/a.py", "from lakehouse.connect import connect\nimport psycopg\npsycopg.connect('')"),
+        (
+            "dataflow/resolve/spark.py",
+            "from typing import TYPE_CHECKING\nif TYPE_CHECKING:\n    import pyspark\ndef f():\n    import pyspark",
+        ),
         ("dataflow/validate/a.py", "from dataflow import errors\nimport dataflow.sources.protocol"),
     ],
 )

@@ -59,8 +59,7 @@ def stage_chunks(
 ) -> None:
     """Write what scoring needs; the pairs of a record stay together."""
     folder.mkdir(parents=True)
-    (folder / "epoch.json").write_text(epoch.as_text(), encoding="utf-8")
-    con.execute(f"COPY (FROM {epoch.frequencies}) TO {_file(folder, 'frequency')}")
+    stage_epoch(con, epoch, folder=folder)
     for chunk in range(chunks):
         chosen = f"(FROM {pairs} WHERE hash(record_id_l) % {chunks} = {chunk})"
         con.execute(f"COPY {chosen} TO {_file(folder, f'pair-{chunk}')}")
@@ -68,6 +67,12 @@ def stage_chunks(
         con.execute(
             f"COPY (FROM {records} SEMI JOIN ({member}) USING (record_id)) TO {_file(folder, f'record-{chunk}')}"
         )
+
+
+def stage_epoch(con: duckdb.DuckDBPyConnection, epoch: Epoch, *, folder: Path) -> None:
+    """Write a frozen model, as `epoch.json` and `frequency.parquet`."""
+    (folder / "epoch.json").write_text(epoch.as_text(), encoding="utf-8")
+    con.execute(f"COPY (FROM {epoch.frequencies}) TO {_file(folder, 'frequency')}")
 
 
 def score_chunk(folder: Path, chunk: int) -> Path:

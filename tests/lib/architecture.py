@@ -30,6 +30,9 @@ TOP = frozenset(
 PRODUCT = ("lakehouse", "checks", "dataflow", "flows", "deployments")
 ORCHESTRATOR = re.compile(r"prefect(_\w+)?(\.|$)")
 OPENS_DUCKDB = "lakehouse/connect.py"
+# the extra `spark`: half a gigabyte that hardly anybody has
+USES_SPARK = "dataflow/resolve/spark.py"
+OF_SPARK = ("pyspark", "py4j", "rapidfuzz", "splink.backends.spark", "splink.internals.spark")
 READS_ENVIRONMENT = "dataflow/settings/"
 ENVIRONMENT = frozenset({"environ", "environb", "getenv", "getenvb", "putenv", "unsetenv"})
 # A function of the duckdb module that connections have as a method works on a hidden global connection.
@@ -70,6 +73,7 @@ def violations(sources: Mapping[str, str]) -> list[str]:
     each: tuple[Callable[[Module], Iterator[str]], ...] = (
         _upward_imports,
         _orchestrator_below_flows,
+        _spark_for_all,
         _environment_outside_settings,
         _prints_outside_cli,
         _opens_duckdb_elsewhere,
@@ -151,6 +155,20 @@ def _orchestrator_below_flows(module: Module) -> Iterator[str]:
     for node, target in imports(module):
         if ORCHESTRATOR.match(target):
             yield module.at(node, f"imports {target}; Prefect stays in flows/ and deployments/")
+
+
+def _spark_for_all(module: Module) -> Iterator[str]:
+    lazy = {id(node) for outer in ast.walk(module.tree) if _is_lazy(outer) for node in ast.walk(outer)}
+    for node, target in imports(module):
+        if any(_within(target, package) for package in OF_SPARK):
+            if module.path != USES_SPARK:
+                yield module.at(node, f"imports {target}; Spark stays in {USES_SPARK}")
+            elif id(node) not in lazy:
+                yield module.at(node, f"imports {target} for everybody; import it where it is used")
+
+
+def _is_lazy(node: ast.AST) -> bool:
+    return isinstance(node, ast.FunctionDef) or (isinstance(node, ast.If) and ast.unparse(node.test) == "TYPE_CHECKING")
 
 
 def _environment_outside_settings(module: Module) -> Iterator[str]:
