@@ -18,6 +18,7 @@ from typing import Self, TypeVar
 import duckdb
 
 from dataflow.errors import GrainError
+from dataflow.few import if_few
 from lakehouse import LakeView
 from lakehouse.table import Table, column_list, literal, quote
 
@@ -164,7 +165,7 @@ class Workspace:
         Rows with a key of `fresh` are not gone, so that the scope alone says which are.
         """
         names = _delta_names(table)
-        before, keys = self.before(table), column_list(table.key)
+        before, keys, first = self.before(table), column_list(table.key), table.column(table.key[0])
         in_scope = f"SEMI JOIN scope_keys USING ({column_list(scope_columns)})" if scope_columns else ""
         differs = " OR ".join(f"n.{quote(c)} IS DISTINCT FROM o.{quote(c)}" for c in table.compared) or "false"
         read = column_list(dict.fromkeys((*table.key, *table.compared)))
@@ -176,8 +177,10 @@ class Workspace:
         self.con.execute(f"""
             CREATE OR REPLACE TEMP TABLE known_rows AS
             SELECT {column_list(table.key, prefix="o")}, {differs} AS differs
-            FROM {fresh} n JOIN (SELECT {read} FROM {before} SEMI JOIN known_key USING ({keys})) o
-                ON {_keys_agree(table, "n", "o")}
+            FROM {fresh} n JOIN (
+                SELECT {read} FROM {before} SEMI JOIN known_key USING ({keys})
+                WHERE {if_few(self.con, "known_key", first.name, kind=first.type)}
+            ) o ON {_keys_agree(table, "n", "o")}
         """)
         self.con.execute(f"""
             CREATE OR REPLACE TEMP TABLE gone_key AS
@@ -186,6 +189,7 @@ class Workspace:
         self.con.execute(f"""
             INSERT INTO {names.gone}
             SELECT {column_list(table.column_names)} FROM {before} SEMI JOIN gone_key USING ({keys})
+            WHERE {if_few(self.con, "gone_key", first.name, kind=first.type)}
         """)
         known = _keys_agree(table, "k", "n")
         self.con.execute(f"DELETE FROM {fresh} n USING known_rows k WHERE {known} AND NOT k.differs")

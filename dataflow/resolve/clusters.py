@@ -21,6 +21,7 @@ from scipy.sparse import coo_array
 from scipy.sparse.csgraph import connected_components, minimum_spanning_tree
 from scipy.spatial.distance import squareform
 
+from dataflow.resolve.edges import records_in_pairs
 from dataflow.resolve.model import Epoch
 from dataflow.resolve.scoring import score_pairs
 from dataflow.resolve.spec import EntitySpec
@@ -184,10 +185,11 @@ def _score_within(
         FROM member l JOIN member r ON l.part = r.part AND l.record_id < r.record_id
     """)
     con.unregister("loose_arrow")
-    score_pairs(con, "loose_pair", records, epoch, spec=spec, into="loose_weight")
+    members = records_in_pairs(con, records, "loose_pair")
+    score_pairs(con, "loose_pair", members, epoch, spec=spec, into="loose_weight")
     weights = _fetch_edges(con, "loose_weight")
-    con.execute("DROP TABLE loose_pair")
-    con.execute("DROP TABLE loose_weight")
+    for table in ("loose_pair", "loose_weight"):
+        con.execute(f"DROP TABLE {table}")
     return weights
 
 

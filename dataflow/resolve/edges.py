@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import duckdb
 
+from dataflow.few import if_few
 from dataflow.resolve.chunks import Spreading, score_spread
 from dataflow.resolve.match_record import RULE_BITS
 from dataflow.resolve.model import Epoch
@@ -27,19 +28,27 @@ def find_edges(
 ) -> int:
     """Compare the match records `records` and keep in `into` every pair from the review threshold up.
 
-    `keys` (record_id, key, is_new) holds every record of some keys: only pairs that share one which is new to one of
-    them are compared; by default all pairs are. `spreading` says how many pairs are scored elsewhere, and how.
+    `keys` (record, key, is_new) holds every record of some keys, each as the hash of its id: only pairs that share one
+    which is new to one of them are compared; by default all pairs are. `spreading` says how many pairs are scored
+    elsewhere, and how.
     Returns how many pairs were compared.
     Shape: record_id_l, record_id_r, match_weight, match_probability; one row per pair, smaller id left.
     """
     find_candidates(con, records, spec=spec, into="candidate_pair", keys=keys)
     compared = con.table("candidate_pair").shape[0]
+    records = records_in_pairs(con, records, "candidate_pair")
     if spreading is not None and compared >= spreading.from_pairs:
         score_spread(con, "candidate_pair", records, epoch, into=into, spreading=spreading)
     else:
         score_pairs(con, "candidate_pair", records, epoch, spec=spec, into=into, threshold=epoch.review_threshold)
     con.execute("DROP TABLE candidate_pair")
     return compared
+
+
+def records_in_pairs(con: duckdb.DuckDBPyConnection, records: str, pairs: str) -> str:
+    """`records`, without those that are in none of `pairs` where these are few."""
+    members = f"(SELECT unnest([record_id_l, record_id_r]) AS record_id FROM {pairs})"
+    return f"(FROM {records} WHERE {if_few(con, members, 'record_id')})"
 
 
 def find_candidates(
@@ -61,11 +70,15 @@ def find_candidates(
 def candidates_sql(records: str, spec: EntitySpec, *, keys: str | None = None) -> str:
     """SELECT of the candidate pairs."""
     if keys is None:
-        named = records
+        named = f"SELECT record_id, hash(record_id) AS record FROM {records}"
         every = f"SELECT hash(record_id) AS record, unnest(block_keys) AS key, true AS is_new FROM {records}"
     else:
-        named = f"(SELECT DISTINCT record_id FROM {keys})"
-        every = f"SELECT hash(record_id) AS record, key, is_new FROM {keys}"
+        # IS TRUE keeps the few the side that is hashed
+        named = f"""
+            SELECT record_id, hash(record_id) AS record FROM {records}
+            WHERE (hash(record_id) IN (SELECT one FROM pair UNION SELECT other FROM pair)) IS TRUE
+        """
+        every = f"SELECT record, key, is_new FROM {keys}"
     return f"""
         WITH every AS ({every}),
         useful AS (SELECT key FROM every GROUP BY key HAVING count(*) BETWEEN 2 AND {cap_sql(spec, "key")}),
@@ -74,7 +87,7 @@ def candidates_sql(records: str, spec: EntitySpec, *, keys: str | None = None) -
             SELECT DISTINCT l.record AS one, r.record AS other FROM kept l JOIN kept r ON l.key = r.key
             WHERE l.record < r.record AND (l.is_new OR r.is_new)
         ),
-        named AS (SELECT record_id, hash(record_id) AS record FROM {named})
+        named AS ({named})
         SELECT least(l.record_id, r.record_id) AS record_id_l, greatest(l.record_id, r.record_id) AS record_id_r
         FROM pair JOIN named l ON l.record = one JOIN named r ON r.record = other
     """

@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import duckdb
+
+from dataflow.few import if_few
 from dataflow.resolve.edges import cap_sql
 from dataflow.resolve.spec import EntitySpec
 from dataflow.tables.resolved import EDGE, JUDGED_PAIR, MATCH_RECORD, XREF
@@ -26,18 +29,19 @@ def mark_stale(ws: Workspace, *, whole_types: set[str]) -> None:
 def mark_keys(ws: Workspace, spec: EntitySpec, *, into: str) -> None:
     """Find who must be compared with whom: the keys that a stale record has or had, and all who hold them.
 
-    Shape of the temporary tables: `into` (record_id, key, is_new), every record of every such key; a pair that shares
-    a key is to be compared where the key is new to one of them, which it is to stale records, and to all records of a
-    key that came back under its cap. `risen_key` (key) are those that went over it, and `key_size` (key, now) all.
+    Shape of the temporary tables: `into` (record, key, is_new), every record of every such key, as the hash of its id;
+    a pair that shares a key is to be compared where the key is new to one of them, which it is to stale records, and to
+    all records of a key that came back under its cap. `key_size` (key, cap, was, now) are all keys, `risen_key` (key)
+    those that went over their cap.
     """
     con, of_type = ws.con, f"entity_type = '{spec.entity_type}'"
     before = f"SELECT record_id, block_keys FROM {ws.before(MATCH_RECORD)} WHERE {of_type}"
     now = f"SELECT record_id, block_keys FROM {MATCH_RECORD.sql_name} WHERE {of_type}"
-    con.execute(f"CREATE OR REPLACE TEMP TABLE {into} AS SELECT *, true AS is_new FROM ({_keys_of(now)})")
+    con.execute(f"CREATE OR REPLACE TEMP TABLE {into} AS SELECT *, true AS is_new FROM ({_keys_of(con, now)})")
     con.execute(f"""
         CREATE OR REPLACE TEMP TABLE stale_key AS
         SELECT key, sum(step) AS step
-        FROM (SELECT key, -1 AS step FROM ({_keys_of(before)}) UNION ALL SELECT key, 1 FROM {into}) GROUP BY key
+        FROM (SELECT key, -1 AS step FROM ({_keys_of(con, before)}) UNION ALL SELECT key, 1 FROM {into}) GROUP BY key
     """)
     # Every other record is as it was.
     con.execute(f"INSERT INTO {into} SELECT *, false AS is_new FROM ({_holders(ws, spec, 'stale_key')})")
@@ -63,13 +67,13 @@ def find_lost_edges(ws: Workspace, spec: EntitySpec, *, keys: str, into: str) ->
     con = ws.con
     con.execute(f"""
         CREATE OR REPLACE TEMP TABLE suspect AS
-        WITH holder AS (SELECT record_id, key FROM {keys} SEMI JOIN risen_key USING (key) WHERE NOT is_new),
+        WITH holder AS (SELECT record, key FROM {keys} SEMI JOIN risen_key USING (key) WHERE NOT is_new),
         edge AS (
-            SELECT record_id_l, record_id_r FROM {ws.before(EDGE)}
-            SEMI JOIN holder l ON l.record_id = record_id_l SEMI JOIN holder r ON r.record_id = record_id_r
-        )
-        SELECT DISTINCT record_id_l, record_id_r FROM edge
-        JOIN holder l ON l.record_id = record_id_l JOIN holder r ON r.record_id = record_id_r AND r.key = l.key
+            SELECT record_id_l, record_id_r, hash(record_id_l) AS l, hash(record_id_r) AS r FROM {ws.before(EDGE)}
+        ),
+        held AS (FROM edge SEMI JOIN holder ON record = l SEMI JOIN holder ON record = r)
+        SELECT DISTINCT record_id_l, record_id_r FROM held
+        JOIN holder one ON one.record = l JOIN holder other ON other.record = r AND other.key = one.key
     """)
     con.execute(f"""
         CREATE OR REPLACE TEMP TABLE shared_key AS
@@ -100,11 +104,11 @@ def find_lost_edges(ws: Workspace, spec: EntitySpec, *, keys: str, into: str) ->
         con.execute(f"DROP TABLE {table}")
 
 
-def _keys_of(records: str) -> str:
+def _keys_of(con: duckdb.DuckDBPyConnection, records: str) -> str:
     """SELECT of the keys of stale records; chosen before their lists are laid out, which is most of the work."""
-    return (
-        f"SELECT record_id, unnest(block_keys) AS key FROM (FROM ({records}) SEMI JOIN stale_record USING (record_id))"
-    )
+    few = if_few(con, "stale_record", "record_id")
+    stale = f"FROM ({records}) SEMI JOIN stale_record USING (record_id) WHERE {few}"
+    return f"SELECT hash(record_id) AS record, unnest(block_keys) AS key FROM ({stale})"
 
 
 def _holders(ws: Workspace, spec: EntitySpec, keys: str) -> str:
@@ -114,9 +118,10 @@ def _holders(ws: Workspace, spec: EntitySpec, keys: str) -> str:
     hash the keys of all records instead, at three times the work.
     """
     known = f"SELECT record_id, block_keys FROM {ws.before(MATCH_RECORD)} WHERE entity_type = '{spec.entity_type}'"
+    others = f"FROM ({known}) ANTI JOIN stale_record USING (record_id)"
     return f"""
-        SELECT record_id, key FROM (SELECT record_id, unnest(block_keys) AS key FROM ({known}))
-        WHERE (key IN (SELECT key FROM {keys})) IS TRUE AND record_id NOT IN (SELECT record_id FROM stale_record)
+        SELECT record, key FROM (SELECT hash(record_id) AS record, unnest(block_keys) AS key FROM ({others}))
+        WHERE (key IN (SELECT key FROM {keys})) IS TRUE
     """
 
 
