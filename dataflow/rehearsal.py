@@ -7,9 +7,11 @@ was landed and not yet published comes into it: what differs is the new models' 
 from __future__ import annotations
 
 from dataclasses import asdict, dataclass
-from datetime import datetime
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
+
+import duckdb
 
 from dataflow.errors import UsageError
 from dataflow.progress import StageEvent, announce
@@ -23,6 +25,7 @@ from dataflow.settings import Settings
 from dataflow.stages import stage_function
 from dataflow.storage import lake_location, open_published
 from dataflow.tables.declared import declared_tables
+from dataflow.tables.ops import RUN
 from dataflow.tables.resolved import IDENTITY_EVENT, JUDGED_PAIR
 from dataflow.workspace import Run, Workspace
 from lakehouse import LakeView
@@ -80,17 +83,35 @@ class Rehearsal:
         }
 
 
-def rehearse_retrain(settings: Settings, *, now: datetime) -> Rehearsal:
-    """Train new models and work out what would be published by them. Raises: UsageError, LakeUnreachable."""
-    run = Run(name_run("plan", now), "plan", now)
-    runs = Path(settings.runs)
+def rehearse_retrain(settings: Settings, *, now: datetime | None = None) -> Rehearsal:
+    """Train new models and work out what would be published by them.
+
+    `now` is the clock of the publication, by default a moment after the last one: days that have passed since change
+    figures too, and that is no model's doing.
+    Raises: UsageError, LakeUnreachable.
+    """
+    run_id, runs = name_run("plan", datetime.now(UTC)), Path(settings.runs)
     clear_folders_of_the_dead(runs)
-    with claim_folder(runs, run.run_id) as folder:
+    with claim_folder(runs, run_id) as folder:
         con = open_published(settings, temp_directory=folder / "spill")
         try:
+            run = Run(run_id, "plan", now or _last_published(con) + timedelta(seconds=1))
             return _rehearse(LakeView(con, lake_location(settings)), settings, run)
         finally:
             con.close()
+
+
+def _last_published(con: duckdb.DuckDBPyConnection) -> datetime:
+    row = con.execute(f"""
+        SELECT max(started_at) FROM {RUN.sql_name} WHERE status IN ('published', 'partial')
+    """).fetchone()
+    if not row or row[0] is None:
+        raise UsageError(
+            "Planning a retraining: nothing was published yet, so there is no model.",
+            next_move="Run `dataflow run` first.",
+        )
+    last: datetime = row[0]
+    return last
 
 
 def _rehearse(lake: LakeView, settings: Settings, run: Run) -> Rehearsal:
@@ -104,8 +125,6 @@ def _rehearse(lake: LakeView, settings: Settings, run: Run) -> Rehearsal:
     unbounded = settings.model_copy(update={"resolve": settings.resolve.model_copy(update={"id_churn_budget": 1.0})})
     with Workspace(lake, run, tables=tables) as ws:
         before = read_epochs(ws.con)
-        if not before:
-            raise UsageError("Planning a retraining: there is no model yet.", next_move="Run `dataflow run` first.")
         for stage in ("resolve", "enrich", "publish"):
             announce(StageEvent(stage, "began"))
             if stage == "resolve":
@@ -113,9 +132,10 @@ def _rehearse(lake: LakeView, settings: Settings, run: Run) -> Rehearsal:
             else:
                 stage_function(stage)(ws, settings)
             announce(StageEvent(stage, "ended"))
+        models = _models(ws, before)
         return Rehearsal(
-            models=_models(ws, before),
-            churn=measure_churn(ws, before),
+            models=models,
+            churn=measure_churn(ws, [model.entity_type for model in models if model.after != model.before]),
             budget=settings.resolve.id_churn_budget,
             diff=diff_staged(ws),
             largest=_largest(ws),

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
@@ -192,7 +191,7 @@ def _plan_retrain(settings: Settings, *, now: str | None, output: Output) -> Non
     from dataflow.resolve.churn import refuse_churn
 
     with watching_run():
-        found = rehearse_retrain(settings, now=moment_or_none(now, option="--now") or datetime.now(UTC))
+        found = rehearse_retrain(settings, now=moment_or_none(now, option="--now"))
     told = found.as_dict()
     if output is Output.JSON:
         write_json(told)

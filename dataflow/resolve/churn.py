@@ -29,7 +29,7 @@ class Churn:
 
 def measure_churn(ws: Workspace, kinds: Iterable[str]) -> Churn:
     """Compare the crosswalk that is staged with the one before the run, for these entity types."""
-    chosen = ", ".join(literal(kind) for kind in sorted(kinds))
+    chosen = ", ".join(["''", *(literal(kind) for kind in sorted(kinds))])
     row = ws.con.execute(f"""
         SELECT count(*), count(*) FILTER (WHERE n.customer_id <> o.customer_id)
         FROM {XREF.sql_name} n JOIN {ws.before(XREF)} o USING (record_id) WHERE n.entity_type IN ({chosen})

@@ -21,7 +21,7 @@ STAGES: tuple[tuple[str, ...], ...] = (
     # Above the stages: what strings them together or stands beside them …
     ("stages", "sample", "govern", "report_page"),
     # … and what only the command line and the flows call.
-    ("bench", "doctor", "evolution", "planning", "quality", "run_report", "session"),
+    ("bench", "doctor", "evolution", "planning", "quality", "rehearsal", "run_report", "session"),
 )
 TOP = frozenset(
     {"flows", "checks", "dataflow", "lakehouse", "deployments", "tests"}

@@ -36,7 +36,7 @@ def publish_world(
     """Publish a world as one run at `now`."""
     settings = settings_in(folder)
     with workspace(lake, folder, now=now, run_id=run_id) as ws:
-        return commit(ws, compute_world(ws, world, settings, everything=everything))
+        return commit(ws, lake, compute_world(ws, world, settings, everything=everything))
 
 
 def published_rows(lake: Lake, table: str, columns: Sequence[str] = ("*",)) -> list[dict[str, Any]]:

@@ -18,13 +18,19 @@ from tests.lib.tables import MOMENT, stage_rows, workspace
 
 
 def resolve_day(
-    lake: Lake, folder: Path, records: Iterable[Record], *, gone: Iterable[str] = (), day: int = 1
+    lake: Lake,
+    folder: Path,
+    records: Iterable[Record],
+    *,
+    gone: Iterable[str] = (),
+    day: int = 1,
+    retrain: bool = False,
 ) -> StepReport:
-    """Stage changed and deleted records, resolve, commit."""
+    """Stage changed and deleted records, resolve, commit; a model trained anew may move as many ids as it will."""
     now = MOMENT + timedelta(days=day)
     with workspace(lake, folder, now=now, run_id=f"run{day}") as ws:
         stage_records(ws, records, gone=gone)
-        report = resolve(ws, settings())
+        report = resolve(ws, settings(id_churn_budget=1), retrain=retrain)
         lake.transact(ws.write, author="test", run_id=f"run{day}", message="resolved")
     return report
 
@@ -36,8 +42,10 @@ def stage_records(ws: Workspace, records: Iterable[Record], *, gone: Iterable[st
     stage_rows(ws, CUSTOMER_RECORD, rows, scope=f"SELECT * FROM (VALUES {ids}) v(record_id)")
 
 
-def settings() -> Settings:
-    return load_settings()
+def settings(**resolving: Any) -> Settings:
+    """The default settings, but for some of `resolve`."""
+    given = load_settings()
+    return given.model_copy(update={"resolve": given.resolve.model_copy(update=resolving)})
 
 
 def rows(lake: Lake, query: str) -> list[tuple[Any, ...]]:

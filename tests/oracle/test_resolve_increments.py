@@ -88,7 +88,7 @@ class History(RuleBasedStateMachine):
         self.lake: Lake = self._open.enter_context(small_lake(self.folder))
         self.seen, self.world = dict(records), dict(records)
         self.stewards = Stewards()
-        self.day, self.retrainings = 1, 0
+        self.day, self.retrainings, self.is_retraining = 1, 0, False
         self.owners = owners(self.lake)
 
     def teardown(self) -> None:
@@ -145,16 +145,15 @@ class History(RuleBasedStateMachine):
     @rule()
     def retrain(self) -> None:
         self.retrainings += 1
-        self.lake.transact(
-            lambda con: con.execute("DELETE FROM lake.resolved.epoch"), author="test", run_id="", message="forget"
-        )
+        self.is_retraining = True
 
     @rule()
     def publish(self) -> None:
         self.day += 1
         changed = [record for record_id, record in self.world.items() if self.seen.get(record_id) != record]
         gone = sorted(set(self.seen) - set(self.world))
-        resolve_day(self.lake, self.folder, changed, gone=gone, day=self.day)
+        resolve_day(self.lake, self.folder, changed, gone=gone, day=self.day, retrain=self.is_retraining)
+        self.is_retraining = False
         self.seen = dict(self.world)
         self.stewards.publish(self.seen)
         before, self.owners = self.owners, owners(self.lake)

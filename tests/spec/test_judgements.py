@@ -71,10 +71,7 @@ def test_a_word_in_the_days_after_it(lake: Lake, tmp_path: Path) -> None:
     assert holds(lake) == ["sleeps: a record is gone", "different holds"]
 
     # it comes back under another key, the model is trained anew, and every word holds
-    lake.transact(
-        lambda con: con.execute("DELETE FROM lake.resolved.epoch"), author="test", run_id="", message="forget"
-    )
-    resolve_day(lake, tmp_path, [BOB_AGAIN], day=4)
+    resolve_day(lake, tmp_path, [BOB_AGAIN], day=4, retrain=True)
     assert owner(lake, ANN_CRM) == owner(lake, BOB_AGAIN) != owner(lake, ANN_SHOP)
     assert holds(lake) == ["same holds", "different holds"]
 

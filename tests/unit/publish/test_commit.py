@@ -64,7 +64,7 @@ def test_a_publication_that_breaks_an_audit_is_rolled_back(
     with workspace(lake, folder, run_id="bad") as ws:
         ws.stage(table, rows)  # type: ignore[arg-type]
         with pytest.raises(AuditRefused) as refused:
-            commit(ws, [])
+            commit(ws, lake, [])
     assert told in str(refused.value)
     assert "lost in the post" not in str(refused.value)
     assert refused.value.exit_code is ExitCode.REFUSED
@@ -76,7 +76,7 @@ def test_every_failed_check_is_named(lake: Lake, folder: Path, world: World) -> 
     with workspace(lake, folder, run_id="bad") as ws:
         ws.stage(ORDERS, "SELECT * REPLACE ('?' AS status, 'no' AS currency_code, -1 AS amount) FROM published.orders")
         with pytest.raises(AuditRefused, match="3 of") as refused:
-            commit(ws, [])
+            commit(ws, lake, [])
     assert [failed.partition(" (")[0] for failed in refused.value.failed] == [
         f"published.orders: columns.{column}.checks.invalid" for column in ("status", "currency_code", "amount")
     ]
