@@ -14,7 +14,7 @@ from pathlib import Path
 
 from dataflow.cli.main import run
 from tests.lib.servers.certificates import make_certificates
-from tests.lib.servers.mariadb import MariaServer, mariadb_server
+from tests.lib.servers.mariadb import MariaServer, mariadb_server, numbers
 from tests.lib.servers.s3 import S3Server, s3_server
 from tests.lib.servers.salesforce import Org, Simulator, simulator
 from tests.lib.servers.salesforce.server import DOMAIN
@@ -34,7 +34,7 @@ _FILL = """
         (seq * 31 MOD 100000) / 977, seq MOD 2, '2020-01-01' + INTERVAL seq MOD 2000 DAY,
         IF(seq MOD 3 = 0, NULL, CONCAT('Leave it "at the door" ', seq MOD 1009)),
         '2024-01-01 00:00:00' + INTERVAL seq SECOND + INTERVAL seq * 7919 MOD 1000000 MICROSECOND
-    FROM seq_1_to_{rows}
+    FROM {numbers}
 """
 _CONFIG = """
 [sources.mysql]
@@ -91,7 +91,7 @@ def write_company(folder: Path, mariadb: MariaServer, salesforce: Simulator, s3:
     Returns the dataflow.toml of whoever reads them.
     """
     database, bucket = mariadb.create_database(), s3.create_bucket("bench")
-    mariadb.execute(_TABLE, _FILL.format(rows=rows), "ANALYZE TABLE orders", database=database)
+    mariadb.execute(_TABLE, _FILL.format(numbers=numbers(rows)), "ANALYZE TABLE orders", database=database)
     for number in range(max(rows // 10, 1)):
         salesforce.org.insert("Contact", LastName=f"Example {number}", Email=f"contact{number}@example.com")
     # What changed in the very second of the reading belongs to the next window.

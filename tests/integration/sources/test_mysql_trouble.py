@@ -25,7 +25,7 @@ from dataflow.sources.mysql.connection import tls_context
 from tests.lib.cutting_proxy import cutting_proxy
 from tests.lib.deliveries import ITEM, read_rows
 from tests.lib.servers.certificates import Certificates
-from tests.lib.servers.mariadb import MariaServer
+from tests.lib.servers.mariadb import MariaServer, numbers
 from tests.lib.servers.ports import free_port
 from tests.lib.shops import ITEM_TABLE, add_items, fetch_all, mysql_settings, plan_all, shop
 
@@ -114,7 +114,8 @@ def test_a_server_that_offers_tls_1_2_only(outdated_mariadb: MariaServer) -> Non
 
 def test_a_table_that_the_user_may_not_read(mariadb: MariaServer, database: str) -> None:
     mariadb.execute(
-        "CREATE OR REPLACE USER stranger IDENTIFIED BY 'test-password'",
+        "DROP USER IF EXISTS stranger",
+        "CREATE USER stranger IDENTIFIED BY 'test-password'",
         f"CREATE TABLE IF NOT EXISTS {database}.open_to_all (id INT PRIMARY KEY)",
         f"GRANT SELECT ON {database}.open_to_all TO stranger",
     )
@@ -126,7 +127,8 @@ def test_a_column_that_the_user_may_no_longer_read(mariadb: MariaServer) -> None
     name = mariadb.create_database()
     mariadb.execute(ITEM_TABLE, database=name)
     mariadb.execute(
-        "CREATE OR REPLACE USER revoked IDENTIFIED BY 'test-password'",
+        "DROP USER IF EXISTS revoked",
+        "CREATE USER revoked IDENTIFIED BY 'test-password'",
         f"GRANT SELECT (id, updated_at, deleted_at) ON {name}.item TO revoked",
     )
     # The server does not show what may not be read: to us the column is gone.
@@ -166,7 +168,7 @@ def big(mariadb: MariaServer) -> tuple[str, ObjectSettings]:
     name = mariadb.create_database()
     mariadb.execute(
         "CREATE TABLE item (id INT PRIMARY KEY, updated_at DATETIME, v LONGTEXT)",
-        "INSERT INTO item SELECT seq, '2026-03-01', REPEAT('x', 1000) FROM seq_1_to_100000",
+        f"INSERT INTO item SELECT seq, '2026-03-01', REPEAT('x', 1000) FROM {numbers(100_000)}",
         database=name,
     )
     return name, ITEM.model_copy(update={"fields": {"id": "INTEGER", "updated_at": "TIMESTAMP", "v": "VARCHAR"}})

@@ -20,7 +20,7 @@ from dataflow.sources.mysql import MySQLSource
 from dataflow.sources.mysql.questions import Table
 from dataflow.sources.versions import complete
 from lakehouse.connect import connect
-from tests.lib.servers.mariadb import MariaServer
+from tests.lib.servers.mariadb import MariaServer, numbers
 from tests.lib.shops import fetch_all, plan_all, shop
 
 DIGITS = "12345678901234567890123456789012345.678901234567890123456789012345"
@@ -290,7 +290,7 @@ def test_the_report_counts_what_the_server_sent(mariadb: MariaServer) -> None:
     database = mariadb.create_database()
     mariadb.execute(
         "CREATE TABLE item (id INT PRIMARY KEY, updated_at DATETIME, v LONGTEXT)",
-        "INSERT INTO item SELECT seq, '2026-03-01', REPEAT('x', 500) FROM seq_1_to_30000",
+        f"INSERT INTO item SELECT seq, '2026-03-01', REPEAT('x', 500) FROM {numbers(30_000)}",
         database=database,
     )
     source = MySQLSource("shop", shop(mariadb, database, {"item": ANY}))

@@ -15,12 +15,12 @@ from dataflow.sources.mysql.questions import moment_of_key
 from dataflow.sources.versions import key_fingerprint_sql
 from lakehouse.connect import connect
 from tests.lib.deliveries import ITEM, read_rows
-from tests.lib.servers.mariadb import MariaServer
+from tests.lib.servers.mariadb import MariaServer, numbers
 from tests.lib.shops import ITEM_TABLE, add_items, fetch_all, plan_all, shop
 
-FILL = """
+FILL = f"""
     INSERT INTO item SELECT seq + IF(seq > 3000, 1000000000, 0), seq / 7, '2026-03-01' + INTERVAL seq SECOND,
-        IF(seq % 10 = 0, '2026-03-02', NULL) FROM seq_1_to_6000
+        IF(seq % 10 = 0, '2026-03-02', NULL) FROM {numbers(6_000)}
 """
 
 
@@ -71,7 +71,7 @@ def test_an_object_without_a_time_follows_its_key(mariadb: MariaServer) -> None:
     declared = ObjectSettings(key="id", cursor="id", fields={"id": "UBIGINT", "what": "VARCHAR"})
     source = MySQLSource("shop", shop(mariadb, name, {"event": declared}, lookback_keys=2))
     assert plan_all(source, "event") == []
-    mariadb.execute("INSERT INTO event SELECT seq, 'x' FROM seq_1_to_9", database=name)
+    mariadb.execute(f"INSERT INTO event SELECT seq, 'x' FROM {numbers(9)}", database=name)
     rows = fetch_all(source, "event")
     assert [row["changed_at"] for row in rows] == [moment_of_key(n) for n in range(1, 10)]
     [planned] = source.plan("event", ObjectState(watermark=moment_of_key(7)))

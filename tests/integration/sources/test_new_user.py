@@ -134,7 +134,8 @@ def place(
     database = mariadb.create_database()
     mariadb.execute(
         ITEM_TABLE,
-        "CREATE OR REPLACE USER without_prices IDENTIFIED BY 'test-password'",
+        "DROP USER IF EXISTS without_prices",
+        "CREATE USER without_prices IDENTIFIED BY 'test-password'",
         f"GRANT SELECT (id, updated_at, deleted_at) ON {database}.item TO without_prices",
         "GRANT SLAVE MONITOR ON *.* TO without_prices",
         database=database,

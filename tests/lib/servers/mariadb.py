@@ -76,6 +76,12 @@ class MariaServer:
             con.close()
 
 
+def numbers(count: int) -> str:
+    """A relation `seq` of the numbers from 1 to `count`, for a FROM clause that MySQL understands as well."""
+    zeros = f"CONCAT('[0', REPEAT(',0', {count - 1}), ']')"
+    return f"JSON_TABLE({zeros}, '$[*]' COLUMNS (seq FOR ORDINALITY)) numbered"
+
+
 def mariadbd() -> Path:
     """The server's binary."""
     found = shutil.which("mariadbd", path=os.pathsep.join([os.environ["PATH"], *_FOLDERS]))
