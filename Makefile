@@ -9,6 +9,8 @@ BIN := .venv/bin
 # Tools of the environment come first: a Go toolchain installed there wins over an old system one.
 WITH_BIN := PATH="$(CURDIR)/$(BIN):$$PATH"
 PYTEST := $(WITH_BIN) $(BIN)/python -m pytest
+# Three for two cores: many tests wait for a server.
+PROCESSES = $$(( ($$(getconf _NPROCESSORS_ONLN) * 3 + 1) / 2 ))
 
 help: ## list the targets
 	@grep -hE '^[a-z]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/:[^#]*## /\t/' | expand -t 10
@@ -16,8 +18,8 @@ help: ## list the targets
 demo: venv ## run sample data through the whole pipeline
 	@$(BIN)/dataflow demo
 
-test: venv servers ## run every test, a process per core; real servers are started and stopped by the tests
-	@$(PYTEST) -n auto --dist loadfile $(TESTS)
+test: venv servers ## run every test, side by side; real servers are started and stopped by the tests
+	@$(PYTEST) -n $(PROCESSES) --dist loadfile $(TESTS)
 
 check: venv ## lint, formatting, strict types, direction of imports
 	@$(BIN)/ruff check .
