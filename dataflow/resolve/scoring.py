@@ -13,8 +13,10 @@ from dataflow.resolve.spec import EntitySpec
 from dataflow.resolve.weights import weight_sql
 from lakehouse.table import literal
 
-# The records of a batch are laid out for both sides of its pairs; a batch bounds that memory
-BATCH_PAIRS = 2_000_000
+# The records of a batch are laid out for both sides of its pairs: so much memory a pair, and a larger batch goes over
+# the records less often
+_PAIR_BYTES = 800
+BATCH_PAIRS = 8_000_000
 
 # IS TRUE keeps the members the side that is hashed: the planner, which takes the records of one type for few, was seen
 # to hash all records with all their columns instead
@@ -42,7 +44,7 @@ def score_pairs(
         CREATE OR REPLACE TEMP TABLE {into} (record_id_l VARCHAR, record_id_r VARCHAR, match_weight DOUBLE,
             match_probability DOUBLE{kept})
     """)
-    batches = -(-con.table(pairs).shape[0] // BATCH_PAIRS)
+    batches = -(-con.table(pairs).shape[0] // _pairs_of_a_batch(con))
     for batch in range(batches):
         # the pairs of a record stay together
         chosen = f" WHERE hash(record_id_l) % {batches} = {batch}" if batches > 1 else ""
@@ -58,31 +60,39 @@ def score_pairs(
         con.execute(f"DROP TABLE IF EXISTS {table}")
 
 
+def _pairs_of_a_batch(con: duckdb.DuckDBPyConnection) -> int:
+    (allowed,) = con.execute("SELECT parse_formatted_bytes(current_setting('memory_limit'))").fetchall()[0]
+    return max(1, min(BATCH_PAIRS, int(allowed) // _PAIR_BYTES))
+
+
 def records_to_compare(records: str, epoch: Epoch, spec: EntitySpec) -> str:
     """The records that are in a pair, each with how common its values are."""
     columns, joins = [], []
     named = set(_compared_columns(epoch))
+    read = {*named, *epoch.frequency_columns}
     if epoch.frequency_columns:
         columns += [f", f.tf_{column}" for column in epoch.frequency_columns]
-        joins.append(f"JOIN ({_frequencies_of(records, epoch)}) f ON f.record_id = r.record_id")
+        joins.append(f"JOIN ({_frequencies(epoch)}) f ON f.record_id = r.record_id")
     if spec.words is not None and _weights_of(spec.words) in named:
-        joins.append(f"LEFT JOIN ({_word_weights(records, epoch, spec.words)}) w ON w.record_id = r.record_id")
+        joins.append(f"LEFT JOIN ({_word_weights(epoch, spec.words)}) w ON w.record_id = r.record_id")
         columns.append(f", w.{_weights_of(spec.words)}")
         named.remove(_weights_of(spec.words))
+        read = read - {_weights_of(spec.words)} | {spec.words}
     if spec.known is not None and f"is_known_{spec.known}" in named:
         known = f"SELECT value FROM {epoch.frequencies} WHERE column_name = {literal(known_name(spec.known))}"
         columns.append(f", coalesce(r.{spec.known} IN ({known}), false) AS is_known_{spec.known}")
         named.remove(f"is_known_{spec.known}")
+        read = read - {f"is_known_{spec.known}"} | {spec.known}
     compared = "".join(f", {_unless_hot(column, epoch)}" for column in sorted(named))
+    # Materialised: a large table would be read once for each of the joins.
     return f"""
-        SELECT r.record_id{compared}{"".join(columns)}
-        FROM (FROM {records} WHERE {_IS_MEMBER}) r {" ".join(joins)}
+        WITH member AS MATERIALIZED (SELECT record_id, {", ".join(sorted(read))} FROM {records} WHERE {_IS_MEMBER})
+        SELECT r.record_id{compared}{"".join(columns)} FROM member r {" ".join(joins)}
     """
 
 
-def _frequencies_of(records: str, epoch: Epoch) -> str:
-    """How common the values of each record are: apart from what is compared, which a dozen joins would carry along."""
-    compared = ", ".join(epoch.frequency_columns)
+def _frequencies(epoch: Epoch) -> str:
+    """How common the values of each member are: apart from what is compared, which a dozen joins would carry along."""
     columns, joins = [], []
     for column in epoch.frequency_columns:
         of_column = f"FROM {epoch.frequencies} WHERE column_name = {literal(column)}"
@@ -91,10 +101,7 @@ def _frequencies_of(records: str, epoch: Epoch) -> str:
             f"CASE WHEN k.{column} IS NOT NULL THEN coalesce(f_{column}.frequency, "
             f"(SELECT max(frequency) {of_column} AND value = '')) END AS tf_{column}"
         )
-    return f"""
-        WITH member AS (SELECT record_id, {compared} FROM {records} WHERE {_IS_MEMBER})
-        SELECT k.record_id, {", ".join(columns)} FROM member k {" ".join(joins)}
-    """
+    return f"SELECT k.record_id, {', '.join(columns)} FROM member k {' '.join(joins)}"
 
 
 def _unless_hot(column: str, epoch: Epoch) -> str:
@@ -110,14 +117,14 @@ def _weights_of(words: str) -> str:
     return f"{words.removesuffix('s')}_idf"
 
 
-def _word_weights(records: str, epoch: Epoch, words: str) -> str:
+def _word_weights(epoch: Epoch, words: str) -> str:
     """The weight of each word of a record, in the order of its words: log2 of how rare it is."""
     known = f"SELECT value, frequency FROM {epoch.frequencies} WHERE column_name = {literal(words)}"
     return f"""
         WITH known AS ({known}),
         word AS (
             SELECT r.record_id, unnest(r.{words}) AS word, generate_subscripts(r.{words}, 1) AS place
-            FROM {records} r WHERE {_IS_MEMBER}
+            FROM member r
         ),
         weighed AS (
             SELECT record_id, place,

@@ -246,8 +246,11 @@ PERSON = EntitySpec(
         BlockingRule(name="e-mail and name", key="email || surname || given[1]", cap=50),
         BlockingRule(name="telephone and given name", key="phone || given_root", cap=50),
         BlockingRule(name="name before the @", key="CASE WHEN length(email_local) > 5 THEN email_local END", cap=20),
-        BlockingRule(name="birth and surname", key="date_of_birth || surname[1:3]", cap=50),
-        BlockingRule(name="birth and given name", key="date_of_birth || given[1:2]", cap=50),
+        # the broader two find who is misspelt or has another name, until so many are born on one day that they find all
+        BlockingRule(name="birth and surname", key="date_of_birth || surname[1:3]", cap=8),
+        BlockingRule(name="birth and start of the given name", key="date_of_birth || given[1:2]", cap=8),
+        BlockingRule(name="birth and given name", key="date_of_birth || given", cap=50),
+        BlockingRule(name="birth and initials", key="date_of_birth || given[1] || surname[1]", cap=50),
         BlockingRule(name="birth and postcode", key="date_of_birth || postcode", cap=50),
         BlockingRule(name="name and postcode", key="surname[1:4] || given[1] || postcode", cap=50),
         BlockingRule(name="name and city", key="name_key || city", cap=30),
