@@ -1,25 +1,25 @@
 """From edges to clusters: connected components, then a refinement that undoes what one false edge has joined.
 
-A component in which every pair is linked stays as it is. In any other, all pairs are scored, also those that blocking
-never brought together, and records are merged pair of groups by pair of groups, best average weight first, while
-that average is in favour. What stewards have said outranks all weights: groups with records that are the same become
-one, and groups that hold records which are different are never merged. The outcome depends on the set of records, edges
-and judgements and on nothing else: records are taken in the order of their ids, and a component is refined from scratch
-each time it is touched.
+A component in which every pair is linked stays as it is, and so does one whose links hold it together whatever its
+other pairs weigh. In any other, all pairs are scored, also those that blocking never brought together, and records are
+merged pair of groups by pair of groups, best average weight first, while that average is in favour.
+What stewards have said outranks all weights: groups with records that are the same become one, and groups that hold
+records which are different are never merged. The outcome depends on the set of records, edges and judgements and on
+nothing else: records are taken in the order of their ids, and a component is refined from scratch each time it is
+touched.
 """
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from dataclasses import dataclass
 
 import duckdb
 import numpy as np
 import pyarrow as pa
 from numpy.typing import NDArray
-from scipy.cluster.hierarchy import fcluster, linkage
 from scipy.sparse import coo_array
 from scipy.sparse.csgraph import connected_components, minimum_spanning_tree
-from scipy.spatial.distance import squareform
 
 from dataflow.resolve.edges import records_in_pairs
 from dataflow.resolve.model import Epoch
@@ -35,6 +35,8 @@ CUT_STEP = 2.0
 # no pair of records, however alike or unlike, outvotes more than a few others
 BEST = 10.0
 WORST = -6.0
+# components are refined many at a time: so many pairs at once
+_MATRIX_CELLS = 4_000_000
 # the weight of a steward's word where a link is asked how strong it is: a probability of 1
 SAID = 60.0
 
@@ -49,6 +51,13 @@ class Edges:
 
     def take(self, chosen: NDArray[np.bool_] | Ints) -> Edges:
         return Edges(self.left[chosen], self.right[chosen], self.weight[chosen])
+
+    def plus(self, others: Edges) -> Edges:
+        return Edges(
+            np.concatenate([self.left, others.left]),
+            np.concatenate([self.right, others.right]),
+            np.concatenate([self.weight, others.weight]),
+        )
 
 
 @dataclass(frozen=True)
@@ -93,9 +102,9 @@ def find_clusters(
     links = stored.take(stored.weight >= link_weight)
     part, oversized = _bounded_components(said, links, link_weight)
     loose = _loose_parts(part, links, said)
+    loose = np.setdiff1d(loose, _held_parts(part, np.setdiff1d(loose, said.pairs_within(part)), stored))
     if loose.size:
-        weights = _score_within(con, records, part, loose, epoch=epoch, spec=spec)
-        part = _refine(part, loose, weights, said)
+        part = _refine(part, loose, _score_within(con, records, part, loose, stored, epoch=epoch, spec=spec), said)
     confidence, weakest = _confidences(part, _with_words(links, said.same))
     _store(con, part, oversized, confidence, weakest, into=into)
 
@@ -105,7 +114,6 @@ def _fetch_edges(con: duckdb.DuckDBPyConnection, edges: str) -> Edges:
         SELECT l.place AS l, r.place AS r, e.match_weight AS w FROM {edges} e
         JOIN cluster_member l ON l.record_id = e.record_id_l
         JOIN cluster_member r ON r.record_id = e.record_id_r
-        ORDER BY ALL
     """).fetchnumpy()
     return Edges(
         np.asarray(rows["l"], dtype=np.int64), np.asarray(rows["r"], dtype=np.int64), np.asarray(rows["w"], dtype=float)
@@ -130,11 +138,7 @@ def _with_words(links: Edges, same: Edges) -> Edges:
         return links
     span = int(max(links.right.max(initial=0), same.right.max(initial=0))) + 1
     silent = links.take(~np.isin(links.left * span + links.right, same.left * span + same.right))
-    return Edges(
-        np.concatenate([silent.left, same.left]),
-        np.concatenate([silent.right, same.right]),
-        np.concatenate([silent.weight, same.weight]),
-    )
+    return silent.plus(same)
 
 
 def _components(count: int, edges: Edges) -> Ints:
@@ -173,92 +177,159 @@ def _loose_parts(part: Ints, links: Edges, said: Judged) -> Ints:
 
 
 def _score_within(
-    con: duckdb.DuckDBPyConnection, records: str, part: Ints, loose: Ints, *, epoch: Epoch, spec: EntitySpec
+    con: duckdb.DuckDBPyConnection,
+    records: str,
+    part: Ints,
+    loose: Ints,
+    stored: Edges,
+    *,
+    epoch: Epoch,
+    spec: EntitySpec,
 ) -> Edges:
-    """Weights of all pairs within the loose components."""
-    place = np.flatnonzero(np.isin(part, loose))
+    """Weights of all pairs within the loose components; those that are stored were scored before."""
+    is_loose = np.zeros(int(part.max()) + 1, dtype=bool)
+    is_loose[loose] = True
+    known = stored.take(is_loose[part[stored.left]] & (part[stored.left] == part[stored.right]))
+    place = np.flatnonzero(is_loose[part])
     con.register("loose_arrow", pa.table({"place": place, "part": part[place]}))
+    con.register("known_arrow", pa.table({"l": known.left, "r": known.right}))
     con.execute("""
         CREATE OR REPLACE TEMP TABLE loose_pair AS
-        WITH member AS (SELECT m.record_id, a.part FROM loose_arrow a JOIN cluster_member m ON m.place = a.place)
-        SELECT l.record_id AS record_id_l, r.record_id AS record_id_r
-        FROM member l JOIN member r ON l.part = r.part AND l.record_id < r.record_id
+        WITH pair AS (
+            SELECT l.place AS l, r.place AS r FROM loose_arrow l JOIN loose_arrow r ON l.part = r.part
+            WHERE l.place < r.place
+        )
+        SELECT one.record_id AS record_id_l, other.record_id AS record_id_r
+        FROM (FROM pair ANTI JOIN known_arrow USING (l, r))
+        JOIN cluster_member one ON one.place = l JOIN cluster_member other ON other.place = r
     """)
-    con.unregister("loose_arrow")
+    for name in ("loose_arrow", "known_arrow"):
+        con.unregister(name)
     members = records_in_pairs(con, records, "loose_pair")
     score_pairs(con, "loose_pair", members, epoch, spec=spec, into="loose_weight")
-    weights = _fetch_edges(con, "loose_weight")
+    scored = _fetch_edges(con, "loose_weight")
     for table in ("loose_pair", "loose_weight"):
         con.execute(f"DROP TABLE {table}")
-    return weights
+    return known.plus(scored)
+
+
+def _held_parts(part: Ints, loose: Ints, stored: Edges) -> Ints:
+    """The loose components that stay whole even if all that is not known of them were as bad as can be."""
+    held = [np.empty(0, np.int64)]
+    for member, alike in _matrices(part, loose, stored):
+        count, size = member.shape
+        root = _merge(alike, np.ones((count, size)), np.zeros(alike.shape, dtype=bool))
+        held.append(part[member[(root == 0).all(axis=1), 0]])
+    return np.concatenate(held)
 
 
 def _refine(part: Ints, loose: Ints, weights: Edges, said: Judged) -> Ints:
     """Split each loose component into groups whose members favour one another on average.
 
-    `weights` holds every pair within a loose component, in the order of left and right.
+    `weights` holds every pair within a loose component.
     """
     refined = part.copy()
     next_part = int(part.max()) + 1
-    sizes = np.bincount(part)[loose]
-    place = np.flatnonzero(np.isin(part, loose))
-    member = place[np.argsort(part[place], kind="stable")]
-    # sorted by component, the pairs of each are its condensed distance matrix
-    weight = np.clip(weights.weight, WORST, BEST)[np.argsort(part[weights.left], kind="stable")]
-    ends, pair_ends = np.cumsum(sizes), np.cumsum(sizes * (sizes - 1) // 2)
-    is_judged = np.isin(loose, said.pairs_within(part))
-    for end, pair_end, size, judged in zip(ends, pair_ends, sizes, is_judged, strict=True):
-        inside = member[end - size : end]
-        own = weight[pair_end - size * (size - 1) // 2 : pair_end]
-        groups = _group_as_said(own, inside, said) if judged else _group(own)
-        if split := int(groups.max()):
-            refined[inside] = np.where(groups > 0, groups + (next_part - 1), refined[inside])
-            next_part += split
+    is_judged = np.zeros(next_part, dtype=bool)
+    is_judged[said.pairs_within(part)] = True
+    for member, alike in _matrices(part, loose, weights):
+        count, size = member.shape
+        root = _merge(alike, np.ones((count, size)), np.zeros(alike.shape, dtype=bool))
+        for row in np.flatnonzero(is_judged[part[member[:, 0]]]):
+            root[row] = _group_as_said(alike[row], member[row], said)
+        # whoever does not stay with the first record is in a part that is named after its own first
+        apart = np.arange(count)[:, None] * size + root
+        refined[member] = np.where(root > 0, next_part + apart, refined[member])
+        next_part += count * size
     return refined
 
 
-def _group(weight: Floats) -> Ints:
-    """Number the groups of one component from its pairs' weights, a condensed matrix."""
-    tree = linkage(BEST - weight, method="average")
-    return np.asarray(fcluster(tree, t=BEST, criterion="distance") - 1, dtype=np.int64)
+def _matrices(part: Ints, chosen: Ints, weights: Edges) -> Iterator[tuple[Ints, Floats]]:
+    """The chosen components, many of one size at a time: their records, and the bounded weights of their pairs.
+
+    Shapes: count x size, count x size x size; a pair of which `weights` knows nothing is at the worst.
+    """
+    number = np.full(int(part.max(initial=-1)) + 1, -1)
+    number[chosen] = np.arange(chosen.size)
+    place = np.flatnonzero(number[part] >= 0)
+    place = place[np.argsort(number[part[place]], kind="stable")]
+    sizes = np.bincount(number[part[place]], minlength=chosen.size)
+    first = np.cumsum(sizes) - sizes
+    position = np.zeros(part.size, dtype=np.int64)
+    position[place] = np.arange(place.size) - np.repeat(first, sizes)
+    known = weights.take((number[part[weights.left]] >= 0) & (part[weights.left] == part[weights.right]))
+    component = number[part[known.left]]
+    by_component = np.argsort(component, kind="stable")
+    known, ends = known.take(by_component), np.cumsum(np.bincount(component, minlength=chosen.size))
+    for size in np.unique(sizes):
+        of_size = np.flatnonzero(sizes == size)
+        for some in np.array_split(of_size, -(-of_size.size * size * size // _MATRIX_CELLS)):
+            member = place[first[some][:, None] + np.arange(size)]
+            pairs = np.diff(ends, prepend=0)[some]
+            row = np.repeat(np.arange(some.size), pairs)
+            own = known.take(np.repeat(ends[some] - np.cumsum(pairs), pairs) + np.arange(row.size))
+            alike = np.full((some.size, size, size), WORST)
+            left, right = position[own.left], position[own.right]
+            alike[row, left, right] = alike[row, right, left] = np.clip(own.weight, WORST, BEST)
+            yield member, alike
 
 
-def _group_as_said(weight: Floats, member: Ints, said: Judged) -> Ints:
-    """The same, with what stewards have said: who is the same brings along whoever the weights put with them.
+def _group_as_said(alike: Floats, member: Ints, said: Judged) -> Ints:
+    """The first record of each record's group, with what stewards have said: who is the same brings along whoever the
+    weights put with them.
 
     Where that would put two together that are different, those who are the same are one from the start, and the
     others come to them as far as their weights and the words allow.
     """
-    alike = squareform(weight)
     same = np.unique(said.group[member], return_inverse=True)[1]
     apart = _apart(same, member, said, int(same.max()) + 1)
-    by_weight = _merge(alike, np.arange(member.size), apart[same][:, same])
+    by_weight = _merge_groups(alike, np.arange(member.size), apart[same][:, same])
     edges = Edges(by_weight, member.size + same, np.ones(member.size))
-    joined = _components(2 * member.size, edges)[by_weight]
+    joined: Ints = _components(2 * member.size, edges)[by_weight]
     if (apart[same][:, same] & (joined == joined[:, None])).any():
-        joined = _merge(alike, same, apart)
-    return np.unique(joined, return_inverse=True)[1].astype(np.int64)
+        joined = _merge_groups(alike, same, apart)
+    _, first, group = np.unique(joined, return_index=True, return_inverse=True)
+    return np.asarray(first[group], dtype=np.int64)
 
 
-def _merge(alike: Floats, group: Ints, apart: NDArray[np.bool_]) -> Ints:
-    """Merge groups pair by pair, best average weight first, while it is in favour and they are not apart."""
-    count = apart.shape[0]
-    of_group = np.zeros((count, group.size))
+def _merge_groups(alike: Floats, group: Ints, apart: NDArray[np.bool_]) -> Ints:
+    """Merge the groups of one component: the group that each record comes to."""
+    of_group = np.zeros((apart.shape[0], group.size))
     of_group[group, np.arange(group.size)] = 1
-    total, records, apart = of_group @ alike @ of_group.T, of_group.sum(axis=1), apart.copy()
-    root = np.arange(count)
-    while True:
-        average = total / np.maximum(np.outer(records, records), 1)
-        average[apart | np.tri(count, dtype=bool) | (records == 0) | (records == 0)[:, None]] = -np.inf
-        left, right = np.unravel_index(int(average.argmax()), average.shape)
-        if not average[left, right] >= 0:
-            return root[group]
-        for table in (total, total.T):
-            table[left] += table[right]
-        apart[left] |= apart[right]
-        apart[:, left] |= apart[:, right]
-        records[left], records[right] = records[left] + records[right], 0
-        root[root == right] = left
+    total, records = of_group @ alike @ of_group.T, of_group.sum(axis=1)
+    return np.asarray(_merge(total[None], records[None], apart[None])[0][group], dtype=np.int64)
+
+
+def _merge(total: Floats, records: Floats, apart: NDArray[np.bool_]) -> Ints:
+    """Merge groups pair by pair, best average weight first, while it is in favour and they are not apart.
+
+    Many components of one number of groups at once: `total` (component, group, group) sums the weights between two
+    groups, `records` (component, group) counts them. Returns the first group that each came to, of the shape of
+    `records`.
+    """
+    count, size = records.shape
+    root = np.tile(np.arange(size), (count, 1))
+    total, records, apart = total.copy(), records.copy(), apart.copy()
+    going = np.arange(count)
+    while going.size:
+        average = total / np.maximum(records[:, :, None] * records[:, None, :], 1)
+        is_gone = records == 0
+        average[np.tri(size, dtype=bool) | apart | is_gone[:, :, None] | is_gone[:, None, :]] = -np.inf
+        best = average.reshape(going.size, -1).argmax(axis=1)
+        left, right = np.unravel_index(best, (size, size))
+        goes_on = average[np.arange(going.size), left, right] >= 0
+        going, left, right = going[goes_on], left[goes_on], right[goes_on]
+        total, records, apart = total[goes_on], records[goes_on], apart[goes_on]
+        row = np.arange(going.size)
+        total[row, left] += total[row, right]
+        total[row, :, left] += total[row, :, right]
+        apart[row, left] |= apart[row, right]
+        apart[row, :, left] |= apart[row, :, right]
+        records[row, left] += records[row, right]
+        records[row, right] = 0
+        merged = root[going]
+        root[going] = np.where(merged == right[:, None], left[:, None], merged)
+    return root
 
 
 def _apart(group: Ints, member: Ints, said: Judged, count: int) -> NDArray[np.bool_]:
@@ -279,13 +350,16 @@ def _confidences(part: Ints, links: Edges) -> tuple[Floats, Floats]:
     best = np.zeros(part.size)
     np.maximum.at(best, held.left, probability)
     np.maximum.at(best, held.right, probability)
-    # the strongest tree over a cluster: its weakest branch is what a cut would have to break
-    cost = 1000 - held.weight
-    tree = minimum_spanning_tree(coo_array((cost, (held.left, held.right)), shape=(part.size, part.size))).tocoo()
-    weakest = np.ones(int(part.max(initial=-1)) + 1)
+    size = np.bincount(part)
+    weakest = np.ones(size.size)
+    is_pair = size[part[held.left]] == 2
+    weakest[part[held.left[is_pair]]] = probability[is_pair]
+    # the strongest tree over a larger cluster: its weakest branch is what a cut would have to break
+    larger = held.take(~is_pair)
+    branches = (1000 - larger.weight, (larger.left, larger.right))
+    tree = minimum_spanning_tree(coo_array(branches, shape=(part.size, part.size))).tocoo()
     np.minimum.at(weakest, part[tree.row], 1 / (1 + np.exp2(tree.data - 1000)))
-    alone = np.bincount(part, minlength=weakest.size)[part] == 1
-    return np.where(alone, 1.0, best), weakest[part]
+    return np.where(size[part] == 1, 1.0, best), weakest[part]
 
 
 def _store(
@@ -297,19 +371,23 @@ def _store(
     *,
     into: str,
 ) -> None:
+    record = con.execute("SELECT record_id FROM cluster_member ORDER BY place").to_arrow_table()["record_id"]
+    # places are in the order of the ids, so that the first of a part has the smallest
+    first = np.full(int(part.max(initial=-1)) + 1, part.size)
+    np.minimum.at(first, part, np.arange(part.size))
     columns = {
-        "place": np.arange(part.size),
-        "part": part,
-        "is_oversized": oversized,
+        "record_id": record,
+        "cluster": record.take(pa.array(first[part])),
         "confidence": confidence,
         "cluster_confidence": weakest,
+        "is_oversized": oversized,
     }
     con.register("part_arrow", pa.table(columns))
     con.execute(f"""
         CREATE OR REPLACE TEMP TABLE {into} AS
-        SELECT m.record_id, min(m.record_id) OVER (PARTITION BY a.part) AS cluster,
-            round(a.confidence, 6) AS confidence, round(a.cluster_confidence, 6) AS cluster_confidence, a.is_oversized
-        FROM part_arrow a JOIN cluster_member m ON m.place = a.place
+        SELECT record_id, cluster, round(confidence, 6) AS confidence,
+            round(cluster_confidence, 6) AS cluster_confidence, is_oversized
+        FROM part_arrow
     """)
     con.unregister("part_arrow")
     con.execute("DROP TABLE cluster_member")

@@ -4,13 +4,15 @@ from __future__ import annotations
 
 import random
 from collections.abc import Iterator
-from itertools import pairwise
+from itertools import combinations, pairwise
 
 import duckdb
 import numpy as np
 import pytest
+from numpy.typing import NDArray
+from scipy.cluster.hierarchy import fcluster, linkage
 
-from dataflow.resolve.clusters import MAX_COMPONENT, Edges, Judged, _group, _group_as_said, find_clusters
+from dataflow.resolve.clusters import BEST, MAX_COMPONENT, WORST, Edges, Judged, _held_parts, _refine, find_clusters
 from dataflow.resolve.edges import find_edges
 from dataflow.resolve.epoch import train_epoch
 from dataflow.resolve.model import Epoch
@@ -139,18 +141,56 @@ def test_more_than_a_component_may_hold_are_joined_by_word_all_the_same(
     assert {cluster for cluster, _ in found.values()} == {ids[0]}
 
 
-@pytest.mark.parametrize("seed", range(8))
-def test_without_words_our_own_grouping_is_that_of_the_library(seed: int) -> None:
+NOTHING = Edges(np.empty(0, np.int64), np.empty(0, np.int64), np.empty(0))
+
+
+def components(seed: int) -> tuple[NDArray[np.int64], list[NDArray[np.int64]], Edges]:
+    """Components of three to eleven records in any order: the part of each record, their records, all their pairs."""
     chance = np.random.default_rng(seed)
-    size = int(chance.integers(3, 12))
-    weight = chance.uniform(-6, 10, size * (size - 1) // 2)
-    nothing = Edges(np.empty(0, np.int64), np.empty(0, np.int64), np.empty(0))
-    member = np.arange(100, 100 + size)
-    own = _group_as_said(weight, member, Judged(np.arange(200), nothing, nothing))
-    library = _group(weight)
-    assert {frozenset(np.flatnonzero(own == g)) for g in own} == {
-        frozenset(np.flatnonzero(library == g)) for g in library
+    sizes = chance.integers(3, 12, 40)
+    part = chance.permutation(np.repeat(np.arange(40), sizes))
+    members = [np.flatnonzero(part == number) for number in range(40)]
+    pairs = np.array([pair for member in members for pair in combinations(member, 2)])
+    mean = chance.uniform(-0.5, 1, 40)
+    # within the bounds: two weights cut to one would be taken in another order than the library's
+    weight = 2 + 8 * np.tanh(chance.normal(np.repeat(mean, sizes * (sizes - 1) // 2), 0.5))
+    order = chance.permutation(weight.size)
+    return part, members, Edges(pairs[order, 0], pairs[order, 1], weight[order])
+
+
+def groups_of(part: NDArray[np.int64], member: NDArray[np.int64]) -> set[frozenset[int]]:
+    return {frozenset(member[part[member] == group].tolist()) for group in part[member]}
+
+
+def library_groups(member: NDArray[np.int64], weights: Edges) -> set[frozenset[int]]:
+    known = dict(zip(zip(weights.left.tolist(), weights.right.tolist(), strict=True), weights.weight, strict=True))
+    condensed = np.array([BEST - known[pair] for pair in combinations(member.tolist(), 2)])
+    group = fcluster(linkage(condensed, method="average"), t=BEST, criterion="distance")
+    return {frozenset(member[group == number].tolist()) for number in group}
+
+
+@pytest.mark.parametrize("seed", range(8))
+def test_many_components_at_once_are_grouped_as_the_library_groups_each(seed: int) -> None:
+    part, members, weights = components(seed)
+    found = _refine(part, np.arange(40), weights, Judged(np.arange(part.size), NOTHING, NOTHING))
+    grouped = [groups_of(found, member) for member in members]
+    assert grouped == [library_groups(member, weights) for member in members]
+    assert any(len(groups) > 1 for groups in grouped)
+    assert len({found[m[0]] for m in members}) == 40
+
+
+@pytest.mark.parametrize("seed", range(8))
+def test_a_component_is_held_only_where_the_worst_that_may_come_leaves_it_whole(seed: int) -> None:
+    part, members, weights = components(seed)
+    known = weights.take(np.random.default_rng(seed).uniform(size=weights.weight.size) < 0.85)
+    held = set(_held_parts(part, np.arange(40), known).tolist())
+    missing = {*zip(weights.left.tolist(), weights.right.tolist(), strict=True)} - {
+        *zip(known.left.tolist(), known.right.tolist(), strict=True)
     }
+    unknown = np.array(sorted(missing))
+    worst = known.plus(Edges(unknown[:, 0], unknown[:, 1], np.full(len(unknown), WORST)))
+    assert held == {number for number, m in enumerate(members) if len(library_groups(m, worst)) == 1}
+    assert 0 < len(held) < 40
 
 
 def test_training_twice_gives_the_same_epoch(con: duckdb.DuckDBPyConnection, epoch: Epoch) -> None:
