@@ -34,6 +34,8 @@ def _create(table: Table, database: str) -> Iterable[str]:
     yield create_table_sql(table, database=database)
     if table.partition_by:
         yield f"ALTER TABLE {quote(database)}.{table.sql_name} SET PARTITIONED BY ({column_list(table.partition_by)})"
+    if table.is_sorted:
+        yield f"ALTER TABLE {quote(database)}.{table.sql_name} SET SORTED BY ({column_list(table.key)})"
 
 
 def _alter(con: DuckDBPyConnection, table: Table, existing: dict[str, str], database: str) -> Iterable[str]:

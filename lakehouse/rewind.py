@@ -106,7 +106,7 @@ def _missing_schemas(con: DuckDBPyConnection, metadata: str, tables: Iterable[tu
 def _bring_back(
     con: DuckDBPyConnection, metadata: str, key: tuple[str, str], table_id: int, *, version: int
 ) -> list[str]:
-    """CREATE OR REPLACE … AS forgets NOT NULL and partitioning: say them again."""
+    """CREATE OR REPLACE … AS forgets NOT NULL, partitioning and order: say them again."""
     name = qualified(*key)
     past = f"{name} AT (VERSION => {version})"
     columns = con.execute(f"DESCRIBE FROM {past}").fetchall()
@@ -120,6 +120,8 @@ def _bring_back(
         statements += [f"ALTER TABLE {name} ALTER COLUMN {quote(column)} SET NOT NULL" for column in required]
     if terms := _partition_terms(con, metadata, table_id, version):
         statements.append(f"ALTER TABLE {name} SET PARTITIONED BY ({', '.join(terms)})")
+    if terms := _order_terms(con, metadata, table_id, version):
+        statements.append(f"ALTER TABLE {name} SET SORTED BY ({', '.join(terms)})")
     return statements
 
 
@@ -135,3 +137,12 @@ def _partition_terms(con: DuckDBPyConnection, metadata: str, table_id: int, vers
         quote(str(column)) if transform == "identity" else f"{transform}({quote(str(column))})"
         for column, transform in keys
     ]
+
+
+def _order_terms(con: DuckDBPyConnection, metadata: str, table_id: int, version: int) -> list[str]:
+    terms = con.execute(
+        f"SELECT e.expression, e.sort_direction, e.null_order FROM {metadata}.ducklake_sort_info i"
+        f" JOIN {metadata}.ducklake_sort_expression e ON e.sort_id = i.sort_id AND e.table_id = i.table_id"
+        f" WHERE i.table_id = {table_id} AND {_valid('i', version)} ORDER BY e.sort_key_index"
+    ).fetchall()
+    return [" ".join((expression, direction, nulls.replace("_", " "))) for expression, direction, nulls in terms]

@@ -36,7 +36,8 @@ class Table:
     """One table of the lake.
 
     `grain` completes the sentence "one row per …"; `key` identifies a row; `subject` names the column by which a
-    person is erased from the table (None: it holds no person). `append_only` tables are never updated by a run.
+    person is erased from the table (None: it holds no person). `append_only` tables are never updated by a run. An
+    `is_sorted` table is written in the order of its key: whoever asks for a few keys reads few pieces of its files.
     """
 
     schema: str
@@ -48,6 +49,7 @@ class Table:
     subject: str | None = None
     append_only: bool = False
     partition_by: tuple[str, ...] = field(default=())
+    is_sorted: bool = False
 
     @property
     def full_name(self) -> str:

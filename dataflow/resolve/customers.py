@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 
+from dataflow.few import if_few
 from dataflow.resolve.golden import golden_sql, other_values_sql
 from dataflow.resolve.identity import assign_ids
 from dataflow.tables.conformed import CUSTOMER_RECORD
@@ -18,6 +19,7 @@ def stage_identities(ws: Workspace, clusters: str) -> None:
     con.execute(f"""
         CREATE OR REPLACE TEMP TABLE xref_before AS
         SELECT record_id, customer_id, linked_at FROM {ws.before(XREF)} SEMI JOIN region USING (record_id)
+        WHERE {if_few(con, "region", "record_id")}
     """)
     born = f"""
         SELECT customer_id, min(occurred_at) AS born_at FROM {ws.before(IDENTITY_EVENT)}

@@ -64,7 +64,12 @@ def find_candidates(
     Pairs are found between numbers made of the record ids, a fifth of their size; should two records of ten million
     ever share one, a pair too many is compared.
     """
-    con.execute(f"CREATE OR REPLACE TEMP TABLE {into} AS {candidates_sql(records, spec, keys=keys)}")
+    # to name the pairs all records are read, which a deletion alone can spare
+    is_any = keys is None or con.execute(f"SELECT 1 FROM {keys} WHERE is_new LIMIT 1").fetchone()
+    found = (
+        candidates_sql(records, spec, keys=keys) if is_any else "SELECT '' AS record_id_l, '' AS record_id_r LIMIT 0"
+    )
+    con.execute(f"CREATE OR REPLACE TEMP TABLE {into} AS {found}")
 
 
 def candidates_sql(records: str, spec: EntitySpec, *, keys: str | None = None) -> str:

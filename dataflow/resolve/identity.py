@@ -14,6 +14,8 @@ from __future__ import annotations
 
 import duckdb
 
+from dataflow.few import if_few
+
 ID_PREFIX = "C"
 
 
@@ -80,12 +82,13 @@ def _make_new_ids(con: duckdb.DuckDBPyConnection, clusters: str, *, live: str, r
     attempt = 0
     may_take = """CASE WHEN n.came_from IS NULL THEN s.to_customer_id IS NULL
         ELSE n.goes_back AND coalesce(s.to_customer_id = n.came_from, false) END"""
-    taken = f"""
-        n.customer_id IN ({live})
-        OR EXISTS (SELECT 1 FROM ({retired}) s WHERE s.customer_id = n.customer_id AND NOT {may_take})
-    """
     while True:
         attempt += 1
+        few = if_few(con, "id_new", "customer_id")
+        taken = f"""
+            n.customer_id IN (SELECT customer_id FROM ({live}) WHERE {few})
+            OR EXISTS (SELECT 1 FROM ({retired}) s WHERE s.customer_id = n.customer_id AND NOT {may_take})
+        """
         moved = con.execute(f"""
             UPDATE id_new n SET customer_id = {_id_sql("n.cluster", str(attempt))} WHERE {taken}
         """).fetchone()

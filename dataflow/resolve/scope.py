@@ -120,7 +120,7 @@ def _holders(ws: Workspace, spec: EntitySpec, keys: str) -> str:
     known = f"SELECT record_id, block_keys FROM {ws.before(MATCH_RECORD)} WHERE entity_type = '{spec.entity_type}'"
     others = f"FROM ({known}) ANTI JOIN stale_record USING (record_id)"
     return f"""
-        SELECT record, key FROM (SELECT hash(record_id) AS record, unnest(block_keys) AS key FROM ({others}))
+        SELECT hash(record_id) AS record, key FROM (SELECT record_id, unnest(block_keys) AS key FROM ({others}))
         WHERE (key IN (SELECT key FROM {keys})) IS TRUE
     """
 
@@ -143,10 +143,10 @@ def mark_region(ws: Workspace, link_thresholds: dict[str, float], *, fresh_edges
     )
     # Read once and kept as numbers: the steps go over all of them again and again, and there may be tens of millions.
     # Two records of one number only make the region larger than it need be.
-    con.execute(f"""
-        CREATE OR REPLACE TEMP TABLE tie AS
-        {" UNION ALL ".join(f"SELECT hash(record_id_l) AS l, hash(record_id_r) AS r FROM {pair}" for pair in pairs)}
-    """)
+    con.execute("CREATE OR REPLACE TEMP TABLE tie (l UBIGINT, r UBIGINT)")
+    for pair in pairs:
+        # one by one: of their union DuckDB keeps the order, on a single core
+        con.execute(f"INSERT INTO tie SELECT hash(record_id_l), hash(record_id_r) FROM {pair}")
     con.execute(f"""
         CREATE OR REPLACE TEMP TABLE customer_tie AS
         SELECT hash(record_id) AS record, hash(customer_id) AS customer FROM {ws.before(XREF)}

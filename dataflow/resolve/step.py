@@ -8,6 +8,7 @@ from contextlib import contextmanager
 from functools import partial
 from pathlib import Path
 
+from dataflow.few import if_few
 from dataflow.report import StepReport, measured
 from dataflow.resolve.chunks import ScoreChunks, Spreading, score_in_processes
 from dataflow.resolve.churn import measure_churn, refuse_churn
@@ -198,19 +199,29 @@ def _stage_edges(
         """)
         return compared
 
+    # a steward's word alone makes no record stale
+    specs = specs if ws.con.table("stale_record").shape[0] > 0 else ()
     compared = ws.side_by_side([partial(find, spec) for spec in specs])
     fresh = " UNION ALL BY NAME ".join(
         (f"SELECT {_edge_columns()} FROM {EDGE.sql_name} WHERE false", *(f"FROM {_found('edge', s)}" for s in specs))
     )
     ws.con.execute(f"CREATE OR REPLACE TABLE work.main.fresh_edge AS {fresh}")
     before = f"SELECT record_id_l, record_id_r FROM {ws.before(EDGE)} SEMI JOIN stale_record"
-    ends = (f"{before} ON record_id = record_id_{side}" for side in "lr")
+    ends = (
+        f"{before} ON record_id = record_id_{side} WHERE {_if_among(ws, 'stale_record', f'record_id_{side}')}"
+        for side in "lr"
+    )
     ws.stage(
         EDGE, "FROM fresh_edge", scope=" UNION ALL ".join((*ends, *(f"FROM {_found('lost_edge', s)}" for s in specs)))
     )
     for name in (_found(what, spec) for what in ("edge", "lost_edge") for spec in specs):
         ws.con.execute(f"DROP TABLE {name}")
     return sum(compared)
+
+
+def _if_among(ws: Workspace, records: str, column: str) -> str:
+    """Condition on `column`, which the table `records` calls record_id, that spares work where these are few."""
+    return if_few(ws.con, f"(SELECT record_id AS {column} FROM {records})", column)
 
 
 def _found(what: str, spec: EntitySpec) -> str:
@@ -229,15 +240,17 @@ def _cluster_region(ws: Workspace, specs: tuple[EntitySpec, ...], epochs: Mappin
         SELECT record_id_l, record_id_r, match_weight FROM {ws.before(EDGE)}
         SEMI JOIN region l ON l.record_id = record_id_l SEMI JOIN region r ON r.record_id = record_id_r
         ANTI JOIN ({ws.changed(EDGE)}) c USING (record_id_l, record_id_r)
+        WHERE {_if_among(ws, "region", "record_id_l")}
         UNION SELECT record_id_l, record_id_r, match_weight FROM fresh_edge
     """)
     judged = f"(FROM {JUDGED_PAIR.sql_name} WHERE NOT is_contradicted)"
 
     def find(spec: EntitySpec, lane: Workspace) -> None:
         con, kind = lane.con, literal(spec.entity_type)
-        records = (
-            f"(SELECT * FROM {MATCH_RECORD.sql_name} SEMI JOIN region USING (record_id) WHERE entity_type = {kind})"
-        )
+        records = f"""(
+            SELECT * FROM {MATCH_RECORD.sql_name} SEMI JOIN region USING (record_id)
+            WHERE entity_type = {kind} AND {_if_among(lane, "region", "record_id")}
+        )"""
         epoch = epochs[spec.entity_type]
         find_clusters(con, records, "region_edge", epoch=epoch, spec=spec, into="found_cluster", judged=judged)
         con.execute(
