@@ -35,6 +35,7 @@ def normalise_person(given: str | None, surname: str | None, full: str | None, g
         given, surname, marked = _split(line, marked)
     else:
         surname, marked = _cut_generation(surname, marked)
+        given, marked = _cut_generation(given, marked)
     given = capitalise(given.rstrip(".")) if given else None
     surname = capitalise(surname) if surname else None
     return PersonName(given or None, surname or None, marked, _one_line(given, surname))

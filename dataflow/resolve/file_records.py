@@ -7,7 +7,7 @@ from collections.abc import Mapping
 import duckdb
 import pyarrow as pa
 
-from dataflow.resolve.kinds import BY_NAME, NOTHING, looks_like_people
+from dataflow.resolve.kinds import BY_NAME, NOTHING, companies_among, type_of_names
 from dataflow.resolve.match_record import INPUT_COLUMNS
 from dataflow.resolve.normaliser import in_list
 from lakehouse.table import literal
@@ -93,11 +93,17 @@ def _fallback_type(con: duckdb.DuckDBPyConnection, source: str, by_kind: Mapping
 
 
 def _type_of_names(con: duckdb.DuckDBPyConnection, source: str, name: str) -> str:
-    rows = con.execute(
-        f"SELECT DISTINCT {name} FROM {source} WHERE {name} IS NOT NULL ORDER BY md5({name}) LIMIT {SAMPLE}"
-    )
-    names = [str(value) for (value,) in rows.fetchall()]
-    return "'person'" if looks_like_people(names) else "'company'"
+    """The type of all rows, or the one of each where the column names both people and companies."""
+    distinct = f"SELECT DISTINCT {name} FROM {source} WHERE {name} IS NOT NULL"
+    sampled = con.execute(f"{distinct} ORDER BY md5({name}) LIMIT {SAMPLE}").fetchall()
+    told = type_of_names([str(value) for (value,) in sampled])
+    if told != "mixed":
+        return literal(told)
+    companies = companies_among([str(value) for (value,) in con.execute(distinct).fetchall()])
+    con.register("company_arrow", pa.table({"name": pa.array(companies, type=pa.string())}))
+    con.execute("CREATE OR REPLACE TEMP TABLE company_of_name AS FROM company_arrow")
+    con.unregister("company_arrow")
+    return f"CASE WHEN {name} IN (SELECT name FROM company_of_name) THEN 'company' ELSE 'person' END"
 
 
 def input_sql(source: str, kinds: Kinds, types: str) -> str:

@@ -243,7 +243,7 @@ def _kind_by_values(values: Sequence[str]) -> str:
             return kind.name
     if len(set(values)) < 0.3 * len(values):
         return "ignore"  # a category, not a name
-    words = [re.findall(r"[^\W\d_]+", value.lower()) for value in values]
+    words = [_words(value) for value in values]
     known = sum(1 for w in words if w and is_given_name(w[0])) / len(values)
     if known >= 0.4:
         return "given_name" if sum(len(w) == 1 for w in words) >= 0.8 * len(words) else "full_name"
@@ -256,11 +256,33 @@ def _share(pattern: str, values: Sequence[str]) -> float:
     return sum(bool(re.fullmatch(pattern, value.strip(), re.DOTALL | re.IGNORECASE)) for value in values) / len(values)
 
 
-def looks_like_people(names: Sequence[str]) -> bool:
-    """Whether names on one line are people's: known given names against words of organisations."""
-    people = organisations = 0
+def type_of_names(names: Sequence[str]) -> str:
+    """Whose names on one line are: person, company, or mixed."""
+    people = organisations = formal = 0
     for name in names:
-        words = re.findall(r"[a-z]+", name.lower())
-        organisations += any(word in ORGANISATION_WORDS for word in words) or any(c.isdigit() for c in name)
-        people += 2 <= len(words) <= 4 and is_given_name(words[0])
-    return people >= 2 * organisations and people > 0
+        words = _words(name)
+        is_organisation = _is_organisation(name, words)
+        organisations += is_organisation
+        formal += bool(words) and words[-1] in LEGAL_FORMS
+        people += not is_organisation and 2 <= len(words) <= 4 and is_given_name(words[0])
+    if people >= 0.25 * len(names) and (organisations >= 0.15 * len(names) or formal >= 0.05 * len(names)):
+        return "mixed"
+    return "person" if people >= 2 * organisations and people > 0 else "company"
+
+
+def companies_among(names: Sequence[str]) -> list[str]:
+    """Of the names of people and companies those of companies: what has a word or a number that organisations have, and
+    what begins as they do and with no given name."""
+    words = {name: _words(name) for name in names}
+    certain = {name for name in names if _is_organisation(name, words[name])}
+    begin = {words[name][0] for name in certain if words[name]}
+    begin = {word for word in begin if not is_given_name(word)}
+    return [name for name in names if name in certain or (words[name] and words[name][0] in begin)]
+
+
+def _words(name: str) -> list[str]:
+    return re.findall(r"[^\W\d_]+", name.lower())
+
+
+def _is_organisation(name: str, words: Sequence[str]) -> bool:
+    return any(word in ORGANISATION_WORDS for word in words) or any(c.isdigit() for c in name)

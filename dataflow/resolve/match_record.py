@@ -84,6 +84,7 @@ def _folded_rows() -> str:
         f"nullif(trim(regexp_replace(' ' || {{0}}, '( ({any_of((*GENERATIONS, *HONOURS))}|{ORDINAL}"
         f"|{ORDINAL} (duke|earl|count|baron|lord|king|prince)))+ *$', '')), '')"
     )
+    generations = any_of(GENERATIONS)
     has_line = "entity_type = 'person' AND len(words) > 1"
     legal = any_of(LEGAL_FORMS)
     return f"""
@@ -99,16 +100,21 @@ def _folded_rows() -> str:
     ),
     spoken AS (
         SELECT *,
-            {no_honour.format(no_title.format("full_name"))} AS name_text,
+            {no_honour.format(no_title.format("full_name"))} AS line_text,
+            -- "Smith Jr, John"
+            CASE WHEN surname_first THEN regexp_replace(line_text, ' ({generations}) ', ' ') ELSE line_text END
+                AS name_text,
             string_split(name_text, ' ') AS words,
             -- a title or an honour alone is no name: the line may know better
-            coalesce(trim({no_title.format("given_name")}),
+            coalesce(regexp_replace(trim({no_title.format("given_name")}), ' (i|{generations})$', ''),
                 CASE WHEN {has_line} AND given_name <> '' AND words[1] <> coalesce(surname, '') THEN words[1] END,
                 given_name) AS given_text,
             coalesce({no_honour.format("surname")},
                 CASE WHEN {has_line} AND surname IS NOT NULL THEN words[-1] END) AS surname_text,
-            coalesce(name_suffix, nullif(regexp_extract(coalesce(surname, full_name),
-                ' ({any_of(GENERATIONS)})$', 1), '')) AS generation
+            coalesce(name_suffix, nullif(regexp_extract(coalesce(surname, full_name), ' ({generations})$', 1), ''),
+                CASE WHEN surname_first THEN nullif(regexp_extract(full_name, ' ({generations}) ', 1), '') END,
+                -- an initial I at the end is rarer than the first of his name
+                nullif(regexp_extract(given_name, ' (i|{generations})$', 1), '')) AS generation
         FROM folded
     ),
     split AS (
@@ -140,7 +146,9 @@ def _folded_rows() -> str:
         CASE WHEN surname IS NOT NULL THEN
             list_filter(string_split(surname_all, ' '), w -> length(w) > 2 AND w NOT IN ({in_list(PARTICLES)}))
         END AS surname_tokens,
-        CASE lower(generation) WHEN 'junior' THEN 'jr' WHEN 'senior' THEN 'sr' ELSE lower(generation) END AS suffix,
+        -- the second of his name is mostly his father's junior
+        CASE WHEN lower(generation) IN ('junior', 'jnr', 'ii') THEN 'jr'
+             WHEN lower(generation) IN ('senior', 'snr', 'i') THEN 'sr' ELSE lower(generation) END AS suffix,
         -- a day that is not in the calendar is a misspelt one, and may be compared
         CASE WHEN regexp_full_match(date_of_birth::VARCHAR, '[0-9]{{4}}-[0-9]{{2}}-[0-9]{{2}}')
              THEN date_of_birth::VARCHAR

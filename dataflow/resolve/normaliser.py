@@ -110,7 +110,7 @@ HONOURS = (
     "cpa",
 )
 ORDINAL = "[0-9]+(?:st|nd|rd|th)"
-GENERATIONS = ("jr", "sr", "ii", "iii", "iv", "junior", "senior")
+GENERATIONS = ("jr", "sr", "ii", "iii", "iv", "jnr", "snr", "junior", "senior")
 PARTICLES = ("de", "da", "do", "dos", "del", "della", "di", "du", "la", "le", "van", "von", "der", "den", "ter", "al",
              "el", "bin", "ibn", "abu", "mac", "mc", "san", "st", "zu", "und", "and")  # fmt: skip
 NO_NAMES = ("test", "tester", "testing", "unknown", "none", "null", "na", "n a", "nn", "anonymous", "customer", "guest",

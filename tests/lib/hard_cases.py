@@ -34,6 +34,7 @@ HEADINGS: dict[str, Mapping[str, str]] = {
                        strict=True)),
     "one line": {"name": "name", "birth": "dob", "email": "contact_email", "phone": "tel", "address": "full_address",
                  "country": "ctry", "company": "organisation", "website": "url"},
+    "party": {"party": "name", "email": "email", "phone": "phone", "address": "address", "country": "country"},
 }  # fmt: skip
 STREETS = ("Main Street", "Oak Avenue", "Maple Drive", "Cedar Lane", "Park Road", "Hill Court", "Lake View Road",
            "Church Street", "Mill Lane", "Station Road", "Elm Street", "Victoria Road", "High Street", "Kings Road",
@@ -368,6 +369,8 @@ def write_table(path: Path, rows: Iterable[tuple[str, str, Record]], *, headings
 def _field(record: Record, field: str) -> str:
     if field == "name":
         return " ".join(record[part] for part in ("given", "surname", "suffix") if part in record)
+    if field == "party":
+        return record.get("company") or _field(record, "name")
     if field == "address":
         return ", ".join(record[part] for part in ("street", "unit", "city", "postcode") if part in record)
     return record.get(field, "")

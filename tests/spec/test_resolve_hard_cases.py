@@ -62,6 +62,17 @@ def test_hard_cases(tmp_path: Path, cases: tuple[Case, ...], headings: str, deli
     assert wrong["background"] <= 5
 
 
+def test_people_and_companies_under_one_heading_are_told_apart(tmp_path: Path) -> None:
+    people, companies = (hard_cases(11, cases, each=2, background=250) for cases in (PEOPLE, COMPANIES))
+    # the backgrounds of both are numbered from nought
+    rows = [*people, *((kind, f"company {entity}", record) for kind, entity, record in companies)]
+    table = write_table(tmp_path / "table.csv", rows, headings="party")
+    told, found = resolved(table, tmp_path / "found.csv")
+    assert told.evaluation is not None
+    assert told.evaluation.pairwise_f1 > 0.95
+    assert {found[row] for row in range(len(people))}.isdisjoint(found[row] for row in range(len(people), len(rows)))
+
+
 def resolved(table: Path, out: Path) -> tuple[FileResolution, dict[int, str]]:
     told = resolve_file(table, key="row", truth="truth", out=out)
     with out.open(encoding="utf-8") as file:

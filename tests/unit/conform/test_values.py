@@ -89,6 +89,8 @@ def test_persons(given: str | None, surname: str | None, line: str | None, expec
 
 def test_a_generation_of_its_own_field_wins() -> None:
     assert normalise_person("A", "B Sr", None, "Jr.").generation == "jr"
+    assert normalise_person("A Jr.", "B", None, None) == PersonName("A", "B", "jr", "A B")
+    assert normalise_person("Junior", "B", None, None).generation is None
     assert normalise_person("A", "B", None, "Esq").generation is None
 
 

@@ -13,7 +13,7 @@ import pytest
 
 from dataflow.errors import DataFlowError, UsageError
 from dataflow.resolve.file import FileSpec, affordable, read_file_spec, resolve_file
-from dataflow.resolve.kinds import infer_kinds, looks_like_people
+from dataflow.resolve.kinds import companies_among, infer_kinds, type_of_names
 from dataflow.resolve.match_record import RULE_BITS
 from dataflow.resolve.spec import SPECS
 from dataflow.resolve.spec.parts import BlockingRule
@@ -126,9 +126,29 @@ def test_kinds_by_name_and_values(columns: dict[str, str], kinds: list[str]) -> 
     assert list(infer_kinds({name: VALUES.get(like, []) for name, like in columns.items()}, rows=2).values()) == kinds
 
 
-def test_people_are_told_from_organisations() -> None:
-    assert looks_like_people(["Robert Gray", "Kate Hill", "Ann Lee"])
-    assert not looks_like_people(["Gray Academy", "Robert Gray School", "Hill Grill 12"])
+PEOPLE = ["Robert Gray", "Kate Hill", "Ann Lee"]
+COMPANIES = ["Gray Academy", "Robert Gray School", "Hill Grill 12"]
+
+
+@pytest.mark.parametrize(
+    ("names", "type_"),
+    [
+        (PEOPLE, "person"),
+        (COMPANIES, "company"),
+        (PEOPLE + COMPANIES, "mixed"),
+        # one company in a table of people is hardly what the table is about, and the other way round
+        (PEOPLE * 3 + COMPANIES[:1], "person"),
+        (PEOPLE[:1] + COMPANIES * 2, "company"),
+        (["Zxqv", "Brrl Sdk"], "company"),
+    ],
+)
+def test_people_are_told_from_organisations(names: list[str], type_: str) -> None:
+    assert type_of_names(names) == type_
+
+
+def test_of_names_of_both_the_companies_are_found() -> None:
+    names = ["Acme Ltd", "Acme", "Acme Trading", "Robert Gray Ltd", "Robert Gray", "Zxqv"]
+    assert companies_among(names) == names[:4]
 
 
 @pytest.mark.parametrize("content", ["given_name,surname\n", "colour,shape\nred,round\n", "email\n\n \n"])
