@@ -8,7 +8,7 @@ import duckdb
 import pytest
 from duckdb import DuckDBPyConnection
 
-from lakehouse import Column, Lake, LakeConflict, LakeIncompatible, LakeLocation, open_reader
+from lakehouse import Column, Lake, LakeConflict, LakeIncompatible, LakeLocation, Snapshot, open_reader
 from lakehouse.transaction import commit as commit_whole
 from tests.lib.lakes import (
     EVENT,
@@ -100,6 +100,29 @@ def test_ensure_creates_what_is_missing_and_nothing_else(location: LakeLocation)
         lake.ensure([wider, partitioned])
         assert lake.snapshot() == after
     assert list(location.data.rglob("worker=w/*.parquet"))  # type: ignore[union-attr]
+
+
+def test_a_sorted_table_is_written_in_the_order_of_its_key_and_so_is_what_is_restored(location: LakeLocation) -> None:
+    def add(lake: Lake, worker: str) -> Snapshot:
+        rows = f"SELECT '{worker}', hash(i) % 100000, 1, 'x' FROM range(99) r(i)"
+        insert = f"INSERT INTO lake.{kept.sql_name} {rows}"
+        return lake.transact(lambda con: con.execute(insert), author="", run_id="", message=worker)[1]
+
+    def newest_file() -> list[tuple[str, int]]:
+        file = max(location.data.rglob("in_order/*.parquet"), key=lambda path: path.stat().st_mtime_ns)  # type: ignore[union-attr]
+        return duckdb.execute("SELECT worker, number FROM read_parquet(?)", [str(file)]).fetchall()
+
+    kept = replace(EVENT, schema="other", name="in_order", key=("worker", "number"), is_sorted=True)
+    with opened(location) as lake:
+        lake.ensure([kept])
+        first = add(lake, "w")
+        assert len(newest_file()) == 99
+        assert newest_file() == sorted(newest_file())
+        lake.transact(lambda con: con.execute(f"DELETE FROM lake.{kept.sql_name}"), author="", run_id="", message="")
+        lake.restore(first.id, author="", run_id="", keep_schemas=())
+        add(lake, "u")
+        assert newest_file() == sorted(newest_file())
+        assert {worker for worker, _ in newest_file()} == {"u"}
 
 
 def test_a_narrower_type_is_refused(location: LakeLocation) -> None:
