@@ -14,7 +14,7 @@ from lakehouse.table import literal
 
 Kinds = Mapping[str, str]
 
-PERSON_KINDS = ("given_name", "surname", "date_of_birth", "gender", "middle_name")
+PERSON_KINDS = ("given_name", "surname", "date_of_birth", "birth_year", "gender", "middle_name")
 SAMPLE = 1_000
 
 
@@ -122,10 +122,22 @@ def input_sql(source: str, kinds: Kinds, types: str) -> str:
     middle = next((column for column, kind in kinds.items() if kind == "middle_name"), None)
     if middle is not None and "full_name" not in given and "given_name" in given and "surname" in given:
         given["full_name"] = [f"concat_ws(' ', {given['given_name'][0]}, {middle}, {given['surname'][0]})"]
+    if "birth_year" in kinds.values():
+        given["date_of_birth"] = [_birth({kind: column for column, kind in kinds.items()})]
     if len(given.get("identifier", [])) > 1:
         given["identifier"] = [_identifiers(given["identifier"])]
     columns = ", ".join(f"{_first(given.get(name, []))} AS {name}" for name in INPUT_COLUMNS)
     return f"SELECT {columns} FROM {source}"
+
+
+def _birth(columns: Mapping[str, str]) -> str:
+    """The date of birth from its parts; of a year alone the first of January, as systems write it."""
+    year = f"try_cast({columns['birth_year']} AS INT)"
+    month, day = (
+        f"coalesce(try_cast({columns[part]} AS INT), 1)" if part in columns else "1"
+        for part in ("birth_month", "birth_day")
+    )
+    return f"CASE WHEN {year} IS NOT NULL THEN printf('%04d-%02d-%02d', {year}, {month}, {day}) END"
 
 
 def _identifiers(numbers: list[str]) -> str:

@@ -87,7 +87,11 @@ KINDS = (
                  r"|nascimento|geboorte|urodzenia|rozhdeniya|^fodelse|sheng ?nian|chu ?sheng",
          reader=readers.dates, inputs={"date_of_birth": "{}.date"}, shape=r".*\d.*\d.*",
          told_by=r"(?:1[89]\d\d|200\d)-?[01]\d-?[0-3]\d|[0-3]?\d[/.][0-3]?\d[/.](?:1[89]\d\d|200\d)"),
-    Kind(name="middle_name", pattern=r"middle|second.?name", inputs={}),
+    # never told by their names alone
+    Kind(name="birth_year", pattern=r"^$", inputs={}),
+    Kind(name="birth_month", pattern=r"^$", inputs={}),
+    Kind(name="birth_day", pattern=r"^$", inputs={}),
+    Kind(name="middle_name", pattern=r"middle|second.?name|\bmidl?.?name", inputs={}),
     Kind(name="given_name",
          pattern=r"given|first.?name|fore.?name|name.first|prenom|vorname|^f.?name|^nombres?$|voornaam|^imie|^imya"
                  r"|^nome$|fornamn|^first$|christian name|^ming$",
@@ -96,7 +100,9 @@ KINDS = (
          pattern=r"^(?!.*\band\b).*sur.?name|last.?name|family.?name|name.last|nachname|familienname|^l.?name"
                  r"|nom de famille|^nom$|apellido|cognome|sobrenome|achternaam|nazwisko|familiya|^last$|^xing$",
          inputs={"surname": "{}"}),
-    Kind(name="name_suffix", pattern=r"suffix|generation", inputs={"name_suffix": "lower(replace({}, '.', ''))"}),
+    Kind(name="name_suffix", pattern=r"suffi?x|\bsufx|generation", inputs={
+        "name_suffix": "lower(replace({}, '.', ''))",
+    }),
     Kind(name="company_name",
          pattern=r"company|organi[sz]ation|business|employer|\borg\b|firma|unternehmen|societe|entreprise|empresa"
                  r"|azienda|bedrijf|kompani|gong ?si|\bvendor|supplier|account name|trade name|legal name|^account$"
@@ -151,6 +157,15 @@ KINDS = (
          many=True, inputs={"full_name": "{}"}),
 )  # fmt: skip
 BY_NAME = {kind.name: kind for kind in KINDS}
+# the parts of a date of birth in columns of their own: what these are called, and what they hold
+BIRTH_PARTS = {
+    "birth_year": (r"birth.?y(ea)?r|\by(ea)?r.?(of )?birth|^yob$|^by$|geburtsjahr|annee de naissance|ano de nac",
+                   r"(1[89]|20)\d\d(\.0)?"),
+    "birth_month": (r"birth.?mon(th)?|\bmon(th)?.?(of )?birth|^mob$|^bm$|geburtsmonat|mois de naissance|mes de nac",
+                    r"(0?[1-9]|1[0-2])(\.0)?"),
+    "birth_day": (r"birth.?day|\bday.?(of )?birth|^bd$|geburtstag|jour de naissance|dia de nac",
+                  r"(0?[1-9]|[12]\d|3[01])(\.0)?"),
+}  # fmt: skip
 
 ORGANISATION_WORDS = frozenset(
     {*LEGAL_FORMS, "center", "centre", "school", "academy", "church", "restaurant", "cafe", "hotel", "bar", "club",
@@ -182,12 +197,25 @@ def infer_kinds(columns: Mapping[str, Sequence[str]], rows: int) -> dict[str, st
             found = _kind_by_values(values)
             if found not in named.values() and _is_free(found, kinds):
                 kinds[column] = found
+    kinds |= _birth_parts(kinds, columns)
     kinds |= _further_addresses(kinds, named, columns, rows)
     return _whole_addresses(_whole_names(kinds, columns), columns)
 
 
 def _is_free(kind: str, kinds: Mapping[str, str]) -> bool:
     return BY_NAME[kind].many or kind not in kinds.values()
+
+
+def _birth_parts(kinds: Mapping[str, str], columns: Mapping[str, Sequence[str]]) -> dict[str, str]:
+    """Columns of the year of birth, and of month and day, unless there is one of the whole date."""
+    parts: dict[str, str] = {}
+    for kind, (pattern, shape) in BIRTH_PARTS.items():
+        called = (column for column in columns if re.search(pattern, readable(column)))
+        column = next((c for c in called if columns[c] and _share(shape, columns[c]) >= 0.8), None)
+        if column is not None:
+            parts[column] = kind
+    whole = [column for column, kind in kinds.items() if kind == "date_of_birth" and column not in parts]
+    return {} if whole or "birth_year" not in parts.values() else parts
 
 
 def _further_addresses(

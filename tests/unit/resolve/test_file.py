@@ -70,6 +70,9 @@ VALUES = {
     "number": ["112233445", "998877665"],
     "type": ["PERSON", "ORGANIZATION"],
     "titles": ["Mr.", "Mrs"],
+    "year": ["1980", "1975.0"],
+    "month": ["2", "11"],
+    "day": ["07", "30"],
     "other": ["red round", "blue square"],
 }
 
@@ -119,6 +122,15 @@ VALUES = {
             ["identifier", "ignore", "identifier", "country"],
         ),
         ({"title": "titles", "name": "full_name"}, ["ignore", "full_name"]),
+        # a date of birth in parts, unless it is whole elsewhere, or there is no year
+        (
+            {"fname_c1": "given_name", "by": "year", "bm": "month", "bd": "day"},
+            ["given_name", "birth_year", "birth_month", "birth_day"],
+        ),
+        ({"year of birth": "year", "Geburtstag": "day"}, ["birth_year", "birth_day"]),
+        ({"dob": "date_of_birth", "birth_year": "year"}, ["date_of_birth", "ignore"]),
+        ({"by": "other", "bm": "month"}, ["ignore", "ignore"]),
+        ({"midl_name": "given_name", "name_sufx_cd": "other"}, ["middle_name", "name_suffix"]),
         ({"surname": "other", "given": "given_name", "extra": ""}, ["surname", "given_name", "ignore"]),
     ],
 )
@@ -149,6 +161,21 @@ def test_people_are_told_from_organisations(names: list[str], type_: str) -> Non
 def test_of_names_of_both_the_companies_are_found() -> None:
     names = ["Acme Ltd", "Acme", "Acme Trading", "Robert Gray Ltd", "Robert Gray", "Zxqv"]
     assert companies_among(names) == names[:4]
+
+
+def test_a_date_of_birth_in_parts_is_one_in_a_column(tmp_path: Path) -> None:
+    born = ["1980-02-07", "1980-02-07", "1975-11-30", "1975-11-03", "1960-01-01", "1960-05-05"]
+    shown = {"first name": ["Ann"] * 6, "last name": ["Gray"] * 6}
+    year, month, day = zip(*(date.split("-") for date in born), strict=True)
+    parts = {"by": [*year], "bm": [*month[:4], "", "5"], "bd": [*day[:4], "", "5"]}
+    found = []
+    for name, birth in (("whole", {"dob": born}), ("parts", parts)):
+        folder = tmp_path / name
+        folder.mkdir()
+        resolve_file(odd_table(folder, shown | birth), out=folder / "found.csv")
+        found.append((folder / "found.csv").read_text())
+    assert found[0] == found[1]
+    assert len({row["cluster_id"] for row in csv.DictReader(found[0].splitlines())}) == 3
 
 
 @pytest.mark.parametrize("content", ["given_name,surname\n", "colour,shape\nred,round\n", "email\n\n \n"])
