@@ -28,7 +28,7 @@ while not stop.exists():
     with contextlib.redirect_stdout(answer), contextlib.redirect_stderr(said):
         failed += run(["--home", home, "query", "-o", "json", sql]) != 0
     seen.append(json.loads(answer.getvalue() or "[null]")[0])
-    time.sleep(0.1)
+    time.sleep(0.5)
 Path(sys.argv[3]).write_text(json.dumps({"seen": seen, "failed": failed, "said": said.getvalue()}))
 """
 
