@@ -17,11 +17,10 @@ FEW = 100
 
 
 def if_few(con: duckdb.DuckDBPyConnection, keys: str, column: str, *, kind: str = "VARCHAR") -> str:
-    """SQL condition that `column` is among those of the relation `keys`, where they are few; `true` otherwise.
-    Where there is none it is `false`, and nothing is read.
+    """SQL condition that `column` is among those of the relation `keys`, where they are few.
 
-    It only spares work: the statement must choose its rows by itself. `kind` is the
-    type of the column, which is called so in `keys`.
+    It only spares work: the statement must choose its rows by itself. Where there are many keys it is `true`, and where
+    there is none `false`, so that nothing is read. `kind` is the type of the column, which is called so in `keys`.
     """
     found = con.execute(f"SELECT DISTINCT {quote(column)}::VARCHAR FROM {keys} LIMIT {FEW + 1}").fetchall()
     if len(found) > FEW:

@@ -166,7 +166,7 @@ class Workspace:
         """
         names = _delta_names(table)
         before, keys, first = self.before(table), column_list(table.key), table.column(table.key[0])
-        in_scope, few = "", "true"
+        in_scope = ""
         if scope_columns:
             scope = table.column(scope_columns[0])
             few = if_few(self.con, "scope_keys", scope.name, kind=scope.type)
@@ -186,17 +186,20 @@ class Workspace:
                 WHERE {if_few(self.con, "known_key", first.name, kind=first.type)}
             ) o ON {_keys_agree(table, "n", "o")}
         """)
-        gone = f"FROM (FROM {before} {in_scope}) ANTI JOIN known_key USING ({keys})"
-        if few == "true":
-            self.con.execute(f"CREATE OR REPLACE TEMP TABLE gone_key AS SELECT {keys} {gone}")
-            chosen = if_few(self.con, "gone_key", first.name, kind=first.type)
-            gone = f"FROM {before} SEMI JOIN gone_key USING ({keys}) WHERE {chosen}"
-        self.con.execute(f"INSERT INTO {names.gone} SELECT {column_list(table.column_names)} {gone}")
+        self.con.execute(f"""
+            CREATE OR REPLACE TEMP TABLE gone_key AS
+            SELECT {keys} FROM (FROM {before} {in_scope}) ANTI JOIN known_key USING ({keys})
+        """)
+        self.con.execute(f"""
+            INSERT INTO {names.gone}
+            SELECT {column_list(table.column_names)} FROM {before} SEMI JOIN gone_key USING ({keys})
+            WHERE {if_few(self.con, "gone_key", first.name, kind=first.type)}
+        """)
         known = _keys_agree(table, "k", "n")
         self.con.execute(f"DELETE FROM {fresh} n USING known_rows k WHERE {known} AND NOT k.differs")
         self.con.execute(f"UPDATE {fresh} n SET change = 'update' FROM known_rows k WHERE {known}")
         for laid_out in ("known_key", "known_rows", "gone_key"):
-            self.con.execute(f"DROP TABLE IF EXISTS {laid_out}")
+            self.con.execute(f"DROP TABLE {laid_out}")
 
     def append(self, table: Table, rows: str) -> int:
         """Add rows to an append-only table; returns how many."""

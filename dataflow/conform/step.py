@@ -22,7 +22,7 @@ from dataflow.tables.conformed import CUSTOMER_ORDER, CUSTOMER_RECORD, ORDER_ITE
 from dataflow.workspace import Workspace
 from lakehouse.table import Table, quote
 
-NORMALISER_VERSION = 1
+NORMALISER_VERSION = 2
 """Raise it with any change of what the stage makes of a value: every table is then made anew."""
 
 DRAFT = "draft"

@@ -22,6 +22,9 @@ from dataflow.resolve.spec import SPECS
 from lakehouse.connect import connect
 from lakehouse.table import literal
 
+# several chunks are scored beside one another on one machine
+_MEMORY = "2GB"
+
 ScoreChunks = Callable[[Path, Sequence[int]], None]
 """Have `score_chunk` done for each of these chunks of a folder; return when all are."""
 
@@ -81,7 +84,7 @@ def score_chunk(folder: Path, chunk: int) -> Path:
     if done.exists():
         return done
     epoch = Epoch.from_text((folder / "epoch.json").read_text(encoding="utf-8"), frequencies="frequency")
-    con = connect(temp_directory=folder / f"spill-{chunk}")
+    con = connect(memory_limit=_MEMORY, temp_directory=folder / f"spill-{chunk}")
     try:
         con.execute(f"CREATE TABLE frequency AS FROM {_file(folder, 'frequency')}")
         con.execute(f"CREATE TABLE pair AS FROM {_file(folder, f'pair-{chunk}')}")

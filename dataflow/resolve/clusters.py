@@ -1,12 +1,11 @@
 """From edges to clusters: connected components, then a refinement that undoes what one false edge has joined.
 
 A component in which every pair is linked stays as it is, and so does one whose links hold it together whatever its
-other pairs weigh. In any other, all pairs are scored, also those that blocking never brought together, and records are
-merged pair of groups by pair of groups, best average weight first, while that average is in favour.
-What stewards have said outranks all weights: groups with records that are the same become one, and groups that hold
-records which are different are never merged. The outcome depends on the set of records, edges and judgements and on
-nothing else: records are taken in the order of their ids, and a component is refined from scratch each time it is
-touched.
+other pairs weigh. In any other, all pairs are looked at, also those that blocking never brought together, and records
+are merged pair of groups by pair of groups, best average weight first, while that average is in favour. What stewards
+have said outranks all weights: groups with records that are the same become one, and groups that hold records which are
+different are never merged. The outcome depends on the set of records, edges and judgements and on nothing else: records
+are taken in the order of their ids, and a component is refined from scratch each time it is touched.
 """
 
 from __future__ import annotations
@@ -217,8 +216,7 @@ def _held_parts(part: Ints, loose: Ints, stored: Edges) -> Ints:
     """The loose components that stay whole even if all that is not known of them were as bad as can be."""
     held = [np.empty(0, np.int64)]
     for member, alike in _matrices(part, loose, stored):
-        count, size = member.shape
-        root = _merge(alike, np.ones((count, size)), np.zeros(alike.shape, dtype=bool))
+        root = _group(alike)
         held.append(part[member[(root == 0).all(axis=1), 0]])
     return np.concatenate(held)
 
@@ -234,7 +232,7 @@ def _refine(part: Ints, loose: Ints, weights: Edges, said: Judged) -> Ints:
     is_judged[said.pairs_within(part)] = True
     for member, alike in _matrices(part, loose, weights):
         count, size = member.shape
-        root = _merge(alike, np.ones((count, size)), np.zeros(alike.shape, dtype=bool))
+        root = _group(alike)
         for row in np.flatnonzero(is_judged[part[member[:, 0]]]):
             root[row] = _group_as_said(alike[row], member[row], said)
         # whoever does not stay with the first record is in a part that is named after its own first
@@ -274,9 +272,14 @@ def _matrices(part: Ints, chosen: Ints, weights: Edges) -> Iterator[tuple[Ints, 
             yield member, alike
 
 
+def _group(alike: Floats) -> Ints:
+    """The first record of each record's group, in many components of one size."""
+    return _merge(alike, np.ones(alike.shape[:2]), np.zeros(alike.shape, dtype=bool))
+
+
 def _group_as_said(alike: Floats, member: Ints, said: Judged) -> Ints:
-    """The first record of each record's group, with what stewards have said: who is the same brings along whoever the
-    weights put with them.
+    """The same in one component, with what stewards have said: who is the same brings along those whom the weights put
+    with them.
 
     Where that would put two together that are different, those who are the same are one from the start, and the
     others come to them as far as their weights and the words allow.

@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from typing import Literal
 
 from anyascii import anyascii
 
@@ -284,7 +285,7 @@ def _share(pattern: str, values: Sequence[str]) -> float:
     return sum(bool(re.fullmatch(pattern, value.strip(), re.DOTALL | re.IGNORECASE)) for value in values) / len(values)
 
 
-def type_of_names(names: Sequence[str]) -> str:
+def type_of_names(names: Sequence[str]) -> Literal["person", "company", "mixed"]:
     """Whose names on one line are: person, company, or mixed."""
     people = organisations = formal = 0
     for name in names:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import replace
+from pathlib import Path
 
 import duckdb
 import pytest
@@ -109,7 +110,8 @@ def test_a_sorted_table_is_written_in_the_order_of_its_key_and_so_is_what_is_res
         return lake.transact(lambda con: con.execute(insert), author="", run_id="", message=worker)[1]
 
     def newest_file() -> list[tuple[str, int]]:
-        file = max(location.data.rglob("in_order/*.parquet"), key=lambda path: path.stat().st_mtime_ns)  # type: ignore[union-attr]
+        assert isinstance(location.data, Path)
+        file = max(location.data.rglob("in_order/*.parquet"), key=lambda path: path.stat().st_mtime_ns)
         return duckdb.execute("SELECT worker, number FROM read_parquet(?)", [str(file)]).fetchall()
 
     kept = replace(EVENT, schema="other", name="in_order", key=("worker", "number"), is_sorted=True)
