@@ -152,6 +152,9 @@ def _untrusted(error: SSLError) -> _Answer:
             f"its certificate is not trusted ({reason})",
             "Name the file of the authority that signed it in {setting}.s3.ca_file.",
         )
+    lost = _Answer(SourceUnavailable, "the TLS connection was lost", "Run again.")
+    if any(isinstance(one, ssl.SSLEOFError) for one in causes):
+        return lost
     text = " ".join(str(one) for one in causes).lower()
     if "record" in text or "wrong version number" in text:
         return _Answer(SourceRefused, "it does not speak TLS", "Correct the port in {setting}.s3.endpoint.")
@@ -163,4 +166,4 @@ def _untrusted(error: SSLError) -> _Answer:
             "its certificate is for another name",
             "Write in {setting}.s3.endpoint a name that the certificate bears.",
         )
-    return _Answer(SourceUnavailable, "the TLS connection was lost", "Run again.")
+    return lost

@@ -18,6 +18,7 @@ from dataflow.settings import SourceSettings
 from dataflow.sources import ObjectState
 from dataflow.sources.s3 import S3Source
 from dataflow.sources.s3.probe import probe
+from tests.lib.cutting_answers import answer_cutter
 from tests.lib.deliveries import TICKET, company
 from tests.lib.older_tls import older_tls
 from tests.lib.servers.certificates import Certificates
@@ -111,6 +112,16 @@ def test_a_server_that_speaks_only_older_tls(s3_tls: S3Server, bucket: str, cert
         refused = refusal(source(s3_tls, bucket, endpoint=f"127.0.0.1:{port}"))
     assert type(refused) is SourceRefused
     assert "it speaks no TLS 1.3" in str(refused)
+
+
+def test_a_server_that_hangs_up_while_tls_is_spoken(s3_tls: S3Server, bucket: str) -> None:
+    with answer_cutter(s3_tls.port) as cutter:
+        cutter.cut(after_bytes=0, times=99)
+        refused = refusal(source(s3_tls, bucket, endpoint=f"127.0.0.1:{cutter.port}"))
+    assert cutter.cuts > 1
+    assert type(refused) is SourceUnavailable
+    assert refused.retryable
+    assert "the TLS connection was lost" in str(refused)
 
 
 def test_tls_spoken_by_one_side_only(s3_tls: S3Server, s3: S3Server, bucket: str) -> None:

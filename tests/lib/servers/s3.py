@@ -67,8 +67,13 @@ class S3Server:
             aws_access_key_id=self.key_id,
             aws_secret_access_key=self.secret,
             verify=str(self.ca_file) if self.ca_file else None,
-            # The gateway closes the connection after each answer, now and then while the next request is under way.
-            config=Config(s3={"addressing_style": "path"}, retries={"mode": "standard", "total_max_attempts": 5}),
+            # The gateway closes the connection after each answer, now and then while the next request is under way, and
+            # at a folder before it has read a checksum that comes after the content.
+            config=Config(
+                s3={"addressing_style": "path"},
+                retries={"mode": "standard", "total_max_attempts": 5},
+                request_checksum_calculation="when_required",
+            ),
         )
 
     def create_reader(self, name: str, secret: str) -> None:
