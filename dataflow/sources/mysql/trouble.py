@@ -85,6 +85,8 @@ def _from_socket(error: OSError, doing: str, name: str, settings: MySQLSettings)
 def _of_socket(error: OSError) -> _Answer:
     if isinstance(error, ssl.SSLCertVerificationError):
         return SourceRefused, f"its certificate does not hold: {error.verify_message}", _certificate_move(error)
+    if isinstance(error, ssl.SSLEOFError):
+        return SourceUnavailable, "the connection was lost", _AGAIN
     if isinstance(error, ssl.SSLError):
         found = f"it does not agree on TLS 1.3 ({(error.reason or 'no reason').lower().replace('_', ' ')})"
         return SourceRefused, found, "Let it offer TLS 1.3 (MySQL from 8.0.16, MariaDB from 10.4); older is refused."

@@ -22,6 +22,7 @@ from dataflow.settings import ObjectSettings
 from dataflow.sources import ObjectState
 from dataflow.sources.mysql import MySQLSource
 from dataflow.sources.mysql.connection import tls_context
+from tests.lib.cutting_answers import answer_cutter
 from tests.lib.cutting_proxy import cutting_proxy
 from tests.lib.deliveries import ITEM, read_rows
 from tests.lib.servers.certificates import Certificates
@@ -110,6 +111,13 @@ def test_a_server_that_offers_tls_1_2_only(outdated_mariadb: MariaServer) -> Non
     message = refusal(MySQLSource("shop", shop(outdated_mariadb, "mysql")), SourceRefused)
     assert "it does not agree on TLS 1.3" in message
     assert "older is refused" in message
+
+
+def test_a_server_that_hangs_up_while_tls_is_spoken(mariadb: MariaServer, database: str) -> None:
+    with answer_cutter(mariadb.port) as cutter:
+        cutter.cut(after_bytes=200, times=99)  # the greeting, which comes before TLS, is shorter
+        message = refusal(MySQLSource("shop", shop(mariadb, database, port=cutter.port)), SourceUnavailable)
+    assert "the connection was lost" in message
 
 
 def test_a_table_that_the_user_may_not_read(mariadb: MariaServer, database: str) -> None:
