@@ -17,6 +17,7 @@ from pathlib import Path
 import duckdb
 
 from dataflow.resolve.model import Epoch
+from dataflow.resolve.pairs import is_member
 from dataflow.resolve.scoring import score_pairs
 from dataflow.resolve.spec import SPECS
 from lakehouse.connect import connect
@@ -64,12 +65,10 @@ def stage_chunks(
     folder.mkdir(parents=True)
     stage_epoch(con, epoch, folder=folder)
     for chunk in range(chunks):
-        chosen = f"(FROM {pairs} WHERE hash(record_id_l) % {chunks} = {chunk})"
+        chosen = f"(FROM {pairs} WHERE one % {chunks} = {chunk})"
         con.execute(f"COPY {chosen} TO {_file(folder, f'pair-{chunk}')}")
-        member = f"SELECT record_id_l AS record_id FROM {chosen} UNION SELECT record_id_r FROM {chosen}"
-        con.execute(
-            f"COPY (FROM {records} SEMI JOIN ({member}) USING (record_id)) TO {_file(folder, f'record-{chunk}')}"
-        )
+        member = f"SELECT one FROM {chosen} UNION SELECT other FROM {chosen}"
+        con.execute(f"COPY (FROM {records} WHERE {is_member(member)}) TO {_file(folder, f'record-{chunk}')}")
 
 
 def stage_epoch(con: duckdb.DuckDBPyConnection, epoch: Epoch, *, folder: Path) -> None:

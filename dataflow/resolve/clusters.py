@@ -22,6 +22,7 @@ from scipy.sparse.csgraph import connected_components, minimum_spanning_tree
 
 from dataflow.resolve.edges import records_in_pairs
 from dataflow.resolve.model import Epoch
+from dataflow.resolve.pairs import numbered
 from dataflow.resolve.scoring import score_pairs
 from dataflow.resolve.spec import EntitySpec
 
@@ -192,15 +193,18 @@ def _score_within(
     place = np.flatnonzero(is_loose[part])
     con.register("loose_arrow", pa.table({"place": place, "part": part[place]}))
     con.register("known_arrow", pa.table({"l": known.left, "r": known.right}))
-    con.execute("""
+    con.execute(f"""
         CREATE OR REPLACE TEMP TABLE loose_pair AS
         WITH pair AS (
             SELECT l.place AS l, r.place AS r FROM loose_arrow l JOIN loose_arrow r ON l.part = r.part
             WHERE l.place < r.place
+        ),
+        named AS (
+            SELECT one.record_id AS record_id_l, other.record_id AS record_id_r
+            FROM (FROM pair ANTI JOIN known_arrow USING (l, r))
+            JOIN cluster_member one ON one.place = l JOIN cluster_member other ON other.place = r
         )
-        SELECT one.record_id AS record_id_l, other.record_id AS record_id_r
-        FROM (FROM pair ANTI JOIN known_arrow USING (l, r))
-        JOIN cluster_member one ON one.place = l JOIN cluster_member other ON other.place = r
+        FROM {numbered("named")}
     """)
     for name in ("loose_arrow", "known_arrow"):
         con.unregister(name)
@@ -355,14 +359,41 @@ def _confidences(part: Ints, links: Edges) -> tuple[Floats, Floats]:
     np.maximum.at(best, held.right, probability)
     size = np.bincount(part)
     weakest = np.ones(size.size)
-    is_pair = size[part[held.left]] == 2
-    weakest[part[held.left[is_pair]]] = probability[is_pair]
+    cluster = part[held.left]
+    is_pair = size[cluster] == 2
+    weakest[cluster[is_pair]] = probability[is_pair]
     # the strongest tree over a larger cluster: its weakest branch is what a cut would have to break
-    larger = held.take(~is_pair)
-    branches = (1000 - larger.weight, (larger.left, larger.right))
-    tree = minimum_spanning_tree(coo_array(branches, shape=(part.size, part.size))).tocoo()
-    np.minimum.at(weakest, part[tree.row], 1 / (1 + np.exp2(tree.data - 1000)))
+    weakest[size == 3] = _second_of_three(part, size, held.take(size[cluster] == 3))
+    larger = held.take(size[cluster] > 3)
+    member = np.flatnonzero(size[part] > 3)
+    position = np.zeros(part.size, dtype=np.int64)
+    position[member] = np.arange(member.size)
+    branches = (1000 - larger.weight, (position[larger.left], position[larger.right]))
+    tree = minimum_spanning_tree(coo_array(branches, shape=(member.size, member.size))).tocoo()
+    np.minimum.at(weakest, part[member[tree.row]], 1 / (1 + np.exp2(tree.data - 1000)))
     return np.where(size[part] == 1, 1.0, best), weakest[part]
+
+
+def _second_of_three(part: Ints, size: Ints, links: Edges) -> Floats:
+    """The second best of the links of each cluster of three, in their order, as a probability; where refinement left
+    them one link, that, and 1 where it left none."""
+    first, last = _first_places(part, size), np.zeros(size.size, dtype=np.int64)
+    np.maximum.at(last, part, np.arange(part.size))
+    row = np.cumsum(size == 3) - 1
+    weight = np.full((np.count_nonzero(size == 3), 3), -np.inf)
+    cluster = part[links.left]
+    # each of the three pairs of a cluster has a column
+    column = 2 * (links.left == first[cluster]) + (links.right == last[cluster]) - 1
+    weight[row[cluster], column] = links.weight
+    _, second, best = np.sort(weight, axis=1).T
+    deciding = np.where(np.isfinite(second), second, best)
+    return np.where(np.isfinite(deciding), 1 / (1 + np.exp2(-deciding)), 1.0)
+
+
+def _first_places(part: Ints, size: Ints) -> Ints:
+    first = np.full(size.size, part.size)
+    np.minimum.at(first, part, np.arange(part.size))
+    return first
 
 
 def _store(
@@ -376,8 +407,7 @@ def _store(
 ) -> None:
     record = con.execute("SELECT record_id FROM cluster_member ORDER BY place").to_arrow_table()["record_id"]
     # places are in the order of the ids, so that the first of a part has the smallest
-    first = np.full(int(part.max(initial=-1)) + 1, part.size)
-    np.minimum.at(first, part, np.arange(part.size))
+    first = _first_places(part, np.bincount(part))
     columns = {
         "record_id": record,
         "cluster": record.take(pa.array(first[part])),

@@ -8,10 +8,11 @@ from __future__ import annotations
 
 import duckdb
 
-from dataflow.few import if_few
+from dataflow.few import FEW, if_few
 from dataflow.resolve.chunks import Spreading, score_spread
 from dataflow.resolve.match_record import RULE_BITS
 from dataflow.resolve.model import Epoch
+from dataflow.resolve.pairs import is_member, number_of
 from dataflow.resolve.scoring import score_pairs
 from dataflow.resolve.spec import EntitySpec
 
@@ -46,9 +47,14 @@ def find_edges(
 
 
 def records_in_pairs(con: duckdb.DuckDBPyConnection, records: str, pairs: str) -> str:
-    """`records`, without those that are in none of `pairs` where these are few."""
-    members = f"(SELECT unnest([record_id_l, record_id_r]) AS record_id FROM {pairs})"
-    return f"(FROM {records} WHERE {if_few(con, members, 'record_id')})"
+    """`records`, without those that are in none of the table `pairs` (one, other) where these are few."""
+    count = con.table(pairs).shape[0]
+    if count > FEW * FEW:
+        return records  # so many pairs are not of few
+    # their names are in the records alone, of which one column is read for it; where there are no pairs, not even that
+    members = is_member(f"SELECT unnest([one, other]) FROM {pairs}")
+    named = f"(SELECT record_id FROM {records} WHERE {count} > 0 AND {members})"
+    return f"(FROM {records} WHERE {if_few(con, named, 'record_id')})"
 
 
 def find_candidates(
@@ -59,42 +65,26 @@ def find_candidates(
     into: str,
     keys: str | None = None,
 ) -> None:
-    """Make the temporary table `into` (record_id_l, record_id_r) of pairs that share a key that is not too common.
+    """Make the temporary table `into` of pairs that share a key that is not too common.
 
-    Pairs are found between numbers made of the record ids, a fifth of their size; should two records of ten million
-    ever share one, a pair too many is compared.
+    Shape: one, other, the numbers of two records (pairs.py), the smaller first; one row per pair.
     """
-    # to name the pairs all records are read, which a deletion alone can spare
-    is_any = keys is None or con.execute(f"SELECT 1 FROM {keys} WHERE is_new LIMIT 1").fetchone()
-    found = (
-        candidates_sql(records, spec, keys=keys) if is_any else "SELECT '' AS record_id_l, '' AS record_id_r LIMIT 0"
-    )
-    con.execute(f"CREATE OR REPLACE TEMP TABLE {into} AS {found}")
+    con.execute(f"CREATE OR REPLACE TEMP TABLE {into} AS {candidates_sql(records, spec, keys=keys)}")
 
 
 def candidates_sql(records: str, spec: EntitySpec, *, keys: str | None = None) -> str:
     """SELECT of the candidate pairs."""
-    if keys is None:
-        named = f"SELECT record_id, hash(record_id) AS record FROM {records}"
-        every = f"SELECT hash(record_id) AS record, unnest(block_keys) AS key, true AS is_new FROM {records}"
-    else:
-        # IS TRUE keeps the few the side that is hashed
-        named = f"""
-            SELECT record_id, hash(record_id) AS record FROM {records}
-            WHERE (hash(record_id) IN (SELECT one FROM pair UNION SELECT other FROM pair)) IS TRUE
-        """
-        every = f"SELECT record, key, is_new FROM {keys}"
+    every = (
+        f"SELECT {number_of('record_id')} AS record, unnest(block_keys) AS key, true AS is_new FROM {records}"
+        if keys is None
+        else f"SELECT record, key, is_new FROM {keys}"
+    )
     return f"""
         WITH every AS ({every}),
         useful AS (SELECT key FROM every GROUP BY key HAVING count(*) BETWEEN 2 AND {cap_sql(spec, "key")}),
-        kept AS (FROM every SEMI JOIN useful USING (key)),
-        pair AS (
-            SELECT DISTINCT l.record AS one, r.record AS other FROM kept l JOIN kept r ON l.key = r.key
-            WHERE l.record < r.record AND (l.is_new OR r.is_new)
-        ),
-        named AS ({named})
-        SELECT least(l.record_id, r.record_id) AS record_id_l, greatest(l.record_id, r.record_id) AS record_id_r
-        FROM pair JOIN named l ON l.record = one JOIN named r ON r.record = other
+        kept AS (FROM every SEMI JOIN useful USING (key))
+        SELECT DISTINCT l.record AS one, r.record AS other FROM kept l JOIN kept r ON l.key = r.key
+        WHERE l.record < r.record AND (l.is_new OR r.is_new)
     """
 
 

@@ -15,6 +15,7 @@ from dataflow.resolve.fit import Patterns, first_parameters, fit_parameters, kin
 from dataflow.resolve.frequencies import count_frequencies, frequency_hash, scale_frequencies
 from dataflow.resolve.model import KIN, Epoch, Parameters, comparisons_for, epoch_id_of, model_text, splink_settings
 from dataflow.resolve.normaliser import NORMALISER_VERSION
+from dataflow.resolve.pairs import numbered
 from dataflow.resolve.scoring import score_pairs
 from dataflow.resolve.spec import Comparison, EntitySpec
 
@@ -83,11 +84,14 @@ def _stranger_patterns(
     steps = max(1, min(record_count // 2, STRANGER_PAIRS // max(record_count, 1)))
     con.execute(f"""
         CREATE OR REPLACE TEMP TABLE training_pair AS
-        WITH shuffled AS (SELECT record_id, row_number() OVER (ORDER BY md5(record_id)) AS place FROM {records})
-        SELECT least(l.record_id, r.record_id) AS record_id_l, greatest(l.record_id, r.record_id) AS record_id_r
-        FROM (SELECT *, unnest(range(1, {steps + 1})) AS step FROM shuffled ORDER BY place LIMIT {STRANGER_PAIRS}) l
-        JOIN shuffled r ON r.place = (l.place - 1 + l.step) % {max(record_count, 1)} + 1
-        WHERE l.record_id <> r.record_id
+        WITH shuffled AS (SELECT record_id, row_number() OVER (ORDER BY md5(record_id)) AS place FROM {records}),
+        pair AS (
+            SELECT l.record_id AS record_id_l, r.record_id AS record_id_r
+            FROM (SELECT *, unnest(range(1, {steps + 1})) AS step FROM shuffled ORDER BY place LIMIT {STRANGER_PAIRS}) l
+            JOIN shuffled r ON r.place = (l.place - 1 + l.step) % {max(record_count, 1)} + 1
+            WHERE l.record_id <> r.record_id
+        )
+        FROM {numbered("pair")}
     """)
     return _patterns(con, records, draft, spec)
 
@@ -98,7 +102,7 @@ def _candidate_patterns(con: duckdb.DuckDBPyConnection, records: str, draft: Epo
     found = con.table("training_pair").shape[0]
     one_in = max(1, found // CANDIDATE_PAIRS)
     if one_in > 1:
-        kept = f"md5_number_lower(record_id_l || record_id_r) % {one_in} = 0"
+        kept = f"xor(one, other) % {one_in} = 0"
         con.execute(f"CREATE OR REPLACE TEMP TABLE training_pair AS FROM training_pair WHERE {kept}")
     return _patterns(con, records, draft, spec).scaled(one_in)
 

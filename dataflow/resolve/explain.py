@@ -17,6 +17,7 @@ import pyarrow as pa
 from dataflow.resolve.epochs import read_epochs
 from dataflow.resolve.model import KIN, Epoch
 from dataflow.resolve.normaliser import NORMALISER_VERSION
+from dataflow.resolve.pairs import numbered
 from dataflow.resolve.scoring import score_pairs
 from dataflow.resolve.spec import SPECS, Adjustment
 from dataflow.tables.resolved import MATCH_RECORD
@@ -146,9 +147,8 @@ def _score(con: duckdb.DuckDBPyConnection, epoch: Epoch) -> list[dict[str, Any]]
         JOIN explained_record l ON l.record_id = p.record_id_l AND l.entity_type = '{epoch.entity_type}'
         JOIN explained_record r ON r.record_id = p.record_id_r AND r.entity_type = '{epoch.entity_type}'
     """)
-    score_pairs(
-        con, "explained_of_type", "explained_record", epoch, spec=spec, into="explained_weight", keep_levels=True
-    )
+    pairs = numbered("explained_of_type")
+    score_pairs(con, pairs, "explained_record", epoch, spec=spec, into="explained_weight", keep_levels=True)
     fired = "".join(
         f", CASE WHEN {a.condition} THEN {a.weight} ELSE 0 END AS adjustment_{number}"
         for number, a in enumerate(spec.adjustments)

@@ -20,6 +20,7 @@ from dataflow.errors import UsageError
 from dataflow.resolve.edges import find_candidates
 from dataflow.resolve.groups import Groups
 from dataflow.resolve.model import LEARNT, Epoch, LevelWeights, epoch_id_of, model_text
+from dataflow.resolve.pairs import numbered
 from dataflow.resolve.scoring import score_pairs
 from dataflow.resolve.spec import EntitySpec
 from dataflow.resolve.table_file import load_table
@@ -140,8 +141,11 @@ def learn_from_labels(
     """
     con.execute(f"""
         CREATE OR REPLACE TEMP TABLE label_pair AS
-        SELECT b.* FROM {labels} b SEMI JOIN {records} l ON l.record_id = b.record_id_l
-        SEMI JOIN {records} r ON r.record_id = b.record_id_r
+        WITH known AS (
+            SELECT b.* FROM {labels} b SEMI JOIN {records} l ON l.record_id = b.record_id_l
+            SEMI JOIN {records} r ON r.record_id = b.record_id_r
+        )
+        FROM {numbered("known", "verdict")}
     """)
     try:
         return _learn(con, records, epoch=epoch, spec=spec)
@@ -183,12 +187,13 @@ def _scored(
     epoch: Epoch,
     spec: EntitySpec,
 ) -> _Pairs:
-    """The pairs of a table (record_id_l, record_id_r, verdict), in the order of their ids."""
+    """The pairs of a table (one, other, verdict), in the order of their ids."""
     score_pairs(con, pairs, records, epoch, spec=spec, into="label_score", keep_levels=True)
     names = list(dict.fromkeys(name for name, _ in level_names))
     gammas = ", ".join(f"gamma_{name}" for name in names)
     rows = con.execute(f"""
-        SELECT verdict = 'same', match_weight, {gammas} FROM label_score JOIN {pairs} USING (record_id_l, record_id_r)
+        SELECT verdict = 'same', match_weight, {gammas}
+        FROM {numbered("label_score", "*")} JOIN {pairs} USING (one, other)
         ORDER BY md5(record_id_l || '|' || record_id_r)
     """).fetchall()
     con.execute("DROP TABLE label_score")
@@ -213,8 +218,8 @@ def _anchors(
     find_candidates(con, records, spec=spec, into="anchor_pair")
     con.execute(f"""
         CREATE OR REPLACE TEMP TABLE anchor_pair AS
-        SELECT *, 'different' AS verdict FROM anchor_pair ANTI JOIN label_pair USING (record_id_l, record_id_r)
-        ORDER BY md5(record_id_l || '|' || record_id_r) LIMIT {30 * ANCHORS}
+        SELECT *, 'different' AS verdict FROM anchor_pair ANTI JOIN label_pair USING (one, other)
+        ORDER BY xor(one, other) LIMIT {30 * ANCHORS}
     """)
     found = _scored(con, "anchor_pair", records, level_names, epoch=epoch, spec=spec)
     con.execute("DROP TABLE anchor_pair")

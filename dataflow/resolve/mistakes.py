@@ -11,6 +11,7 @@ from dataclasses import dataclass
 import duckdb
 
 from dataflow.resolve.model import KIN, Epoch
+from dataflow.resolve.pairs import numbered
 from dataflow.resolve.scoring import score_pairs
 from dataflow.resolve.spec import EntitySpec
 
@@ -96,9 +97,8 @@ def _explained(con: duckdb.DuckDBPyConnection, model: Model) -> list[tuple[str, 
         CREATE OR REPLACE TEMP TABLE explained_pair AS
         SELECT * FROM wrong_pair WHERE entity_type = '{model.spec.entity_type}'
     """)
-    score_pairs(
-        con, "explained_pair", model.records, model.epoch, spec=model.spec, into="explained_score", keep_levels=True
-    )
+    pairs, spec = numbered("explained_pair"), model.spec
+    score_pairs(con, pairs, model.records, model.epoch, spec=spec, into="explained_score", keep_levels=True)
     names = model.epoch.comparison_names
     levels = ", ".join(f"s.gamma_{name}" for name in names)
     rows = con.execute(f"""

@@ -9,6 +9,7 @@ from splink.internals.misc import prob_to_match_weight
 
 from dataflow.resolve.frequencies import HOT_COLUMNS, hot_name, known_name
 from dataflow.resolve.model import KIN, Epoch, LevelWeights
+from dataflow.resolve.pairs import is_member, number_of
 from dataflow.resolve.spec import EntitySpec
 from dataflow.resolve.weights import weight_sql
 from lakehouse.table import literal
@@ -17,10 +18,6 @@ from lakehouse.table import literal
 # the records less often
 _PAIR_BYTES = 800
 BATCH_PAIRS = 8_000_000
-
-# IS TRUE keeps the members the side that is hashed: the planner, which takes the records of one type for few, was seen
-# to hash all records with all their columns instead
-_IS_MEMBER = "(record_id IN (SELECT record_id FROM pair_member)) IS TRUE"
 
 
 def score_pairs(
@@ -34,9 +31,11 @@ def score_pairs(
     threshold: float | None = None,
     keep_levels: bool = False,
 ) -> None:
-    """Make the temporary table `into`: the weight of each pair of `pairs`, adjustments included.
+    """Make the temporary table `into`: the weight of each pair of the relation `pairs` (one, other), adjustments
+    included; one of which a record is not there is left out.
 
-    Shape: record_id_l, record_id_r, match_weight, match_probability, and with `keep_levels` gamma_* and adjustment.
+    Shape: record_id_l, record_id_r, the smaller first, match_weight, match_probability, and with `keep_levels` gamma_*
+    and adjustment.
     Units: match_weight is log2 of the odds, rounded to six places so that it is the same on every machine.
     """
     kept = "".join(f", gamma_{c.name} TINYINT" for c in spec.comparisons) + ", adjustment DOUBLE" if keep_levels else ""
@@ -44,19 +43,24 @@ def score_pairs(
         CREATE OR REPLACE TEMP TABLE {into} (record_id_l VARCHAR, record_id_r VARCHAR, match_weight DOUBLE,
             match_probability DOUBLE{kept})
     """)
-    batches = -(-con.table(pairs).shape[0] // _pairs_of_a_batch(con))
+    (count,) = con.execute(f"SELECT count(*) FROM {pairs}").fetchall()[0]
+    batches = -(-count // _pairs_of_a_batch(con))
     for batch in range(batches):
         # the pairs of a record stay together
-        chosen = f" WHERE hash(record_id_l) % {batches} = {batch}" if batches > 1 else ""
+        chosen = f" WHERE one % {batches} = {batch}" if batches > 1 else ""
         con.execute(f"""
-            CREATE OR REPLACE TEMP TABLE pair_member AS
-            SELECT record_id_l AS record_id FROM {pairs}{chosen} UNION SELECT record_id_r FROM {pairs}{chosen}
+            CREATE OR REPLACE TEMP TABLE pair_number AS
+            SELECT one AS record FROM {pairs}{chosen} UNION SELECT other FROM {pairs}{chosen}
         """)
-        con.execute(f"CREATE OR REPLACE TEMP TABLE pair_record AS {records_to_compare(records, epoch, spec)}")
+        # dropped first: two of its size would not fit
+        con.execute("DROP TABLE IF EXISTS pair_record")
+        con.execute(f"CREATE OR REPLACE TEMP TABLE pair_member AS {members_sql(records, epoch, spec)}")
+        con.execute(f"CREATE TEMP TABLE pair_record AS {records_to_compare(epoch, spec)}")
+        con.execute("DROP TABLE pair_member")
         levelled = levelled_sql(f"(FROM {pairs}{chosen})", epoch, spec)
         weighed = weighed_sql(levelled, epoch, spec, threshold=threshold, keep_levels=keep_levels)
         con.execute(f"INSERT INTO {into} {weighed}")
-    for table in ("pair_member", "pair_record"):
+    for table in ("pair_number", "pair_record"):
         con.execute(f"DROP TABLE IF EXISTS {table}")
 
 
@@ -65,33 +69,42 @@ def _pairs_of_a_batch(con: duckdb.DuckDBPyConnection) -> int:
     return max(1, min(BATCH_PAIRS, int(allowed) // _PAIR_BYTES))
 
 
-def records_to_compare(records: str, epoch: Epoch, spec: EntitySpec) -> str:
-    """The records that are in a pair, each with how common its values are."""
-    columns, joins = [], []
-    named = set(_compared_columns(epoch))
-    read = {*named, *epoch.frequency_columns}
-    if epoch.frequency_columns:
-        columns += [f", f.tf_{column}" for column in epoch.frequency_columns]
-        joins.append(f"JOIN ({_frequencies(epoch)}) f ON f.record_id = r.record_id")
-    if spec.words is not None and _weights_of(spec.words) in named:
-        joins.append(f"LEFT JOIN ({_word_weights(epoch, spec.words)}) w ON w.record_id = r.record_id")
-        columns.append(f", w.{_weights_of(spec.words)}")
-        named.remove(_weights_of(spec.words))
-        read = read - {_weights_of(spec.words)} | {spec.words}
-    if spec.known is not None and f"is_known_{spec.known}" in named:
-        known = f"SELECT value FROM {epoch.frequencies} WHERE column_name = {literal(known_name(spec.known))}"
-        columns.append(f", coalesce(r.{spec.known} IN ({known}), false) AS is_known_{spec.known}")
-        named.remove(f"is_known_{spec.known}")
-        read = read - {f"is_known_{spec.known}"} | {spec.known}
-    compared = "".join(f", {_unless_hot(column, epoch)}" for column in sorted(named))
-    # Materialised: a large table would be read once for each of the joins.
+def members_sql(records: str, epoch: Epoch, spec: EntitySpec) -> str:
+    """SELECT of the records whose number is in `pair_number`, and of what is asked of them."""
+    read = {*_compared_columns(epoch), *epoch.frequency_columns}
+    for derived, source in _derived(spec).items():
+        read = read - {derived} | {source} if derived in read else read
+    columns = ", ".join(sorted(read))
     return f"""
-        WITH member AS MATERIALIZED (SELECT record_id, {", ".join(sorted(read))} FROM {records} WHERE {_IS_MEMBER})
-        SELECT r.record_id{compared}{"".join(columns)} FROM member r {" ".join(joins)}
+        SELECT {number_of("record_id")} AS record, record_id, {columns} FROM {records}
+        WHERE {is_member("SELECT record FROM pair_number")}
     """
 
 
-def _frequencies(epoch: Epoch) -> str:
+def _derived(spec: EntitySpec) -> dict[str, str]:
+    """What conditions find beside a column, and that column."""
+    found = {_weights_of(spec.words): spec.words} if spec.words is not None else {}
+    return found | ({f"is_known_{spec.known}": spec.known} if spec.known is not None else {})
+
+
+def records_to_compare(epoch: Epoch, spec: EntitySpec, *, row: str = "rowid") -> str:
+    """SELECT of `pair_member`, each record with how common its values are; `row` is a column that tells rows apart."""
+    columns, joins = [], []
+    named = set(_compared_columns(epoch))
+    if epoch.frequency_columns:
+        columns += [f", f.tf_{column}" for column in epoch.frequency_columns]
+        joins.append(f"JOIN ({_frequencies(epoch, row)}) f ON f.place = r.{row}")
+    if spec.words is not None and _weights_of(spec.words) in named:
+        joins.append(f"LEFT JOIN ({_word_weights(epoch, spec.words, row)}) w ON w.place = r.{row}")
+        columns.append(f", w.{_weights_of(spec.words)}")
+    if spec.known is not None and f"is_known_{spec.known}" in named:
+        known = f"SELECT value FROM {epoch.frequencies} WHERE column_name = {literal(known_name(spec.known))}"
+        columns.append(f", coalesce(r.{spec.known} IN ({known}), false) AS is_known_{spec.known}")
+    compared = "".join(f", {_unless_hot(column, epoch)}" for column in sorted(named - set(_derived(spec))))
+    return f"SELECT r.record, r.record_id{compared}{''.join(columns)} FROM pair_member r {' '.join(joins)}"
+
+
+def _frequencies(epoch: Epoch, row: str) -> str:
     """How common the values of each member are: apart from what is compared, which a dozen joins would carry along."""
     columns, joins = [], []
     for column in epoch.frequency_columns:
@@ -101,7 +114,7 @@ def _frequencies(epoch: Epoch) -> str:
             f"CASE WHEN k.{column} IS NOT NULL THEN coalesce(f_{column}.frequency, "
             f"(SELECT max(frequency) {of_column} AND value = '')) END AS tf_{column}"
         )
-    return f"SELECT k.record_id, {', '.join(columns)} FROM member k {' '.join(joins)}"
+    return f"SELECT k.{row} AS place, {', '.join(columns)} FROM pair_member k {' '.join(joins)}"
 
 
 def _unless_hot(column: str, epoch: Epoch) -> str:
@@ -117,21 +130,21 @@ def _weights_of(words: str) -> str:
     return f"{words.removesuffix('s')}_idf"
 
 
-def _word_weights(epoch: Epoch, words: str) -> str:
+def _word_weights(epoch: Epoch, words: str, row: str) -> str:
     """The weight of each word of a record, in the order of its words: log2 of how rare it is."""
     known = f"SELECT value, frequency FROM {epoch.frequencies} WHERE column_name = {literal(words)}"
     return f"""
         WITH known AS ({known}),
         word AS (
-            SELECT r.record_id, unnest(r.{words}) AS word, generate_subscripts(r.{words}, 1) AS place
-            FROM member r
+            SELECT r.{row} AS place, unnest(r.{words}) AS word, generate_subscripts(r.{words}, 1) AS position
+            FROM pair_member r
         ),
         weighed AS (
-            SELECT record_id, place,
+            SELECT place, position,
                 -log2(coalesce(k.frequency, (SELECT max(frequency) FROM known WHERE value = ''), 0.001)) AS weight
             FROM word LEFT JOIN known k ON k.value = word.word
         )
-        SELECT record_id, list(weight ORDER BY place) AS {_weights_of(words)} FROM weighed GROUP BY record_id
+        SELECT place, list(weight ORDER BY position) AS {_weights_of(words)} FROM weighed GROUP BY place
     """
 
 
@@ -169,16 +182,16 @@ def weighed_sql(
 
 
 def levelled_sql(pairs: str, epoch: Epoch, spec: EntitySpec) -> str:
-    """SELECT of what Splink's model says of pairs of `pair_record`: splink_weight, and gamma_* of every comparison."""
+    """SELECT of what Splink's model says of pairs (one, other) of `pair_record`: splink_weight, and gamma_* of every
+    comparison."""
     model = weight_sql(epoch)
     columns = (*_compared_columns(epoch), *(f"tf_{column}" for column in epoch.frequency_columns))
     sides = ", ".join(f"{side}.{column} AS {column}_{side}" for column in columns for side in "lr")
     return f"""
         WITH pair AS (
-            SELECT p.record_id_l, p.record_id_r, {sides}
-            FROM {pairs} p
-            JOIN pair_record l ON l.record_id = p.record_id_l
-            JOIN pair_record r ON r.record_id = p.record_id_r
+            SELECT least(l.record_id, r.record_id) AS record_id_l, greatest(l.record_id, r.record_id) AS record_id_r,
+                {sides}
+            FROM {pairs} p JOIN pair_record l ON l.record = p.one JOIN pair_record r ON r.record = p.other
         ),
         compared AS MATERIALIZED (
             SELECT record_id_l, record_id_r, {", ".join((*model.levels, *model.frequencies))} FROM pair

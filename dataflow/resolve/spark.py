@@ -30,7 +30,7 @@ import pyarrow as pa
 from dataflow.errors import ConfigurationError
 from dataflow.resolve.edges import candidates_sql
 from dataflow.resolve.model import Epoch
-from dataflow.resolve.scoring import levelled_sql, records_to_compare, weighed_sql
+from dataflow.resolve.scoring import levelled_sql, members_sql, records_to_compare, weighed_sql
 from dataflow.resolve.spark_sql import JARO_WINKLER, spark_sql
 from dataflow.resolve.spec import EntitySpec
 
@@ -53,9 +53,10 @@ def find_edges_on_spark(
     spark.read.parquet(frequencies).createOrReplaceTempView("frequency")
     _records_of(spark, records, spec.entity_type).createOrReplaceTempView("match_record")
     _write(spark, candidates_sql("match_record", spec), into=into, name="candidate_pair")
-    pairs = "SELECT record_id_l AS record_id FROM candidate_pair UNION SELECT record_id_r FROM candidate_pair"
-    spark.sql(pairs).createOrReplaceTempView("pair_member")
-    _write(spark, records_to_compare("match_record", frozen, spec), into=into, name="pair_record")
+    numbers = "SELECT one AS record FROM candidate_pair UNION SELECT other FROM candidate_pair"
+    spark.sql(numbers).createOrReplaceTempView("pair_number")
+    _write(spark, members_sql("match_record", frozen, spec), into=into, name="pair_member")
+    _write(spark, records_to_compare(frozen, spec, row="record_id"), into=into, name="pair_record")
     return _write(spark, _edges_sql(frozen, spec), into=into, name="edge")
 
 

@@ -10,6 +10,7 @@ from dataflow.resolve import scoring
 from dataflow.resolve.edges import find_candidates
 from dataflow.resolve.epoch import train_epoch
 from dataflow.resolve.model import Epoch
+from dataflow.resolve.pairs import number_of, numbered
 from dataflow.resolve.scoring import levelled_sql, score_pairs
 from dataflow.resolve.spec import COMPANY, PERSON, EntitySpec
 from tests.lib.identities import match_records, population
@@ -21,8 +22,9 @@ Scores = dict[tuple[str, str], tuple[float | int, ...]]
 def test_levels_and_weights_are_those_of_splink(spec: EntitySpec) -> None:
     with duckdb.connect() as con:
         epoch = _trained(con, spec)
-        con.execute("CREATE TEMP TABLE pair_member AS SELECT record_id FROM record")
-        con.execute(f"CREATE TEMP TABLE pair_record AS {scoring.records_to_compare('record', epoch, spec)}")
+        con.execute(f"CREATE TEMP TABLE pair_number AS SELECT {number_of('record_id')} AS record FROM record")
+        con.execute(f"CREATE TEMP TABLE pair_member AS {scoring.members_sql('record', epoch, spec)}")
+        con.execute(f"CREATE TEMP TABLE pair_record AS {scoring.records_to_compare(epoch, spec)}")
         levels = ", ".join(f"gamma_{name}" for name in epoch.comparison_names)
         ours = f"SELECT record_id_l, record_id_r, splink_weight, {levels} FROM ({levelled_sql('pair', epoch, spec)})"
         found = _scores(con, ours)
@@ -53,10 +55,12 @@ def _trained(con: duckdb.DuckDBPyConnection, spec: EntitySpec) -> Epoch:
     match_records(con, people, into="record")
     epoch = train_epoch(con, "record", spec=spec, frequencies="frequency")
     find_candidates(con, "record", spec=spec, into="pair")
-    con.execute("""
-        INSERT INTO pair SELECT l.record_id, r.record_id FROM record l JOIN record r ON l.record_id < r.record_id
-        ANTI JOIN pair p ON p.record_id_l = l.record_id AND p.record_id_r = r.record_id
-        ORDER BY hash(l.record_id || r.record_id) LIMIT 500
+    every = """(
+        SELECT l.record_id AS record_id_l, r.record_id AS record_id_r
+        FROM record l JOIN record r ON l.record_id < r.record_id
+    )"""
+    con.execute(f"""
+        INSERT INTO pair FROM {numbered(every)} ANTI JOIN pair USING (one, other) ORDER BY xor(one, other) LIMIT 500
     """)
     return epoch
 
@@ -65,7 +69,7 @@ def _by_splink(con: duckdb.DuckDBPyConnection, epoch: Epoch, levels: str) -> Sco
     con.execute("CREATE TEMP TABLE numbered AS SELECT row_number() OVER () AS rid, * FROM pair_record")
     con.execute("""
         CREATE TEMP TABLE numbered_pair AS SELECT l.rid AS join_key_l, r.rid AS join_key_r, '0' AS match_key
-        FROM pair p JOIN numbered l ON l.record_id = p.record_id_l JOIN numbered r ON r.record_id = p.record_id_r
+        FROM pair p JOIN numbered l ON l.record = p.one JOIN numbered r ON r.record = p.other
     """)
     api = DuckDBAPI(connection=con)
     linker = Linker(api.register("numbered"), epoch.splink_model, validate_settings=False, log_level=None)
@@ -76,7 +80,8 @@ def _by_splink(con: duckdb.DuckDBPyConnection, epoch: Epoch, levels: str) -> Sco
     linker.table_management.register_blocked_pairs_for_predict(api.register("numbered_pair"))
     scored = linker.inference.predict(warning_mode="never").physical_name
     numbers = "JOIN numbered l ON l.rid = s.rid_l JOIN numbered r ON r.rid = s.rid_r"
-    return _scores(con, f"SELECT l.record_id, r.record_id, s.match_weight, {levels} FROM {scored} s {numbers}")
+    ids = "least(l.record_id, r.record_id), greatest(l.record_id, r.record_id)"
+    return _scores(con, f"SELECT {ids}, s.match_weight, {levels} FROM {scored} s {numbers}")
 
 
 def _scores(con: duckdb.DuckDBPyConnection, query: str) -> Scores:

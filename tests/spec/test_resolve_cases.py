@@ -13,6 +13,7 @@ import pytest
 
 from dataflow.resolve.epoch import train_epoch
 from dataflow.resolve.model import Epoch
+from dataflow.resolve.pairs import numbered
 from dataflow.resolve.scoring import score_pairs
 from dataflow.resolve.spec import SPECS
 from tests.lib.identities import match_records, population
@@ -175,7 +176,7 @@ def weights() -> Iterator[dict[tuple[str, str], tuple[float, Epoch]]]:
                 SELECT record_id AS record_id_l, left(record_id, -1) || 'r' AS record_id_r FROM side
                 WHERE entity_type = '{kind}' AND right(record_id, 1) = 'l'
             """)
-            score_pairs(con, "pair", "side", epoch, spec=spec, into="scored")
+            score_pairs(con, numbered("pair"), "side", epoch, spec=spec, into="scored")
             for record_id, probability in con.execute("SELECT record_id_l, match_probability FROM scored").fetchall():
                 found[kind, record_id.split("|")[2]] = (probability, epoch)
         yield found

@@ -16,8 +16,8 @@ from dataflow.settings import Settings, load_settings
 from dataflow.storage import open_lake, open_published
 from tests.lib.homes import lake_state, make_sample, newest_snapshot
 
-RECORDS = 1_500
-JUDGED = 40
+RECORDS = 2_000
+JUDGED = 50
 
 
 @pytest.fixture(scope="module")

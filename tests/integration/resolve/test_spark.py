@@ -21,6 +21,7 @@ from dataflow.resolve.chunks import stage_epoch
 from dataflow.resolve.edges import cap_sql, find_candidates, find_edges
 from dataflow.resolve.epoch import train_epoch
 from dataflow.resolve.model import LEARNT, Epoch
+from dataflow.resolve.pairs import number_of
 from dataflow.resolve.scoring import levelled_sql
 from dataflow.resolve.spark import find_edges_on_spark, register_jaro_winkler
 from dataflow.resolve.spark_sql import spark_sql
@@ -68,9 +69,13 @@ def test_spark_gives_the_edges_of_one_machine(spark: SparkSession, tmp_path: Pat
         expected = _edges(con, "edge")
         found = _edges(con, _found_on_spark(spark, spec, tmp_path))
         find_candidates(con, "record", spec=spec, into="pair")
-        pairs = con.execute("SELECT record_id_l, record_id_r FROM pair ORDER BY ALL").fetchall()
-        on_spark = f"read_parquet('{tmp_path}/out/candidate_pair/*.parquet')"
-        assert con.execute(f"SELECT record_id_l, record_id_r FROM {on_spark} ORDER BY ALL").fetchall() == pairs
+        con.execute(f"CREATE TEMP TABLE member AS SELECT {number_of('record_id')} AS record, record_id FROM record")
+        # Spark gives the records numbers of its own
+        found_pairs, members = (
+            f"read_parquet('{tmp_path}/out/{of}/*.parquet')" for of in ("candidate_pair", "pair_member")
+        )
+        pairs = _named_pairs(con, "pair", "member")
+        assert _named_pairs(con, found_pairs, members) == pairs
         # a telephone of so many brings no pairs
         keys = "SELECT unnest(block_keys) AS key FROM record"
         capped = f"SELECT key FROM ({keys}) GROUP BY key HAVING count(*) > {cap_sql(spec, 'key')}"
@@ -121,7 +126,9 @@ def test_splinks_own_spark_backend_gives_the_same_weights(spark: SparkSession, t
     levels = ", ".join(f"gamma_{name}" for name in epoch.comparison_names)
     ours = spark.sql(spark_sql(levelled_sql("candidate_pair", epoch, COMPANY)))
     weighed = ours.selectExpr("record_id_l", "record_id_r", "splink_weight", *levels.split(", ")).collect()
-    splinks = f"SELECT rid_l, rid_r, match_weight, {levels} FROM {_by_splink(spark, epoch)}"
+    splinks = (
+        f"SELECT least(rid_l, rid_r), greatest(rid_l, rid_r), match_weight, {levels} FROM {_by_splink(spark, epoch)}"
+    )
     assert {(row[0], row[1]): pytest.approx(tuple(row[2:]), abs=1e-9) for row in weighed} == {
         (row[0], row[1]): tuple(row[2:]) for row in spark.sql(splinks).collect()
     }
@@ -190,6 +197,13 @@ def _write_pairs(con: duckdb.DuckDBPyConnection, path: Path) -> None:
     assert pair.num_rows == 1500
 
 
+def _named_pairs(con: duckdb.DuckDBPyConnection, pairs: str, members: str) -> list[tuple[str, str]]:
+    return con.execute(f"""
+        SELECT least(l.record_id, r.record_id), greatest(l.record_id, r.record_id)
+        FROM {pairs} JOIN {members} l ON l.record = one JOIN {members} r ON r.record = other ORDER BY ALL
+    """).fetchall()
+
+
 def _value(chance: random.Random, kind: str, name: str) -> Any:
     if chance.random() < 0.15:
         return None
@@ -231,7 +245,10 @@ def _by_splink(spark: SparkSession, epoch: Epoch) -> str:
     for column in columns:
         common = joined.select(column, f"tf_{column}").where(f"{column} IS NOT NULL").distinct()
         linker.table_management.register_term_frequency_lookup(api.register(common), column)
-    pairs = "SELECT record_id_l AS join_key_l, record_id_r AS join_key_r, '0' AS match_key FROM candidate_pair"
+    pairs = """
+        SELECT l.record_id AS join_key_l, r.record_id AS join_key_r, '0' AS match_key FROM candidate_pair
+        JOIN pair_member l ON l.record = one JOIN pair_member r ON r.record = other
+    """
     linker.table_management.register_blocked_pairs_for_predict(api.register(spark.sql(pairs)))
     return str(linker.inference.predict(warning_mode="never").physical_name)
 

@@ -12,10 +12,22 @@ import pytest
 from numpy.typing import NDArray
 from scipy.cluster.hierarchy import fcluster, linkage
 
-from dataflow.resolve.clusters import BEST, MAX_COMPONENT, WORST, Edges, Judged, _held_parts, _refine, find_clusters
+from dataflow.resolve.clusters import (
+    BEST,
+    MAX_COMPONENT,
+    WORST,
+    Edges,
+    Judged,
+    _confidences,
+    _held_parts,
+    _refine,
+    find_clusters,
+)
 from dataflow.resolve.edges import find_edges
 from dataflow.resolve.epoch import train_epoch
+from dataflow.resolve.groups import Groups
 from dataflow.resolve.model import Epoch
+from dataflow.resolve.pairs import numbered
 from dataflow.resolve.scoring import score_pairs
 from dataflow.resolve.spec import PERSON
 from tests.lib.identities import Record, match_records, person, population
@@ -193,6 +205,31 @@ def test_a_component_is_held_only_where_the_worst_that_may_come_leaves_it_whole(
     assert 0 < len(held) < 40
 
 
+def test_a_cluster_is_as_sure_as_the_weakest_branch_of_its_strongest_tree() -> None:
+    chance = np.random.default_rng(7)
+    part = np.repeat(np.arange(400), chance.integers(1, 7, 400))
+    place = np.arange(part.size)
+    left, right = (side.ravel() for side in np.meshgrid(place, place, indexing="ij"))
+    # links within clusters and between them, some clusters left with few or none
+    kept = (left < right) & (chance.random(left.size) < np.where(part[left] == part[right], 0.6, 0.001))
+    links = Edges(left[kept], right[kept], np.round(chance.normal(4, 3, np.count_nonzero(kept)), 6))
+    best, weakest = _confidences(part, links)
+    for cluster in range(400):
+        member = np.flatnonzero(part == cluster)
+        own = links.take((part[links.left] == cluster) & (part[links.right] == cluster))
+        groups = Groups()
+        branches = [
+            weight
+            for weight, one, other in sorted(zip(own.weight, own.left, own.right, strict=True), reverse=True)
+            if not groups.are_one(str(one), str(other)) and groups.join(str(one), str(other))
+        ]
+        assert weakest[member] == pytest.approx(1 / (1 + 2.0 ** -min(branches, default=np.inf)))
+        for record in member if member.size > 1 else []:
+            of_record = own.weight[(own.left == record) | (own.right == record)]
+            assert best[record] == pytest.approx(1 / (1 + 2.0 ** -of_record.max()) if of_record.size else 0)
+    assert len({np.count_nonzero(part == cluster) for cluster in range(400)}) == 6
+
+
 def test_training_twice_gives_the_same_epoch(con: duckdb.DuckDBPyConnection, epoch: Epoch) -> None:
     con.execute("CREATE OR REPLACE TEMP TABLE again AS FROM trained ORDER BY md5(record_id)")
     again = train_epoch(con, "again", spec=PERSON, frequencies="frequency_again")
@@ -206,6 +243,6 @@ def test_pairs_are_scored_the_same_alone_and_among_others(con: duckdb.DuckDBPyCo
     con.execute(
         "CREATE OR REPLACE TEMP TABLE some_pair AS SELECT record_id_l, record_id_r FROM edge ORDER BY ALL LIMIT 3"
     )
-    score_pairs(con, "some_pair", "given_match", epoch, spec=PERSON, into="alone")
+    score_pairs(con, numbered("some_pair"), "given_match", epoch, spec=PERSON, into="alone")
     assert con.table("alone").shape[0] == 3
     assert con.execute("FROM alone EXCEPT FROM edge").fetchall() == []
