@@ -47,7 +47,8 @@ def score_pairs(
     batches = -(-count // _pairs_of_a_batch(con))
     for batch in range(batches):
         # the pairs of a record stay together
-        chosen = f" WHERE one % {batches} = {batch}" if batches > 1 else ""
+        of_batch = f" WHERE {{}} % {batches} = {batch}" if batches > 1 else ""
+        chosen = of_batch.format("one")
         con.execute(f"""
             CREATE OR REPLACE TEMP TABLE pair_number AS
             SELECT one AS record FROM {pairs}{chosen} UNION SELECT other FROM {pairs}{chosen}
@@ -57,7 +58,8 @@ def score_pairs(
         con.execute(f"CREATE OR REPLACE TEMP TABLE pair_member AS {members_sql(records, epoch, spec)}")
         con.execute(f"CREATE TEMP TABLE pair_record AS {records_to_compare(epoch, spec)}")
         con.execute("DROP TABLE pair_member")
-        levelled = levelled_sql(f"(FROM {pairs}{chosen})", epoch, spec)
+        lefts = f"(FROM pair_record{of_batch.format('record')})"
+        levelled = levelled_sql(f"(FROM {pairs}{chosen})", epoch, spec, lefts=lefts)
         weighed = weighed_sql(levelled, epoch, spec, threshold=threshold, keep_levels=keep_levels)
         con.execute(f"INSERT INTO {into} {weighed}")
     for table in ("pair_number", "pair_record"):
@@ -181,9 +183,9 @@ def weighed_sql(
     """
 
 
-def levelled_sql(pairs: str, epoch: Epoch, spec: EntitySpec) -> str:
+def levelled_sql(pairs: str, epoch: Epoch, spec: EntitySpec, *, lefts: str = "pair_record") -> str:
     """SELECT of what Splink's model says of pairs (one, other) of `pair_record`: splink_weight, and gamma_* of every
-    comparison."""
+    comparison. `lefts` are those of its records that come first in a pair."""
     model = weight_sql(epoch)
     columns = (*_compared_columns(epoch), *(f"tf_{column}" for column in epoch.frequency_columns))
     sides = ", ".join(f"{side}.{column} AS {column}_{side}" for column in columns for side in "lr")
@@ -191,7 +193,7 @@ def levelled_sql(pairs: str, epoch: Epoch, spec: EntitySpec) -> str:
         WITH pair AS (
             SELECT least(l.record_id, r.record_id) AS record_id_l, greatest(l.record_id, r.record_id) AS record_id_r,
                 {sides}
-            FROM {pairs} p JOIN pair_record l ON l.record = p.one JOIN pair_record r ON r.record = p.other
+            FROM {pairs} p JOIN {lefts} l ON l.record = p.one JOIN pair_record r ON r.record = p.other
         ),
         compared AS MATERIALIZED (
             SELECT record_id_l, record_id_r, {", ".join((*model.levels, *model.frequencies))} FROM pair

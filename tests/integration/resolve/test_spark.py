@@ -6,7 +6,9 @@ import json
 import random
 import subprocess
 import sys
+from collections.abc import Callable
 from dataclasses import replace
+from functools import cache
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -60,22 +62,39 @@ VALUES = {
 SWAPPED = {"given": "surname", "surname": "given", "street": "line2", "line2": "street", "org": "org_key"}
 
 
+@pytest.fixture(scope="module")
+def on_spark(spark: SparkSession, tmp_path_factory: pytest.TempPathFactory) -> Callable[[str], tuple[Epoch, Path]]:
+    """Find the edges of a type once, whichever test asks first: the frozen model, and the folder of what was found.
+
+    Spark's views are those of the type that came last.
+    """
+
+    @cache
+    def find(kind: str) -> tuple[Epoch, Path]:
+        folder = tmp_path_factory.mktemp(kind)
+        with duckdb.connect() as con:
+            epoch = _staged(con, SPECS[kind], folder)
+        _find_on_spark(spark, SPECS[kind], folder)
+        return epoch, folder / "out"
+
+    return find
+
+
 @pytest.mark.parametrize("kind", ["person", "company"])
-def test_spark_gives_the_edges_of_one_machine(spark: SparkSession, tmp_path: Path, kind: str) -> None:
+def test_spark_gives_the_edges_of_one_machine(on_spark: Callable[[str], tuple[Epoch, Path]], kind: str) -> None:
     spec = SPECS[kind]
+    epoch, out = on_spark(kind)
     with duckdb.connect() as con:
-        epoch = _staged(con, spec, tmp_path)
+        _match(con, spec)
+        con.execute(f"CREATE TEMP TABLE frequency AS FROM '{out.parent}/frequency.parquet'")
         find_edges(con, "record", epoch=epoch, spec=spec, into="edge")
         expected = _edges(con, "edge")
-        found = _edges(con, _found_on_spark(spark, spec, tmp_path))
+        found = _edges(con, f"read_parquet('{out}/edge/*.parquet')")
         find_candidates(con, "record", spec=spec, into="pair")
         con.execute(f"CREATE TEMP TABLE member AS SELECT {number_of('record_id')} AS record, record_id FROM record")
         # Spark gives the records numbers of its own
-        found_pairs, members = (
-            f"read_parquet('{tmp_path}/out/{of}/*.parquet')" for of in ("candidate_pair", "pair_member")
-        )
-        pairs = _named_pairs(con, "pair", "member")
-        assert _named_pairs(con, found_pairs, members) == pairs
+        on_sparks = (f"read_parquet('{out}/{of}/*.parquet')" for of in ("candidate_pair", "pair_member"))
+        assert _named_pairs(con, *on_sparks) == _named_pairs(con, "pair", "member")
         # a telephone of so many brings no pairs
         keys = "SELECT unnest(block_keys) AS key FROM record"
         capped = f"SELECT key FROM ({keys}) GROUP BY key HAVING count(*) > {cap_sql(spec, 'key')}"
@@ -119,10 +138,10 @@ def test_texts_are_as_like_as_in_duckdb(spark: SparkSession) -> None:
     holds()
 
 
-def test_splinks_own_spark_backend_gives_the_same_weights(spark: SparkSession, tmp_path: Path) -> None:
-    with duckdb.connect() as con:
-        epoch = _staged(con, COMPANY, tmp_path)
-        _found_on_spark(spark, COMPANY, tmp_path)
+def test_splinks_own_spark_backend_gives_the_same_weights(
+    spark: SparkSession, on_spark: Callable[[str], tuple[Epoch, Path]]
+) -> None:
+    epoch, _ = on_spark("company")
     levels = ", ".join(f"gamma_{name}" for name in epoch.comparison_names)
     ours = spark.sql(spark_sql(levelled_sql("candidate_pair", epoch, COMPANY)))
     weighed = ours.selectExpr("record_id_l", "record_id_r", "splink_weight", *levels.split(", ")).collect()
@@ -145,13 +164,18 @@ def test_nobody_needs_spark_who_does_not_use_it(monkeypatch: pytest.MonkeyPatch)
 
 def _staged(con: duckdb.DuckDBPyConnection, spec: EntitySpec, folder: Path) -> Epoch:
     """Train on a small population and stage it; stewards have taught the model something."""
-    match_records(con, _records(), into="everybody")
-    con.execute(f"CREATE TEMP TABLE record AS FROM everybody WHERE entity_type = '{spec.entity_type}'")
+    _match(con, spec)
     trained = train_epoch(con, "record", spec=spec, frequencies="frequency")
     epoch = replace(trained, model=trained.model | {LEARNT: {"": [0.5], "address": [-0.25] * 12}})
     con.execute(f"COPY everybody TO '{folder}/record.parquet'")
     stage_epoch(con, epoch, folder=folder)
     return epoch
+
+
+def _match(con: duckdb.DuckDBPyConnection, spec: EntitySpec) -> None:
+    """Make the match records `everybody`, and `record` of the spec's type."""
+    match_records(con, _records(), into="everybody")
+    con.execute(f"CREATE TEMP TABLE record AS FROM everybody WHERE entity_type = '{spec.entity_type}'")
 
 
 def _records() -> list[Record]:
@@ -167,12 +191,11 @@ def _records() -> list[Record]:
     return records
 
 
-def _found_on_spark(spark: SparkSession, spec: EntitySpec, folder: Path) -> str:
-    """Find edges from what is staged, and give a query of them."""
+def _find_on_spark(spark: SparkSession, spec: EntitySpec, folder: Path) -> None:
+    """Find edges from what is staged, and write them below the folder `out`."""
     model = (folder / "epoch.json").read_text(encoding="utf-8")
     records, frequencies = [f"{folder}/record.parquet"], f"{folder}/frequency.parquet"
     find_edges_on_spark(spark, records, model, frequencies, spec=spec, into=f"{folder}/out")
-    return f"read_parquet('{folder}/out/edge/*.parquet')"
 
 
 def _edges(con: duckdb.DuckDBPyConnection, edges: str) -> Edges:
