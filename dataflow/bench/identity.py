@@ -168,7 +168,11 @@ def _make(home: Path, size: int, added: int) -> None:
     with _working(home) as con:
         write_people(con, home / "record.parquet", start=0, count=size, known=size)
         write_people(con, home / "added.parquet", start=size, count=added, known=size)
-        con.execute(f"CREATE TEMP TABLE part AS FROM {_file(home, 'record')} LIMIT {min(size, _TRAINED_ON)}")
+        # chosen by their ids and not by a limit: the same part each time
+        con.execute(f"""
+            CREATE TEMP TABLE part AS FROM {_file(home, "record")}
+            WHERE hash(record_id) % {size} < {min(size, _TRAINED_ON)} ORDER BY record_id
+        """)
         epoch = train_epoch(con, "part", spec=PERSON, frequencies="frequency")
         con.execute(f"COPY frequency TO {_file(home, 'frequency')}")
     (home / "epoch.json").write_text(epoch.as_text(), encoding="utf-8")
