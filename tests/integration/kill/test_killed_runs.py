@@ -68,7 +68,7 @@ def test_killed_and_run_again(
     for chain in range(rounds(1, 5)):
         home = tmp_path / f"killed-{chain}"
         shutil.copytree(template, home)
-        for _ in range(rounds(2, 3)):
+        for _ in range(rounds(1, 3)):
             # From the first import to just past the usual end: a kill after the commit counts as well.
             moment = chance.uniform(0.05, 1.05) * usual
             run_and_kill(home, arguments, prefect_server.environment, after_seconds=moment)
