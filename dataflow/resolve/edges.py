@@ -29,7 +29,7 @@ def find_edges(
 ) -> int:
     """Compare the match records `records` and keep in `into` every pair from the review threshold up.
 
-    `keys` (record, key, is_new) holds every record of some keys, each as the hash of its id: only pairs that share one
+    `keys` (record, key, is_new) holds every record of some keys, each by its number: only pairs that share one
     which is new to one of them are compared; by default all pairs are. `spreading` says how many pairs are scored
     elsewhere, and how.
     Returns how many pairs were compared.

@@ -6,6 +6,7 @@ import duckdb
 
 from dataflow.few import if_few
 from dataflow.resolve.edges import cap_sql
+from dataflow.resolve.pairs import number_of
 from dataflow.resolve.spec import EntitySpec
 from dataflow.tables.resolved import EDGE, JUDGED_PAIR, MATCH_RECORD, XREF
 from dataflow.workspace import Workspace
@@ -29,7 +30,7 @@ def mark_stale(ws: Workspace, *, whole_types: set[str]) -> None:
 def mark_keys(ws: Workspace, spec: EntitySpec, *, into: str) -> None:
     """Find who must be compared with whom: the keys that a stale record has or had, and all who hold them.
 
-    Shape of the temporary tables: `into` (record, key, is_new), every record of every such key, as the hash of its id;
+    Shape of the temporary tables: `into` (record, key, is_new), every record of every such key, by its number;
     a pair that shares a key is to be compared where the key is new to one of them, which it is to stale records, and to
     all records of a key that came back under its cap. `key_size` (key, cap, was, now) are all keys, `risen_key` (key)
     those that went over their cap.
@@ -69,7 +70,8 @@ def find_lost_edges(ws: Workspace, spec: EntitySpec, *, keys: str, into: str) ->
         CREATE OR REPLACE TEMP TABLE suspect AS
         WITH holder AS (SELECT record, key FROM {keys} SEMI JOIN risen_key USING (key) WHERE NOT is_new),
         edge AS (
-            SELECT record_id_l, record_id_r, hash(record_id_l) AS l, hash(record_id_r) AS r FROM {ws.before(EDGE)}
+            SELECT record_id_l, record_id_r, {number_of("record_id_l")} AS l, {number_of("record_id_r")} AS r
+            FROM {ws.before(EDGE)}
         ),
         held AS (FROM edge SEMI JOIN holder ON record = l SEMI JOIN holder ON record = r)
         SELECT DISTINCT record_id_l, record_id_r FROM held
@@ -108,7 +110,7 @@ def _keys_of(con: duckdb.DuckDBPyConnection, records: str) -> str:
     """SELECT of the keys of stale records; chosen before their lists are laid out, which is most of the work."""
     few = if_few(con, "stale_record", "record_id")
     stale = f"FROM ({records}) SEMI JOIN stale_record USING (record_id) WHERE {few}"
-    return f"SELECT hash(record_id) AS record, unnest(block_keys) AS key FROM ({stale})"
+    return f"SELECT {number_of('record_id')} AS record, unnest(block_keys) AS key FROM ({stale})"
 
 
 def _holders(ws: Workspace, spec: EntitySpec, keys: str) -> str:
@@ -120,7 +122,8 @@ def _holders(ws: Workspace, spec: EntitySpec, keys: str) -> str:
     known = f"SELECT record_id, block_keys FROM {ws.before(MATCH_RECORD)} WHERE entity_type = '{spec.entity_type}'"
     others = f"FROM ({known}) ANTI JOIN stale_record USING (record_id)"
     return f"""
-        SELECT hash(record_id) AS record, key FROM (SELECT record_id, unnest(block_keys) AS key FROM ({others}))
+        SELECT {number_of("record_id")} AS record, key
+        FROM (SELECT record_id, unnest(block_keys) AS key FROM ({others}))
         WHERE (key IN (SELECT key FROM {keys})) IS TRUE
     """
 

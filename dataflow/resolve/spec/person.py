@@ -299,7 +299,8 @@ PERSON = EntitySpec(
             weight=-10,
             words="father and son share a name, a house and often a telephone.",
         ),
-        # two people are born on one day to one family, and live and phone together
+        # two people are born on one day to one family, and live and phone together: one surname and date of birth, and
+        # another given name, known or not, that is no garbled form of the other's
         Adjustment(
             name="twins",
             condition="gamma_given IN (0, 2) AND gamma_birth = 6 AND gamma_surname = 6",

@@ -12,22 +12,13 @@ import pytest
 from numpy.typing import NDArray
 from scipy.cluster.hierarchy import fcluster, linkage
 
-from dataflow.resolve.clusters import (
-    BEST,
-    MAX_COMPONENT,
-    WORST,
-    Edges,
-    Judged,
-    _confidences,
-    _held_parts,
-    _refine,
-    find_clusters,
-)
+from dataflow.resolve.clusters import MAX_COMPONENT, _confidences, find_clusters
 from dataflow.resolve.edges import find_edges
 from dataflow.resolve.epoch import train_epoch
 from dataflow.resolve.groups import Groups
 from dataflow.resolve.model import Epoch
 from dataflow.resolve.pairs import numbered
+from dataflow.resolve.refinement import BEST, WORST, Edges, Judged, held_parts, refine
 from dataflow.resolve.scoring import score_pairs
 from dataflow.resolve.spec import PERSON
 from tests.lib.identities import Record, match_records, person, population
@@ -184,7 +175,7 @@ def library_groups(member: NDArray[np.int64], weights: Edges) -> set[frozenset[i
 @pytest.mark.parametrize("seed", range(8))
 def test_many_components_at_once_are_grouped_as_the_library_groups_each(seed: int) -> None:
     part, members, weights = components(seed)
-    found = _refine(part, np.arange(40), weights, Judged(np.arange(part.size), NOTHING, NOTHING))
+    found = refine(part, np.arange(40), weights, Judged(np.arange(part.size), NOTHING, NOTHING))
     grouped = [groups_of(found, member) for member in members]
     assert grouped == [library_groups(member, weights) for member in members]
     assert any(len(groups) > 1 for groups in grouped)
@@ -195,7 +186,7 @@ def test_many_components_at_once_are_grouped_as_the_library_groups_each(seed: in
 def test_a_component_is_held_only_where_the_worst_that_may_come_leaves_it_whole(seed: int) -> None:
     part, members, weights = components(seed)
     known = weights.take(np.random.default_rng(seed).uniform(size=weights.weight.size) < 0.85)
-    held = set(_held_parts(part, np.arange(40), known).tolist())
+    held = set(held_parts(part, np.arange(40), known).tolist())
     missing = {*zip(weights.left.tolist(), weights.right.tolist(), strict=True)} - {
         *zip(known.left.tolist(), known.right.tolist(), strict=True)
     }
