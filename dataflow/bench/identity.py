@@ -204,7 +204,8 @@ def _cluster_all(home: Path, size: int) -> IdentityFigures:
     with _working(home) as con:
         epoch = _epoch(con, home, "frequency")
         with steps.time("clusters"):
-            find_clusters(con, _file(home, "record"), _file(home, "edge"), epoch=epoch, spec=PERSON, into="new_cluster")
+            record, edge = _file(home, "record"), _file(home, "edge")
+            find_clusters(con, record, edge, link_threshold=epoch.link_threshold, into="new_cluster")
         with steps.time("identities"):
             con.execute("CREATE TEMP TABLE nobody (record_id VARCHAR, customer_id VARCHAR, linked_at TIMESTAMPTZ)")
             con.execute("CREATE TEMP TABLE no_id (customer_id VARCHAR, born_at TIMESTAMPTZ, to_customer_id VARCHAR)")

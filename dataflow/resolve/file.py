@@ -281,7 +281,10 @@ def _resolve(con: duckdb.DuckDBPyConnection, *, labels: str | None) -> tuple[lis
             epoch = learn_from_labels(con, f"match_{kind}", labels, epoch=epoch, spec=spec)
             judged = f"(SELECT b.* FROM {labels} b SEMI JOIN match_{kind} r ON r.record_id = b.record_id_l)"
         compared += find_edges(con, f"match_{kind}", epoch=epoch, spec=spec, into=f"edge_{kind}")
-        find_clusters(con, f"match_{kind}", f"edge_{kind}", epoch=epoch, spec=spec, into="found_cluster", judged=judged)
+        threshold = epoch.link_threshold
+        find_clusters(
+            con, f"match_{kind}", f"edge_{kind}", link_threshold=threshold, into="found_cluster", judged=judged
+        )
         con.execute(f"INSERT INTO found SELECT record_id, cluster, confidence, {literal(kind)} FROM found_cluster")
         models.append(Model(spec, epoch, records=f"match_{kind}", edges=f"edge_{kind}"))
     return models, compared

@@ -251,8 +251,8 @@ def _cluster_region(ws: Workspace, specs: tuple[EntitySpec, ...], epochs: Mappin
             SELECT * FROM {MATCH_RECORD.sql_name} SEMI JOIN region USING (record_id)
             WHERE entity_type = {kind} AND {_if_among(lane, "region", "record_id")}
         )"""
-        epoch = epochs[spec.entity_type]
-        find_clusters(con, records, "region_edge", epoch=epoch, spec=spec, into="found_cluster", judged=judged)
+        threshold = epochs[spec.entity_type].link_threshold
+        find_clusters(con, records, "region_edge", link_threshold=threshold, into="found_cluster", judged=judged)
         con.execute(
             f"CREATE OR REPLACE TABLE {_found('cluster', spec)} AS SELECT *, {kind} AS entity_type FROM found_cluster"
         )

@@ -196,7 +196,8 @@ class History(RuleBasedStateMachine):
             assert con.execute(f"{stored} EXCEPT SELECT {columns} FROM all_edge").fetchall() == []
             assert con.execute(f"SELECT {columns} FROM all_edge EXCEPT {stored}").fetchall() == []
             self._lay_out_words(ws)
-            find_clusters(con, "all_match", "all_edge", epoch=epoch, spec=spec, into="all_cluster", judged="word")
+            threshold = epoch.link_threshold
+            find_clusters(con, "all_match", "all_edge", link_threshold=threshold, into="all_cluster", judged="word")
             assert partition(self.owners.items()) == partition(
                 con.execute("SELECT record_id, cluster FROM all_cluster").fetchall()
             )

@@ -9,8 +9,9 @@ from itertools import combinations, pairwise
 import duckdb
 import numpy as np
 import pytest
-from numpy.typing import NDArray
 from scipy.cluster.hierarchy import fcluster, linkage
+from scipy.sparse import coo_array
+from scipy.sparse.csgraph import connected_components
 
 from dataflow.resolve.clusters import MAX_COMPONENT, _confidences, find_clusters
 from dataflow.resolve.edges import find_edges
@@ -18,7 +19,7 @@ from dataflow.resolve.epoch import train_epoch
 from dataflow.resolve.groups import Groups
 from dataflow.resolve.model import Epoch
 from dataflow.resolve.pairs import numbered
-from dataflow.resolve.refinement import BEST, WORST, Edges, Judged, held_parts, refine
+from dataflow.resolve.refinement import BEST, Edges, Judged, Places, components, refine
 from dataflow.resolve.scoring import score_pairs
 from dataflow.resolve.spec import PERSON
 from tests.lib.identities import Record, match_records, person, population
@@ -56,7 +57,7 @@ def clusters_of(
     for word in words:
         con.execute("INSERT INTO word VALUES (?, ?, ?)", list(word))
     judged = "word" if words else None
-    find_clusters(con, "given_match", "edge", epoch=epoch, spec=PERSON, into="found", judged=judged)
+    find_clusters(con, "given_match", "edge", link_threshold=epoch.link_threshold, into="found", judged=judged)
     return {
         row[0]: (row[1], row[2]) for row in con.execute("SELECT record_id, cluster, is_oversized FROM found").fetchall()
     }
@@ -83,19 +84,41 @@ def test_a_cluster_is_named_by_its_smallest_record_and_a_lone_record_is_sure(
     assert sure == [(1.0, 1.0)]
 
 
-def test_an_oversized_component_is_cut_and_says_so(con: duckdb.DuckDBPyConnection, epoch: Epoch) -> None:
-    ids = [f"m{number:03}" for number in range(MAX_COMPONENT + 20)]
-    match_records(con, [{"record_id": i, "entity_type": "person", "given_name": "A"} for i in ids], into="given_match")
-    weak, strong = 6.0, 20.0
-    chain = [(a, b, strong if n % 10 else weak) for n, (a, b) in enumerate(pairwise(ids), start=1)]
+def clusters_by(con: duckdb.DuckDBPyConnection, ids: list[str], weights: dict[tuple[str, str], float]) -> set[str]:
+    """The clusters of some records by edges of some weights, each as the names of its records."""
+    con.execute("CREATE OR REPLACE TEMP TABLE given_record (record_id VARCHAR)")
+    con.executemany("INSERT INTO given_record VALUES (?)", [[i] for i in ids])
     con.execute("CREATE OR REPLACE TEMP TABLE edge (record_id_l VARCHAR, record_id_r VARCHAR, match_weight DOUBLE)")
-    con.executemany("INSERT INTO edge VALUES (?, ?, ?)", [list(row) for row in chain])
-    find_clusters(con, "given_match", "edge", epoch=epoch, spec=PERSON, into="found")
+    con.executemany("INSERT INTO edge VALUES (?, ?, ?)", [[*pair, weight] for pair, weight in weights.items()])
+    find_clusters(con, "given_record", "edge", link_threshold=0.8, into="found")
+    found = con.execute("SELECT string_agg(record_id, ' ' ORDER BY record_id) FROM found GROUP BY cluster").fetchall()
+    return {names for (names,) in found}
+
+
+def test_an_oversized_component_is_cut_and_says_so(con: duckdb.DuckDBPyConnection) -> None:
+    ids = [f"m{number:03}" for number in range(MAX_COMPONENT + 20)]
+    weak, strong = 6.0, 20.0
+    clusters_by(con, ids, {pair: strong if n % 10 else weak for n, pair in enumerate(pairwise(ids), start=1)})
     rows = con.execute(
         "SELECT max(n), bool_and(big) FROM (SELECT count(*) n, bool_and(is_oversized) big FROM found GROUP BY cluster)"
     )
     assert rows.fetchall()[0][0] <= 10
     assert con.execute("SELECT bool_and(is_oversized) FROM found").fetchall() == [(True,)]
+
+
+def test_one_strong_link_joins_a_third_to_two_but_not_two_pairs(con: duckdb.DuckDBPyConnection) -> None:
+    ids = ["a", "b", "c", "d"]
+    pairs = {("a", "b"): 20.0, ("c", "d"): 20.0}
+    assert clusters_by(con, ids, pairs | {("b", "c"): 20.0}) == {"a b", "c d"}
+    assert clusters_by(con, ids, pairs | {("b", "c"): 20.0, ("a", "d"): 20.0}) == {"a b c d"}
+    assert clusters_by(con, ids[:3], {("a", "b"): 20.0, ("b", "c"): 4.5}) == {"a b c"}
+    assert clusters_by(con, ids[:3], {("a", "b"): 20.0, ("b", "c"): 3.5}) == {"a b", "c"}
+
+
+def test_what_was_found_unlike_keeps_apart_what_links_bring_together(con: duckdb.DuckDBPyConnection) -> None:
+    chain = {("a", "b"): 20.0, ("b", "c"): 5.5}
+    assert clusters_by(con, ["a", "b", "c"], chain) == {"a b c"}
+    assert clusters_by(con, ["a", "b", "c"], chain | {("a", "c"): -6.0}) == {"a b", "c"}
 
 
 def test_a_word_joins_what_no_weight_would_and_is_sure(con: duckdb.DuckDBPyConnection, epoch: Epoch) -> None:
@@ -144,16 +167,26 @@ def test_more_than_a_component_may_hold_are_joined_by_word_all_the_same(
     assert {cluster for cluster, _ in found.values()} == {ids[0]}
 
 
-NOTHING = Edges(np.empty(0, np.int64), np.empty(0, np.int64), np.empty(0))
+@pytest.mark.parametrize("seed", range(8))
+def test_components_are_those_of_the_library(seed: int) -> None:
+    chance = np.random.default_rng(seed)
+    # from lone records to one component with long ways through it
+    left, right = chance.integers(0, 3_000, (2, 500 * (seed + 1))).astype(np.int32)
+    found = components(3_000, Edges(left, right, np.ones(left.size)))
+    graph = coo_array((np.ones(left.size), (left, right)), shape=(3_000, 3_000))
+    count, part = connected_components(graph, directed=False)
+    first = np.array([np.flatnonzero(part == number)[0] for number in range(count)])
+    assert found.tolist() == first[part].tolist()
 
 
-def components(seed: int) -> tuple[NDArray[np.int64], list[NDArray[np.int64]], Edges]:
-    """Components of three to eleven records in any order: the part of each record, their records, all their pairs."""
+def some_components(seed: int) -> tuple[Places, list[Places], Edges]:
+    """Components of three to eleven records in any order: who is first in each, their records, all their pairs."""
     chance = np.random.default_rng(seed)
     sizes = chance.integers(3, 12, 40)
-    part = chance.permutation(np.repeat(np.arange(40), sizes))
-    members = [np.flatnonzero(part == number) for number in range(40)]
-    pairs = np.array([pair for member in members for pair in combinations(member, 2)])
+    number = chance.permutation(np.repeat(np.arange(40), sizes))
+    members = [np.flatnonzero(number == n).astype(np.int32) for n in range(40)]
+    part = np.array([members[n][0] for n in number], dtype=np.int32)
+    pairs = np.array([pair for member in members for pair in combinations(member, 2)], dtype=np.int32)
     mean = chance.uniform(-0.5, 1, 40)
     # within the bounds: two weights cut to one would be taken in another order than the library's
     weight = 2 + 8 * np.tanh(chance.normal(np.repeat(mean, sizes * (sizes - 1) // 2), 0.5))
@@ -161,11 +194,11 @@ def components(seed: int) -> tuple[NDArray[np.int64], list[NDArray[np.int64]], E
     return part, members, Edges(pairs[order, 0], pairs[order, 1], weight[order])
 
 
-def groups_of(part: NDArray[np.int64], member: NDArray[np.int64]) -> set[frozenset[int]]:
+def groups_of(part: Places, member: Places) -> set[frozenset[int]]:
     return {frozenset(member[part[member] == group].tolist()) for group in part[member]}
 
 
-def library_groups(member: NDArray[np.int64], weights: Edges) -> set[frozenset[int]]:
+def library_groups(member: Places, weights: Edges) -> set[frozenset[int]]:
     known = dict(zip(zip(weights.left.tolist(), weights.right.tolist(), strict=True), weights.weight, strict=True))
     condensed = np.array([BEST - known[pair] for pair in combinations(member.tolist(), 2)])
     group = fcluster(linkage(condensed, method="average"), t=BEST, criterion="distance")
@@ -174,38 +207,27 @@ def library_groups(member: NDArray[np.int64], weights: Edges) -> set[frozenset[i
 
 @pytest.mark.parametrize("seed", range(8))
 def test_many_components_at_once_are_grouped_as_the_library_groups_each(seed: int) -> None:
-    part, members, weights = components(seed)
-    found = refine(part, np.arange(40), weights, Judged(np.arange(part.size), NOTHING, NOTHING))
+    part, members, weights = some_components(seed)
+    alone = np.arange(part.size, dtype=np.int32)
+    found = refine(part, np.unique(part), weights, Judged(alone, Edges.none(), Edges.none()))
     grouped = [groups_of(found, member) for member in members]
     assert grouped == [library_groups(member, weights) for member in members]
     assert any(len(groups) > 1 for groups in grouped)
-    assert len({found[m[0]] for m in members}) == 40
-
-
-@pytest.mark.parametrize("seed", range(8))
-def test_a_component_is_held_only_where_the_worst_that_may_come_leaves_it_whole(seed: int) -> None:
-    part, members, weights = components(seed)
-    known = weights.take(np.random.default_rng(seed).uniform(size=weights.weight.size) < 0.85)
-    held = set(held_parts(part, np.arange(40), known).tolist())
-    missing = {*zip(weights.left.tolist(), weights.right.tolist(), strict=True)} - {
-        *zip(known.left.tolist(), known.right.tolist(), strict=True)
-    }
-    unknown = np.array(sorted(missing))
-    worst = known.plus(Edges(unknown[:, 0], unknown[:, 1], np.full(len(unknown), WORST)))
-    assert held == {number for number, m in enumerate(members) if len(library_groups(m, worst)) == 1}
-    assert 0 < len(held) < 40
+    assert all(found[m[0]] == m[0] for m in members)
+    assert (found[found] == found).all()
 
 
 def test_a_cluster_is_as_sure_as_the_weakest_branch_of_its_strongest_tree() -> None:
     chance = np.random.default_rng(7)
-    part = np.repeat(np.arange(400), chance.integers(1, 7, 400))
-    place = np.arange(part.size)
+    sizes = chance.integers(1, 7, 400)
+    part = np.repeat(np.cumsum(sizes) - sizes, sizes).astype(np.int32)
+    place = np.arange(part.size, dtype=np.int32)
     left, right = (side.ravel() for side in np.meshgrid(place, place, indexing="ij"))
     # links within clusters and between them, some clusters left with few or none
     kept = (left < right) & (chance.random(left.size) < np.where(part[left] == part[right], 0.6, 0.001))
     links = Edges(left[kept], right[kept], np.round(chance.normal(4, 3, np.count_nonzero(kept)), 6))
     best, weakest = _confidences(part, links)
-    for cluster in range(400):
+    for cluster in np.unique(part):
         member = np.flatnonzero(part == cluster)
         own = links.take((part[links.left] == cluster) & (part[links.right] == cluster))
         groups = Groups()
@@ -218,7 +240,7 @@ def test_a_cluster_is_as_sure_as_the_weakest_branch_of_its_strongest_tree() -> N
         for record in member if member.size > 1 else []:
             of_record = own.weight[(own.left == record) | (own.right == record)]
             assert best[record] == pytest.approx(1 / (1 + 2.0 ** -of_record.max()) if of_record.size else 0)
-    assert len({np.count_nonzero(part == cluster) for cluster in range(400)}) == 6
+    assert {*sizes.tolist()} == {*range(1, 7)}
 
 
 def test_training_twice_gives_the_same_epoch(con: duckdb.DuckDBPyConnection, epoch: Epoch) -> None:
