@@ -61,7 +61,7 @@ def assign_ids(
         LEFT JOIN id_heir k ON k.cluster = c.cluster AND k.stays
         LEFT JOIN id_new n ON n.cluster = c.cluster
     """)
-    con.execute(f"CREATE OR REPLACE TEMP TABLE {into}_change AS {_changes_sql(clusters, before)}")
+    con.execute(f"CREATE OR REPLACE TEMP TABLE {into}_change AS {_changes_sql(before)}")
     for table in ("id_overlap", "id_heir", "id_new"):
         con.execute(f"DROP TABLE {table}")
 
@@ -70,9 +70,9 @@ def _make_new_ids(con: duckdb.DuckDBPyConnection, clusters: str, *, live: str, r
     """Ids for clusters without an heir: counted up until one is free, which the first nearly always is."""
     con.execute(f"""
         CREATE OR REPLACE TEMP TABLE id_new AS
-        SELECT c.cluster, {_id_sql("c.cluster", "0")} AS customer_id, f.customer_id AS came_from,
+        SELECT c.cluster, c.records, {_id_sql("c.cluster", "0")} AS customer_id, f.customer_id AS came_from,
             coalesce(f.goes_back, false) AS goes_back
-        FROM (SELECT DISTINCT cluster FROM {clusters}) c
+        FROM (SELECT cluster, count(*) AS records FROM {clusters} GROUP BY cluster) c
         ANTI JOIN id_heir k ON k.cluster = c.cluster AND k.stays
         LEFT JOIN (
             SELECT cluster, customer_id, goes_back FROM id_overlap
@@ -100,13 +100,12 @@ def _id_sql(record: str, attempt: str) -> str:
     return f"'{ID_PREFIX}' || left(md5('customer|' || {record} || '|' || {attempt}), 20)"
 
 
-def _changes_sql(clusters: str, before: str) -> str:
+def _changes_sql(before: str) -> str:
     return f"""
-        WITH stays AS (SELECT cluster, customer_id FROM id_heir WHERE stays),
-        size AS (SELECT cluster, count(*) AS records FROM {clusters} GROUP BY cluster)
-        SELECT CASE WHEN n.came_from IS NULL THEN 'created' ELSE 'split' END AS kind, n.customer_id,
-            n.came_from AS other_customer_id, s.records AS record_count
-        FROM id_new n JOIN size s USING (cluster)
+        WITH stays AS (SELECT cluster, customer_id FROM id_heir WHERE stays)
+        SELECT CASE WHEN came_from IS NULL THEN 'created' ELSE 'split' END AS kind, customer_id,
+            came_from AS other_customer_id, records AS record_count
+        FROM id_new
         UNION ALL
         SELECT 'merged', h.customer_id, k.customer_id, h.records
         FROM id_heir h JOIN stays k USING (cluster) WHERE NOT h.stays
