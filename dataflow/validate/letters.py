@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataflow.tables.ops import DEAD_LETTERS
 from dataflow.validate.incoming import INCOMING, KNOWN, of_object
-from dataflow.validate.newest import GOOD, NEWEST
+from dataflow.validate.newest import GONE, GOOD, NEWEST
 from dataflow.validate.plan import ObjectPlan
 from dataflow.validate.verdict import BREACH, as_of
 from dataflow.workspace import Workspace
@@ -48,9 +48,10 @@ def stage_letters(ws: Workspace) -> None:
 def _bad_sql(ws: Workspace, plan: ObjectPlan) -> str:
     """The bad rows, one a version: a row received twice is one dead letter."""
     newer = f"""
-        EXISTS (SELECT 1 FROM {NEWEST} n WHERE n._record_key = i._record_key AND n._changed_at > i._changed_at)
+        EXISTS (SELECT 1 FROM {NEWEST} n WHERE n._record_key = i._record_key AND {_outranks("n", "i")})
         OR EXISTS (SELECT 1 FROM {plan.valid.sql_name} v
                    WHERE v._record_key = i._record_key AND v._changed_at > i._changed_at)
+        OR EXISTS (SELECT 1 FROM {GONE} g WHERE g._record_key = i._record_key AND g._changed_at >= i._changed_at)
     """
     return f"""
         SELECT {_ID} AS dead_letter_id, _source, _object, _record_key, _row_hash, _changed_at, payload,
@@ -83,7 +84,12 @@ def _resolved_sql(ws: Workspace) -> str:
 def _superseded_sql(ws: Workspace) -> str:
     return f"""
         SELECT k.* REPLACE ('superseded' AS status, {as_of(ws.run.now)} AS last_seen_at)
-        FROM known k JOIN {NEWEST} n ON n._record_key = k._record_key AND n._changed_at > k._changed_at
+        FROM known k JOIN {NEWEST} n ON n._record_key = k._record_key AND {_outranks("n", "k")}
         WHERE k.dead_letter_id NOT IN (SELECT dead_letter_id FROM bad)
         AND k.dead_letter_id NOT IN (SELECT dead_letter_id FROM resolved)
     """
+
+
+def _outranks(good: str, bad: str) -> str:
+    """Condition: the good version leaves nothing to repair in the bad one; of one moment, a deletion does."""
+    return f"({good}._changed_at > {bad}._changed_at OR {good}._is_deleted AND {good}._changed_at = {bad}._changed_at)"

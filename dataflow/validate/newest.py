@@ -17,11 +17,21 @@ NEWEST = "newest"
 GOOD = "good"
 """Temporary table: the same columns, for each incoming row that broke no rule."""
 
+GONE = "gone"
+"""Temporary table: `_record_key`, `_changed_at`; the last deletion that raw remembers of each incoming record."""
+
 VERSION = "_changed_at, _is_deleted, _extracted_at, _row_hash"
 
 
 def choose_newest(ws: Workspace, plan: ObjectPlan, *, is_whole: bool) -> None:
-    """Fill GOOD and NEWEST. `is_whole`: all of raw was read, so that nothing before counts."""
+    """Fill GOOD, NEWEST and GONE. `is_whole`: all of raw was read, so that nothing before counts."""
+    # a record that is gone has no valid row: only raw remembers the deletion
+    ws.con.execute(f"""
+        CREATE OR REPLACE TEMP TABLE {GONE} AS
+        SELECT t._record_key, max(t._changed_at) AS _changed_at FROM {ws.before(plan.raw)} t
+        WHERE {"false" if is_whole else "t._is_deleted AND t._defect IS NULL"}
+        AND t._record_key IN (SELECT _record_key FROM {INCOMING}) GROUP BY t._record_key
+    """)
     ws.con.execute(f"""
         CREATE OR REPLACE TEMP TABLE {GOOD} AS
         SELECT _row_id, _record_key, {VERSION}, was_dead FROM {INCOMING}
@@ -42,7 +52,7 @@ def _newest_first() -> str:
 
 
 def _newer_than_before(ws: Workspace, plan: ObjectPlan) -> str:
-    """A late version of a record that is gone must not bring it back; only raw remembers the deletion."""
+    """A late version of a record that is gone must not bring it back."""
     return f"""
         NOT EXISTS (
             SELECT 1 FROM {ws.before(plan.valid)} v WHERE v._record_key = n._record_key
@@ -50,8 +60,7 @@ def _newer_than_before(ws: Workspace, plan: ObjectPlan) -> str:
               > (n._changed_at, n._is_deleted, n._extracted_at, n._row_hash)
         )
         AND NOT EXISTS (
-            SELECT 1 FROM {ws.before(plan.raw)} t
-            WHERE t._is_deleted AND t._defect IS NULL AND t._record_key = n._record_key
-            AND NOT n._is_deleted AND t._changed_at >= n._changed_at
+            SELECT 1 FROM {GONE} g WHERE g._record_key = n._record_key
+            AND NOT n._is_deleted AND g._changed_at >= n._changed_at
         )
     """

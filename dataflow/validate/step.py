@@ -20,7 +20,7 @@ from dataflow.validate.incoming import (
     of_object,
 )
 from dataflow.validate.letters import LETTERS, add_letters, begin_letters, stage_letters
-from dataflow.validate.newest import GOOD, NEWEST, choose_newest
+from dataflow.validate.newest import GONE, GOOD, NEWEST, choose_newest
 from dataflow.validate.plan import ObjectPlan, plan_objects
 from dataflow.validate.verdict import BREACH, judge_incoming
 from dataflow.workspace import Staged, Workspace
@@ -84,7 +84,7 @@ def _validate_object(ws: Workspace, *, settings: Settings, plan: ObjectPlan, fre
             peak_rss_bytes=resident_bytes(),
             facts=_facts(ws, plan),
         )
-        for table in (INCOMING, TYPED, BREACH, GOOD, NEWEST):
+        for table in (INCOMING, TYPED, BREACH, GOOD, NEWEST, GONE):
             ws.con.execute(f"DROP TABLE {table}")
         return report
 

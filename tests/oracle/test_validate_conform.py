@@ -4,7 +4,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from hypothesis import given, settings
+from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
 from dataflow.conform.step import conform
@@ -110,6 +110,8 @@ def deliveries(draw: st.DrawFn) -> list[list[Version]]:
 
 
 @settings(max_examples=6)
+# what is bad and older than the deletion of its record
+@example(days=[[Version(2, 1, "Ann", "Kiel", is_gone=True)], [Version(2, 0, "", "Kiel", is_gone=False)], []])
 @given(days=deliveries())
 def test_days_in_any_order_end_as_all_at_once(tmp_path_factory: Any, days: list[list[Version]]) -> None:
     folder: Path = tmp_path_factory.mktemp("company")
