@@ -46,6 +46,10 @@ LOOKALIKES = str.maketrans({"a": "а", "o": "о", "e": "е", "p": "р", "c": "с
 _NICKNAMES = NickNamer()
 
 
+def _roots(given: str) -> set[str]:
+    return {given.lower(), *_NICKNAMES.canonicals_of(given.lower()), *_NICKNAMES.nicknames_of(given.lower())}
+
+
 @dataclass
 class Maker:
     """Draws what cases are made of; nothing it draws is drawn twice by chance alone."""
@@ -55,6 +59,12 @@ class Maker:
 
     def given(self, language: str = "en") -> str:
         return str(self.chance.choice(list(languages()[language].given[self.chance.randrange(2)].latin)))
+
+    def other_given(self, given: str) -> str:
+        """A given name that is not that one, nor a short form of it."""
+        while _roots(other := self.given()) & _roots(given):
+            pass
+        return other
 
     def surname(self, language: str = "en") -> str:
         return str(self.chance.choice(list(languages()[language].surname[0].latin)))
@@ -201,14 +211,14 @@ def junior_and_senior(maker: Maker) -> Instance:
 
 def twins(maker: Maker) -> Instance:
     one = maker.person()
-    other = maker.given()
+    other = maker.other_given(one["given"])
     twin = one | {"given": other, "email": maker.mailbox(other, one["surname"])}
     return [("one", one), ("other", twin), ("one", maker.only(one, "email", "birth"))]
 
 
 def spouses(maker: Maker) -> Instance:
     one = maker.person()
-    other = one | {"given": maker.given(), "birth": maker.birth()}
+    other = one | {"given": maker.other_given(one["given"]), "birth": maker.birth()}
     return [("one", one), ("other", other), ("other", maker.only(other, "email", "phone"))]
 
 

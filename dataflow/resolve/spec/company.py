@@ -33,6 +33,15 @@ def _initials(short: str, full: str) -> str:
     )
 
 
+def _with_garbled_form(longer: str, other: str) -> str:
+    """The name of the one is the other's and a word that is its legal form misspelt: "Foods Lt" and "Foods Ltd"."""
+    word = f"substr(org_{longer}, length(org_{other}) + 2)"
+    return (
+        f"(length(legal_form_{other}) > 2 AND starts_with(org_{longer}, org_{other} || ' ')"
+        f" AND levenshtein({word}, legal_form_{other}) <= 1)"
+    )
+
+
 COMPANY_NAME = Comparison(
     name="name",
     columns=("org",),
@@ -45,7 +54,8 @@ COMPANY_NAME = Comparison(
             # Jaro-Winkler alone takes a name with a word more for a misspelling
             condition="(len(org_tokens_l) = len(org_tokens_r) AND (jaro_winkler_similarity(org_l, org_r) >= 0.93"
             " OR jaro_winkler_similarity(org_key_l, org_key_r) >= 0.95))"
-            f" OR (length(org_l) > 6 AND {typo('org', edits=2)})",
+            f" OR (length(org_l) > 6 AND {typo('org', edits=2)})"
+            f" OR {_with_garbled_form('l', 'r')} OR {_with_garbled_form('r', 'l')}",
             m=0.12,
             kin=0.03,
         ),
