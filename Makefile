@@ -9,8 +9,8 @@ BIN := .venv/bin
 # Tools of the environment come first: a Go toolchain installed there wins over an old system one.
 WITH_BIN := PATH="$(CURDIR)/$(BIN):$$PATH"
 PYTEST := $(WITH_BIN) $(BIN)/python -m pytest
-# Three for two cores: many tests wait for a server.
-PROCESSES = $$(( ($$(getconf _NPROCESSORS_ONLN) * 3 + 1) / 2 ))
+# Two for each core: many tests wait for a server.
+PROCESSES = $$(( $$(getconf _NPROCESSORS_ONLN) * 2 ))
 
 help: ## list the targets
 	@grep -hE '^[a-z]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/:[^#]*## /\t/' | expand -t 10

@@ -55,8 +55,8 @@ def find_clusters(
     with ThreadPoolExecutor(1) as beside:
         grouping = beside.submit(_group, stored, links, said, floor=floor)
         names = _fetch_names(con)
-        # in one piece, out of which is taken three times as fast
-        all_names = names.cast(pa.large_string()).combine_chunks()
+        # out of one piece is taken three times as fast; one of text holds two gigabytes
+        all_names = names.combine_chunks() if names.nbytes < 2**31 else names
         part, oversized = grouping.result()
         judging = beside.submit(_confidences, part, _with_words(links, said.same))
         cluster = all_names.take(pa.array(part))
@@ -68,6 +68,8 @@ def find_clusters(
 def _group(stored: Edges, links: Edges, said: Judged, *, floor: float) -> tuple[Places, NDArray[np.bool_]]:
     """The first record of each record's cluster, and which records were in an oversized component."""
     part, oversized = _bounded_components(said, links, floor)
+    if oversized.any():
+        links = links.take(part[links.left] == part[links.right])
     return refine(part, _loose_parts(part, links, said), stored, said), oversized
 
 
@@ -122,10 +124,12 @@ def _bounded_components(said: Judged, links: Edges, link_weight: float) -> tuple
 
 
 def _loose_parts(part: Places, links: Edges, said: Judged) -> Places:
-    """Components of three and more in which not every pair is linked, and all in which two records are different."""
-    inside = part[links.left] == part[links.right]
+    """Components of three and more in which not every pair is linked, and all in which two records are different.
+
+    `links` are those within components.
+    """
     size = tally(part, part.size)
-    linked = tally(part[links.left[inside]], part.size)
+    linked = tally(part[links.left], part.size)
     loose = (size > 2) & (linked < size * (size - 1) // 2)
     loose[part[said.different.left][part[said.different.left] == part[said.different.right]]] = True
     return np.flatnonzero(loose).astype(np.int32)
