@@ -54,14 +54,20 @@ def find_clusters(
     # the numbers are worked on beside the names
     with ThreadPoolExecutor(1) as beside:
         grouping = beside.submit(_group, stored, links, said, floor=floor)
-        names = _fetch_names(con)
-        # out of one piece is taken three times as fast; one of text holds two gigabytes
-        all_names = names.combine_chunks() if names.nbytes < 2**31 else names
+        names, place = _fetch_names(con)
         part, oversized = grouping.result()
         judging = beside.submit(_confidences, part, _with_words(links, said.same))
-        cluster = all_names.take(pa.array(part))
+        cluster = _names_of(part[place], names, place)
         confidence, weakest = judging.result()
-    _store(con, into, record_id=names, cluster=cluster, confidence=confidence, weakest=weakest, oversized=oversized)
+    _store(
+        con,
+        into,
+        record_id=names,
+        cluster=cluster,
+        confidence=confidence[place],
+        weakest=weakest[place],
+        oversized=oversized[place],
+    )
     con.execute("DROP TABLE cluster_member")
 
 
@@ -166,8 +172,19 @@ def _probability(weight: Floats) -> Floats:
     return probability
 
 
-def _fetch_names(con: duckdb.DuckDBPyConnection) -> pa.ChunkedArray:
-    return con.execute("SELECT record_id FROM cluster_member ORDER BY rowid").to_arrow_table()["record_id"]
+def _fetch_names(con: duckdb.DuckDBPyConnection) -> tuple[pa.ChunkedArray, Places]:
+    """The record ids in any order, and the place of each: in that of the places they cost twice the time."""
+    found = con.execute("SELECT record_id, rowid::INTEGER AS place FROM cluster_member").to_arrow_table()
+    return found["record_id"], found["place"].to_numpy()
+
+
+def _names_of(places: Places, names: pa.ChunkedArray, place: Places) -> pa.ChunkedArray | pa.Array:
+    """The names of some places; `place` is that of each name."""
+    row = np.empty_like(place)
+    row[place] = np.arange(place.size, dtype=np.int32)
+    # out of one piece is taken three times as fast; one of text holds two gigabytes
+    whole = names.combine_chunks() if names.nbytes < 2**31 else names
+    return whole.take(pa.array(row[places]))
 
 
 def _store(con: duckdb.DuckDBPyConnection, into: str, **columns: Any) -> None:
