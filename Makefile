@@ -9,7 +9,7 @@ BIN := .venv/bin
 # Tools of the environment come first: a Go toolchain installed there wins over an old system one.
 WITH_BIN := PATH="$(CURDIR)/$(BIN):$$PATH"
 PYTEST := $(WITH_BIN) $(BIN)/python -m pytest
-# Two for each core: many tests wait for a server. In the order of the tree, whose last files are short.
+# Two for each core: many tests wait for a server.
 PROCESSES = $$(( $$(getconf _NPROCESSORS_ONLN) * 2 ))
 
 help: ## list the targets
@@ -19,7 +19,7 @@ demo: venv ## run sample data through the whole pipeline
 	@$(BIN)/dataflow demo
 
 test: venv servers ## run every test, side by side; real servers are started and stopped by the tests
-	@$(PYTEST) -n $(PROCESSES) --dist loadfile --no-loadscope-reorder $(TESTS)
+	@$(PYTEST) -n $(PROCESSES) --dist loadfile $(TESTS)
 
 check: venv ## lint, formatting, strict types, direction of imports
 	@$(BIN)/ruff check .
