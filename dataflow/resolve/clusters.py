@@ -109,7 +109,7 @@ def _with_words(links: Edges, same: Edges) -> Edges:
     return links.take(~np.isin(pair, judged_pair)).plus(same)
 
 
-def _bounded_components(said: Judged, links: Edges, link_weight: float) -> tuple[Places, NDArray[np.bool_]]:
+def _bounded_components(said: Judged, links: Edges, lowest: float) -> tuple[Places, NDArray[np.bool_]]:
     """Components, the oversized ones cut at ever higher weights; and which records were in an oversized one.
 
     What stewards have put together is never cut, and counts as one record.
@@ -119,7 +119,7 @@ def _bounded_components(said: Judged, links: Edges, link_weight: float) -> tuple
     counted = np.flatnonzero(said.group == np.arange(count)) if said.same.left.size else slice(None)
     part = components(count, _with_words(links, said.same))
     oversized = np.zeros(count, dtype=bool)
-    floor = np.full(count, link_weight)
+    floor = np.full(count, lowest)
     while (big := tally(part[counted], count) > MAX_COMPONENT).any():
         of_big = big[part]
         oversized |= of_big
@@ -144,7 +144,7 @@ def _loose_parts(part: Places, links: Edges, said: Judged) -> Places:
 def _confidences(part: Places, links: Edges) -> tuple[Floats, Floats]:
     """Best link of each record, and weakest link that holds its cluster together, as probabilities.
 
-    A record without a link within its cluster has 0 for a best, unless it is alone; so has a cluster 1 for a weakest.
+    A record without a link within its cluster has 0, unless it is alone; a cluster that no link holds together has 1.
     """
     held = links.take(part[links.left] == part[links.right])
     weight = np.full(part.size, -np.inf)

