@@ -4,13 +4,12 @@ A component in which every pair is linked stays as it is. In any other, records 
 groups, best average weight first, while that average is in favour. What stewards have said outranks all weights: groups
 with records that are the same become one, and groups that hold records which are different are never merged. The
 outcome depends on the set of records, edges and judgements and on nothing else: records are taken in the order of their
-ids, and a component is refined from scratch each time it is touched.
+numbers, and a component is refined from scratch each time it is touched.
 """
 
 from __future__ import annotations
 
 import math
-from concurrent.futures import ThreadPoolExecutor
 from typing import Any
 
 import duckdb
@@ -21,6 +20,7 @@ from scipy.sparse import coo_array
 from scipy.sparse.csgraph import minimum_spanning_tree
 
 from dataflow.resolve.refinement import Edges, Floats, Judged, Places, components, refine, tally
+from dataflow.resolve.register import Register
 
 # all pairs of a component are weighed, so its size is what bounds the cost; a larger one is cut at rising weights
 MAX_COMPONENT = 80
@@ -42,33 +42,26 @@ def find_clusters(
 
     An edge of a probability from `link_threshold` up is a link. `judged` is a relation (record_id_l, record_id_r,
     verdict) of what holds among them, `same` or `different`, free of contradiction.
-    Shape of the temporary table `into`: record_id, cluster (the smallest record id in it), confidence (probability of
-    the record's best link, 1 when alone), cluster_confidence (weakest link that holds it together), is_oversized.
+    Shape of the temporary table `into`: record_id, cluster (a number, of these records alone), confidence (probability
+    of the record's best link, 1 when alone), cluster_confidence (weakest link that holds it together), is_oversized.
     """
-    # a record's place is its rowid: the order of the ids
-    con.execute(f"CREATE OR REPLACE TEMP TABLE cluster_member AS SELECT record_id FROM {records} ORDER BY record_id")
-    stored = _fetch_edges(con, edges)
-    said = _fetch_judged(con, judged, con.table("cluster_member").shape[0])
+    register = Register(con, records)
+    stored = register.edges(edges)
+    said = _judged(register, judged)
     floor = math.log2(link_threshold / (1 - link_threshold))
     links = stored.take(stored.weight >= floor)
-    # the numbers are worked on beside the names
-    with ThreadPoolExecutor(1) as beside:
-        grouping = beside.submit(_group, stored, links, said, floor=floor)
-        names, place = _fetch_names(con)
-        part, oversized = grouping.result()
-        judging = beside.submit(_confidences, part, _with_words(links, said.same))
-        cluster = _names_of(part[place], names, place)
-        confidence, weakest = judging.result()
+    part, oversized = _group(stored, links, said, floor=floor)
+    confidence, weakest = _confidences(part, _with_words(links, said.same))
+    place = register.place
     _store(
         con,
         into,
-        record_id=names,
-        cluster=cluster,
+        record_id=register.names,
+        cluster=part[place],
         confidence=confidence[place],
         weakest=weakest[place],
         oversized=oversized[place],
     )
-    con.execute("DROP TABLE cluster_member")
 
 
 def _group(stored: Edges, links: Edges, said: Judged, *, floor: float) -> tuple[Places, NDArray[np.bool_]]:
@@ -79,25 +72,14 @@ def _group(stored: Edges, links: Edges, said: Judged, *, floor: float) -> tuple[
     return refine(part, _loose_parts(part, links, said), stored, said), oversized
 
 
-def _fetch_edges(con: duckdb.DuckDBPyConnection, edges: str) -> Edges:
-    rows = con.execute(f"""
-        SELECT l.rowid::INTEGER AS l, r.rowid::INTEGER AS r, e.match_weight AS w FROM {edges} e
-        JOIN cluster_member l ON l.record_id = e.record_id_l
-        JOIN cluster_member r ON r.record_id = e.record_id_r
-    """).fetchnumpy()
-    return Edges(
-        np.asarray(rows["l"], dtype=np.int32), np.asarray(rows["r"], dtype=np.int32), np.asarray(rows["w"], dtype=float)
-    )
-
-
-def _fetch_judged(con: duckdb.DuckDBPyConnection, judged: str | None, count: int) -> Judged:
+def _judged(register: Register, judged: str | None) -> Judged:
     same, different = (
-        _fetch_edges(con, f"(SELECT *, {SAID} AS match_weight FROM {judged} WHERE verdict = '{verdict}')")
+        register.edges(f"(SELECT *, {SAID} AS match_weight FROM {judged} WHERE verdict = '{verdict}')")
         if judged is not None
         else Edges.none()
         for verdict in ("same", "different")
     )
-    return Judged(components(count, same), same, different)
+    return Judged(components(len(register), same), same, different)
 
 
 def _with_words(links: Edges, same: Edges) -> Edges:
@@ -138,7 +120,7 @@ def _loose_parts(part: Places, links: Edges, said: Judged) -> Places:
     linked = tally(part[links.left], part.size)
     loose = (size > 2) & (linked < size * (size - 1) // 2)
     loose[part[said.different.left][part[said.different.left] == part[said.different.right]]] = True
-    return np.flatnonzero(loose).astype(np.int32)
+    return np.flatnonzero(loose)
 
 
 def _confidences(part: Places, links: Edges) -> tuple[Floats, Floats]:
@@ -157,7 +139,7 @@ def _confidences(part: Places, links: Edges) -> tuple[Floats, Floats]:
     np.minimum.at(weakest, part, np.where((best > 0) & (size < 4), best, 1))
     # the strongest tree over a larger cluster: its weakest branch is what a cut would have to break
     member = np.flatnonzero(size > 3)
-    position = np.zeros(part.size, dtype=np.int32)
+    position = np.zeros(part.size, dtype=np.intp)
     position[member] = np.arange(member.size)
     larger = held.take(size[held.left] > 3)
     branches = (1000 - larger.weight, (position[larger.left], position[larger.right]))
@@ -170,21 +152,6 @@ def _confidences(part: Places, links: Edges) -> tuple[Floats, Floats]:
 def _probability(weight: Floats) -> Floats:
     probability: Floats = 1 / (1 + np.exp2(-weight))
     return probability
-
-
-def _fetch_names(con: duckdb.DuckDBPyConnection) -> tuple[pa.ChunkedArray, Places]:
-    """The record ids in any order, and the place of each: in that of the places they cost twice the time."""
-    found = con.execute("SELECT record_id, rowid::INTEGER AS place FROM cluster_member").to_arrow_table()
-    return found["record_id"], found["place"].to_numpy()
-
-
-def _names_of(places: Places, names: pa.ChunkedArray, place: Places) -> pa.ChunkedArray | pa.Array:
-    """The names of some places; `place` is that of each name."""
-    row = np.empty_like(place)
-    row[place] = np.arange(place.size, dtype=np.int32)
-    # out of one piece is taken three times as fast; one of text holds two gigabytes
-    whole = names.combine_chunks() if names.nbytes < 2**31 else names
-    return whole.take(pa.array(row[places]))
 
 
 def _store(con: duckdb.DuckDBPyConnection, into: str, **columns: Any) -> None:

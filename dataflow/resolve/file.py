@@ -285,7 +285,10 @@ def _resolve(con: duckdb.DuckDBPyConnection, *, labels: str | None) -> tuple[lis
         find_clusters(
             con, f"match_{kind}", f"edge_{kind}", link_threshold=threshold, into="found_cluster", judged=judged
         )
-        con.execute(f"INSERT INTO found SELECT record_id, cluster, confidence, {literal(kind)} FROM found_cluster")
+        con.execute(f"""
+            INSERT INTO found
+            SELECT record_id, min(record_id) OVER (PARTITION BY cluster), confidence, {literal(kind)} FROM found_cluster
+        """)
         models.append(Model(spec, epoch, records=f"match_{kind}", edges=f"edge_{kind}"))
     return models, compared
 

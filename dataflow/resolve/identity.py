@@ -32,17 +32,24 @@ def assign_ids(
     record_count; one row per id created, split off, merged away or retired.
     """
     con.execute(f"""
+        CREATE OR REPLACE TEMP TABLE id_cluster AS
+        SELECT cluster, min(record_id) AS smallest, count(*) AS records FROM {clusters} GROUP BY cluster
+    """)
+    con.execute(f"""
         CREATE OR REPLACE TEMP TABLE id_overlap AS
-        WITH known AS (SELECT b.*, c.cluster FROM {before} b JOIN {clusters} c USING (record_id)),
+        WITH known AS (
+            SELECT b.*, cluster, smallest FROM {before} b JOIN {clusters} USING (record_id)
+            JOIN id_cluster USING (cluster)
+        ),
         part AS (
-            SELECT k.customer_id, k.cluster, count(*) AS records, min(k.record_id) AS first_record,
+            SELECT k.customer_id, k.cluster, k.smallest, count(*) AS records, min(k.record_id) AS first_record,
                 2 * count(*) FILTER (WHERE k.linked_at = f.linked_at) > count(*) AS came_together
-            FROM known k LEFT JOIN known f ON f.record_id = k.cluster AND f.customer_id = k.customer_id
-            GROUP BY k.customer_id, k.cluster
+            FROM known k LEFT JOIN known f ON f.record_id = k.smallest AND f.customer_id = k.customer_id
+            GROUP BY k.customer_id, k.cluster, k.smallest
         )
         SELECT p.* EXCLUDE (came_together), p.came_together AND s.customer_id IS NOT NULL AS goes_back
         FROM part p LEFT JOIN ({retired}) s
-            ON s.customer_id = {_id_sql("p.cluster", "0")} AND s.to_customer_id = p.customer_id
+            ON s.customer_id = {_id_sql("p.smallest", "0")} AND s.to_customer_id = p.customer_id
     """)
     con.execute(f"""
         CREATE OR REPLACE TEMP TABLE id_heir AS
@@ -53,7 +60,7 @@ def assign_ids(
         SELECT h.*, row_number() OVER (PARTITION BY cluster ORDER BY born_at NULLS LAST, h.customer_id) = 1 AS stays
         FROM heir h LEFT JOIN ({born}) b ON b.customer_id = h.customer_id
     """)
-    _make_new_ids(con, clusters, live=live, retired=retired)
+    _make_new_ids(con, live=live, retired=retired)
     con.execute(f"""
         CREATE OR REPLACE TEMP TABLE {into} AS
         SELECT c.record_id, coalesce(k.customer_id, n.customer_id) AS customer_id
@@ -62,17 +69,17 @@ def assign_ids(
         LEFT JOIN id_new n ON n.cluster = c.cluster
     """)
     con.execute(f"CREATE OR REPLACE TEMP TABLE {into}_change AS {_changes_sql(before)}")
-    for table in ("id_overlap", "id_heir", "id_new"):
+    for table in ("id_cluster", "id_overlap", "id_heir", "id_new"):
         con.execute(f"DROP TABLE {table}")
 
 
-def _make_new_ids(con: duckdb.DuckDBPyConnection, clusters: str, *, live: str, retired: str) -> None:
+def _make_new_ids(con: duckdb.DuckDBPyConnection, *, live: str, retired: str) -> None:
     """Ids for clusters without an heir: counted up until one is free, which the first nearly always is."""
     con.execute(f"""
         CREATE OR REPLACE TEMP TABLE id_new AS
-        SELECT c.cluster, c.records, {_id_sql("c.cluster", "0")} AS customer_id, f.customer_id AS came_from,
+        SELECT c.*, {_id_sql("c.smallest", "0")} AS customer_id, f.customer_id AS came_from,
             coalesce(f.goes_back, false) AS goes_back
-        FROM (SELECT cluster, count(*) AS records FROM {clusters} GROUP BY cluster) c
+        FROM id_cluster c
         ANTI JOIN id_heir k ON k.cluster = c.cluster AND k.stays
         LEFT JOIN (
             SELECT cluster, customer_id, goes_back FROM id_overlap
@@ -90,7 +97,7 @@ def _make_new_ids(con: duckdb.DuckDBPyConnection, clusters: str, *, live: str, r
             OR EXISTS (SELECT 1 FROM ({retired}) s WHERE s.customer_id = n.customer_id AND NOT {may_take})
         """
         moved = con.execute(f"""
-            UPDATE id_new n SET customer_id = {_id_sql("n.cluster", str(attempt))} WHERE {taken}
+            UPDATE id_new n SET customer_id = {_id_sql("n.smallest", str(attempt))} WHERE {taken}
         """).fetchone()
         if not moved or moved[0] == 0:
             return

@@ -7,9 +7,9 @@ and none is doubled: what comes out has the ids of the records.
 from __future__ import annotations
 
 
-def number_of(record_id: str) -> str:
-    """The number of a record, from an expression of its id."""
-    return f"hash({record_id})"
+def number_of(record_id: str, attempt: int = 0) -> str:
+    """The number of a record, from an expression of its id; another one for each `attempt`."""
+    return f"hash({record_id}, {attempt})" if attempt else f"hash({record_id})"
 
 
 def numbered(pairs: str, *further: str) -> str:
@@ -21,9 +21,14 @@ def numbered(pairs: str, *further: str) -> str:
 
 
 def is_member(numbers: str) -> str:
-    """Condition that the number of record_id is among those of a query.
+    """Condition that the number of record_id is among those of a query."""
+    return is_among(number_of("record_id"), numbers)
+
+
+def is_among(number: str, numbers: str) -> str:
+    """Condition that a number is among those of a query.
 
     IS TRUE keeps these the side that is hashed: the planner, which takes the records of one type for few, was seen to
     hash all records with all their columns instead.
     """
-    return f"({number_of('record_id')} IN ({numbers})) IS TRUE"
+    return f"({number} IN ({numbers})) IS TRUE"

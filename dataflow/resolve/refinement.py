@@ -1,7 +1,7 @@
 """Components refined: what one false edge has joined comes apart again, many components of one size at a time.
 
-Records are merged pair of groups by pair of groups, best average weight first, while that average is in favour; what
-stewards have said outranks all weights.
+Records are merged pair of groups by pair of groups, best average weight first, while that average is in favour; of
+several that are best, those first that agree the most on all others. What stewards have said outranks all weights.
 """
 
 from __future__ import annotations
@@ -12,8 +12,9 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-Places = NDArray[np.int32]
-Positions = NDArray[np.intp]
+# of the width that numpy's indexing takes: of others it makes copies
+Places = NDArray[np.intp]
+Counts = NDArray[np.int32]
 Floats = NDArray[np.float64]
 
 # no pair of records, however alike or unlike, outvotes more than a few others
@@ -28,7 +29,7 @@ _MATRIX_CELLS = 4_000_000
 
 @dataclass(frozen=True)
 class Edges:
-    """Pairs of places in the sorted list of records, and their weights."""
+    """Pairs of places of records (register.py), and their weights."""
 
     left: Places
     right: Places
@@ -36,9 +37,9 @@ class Edges:
 
     @classmethod
     def none(cls) -> Edges:
-        return cls(np.empty(0, np.int32), np.empty(0, np.int32), np.empty(0))
+        return cls(np.empty(0, np.intp), np.empty(0, np.intp), np.empty(0))
 
-    def take(self, chosen: NDArray[np.bool_] | NDArray[np.intp]) -> Edges:
+    def take(self, chosen: NDArray[np.bool_] | Places) -> Edges:
         return Edges(self.left[chosen], self.right[chosen], self.weight[chosen])
 
     def plus(self, others: Edges) -> Edges:
@@ -69,7 +70,7 @@ def components(count: int, edges: Edges) -> Places:
     Each record is hooked on the first it is linked to, and led to where that leads, until no edge is left between two.
     Most components are of two or three and done in one round: in half the time of SciPy's walk from record to record.
     """
-    first = np.arange(count, dtype=np.int32)
+    first = np.arange(count)
     left, right = edges.left, edges.right
     while left.size:
         one, other = np.minimum(left, right), np.maximum(left, right)
@@ -82,7 +83,7 @@ def components(count: int, edges: Edges) -> Places:
     return first
 
 
-def tally(places: Places, count: int) -> Places:
+def tally(places: Places, count: int) -> Counts:
     """How often each of `count` places is named; at a quarter of the memory of numpy's bincount."""
     found = np.zeros(count, dtype=np.int32)
     np.add.at(found, places, np.int32(1))
@@ -111,14 +112,14 @@ def _matrices(part: Places, chosen: Places, weights: Edges) -> Iterator[tuple[Pl
 
     Shapes: count x size, count x size x size.
     """
-    number = np.full(part.size, -1, dtype=np.int32)
+    number = np.full(part.size, -1)
     number[chosen] = np.arange(chosen.size)
     number = number[part]
-    place = np.flatnonzero(number >= 0).astype(np.int32)
+    place = np.flatnonzero(number >= 0)
     place = place[np.argsort(number[place], kind="stable")]
     sizes = np.bincount(number[place], minlength=chosen.size)
     first = np.cumsum(sizes) - sizes
-    position = np.zeros(part.size, dtype=np.int32)
+    position = np.zeros(part.size, dtype=np.intp)
     position[place] = np.arange(place.size) - np.repeat(first, sizes)
     of_left = number[weights.left]
     known = weights.take((of_left >= 0) & (of_left == number[weights.right]))
@@ -138,12 +139,12 @@ def _matrices(part: Places, chosen: Places, weights: Edges) -> Iterator[tuple[Pl
             yield member, alike
 
 
-def _group(alike: Floats) -> Positions:
+def _group(alike: Floats) -> Places:
     """The position of the first record of each record's group, in many components of one size."""
     return _merge(alike, np.ones(alike.shape[:2]), np.zeros(alike.shape, dtype=bool))
 
 
-def _group_as_said(alike: Floats, member: Places, said: Judged) -> Positions:
+def _group_as_said(alike: Floats, member: Places, said: Judged) -> Places:
     """The same in one component, with what stewards have said: who is the same brings along those whom the weights put
     with them.
 
@@ -153,23 +154,24 @@ def _group_as_said(alike: Floats, member: Places, said: Judged) -> Positions:
     same = np.unique(said.group[member], return_inverse=True)[1]
     apart = _apart(same, member, said, int(same.max()) + 1)
     by_weight = _merge_groups(alike, np.arange(member.size), apart[same][:, same])
-    edges = Edges(by_weight.astype(np.int32), (member.size + same).astype(np.int32), np.ones(member.size))
-    joined = components(2 * member.size, edges)[by_weight].astype(np.intp)
+    edges = Edges(by_weight, member.size + same, np.ones(member.size))
+    joined = components(2 * member.size, edges)[by_weight]
     if (apart[same][:, same] & (joined == joined[:, None])).any():
         joined = _merge_groups(alike, same, apart)
     _, first, group = np.unique(joined, return_index=True, return_inverse=True)
-    return np.asarray(first[group], dtype=np.intp)
+    return first[group]
 
 
-def _merge_groups(alike: Floats, group: Positions, apart: NDArray[np.bool_]) -> Positions:
+def _merge_groups(alike: Floats, group: Places, apart: NDArray[np.bool_]) -> Places:
     """Merge the groups of one component: the group that each record comes to."""
     of_group = np.zeros((apart.shape[0], group.size))
     of_group[group, np.arange(group.size)] = 1
     total, records = of_group @ alike @ of_group.T, of_group.sum(axis=1)
-    return np.asarray(_merge(total[None], records[None], apart[None])[0][group], dtype=np.intp)
+    merged: Places = _merge(total[None], records[None], apart[None])[0][group]
+    return merged
 
 
-def _merge(total: Floats, records: Floats, apart: NDArray[np.bool_]) -> Positions:
+def _merge(total: Floats, records: Floats, apart: NDArray[np.bool_]) -> Places:
     """Merge groups pair by pair, best average weight first, while it is in favour and they are not apart.
 
     Many components of one number of groups at once: `total` (component, group, group) sums the weights between two
@@ -184,8 +186,7 @@ def _merge(total: Floats, records: Floats, apart: NDArray[np.bool_]) -> Position
         average = total / np.maximum(records[:, :, None] * records[:, None, :], 1)
         is_gone = records == 0
         average[np.tri(size, dtype=bool) | apart | is_gone[:, :, None] | is_gone[:, None, :]] = -np.inf
-        best = average.reshape(going.size, -1).argmax(axis=1)
-        left, right = np.unravel_index(best, (size, size))
+        left, right = np.unravel_index(_best(average, total, records), (size, size))
         goes_on = average[np.arange(going.size), left, right] >= 0
         going, left, right = going[goes_on], left[goes_on], right[goes_on]
         total, records, apart = total[goes_on], records[goes_on], apart[goes_on]
@@ -201,7 +202,24 @@ def _merge(total: Floats, records: Floats, apart: NDArray[np.bool_]) -> Position
     return root
 
 
-def _apart(group: Positions, member: Places, said: Judged, count: int) -> NDArray[np.bool_]:
+def _best(average: Floats, total: Floats, records: Floats) -> Places:
+    """The place of the pair of groups of the best average in each component; of several, whose groups agree the most on
+    all others: what holds two pairs together comes after the pairs."""
+    count, size = records.shape
+    value = average.reshape(count, -1)
+    best: Places = value.argmax(axis=1)
+    is_best = value == np.take_along_axis(value, best[:, None], axis=1)
+    tied = np.flatnonzero(is_best.sum(axis=1) > 1)
+    for some in np.array_split(tied, -(-tied.size * size**3 // _MATRIX_CELLS)) if tied.size else ():
+        by_record = total[some] / np.maximum(records[some, :, None] * records[some, None, :], 1)
+        differ = np.abs(by_record[:, :, None, :] - by_record[:, None, :, :]) * records[some, None, None, :]
+        own = np.arange(size)
+        differ[:, own, :, own] = differ[:, :, own, own] = 0
+        best[some] = np.where(is_best[some], differ.sum(axis=3).reshape(some.size, -1), np.inf).argmin(axis=1)
+    return best
+
+
+def _apart(group: Places, member: Places, said: Judged, count: int) -> NDArray[np.bool_]:
     """Which groups of a component hold records that are different from one another."""
     apart = np.zeros((count, count), dtype=bool)
     inside = np.isin(said.different.left, member) & np.isin(said.different.right, member)

@@ -9,15 +9,15 @@ from splink.internals.misc import prob_to_match_weight
 
 from dataflow.resolve.frequencies import HOT_COLUMNS, hot_name, known_name
 from dataflow.resolve.model import KIN, Epoch, LevelWeights
-from dataflow.resolve.pairs import is_member, number_of
+from dataflow.resolve.pairs import is_among, is_member, number_of
 from dataflow.resolve.spec import EntitySpec
 from dataflow.resolve.weights import weight_sql
 from lakehouse.table import literal
 
-# The records of a batch are laid out for both sides of its pairs: so much memory a pair, and a larger batch goes over
-# the records less often
-_PAIR_BYTES = 800
-BATCH_PAIRS = 8_000_000
+# The records of both sides of a batch are hashed: of more pairs they are found more slowly, the further they lie apart,
+# and with fewer all records are gone over more often
+BATCH_PAIRS = 3_000_000
+_PAIR_BYTES = 1600
 
 
 def score_pairs(
@@ -44,26 +44,24 @@ def score_pairs(
             match_probability DOUBLE{kept})
     """)
     (count,) = con.execute(f"SELECT count(*) FROM {pairs}").fetchall()[0]
+    if count == 0:
+        return
     batches = -(-count // _pairs_of_a_batch(con))
+    numbers = f"SELECT one AS record FROM {pairs} UNION SELECT other FROM {pairs}"
+    con.execute(f"CREATE OR REPLACE TEMP TABLE pair_number AS {numbers}")
+    con.execute(f"CREATE OR REPLACE TEMP VIEW pair_member AS {members_sql(records, epoch, spec)}")
+    con.execute(f"CREATE OR REPLACE TEMP TABLE pair_record AS {records_to_compare(epoch, spec)}")
+    con.execute("DROP VIEW pair_member; DROP TABLE pair_number")
     for batch in range(batches):
-        # the pairs of a record stay together
-        of_batch = f" WHERE {{}} % {batches} = {batch}" if batches > 1 else ""
-        chosen = of_batch.format("one")
-        con.execute(f"""
-            CREATE OR REPLACE TEMP TABLE pair_number AS
-            SELECT one AS record FROM {pairs}{chosen} UNION SELECT other FROM {pairs}{chosen}
-        """)
-        # dropped first: two of its size would not fit
-        con.execute("DROP TABLE IF EXISTS pair_record")
-        con.execute(f"CREATE OR REPLACE TEMP TABLE pair_member AS {members_sql(records, epoch, spec)}")
-        con.execute(f"CREATE TEMP TABLE pair_record AS {records_to_compare(epoch, spec)}")
-        con.execute("DROP TABLE pair_member")
-        lefts = f"(FROM pair_record{of_batch.format('record')})"
-        levelled = levelled_sql(f"(FROM {pairs}{chosen})", epoch, spec, lefts=lefts)
+        chosen, lefts, rights = pairs, "pair_record", "pair_record"
+        if batches > 1:
+            chosen = f"(FROM {pairs} WHERE one % {batches} = {batch})"
+            lefts = f"(FROM pair_record WHERE record % {batches} = {batch})"
+            rights = f"(FROM pair_record WHERE {is_among('record', f'SELECT other FROM {chosen}')})"
+        levelled = levelled_sql(chosen, epoch, spec, lefts=lefts, rights=rights)
         weighed = weighed_sql(levelled, epoch, spec, threshold=threshold, keep_levels=keep_levels)
         con.execute(f"INSERT INTO {into} {weighed}")
-    for table in ("pair_number", "pair_record"):
-        con.execute(f"DROP TABLE IF EXISTS {table}")
+    con.execute("DROP TABLE pair_record")
 
 
 def _pairs_of_a_batch(con: duckdb.DuckDBPyConnection) -> int:
@@ -89,15 +87,15 @@ def _derived(spec: EntitySpec) -> dict[str, str]:
     return found | ({f"is_known_{spec.known}": spec.known} if spec.known is not None else {})
 
 
-def records_to_compare(epoch: Epoch, spec: EntitySpec, *, row: str = "rowid") -> str:
-    """SELECT of `pair_member`, each record with how common its values are; `row` is a column that tells rows apart."""
+def records_to_compare(epoch: Epoch, spec: EntitySpec) -> str:
+    """SELECT of `pair_member`, each record with how common its values are."""
     columns, joins = [], []
     named = set(_compared_columns(epoch))
     if epoch.frequency_columns:
         columns += [f", f.tf_{column}" for column in epoch.frequency_columns]
-        joins.append(f"JOIN ({_frequencies(epoch, row)}) f ON f.place = r.{row}")
+        joins.append(f"JOIN ({_frequencies(epoch)}) f USING (record_id)")
     if spec.words is not None and _weights_of(spec.words) in named:
-        joins.append(f"LEFT JOIN ({_word_weights(epoch, spec.words, row)}) w ON w.place = r.{row}")
+        joins.append(f"LEFT JOIN ({_word_weights(epoch, spec.words)}) w USING (record_id)")
         columns.append(f", w.{_weights_of(spec.words)}")
     if spec.known is not None and f"is_known_{spec.known}" in named:
         known = f"SELECT value FROM {epoch.frequencies} WHERE column_name = {literal(known_name(spec.known))}"
@@ -106,7 +104,7 @@ def records_to_compare(epoch: Epoch, spec: EntitySpec, *, row: str = "rowid") ->
     return f"SELECT r.record, r.record_id{compared}{''.join(columns)} FROM pair_member r {' '.join(joins)}"
 
 
-def _frequencies(epoch: Epoch, row: str) -> str:
+def _frequencies(epoch: Epoch) -> str:
     """How common the values of each member are: apart from what is compared, which a dozen joins would carry along."""
     columns, joins = [], []
     for column in epoch.frequency_columns:
@@ -116,7 +114,7 @@ def _frequencies(epoch: Epoch, row: str) -> str:
             f"CASE WHEN k.{column} IS NOT NULL THEN coalesce(f_{column}.frequency, "
             f"(SELECT max(frequency) {of_column} AND value = '')) END AS tf_{column}"
         )
-    return f"SELECT k.{row} AS place, {', '.join(columns)} FROM pair_member k {' '.join(joins)}"
+    return f"SELECT k.record_id, {', '.join(columns)} FROM pair_member k {' '.join(joins)}"
 
 
 def _unless_hot(column: str, epoch: Epoch) -> str:
@@ -132,21 +130,21 @@ def _weights_of(words: str) -> str:
     return f"{words.removesuffix('s')}_idf"
 
 
-def _word_weights(epoch: Epoch, words: str, row: str) -> str:
+def _word_weights(epoch: Epoch, words: str) -> str:
     """The weight of each word of a record, in the order of its words: log2 of how rare it is."""
     known = f"SELECT value, frequency FROM {epoch.frequencies} WHERE column_name = {literal(words)}"
     return f"""
         WITH known AS ({known}),
         word AS (
-            SELECT r.{row} AS place, unnest(r.{words}) AS word, generate_subscripts(r.{words}, 1) AS position
-            FROM pair_member r
+            SELECT record_id, unnest({words}) AS word, generate_subscripts({words}, 1) AS position
+            FROM pair_member
         ),
         weighed AS (
-            SELECT place, position,
+            SELECT record_id, position,
                 -log2(coalesce(k.frequency, (SELECT max(frequency) FROM known WHERE value = ''), 0.001)) AS weight
             FROM word LEFT JOIN known k ON k.value = word.word
         )
-        SELECT place, list(weight ORDER BY position) AS {_weights_of(words)} FROM weighed GROUP BY place
+        SELECT record_id, list(weight ORDER BY position) AS {_weights_of(words)} FROM weighed GROUP BY record_id
     """
 
 
@@ -183,9 +181,11 @@ def weighed_sql(
     """
 
 
-def levelled_sql(pairs: str, epoch: Epoch, spec: EntitySpec, *, lefts: str = "pair_record") -> str:
+def levelled_sql(
+    pairs: str, epoch: Epoch, spec: EntitySpec, *, lefts: str = "pair_record", rights: str = "pair_record"
+) -> str:
     """SELECT of what Splink's model says of pairs (one, other) of `pair_record`: splink_weight, and gamma_* of every
-    comparison. `lefts` are those of its records that come first in a pair."""
+    comparison. `lefts` and `rights` are those of its records that come first, and second, in a pair."""
     model = weight_sql(epoch)
     columns = (*_compared_columns(epoch), *(f"tf_{column}" for column in epoch.frequency_columns))
     sides = ", ".join(f"{side}.{column} AS {column}_{side}" for column in columns for side in "lr")
@@ -193,7 +193,7 @@ def levelled_sql(pairs: str, epoch: Epoch, spec: EntitySpec, *, lefts: str = "pa
         WITH pair AS (
             SELECT least(l.record_id, r.record_id) AS record_id_l, greatest(l.record_id, r.record_id) AS record_id_r,
                 {sides}
-            FROM {pairs} p JOIN {lefts} l ON l.record = p.one JOIN pair_record r ON r.record = p.other
+            FROM {pairs} p JOIN {lefts} l ON l.record = p.one JOIN {rights} r ON r.record = p.other
         ),
         compared AS MATERIALIZED (
             SELECT record_id_l, record_id_r, {", ".join((*model.levels, *model.frequencies))} FROM pair

@@ -56,7 +56,7 @@ def find_edges_on_spark(
     numbers = "SELECT one AS record FROM candidate_pair UNION SELECT other FROM candidate_pair"
     spark.sql(numbers).createOrReplaceTempView("pair_number")
     _write(spark, members_sql("match_record", frozen, spec), into=into, name="pair_member")
-    _write(spark, records_to_compare(frozen, spec, row="record_id"), into=into, name="pair_record")
+    _write(spark, records_to_compare(frozen, spec), into=into, name="pair_record")
     return _write(spark, _edges_sql(frozen, spec), into=into, name="edge")
 
 

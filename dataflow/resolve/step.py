@@ -258,7 +258,11 @@ def _cluster_region(ws: Workspace, specs: tuple[EntitySpec, ...], epochs: Mappin
         )
 
     ws.side_by_side([partial(find, spec) for spec in specs])
-    found = " UNION ALL ".join(f"FROM {_found('cluster', spec)}" for spec in specs)
+    # each type counts its clusters from nought
+    found = " UNION ALL ".join(
+        f"SELECT * REPLACE (cluster * {len(specs)} + {number} AS cluster) FROM {_found('cluster', spec)}"
+        for number, spec in enumerate(specs)
+    )
     ws.con.execute(f"CREATE OR REPLACE TEMP TABLE new_cluster AS {found}")
     for name in ("region_edge", *(_found("cluster", spec) for spec in specs)):
         ws.con.execute(f"DROP TABLE {name}")
