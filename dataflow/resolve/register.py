@@ -7,7 +7,6 @@ time that a join of texts takes.
 from __future__ import annotations
 
 from concurrent.futures import ThreadPoolExecutor
-from itertools import count
 
 import duckdb
 import numpy as np
@@ -19,19 +18,25 @@ from dataflow.resolve.refinement import Edges, Places
 
 Numbers = NDArray[np.uint64]
 
+# of ten million records two share a number once in a few hundred thousand times: then they are numbered anew
+_ATTEMPTS = 8
+
 
 class Register:
-    """The records of a relation, of which no two share a number."""
+    """The records of a relation, of which no two share a number. Raises: ValueError where a record is there twice."""
 
     def __init__(self, con: duckdb.DuckDBPyConnection, records: str) -> None:
         self._con = con
-        for self._attempt in count():
+        for self._attempt in range(_ATTEMPTS):
             found = con.execute(f"SELECT record_id, {self._number('record_id')} AS number FROM {records}")
             table = found.to_arrow_table()
             self._order, self._sorted = _in_order(table["number"].to_numpy())
             if not (self._sorted[1:] == self._sorted[:-1]).any():
-                break  # as it ever is: of ten million, two share a number once in a few hundred thousand times
-        self._names = table["record_id"].combine_chunks() if table.nbytes < 2**31 else table["record_id"]
+                break
+        else:
+            raise ValueError(f"A record of {records} is there twice.")
+        self.names: pa.ChunkedArray = table["record_id"]
+        """The record ids, in the order in which they came."""
         # where the numbers that begin alike stand
         self._shift = np.uint64(64 - max(1, len(self).bit_length()))
         begin = np.bincount((self._sorted >> self._shift).astype(np.intp), minlength=1 << (64 - int(self._shift)))
@@ -42,11 +47,6 @@ class Register:
 
     def __len__(self) -> int:
         return int(self._order.size)
-
-    @property
-    def names(self) -> pa.Array | pa.ChunkedArray:
-        """The record ids in the order in which they came."""
-        return self._names
 
     @property
     def place(self) -> Places:

@@ -43,15 +43,18 @@ def score_pairs(
         CREATE OR REPLACE TEMP TABLE {into} (record_id_l VARCHAR, record_id_r VARCHAR, match_weight DOUBLE,
             match_probability DOUBLE{kept})
     """)
-    (count,) = con.execute(f"SELECT count(*) FROM {pairs}").fetchall()[0]
+    count = _count(con, pairs)
     if count == 0:
         return
     batches = -(-count // _pairs_of_a_batch(con))
-    numbers = f"SELECT one AS record FROM {pairs} UNION SELECT other FROM {pairs}"
-    con.execute(f"CREATE OR REPLACE TEMP TABLE pair_number AS {numbers}")
-    con.execute(f"CREATE OR REPLACE TEMP VIEW pair_member AS {members_sql(records, epoch, spec)}")
+    # of so many pairs nearly all records are members, and asking each costs more than it spares
+    of_all = batches > 1 and 2 * count > _count(con, records)
+    if not of_all:
+        numbers = f"SELECT one AS record FROM {pairs} UNION SELECT other FROM {pairs}"
+        con.execute(f"CREATE OR REPLACE TEMP TABLE pair_number AS {numbers}")
+    con.execute(f"CREATE OR REPLACE TEMP VIEW pair_member AS {members_sql(records, epoch, spec, of_all=of_all)}")
     con.execute(f"CREATE OR REPLACE TEMP TABLE pair_record AS {records_to_compare(epoch, spec)}")
-    con.execute("DROP VIEW pair_member; DROP TABLE pair_number")
+    con.execute("DROP VIEW pair_member; DROP TABLE IF EXISTS pair_number")
     for batch in range(batches):
         chosen, lefts, rights = pairs, "pair_record", "pair_record"
         if batches > 1:
@@ -64,21 +67,24 @@ def score_pairs(
     con.execute("DROP TABLE pair_record")
 
 
+def _count(con: duckdb.DuckDBPyConnection, relation: str) -> int:
+    (count,) = con.execute(f"SELECT count(*) FROM {relation}").fetchall()[0]
+    return int(count)
+
+
 def _pairs_of_a_batch(con: duckdb.DuckDBPyConnection) -> int:
     (allowed,) = con.execute("SELECT parse_formatted_bytes(current_setting('memory_limit'))").fetchall()[0]
     return max(1, min(BATCH_PAIRS, int(allowed) // _PAIR_BYTES))
 
 
-def members_sql(records: str, epoch: Epoch, spec: EntitySpec) -> str:
-    """SELECT of the records whose number is in `pair_number`, and of what is asked of them."""
+def members_sql(records: str, epoch: Epoch, spec: EntitySpec, *, of_all: bool = False) -> str:
+    """SELECT of the records whose number is in `pair_number`, or of all, and of what is asked of them."""
     read = {*_compared_columns(epoch), *epoch.frequency_columns}
     for derived, source in _derived(spec).items():
         read = read - {derived} | {source} if derived in read else read
     columns = ", ".join(sorted(read))
-    return f"""
-        SELECT {number_of("record_id")} AS record, record_id, {columns} FROM {records}
-        WHERE {is_member("SELECT record FROM pair_number")}
-    """
+    chosen = "true" if of_all else is_member("SELECT record FROM pair_number")
+    return f"SELECT {number_of('record_id')} AS record, record_id, {columns} FROM {records} WHERE {chosen}"
 
 
 def _derived(spec: EntitySpec) -> dict[str, str]:

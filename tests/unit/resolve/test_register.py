@@ -76,3 +76,8 @@ def test_nobody_has_no_edges() -> None:
         register = register_of(con, [])
         edges = register.edges("(SELECT 'a' AS record_id_l, 'b' AS record_id_r, 1.0 AS match_weight)")
         assert len(register) == edges.left.size == 0
+
+
+def test_a_record_that_is_there_twice_is_told() -> None:
+    with duckdb.connect() as con, pytest.raises(ValueError, match="there twice"):
+        register_of(con, ["a", "b", "a"])
