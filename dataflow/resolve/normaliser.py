@@ -17,7 +17,7 @@ from nicknames import NickNamer
 
 from lakehouse.table import literal
 
-NORMALISER_VERSION = "6"
+NORMALISER_VERSION = "7"
 
 TITLES = (
     "mr",
