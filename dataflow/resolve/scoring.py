@@ -52,9 +52,14 @@ def score_pairs(
     if not of_all:
         numbers = f"SELECT one AS record FROM {pairs} UNION SELECT other FROM {pairs}"
         con.execute(f"CREATE OR REPLACE TEMP TABLE pair_number AS {numbers}")
-    con.execute(f"CREATE OR REPLACE TEMP VIEW pair_member AS {members_sql(records, epoch, spec, of_all=of_all)}")
+    members = members_sql(records, epoch, spec, of_all=of_all)
+    if not of_all:
+        # members are read more than once: few are kept for it
+        con.execute(f"CREATE OR REPLACE TEMP TABLE pair_chosen AS {members}")
+        members = "FROM pair_chosen"
+    con.execute(f"CREATE OR REPLACE TEMP VIEW pair_member AS {members}")
     con.execute(f"CREATE OR REPLACE TEMP TABLE pair_record AS {records_to_compare(epoch, spec)}")
-    con.execute("DROP VIEW pair_member; DROP TABLE IF EXISTS pair_number")
+    con.execute("DROP VIEW pair_member; DROP TABLE IF EXISTS pair_chosen; DROP TABLE IF EXISTS pair_number")
     for batch in range(batches):
         chosen, lefts, rights = pairs, "pair_record", "pair_record"
         if batches > 1:
