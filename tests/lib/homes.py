@@ -1,6 +1,5 @@
 """Small samples and what a lake holds, for tests that run the whole pipeline."""
 
-import json
 import subprocess
 import sys
 from datetime import UTC, datetime
@@ -84,15 +83,3 @@ def start_dataflow(home: Path, *arguments: str, environment: dict[str, str] | No
         stderr=subprocess.PIPE,
         env=environment,
     )
-
-
-def dataflow_json(home: Path, *arguments: str) -> Any:
-    """Run `dataflow` in a process of its own and read its JSON answer."""
-    done = subprocess.run(
-        [sys.executable, "-m", "dataflow.cli", "--home", str(home), *arguments, "-o", "json"],
-        capture_output=True,
-        text=True,
-        check=False,
-    )
-    assert done.returncode == 0, done.stderr
-    return json.loads(done.stdout)
