@@ -169,9 +169,9 @@ def _stop(process: subprocess.Popen[bytes]) -> None:
     process.wait(STOP_SECONDS)
 
 
-@pytest.fixture(scope="session")
+@pytest.fixture(scope="module")
 def prefect_server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[PrefectServer]:
-    """A server for the session."""
+    """A server for one file of tests: idle it would cost more than it does to start another."""
     home, port = tmp_path_factory.mktemp("prefect"), free_port()
     # An empty database as it is after every migration: running them is not what these tests are about.
     lay_down(home)
@@ -190,9 +190,9 @@ def prefect_server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Prefect
         yield server
 
 
-@pytest.fixture(scope="session")
+@pytest.fixture(scope="module")
 def process_worker(prefect_server: PrefectServer) -> Iterator[ProcessWorker]:
-    """A worker for the session, on a process pool that it creates."""
+    """A worker for one file of tests, on a process pool that it creates."""
     worker = ProcessWorker(prefect_server, pool="tests")
 
     def online() -> bool:
