@@ -1,5 +1,6 @@
 """A run that is killed anywhere is simply run again, and what is published is what an undisturbed run publishes."""
 
+import os
 import random
 import shutil
 import signal
@@ -12,8 +13,8 @@ import pytest
 
 from dataflow.settings import load_settings
 from dataflow.storage import open_published
+from flows.orchestrator import local_server
 from tests.lib.homes import LATER, NOW, SECOND_DAY, lake_state, published_hash, start_dataflow
-from tests.lib.servers.prefect import PrefectServer
 
 # Two kinds of run die differently: the first ever makes tables and trains, the next day's merges into what exists.
 FIRST = ["run", "--until", SECOND_DAY, "--now", NOW]
@@ -59,6 +60,14 @@ def empty_home(first_day: Path, tmp_path_factory: pytest.TempPathFactory) -> Pat
     return home
 
 
+@pytest.fixture
+def environment(prefect_api: None) -> dict[str, str]:
+    """Of a process whose Prefect API outlives it."""
+    server = local_server()
+    assert server is not None
+    return os.environ | {"PREFECT_API_URL": server.api_url}
+
+
 @pytest.mark.parametrize("kind", ["first", "next"])
 def test_killed_and_run_again(
     kind: str,
@@ -66,7 +75,7 @@ def test_killed_and_run_again(
     first_day: Path,
     second_day: Path,
     tmp_path: Path,
-    prefect_server: PrefectServer,
+    environment: dict[str, str],
     rounds: Callable[[int, int], int],
 ) -> None:
     template, arguments, undisturbed = (
@@ -84,8 +93,8 @@ def test_killed_and_run_again(
             # To just past the usual end: importing Prefect, the commit and the warehouse take as long again as what is
             # on record, and a kill after the commit counts as well.
             moment = chance.uniform(0, 2.2) * usual
-            run_and_kill(home, arguments, prefect_server.environment, after_seconds=moment)
-        run_to_end(home, arguments, prefect_server.environment)
+            run_and_kill(home, arguments, environment, after_seconds=moment)
+        run_to_end(home, arguments, environment)
         assert published_hash(home) == expected
         assert lake_state(load_settings(home=home)) == everything
         assert list((home / "runs").iterdir()) == []
