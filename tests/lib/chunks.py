@@ -29,5 +29,5 @@ def edges_of_a_population(con: duckdb.DuckDBPyConnection) -> Callable[[Spreading
     return find
 
 
-def spread(folder: Path, run: ScoreChunks, *, from_pairs: int = 1) -> Spreading:
-    return Spreading(folder=folder, from_pairs=from_pairs, chunks=4, run=run)
+def spread(folder: Path, run: ScoreChunks, *, from_pairs: int = 1, chunks: int = 4) -> Spreading:
+    return Spreading(folder=folder, from_pairs=from_pairs, chunks=chunks, run=run)

@@ -1,13 +1,14 @@
 """Small samples and what a lake holds, for tests that run the whole pipeline."""
 
-import json
 import subprocess
 import sys
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
 from dataflow.sample import SampleSpec, generate
 from dataflow.settings import Settings, load_settings
+from dataflow.status import read_status
 from dataflow.storage import open_published
 from dataflow.tables.declared import declared_tables
 from lakehouse.table import column_list
@@ -15,6 +16,7 @@ from lakehouse.table import column_list
 RECORDS = 600
 SECOND_DAY = "2026-01-02"
 NOW = "2026-01-03T00:00:00Z"
+LATER = "2026-01-04T00:00:00Z"
 
 
 def make_sample(home: Path, *, days: int = 1, records: int = RECORDS) -> None:
@@ -66,6 +68,12 @@ def published_hash(home: Path) -> str:
         con.close()
 
 
+def open_gaps(home: Path) -> list[dict[str, Any]]:
+    """The open gaps, as `dataflow status` tells them."""
+    with open_published(load_settings(home=home)) as con:
+        return read_status(con, now=datetime.now(UTC))["gaps"]
+
+
 def start_dataflow(home: Path, *arguments: str, environment: dict[str, str] | None = None) -> subprocess.Popen[bytes]:
     """Start `dataflow` in a process of its own; its words are thrown away."""
     return subprocess.Popen(
@@ -75,15 +83,3 @@ def start_dataflow(home: Path, *arguments: str, environment: dict[str, str] | No
         stderr=subprocess.PIPE,
         env=environment,
     )
-
-
-def dataflow_json(home: Path, *arguments: str) -> Any:
-    """Run `dataflow` in a process of its own and read its JSON answer."""
-    done = subprocess.run(
-        [sys.executable, "-m", "dataflow.cli", "--home", str(home), *arguments, "-o", "json"],
-        capture_output=True,
-        text=True,
-        check=False,
-    )
-    assert done.returncode == 0, done.stderr
-    return json.loads(done.stdout)

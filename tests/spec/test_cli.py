@@ -10,16 +10,7 @@ import pytest
 
 from dataflow.cli.main import run
 from dataflow.settings import Settings, load_settings
-from tests.lib.homes import NOW, make_sample, newest_snapshot, published_hash
-
-
-@pytest.fixture(scope="module")
-def second_day(first_day: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """A home in which both days are published. Only read it."""
-    home = tmp_path_factory.mktemp("second-day") / "home"
-    shutil.copytree(first_day, home)
-    assert run(["--home", str(home), "run", "--now", "2026-01-04"]) == 0
-    return home
+from tests.lib.homes import LATER, NOW, make_sample, newest_snapshot, published_hash
 
 
 @pytest.fixture
@@ -45,7 +36,7 @@ def snapshots_of(capsys: pytest.CaptureFixture[str], home: Path) -> list[int]:
 class TestRun:
     def test_twice_publishes_nothing_and_says_so(self, own_copy: Settings, capsys: pytest.CaptureFixture[str]) -> None:
         before = published_hash(own_copy.home)
-        told = answer(capsys, own_copy.home, "run", "--now", "2026-01-04")
+        told = answer(capsys, own_copy.home, "run", "--now", LATER)
         assert told["status"] == "unchanged"
         assert [step["stage"] for step in told["steps"] if step["inserted"] + step["updated"] + step["deleted"]] == []
         assert Path(told["report_page"]).is_file()
@@ -56,11 +47,11 @@ class TestRun:
     ) -> None:
         home = tmp_path / "home"
         shutil.copytree(first_day, home)
-        landed = answer(capsys, home, "run", "--ingest-only", "--now", "2026-01-04")
+        landed = answer(capsys, home, "run", "--ingest-only", "--now", LATER)
         # The page is of what is published: a run every few minutes need not draw it.
         assert (landed["status"], landed["report_page"]) == ("landed", None)
         assert published_hash(home) == published_hash(first_day)
-        assert answer(capsys, home, "run", "--publish-only", "--now", "2026-01-04")["status"] == "published"
+        assert answer(capsys, home, "run", "--publish-only", "--now", LATER)["status"] == "published"
         assert published_hash(home) == published_hash(second_day)
 
     def test_rows_add_up_at_every_stage(self, second_day: Path, capsys: pytest.CaptureFixture[str]) -> None:
@@ -125,7 +116,7 @@ class TestMending:
         told = answer(capsys, home, "restore", "--to", str(first), "--yes")
         assert told["to_snapshot"] == first
         assert published_hash(home) != after
-        assert answer(capsys, home, "run", "--now", "2026-01-04")["status"] == "published"
+        assert answer(capsys, home, "run", "--now", LATER)["status"] == "published"
         assert published_hash(home) == after
 
     def test_restore_asks_first(self, own_copy: Settings, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -154,7 +145,7 @@ class TestMending:
         [told] = answer(capsys, own_copy.home, "maintain", "--older-than-days", "0")
         assert told["snapshots_expired"] > 0
         assert published_hash(own_copy.home) == before
-        assert answer(capsys, own_copy.home, "run", "--now", "2026-01-04")["status"] == "unchanged"
+        assert answer(capsys, own_copy.home, "run", "--now", LATER)["status"] == "unchanged"
 
 
 class TestBeginning:

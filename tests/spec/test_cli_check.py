@@ -27,29 +27,29 @@ def told_gaps(settings: Settings, capsys: pytest.CaptureFixture[str]) -> list[tu
     return [(gap["object"], gap["missing"]) for gap in json.loads(capsys.readouterr().out)["gaps"]]
 
 
-@pytest.mark.parametrize(
-    "repair", [["run", "--ingest-only"], ["backfill", "--from", "2026-01-01", "--to", "2026-01-02", "--window", "1d"]]
-)
-def test_what_is_lost_is_found_told_and_had_again(
-    repair: list[str], published: Settings, capsys: pytest.CaptureFixture[str]
-) -> None:
+REPAIRS = [["run", "--ingest-only"], ["backfill", "--from", "2026-01-01", "--to", "2026-01-02", "--window", "1d"]]
+
+
+def test_what_is_lost_is_found_told_and_had_again(published: Settings, capsys: pytest.CaptureFixture[str]) -> None:
     home = ["--home", str(published.home)]
     assert run([*home, "check", "--now", NOW]) == 0
     assert "Complete" in capsys.readouterr().out
     whole = lake_state(published)[RAW]
-    lost = lose_rows(published)
-    assert run([*home, "check", "--now", NOW]) == 4
-    told = capsys.readouterr()
-    assert "Partial" in told.out
-    assert "rows of the source are not in raw" in told.err
-    # One of the records has a second version, which came on the second day.
-    gaps = told_gaps(published, capsys)
-    assert {name for name, _ in gaps} == {"contact"}
-    assert sum(missing for _, missing in gaps) == lost
-    assert run([*home, *repair, "--now", NOW]) == 0
-    assert told_gaps(published, capsys) == []
+    for repair in REPAIRS:
+        lost = lose_rows(published)
+        assert lost
+        assert run([*home, "check", "--now", NOW]) == 4
+        told = capsys.readouterr()
+        assert "Partial" in told.out
+        assert "rows of the source are not in raw" in told.err
+        # One of the records has a second version, which came on the second day.
+        gaps = told_gaps(published, capsys)
+        assert {name for name, _ in gaps} == {"contact"}
+        assert sum(missing for _, missing in gaps) == lost
+        assert run([*home, *repair, "--now", NOW]) == 0
+        assert told_gaps(published, capsys) == []
+        assert lake_state(published)[RAW].split(" rows")[0] == whole.split(" rows")[0]
     con = open_published(published)
     statuses = [row[0] for row in con.execute("SELECT status FROM ops.run ORDER BY run_id").fetchall()]
     con.close()
-    assert statuses[1:3] == ["complete", "partial"]
-    assert lake_state(published)[RAW].split(" rows")[0] == whole.split(" rows")[0]
+    assert statuses == ["published", "complete", "partial", "landed", "partial", "published"]

@@ -6,8 +6,8 @@ import shutil
 import signal
 import socket
 import time
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from collections.abc import Callable
+from datetime import date, datetime
 from pathlib import Path
 from threading import Thread
 from typing import Any
@@ -25,10 +25,11 @@ from dataflow.settings import load_settings
 from dataflow.sources import PlannedWindow, Window
 from dataflow.storage import open_published
 from dataflow.tables.declared import declared_tables
+from flows import pipelines
 from flows.fetching import watch_share
 from flows.ingest import fetch_windows
 from flows.live import registered
-from tests.lib.homes import NOW, dataflow_json, make_sample, start_dataflow
+from tests.lib.homes import NOW, make_sample, open_gaps, start_dataflow
 from tests.lib.servers.prefect import PrefectServer, ProcessWorker
 
 DEPLOYMENT = "fetch/fetch"
@@ -58,16 +59,6 @@ def wait_for_runs(server: PrefectServer, folder: Path, count: int) -> list[dict[
     return found
 
 
-@contextmanager
-def paused(worker: ProcessWorker) -> Iterator[None]:
-    """Have the worker begin nothing while the block runs."""
-    worker.server.cli("work-pool", "pause", worker.pool, cwd=worker.server.home)
-    try:
-        yield
-    finally:
-        worker.server.cli("work-pool", "resume", worker.pool, cwd=worker.server.home)
-
-
 def raw_of(home: Path, *, but: str = "_run_id") -> dict[str, list[Any]]:
     """All of raw, but for the name of the run and another column."""
     settings = load_settings(home=home)
@@ -80,11 +71,14 @@ def raw_of(home: Path, *, but: str = "_run_id") -> dict[str, list[Any]]:
         }
 
 
-def backfill(home: Path, environment: dict[str, str]) -> int:
-    process = start_dataflow(home, *TWO_DAYS, environment=environment)
-    _, errors = process.communicate()
-    assert process.returncode in (0, 4), errors.decode()
-    return process.returncode
+def backfill_here(home: Path, server: PrefectServer, *, deployment: str = DEPLOYMENT, workers: int = 2) -> str | None:
+    """The flow of `TWO_DAYS` in this process; the name of the state it ends in."""
+    given = load_settings(home=home)
+    settings = given.model_copy(update={"prefect": given.prefect.model_copy(update={"fetch_deployment": deployment})})
+    words = {"start": date(2026, 1, 1), "end": date(2026, 1, 2), "workers": workers}
+    now = datetime.fromisoformat(NOW)
+    with open_run(settings, "backfill", now=now) as session, registered(session), server.in_process():
+        return pipelines.backfill(run_id=session.run.run_id, return_state=True, **words).name
 
 
 @pytest.fixture(scope="module")
@@ -92,7 +86,7 @@ def alone(server: PrefectServer, tmp_path_factory: pytest.TempPathFactory) -> Pa
     """Two days that one process fetched."""
     home = tmp_path_factory.mktemp("alone")
     make_sample(home, days=2)
-    assert backfill(home, server.environment) == 0
+    assert backfill_here(home, server, deployment="") == "Published"
     return home
 
 
@@ -108,20 +102,22 @@ def in_pool(server: PrefectServer) -> dict[str, str]:
 
 
 def test_raw_is_that_of_one_process_and_twice_is_once(server: PrefectServer, alone: Path, pooled: Path) -> None:
-    assert backfill(pooled, in_pool(server)) == 0
+    process = start_dataflow(pooled, *TWO_DAYS, environment=in_pool(server))
+    _, errors = process.communicate()
+    assert process.returncode == 0, errors.decode()
     assert raw_of(pooled) == raw_of(alone)
     runs = fetch_runs(server, pooled)
     assert [run["state"]["type"] for run in runs] == ["COMPLETED"] * 2
     assert all(set(run["parameters"]) == {"folder", "share", "home"} for run in runs)
     # Nothing is left to fetch: nothing is given away, and nothing changes.
-    assert backfill(pooled, in_pool(server)) == 0
+    assert backfill_here(pooled, server) == "Unchanged"
     assert (raw_of(pooled), len(fetch_runs(server, pooled))) == (raw_of(alone), 2)
 
 
 def test_a_share_that_nobody_fetched_is_a_gap_that_the_next_run_repairs(
     server: PrefectServer, process_worker: ProcessWorker, alone: Path, pooled: Path
 ) -> None:
-    with paused(process_worker):
+    with process_worker.paused():
         process = start_dataflow(pooled, *TWO_DAYS, environment=in_pool(server))
         lost, *others = wait_for_runs(server, pooled, 2)
         server.post(f"flow_runs/{lost['id']}/set_state", {"state": {"type": "CANCELLED"}, "force": True})
@@ -129,14 +125,16 @@ def test_a_share_that_nobody_fetched_is_a_gap_that_the_next_run_repairs(
     assert process.returncode == 4
     states = {run["id"]: run["state"]["type"] for run in fetch_runs(server, pooled)}
     assert states == {lost["id"]: "CANCELLED"} | {run["id"]: "COMPLETED" for run in others}
-    gaps = dataflow_json(pooled, "status")["gaps"]
+    gaps = open_gaps(pooled)
     assert gaps
     assert all("was lost" in gap["detail"] for gap in gaps)
     # Of a row that two days brought, raw keeps the receipt that was landed first.
     assert raw_of(pooled, but="_locator") != raw_of(alone, but="_locator")
-    assert backfill(pooled, in_pool(server)) == 0
+    assert backfill_here(pooled, server, workers=1) == "Published"
+    repairing = [run for run in fetch_runs(server, pooled) if run["id"] not in states]
+    assert [run["state"]["type"] for run in repairing] == ["COMPLETED"]
     assert raw_of(pooled, but="_locator") == raw_of(alone, but="_locator")
-    assert dataflow_json(pooled, "status")["gaps"] == []
+    assert open_gaps(pooled) == []
 
 
 def fetch_in_pool(session: RunSession, windows: list[PlannedWindow], *, workers: int, deployment: str) -> Staged:
@@ -223,7 +221,7 @@ def test_a_run_without_a_sign_of_life_is_given_up(
     server: PrefectServer, process_worker: ProcessWorker, tmp_path: Path, state: Callable[[], State], becomes: StateType
 ) -> None:
     parameters = {"folder": str(tmp_path), "share": 0}
-    with paused(process_worker), server.in_process(), get_client(sync_client=True) as client:
+    with process_worker.paused(), server.in_process(), get_client(sync_client=True) as client:
         deployment = client.read_deployment_by_name(DEPLOYMENT)
         run = client.create_flow_run_from_deployment(deployment.id, parameters=parameters, state=state())
         ended = watch_share(client, run.id, tmp_path, 0, silence_seconds=0.5)

@@ -7,6 +7,7 @@ from pathlib import Path
 
 from dataflow.cli.main import run
 from dataflow.settings import Settings
+from dataflow.storage import open_published
 from tests.lib.homes import NOW, newest_snapshot
 
 READERS = 4
@@ -28,14 +29,20 @@ while not stop.exists():
     with contextlib.redirect_stdout(answer), contextlib.redirect_stderr(said):
         failed += run(["--home", home, "query", "-o", "json", sql]) != 0
     seen.append(json.loads(answer.getvalue() or "[null]")[0])
-    time.sleep(0.5)
+    time.sleep(1.5)
 Path(sys.argv[3]).write_text(json.dumps({"seen": seen, "failed": failed, "said": said.getvalue()}))
 """
 
 
+def count_customers(settings: Settings) -> int:
+    with open_published(settings) as con:
+        [(count,)] = con.execute("SELECT count(*) FROM published.customer_360").fetchall()
+    return int(count)
+
+
 def test_four_readers_beside_a_run(published: Settings, tmp_path: Path) -> None:
     stop = tmp_path / "stop"
-    before = newest_snapshot(published)
+    before, customers = newest_snapshot(published), count_customers(published)
     answers = [tmp_path / f"reader-{number}.json" for number in range(READERS)]
     readers = [
         subprocess.Popen(
@@ -59,7 +66,8 @@ def test_four_readers_beside_a_run(published: Settings, tmp_path: Path) -> None:
     for told in answers:
         answer = json.loads(told.read_text())
         assert answer["failed"] == 0, answer["said"]
-        assert answer["seen"]
+        # The first answer was there before the publication was.
+        assert answer["seen"][0]["customers"] == customers
         states |= {(row["customers"], row["records"]) for row in answer["seen"]}
     # One publication: before it or after it, and nothing in between.
     assert len(states) <= 2

@@ -21,9 +21,9 @@ def test_a_pool_gives_the_edges_of_one_process(server: PrefectServer, tmp_path: 
         in_pool = scoring_in_pool("score/score")
     with duckdb.connect() as con:
         find = edges_of_a_population(con)
-        assert find(spread(tmp_path, in_pool)) == find(None) != []
+        assert find(spread(tmp_path, in_pool, chunks=2)) == find(None) != []
     with pytest.raises(ChunkFailed, match="1 of 1 chunks"):
         in_pool(tmp_path / "nothing", [7])
     runs = server.post("flow_runs/filter", {"flows": {"name": {"any_": ["score"]}}})
     done = [run["parameters"]["chunk"] for run in runs if run["state"]["type"] == "COMPLETED"]
-    assert sorted(done) == [0, 1, 2, 3]
+    assert sorted(done) == [0, 1]

@@ -1,5 +1,6 @@
 """A run that is killed anywhere is simply run again, and what is published is what an undisturbed run publishes."""
 
+import os
 import random
 import shutil
 import signal
@@ -11,27 +12,38 @@ from pathlib import Path
 import pytest
 
 from dataflow.settings import load_settings
-from tests.lib.homes import NOW, SECOND_DAY, lake_state, make_sample, published_hash, start_dataflow
-from tests.lib.servers.prefect import PrefectServer
+from dataflow.storage import open_published
+from flows.orchestrator import local_server
+from tests.lib.homes import LATER, NOW, SECOND_DAY, lake_state, published_hash, start_dataflow
 
 # Two kinds of run die differently: the first ever makes tables and trains, the next day's merges into what exists.
 FIRST = ["run", "--until", SECOND_DAY, "--now", NOW]
-NEXT = ["run", "--now", "2026-01-04T00:00:00Z"]
+NEXT = ["run", "--now", LATER]
 SEED = 20260123
 
 
-def run_to_end(home: Path, arguments: list[str], environment: dict[str, str]) -> float:
-    """Run undisturbed; returns the seconds it took, to know where a kill can hit."""
-    began = time.monotonic()
+def seconds_on_record(home: Path) -> float:
+    """What the last run's stages took up to its commit, to know where a kill can hit."""
+    with open_published(load_settings(home=home)) as con:
+        query = "SELECT epoch(finished_at - started_at) FROM ops.run ORDER BY run_id DESC LIMIT 1"
+        [(seconds,)] = con.execute(query).fetchall()
+    assert seconds > 0
+    return float(seconds)
+
+
+def run_to_end(home: Path, arguments: list[str], environment: dict[str, str]) -> None:
     process = start_dataflow(home, *arguments, environment=environment)
     _, errors = process.communicate()
     assert process.returncode == 0, errors.decode()
-    return time.monotonic() - began
 
 
 def run_and_kill(home: Path, arguments: list[str], environment: dict[str, str], *, after_seconds: float) -> None:
-    """Run, and SIGKILL the process then, wherever it is."""
+    """Run, and SIGKILL the process so long after it has begun the run, wherever it is."""
+    runs = home / "runs"
+    before = set(runs.glob("*"))
     process = start_dataflow(home, *arguments, environment=environment)
+    while process.poll() is None and not set(runs.glob("*")) - before:
+        time.sleep(0.05)
     try:
         process.wait(after_seconds)
     except subprocess.TimeoutExpired:
@@ -41,11 +53,19 @@ def run_and_kill(home: Path, arguments: list[str], environment: dict[str, str], 
 
 
 @pytest.fixture(scope="module")
-def empty_home(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """A home with a sample of two days and nothing else."""
+def empty_home(first_day: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A home with the sample of `first_day` and nothing else."""
     home = tmp_path_factory.mktemp("empty")
-    make_sample(home, days=2)
+    shutil.copytree(first_day / "sample", home / "sample")
     return home
+
+
+@pytest.fixture
+def environment(prefect_api: None) -> dict[str, str]:
+    """Of a process whose Prefect API outlives it."""
+    server = local_server()
+    assert server is not None
+    return os.environ | {"PREFECT_API_URL": server.api_url}
 
 
 @pytest.mark.parametrize("kind", ["first", "next"])
@@ -53,14 +73,15 @@ def test_killed_and_run_again(
     kind: str,
     empty_home: Path,
     first_day: Path,
+    second_day: Path,
     tmp_path: Path,
-    prefect_server: PrefectServer,
+    environment: dict[str, str],
     rounds: Callable[[int, int], int],
 ) -> None:
-    template, arguments = (empty_home, FIRST) if kind == "first" else (first_day, NEXT)
-    undisturbed = tmp_path / "undisturbed"
-    shutil.copytree(template, undisturbed)
-    usual = run_to_end(undisturbed, arguments, prefect_server.environment)
+    template, arguments, undisturbed = (
+        (empty_home, FIRST, first_day) if kind == "first" else (first_day, NEXT, second_day)
+    )
+    usual = seconds_on_record(undisturbed)
     expected = published_hash(undisturbed)
     everything = lake_state(load_settings(home=undisturbed))
 
@@ -69,10 +90,11 @@ def test_killed_and_run_again(
         home = tmp_path / f"killed-{chain}"
         shutil.copytree(template, home)
         for _ in range(rounds(1, 3)):
-            # From the first import to just past the usual end: a kill after the commit counts as well.
-            moment = chance.uniform(0.05, 1.05) * usual
-            run_and_kill(home, arguments, prefect_server.environment, after_seconds=moment)
-        run_to_end(home, arguments, prefect_server.environment)
+            # To just past the usual end: importing Prefect, the commit and the warehouse take as long again as what is
+            # on record, and a kill after the commit counts as well.
+            moment = chance.uniform(0, 2.2) * usual
+            run_and_kill(home, arguments, environment, after_seconds=moment)
+        run_to_end(home, arguments, environment)
         assert published_hash(home) == expected
         assert lake_state(load_settings(home=home)) == everything
         assert list((home / "runs").iterdir()) == []

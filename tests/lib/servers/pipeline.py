@@ -1,5 +1,7 @@
-"""The pipeline itself, ready to run: a Prefect API shared by the session's runs, and a home with a first day in it."""
+"""The pipeline itself, ready to run: a Prefect API shared by the session's runs, and homes with a day or two."""
 
+import fcntl
+import os
 import shutil
 from collections.abc import Callable, Iterator
 from pathlib import Path
@@ -9,7 +11,7 @@ import pytest
 from dataflow.cli.main import run
 from dataflow.settings import Settings, load_settings
 from flows.orchestrator import orchestrator
-from tests.lib.homes import NOW, SECOND_DAY, make_sample
+from tests.lib.homes import LATER, NOW, SECOND_DAY, make_sample
 
 
 @pytest.fixture(scope="session")
@@ -19,13 +21,40 @@ def prefect_api(tmp_path_factory: pytest.TempPathFactory) -> Iterator[None]:
         yield
 
 
+def made_once(temporary: pytest.TempPathFactory, name: str, make: Callable[[Path], None]) -> Path:
+    """A folder for all test processes: the first that asks has `make` fill it, whoever needs it meanwhile waits."""
+    own = temporary.getbasetemp()
+    shared = own.parent if "PYTEST_XDIST_WORKER" in os.environ else own
+    with (shared / f"{name}.lock").open("w") as lock:
+        fcntl.flock(lock, fcntl.LOCK_EX)
+        if not (shared / name).is_dir():
+            # Made aside and renamed: what another process finds is whole.
+            draft = temporary.mktemp(name)
+            make(draft)
+            draft.rename(shared / name)
+    return shared / name
+
+
 @pytest.fixture(scope="session")
 def first_day(tmp_path_factory: pytest.TempPathFactory, prefect_api: None) -> Path:
     """A home with a sample of two days, the first of them published. Never run in it: copy it with `fresh_home`."""
-    home = tmp_path_factory.mktemp("first-day")
-    make_sample(home, days=2)
-    assert run(["--home", str(home), "run", "--until", SECOND_DAY, "--now", NOW]) == 0
-    return home
+
+    def make(home: Path) -> None:
+        make_sample(home, days=2)
+        assert run(["--home", str(home), "run", "--until", SECOND_DAY, "--now", NOW]) == 0
+
+    return made_once(tmp_path_factory, "first-day", make)
+
+
+@pytest.fixture(scope="session")
+def second_day(tmp_path_factory: pytest.TempPathFactory, first_day: Path) -> Path:
+    """`first_day` and a run in which nothing went wrong: both days are published. Only read it, or copy it."""
+
+    def make(home: Path) -> None:
+        shutil.copytree(first_day, home, dirs_exist_ok=True)
+        assert run(["--home", str(home), "run", "--now", LATER]) == 0
+
+    return made_once(tmp_path_factory, "second-day", make)
 
 
 @pytest.fixture

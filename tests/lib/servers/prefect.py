@@ -15,6 +15,7 @@ import httpx
 import pytest
 import yaml
 
+from flows.new_database import lay_down
 from tests.lib.servers.ports import free_port
 
 ROOT = Path(__file__).parents[3]
@@ -60,10 +61,16 @@ class PrefectServer:
         """Filter, count or create through the API."""
         return self._answer("POST", path, body or {})
 
+    def patch(self, path: str, body: dict[str, Any]) -> None:
+        """Change one resource through the API."""
+        self._request("PATCH", path, body)
+
     def _answer(self, method: str, path: str, body: dict[str, Any] | None = None) -> Any:
+        return self._request(method, path, body).json()
+
+    def _request(self, method: str, path: str, body: dict[str, Any] | None) -> httpx.Response:
         answer = httpx.request(method, f"{self.url}/{path}", json=body, timeout=30, trust_env=False)
-        answer.raise_for_status()
-        return answer.json()
+        return answer.raise_for_status()
 
     def in_process(self) -> AbstractContextManager[Any]:
         """Point the Prefect client of this very process at the server, for the time of a `with`."""
@@ -81,6 +88,15 @@ class ProcessWorker:
 
     server: PrefectServer
     pool: str
+
+    @contextmanager
+    def paused(self) -> Iterator[None]:
+        """Have the worker begin nothing while the block runs."""
+        self.server.patch(f"work_pools/{self.pool}", {"is_paused": True})
+        try:
+            yield
+        finally:
+            self.server.patch(f"work_pools/{self.pool}", {"is_paused": False})
 
     def deploy(self, folder: Path, *names: str) -> PrefectServer:
         """Deploy these deployments of prefect.yaml, or all, to the pool, by a file in `folder`; returns the server."""
@@ -153,10 +169,12 @@ def _stop(process: subprocess.Popen[bytes]) -> None:
     process.wait(STOP_SECONDS)
 
 
-@pytest.fixture(scope="session")
+@pytest.fixture(scope="module")
 def prefect_server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[PrefectServer]:
-    """A server for the session."""
+    """A server for one file of tests: idle it would cost more than it does to start another."""
     home, port = tmp_path_factory.mktemp("prefect"), free_port()
+    # An empty database as it is after every migration: running them is not what these tests are about.
+    lay_down(home)
     server = PrefectServer(url=f"http://127.0.0.1:{port}/api", home=home)
     # --port alone would leave the address that the server tells others at its default.
     environment = _environment(home) | {"PREFECT_SERVER_API_HOST": "127.0.0.1", "PREFECT_SERVER_API_PORT": str(port)}
@@ -172,9 +190,9 @@ def prefect_server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Prefect
         yield server
 
 
-@pytest.fixture(scope="session")
+@pytest.fixture(scope="module")
 def process_worker(prefect_server: PrefectServer) -> Iterator[ProcessWorker]:
-    """A worker for the session, on a process pool that it creates."""
+    """A worker for one file of tests, on a process pool that it creates."""
     worker = ProcessWorker(prefect_server, pool="tests")
 
     def online() -> bool:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import random
+import shutil
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -26,11 +27,20 @@ ACME: Record = {**company(CHANCE, 8003), "record_id": "salesforce|account|acme",
 PEOPLE = [record for _, record in population(3, people=60).values()]
 
 
+@pytest.fixture(scope="module")
+def first_day(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The folder of a lake where the population, Ann twice and Bob are resolved; Bob's employer is not known yet."""
+    folder = tmp_path_factory.mktemp("first-day")
+    with small_lake(folder) as lake:
+        resolve_day(lake, folder, [*PEOPLE, ANN_CRM, ANN_SHOP, {**BOB, "parent_record_id": ACME["record_id"]}], day=1)
+    return folder
+
+
 @pytest.fixture
-def lake(tmp_path: Path) -> Iterator[Lake]:
-    """A lake where the population, Ann twice and Bob are resolved; Bob's employer is not known yet."""
+def lake(first_day: Path, tmp_path: Path) -> Iterator[Lake]:
+    """A copy of that lake."""
+    shutil.copytree(first_day, tmp_path, dirs_exist_ok=True)
     with small_lake(tmp_path) as lake:
-        resolve_day(lake, tmp_path, [*PEOPLE, ANN_CRM, ANN_SHOP, {**BOB, "parent_record_id": ACME["record_id"]}], day=1)
         yield lake
 
 
