@@ -59,8 +59,8 @@ def find_clusters(
         record_id=register.names,
         cluster=part[place],
         confidence=confidence[place],
-        weakest=weakest[place],
-        oversized=oversized[place],
+        cluster_confidence=weakest[place],
+        is_oversized=oversized[place],
     )
 
 
@@ -87,7 +87,7 @@ def _with_words(links: Edges, same: Edges) -> Edges:
     if not same.left.size:
         return links
     span = int(max(links.right.max(initial=0), same.right.max(initial=0))) + 1
-    pair, judged_pair = (edges.left.astype(np.int64) * span + edges.right for edges in (links, same))
+    pair, judged_pair = (edges.left * span + edges.right for edges in (links, same))
     return links.take(~np.isin(pair, judged_pair)).plus(same)
 
 
@@ -158,8 +158,8 @@ def _store(con: duckdb.DuckDBPyConnection, into: str, **columns: Any) -> None:
     con.register("clustered_arrow", pa.table(columns))
     con.execute(f"""
         CREATE OR REPLACE TEMP TABLE {into} AS
-        SELECT record_id, cluster, round(confidence, 6) AS confidence, round(weakest, 6) AS cluster_confidence,
-            oversized AS is_oversized
-        FROM clustered_arrow
+        SELECT * REPLACE (
+            round(confidence, 6) AS confidence, round(cluster_confidence, 6) AS cluster_confidence
+        ) FROM clustered_arrow
     """)
     con.unregister("clustered_arrow")

@@ -67,20 +67,31 @@ class Judged:
 def components(count: int, edges: Edges) -> Places:
     """The first record of the connected component of each of `count` records.
 
-    Each record is hooked on the first it is linked to, and led to where that leads, until no edge is left between two.
-    Most components are of two or three and done in one round: in half the time of SciPy's walk from record to record.
+    Each record is hooked on the first it is linked to, and the ends of a link that joins two such trees on one another,
+    root on root, until there is none. Most components are of two or three and done in one round: in a third of the time
+    of SciPy's walk from record to record.
     """
     first = np.arange(count)
     left, right = edges.left, edges.right
     while left.size:
         one, other = np.minimum(left, right), np.maximum(left, right)
         np.minimum.at(first, other, one)
-        while not np.array_equal(first, further := first[first]):
-            first = further
-        left, right = first[one], first[other]
-        is_open = left != right
-        left, right = left[is_open], right[is_open]
-    return first
+        # nearly all are seen to be of one tree at the first step up, the others at its root
+        left, right = _apart_in(first[one], first[other])
+        left, right = _apart_in(_led_on(left, first), _led_on(right, first))
+    return _led_on(first, first)
+
+
+def _led_on(place: Places, first: Places) -> Places:
+    """Where the way up from each place ends."""
+    while not np.array_equal(place, further := first[place]):
+        place = further
+    return place
+
+
+def _apart_in(left: Places, right: Places) -> tuple[Places, Places]:
+    is_open = left != right
+    return left[is_open], right[is_open]
 
 
 def tally(places: Places, count: int) -> Counts:
@@ -209,13 +220,14 @@ def _best(average: Floats, total: Floats, records: Floats) -> Places:
     value = average.reshape(count, -1)
     best: Places = value.argmax(axis=1)
     is_best = value == np.take_along_axis(value, best[:, None], axis=1)
-    tied = np.flatnonzero(is_best.sum(axis=1) > 1)
-    for some in np.array_split(tied, -(-tied.size * size**3 // _MATRIX_CELLS)) if tied.size else ():
+    # of three, two that are as good agree as well
+    tied = np.flatnonzero(is_best.sum(axis=1) > 1) if size > 3 else np.empty(0, np.intp)
+    for some in np.array_split(tied, 1 + tied.size * size**3 // _MATRIX_CELLS):
         by_record = total[some] / np.maximum(records[some, :, None] * records[some, None, :], 1)
         differ = np.abs(by_record[:, :, None, :] - by_record[:, None, :, :]) * records[some, None, None, :]
         own = np.arange(size)
         differ[:, own, :, own] = differ[:, :, own, own] = 0
-        best[some] = np.where(is_best[some], differ.sum(axis=3).reshape(some.size, -1), np.inf).argmin(axis=1)
+        best[some] = np.where(is_best[some], differ.sum(axis=3).reshape(-1, size * size), np.inf).argmin(axis=1)
     return best
 
 

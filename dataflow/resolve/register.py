@@ -1,7 +1,7 @@
 """The records that are clustered, each at a place: the order of their numbers, which is the same whenever they come.
 
-Edges name records by their ids; sixteen million of them are led to their places by sorted numbers, in a fifth of the
-time that a join of texts takes.
+Edges name records by their ids; sixteen million of these are led to their places by sorted numbers, in less time than a
+join of texts takes, and without having to sort texts.
 """
 
 from __future__ import annotations
@@ -84,8 +84,11 @@ class Register:
 
 
 def _in_order(numbers: Numbers) -> tuple[Places, Numbers]:
-    """The order of some numbers, and they in it: their high bits are sorted with their rows in the low ones, at a third
-    of the time of an argsort, and the few rows whose high bits are the same are put in order afterwards."""
+    """The order of some numbers, and they in it.
+
+    Their high bits are sorted with their rows in the low ones, sooner than by an argsort; the few rows whose high bits
+    are the same are put in order afterwards.
+    """
     low = np.uint64(numbers.size.bit_length())
     packed = numbers >> low
     packed <<= low
