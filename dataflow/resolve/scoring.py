@@ -16,7 +16,7 @@ from lakehouse.table import literal
 
 # The records of both sides of a batch are hashed: of more pairs they are found more slowly, the further they lie apart,
 # and with fewer all records are gone over more often
-BATCH_PAIRS = 3_000_000
+BATCH_PAIRS = 4_000_000
 _PAIR_BYTES = 1600
 
 
