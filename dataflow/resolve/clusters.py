@@ -19,7 +19,8 @@ from numpy.typing import NDArray
 from scipy.sparse import coo_array
 from scipy.sparse.csgraph import minimum_spanning_tree
 
-from dataflow.resolve.refinement import Edges, Floats, Judged, Places, components, refine, tally
+from dataflow.resolve.order import Places
+from dataflow.resolve.refinement import Edges, Floats, Judged, components, refine, tally
 from dataflow.resolve.register import Register
 
 # all pairs of a component are weighed, so its size is what bounds the cost; a larger one is cut at rising weights

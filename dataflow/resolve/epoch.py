@@ -10,7 +10,7 @@ from __future__ import annotations
 
 import duckdb
 
-from dataflow.resolve.edges import find_candidates
+from dataflow.resolve.candidates import find_candidates
 from dataflow.resolve.fit import Patterns, first_parameters, fit_parameters, kin_weights
 from dataflow.resolve.frequencies import count_frequencies, frequency_hash, scale_frequencies
 from dataflow.resolve.model import KIN, Epoch, Parameters, comparisons_for, epoch_id_of, model_text, splink_settings

@@ -13,8 +13,9 @@ import duckdb
 
 from dataflow.errors import SourceMalformed, UsageError
 from dataflow.report import measured
+from dataflow.resolve.candidates import cap_sql
 from dataflow.resolve.clusters import find_clusters
-from dataflow.resolve.edges import cap_sql, find_edges
+from dataflow.resolve.edges import find_edges
 from dataflow.resolve.epoch import train_epoch
 from dataflow.resolve.evaluate import Evaluation, evaluate
 from dataflow.resolve.file_records import decide_types, input_sql, read_values

@@ -17,7 +17,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from dataflow.errors import UsageError
-from dataflow.resolve.edges import find_candidates
+from dataflow.resolve.candidates import find_candidates
 from dataflow.resolve.groups import Groups
 from dataflow.resolve.model import LEARNT, Epoch, LevelWeights, epoch_id_of, model_text
 from dataflow.resolve.pairs import numbered

@@ -12,8 +12,8 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-# of the width that numpy's indexing takes: of others it makes copies
-Places = NDArray[np.intp]
+from dataflow.resolve.order import Places
+
 Counts = NDArray[np.int32]
 Floats = NDArray[np.float64]
 

@@ -11,12 +11,10 @@ from concurrent.futures import ThreadPoolExecutor
 import duckdb
 import numpy as np
 import pyarrow as pa
-from numpy.typing import NDArray
 
+from dataflow.resolve.order import Numbers, Places, in_order
 from dataflow.resolve.pairs import number_of
-from dataflow.resolve.refinement import Edges, Places
-
-Numbers = NDArray[np.uint64]
+from dataflow.resolve.refinement import Edges
 
 # of ten million records two share a number once in a few hundred thousand times: then they are numbered anew
 _ATTEMPTS = 8
@@ -30,7 +28,7 @@ class Register:
         for self._attempt in range(_ATTEMPTS):
             found = con.execute(f"SELECT record_id, {self._number('record_id')} AS number FROM {records}")
             table = found.to_arrow_table()
-            self._order, self._sorted = _in_order(table["number"].to_numpy())
+            self._order, self._sorted = in_order(table["number"].to_numpy())
             if not (self._sorted[1:] == self._sorted[:-1]).any():
                 break
         else:
@@ -81,23 +79,3 @@ class Register:
             behind = behind[(self._sorted[at] < numbers[behind]) & (at < last)]
         place[self._sorted[place] != numbers] = -1
         return place
-
-
-def _in_order(numbers: Numbers) -> tuple[Places, Numbers]:
-    """The order of some numbers, and they in it.
-
-    Their high bits are sorted with their rows in the low ones, sooner than by an argsort; the few rows whose high bits
-    are the same are put in order afterwards.
-    """
-    low = np.uint64(numbers.size.bit_length())
-    packed = numbers >> low
-    packed <<= low
-    packed |= np.arange(numbers.size, dtype=np.uint64)
-    packed.sort()
-    order = (packed & np.uint64((1 << int(low)) - 1)).astype(np.intp)
-    ordered = numbers[order]
-    while (late := np.flatnonzero(ordered[1:] < ordered[:-1])).size:
-        late = late[np.diff(late, prepend=-2) > 1]
-        order[late], order[late + 1] = order[late + 1], order[late]
-        ordered = numbers[order]
-    return order, ordered

@@ -5,7 +5,7 @@ from __future__ import annotations
 import duckdb
 
 from dataflow.few import if_few
-from dataflow.resolve.edges import cap_sql
+from dataflow.resolve.candidates import cap_sql
 from dataflow.resolve.pairs import number_of
 from dataflow.resolve.spec import EntitySpec
 from dataflow.tables.resolved import EDGE, JUDGED_PAIR, MATCH_RECORD, XREF

@@ -28,8 +28,9 @@ from typing import TYPE_CHECKING
 import pyarrow as pa
 
 from dataflow.errors import ConfigurationError
-from dataflow.resolve.edges import candidates_sql
+from dataflow.resolve.candidates import cap_sql
 from dataflow.resolve.model import Epoch
+from dataflow.resolve.pairs import number_of
 from dataflow.resolve.scoring import levelled_sql, members_sql, records_to_compare, weighed_sql
 from dataflow.resolve.spark_sql import JARO_WINKLER, spark_sql
 from dataflow.resolve.spec import EntitySpec
@@ -52,12 +53,23 @@ def find_edges_on_spark(
     register_jaro_winkler(spark)
     spark.read.parquet(frequencies).createOrReplaceTempView("frequency")
     _records_of(spark, records, spec.entity_type).createOrReplaceTempView("match_record")
-    _write(spark, candidates_sql("match_record", spec), into=into, name="candidate_pair")
+    _write(spark, _candidates_sql(spec), into=into, name="candidate_pair")
     numbers = "SELECT one AS record FROM candidate_pair UNION SELECT other FROM candidate_pair"
     spark.sql(numbers).createOrReplaceTempView("pair_number")
     _write(spark, members_sql("match_record", frozen, spec), into=into, name="pair_member")
     _write(spark, records_to_compare(frozen, spec), into=into, name="pair_record")
     return _write(spark, _edges_sql(frozen, spec), into=into, name="edge")
+
+
+def _candidates_sql(spec: EntitySpec) -> str:
+    """SELECT of what candidates.py finds, with a join for its sorted numbers."""
+    return f"""
+        WITH every AS (SELECT {number_of("record_id")} AS record, unnest(block_keys) AS key FROM match_record),
+        useful AS (SELECT key FROM every GROUP BY key HAVING count(*) BETWEEN 2 AND {cap_sql(spec, "key")}),
+        kept AS (FROM every SEMI JOIN useful USING (key))
+        SELECT DISTINCT l.record AS one, r.record AS other FROM kept l JOIN kept r ON l.key = r.key
+        WHERE l.record < r.record
+    """
 
 
 def _edges_sql(epoch: Epoch, spec: EntitySpec) -> str:

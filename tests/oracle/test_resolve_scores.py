@@ -7,7 +7,7 @@ import pytest
 from splink import DuckDBAPI, Linker
 
 from dataflow.resolve import scoring
-from dataflow.resolve.edges import find_candidates
+from dataflow.resolve.candidates import find_candidates
 from dataflow.resolve.epoch import train_epoch
 from dataflow.resolve.model import Epoch
 from dataflow.resolve.pairs import number_of, numbered

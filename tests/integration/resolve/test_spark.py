@@ -19,8 +19,9 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from dataflow.errors import ConfigurationError
+from dataflow.resolve.candidates import cap_sql, find_candidates
 from dataflow.resolve.chunks import stage_epoch
-from dataflow.resolve.edges import cap_sql, find_candidates, find_edges
+from dataflow.resolve.edges import find_edges
 from dataflow.resolve.epoch import train_epoch
 from dataflow.resolve.model import LEARNT, Epoch
 from dataflow.resolve.pairs import number_of

@@ -22,6 +22,8 @@ ROOT = Path(__file__).parents[3]
 PREFECT = Path(sys.executable).with_name("prefect")
 # Ready in 9–17 s on an idle machine of two cores; the rest is for a busy one.
 START_SECONDS = 120.0
+# The longest wait for an answer: a busy machine of two cores has taken more than 30 s for one.
+ANSWER_SECONDS = 120.0
 # The server is asked to end first: it closes its database.
 STOP_SECONDS = 15.0
 
@@ -69,7 +71,7 @@ class PrefectServer:
         return self._request(method, path, body).json()
 
     def _request(self, method: str, path: str, body: dict[str, Any] | None) -> httpx.Response:
-        answer = httpx.request(method, f"{self.url}/{path}", json=body, timeout=30, trust_env=False)
+        answer = httpx.request(method, f"{self.url}/{path}", json=body, timeout=ANSWER_SECONDS, trust_env=False)
         return answer.raise_for_status()
 
     def in_process(self) -> AbstractContextManager[Any]:

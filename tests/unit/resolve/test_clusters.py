@@ -18,8 +18,9 @@ from dataflow.resolve.edges import find_edges
 from dataflow.resolve.epoch import train_epoch
 from dataflow.resolve.groups import Groups
 from dataflow.resolve.model import Epoch
+from dataflow.resolve.order import Places
 from dataflow.resolve.pairs import numbered
-from dataflow.resolve.refinement import BEST, Edges, Judged, Places, components, refine
+from dataflow.resolve.refinement import BEST, Edges, Judged, components, refine
 from dataflow.resolve.scoring import score_pairs
 from dataflow.resolve.spec import PERSON
 from tests.lib.identities import Record, match_records, person, population

@@ -8,7 +8,7 @@ import duckdb
 import pytest
 
 from dataflow.resolve import register as module
-from dataflow.resolve.refinement import Places
+from dataflow.resolve.order import Places
 from dataflow.resolve.register import Register
 
 CHANCE = random.Random(11)
