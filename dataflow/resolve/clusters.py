@@ -151,8 +151,11 @@ def _confidences(part: Places, links: Edges) -> tuple[Floats, Floats]:
 
 
 def _probability(weight: Floats) -> Floats:
-    probability: Floats = 1 / (1 + np.exp2(-weight))
-    return probability
+    # in one array: of ten million records each further one costs as much as the arithmetic
+    found = np.negative(weight)
+    np.exp2(found, out=found)
+    found += 1
+    return np.reciprocal(found, out=found)
 
 
 def _store(con: duckdb.DuckDBPyConnection, into: str, **columns: Any) -> None:

@@ -22,7 +22,7 @@ def in_order(numbers: Numbers) -> tuple[Places, Numbers]:
     packed <<= low
     packed |= np.arange(numbers.size, dtype=np.uint64)
     packed.sort()
-    order = (packed & own).astype(np.intp)
+    order = (packed & own).view(np.intp)
     ordered = numbers[order]
     late = np.unique(packed[1:][ordered[1:] < ordered[:-1]] | own)
     begin, end = np.searchsorted(packed, late - own), np.searchsorted(packed, late, side="right")
