@@ -30,52 +30,59 @@ def mark_stale(ws: Workspace, *, whole_types: set[str]) -> None:
 def mark_keys(ws: Workspace, spec: EntitySpec, *, into: str) -> None:
     """Find who must be compared with whom: the keys that a stale record has or had, and all who hold them.
 
-    Shape of the temporary tables: `into` (record, key, is_new), every record of every such key, by its number;
-    a pair that shares a key is to be compared where the key is new to one of them, which it is to stale records, and to
-    all records of a key that came back under its cap. `key_size` (key, cap, was, now) are all keys, `risen_key` (key)
-    those that went over their cap.
+    Shape of the temporary tables: `into` (record, key, is_new), every record of every such key that is not too common,
+    by its number; a pair that shares a key is to be compared where the key is new to one of them, which it is to stale
+    records, and to all records of a key that came back under its cap. `key_size` (key, cap, was, now) are all keys,
+    `risen_holder` (record, key) the records that are not stale of those that went over their cap.
     """
     con, of_type = ws.con, f"entity_type = '{spec.entity_type}'"
     before = f"SELECT record_id, block_keys FROM {ws.before(MATCH_RECORD)} WHERE {of_type}"
     now = f"SELECT record_id, block_keys FROM {MATCH_RECORD.sql_name} WHERE {of_type}"
-    con.execute(f"CREATE OR REPLACE TEMP TABLE {into} AS SELECT *, true AS is_new FROM ({_keys_of(con, now)})")
+    con.execute(f"CREATE OR REPLACE TEMP TABLE holder AS SELECT *, true AS is_new FROM ({_keys_of(con, now)})")
     con.execute(f"""
         CREATE OR REPLACE TEMP TABLE stale_key AS
         SELECT key, sum(step) AS step
-        FROM (SELECT key, -1 AS step FROM ({_keys_of(con, before)}) UNION ALL SELECT key, 1 FROM {into}) GROUP BY key
+        FROM (SELECT key, -1 AS step FROM ({_keys_of(con, before)}) UNION ALL SELECT key, 1 FROM holder) GROUP BY key
     """)
     # Every other record is as it was.
-    con.execute(f"INSERT INTO {into} SELECT *, false AS is_new FROM ({_holders(ws, spec, 'stale_key')})")
+    con.execute(f"INSERT INTO holder SELECT *, false AS is_new FROM ({_holders(ws, spec, 'stale_key')})")
     con.execute(f"""
         CREATE OR REPLACE TEMP TABLE key_size AS
         SELECT s.key, {cap_sql(spec, "s.key")} AS cap,
             coalesce(n.records, 0) AS now, coalesce(n.records, 0) - s.step AS was
-        FROM stale_key s LEFT JOIN (SELECT key, count(*) AS records FROM {into} GROUP BY key) n USING (key)
+        FROM stale_key s LEFT JOIN (SELECT key, count(*) AS records FROM holder GROUP BY key) n USING (key)
     """)
-    con.execute("CREATE OR REPLACE TEMP TABLE risen_key AS SELECT key FROM key_size WHERE was <= cap AND now > cap")
-    returned = "SELECT key FROM key_size WHERE was > cap AND now <= cap"
-    con.execute(f"UPDATE {into} SET is_new = true WHERE key IN ({returned})")
-    con.execute("DROP TABLE stale_key")
+    # most of what stale records hold are keys of many
+    con.execute(f"""
+        CREATE OR REPLACE TEMP TABLE {into} AS
+        SELECT record, key, is_new OR was > cap AS is_new FROM holder JOIN key_size USING (key)
+        WHERE now BETWEEN 2 AND cap
+    """)
+    con.execute("""
+        CREATE OR REPLACE TEMP TABLE risen_holder AS
+        SELECT record, key FROM holder SEMI JOIN (FROM key_size WHERE was <= cap AND now > cap) USING (key)
+        WHERE NOT is_new
+    """)
+    con.execute("DROP TABLE stale_key; DROP TABLE holder")
 
 
-def find_lost_edges(ws: Workspace, spec: EntitySpec, *, keys: str, into: str) -> None:
+def find_lost_edges(ws: Workspace, spec: EntitySpec, *, into: str) -> None:
     """Find the stored edges whose records did not change, and share no key any more that is not too common.
 
-    `keys` and the tables beside it are those of `mark_keys`, which go. Records that are as they were weigh what they
-    weighed: their pairs are not scored again, only those go that are no candidates now.
+    The tables `key_size` and `risen_holder` are those of `mark_keys`, and go. Records that are as they were weigh what
+    they weighed: their pairs are not scored again, only those go that are no candidates now.
     Shape of the table `into`: record_id_l, record_id_r.
     """
     con = ws.con
     con.execute(f"""
         CREATE OR REPLACE TEMP TABLE suspect AS
-        WITH holder AS (SELECT record, key FROM {keys} SEMI JOIN risen_key USING (key) WHERE NOT is_new),
-        edge AS (
+        WITH edge AS (
             SELECT record_id_l, record_id_r, {number_of("record_id_l")} AS l, {number_of("record_id_r")} AS r
             FROM {ws.before(EDGE)}
         ),
-        held AS (FROM edge SEMI JOIN holder ON record = l SEMI JOIN holder ON record = r)
+        held AS (FROM edge SEMI JOIN risen_holder ON record = l SEMI JOIN risen_holder ON record = r)
         SELECT DISTINCT record_id_l, record_id_r FROM held
-        JOIN holder one ON one.record = l JOIN holder other ON other.record = r AND other.key = one.key
+        JOIN risen_holder one ON one.record = l JOIN risen_holder other ON other.record = r AND other.key = one.key
     """)
     con.execute(f"""
         CREATE OR REPLACE TEMP TABLE shared_key AS
@@ -102,7 +109,7 @@ def find_lost_edges(ws: Workspace, spec: EntitySpec, *, keys: str, into: str) ->
         CREATE OR REPLACE TABLE {into} AS
         FROM doubtful ANTI JOIN ({held.format(f"({small})")}) USING (record_id_l, record_id_r)
     """)
-    for table in ("suspect", "shared_key", "doubtful", "further_key", "key_size", "risen_key"):
+    for table in ("suspect", "shared_key", "doubtful", "further_key", "key_size", "risen_holder"):
         con.execute(f"DROP TABLE {table}")
 
 

@@ -191,7 +191,7 @@ def _stage_edges(
             keys="stale_holder",
             spreading=spreading,
         )
-        find_lost_edges(lane, spec, keys="stale_holder", into=_found("lost_edge", spec))
+        find_lost_edges(lane, spec, into=_found("lost_edge", spec))
         con.execute("DROP TABLE stale_holder")
         con.execute(f"""
             CREATE OR REPLACE TABLE {_found("edge", spec)} AS
