@@ -10,6 +10,8 @@ numbers, and a component is refined from scratch each time it is touched.
 from __future__ import annotations
 
 import math
+from concurrent.futures import ThreadPoolExecutor
+from operator import itemgetter
 from typing import Any
 
 import duckdb
@@ -53,16 +55,10 @@ def find_clusters(
     links = stored.take(stored.weight >= floor)
     part, oversized = _group(stored, links, said, floor=floor)
     confidence, weakest = _confidences(part, _with_words(links, said.same))
-    place = register.place
-    _store(
-        con,
-        into,
-        record_id=register.names,
-        cluster=part[place],
-        confidence=confidence[place],
-        cluster_confidence=weakest[place],
-        is_oversized=oversized[place],
-    )
+    found = {"cluster": part, "confidence": confidence, "cluster_confidence": weakest, "is_oversized": oversized}
+    with ThreadPoolExecutor(2) as both:
+        columns = both.map(itemgetter(register.place), found.values())
+        _store(con, into, record_id=register.names, **dict(zip(found, columns, strict=True)))
 
 
 def _group(stored: Edges, links: Edges, said: Judged, *, floor: float) -> tuple[Places, NDArray[np.bool_]]:

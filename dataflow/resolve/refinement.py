@@ -7,7 +7,9 @@ several that are best, those first that agree the most on all others. What stewa
 from __future__ import annotations
 
 from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
+from operator import itemgetter
 
 import numpy as np
 from numpy.typing import NDArray
@@ -40,7 +42,9 @@ class Edges:
         return cls(np.empty(0, np.intp), np.empty(0, np.intp), np.empty(0))
 
     def take(self, chosen: NDArray[np.bool_] | Places) -> Edges:
-        return Edges(self.left[chosen], self.right[chosen], self.weight[chosen])
+        with ThreadPoolExecutor(2) as both:
+            left, right, weight = both.map(itemgetter(chosen), (self.left, self.right, self.weight))
+        return Edges(left, right, weight)
 
     def plus(self, others: Edges) -> Edges:
         return Edges(
@@ -84,9 +88,13 @@ def components(count: int, edges: Edges) -> Places:
 
 def _led_on(place: Places, first: Places) -> Places:
     """Where the way up from each place ends."""
-    while not np.array_equal(place, further := first[place]):
-        place = further
-    return place
+    end = first[place]
+    going = np.flatnonzero(end != place)
+    while going.size:
+        at = end[going]
+        end[going] = first[at]
+        going = going[end[going] != at]
+    return end
 
 
 def _apart_in(left: Places, right: Places) -> tuple[Places, Places]:

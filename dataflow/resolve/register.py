@@ -37,7 +37,7 @@ class Register:
         """The record ids, in the order in which they came."""
         # where the numbers that begin alike stand
         self._shift = np.uint64(64 - max(1, len(self).bit_length()))
-        begin = np.bincount((self._sorted >> self._shift).astype(np.intp), minlength=1 << (64 - int(self._shift)))
+        begin = np.bincount((self._sorted >> self._shift).view(np.intp), minlength=1 << (64 - int(self._shift)))
         self._first = np.cumsum(begin) - begin
 
     def _number(self, record_id: str) -> str:
@@ -69,7 +69,7 @@ class Register:
         """The places of some numbers; -1 where there is no such record."""
         if not len(self):
             return np.full(numbers.size, -1)
-        place = self._first[(numbers >> self._shift).astype(np.intp)]
+        place = self._first[(numbers >> self._shift).view(np.intp)]
         last = len(self) - 1
         np.minimum(place, last, out=place)
         behind = np.flatnonzero((self._sorted[place] < numbers) & (place < last))
