@@ -12,7 +12,7 @@ import duckdb
 import numpy as np
 import pyarrow as pa
 
-from dataflow.resolve.order import Numbers, Places, in_order
+from dataflow.resolve.order import Numbers, Places, in_order, is_first
 from dataflow.resolve.pairs import number_of
 from dataflow.resolve.refinement import Edges
 
@@ -29,7 +29,7 @@ class Register:
             found = con.execute(f"SELECT record_id, {self._number('record_id')} AS number FROM {records}")
             table = found.to_arrow_table()
             self._order, self._sorted = in_order(table["number"].to_numpy())
-            if not (self._sorted[1:] == self._sorted[:-1]).any():
+            if is_first(self._sorted).all():
                 break
         else:
             raise ValueError(f"A record of {records} is there twice.")
