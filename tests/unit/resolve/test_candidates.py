@@ -24,6 +24,13 @@ def con() -> duckdb.DuckDBPyConnection:
     return duckdb.connect()
 
 
+@pytest.fixture(params=[1, 3])
+def shares(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Keys read in small batches, all at once or in shares."""
+    monkeypatch.setattr(module, "_BATCH_ROWS", 300)
+    monkeypatch.setattr(module, "_split", lambda *_: (1 if request.param == 1 else 8, request.param))
+
+
 def some_keys(seed: int, records: int) -> Keys:
     """Keys of some records: of a few rules, most held by few, some by more than their cap."""
     chance = random.Random(seed)
@@ -59,14 +66,12 @@ def pairs_of(con: duckdb.DuckDBPyConnection, *, keys: str | None = None) -> list
 
 
 @pytest.mark.parametrize("seed", range(4))
-@pytest.mark.parametrize("shares", [1, 3])
+@pytest.mark.usefixtures("shares")
 def test_pairs_are_those_that_share_a_key_under_its_cap(
-    con: duckdb.DuckDBPyConnection, monkeypatch: pytest.MonkeyPatch, seed: int, shares: int
+    con: duckdb.DuckDBPyConnection, monkeypatch: pytest.MonkeyPatch, seed: int
 ) -> None:
     held = some_keys(seed, 2000)
     monkeypatch.setattr(module, "number_of", lambda record_id: record_id)
-    monkeypatch.setattr(module, "_BATCH_ROWS", 300)
-    monkeypatch.setattr(module, "_split", lambda *_: (1 if shares == 1 else 8, shares))
     lay(con, held)
     found = pairs_of(con)
     assert found == sorted(expected(held))
@@ -74,14 +79,10 @@ def test_pairs_are_those_that_share_a_key_under_its_cap(
 
 
 @pytest.mark.parametrize("seed", range(4))
-@pytest.mark.parametrize("shares", [1, 3])
-def test_of_some_keys_only_pairs_with_a_new_one(
-    con: duckdb.DuckDBPyConnection, monkeypatch: pytest.MonkeyPatch, seed: int, shares: int
-) -> None:
+@pytest.mark.usefixtures("shares")
+def test_of_some_keys_only_pairs_with_a_new_one(con: duckdb.DuckDBPyConnection, seed: int) -> None:
     held = some_keys(seed, 2000)
     new = set(random.Random(seed).sample(sorted(held), k=200))
-    monkeypatch.setattr(module, "_BATCH_ROWS", 300)
-    monkeypatch.setattr(module, "_split", lambda *_: (1 if shares == 1 else 8, shares))
     lay(con, held)
     is_new = f"record_id IN ({', '.join(map(str, new))}) AS is_new"
     con.execute(
