@@ -13,6 +13,7 @@ from typing import Any
 
 import httpx
 import pytest
+import tenacity
 import yaml
 
 from flows.new_database import lay_down
@@ -26,6 +27,11 @@ START_SECONDS = 120.0
 ANSWER_SECONDS = 120.0
 # The server is asked to end first: it closes its database.
 STOP_SECONDS = 15.0
+
+
+def _is_locked(error: BaseException) -> bool:
+    """Whether the server did nothing and asks to be asked again: another request was writing to its SQLite database."""
+    return isinstance(error, httpx.HTTPStatusError) and error.response.status_code == httpx.codes.SERVICE_UNAVAILABLE
 
 
 @dataclass(frozen=True)
@@ -70,6 +76,12 @@ class PrefectServer:
     def _answer(self, method: str, path: str, body: dict[str, Any] | None = None) -> Any:
         return self._request(method, path, body).json()
 
+    @tenacity.retry(
+        retry=tenacity.retry_if_exception(_is_locked),
+        wait=tenacity.wait_random_exponential(max=10),
+        stop=tenacity.stop_after_delay(ANSWER_SECONDS),
+        reraise=True,
+    )
     def _request(self, method: str, path: str, body: dict[str, Any] | None) -> httpx.Response:
         answer = httpx.request(method, f"{self.url}/{path}", json=body, timeout=ANSWER_SECONDS, trust_env=False)
         return answer.raise_for_status()
