@@ -164,42 +164,54 @@ class Workspace:
 
         Rows with a key of `fresh` are not gone, so that the scope alone says which are.
         """
-        names = _delta_names(table)
-        before, keys, first = self.before(table), column_list(table.key), table.column(table.key[0])
-        in_scope = ""
+        before, keys = self.before(table), column_list(table.key)
+        # Keys alone are read to find which rows to read whole: of many new rows none. And by semi-joins that say so:
+        # from EXISTS the few keys are not handed down to the scan (eight times the work for one row, November 2026).
+        known = _scalar(
+            self.con,
+            f"CREATE OR REPLACE TEMP TABLE known_key AS SELECT {keys} FROM {before} SEMI JOIN {fresh} USING ({keys})",
+        )
+        if known:
+            self._drop_unchanged(table, fresh)
+        in_scope, few = "", "true"
         if scope_columns:
             scope = table.column(scope_columns[0])
             few = if_few(self.con, "scope_keys", scope.name, kind=scope.type)
             in_scope = f"SEMI JOIN scope_keys USING ({column_list(scope_columns)}) WHERE {few}"
+        gone = few != "false" and _scalar(
+            self.con,
+            f"""CREATE OR REPLACE TEMP TABLE gone_key AS
+            SELECT {keys} FROM (FROM {before} {in_scope}) ANTI JOIN known_key USING ({keys})""",
+        )
+        if gone:
+            few = self._if_few(table, "gone_key")
+            self.con.execute(f"""
+                INSERT INTO {_delta_names(table).gone}
+                SELECT {column_list(table.column_names)} FROM {before} SEMI JOIN gone_key USING ({keys}) WHERE {few}
+            """)
+        for laid_out in ("known_key", "gone_key"):
+            self.con.execute(f"DROP TABLE IF EXISTS {laid_out}")
+
+    def _drop_unchanged(self, table: Table, fresh: str) -> None:
+        """Drop from `fresh` the rows that stand in the table as they are; the others of `known_key` are updates."""
         differs = " OR ".join(f"n.{quote(c)} IS DISTINCT FROM o.{quote(c)}" for c in table.compared) or "false"
         read = column_list(dict.fromkeys((*table.key, *table.compared)))
-        # Keys alone are read to find which rows to read whole: of many new rows none. And by semi-joins that say so:
-        # from EXISTS the few keys are not handed down to the scan (eight times the work for one row, November 2026).
-        self.con.execute(f"""
-            CREATE OR REPLACE TEMP TABLE known_key AS SELECT {keys} FROM {before} SEMI JOIN {fresh} USING ({keys})
-        """)
         self.con.execute(f"""
             CREATE OR REPLACE TEMP TABLE known_rows AS
             SELECT {column_list(table.key, prefix="o")}, {differs} AS differs
             FROM {fresh} n JOIN (
-                SELECT {read} FROM {before} SEMI JOIN known_key USING ({keys})
-                WHERE {if_few(self.con, "known_key", first.name, kind=first.type)}
+                SELECT {read} FROM {self.before(table)} SEMI JOIN known_key USING ({column_list(table.key)})
+                WHERE {self._if_few(table, "known_key")}
             ) o ON {_keys_agree(table, "n", "o")}
-        """)
-        self.con.execute(f"""
-            CREATE OR REPLACE TEMP TABLE gone_key AS
-            SELECT {keys} FROM (FROM {before} {in_scope}) ANTI JOIN known_key USING ({keys})
-        """)
-        self.con.execute(f"""
-            INSERT INTO {names.gone}
-            SELECT {column_list(table.column_names)} FROM {before} SEMI JOIN gone_key USING ({keys})
-            WHERE {if_few(self.con, "gone_key", first.name, kind=first.type)}
         """)
         known = _keys_agree(table, "k", "n")
         self.con.execute(f"DELETE FROM {fresh} n USING known_rows k WHERE {known} AND NOT k.differs")
         self.con.execute(f"UPDATE {fresh} n SET change = 'update' FROM known_rows k WHERE {known}")
-        for laid_out in ("known_key", "known_rows", "gone_key"):
-            self.con.execute(f"DROP TABLE {laid_out}")
+        self.con.execute("DROP TABLE known_rows")
+
+    def _if_few(self, table: Table, keys: str) -> str:
+        first = table.column(table.key[0])
+        return if_few(self.con, keys, first.name, kind=first.type)
 
     def append(self, table: Table, rows: str) -> int:
         """Add rows to an append-only table; returns how many."""
