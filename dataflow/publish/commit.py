@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import timedelta
 from typing import Literal
@@ -58,7 +58,7 @@ def commit(ws: Workspace, lake: Lake, reports: Sequence[StepReport]) -> Publicat
     def write(con: duckdb.DuckDBPyConnection) -> _Written:
         by_table = ws.write(con)
         record_run(con, ws, reports, by_table)
-        return _Written(by_table, audit(con, ws))
+        return _Written(by_table, audit(con, ws, by_table))
 
     with measured() as watch:
         written, snapshot = lake.transact(
@@ -87,12 +87,12 @@ def commit(ws: Workspace, lake: Lake, reports: Sequence[StepReport]) -> Publicat
     )
 
 
-def audit(con: duckdb.DuckDBPyConnection, ws: Workspace) -> int:
+def audit(con: duckdb.DuckDBPyConnection, ws: Workspace, written: Mapping[str, Staged]) -> int:
     """Verify the contracts of the published tables that changed, and every invariant; returns how many checks.
 
     Raises: AuditRefused naming each failed check, its table and counts.
     """
-    changed = [t for t in ws.staged.values() if t.schema == "published" and ws.changes(t).changed]
+    changed = [t for name, t in ws.staged.items() if t.schema == "published" and written[name].changed]
     contracts = verify_contracts(con, changed, database="lake")
     invariants = check_invariants(con)
     results: list[ContractCheck | InvariantResult] = [*contracts, *invariants]

@@ -67,6 +67,6 @@ def _check_artifacts(server: PrefectServer, run_id: str, home: Path) -> None:
 def test_a_day_that_is_none_fails_before_anything_is_touched(deployed: PrefectServer, tmp_path: Path) -> None:
     make_sample(tmp_path)
     words = ["-p", "start=2026-02-30", "-p", "end=2026-03-01", "-p", f"home={tmp_path}", "--watch"]
-    with pytest.raises(AssertionError):
+    with pytest.raises(AssertionError, match="ended with"):
         deployed.cli("deployment", "run", "backfill/backfill", *words, cwd=ROOT)
     assert not (tmp_path / "lake").exists()

@@ -13,7 +13,7 @@ from dataflow.settings import default_toml, load_settings
 @pytest.fixture(autouse=True)
 def _empty_folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.chdir(tmp_path)
-    for name in ("DATAFLOW_HOME", "DATAFLOW_CONFIG"):
+    for name in ("DATAFLOW_HOME", "DATAFLOW_CONFIG", "DATAFLOW_LAKE__THREADS"):
         monkeypatch.delenv(name, raising=False)
 
 
