@@ -80,7 +80,7 @@ KINDS = (
          shape=r"[^\s@]+\.[^\s@]+", told_by=r"(?:https?://|www\.)\S+"),
     Kind(name="phone",
          pattern=r"phone|mobile?\b|mobil|telefon|telefoon|\btel(e?no|ef)?\b|\bcell|\bfixe\b|handy|movil|celular"
-                 r"|dian ?hua|shou ?ji",
+                 r"|dian ?hua|shou ?ji|\bph\b|\bfon\b|whats ?app|contact ?(no|nr|num|number)\b",
          inputs={"phone": _PHONE}, many=True, shape=r"(?:\D*\d){6,}.*",
          told_by=r"(?:\+\d|\(\d{2,5}\)|\d{3}[-./ ]+\d{3}[-./ ]*\d{4})[\d ()./-]*"),
     Kind(name="date_of_birth",
@@ -92,40 +92,44 @@ KINDS = (
     Kind(name="birth_year", pattern=r"^$", inputs={}),
     Kind(name="birth_month", pattern=r"^$", inputs={}),
     Kind(name="birth_day", pattern=r"^$", inputs={}),
-    Kind(name="middle_name", pattern=r"middle|second.?name|\bmidl?.?name", inputs={}),
+    Kind(name="middle_name", pattern=r"middle|second.?name|\bmidl?.?name|^m.?name$|^mi$", inputs={}),
     Kind(name="given_name",
-         pattern=r"given|first.?name|fore.?name|name.first|prenom|vorname|^f.?name|^nombres?$|voornaam|^imie|^imya"
-                 r"|^nome$|fornamn|^first$|christian name|^ming$",
+         pattern=r"given|\bfi?rst.?na?m|fore.?na?m|name.first|prenom|vorname|^[fg].?name|^nombres?$|voornaam|^imie|^imya"
+                 r"|^nome$|fornamn|^first$|^fn$|^(christian|chr|pre).?name|^ming$",
          inputs={"given_name": "{}"}),
     Kind(name="surname",
-         pattern=r"^(?!.*\band\b).*sur.?name|last.?name|family.?name|name.last|nachname|familienname|^l.?name"
-                 r"|nom de famille|^nom$|apellido|cognome|sobrenome|achternaam|nazwisko|familiya|^last$|^xing$",
+         pattern=r"^(?!.*\band\b).*sur.?na?m|\bla?st.?na?m|family.?na?m|name.last|nachname|familienname|^[ls].?name"
+                 r"|nom de famille|^nom$|apellido|cognome|sobrenome|achternaam|nazwisko|familiya|^last$|^ln$|^sur$"
+                 r"|^family$|^xing$",
          inputs={"surname": "{}"}),
     Kind(name="name_suffix", pattern=r"suffi?x|\bsufx|generation", inputs={
         "name_suffix": "lower(replace({}, '.', ''))",
     }),
     Kind(name="company_name",
          pattern=r"company|organi[sz]ation|business|employer|\borg\b|firma|unternehmen|societe|entreprise|empresa"
-                 r"|azienda|bedrijf|kompani|gong ?si|\bvendor|supplier|account name|trade name|legal name|^account$"
-                 r"|raison sociale",
+                 r"|azienda|bedrijf|kompani|gong ?si|\bvendor|supplier|account name|trad(e|ing) (name|as)|^account$"
+                 r"|legal (name|entity)|raison sociale|\bfirm\b|\bdba\b|^co name$|\bcorp\b|facility name|^agency\b",
          many=True, inputs={"company_name": "{}"}),
     Kind(name="occupation", pattern=r"occupation|profession|\bjob|beruf", inputs={"occupation": "{}"}),
-    Kind(name="gender", pattern=r"gender|\bsexe?\b|geschlecht", inputs={"gender": "{}[1]"}),
-    Kind(name="house_number", pattern=r"house ?n|street ?n(umber|o)|street ?num\b|hausn|numero de rue|huisnummer",
+    Kind(name="gender", pattern=r"gender|gndr|\bsexe?\b|geschlecht", inputs={"gender": "{}[1]"}),
+    Kind(name="house_number",
+         pattern=r"\b(house|hse|bldg|building|premises?|civic|addr|st|str|street) ?(n|no|nr|num|nbr|number)\b"
+                 r"|house ?n|hausn|^hnr$|^house$|^premises?$|numero de rue|huisnummer",
          inputs={"house_number": "{}"}, shape=r".*\d.*"),
     Kind(name="postcode",
-         pattern=r"post.?code|postal|\bzip|\bplz\b|postleit|codigo postal|\bcap\b|\bcep\b|you ?bian|indeks",
+         pattern=r"post.?c(ode|d)|postal|\bpstl|\bzip|\bplz\b|postleit|\bcap\b|\bcep\b|you ?bian|indeks|\bpcode"
+                 r"|^pc$|\bpin( ?code)?$|area ?code|eircode",
          inputs={"postcode": "{}"}, shape=r"(?=.*\d).{2,10}"),
     Kind(name="unit", pattern=r"\bunit\b|\bflat\b|apartment|\bapt\b|\bsuite\b|wohnung|appartement", inputs={
         "unit": rf"coalesce({_UNIT}, {{}})",
     }),
-    Kind(name="line2", pattern=r"(addr(ess)?|street|line|adresse).?(line.?)?2|building|complement", inputs={
+    Kind(name="line2", pattern=r"(add(r(ess)?)?|street|line|adresse).?(line.?)?2|building|complement", inputs={
         "line2": "{}",
     }),
     Kind(name="address",
-         pattern=r"\baddr(ess|esse)?( ?1| line ?1| full| street)?$|\badress?e?$|\bstreet( ?1| line ?1| name| address)?$"
-                 r"|strasse|^line.?1$|full.?address|direccion|domicilio|indirizzo|endereco|\brue\b|ulica|\badres$|calle"
-                 r"|di ?zhi",
+         pattern=r"\baddr(ess|esse)?( ?1| ?line ?1| full| street)?$|\badress?e?$|\badres$|full.?address|^add ?1$"
+                 r"|\bstreet( ?1| ?line ?1| na?me?| addr(ess)?)?$|strasse|^line.?1$|direccion|domicilio|indirizzo"
+                 r"|endereco|\brue\b|ulica|calle|di ?zhi|^road$|^str$|thoroughfare",
          inputs={**_street_inputs("{}"), "unit": _UNIT}, shape=r".*[^\W\d].*",
          told_by=r"\d+[a-zA-Z]?\s+.*(?:\bst|\bave?|\brd|street|avenue|road|drive|lane|blvd|\bdr|\bln|place)\b.*"
                  r"|.*stra(?:ss|ß)e\s+\d+.*"),
@@ -138,23 +142,25 @@ KINDS = (
     }),
     Kind(name="city",
          pattern=r"\bcity|\btown\b|suburb|locality|birth.?place|\bort\b|wohnort|place.?of.?birth|\bville\b|ciudad|citta"
-                 r"|cidade|\bplaats\b|miasto|gorod|\bstadt\b|municip|commune|cheng ?shi",
+                 r"|cidade|\bplaats\b|miasto|gorod|\bstadt\b|municip|commune|cheng ?shi|post ?town|village"
+                 r"|^place$|^cty$",
          inputs={"city": "{}"}),
     Kind(name="region",
-         pattern=r"^(?!.*(licen|status)).*(\bstate\b|province|region|county|bundesland|departement|provincia)",
+         pattern=r"^(?!.*(licen|status)).*(\bstate\b|^st$|\bprov\b|province|region|county|bundesland|departement|provincia)",
          inputs={"region": "{}"}),
     Kind(name="country",
          pattern=r"^(?!.*(passport|\bid\b|licen)).*(countr|\bctry\b|\bnation\b|\bland$|\bpays\b|\bpais\b|paese|kraj"
                  r"|strana)",
          reader=readers.countries, inputs={"country_code": "{}.code"}),
     Kind(name="identifier",
-         pattern=r"^(?!.*\btype\b).*(tax.?id|passport|national.?id|\bssn\b|soc.?sec|licen[cs]e.?n|\bvat\b|\blei\b"
-                 r"|\bein\b|\bduns\b|steuer|\bsiret\b|\bsiren\b|\bnif\b|\bcif\b|registration n)",
+         pattern=r"^(?!.*\btype\b).*(tax.?id|passport|nat(ional)?.?id|\bssn\b|soc(ial)?.?sec|licen[cs]e.?n|\bvat\b"
+                 r"|\blei\b|\bein\b|\bduns\b|steuer|\bsiret\b|\bsiren\b|\bnif\b|\bcif\b|registration n|\bnhs\b|\bnino\b"
+                 r"|\babn\b|\bcrn\b|\btin\b|\bcuit\b|\bpesel\b|personnummer|national insurance)",
          many=True, shape=r".*\d.*\d.*\d.*",
          inputs={"identifier": "nullif(regexp_replace(lower({}), '[^a-z0-9]', '', 'g'), '')"}),
     Kind(name="full_name",
-         pattern=r"\bname|\bnom\b|nombre|\btitle$|\bnaam\b|\bimya\b|^fio$|requester$|^customer$|^person$"
-                 r"|^contact$|xing ?ming|shi ?ming",
+         pattern=r"\bname|full.?name|\bnom\b|nombre|\btitle$|\bnaam\b|\bimya\b|^fio$|requester$|^customer$|^person$"
+                 r"|^contact$|^client$|xing ?ming|shi ?ming",
          many=True, inputs={"full_name": "{}"}),
 )  # fmt: skip
 BY_NAME = {kind.name: kind for kind in KINDS}

@@ -131,6 +131,17 @@ VALUES = {
         ({"dob": "date_of_birth", "birth_year": "year"}, ["date_of_birth", "ignore"]),
         ({"by": "other", "bm": "month"}, ["ignore", "ignore"]),
         ({"midl_name": "given_name", "name_sufx_cd": "other"}, ["middle_name", "name_suffix"]),
+        # headings that somebody cut short
+        (
+            {"frst_nm": "given_name", "lname": "other", "stNo": "house_number", "add1": "address", "add2": "other"},
+            ["given_name", "surname", "house_number", "address", "line2"],
+        ),
+        (
+            {"fullname": "full_name", "ph_no": "phone", "areacode": "postcode", "st": "other", "cty": "other"},
+            ["full_name", "phone", "postcode", "region", "city"],
+        ),
+        # a running number is no house number
+        ({"No.": "number", "trading_as": "company_name", "nino": "number"}, ["ignore", "company_name", "identifier"]),
         ({"surname": "other", "given": "given_name", "extra": ""}, ["surname", "given_name", "ignore"]),
     ],
 )
