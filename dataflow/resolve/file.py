@@ -15,6 +15,7 @@ from dataflow.errors import SourceMalformed, UsageError
 from dataflow.report import measured
 from dataflow.resolve.candidates import cap_sql
 from dataflow.resolve.clusters import find_clusters
+from dataflow.resolve.copies import add_copies, set_copies_aside
 from dataflow.resolve.edges import find_edges
 from dataflow.resolve.epoch import train_epoch
 from dataflow.resolve.evaluate import Evaluation, evaluate
@@ -264,6 +265,7 @@ def _keep_keys(con: duckdb.DuckDBPyConnection, *, truth: str | None) -> None:
 
 def _resolve(con: duckdb.DuckDBPyConnection, *, labels: str | None) -> tuple[list[Model], int]:
     """Leave the table `found` (record_id, cluster, confidence, entity_type); return models and pairs compared."""
+    set_copies_aside(con, "match_record", unless=labels)
     specs = _wide_specs()
     for spec in specs:
         of_kind = f"WHERE entity_type = {literal(spec.entity_type)}"
@@ -290,7 +292,9 @@ def _resolve(con: duckdb.DuckDBPyConnection, *, labels: str | None) -> tuple[lis
             INSERT INTO found
             SELECT record_id, min(record_id) OVER (PARTITION BY cluster), confidence, {literal(kind)} FROM found_cluster
         """)
+        con.execute(f"INSERT INTO match_{kind} FROM copied_record WHERE entity_type = {literal(kind)}")
         models.append(Model(spec, epoch, records=f"match_{kind}", edges=f"edge_{kind}"))
+    add_copies(con, "found")
     return models, compared
 
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import json
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from typing import Any, Self
 
 from dataflow.resolve.spec import Comparison, EntitySpec, Level
@@ -129,9 +129,23 @@ def _level_settings(level: Level, m: float, u: float, with_frequencies: bool) ->
 
 
 def comparisons_for(spec: EntitySpec, filled: set[str]) -> tuple[Comparison, ...]:
-    """The spec's comparisons that have anything to learn from, or nothing to learn."""
+    """The spec's comparisons that have anything to learn from, or nothing to learn.
+
+    Where the table has nothing but names, their levels have the odds of a name alone.
+    """
+    seen = [c for c in spec.comparisons if any(column in filled for column in c.columns)]
+    if all(c.of_name for c in seen):
+        spec = replace(spec, comparisons=tuple(map(_alone, spec.comparisons)))
     return tuple(
         c
         for c in spec.comparisons
         if any(column in filled for column in c.columns) or all(level.u is not None for level in c.levels)
     )
+
+
+def _alone(comparison: Comparison) -> Comparison:
+    levels = (
+        level if level.alone is None else replace(level, odds=level.alone, frequency_of=None)
+        for level in comparison.levels
+    )
+    return replace(comparison, levels=tuple(levels))

@@ -22,6 +22,7 @@ _COMMON = (
 )
 _SHORTER = "least(list_sum(org_token_idf_l), list_sum(org_token_idf_r))"
 _LONGER = "greatest(list_sum(org_token_idf_l), list_sum(org_token_idf_r))"
+_SPELT_OUT = {"limited": "ltd", "incorporated": "inc", "corporation": "corp", "company": "co"}
 
 
 def _initials(short: str, full: str) -> str:
@@ -42,13 +43,22 @@ def _with_garbled_form(longer: str, other: str) -> str:
     )
 
 
+def _form(side: str) -> str:
+    """The legal form, spelt out or not."""
+    spelt = " ".join(f"WHEN '{word}' THEN '{short}'" for word, short in _SPELT_OUT.items())
+    return f"CASE legal_form_{side} {spelt} ELSE legal_form_{side} END"
+
+
 COMPANY_NAME = Comparison(
     name="name",
+    of_name=True,
     columns=("org",),
     missing=f"{both('org')} OR {OTHER_SCRIPT}",
     levels=(
-        Level(label="same name", condition="org_l = org_r", m=0.50, kin=0.10, frequency_of="org"),
-        Level(label="same words", condition="org_key_l = org_key_r", m=0.05, kin=0.01, frequency_of="org_key"),
+        Level(label="same name", condition="org_l = org_r", m=0.50, kin=0.10, frequency_of="org", alone=30),
+        Level(
+            label="same words", condition="org_key_l = org_key_r", m=0.05, kin=0.01, frequency_of="org_key", alone=25
+        ),
         Level(
             label="name misspelt",
             # Jaro-Winkler alone takes a name with a word more for a misspelling
@@ -58,6 +68,8 @@ COMPANY_NAME = Comparison(
             f" OR {_with_garbled_form('l', 'r')} OR {_with_garbled_form('r', 'l')}",
             m=0.12,
             kin=0.03,
+            # Widgets and Gadgets
+            alone=1,
         ),
         Level(
             label="initials of the name", condition=f"{_initials('l', 'r')} OR {_initials('r', 'l')}", m=0.01, kin=0.003
@@ -98,6 +110,7 @@ COMPANY_NAME = Comparison(
 
 BRANCH = Comparison(
     name="branch",
+    of_name=True,
     columns=("org_numbers",),
     # a store number on one side only says little; two different ones say much
     missing="org_numbers_l IS NULL OR org_numbers_r IS NULL",
@@ -116,12 +129,13 @@ BRANCH = Comparison(
 
 LEGAL_FORM = Comparison(
     name="legal_form",
+    of_name=True,
     columns=("legal_form",),
     missing=both("legal_form"),
     levels=(
         Level(
             label="same legal form",
-            condition="legal_form_l = legal_form_r",
+            condition=f"{_form('l')} = {_form('r')}",
             m=0.93,
             kin=0.5,
             u=0.3,

@@ -18,8 +18,9 @@ class Level:
     different entities, is measured on the data unless it is given here. `odds` stands for levels that identify by
     themselves: the odds that two records agreeing here, and compared in nothing else, are the same entity. Their `u`
     follows from the prior, so they mean the same at any size of the data. `frequency_of` names the column whose
-    rarer values weigh more. `kin`: how often the level holds between two different entities that are close: people of
-    one household or one office, branches and tenants of one house.
+    rarer values weigh more. `alone` are the odds in a table that has nothing but names: there a value is not called
+    common for being there often, as nothing says that others bear it. `kin`: how often the level holds between two
+    different entities that are close: people of one household or one office, branches and tenants of one house.
     """
 
     label: str
@@ -30,16 +31,21 @@ class Level:
     odds: float | None = None
     fixed: bool = False
     frequency_of: str | None = None
+    alone: float | None = None
 
 
 @dataclass(frozen=True, kw_only=True)
 class Comparison:
-    """One thing compared; `missing` says when a pair has nothing to compare, `columns` what must be filled."""
+    """One thing compared; `missing` says when a pair has nothing to compare, `columns` what must be filled.
+
+    `of_name`: it reads nothing but the name of an entity that hardly any other bears.
+    """
 
     name: str
     columns: tuple[str, ...]
     missing: str
     levels: tuple[Level, ...]
+    of_name: bool = False
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -265,6 +265,40 @@ def test_what_all_rows_share_makes_no_giant(tmp_path: Path, hot: dict[str, str])
     assert max(sizes.values()) <= 6
 
 
+def test_however_many_rows_say_the_same_are_one_if_that_is_enough(tmp_path: Path) -> None:
+    people = [record for _, record in population(7, people=60).values()]
+    shown = ("given_name", "surname", "email", "phone", "postcode")
+    rows = [[record.get(column) for column in shown] for record in people]
+    # a person a hundred times, once with another telephone; a name alone as often; a mailbox alone as often
+    often: list[object | None] = ["Wilhelmina", "Abernathy", "w.abernathy7@x.example", "5559871234", "10199"]
+    rows += [often] * 100 + [[*often[:3], "5559870000", "10199"]]
+    rows += [["Ann", "Lee", None, None, None]] * 100 + [[None, None, "orders@y.example", None, None]] * 100
+    columns = {column: [row[number] for row in rows] for number, column in enumerate(shown)}
+    resolve_file(odd_table(tmp_path, columns | {"truth": [*range(len(rows))]}), truth="truth", out=tmp_path / "out.csv")
+    with (tmp_path / "out.csv").open(encoding="utf-8") as file:
+        found = [row["cluster_id"] for row in csv.DictReader(file)]
+    assert len(found) == len(rows)
+    first = len(people)
+    assert len(set(found[first : first + 101])) == 1
+    assert len(set(found[first + 101 :])) == 200
+
+
+def test_names_are_all_that_there_is_of_companies(tmp_path: Path) -> None:
+    same = [
+        "Acme Widgets Ltd",
+        "ACME WIDGETS Limited",
+        "Globex Corp.",
+        "Globex Corporation",
+        "Initech",
+        "Umbrella Group",
+    ]
+    others = ["Umbrella Group", "Hooli Inc", "Hooli GmbH", "Acme Gadgets Ltd"]
+    resolve_file(odd_table(tmp_path, {"company": [*same, *others]}), out=tmp_path / "out.csv")
+    with (tmp_path / "out.csv").open(encoding="utf-8") as file:
+        found = [int(row["cluster_id"]) for row in csv.DictReader(file)]
+    assert found == [1, 1, 3, 3, 5, 6, 6, 8, 9, 10]
+
+
 def test_wrong_pairs_are_told_by_what_was_decisive(tmp_path: Path) -> None:
     path = people_csv(tmp_path)
     rows = path.read_text(encoding="utf-8").splitlines()

@@ -1,0 +1,48 @@
+"""Rows that say the same as many others: two of them are resolved, and the rest go where these go.
+
+What a hundred rows share is a key too common to bring pairs, and a component too large to be weighed pair by pair; rows
+that are alike in all they say need neither.
+"""
+
+from __future__ import annotations
+
+import duckdb
+
+# fewer are resolved one by one, like any others
+MANY = 10
+
+
+def set_copies_aside(con: duckdb.DuckDBPyConnection, records: str, *, unless: str | None = None) -> None:
+    """Move match records that have a name and many copies out of the table `records`, all but the first two of each.
+
+    `unless` is a table (record_id_l, record_id_r) of records that stay. Shapes of the temporary tables: `copy`
+    (record_id, kept: the two that stay), `copied_record` (the match records that went).
+    """
+    stay = f"AND record_id NOT IN (SELECT unnest([record_id_l, record_id_r]) FROM {unless})" if unless else ""
+    con.execute(f"""
+        CREATE OR REPLACE TEMP TABLE copy AS
+        WITH said AS (
+            SELECT record_id, hash(*COLUMNS(* EXCLUDE (record_id))) AS content FROM {records}
+            WHERE coalesce(given, surname, org) IS NOT NULL {stay}
+        ),
+        often AS (SELECT content, min(record_id, 2) AS kept FROM said GROUP BY content HAVING count(*) > {MANY})
+        SELECT record_id, kept FROM said JOIN often USING (content) WHERE NOT list_contains(kept, record_id)
+    """)
+    con.execute(f"CREATE OR REPLACE TEMP TABLE copied_record AS FROM {records} SEMI JOIN copy USING (record_id)")
+    con.execute(f"DELETE FROM {records} r USING copy c WHERE r.record_id = c.record_id")
+
+
+def add_copies(con: duckdb.DuckDBPyConnection, found: str) -> None:
+    """Add the copies to the clusters `found` (record_id, cluster, confidence, entity_type).
+
+    Each goes where the two went that stayed. What they say was too little where these did not come together: then it
+    is alone.
+    """
+    con.execute(f"""
+        INSERT INTO {found}
+        SELECT c.record_id, if(is_one, one.cluster, c.record_id), if(is_one, one.confidence, 1), one.entity_type
+        FROM (FROM copy) c
+        JOIN {found} one ON one.record_id = c.kept[1]
+        JOIN {found} other ON other.record_id = c.kept[2],
+        LATERAL (SELECT one.cluster = other.cluster AS is_one)
+    """)
