@@ -151,7 +151,7 @@ class Workspace:
             self.con.execute(f"DELETE FROM {names.delta} t WHERE {in_scope}")
             self.con.execute(f"DELETE FROM {names.gone} t WHERE {in_scope}")
         if table.full_name in self._filled:
-            self._compare(table, fresh, scope_columns)
+            self._compare(table, fresh, scope_columns, has_rows=total > 0)
         inserted, updated, deleted = self._count(table, fresh, in_scope)
         if not is_first:
             self.con.execute(f"INSERT INTO {names.delta} BY NAME SELECT * FROM {fresh}")
@@ -159,7 +159,7 @@ class Workspace:
         self._overlay(table)
         return Staged(inserted, updated, deleted, total - inserted - updated)
 
-    def _compare(self, table: Table, fresh: str, scope_columns: Sequence[str]) -> None:
+    def _compare(self, table: Table, fresh: str, scope_columns: Sequence[str], *, has_rows: bool) -> None:
         """Leave in `fresh` what is new or differs from the table as it was, and note the rows that are gone.
 
         Rows with a key of `fresh` are not gone, so that the scope alone says which are.
@@ -167,12 +167,12 @@ class Workspace:
         before, keys = self.before(table), column_list(table.key)
         # Keys alone are read to find which rows to read whole: of many new rows none. And by semi-joins that say so:
         # from EXISTS the few keys are not handed down to the scan (eight times the work for one row, November 2026).
-        known = _scalar(
-            self.con,
-            f"CREATE OR REPLACE TEMP TABLE known_key AS SELECT {keys} FROM {before} SEMI JOIN {fresh} USING ({keys})",
-        )
-        if known:
-            self._drop_unchanged(table, fresh)
+        but_known = ""
+        if has_rows:
+            find_known = f"SELECT {keys} FROM {before} SEMI JOIN {fresh} USING ({keys})"
+            if _scalar(self.con, f"CREATE OR REPLACE TEMP TABLE known_key AS {find_known}"):
+                self._drop_unchanged(table, fresh)
+                but_known = f"ANTI JOIN known_key USING ({keys})"
         in_scope, few = "", "true"
         if scope_columns:
             scope = table.column(scope_columns[0])
@@ -181,7 +181,7 @@ class Workspace:
         gone = few != "false" and _scalar(
             self.con,
             f"""CREATE OR REPLACE TEMP TABLE gone_key AS
-            SELECT {keys} FROM (FROM {before} {in_scope}) ANTI JOIN known_key USING ({keys})""",
+            SELECT {keys} FROM (FROM {before} {in_scope}) {but_known}""",
         )
         if gone:
             few = self._if_few(table, "gone_key")
