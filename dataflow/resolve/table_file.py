@@ -23,12 +23,15 @@ SAMPLE_LINES = 200
 CHUNK_BYTES = 1024 * 1024
 # the longest row that is believed to be one: a quote never closed would make a row of the rest of the file
 MAX_ROW_BYTES = 16 * 1024 * 1024
+# what nobody calls a column: an e-mail address, a date, a telephone or another long number
+_VALUE = re.compile(r"[^@\s]+@[^@\s]+\.[A-Za-z]{2,}|\d{1,4}([-/.])\d{1,2}\1\d{1,4}|\+?[(]?\d([-(). ]*\d){4,}")
 
 
 def load_table(con: duckdb.DuckDBPyConnection, path: Path, *, doing: str, into: str) -> list[str]:
     """Make the temporary table `into`: every value as text, columns c1, c2, … and "row number"; return the headings.
 
-    Columns have names of ours, so that a heading may be anything: twice the same, or a word that we use ourselves.
+    Columns have names of ours, so that a heading may be anything: twice the same, or a word that we use ourselves. Of a
+    file that begins with values the headings are "column 1", "column 2", …
     Raises: SourceMissing, SourceMalformed, UsageError.
     """
     if not path.is_file():
@@ -104,11 +107,15 @@ def _is_odd(path: Path, quote: str) -> bool:
 
 
 def _reader(path: Path, dialect: Dialect, *, strict: bool = True) -> str:
-    columns = ", ".join(f"{literal(name)}: 'VARCHAR'" for name in _headings(path, dialect))
+    first = _first_row(path, dialect)
+    # a month may head a column beside many
+    has_headings = sum(bool(_VALUE.fullmatch(name.strip())) for name in first) <= 0.1 * len(first)
+    headings = _headings(first if has_headings else [""] * len(first))
+    columns = ", ".join(f"{literal(name)}: 'VARCHAR'" for name in headings)
     options = {
         "columns": f"{{{columns}}}",
         "auto_detect": "false",
-        "header": "true",
+        "header": str(has_headings).lower(),
         "skip": str(_blank_lines(path)),
         "delim": literal(dialect.delimiter),
         "quote": literal(dialect.quote),
@@ -127,9 +134,12 @@ def _blank_lines(path: Path) -> int:
         return next((number for number, line in enumerate(stream) if line.strip()), 0)
 
 
-def _headings(path: Path, dialect: Dialect) -> list[str]:
+def _first_row(path: Path, dialect: Dialect) -> list[str]:
     with path.open(encoding="utf-8-sig", errors=SHOW_MISFITS, newline="") as text:
-        given = next((row for row in dialect.reader(text) if row), [])
+        return next((row for row in dialect.reader(text) if row), [])
+
+
+def _headings(given: list[str]) -> list[str]:
     headings: list[str] = []
     for number, name in enumerate(given, start=1):
         heading = name.strip() or f"column {number}"

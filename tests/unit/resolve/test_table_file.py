@@ -52,9 +52,15 @@ def test_encodings_and_dialects(tmp_path: Path, content: bytes) -> None:
         (b'a,b\n"two\nlines, ""quoted""",2\n', ["a", "b"], [('two\nlines, "quoted"', "2")]),
         (b"name\nAnn\n", ["name"], [("Ann",)]),
         (b"a,b\n", ["a", "b"], []),
+        (b"\nann@x.example,Dover\nbob@x.example,\n", ["column 1", "column 2"],
+         [("ann@x.example", "Dover"), ("bob@x.example", None)]),
+        (b"Ann,1980-02-03\n", ["column 1", "column 2"], [("Ann", "1980-02-03")]),
+        (b"a,b,c,d,e,f,g,h,i,20260101\n1,2,3,4,5,6,7,8,9,10\n", [*"abcdefghi", "20260101"],
+         [("1", "2", "3", "4", "5", "6", "7", "8", "9", "10")]),
     ],
-    ids=["windows-1252", "bad byte", "repeated headings", "short rows", "line end inside", "one column", "no rows"],
-)
+    ids=["windows-1252", "bad byte", "repeated headings", "short rows", "line end inside", "one column", "no rows",
+         "no headings", "no headings and one row", "a date that heads a column"],
+)  # fmt: skip
 def test_what_is_read(tmp_path: Path, content: bytes, headings: list[str], rows: list[tuple[object, ...]]) -> None:
     path = tmp_path / "table.csv"
     path.write_bytes(content)
