@@ -108,7 +108,7 @@ KINDS = (
     Kind(name="company_name",
          pattern=r"company|organi[sz]ation|business|employer|\borg\b|firma|unternehmen|societe|entreprise|empresa"
                  r"|azienda|bedrijf|kompani|gong ?si|\bvendor|supplier|account name|trad(e|ing) (name|as)|^account$"
-                 r"|legal (name|entity)|raison sociale|\bfirm\b|\bdba\b|^co name$|\bcorp\b|facility name|^agency\b",
+                 r"|legal (name|entity)|raison sociale|\bfirm\b|\bdba\b|^co name$|\bcorp\b|facility name",
          many=True, inputs={"company_name": "{}"}),
     Kind(name="occupation", pattern=r"occupation|profession|\bjob|beruf", inputs={"occupation": "{}"}),
     Kind(name="gender", pattern=r"gender|gndr|\bsexe?\b|geschlecht", inputs={"gender": "{}[1]"}),
@@ -183,6 +183,7 @@ ORGANISATION_WORDS = frozenset(
 NOTHING = ("", "-", "--", "---", ".", "?", "n/a", "#n/a", "n.a.", "nan", "nat", "null", "(null)", "none", "nil", "<na>",
            "undefined", "unknown", "not available", "not provided", "unbekannt", "inconnu", "desconocido", "tbd",
            "test", "xxx")  # fmt: skip
+WORD = r"[^\W\d_]+(?:[-'][^\W\d_]+)?"
 # so many commas in most values: a whole address on one line
 COMMAS = r".*\w.*,.*\w.*"
 
@@ -204,13 +205,26 @@ def infer_kinds(columns: Mapping[str, Sequence[str]], rows: int) -> dict[str, st
             found = _kind_by_values(values)
             if found not in named.values() and _is_free(found, kinds):
                 kinds[column] = found
-    kinds |= _birth_parts(kinds, columns)
+    kinds |= _surname_beside(kinds, columns) | _birth_parts(kinds, columns)
     kinds |= _further_addresses(kinds, named, columns, rows)
     return _whole_addresses(_whole_names(kinds, columns), columns)
 
 
 def _is_free(kind: str, kinds: Mapping[str, str]) -> bool:
     return BY_NAME[kind].many or kind not in kinds.values()
+
+
+def _surname_beside(kinds: Mapping[str, str], columns: Mapping[str, Sequence[str]]) -> dict[str, str]:
+    """The column after that of given names, or before it, is of surnames where nothing else is said of it."""
+    order = list(columns)
+    given = next((order.index(column) for column, kind in kinds.items() if kind == "given_name"), None)
+    if given is None or {"surname", "full_name"} & set(kinds.values()):
+        return {}
+    for column in order[given + 1 : given + 2] + order[:given][-1:]:
+        values = columns[column]
+        if kinds[column] == "ignore" and len(set(values)) > max(1, 0.3 * len(values)) and _share(WORD, values) >= 0.8:
+            return {column: "surname"}
+    return {}
 
 
 def _birth_parts(kinds: Mapping[str, str], columns: Mapping[str, Sequence[str]]) -> dict[str, str]:

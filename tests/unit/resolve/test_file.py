@@ -64,6 +64,7 @@ VALUES = {
     "house_number": ["12", "7b"],
     "address": ["12 Oak Street", "7 Hill Road"],
     "given_name": ["Robert", "Katherine"],
+    "surname": ["Gray", "O'Hara"],
     "full_name": ["Robert Gray", "Katherine Hill"],
     "company_name": ["Gray Academy", "Hill Grill"],
     "line": ["12 Oak Street, Riverton, 10101", "7 Hill Road, Flat 3, Dover, 10102"],
@@ -102,6 +103,10 @@ VALUES = {
             ["email", "phone", "date_of_birth", "address", "given_name", "ignore"],
         ),
         ({"x": "full_name", "y": "website"}, ["full_name", "website"]),
+        # of surnames only their place tells
+        ({"x": "other", "y": "given_name", "z": "surname"}, ["ignore", "given_name", "surname"]),
+        ({"x": "surname", "y": "given_name", "z": "other"}, ["surname", "given_name", "ignore"]),
+        ({"x": "given_name", "y": "surname", "last name": "other"}, ["given_name", "ignore", "surname"]),
         ({"x": "company_name"}, ["company_name"]),
         # other languages and capitals
         (
