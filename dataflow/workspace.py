@@ -18,7 +18,7 @@ from typing import Self, TypeVar
 import duckdb
 
 from dataflow.errors import GrainError
-from dataflow.few import if_few
+from dataflow.few import NO_ROW, if_few
 from lakehouse import LakeView
 from lakehouse.table import Table, column_list, literal, quote
 
@@ -167,28 +167,11 @@ class Workspace:
         before, keys = self.before(table), column_list(table.key)
         # Keys alone are read to find which rows to read whole: of many new rows none. And by semi-joins that say so:
         # from EXISTS the few keys are not handed down to the scan (eight times the work for one row, November 2026).
-        but_known = ""
-        if has_rows:
-            find_known = f"SELECT {keys} FROM {before} SEMI JOIN {fresh} USING ({keys})"
-            if _scalar(self.con, f"CREATE OR REPLACE TEMP TABLE known_key AS {find_known}"):
-                self._drop_unchanged(table, fresh)
-                but_known = f"ANTI JOIN known_key USING ({keys})"
-        in_scope, few = "", "true"
-        if scope_columns:
-            scope = table.column(scope_columns[0])
-            few = if_few(self.con, "scope_keys", scope.name, kind=scope.type)
-            in_scope = f"SEMI JOIN scope_keys USING ({column_list(scope_columns)}) WHERE {few}"
-        gone = few != "false" and _scalar(
-            self.con,
-            f"""CREATE OR REPLACE TEMP TABLE gone_key AS
-            SELECT {keys} FROM (FROM {before} {in_scope}) {but_known}""",
-        )
-        if gone:
-            few = self._if_few(table, "gone_key")
-            self.con.execute(f"""
-                INSERT INTO {_delta_names(table).gone}
-                SELECT {column_list(table.column_names)} FROM {before} SEMI JOIN gone_key USING ({keys}) WHERE {few}
-            """)
+        known = f"SELECT {keys} FROM {before} SEMI JOIN {fresh} USING ({keys})"
+        some_known = has_rows and _scalar(self.con, f"CREATE OR REPLACE TEMP TABLE known_key AS {known}") > 0
+        if some_known:
+            self._drop_unchanged(table, fresh)
+        self._note_gone(table, scope_columns, unless=f"ANTI JOIN known_key USING ({keys})" if some_known else "")
         for laid_out in ("known_key", "gone_key"):
             self.con.execute(f"DROP TABLE IF EXISTS {laid_out}")
 
@@ -208,6 +191,23 @@ class Workspace:
         self.con.execute(f"DELETE FROM {fresh} n USING known_rows k WHERE {known} AND NOT k.differs")
         self.con.execute(f"UPDATE {fresh} n SET change = 'update' FROM known_rows k WHERE {known}")
         self.con.execute("DROP TABLE known_rows")
+
+    def _note_gone(self, table: Table, scope_columns: Sequence[str], *, unless: str) -> None:
+        """Note the rows of the table that are in the scope, and do not come again; `unless` joins out those that do."""
+        before, keys, in_scope = self.before(table), column_list(table.key), ""
+        if scope_columns:
+            scope = table.column(scope_columns[0])
+            few = if_few(self.con, "scope_keys", scope.name, kind=scope.type)
+            if few == NO_ROW:
+                return
+            in_scope = f"SEMI JOIN scope_keys USING ({column_list(scope_columns)}) WHERE {few}"
+        gone = f"SELECT {keys} FROM (FROM {before} {in_scope}) {unless}"
+        if _scalar(self.con, f"CREATE OR REPLACE TEMP TABLE gone_key AS {gone}") > 0:
+            self.con.execute(f"""
+                INSERT INTO {_delta_names(table).gone}
+                SELECT {column_list(table.column_names)} FROM {before} SEMI JOIN gone_key USING ({keys})
+                WHERE {self._if_few(table, "gone_key")}
+            """)
 
     def _if_few(self, table: Table, keys: str) -> str:
         first = table.column(table.key[0])

@@ -90,6 +90,7 @@ def commit(ws: Workspace, lake: Lake, reports: Sequence[StepReport]) -> Publicat
 def audit(con: duckdb.DuckDBPyConnection, ws: Workspace, written: Mapping[str, Staged]) -> int:
     """Verify the contracts of the published tables that changed, and every invariant; returns how many checks.
 
+    `written` is what was written, by table.
     Raises: AuditRefused naming each failed check, its table and counts.
     """
     changed = [t for name, t in ws.staged.items() if t.schema == "published" and written[name].changed]

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import duckdb
 
-# fewer are resolved one by one, like any others
+# fewer are resolved one by one, as all others are
 MANY = 10
 
 
@@ -41,7 +41,7 @@ def add_copies(con: duckdb.DuckDBPyConnection, found: str) -> None:
     con.execute(f"""
         INSERT INTO {found}
         SELECT c.record_id, if(is_one, one.cluster, c.record_id), if(is_one, one.confidence, 1), one.entity_type
-        FROM (FROM copy) c
+        FROM copy c
         JOIN {found} one ON one.record_id = c.kept[1]
         JOIN {found} other ON other.record_id = c.kept[2],
         LATERAL (SELECT one.cluster = other.cluster AS is_one)

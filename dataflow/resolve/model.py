@@ -133,17 +133,14 @@ def comparisons_for(spec: EntitySpec, filled: set[str]) -> tuple[Comparison, ...
 
     Where the table has nothing but names, their levels have the odds of a name alone.
     """
-    seen = [c for c in spec.comparisons if any(column in filled for column in c.columns)]
-    if all(c.of_name for c in seen):
-        spec = replace(spec, comparisons=tuple(map(_alone, spec.comparisons)))
-    return tuple(
-        c
-        for c in spec.comparisons
-        if any(column in filled for column in c.columns) or all(level.u is not None for level in c.levels)
-    )
+    learning = [c for c in spec.comparisons if not filled.isdisjoint(c.columns)]
+    given = [c for c in spec.comparisons if all(level.u is not None for level in c.levels)]
+    found = tuple(c for c in spec.comparisons if c in learning or c in given)
+    return tuple(map(_alone, found)) if all(c.of_name for c in learning) else found
 
 
 def _alone(comparison: Comparison) -> Comparison:
+    """The comparison where it is the only one."""
     levels = (
         level if level.alone is None else replace(level, odds=level.alone, frequency_of=None)
         for level in comparison.levels

@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
+import csv
 import re
 import shutil
 import tempfile
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from itertools import islice
 from pathlib import Path
 
@@ -23,8 +24,11 @@ SAMPLE_LINES = 200
 CHUNK_BYTES = 1024 * 1024
 # the longest row that is believed to be one: a quote never closed would make a row of the rest of the file
 MAX_ROW_BYTES = 16 * 1024 * 1024
-# what nobody calls a column: an e-mail address, a date, a telephone or another long number
-_VALUE = re.compile(r"[^@\s]+@[^@\s]+\.[A-Za-z]{2,}|\d{1,4}([-/.])\d{1,2}\1\d{1,4}|\+?[(]?\d([-(). ]*\d){4,}")
+# rows by which a file is told to have no headings
+FIRST_ROWS = 20
+# what nobody calls a column: an e-mail address, a date, a telephone or another long number. DuckDB's own look at the
+# first row knows types alone, and takes a list of addresses for one with a heading.
+_VALUE = re.compile(r"[^@\s]+@[^@\s]+\.[A-Za-z]{2,}|\d{1,4}([-/.])\d{1,2}\1\d{1,4}|\+?[(]?\d([-(). /]*\d){4,}")
 
 
 def load_table(con: duckdb.DuckDBPyConnection, path: Path, *, doing: str, into: str) -> list[str]:
@@ -107,9 +111,8 @@ def _is_odd(path: Path, quote: str) -> bool:
 
 
 def _reader(path: Path, dialect: Dialect, *, strict: bool = True) -> str:
-    first = _first_row(path, dialect)
-    # a month may head a column beside many
-    has_headings = sum(bool(_VALUE.fullmatch(name.strip())) for name in first) <= 0.1 * len(first)
+    first, *others = _first_rows(path, dialect)
+    has_headings = not any(_is_value(cell, number, others) for number, cell in enumerate(first))
     headings = _headings(first if has_headings else [""] * len(first))
     columns = ", ".join(f"{literal(name)}: 'VARCHAR'" for name in headings)
     options = {
@@ -134,9 +137,19 @@ def _blank_lines(path: Path) -> int:
         return next((number for number, line in enumerate(stream) if line.strip()), 0)
 
 
-def _first_row(path: Path, dialect: Dialect) -> list[str]:
-    with path.open(encoding="utf-8-sig", errors=SHOW_MISFITS, newline="") as text:
-        return next((row for row in dialect.reader(text) if row), [])
+def _first_rows(path: Path, dialect: Dialect) -> list[list[str]]:
+    """The first rows, up to one that cannot be read: that is told of when all are read."""
+    rows: list[list[str]] = []
+    with path.open(encoding="utf-8-sig", errors=SHOW_MISFITS, newline="") as text, suppress(csv.Error):
+        rows.extend(islice(filter(None, dialect.reader(text)), FIRST_ROWS))
+    return rows or [[]]
+
+
+def _is_value(cell: str, column: int, others: list[list[str]]) -> bool:
+    """Whether a cell of the first row is what most cells below it are: a month may head a column of sums."""
+    below = [row[column].strip() for row in others if column < len(row) and row[column].strip()]
+    alike = sum(bool(_VALUE.fullmatch(text)) for text in below)
+    return bool(_VALUE.fullmatch(cell.strip())) and 2 * alike >= len(below)
 
 
 def _headings(given: list[str]) -> list[str]:

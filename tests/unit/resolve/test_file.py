@@ -289,16 +289,9 @@ def test_however_many_rows_say_the_same_are_one_if_that_is_enough(tmp_path: Path
 
 
 def test_names_are_all_that_there_is_of_companies(tmp_path: Path) -> None:
-    same = [
-        "Acme Widgets Ltd",
-        "ACME WIDGETS Limited",
-        "Globex Corp.",
-        "Globex Corporation",
-        "Initech",
-        "Umbrella Group",
-    ]
-    others = ["Umbrella Group", "Hooli Inc", "Hooli GmbH", "Acme Gadgets Ltd"]
-    resolve_file(odd_table(tmp_path, {"company": [*same, *others]}), out=tmp_path / "out.csv")
+    names: list[object] = ["Acme Widgets Ltd", "ACME WIDGETS Limited", "Globex Corp.", "Globex Corporation"]
+    names += ["Initech", "Umbrella Group", "Umbrella Group", "Hooli Inc", "Hooli GmbH", "Acme Gadgets Ltd"]
+    resolve_file(odd_table(tmp_path, {"company": names}), out=tmp_path / "out.csv")
     with (tmp_path / "out.csv").open(encoding="utf-8") as file:
         found = [int(row["cluster_id"]) for row in csv.DictReader(file)]
     assert found == [1, 1, 3, 3, 5, 6, 6, 8, 9, 10]
