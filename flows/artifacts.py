@@ -15,7 +15,7 @@ from prefect.artifacts import (
     update_progress_artifact,
 )
 
-from dataflow.runs import RunOutcome, totals_by_stage
+from dataflow.run.record import RunOutcome, totals_by_stage
 
 
 @contextmanager

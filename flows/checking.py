@@ -8,8 +8,8 @@ from datetime import datetime
 
 from dataflow.errors import ConfigurationError, DataFlowError, UsageError
 from dataflow.land import Checked, due_objects, record_checks
-from dataflow.report import GAP_FACT, StepReport
-from dataflow.session import RunSession
+from dataflow.run.session import RunSession
+from dataflow.workspace.report import GAP_FACT, StepReport
 from flows.retry import with_retries
 from flows.tasks import check, delete_gone
 

@@ -24,7 +24,7 @@ from dataflow.errors import ConfigurationError, DataFlowError
 from dataflow.land import Staged, stage_windows
 from dataflow.land.shares import Share, answer_share, collect_share, is_answered, read_share, write_share
 from dataflow.land.signs import giving_signs, last_sign
-from dataflow.session import RunSession
+from dataflow.run.session import RunSession
 from dataflow.settings import Settings, load_settings
 from dataflow.sources.protocol import PlannedWindow
 from flows.live import live_session

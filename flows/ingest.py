@@ -12,8 +12,8 @@ from prefect.task_runners import ThreadPoolTaskRunner
 from dataflow.errors import SourceIncomplete
 from dataflow.land import Failure, FetchedWindow, LandingPlan, Staged, Tidings
 from dataflow.land.plan import Stretch
-from dataflow.progress import WindowEvent, announce
-from dataflow.session import RunSession
+from dataflow.run.progress import WindowEvent, announce
+from dataflow.run.session import RunSession
 from dataflow.sources.protocol import PlannedWindow
 from flows.fetching import Order, share_out
 from flows.retry import take_what_there_is, with_retries

@@ -4,11 +4,11 @@ from __future__ import annotations
 
 from concurrent.futures import Future
 
+from dataflow.observe.run_report import ReportDraft, drafting_report, write_run_report
 from dataflow.publish import Publication
-from dataflow.run_report import ReportDraft, drafting_report, write_run_report
-from dataflow.runs import RunOutcome, RunStatus
-from dataflow.session import RunSession
-from dataflow.stages import STAGES
+from dataflow.run.record import RunOutcome, RunStatus
+from dataflow.run.session import RunSession
+from dataflow.run.stages import STAGES
 from flows.artifacts import post_report, progress_artifact
 from flows.retry import with_retries
 from flows.tasks import commit_publication, compute, feed_warehouse

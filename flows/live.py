@@ -6,7 +6,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from datetime import datetime
 
-from dataflow.session import RunSession, open_run
+from dataflow.run.session import RunSession, open_run
 from dataflow.settings import Settings
 
 _sessions: dict[str, RunSession] = {}

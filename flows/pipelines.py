@@ -15,8 +15,8 @@ from prefect.client.schemas.objects import State
 from prefect.states import Completed, Failed
 
 from dataflow.errors import DataFlowError, ExitCode, UsageError
-from dataflow.runs import RunOutcome
-from dataflow.session import RunSession
+from dataflow.run.record import RunOutcome
+from dataflow.run.session import RunSession
 from dataflow.settings import Settings, load_settings
 from flows.checking import check_objects
 from flows.ingest import ingest_windows

@@ -12,7 +12,7 @@ from prefect.client.schemas.objects import FlowRun
 from prefect.deployments import run_deployment
 
 from dataflow.errors import DataFlowError
-from dataflow.resolve.chunks import ScoreChunks, score_chunk
+from dataflow.resolve.pairs.chunks import ScoreChunks, score_chunk
 
 # Seconds between two looks at a run that scores for minutes.
 _LOOK_EVERY = 2.0

@@ -10,12 +10,12 @@ from datetime import datetime
 from importlib import import_module
 from typing import Any
 
-from dataflow.report import measured
-from dataflow.runs import RunOutcome
-from dataflow.session import open_run
+from dataflow.run.record import RunOutcome
+from dataflow.run.session import open_run
+from dataflow.run.stages import get_ready
 from dataflow.settings import Settings
 from dataflow.settings.environment import prefect_api_url, prefect_environment
-from dataflow.stages import get_ready
+from dataflow.workspace.report import measured
 from flows.live import registered
 from flows.orchestrator import local_server, orchestrator
 

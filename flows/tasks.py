@@ -25,9 +25,9 @@ from dataflow.land import (
 )
 from dataflow.land.plan import Stretch
 from dataflow.publish import Publication, commit, sink_warehouse
-from dataflow.session import RunSession, Step
+from dataflow.run.session import RunSession, Step
+from dataflow.run.stages import stage_function
 from dataflow.sources.protocol import PlannedWindow
-from dataflow.stages import stage_function
 from flows.live import live_session
 from flows.retry import Incomplete
 

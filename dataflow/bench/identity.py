@@ -24,15 +24,15 @@ from dataflow.bench.figures import GIB, keeps
 from dataflow.bench.fresh import in_fresh_process, peak_rss_bytes
 from dataflow.bench.measure import Told
 from dataflow.bench.people import write_people
-from dataflow.resolve.clusters import find_clusters
-from dataflow.resolve.edges import find_edges
-from dataflow.resolve.epoch import train_epoch
-from dataflow.resolve.identity import assign_ids
-from dataflow.resolve.model import Epoch
-from dataflow.resolve.spec import PERSON
+from dataflow.resolve.clusters.clusters import find_clusters
+from dataflow.resolve.comparisons import PERSON
+from dataflow.resolve.customers.identity import assign_ids
+from dataflow.resolve.model.model import Epoch
+from dataflow.resolve.pairs.edges import find_edges
 from dataflow.resolve.step import Steps, identify
+from dataflow.resolve.training.epoch import train_epoch
 from dataflow.tables.resolved import EDGE, IDENTITY_EVENT, JUDGED_PAIR, MATCH_RECORD, REDIRECT, XREF
-from dataflow.workspace import Run, Workspace
+from dataflow.workspace.workspace import Run, Workspace
 from lakehouse import Lake, LakeLocation
 from lakehouse.connect import connect, spread_small_tables
 from lakehouse.table import literal

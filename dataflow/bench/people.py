@@ -11,8 +11,8 @@ from pathlib import Path
 
 import duckdb
 
-from dataflow.resolve.match_record import key_list_sql
-from dataflow.resolve.spec import PERSON
+from dataflow.resolve.comparisons import PERSON
+from dataflow.resolve.records.match_record import key_list_sql
 from dataflow.tables.resolved import MATCH_RECORD
 from lakehouse.table import column_list, literal, quote
 

@@ -29,7 +29,7 @@ def show(
 
     Example:  dataflow drift list --source salesforce
     """
-    from dataflow.planning import read_proposals
+    from dataflow.observe.plan import read_proposals
 
     found = read_proposals(settings_of(context), source=source, object_name=object_name)
     records = [
@@ -52,8 +52,8 @@ def accept(
 
     Example:  dataflow drift accept salesforce contact --field Region__c
     """
-    from dataflow.evolution import accept_changes
-    from dataflow.planning import read_proposals
+    from dataflow.govern.accept_drift import accept_changes
+    from dataflow.observe.plan import read_proposals
 
     settings = settings_of(context)
     found = read_proposals(settings, source=source, object_name=object_name).get((source, object_name), [])

@@ -29,7 +29,7 @@ def _meaning(error: BaseException) -> tuple[ExitCode, str]:
     lake = _lake_meaning(error)
     if lake is not None:
         return lake, str(error)
-    from dataflow.defects import place_of
+    from dataflow.workspace.defects import place_of
 
     return (
         ExitCode.FAILED,

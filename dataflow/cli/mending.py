@@ -53,8 +53,8 @@ def restore(
 
     Example:  dataflow restore --to 2026-01-31T18:00:00Z
     """
-    from dataflow.runs import name_run
-    from dataflow.storage import open_lake
+    from dataflow.access.lake import open_lake
+    from dataflow.run.record import name_run
     from dataflow.tables.ops import JUDGEMENT
 
     version = parse_version(to, option="--to")
@@ -94,8 +94,8 @@ def list_dead(
 
     Example:  dataflow dlq list --source tickets --rule not_null
     """
+    from dataflow.access.lake import open_published
     from dataflow.govern.dead_letters import STATUSES, list_letters
-    from dataflow.storage import open_published
 
     chosen = _chosen(source, object_name, rule, [], statuses=STATUSES if status == "all" else (status,))
     con = open_published(settings_of(context))
@@ -109,8 +109,8 @@ def count_dead(context: typer.Context, output: OutputOption = Output.TABLE) -> N
 
     Example:  dataflow dlq count -o json
     """
+    from dataflow.access.lake import open_published
     from dataflow.govern.dead_letters import count_letters
-    from dataflow.storage import open_published
 
     con = open_published(settings_of(context))
     found = count_letters(con, _chosen(None, None, None, []))
@@ -127,8 +127,8 @@ def show_dead(
 
     Example:  dataflow dlq show 3f2a91
     """
+    from dataflow.access.lake import open_published
     from dataflow.govern.dead_letters import show_letter
-    from dataflow.storage import open_published
 
     con = open_published(settings_of(context))
     found = asdict(show_letter(con, letter_id, with_payload=True))
@@ -151,8 +151,8 @@ def replay_dead(
 
     Example:  dataflow dlq replay --source mysql --object orders
     """
+    from dataflow.access.lake import open_lake
     from dataflow.govern.dead_letters import replay_letters
-    from dataflow.storage import open_lake
 
     chosen = _chosen(source, object_name, rule, ids or [], all_of_them=yes)
     with open_lake(settings_of(context), purpose="dead letters: replay") as lake:
@@ -174,8 +174,8 @@ def discard_dead(
 
     Example:  dataflow dlq discard 3f2a91 --why "test rows of the vendor"
     """
+    from dataflow.access.lake import open_lake
     from dataflow.govern.dead_letters import discard_letters
-    from dataflow.storage import open_lake
 
     chosen = _chosen(source, object_name, rule, ids or [], all_of_them=yes)
     with open_lake(settings_of(context), purpose="dead letters: discard") as lake:
@@ -218,7 +218,7 @@ def _listed(letter: DeadLetter) -> dict[str, object]:
 
 
 def _run_id() -> str:
-    from dataflow.runs import name_run
+    from dataflow.run.record import name_run
 
     return name_run("dlq", datetime.now(UTC))
 
@@ -235,7 +235,7 @@ def maintain(
 
     Example:  dataflow maintain --older-than-days 14
     """
-    from dataflow.upkeep import maintain_lake
+    from dataflow.govern.maintenance import maintain_lake
 
     settings = settings_of(context)
     days = settings.lake.snapshot_retention_days if older_than_days is None else older_than_days

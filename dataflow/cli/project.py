@@ -69,7 +69,7 @@ def doctor(context: typer.Context, output: OutputOption = Output.TABLE) -> None:
 
     Example:  dataflow doctor
     """
-    from dataflow.doctor import probe_all
+    from dataflow.observe.doctor import probe_all
 
     probes = []
     for probe in probe_all(settings_of(context)):

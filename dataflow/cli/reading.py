@@ -34,8 +34,8 @@ def status(
     """
     from datetime import UTC, datetime
 
-    from dataflow.status import read_status
-    from dataflow.storage import open_published
+    from dataflow.access.lake import open_published
+    from dataflow.observe.status import read_status
 
     if output is Output.CSV:
         raise UsageError("status has several parts and cannot be one CSV.", next_move="Use -o json.")
@@ -65,7 +65,7 @@ def query(
     """
     import duckdb
 
-    from dataflow.storage import open_published
+    from dataflow.access.lake import open_published
 
     version = None if as_of is None else parse_version(as_of, option="--as-of")
     con = open_published(settings_of(context), at=version)
@@ -97,8 +97,8 @@ def diff(
 
     Example:  dataflow diff 12 17
     """
+    from dataflow.access.lake import lake_location, open_published
     from dataflow.publish.diff import diff as compare
-    from dataflow.storage import lake_location, open_published
     from lakehouse import LakeView
 
     settings = settings_of(context)

@@ -43,7 +43,7 @@ def resolve(
 
     Example:  dataflow resolve people.csv --key id --truth person_id --out clusters.csv
     """
-    from dataflow.resolve.file import read_file_spec, resolve_file
+    from dataflow.resolve.own_file.resolve_file import read_file_spec, resolve_file
 
     found = resolve_file(
         file,

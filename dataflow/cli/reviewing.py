@@ -15,9 +15,9 @@ from dataflow.cli.output import words, write_json, write_line, write_records
 from dataflow.errors import UsageError
 
 if TYPE_CHECKING:
-    from dataflow.govern.decisions import Decision
-    from dataflow.govern.review import Case, ReviewPair
-    from dataflow.resolve.explain import Explanation
+    from dataflow.govern.review.decisions import Decision
+    from dataflow.govern.review.review import Case, ReviewPair
+    from dataflow.resolve.judgements.explain import Explanation
 
 _BAR_WIDTH = 44
 
@@ -68,9 +68,9 @@ def list_waiting(
 
     Example:  dataflow review list --reason "weak bridge" -o json
     """
-    from dataflow.govern.review import list_pairs
-    from dataflow.govern.training import list_for_training
-    from dataflow.storage import open_published
+    from dataflow.access.lake import open_published
+    from dataflow.govern.review.review import list_pairs
+    from dataflow.govern.review.training import list_for_training
 
     now = datetime.now(UTC)
     if purpose is Purpose.TRAINING and (entity_type or reason):
@@ -99,8 +99,8 @@ def show(
 
     Example:  dataflow review show 3f2a91
     """
-    from dataflow.govern.review import show_pair
-    from dataflow.storage import open_published
+    from dataflow.access.lake import open_published
+    from dataflow.govern.review.review import show_pair
 
     if output is Output.CSV:
         raise UsageError("A pair has several parts and cannot be one CSV.", next_move="Use -o json.")
@@ -159,8 +159,8 @@ def decided(
 
     Example:  dataflow review decided -o csv
     """
-    from dataflow.govern.decisions import list_judgements
-    from dataflow.storage import open_published
+    from dataflow.access.lake import open_published
+    from dataflow.govern.review.decisions import list_judgements
 
     con = open_published(settings_of(context))
     try:
@@ -175,9 +175,9 @@ def _named(pair: str, other: str | None) -> list[str]:
 
 
 def _decide(context: typer.Context, named: list[str], verdict: str, *, who: str | None, why: str) -> Decision:
-    from dataflow.govern.decisions import decide_pair
-    from dataflow.runs import name_run
-    from dataflow.storage import open_lake
+    from dataflow.access.lake import open_lake
+    from dataflow.govern.review.decisions import decide_pair
+    from dataflow.run.record import name_run
 
     settings, now = settings_of(context), datetime.now(UTC)
     with open_lake(settings, purpose=f"review: {verdict}") as lake:

@@ -23,7 +23,7 @@ from dataflow.cli.output import words, write_json, write_line, write_records
 from dataflow.errors import ExitCode, UsageError
 
 if TYPE_CHECKING:
-    from dataflow.runs import RunOutcome
+    from dataflow.run.record import RunOutcome
     from dataflow.settings import Settings
 
 
@@ -59,7 +59,7 @@ def plan(
             raise UsageError("--retrain is about all records.", next_move="Leave the other choices out.")
         _plan_retrain(settings_of(context), now=now, output=output)
         return
-    from dataflow.planning import plan_run
+    from dataflow.observe.plan import plan_run
 
     records = plan_run(
         settings_of(context),
@@ -179,7 +179,7 @@ def _require_declared(settings: Settings, source: str | None, object_name: str |
     if source is None:
         return
     # What it imports costs half a second, which is Prefect's API's: that begins after this.
-    from dataflow.planning import require_declared
+    from dataflow.observe.plan import require_declared
 
     require_declared(settings, source, object_name)
 
@@ -187,8 +187,8 @@ def _require_declared(settings: Settings, source: str | None, object_name: str |
 def _plan_retrain(settings: Settings, *, now: str | None, output: Output) -> None:
     from dataflow.cli.reading import write_changes
     from dataflow.cli.watching import watching_run
-    from dataflow.rehearsal import rehearse_retrain
-    from dataflow.resolve.churn import refuse_churn
+    from dataflow.observe.plan_retrain import rehearse_retrain
+    from dataflow.resolve.training.churn import refuse_churn
 
     with watching_run():
         found = rehearse_retrain(settings, now=moment_or_none(now, option="--now"))
@@ -219,7 +219,7 @@ def perform(settings: Settings, kind: str, parameters: dict[str, Any], *, now: s
 
 def write_outcome(outcome: RunOutcome, *, output: Output) -> None:
     """Write what a run did: its stages as rows that add up, and one line. Raises: Exit when it was partial."""
-    from dataflow.report import list_gaps
+    from dataflow.workspace.report import list_gaps
 
     if output is Output.JSON:
         write_json(outcome.as_dict())
@@ -233,8 +233,8 @@ def write_outcome(outcome: RunOutcome, *, output: Output) -> None:
 
 
 def _write_for_people(outcome: RunOutcome, *, output: Output) -> None:
-    from dataflow.report import list_drift
-    from dataflow.runs import totals_by_stage
+    from dataflow.run.record import totals_by_stage
+    from dataflow.workspace.report import list_drift
 
     records = totals_by_stage(outcome.reports)
     for record in records:

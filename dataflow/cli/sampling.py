@@ -16,7 +16,7 @@ from dataflow.cli.options import NowOption, Output, OutputOption, globals_of, pa
 from dataflow.cli.output import words, write_json, write_line, write_records
 
 if TYPE_CHECKING:
-    from dataflow.runs import RunOutcome
+    from dataflow.run.record import RunOutcome
     from dataflow.sample import SampleSpec
     from dataflow.settings import Settings
 
@@ -145,9 +145,9 @@ def _object_rows(made: dict[str, Any]) -> list[dict[str, Any]]:
 
 def _summarise(settings: Settings, outcome: RunOutcome, made: dict[str, Any]) -> dict[str, Any]:
     """What came in, what became of it, how right it is; the sums are checked, not only shown."""
-    from dataflow.quality import measure_quality
-    from dataflow.status import read_status
-    from dataflow.storage import open_published
+    from dataflow.access.lake import open_published
+    from dataflow.observe.quality import measure_quality
+    from dataflow.observe.status import read_status
 
     con = open_published(settings)
     try:
@@ -170,7 +170,7 @@ def _summarise(settings: Settings, outcome: RunOutcome, made: dict[str, Any]) ->
 
 def _tell(summary: dict[str, Any], outcome: RunOutcome, *, output: Output, command: str) -> None:
     from dataflow.cli.running import write_outcome
-    from dataflow.runs import totals_by_stage
+    from dataflow.run.record import totals_by_stage
 
     write_outcome(outcome, output=output)
     published, quality = summary["published"], summary["quality"]

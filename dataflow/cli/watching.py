@@ -10,7 +10,7 @@ from contextlib import contextmanager
 from rich.progress import BarColumn, Progress, TaskID, TextColumn, TimeElapsedColumn, TimeRemainingColumn
 
 from dataflow.cli.output import words
-from dataflow.progress import StageEvent, WindowEvent, watched_by
+from dataflow.run.progress import StageEvent, WindowEvent, watched_by
 
 # Shares of a first run over 100,000 records, measured November 2026: what is expected before a run of this lake told.
 USUAL_SECONDS: Mapping[str, float] = {

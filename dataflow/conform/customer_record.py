@@ -21,7 +21,7 @@ from dataflow.conform.phones import normalise_phone_value
 from dataflow.conform.second import SecondPython, apply_here
 from dataflow.conform.streets import normalise_street
 from dataflow.conform.texts import capitalise, tidy
-from dataflow.relation import sql_of
+from dataflow.workspace.relations import sql_of
 
 _TEXT = "VARCHAR"
 # Typed in where the form would not go on without a date; that a few people were born on such a day costs less.

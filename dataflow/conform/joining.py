@@ -9,8 +9,8 @@ from ibis.expr import types as ir
 
 from dataflow.conform.expressions import as_text
 from dataflow.errors import MappingError
-from dataflow.relation import relation
 from dataflow.settings import JoinSettings
+from dataflow.workspace.relations import relation
 from lakehouse.table import Table
 
 

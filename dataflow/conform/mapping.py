@@ -18,10 +18,10 @@ from dataflow.conform.joining import Join, check_join, joined
 from dataflow.conform.names_in_scope import GroupScope, RowScope, WantedScope
 from dataflow.conform.operators import SEPARATOR, build_value, record_id
 from dataflow.errors import MappingError
-from dataflow.relation import relation
 from dataflow.settings import MappingSettings, Settings
 from dataflow.tables import conformed
 from dataflow.tables.columns import LINEAGE
+from dataflow.workspace.relations import relation
 from lakehouse.table import Table
 
 TARGETS: Mapping[str, Table] = {table.name: table for table in conformed.TABLES}

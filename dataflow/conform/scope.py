@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataflow.conform.mapping import CompiledMapping
-from dataflow.workspace import Workspace
+from dataflow.workspace.workspace import Workspace
 from lakehouse.table import Table, column_list, quote
 
 

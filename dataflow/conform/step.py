@@ -14,12 +14,12 @@ from dataflow.conform.mapping import CompiledMapping, compile_mappings
 from dataflow.conform.scope import mark_scope
 from dataflow.conform.transactions import normalise_items, normalise_orders, normalise_tickets
 from dataflow.errors import MappingError
-from dataflow.recipes import fingerprint, known_recipes, stage_recipes
-from dataflow.relation import relation, shaped, sql_of
-from dataflow.report import StepReport, measured, resident_bytes
 from dataflow.settings import Settings
 from dataflow.tables.conformed import CUSTOMER_ORDER, CUSTOMER_RECORD, ORDER_ITEM, TABLES
-from dataflow.workspace import Workspace
+from dataflow.workspace.fingerprints import fingerprint, known_recipes, stage_recipes
+from dataflow.workspace.relations import relation, shaped, sql_of
+from dataflow.workspace.report import StepReport, measured, resident_bytes
+from dataflow.workspace.workspace import Workspace
 from lakehouse.table import Table, quote
 
 NORMALISER_VERSION = 2

@@ -6,10 +6,10 @@ from functools import partial
 
 from dataflow.enrich import firmographics, geography, industry, lifecycle
 from dataflow.enrich.provider import run_enrichment
-from dataflow.report import StepReport
 from dataflow.settings import Settings
-from dataflow.touched import mark_touched
-from dataflow.workspace import Workspace
+from dataflow.workspace.report import StepReport
+from dataflow.workspace.touched import mark_touched
+from dataflow.workspace.workspace import Workspace
 
 # Those of a row do not read one another; they may read the rows before.
 ENRICHMENTS = (

@@ -12,11 +12,11 @@ import ibis
 from dataflow.enrich.freemail import FREEMAIL_DOMAINS
 from dataflow.enrich.provider import CUSTOMERS, Enrichment, Release
 from dataflow.errors import ConfigurationError
-from dataflow.relation import key_relation, relation, sql_of
 from dataflow.settings import Settings
 from dataflow.tables.enriched import FIRMOGRAPHICS
 from dataflow.tables.resolved import GOLDEN_CUSTOMER
-from dataflow.workspace import Workspace
+from dataflow.workspace.relations import key_relation, relation, sql_of
+from dataflow.workspace.workspace import Workspace
 from lakehouse.table import literal
 
 _COMPANIES = "known_company"

@@ -18,11 +18,11 @@ from geoip2.models import City
 
 from dataflow.enrich.provider import CUSTOMERS, Enrichment, Release
 from dataflow.errors import ConfigurationError
-from dataflow.relation import key_relation, relation, sql_of, widened
 from dataflow.settings import Settings
 from dataflow.tables.enriched import GEOGRAPHY
 from dataflow.tables.resolved import GOLDEN_CUSTOMER
-from dataflow.workspace import Workspace
+from dataflow.workspace.relations import key_relation, relation, sql_of, widened
+from dataflow.workspace.workspace import Workspace
 
 _Network = ipaddress.IPv4Network | ipaddress.IPv6Network
 _PLACES = "ip_place"

@@ -11,11 +11,11 @@ import ibis
 from ibis.expr import types as ir
 
 from dataflow.enrich.provider import CUSTOMERS, Enrichment, Release
-from dataflow.relation import key_relation, relation, sql_of, widened
 from dataflow.settings import Settings
 from dataflow.tables.enriched import FIRMOGRAPHICS, INDUSTRY
 from dataflow.tables.resolved import GOLDEN_CUSTOMER
-from dataflow.workspace import Workspace
+from dataflow.workspace.relations import key_relation, relation, sql_of, widened
+from dataflow.workspace.workspace import Workspace
 
 _RELEASE = Release("NAICS sectors", "2022-1")
 

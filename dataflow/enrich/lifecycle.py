@@ -19,13 +19,13 @@ import ibis
 from ibis.expr import types as ir
 
 from dataflow.enrich.provider import CUSTOMERS, Enrichment, Release
-from dataflow.relation import key_relation, relation, sql_of, widened
 from dataflow.settings import Settings
 from dataflow.tables.conformed import CUSTOMER_ORDER, TICKET
 from dataflow.tables.enriched import LIFECYCLE
 from dataflow.tables.resolved import GOLDEN_CUSTOMER, XREF
-from dataflow.touched import CUSTOMER_KEYS
-from dataflow.workspace import Workspace
+from dataflow.workspace.relations import key_relation, relation, sql_of, widened
+from dataflow.workspace.touched import CUSTOMER_KEYS
+from dataflow.workspace.workspace import Workspace
 
 _RELEASE = Release("DataFlow lifecycle", "1")
 

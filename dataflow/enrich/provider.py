@@ -5,10 +5,10 @@ from __future__ import annotations
 from collections.abc import Callable
 from dataclasses import dataclass
 
-from dataflow.report import StepReport, measured, resident_bytes
 from dataflow.settings import Settings
 from dataflow.tables.resolved import GOLDEN_CUSTOMER
-from dataflow.workspace import Workspace
+from dataflow.workspace.report import StepReport, measured, resident_bytes
+from dataflow.workspace.workspace import Workspace
 from lakehouse.table import Table, column_list, literal, quote
 
 CUSTOMERS = "enriched_customer"

@@ -16,13 +16,13 @@ from dataflow.land import sql
 from dataflow.land.gaps import Gap, gap_of
 from dataflow.land.ledger import Ledger
 from dataflow.land.plan import read_states
-from dataflow.report import GAP_FACT, StepReport
 from dataflow.settings import Settings
 from dataflow.sources import Halves, ObjectState, PlannedWindow, Source, Surveys, Window, WindowMeasure, open_source
 from dataflow.sources.protocol import BEGINNING, END
 from dataflow.sources.versions import complete, key_fingerprint_sql
 from dataflow.tables.raw import raw_table
-from dataflow.workspace import Run
+from dataflow.workspace.report import GAP_FACT, StepReport
+from dataflow.workspace.workspace import Run
 from lakehouse import Lake
 
 LEAF_ROWS = 2_000

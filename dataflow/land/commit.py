@@ -18,9 +18,9 @@ from dataflow.land.gaps import Failure, Gap, covers, gap_of, read_open_gaps
 from dataflow.land.landing import Landing, short_words, shortfall, window_report
 from dataflow.land.ledger import Ledger
 from dataflow.land.plan import read_states
-from dataflow.report import GAP_FACT, StepReport, measured
 from dataflow.sources import ObjectState, PlannedWindow
-from dataflow.workspace import Run
+from dataflow.workspace.report import GAP_FACT, StepReport, measured
+from dataflow.workspace.workspace import Run
 from lakehouse import Lake
 
 _Placed = tuple[int, FetchedWindow]

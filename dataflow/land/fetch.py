@@ -16,11 +16,11 @@ import pyarrow.compute as pc
 import pyarrow.parquet as pq
 
 from dataflow.errors import ConservationError
-from dataflow.report import measured
 from dataflow.settings import Settings
 from dataflow.sources import FetchReport, PlannedWindow, open_source
 from dataflow.sources.versions import VERSION_SCHEMA, complete
-from dataflow.workspace import Run
+from dataflow.workspace.report import measured
+from dataflow.workspace.workspace import Run
 from lakehouse import LakeUnwritable
 from lakehouse.connect import connect
 

@@ -17,7 +17,6 @@ import pyarrow as pa
 
 from dataflow.errors import SourceIncomplete
 from dataflow.land.ledger import Ledger
-from dataflow.report import StepReport
 from dataflow.settings import ObjectSettings, Settings
 from dataflow.sources import ListsKeys, PlannedWindow, Window, WindowMeasure, open_source
 from dataflow.sources.protocol import BEGINNING
@@ -25,7 +24,8 @@ from dataflow.sources.rows import key_fields
 from dataflow.sources.versions import NO_KEY
 from dataflow.tables.ops import COMPLETENESS
 from dataflow.tables.raw import raw_table
-from dataflow.workspace import Run
+from dataflow.workspace.report import StepReport
+from dataflow.workspace.workspace import Run
 from lakehouse import Lake, LakeView
 from lakehouse.table import literal
 

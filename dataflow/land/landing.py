@@ -12,12 +12,12 @@ from dataflow.errors import ConservationError
 from dataflow.land import sql
 from dataflow.land.fetch import FetchedWindow
 from dataflow.land.ledger import Ledger
-from dataflow.report import DRIFT_FACT, GAP_FACT, StepReport
 from dataflow.sources import FetchReport, WindowMeasure
 from dataflow.sources.drift import describe
 from dataflow.sources.protocol import BEGINNING, END
 from dataflow.tables.raw import raw_table
-from dataflow.workspace import Run
+from dataflow.workspace.report import DRIFT_FACT, GAP_FACT, StepReport
+from dataflow.workspace.workspace import Run
 
 _EMPTY = WindowMeasure(0, "0")
 

@@ -7,13 +7,13 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime
 
-from dataflow.defects import telling_defects
 from dataflow.errors import ConfigurationError, DataFlowError, UsageError
 from dataflow.land.gaps import Failure, Gap, covers, keys_text, read_open_gaps, window_of_gap
 from dataflow.settings import Settings
 from dataflow.sources import ObjectState, Part, PlannedWindow, Source, open_source
 from dataflow.sources.protocol import BEGINNING
 from dataflow.tables.ops import COMPLETENESS, LANDED_FILE, WATERMARK
+from dataflow.workspace.defects import telling_defects
 from lakehouse import LakeView
 
 _Name = tuple[str, str]

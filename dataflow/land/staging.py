@@ -6,13 +6,13 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from typing import Self
 
-from dataflow.defects import telling_defects
 from dataflow.errors import ConfigurationError, DataFlowError, UsageError
 from dataflow.land.fetch import FetchedWindow, fetch_window
 from dataflow.land.gaps import Failure
 from dataflow.settings import Settings
 from dataflow.sources import PlannedWindow
-from dataflow.workspace import Run
+from dataflow.workspace.defects import telling_defects
+from dataflow.workspace.workspace import Run
 
 
 @dataclass(frozen=True)

@@ -4,7 +4,7 @@ from dataflow.publish.build import build, compile_builders
 from dataflow.publish.commit import Publication, commit, record_run
 from dataflow.publish.content import content_hash
 from dataflow.publish.diff import Diff, diff, diff_staged
-from dataflow.publish.sinks.warehouse import sink_warehouse
+from dataflow.sinks.warehouse import sink_warehouse
 
 __all__ = [
     "Diff",

@@ -12,11 +12,11 @@ from dataflow.publish.history import HISTORY
 from dataflow.publish.identity import REDIRECTS, XREF
 from dataflow.publish.kpi import KPI_BUILDER
 from dataflow.publish.segments import SEGMENT_BUILDER
-from dataflow.report import StepReport
 from dataflow.settings import Settings
 from dataflow.tables import enriched
-from dataflow.touched import mark_touched
-from dataflow.workspace import Workspace
+from dataflow.workspace.report import StepReport
+from dataflow.workspace.touched import mark_touched
+from dataflow.workspace.workspace import Workspace
 
 # Those of a row do not read one another; they may read the rows before.
 BUILDERS = (

@@ -8,9 +8,9 @@ from functools import cache
 
 from ibis.expr import types as ir
 
-from dataflow.relation import shaped, sql_of
-from dataflow.report import StepReport, measured, resident_bytes
-from dataflow.workspace import Workspace
+from dataflow.workspace.relations import shaped, sql_of
+from dataflow.workspace.report import StepReport, measured, resident_bytes
+from dataflow.workspace.workspace import Workspace
 from lakehouse.table import Table
 
 

@@ -13,9 +13,9 @@ import duckdb
 from checks.contract import ContractCheck, verify_contracts
 from dataflow.errors import AuditRefused
 from dataflow.publish.invariants import InvariantResult, check_invariants
-from dataflow.report import StepReport, gap_words, list_gaps, measured, resident_bytes
 from dataflow.tables.ops import RUN
-from dataflow.workspace import Staged, Workspace
+from dataflow.workspace.report import StepReport, gap_words, list_gaps, measured, resident_bytes
+from dataflow.workspace.workspace import Staged, Workspace
 from lakehouse import Lake, Snapshot
 from lakehouse.table import column_list, literal
 

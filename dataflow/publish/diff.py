@@ -12,7 +12,7 @@ import duckdb
 from dataflow.publish.kpis import KPIS
 from dataflow.tables import published
 from dataflow.tables.published import KPI_DAILY, REDIRECTS, XREF
-from dataflow.workspace import Workspace
+from dataflow.workspace.workspace import Workspace
 from lakehouse.table import Table, column_list, literal, quote
 
 

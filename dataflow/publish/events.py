@@ -6,9 +6,9 @@ import ibis
 from ibis.expr import types as ir
 
 from dataflow.publish.builder import Builder
-from dataflow.relation import key_relation, relation, widened
 from dataflow.tables import conformed, published, resolved
-from dataflow.touched import ORDER_KEYS, TICKET_KEYS
+from dataflow.workspace.relations import key_relation, relation, widened
+from dataflow.workspace.touched import ORDER_KEYS, TICKET_KEYS
 
 _SECONDS_PER_HOUR = 3600
 

@@ -14,10 +14,10 @@ import ibis
 from ibis.expr import types as ir
 
 from dataflow.publish.builder import Builder
-from dataflow.relation import key_relation, relation, shaped, sql_of, widened
 from dataflow.tables import published
-from dataflow.touched import CUSTOMER_KEYS
-from dataflow.workspace import Workspace
+from dataflow.workspace.relations import key_relation, relation, shaped, sql_of, widened
+from dataflow.workspace.touched import CUSTOMER_KEYS
+from dataflow.workspace.workspace import Workspace
 
 # A year of months is what a yearly pattern needs; older rows leave the table.
 _MONTHS = 12

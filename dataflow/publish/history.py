@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataflow.publish.builder import Builder
 from dataflow.tables.published import CUSTOMER_360, CUSTOMER_HISTORY
-from dataflow.workspace import Workspace
+from dataflow.workspace.workspace import Workspace
 from lakehouse.table import column_list, literal
 
 _STATE = tuple(c for c in CUSTOMER_360.column_names if c not in ("customer_id", "_run_id"))

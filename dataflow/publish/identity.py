@@ -5,10 +5,10 @@ from __future__ import annotations
 from ibis.expr import types as ir
 
 from dataflow.publish.builder import Builder
-from dataflow.relation import key_relation, relation
 from dataflow.tables import published, resolved
-from dataflow.touched import RECORD_KEYS
-from dataflow.workspace import Workspace
+from dataflow.workspace.relations import key_relation, relation
+from dataflow.workspace.touched import RECORD_KEYS
+from dataflow.workspace.workspace import Workspace
 
 _SEPARATOR = "|"
 

@@ -9,10 +9,10 @@ from ibis.expr import types as ir
 
 from dataflow.publish.builder import Builder
 from dataflow.publish.kpis import KPIS, Kpi
-from dataflow.relation import relation, shaped, sql_of, widened
 from dataflow.tables.published import CUSTOMER_360, KPI_DAILY
-from dataflow.touched import EVERYTHING
-from dataflow.workspace import Workspace
+from dataflow.workspace.relations import relation, shaped, sql_of, widened
+from dataflow.workspace.touched import EVERYTHING
+from dataflow.workspace.workspace import Workspace
 from lakehouse.table import Table, column_list, literal
 
 _DAYS = "touched_day"

@@ -10,10 +10,10 @@ import ibis
 from ibis.expr import types as ir
 
 from dataflow.publish.builder import Builder
-from dataflow.relation import key_relation, relation, shaped, sql_of
 from dataflow.tables import published
-from dataflow.touched import CUSTOMER_KEYS
-from dataflow.workspace import Workspace
+from dataflow.workspace.relations import key_relation, relation, shaped, sql_of
+from dataflow.workspace.touched import CUSTOMER_KEYS
+from dataflow.workspace.workspace import Workspace
 from lakehouse.table import literal
 
 

@@ -8,25 +8,25 @@ from contextlib import contextmanager
 from functools import partial
 from pathlib import Path
 
-from dataflow.few import if_few
-from dataflow.report import StepReport, measured
-from dataflow.resolve.chunks import ScoreChunks, Spreading, score_in_processes
-from dataflow.resolve.churn import measure_churn, refuse_churn
-from dataflow.resolve.clusters import find_clusters
-from dataflow.resolve.customers import stage_golden, stage_identities
-from dataflow.resolve.edges import find_edges
-from dataflow.resolve.epochs import specs_of, stored_epochs, train_and_store
-from dataflow.resolve.judgements import stage_judgements
-from dataflow.resolve.match_record import INPUT_COLUMNS, match_records
-from dataflow.resolve.model import Epoch
-from dataflow.resolve.queue import stage_review
-from dataflow.resolve.scope import find_lost_edges, mark_everything, mark_keys, mark_region, mark_stale
-from dataflow.resolve.spec import EntitySpec
-from dataflow.resolve.summary import summarise
+from dataflow.resolve.affected import find_lost_edges, mark_everything, mark_keys, mark_region, mark_stale
+from dataflow.resolve.clusters.clusters import find_clusters
+from dataflow.resolve.comparisons import EntitySpec
+from dataflow.resolve.customers.customers import stage_golden, stage_identities
+from dataflow.resolve.customers.review_queue import stage_review
+from dataflow.resolve.customers.summary import summarise
+from dataflow.resolve.judgements.judgements import stage_judgements
+from dataflow.resolve.model.model import Epoch
+from dataflow.resolve.pairs.chunks import ScoreChunks, Spreading, score_in_processes
+from dataflow.resolve.pairs.edges import find_edges
+from dataflow.resolve.records.match_record import INPUT_COLUMNS, match_records
+from dataflow.resolve.training.churn import measure_churn, refuse_churn
+from dataflow.resolve.training.epochs import specs_of, stored_epochs, train_and_store
 from dataflow.settings.model import Settings
 from dataflow.tables.conformed import CUSTOMER_RECORD
 from dataflow.tables.resolved import EDGE, GOLDEN_CUSTOMER, JUDGED_PAIR, MATCH_RECORD, XREF
-from dataflow.workspace import Workspace
+from dataflow.workspace.pushdown import if_few
+from dataflow.workspace.report import StepReport, measured
+from dataflow.workspace.workspace import Workspace
 from lakehouse.table import column_list, literal
 
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataflow.tables.ops import DEAD_LETTERS, RUN
 from dataflow.validate.plan import ObjectPlan
-from dataflow.workspace import Workspace
+from dataflow.workspace.workspace import Workspace
 from lakehouse import SnapshotNotFound
 from lakehouse.table import literal
 

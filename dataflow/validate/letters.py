@@ -7,7 +7,7 @@ from dataflow.validate.incoming import INCOMING, KNOWN, of_object
 from dataflow.validate.newest import GONE, GOOD, NEWEST
 from dataflow.validate.plan import ObjectPlan
 from dataflow.validate.verdict import BREACH, as_of
-from dataflow.workspace import Workspace
+from dataflow.workspace.workspace import Workspace
 from lakehouse.table import quote
 
 LETTERS = "letters"

@@ -9,7 +9,7 @@ from __future__ import annotations
 from dataflow.validate.incoming import INCOMING
 from dataflow.validate.plan import ObjectPlan
 from dataflow.validate.verdict import BREACH
-from dataflow.workspace import Workspace
+from dataflow.workspace.workspace import Workspace
 
 NEWEST = "newest"
 """Temporary table: `_row_id`, `_record_key`, version columns; one row per record whose newest version came now."""

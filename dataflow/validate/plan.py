@@ -9,8 +9,8 @@ from graphlib import CycleError, TopologicalSorter
 from checks import Check, CheckDeclarationError, PayloadSchema, compile_checks
 from checks.rules import Reference
 from dataflow.errors import ConfigurationError
-from dataflow.recipes import fingerprint
 from dataflow.settings import ObjectSettings, Settings
+from dataflow.workspace.fingerprints import fingerprint
 from lakehouse.table import Table
 
 

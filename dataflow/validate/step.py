@@ -6,8 +6,6 @@ from functools import partial
 from typing import Any
 
 from dataflow.errors import TooManyDeadLetters
-from dataflow.recipes import known_recipes, stage_recipes
-from dataflow.report import StepReport, measured, resident_bytes
 from dataflow.settings import Settings
 from dataflow.validate.cast import TYPED
 from dataflow.validate.incoming import (
@@ -23,7 +21,9 @@ from dataflow.validate.letters import LETTERS, add_letters, begin_letters, stage
 from dataflow.validate.newest import GONE, GOOD, NEWEST, choose_newest
 from dataflow.validate.plan import ObjectPlan, plan_objects
 from dataflow.validate.verdict import BREACH, judge_incoming
-from dataflow.workspace import Staged, Workspace
+from dataflow.workspace.fingerprints import known_recipes, stage_recipes
+from dataflow.workspace.report import StepReport, measured, resident_bytes
+from dataflow.workspace.workspace import Staged, Workspace
 from lakehouse.table import column_list
 
 

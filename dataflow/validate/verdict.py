@@ -11,7 +11,7 @@ from checks import PayloadSchema, Surroundings, find_breaches
 from dataflow.validate.cast import TYPED, typed_sql
 from dataflow.validate.incoming import INCOMING
 from dataflow.validate.plan import ObjectPlan
-from dataflow.workspace import Workspace
+from dataflow.workspace.workspace import Workspace
 from lakehouse.table import literal, quote
 
 BREACH = "breach"

@@ -31,7 +31,7 @@ PRODUCT = ("lakehouse", "checks", "dataflow", "flows", "deployments")
 ORCHESTRATOR = re.compile(r"prefect(_\w+)?(\.|$)")
 OPENS_DUCKDB = "lakehouse/connect.py"
 # the extra `spark`: half a gigabyte that hardly anybody has
-USES_SPARK = "dataflow/resolve/spark.py"
+USES_SPARK = "dataflow/resolve/pairs/spark.py"
 OF_SPARK = ("pyspark", "py4j", "rapidfuzz", "splink.backends.spark", "splink.internals.spark")
 READS_ENVIRONMENT = "dataflow/settings/"
 ENVIRONMENT = frozenset({"environ", "environb", "getenv", "getenvb", "putenv", "unsetenv"})

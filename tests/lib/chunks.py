@@ -8,10 +8,10 @@ from typing import Any
 
 import duckdb
 
-from dataflow.resolve.chunks import ScoreChunks, Spreading
-from dataflow.resolve.edges import find_edges
-from dataflow.resolve.epoch import train_epoch
-from dataflow.resolve.spec import PERSON
+from dataflow.resolve.comparisons import PERSON
+from dataflow.resolve.pairs.chunks import ScoreChunks, Spreading
+from dataflow.resolve.pairs.edges import find_edges
+from dataflow.resolve.training.epoch import train_epoch
 from tests.lib.identities import match_records, population
 
 Edges = list[tuple[Any, ...]]

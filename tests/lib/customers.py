@@ -10,7 +10,7 @@ from typing import Any
 
 from dataflow.tables.conformed import CUSTOMER_ORDER, CUSTOMER_RECORD, ORDER_ITEM, TICKET
 from dataflow.tables.resolved import GOLDEN_CUSTOMER, REDIRECT, XREF
-from dataflow.workspace import Workspace
+from dataflow.workspace.workspace import Workspace
 from tests.lib.tables import MOMENT, stage_rows
 
 Rows = dict[str, dict[str, Any]]

@@ -14,14 +14,14 @@ from typing import Any
 import pyarrow as pa
 import pyarrow.parquet as pq
 
+from dataflow.access.lake import open_lake
 from dataflow.land import commit_windows, fetch_window, plan_windows
-from dataflow.report import StepReport
 from dataflow.settings import ObjectSettings, Settings, SourceSettings
 from dataflow.sources import FetchReport, Part, PlannedWindow, Window
-from dataflow.storage import open_lake
 from dataflow.tables.declared import declared_tables
 from dataflow.tables.ops import COMPLETENESS, GAP, LANDED_FILE, WATERMARK
-from dataflow.workspace import Run
+from dataflow.workspace.report import StepReport
+from dataflow.workspace.workspace import Run
 from lakehouse import Lake
 
 DAY = "2026-03-01"

@@ -13,7 +13,6 @@ import pytest
 
 from dataflow.land import Failure, FetchedWindow, Tidings, commit_what_holds, fetch_window, plan_landing
 from dataflow.land.plan import Stretch
-from dataflow.report import StepReport
 from dataflow.settings import ObjectSettings, Settings, SourceSettings
 from dataflow.sources import (
     ADAPTERS,
@@ -30,6 +29,7 @@ from dataflow.sources import (
 from dataflow.sources.protocol import BEGINNING
 from dataflow.sources.rows import Rows
 from dataflow.sources.versions import key_fingerprint_sql, measure
+from dataflow.workspace.report import StepReport
 from lakehouse import Lake
 from lakehouse.connect import connect
 from tests.lib.deliveries import company, run

@@ -6,10 +6,10 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
+from dataflow.access.lake import open_published
+from dataflow.observe.status import read_status
 from dataflow.sample import SampleSpec, generate
 from dataflow.settings import Settings, load_settings
-from dataflow.status import read_status
-from dataflow.storage import open_published
 from dataflow.tables.declared import declared_tables
 from lakehouse.table import column_list
 

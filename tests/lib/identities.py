@@ -8,8 +8,8 @@ from typing import Any
 
 import duckdb
 
-from dataflow.resolve.match_record import INPUT_COLUMNS, make_match_records
-from dataflow.resolve.spec import SPECS
+from dataflow.resolve.comparisons import SPECS
+from dataflow.resolve.records.match_record import INPUT_COLUMNS, make_match_records
 
 Record = dict[str, Any]
 

@@ -9,9 +9,9 @@ from typing import Any
 
 from dataflow.enrich import enrich
 from dataflow.publish import Publication, build, commit
-from dataflow.report import StepReport
 from dataflow.settings import Settings, load_settings
-from dataflow.workspace import Workspace
+from dataflow.workspace.report import StepReport
+from dataflow.workspace.workspace import Workspace
 from lakehouse import Lake
 from tests.lib.customers import World
 from tests.lib.tables import MOMENT, read_rows, workspace

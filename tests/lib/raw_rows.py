@@ -11,10 +11,10 @@ from typing import Any
 import duckdb
 import pyarrow as pa
 
+from dataflow.access.lake import open_lake
 from dataflow.settings import Settings
-from dataflow.storage import open_lake
 from dataflow.tables.declared import declared_tables
-from dataflow.workspace import Run, Workspace
+from dataflow.workspace.workspace import Run, Workspace
 from lakehouse import Lake
 from lakehouse.table import Table
 

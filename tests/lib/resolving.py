@@ -7,11 +7,11 @@ from datetime import date, timedelta
 from pathlib import Path
 from typing import Any
 
-from dataflow.report import StepReport
 from dataflow.resolve import resolve
 from dataflow.settings import Settings, load_settings
 from dataflow.tables.conformed import CUSTOMER_RECORD
-from dataflow.workspace import Workspace
+from dataflow.workspace.report import StepReport
+from dataflow.workspace.workspace import Workspace
 from lakehouse import Lake
 from tests.lib.identities import Record
 from tests.lib.tables import MOMENT, stage_rows, workspace

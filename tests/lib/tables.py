@@ -10,10 +10,10 @@ from typing import Any
 
 import pyarrow as pa
 
-from dataflow.relation import relation
 from dataflow.settings import load_settings
 from dataflow.tables.declared import declared_tables
-from dataflow.workspace import Run, Staged, Workspace
+from dataflow.workspace.relations import relation
+from dataflow.workspace.workspace import Run, Staged, Workspace
 from lakehouse import Lake, LakeLocation
 from lakehouse.table import Table
 

@@ -18,9 +18,9 @@ from hypothesis import HealthCheck, given
 from hypothesis import settings as hypothesis_settings
 from hypothesis import strategies as st
 
-from dataflow.resolve.edges import find_edges
-from dataflow.resolve.epochs import stored_epochs
-from dataflow.resolve.spec import SPECS
+from dataflow.resolve.comparisons import SPECS
+from dataflow.resolve.pairs.edges import find_edges
+from dataflow.resolve.training.epochs import stored_epochs
 from dataflow.tables.resolved import EDGE, MATCH_RECORD
 from lakehouse import Lake
 from tests.lib.identities import Record, person, population

@@ -9,7 +9,7 @@ from pathlib import Path
 import duckdb
 import pytest
 
-from dataflow.resolve.chunks import score_chunk, score_in_processes
+from dataflow.resolve.pairs.chunks import score_chunk, score_in_processes
 from dataflow.resolve.step import resolve
 from dataflow.tables.resolved import EDGE
 from tests.lib.chunks import edges_of_a_population, spread

@@ -20,16 +20,16 @@ from hypothesis import settings as hypothesis_settings
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, precondition, rule, run_state_machine_as_test
 
-from dataflow.govern.decisions import decide_pair
-from dataflow.resolve.clusters import find_clusters
-from dataflow.resolve.customers import stage_golden
-from dataflow.resolve.edges import find_edges
-from dataflow.resolve.epochs import stored_epochs
-from dataflow.resolve.queue import stage_review
-from dataflow.resolve.spec import SPECS
+from dataflow.govern.review.decisions import decide_pair
+from dataflow.resolve.clusters.clusters import find_clusters
+from dataflow.resolve.comparisons import SPECS
+from dataflow.resolve.customers.customers import stage_golden
+from dataflow.resolve.customers.review_queue import stage_review
+from dataflow.resolve.pairs.edges import find_edges
+from dataflow.resolve.training.epochs import stored_epochs
 from dataflow.tables.ops import REVIEW_QUEUE
 from dataflow.tables.resolved import EDGE, GOLDEN_CUSTOMER, JUDGED_PAIR, MATCH_RECORD, OTHER_VALUE, XREF
-from dataflow.workspace import Workspace
+from dataflow.workspace.workspace import Workspace
 from lakehouse import Lake
 from tests.lib.identities import Record, population
 from tests.lib.resolving import partition, resolve_day, rows, settings

@@ -6,13 +6,13 @@ import duckdb
 import pytest
 from splink import DuckDBAPI, Linker
 
-from dataflow.resolve import scoring
-from dataflow.resolve.candidates import find_candidates
-from dataflow.resolve.epoch import train_epoch
-from dataflow.resolve.model import Epoch
-from dataflow.resolve.pairs import number_of, numbered
-from dataflow.resolve.scoring import levelled_sql, score_pairs
-from dataflow.resolve.spec import COMPANY, PERSON, EntitySpec
+from dataflow.resolve.comparisons import COMPANY, PERSON, EntitySpec
+from dataflow.resolve.model.model import Epoch
+from dataflow.resolve.pairs import scoring
+from dataflow.resolve.pairs.candidates import find_candidates
+from dataflow.resolve.pairs.numbers import number_of, numbered
+from dataflow.resolve.pairs.scoring import levelled_sql, score_pairs
+from dataflow.resolve.training.epoch import train_epoch
 from tests.lib.identities import match_records, population
 
 Scores = dict[tuple[str, str], tuple[float | int, ...]]

@@ -10,10 +10,10 @@ from pathlib import Path
 
 import pytest
 
+from dataflow.access.lake import open_lake
 from dataflow.cli.main import run
-from dataflow.publish.sinks.warehouse import warehouse_snapshot
 from dataflow.settings import Settings, default_toml, load_settings
-from dataflow.storage import open_lake
+from dataflow.sinks.warehouse import warehouse_snapshot
 from flows.orchestrator import local_server
 from tests.lib.homes import LATER, NOW, lake_state, open_gaps, published_hash
 

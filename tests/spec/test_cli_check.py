@@ -4,9 +4,9 @@ import json
 
 import pytest
 
+from dataflow.access.lake import open_lake, open_published
 from dataflow.cli.main import run
 from dataflow.settings import Settings
-from dataflow.storage import open_lake, open_published
 from tests.lib.homes import NOW, lake_state
 
 RAW = "raw.salesforce_contact"

@@ -98,7 +98,7 @@ def test_a_result_that_would_not_load_leaves_the_file_as_it_was(home: Path, caps
 
 def test_the_packaged_default_is_not_changed(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     from dataflow.errors import UsageError
-    from dataflow.evolution import accept_changes
+    from dataflow.govern.accept_drift import accept_changes
 
     settings = load_settings(home=tmp_path)
     with pytest.raises(UsageError, match="dataflow init"):

@@ -2,9 +2,9 @@
 
 from collections.abc import Callable
 
+from dataflow.access.lake import open_published
 from dataflow.cli.main import run
 from dataflow.settings import Settings
-from dataflow.storage import open_published
 from tests.lib.homes import NOW
 
 

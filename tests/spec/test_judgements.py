@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 
-from dataflow.govern.decisions import decide_pair, list_judgements
+from dataflow.govern.review.decisions import decide_pair, list_judgements
 from dataflow.resolve import resolve
 from dataflow.tables.resolved import MATCH_RECORD, XREF
 from lakehouse import Lake

@@ -21,9 +21,9 @@ from dataflow.land import (
     record_checks,
     sql,
 )
-from dataflow.report import list_gaps
 from dataflow.settings import Settings
 from dataflow.sources import FetchReport
+from dataflow.workspace.report import list_gaps
 from lakehouse import Lake
 from tests.lib.deliveries import company, deliver_pages, opened, person, raw_rows, run
 from tests.lib.fake_source import SurveyingSource, at, ingest, with_source

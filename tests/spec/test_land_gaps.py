@@ -10,9 +10,9 @@ import pytest
 
 from dataflow.errors import SourceIncomplete, SourceMalformed, SourceMissing, SourceUnavailable
 from dataflow.land import fetch_window, plan_landing, read_open_gaps
-from dataflow.report import list_gaps
 from dataflow.settings import Settings
 from dataflow.sources import KeyRange
+from dataflow.workspace.report import list_gaps
 from lakehouse import Lake
 from tests.lib.deliveries import company, deliver_pages, opened, person, raw_rows, run
 from tests.lib.fake_source import FakeSource, at, ingest, with_source

@@ -11,11 +11,11 @@ from typing import Any
 import duckdb
 import pytest
 
-from dataflow.resolve.epoch import train_epoch
-from dataflow.resolve.model import Epoch
-from dataflow.resolve.pairs import numbered
-from dataflow.resolve.scoring import score_pairs
-from dataflow.resolve.spec import SPECS
+from dataflow.resolve.comparisons import SPECS
+from dataflow.resolve.model.model import Epoch
+from dataflow.resolve.pairs.numbers import numbered
+from dataflow.resolve.pairs.scoring import score_pairs
+from dataflow.resolve.training.epoch import train_epoch
 from tests.lib.identities import match_records, population
 
 ADDRESS = {"street": "Maple Drive", "house_number": "12", "city": "Riverton", "postcode": "10123", "country_code": "US"}

@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 
-from dataflow.resolve.file import FileResolution, resolve_file
+from dataflow.resolve.own_file.resolve_file import FileResolution, resolve_file
 from tests.lib.hard_cases import COMPANIES, PEOPLE, Case, Record, hard_cases, write_table
 
 EACH = 5

@@ -9,11 +9,11 @@ from typing import Any
 
 import pytest
 
+from dataflow.access.lake import open_lake, open_published
 from dataflow.cli.main import run
-from dataflow.govern.decisions import decide_pair
-from dataflow.govern.training import list_for_training
+from dataflow.govern.review.decisions import decide_pair
+from dataflow.govern.review.training import list_for_training
 from dataflow.settings import Settings, load_settings
-from dataflow.storage import open_lake, open_published
 from tests.lib.homes import lake_state, make_sample, newest_snapshot
 
 RECORDS = 2_000

@@ -9,10 +9,10 @@ from typing import Any
 
 import pytest
 
+from dataflow.access.lake import open_published
 from dataflow.cli.main import run
-from dataflow.resolve.explain import explain_pairs
+from dataflow.resolve.judgements.explain import explain_pairs
 from dataflow.settings import load_settings
-from dataflow.storage import open_published
 
 LATER = "2026-01-05"
 

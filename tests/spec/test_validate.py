@@ -8,10 +8,10 @@ from typing import Any
 import pytest
 
 from dataflow.errors import ConfigurationError, TooManyDeadLetters
-from dataflow.report import StepReport
 from dataflow.settings import Settings, load_settings
 from dataflow.tables.declared import declared_tables
 from dataflow.validate import plan_objects, validate
+from dataflow.workspace.report import StepReport
 from lakehouse import Lake
 from tests.lib.raw_rows import commit, land_rows, opened_lake, workspace
 

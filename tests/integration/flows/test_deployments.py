@@ -6,8 +6,8 @@ from pathlib import Path
 
 import pytest
 
+from dataflow.access.lake import open_published
 from dataflow.settings import load_settings
-from dataflow.storage import open_published
 from tests.lib.homes import NOW, make_sample
 from tests.lib.servers.prefect import PrefectServer, ProcessWorker
 

@@ -18,12 +18,12 @@ from prefect.client.orchestration import get_client
 from prefect.client.schemas.objects import State, StateType
 from prefect.states import Running, Scheduled
 
+from dataflow.access.lake import open_published
 from dataflow.errors import ConfigurationError, SourceUnavailable
 from dataflow.land import Staged, plan_windows
-from dataflow.session import RunSession, open_run
+from dataflow.run.session import RunSession, open_run
 from dataflow.settings import load_settings
 from dataflow.sources import PlannedWindow, Window
-from dataflow.storage import open_published
 from dataflow.tables.declared import declared_tables
 from flows import pipelines
 from flows.fetching import watch_share

@@ -5,9 +5,9 @@ import subprocess
 import sys
 from pathlib import Path
 
+from dataflow.access.lake import open_published
 from dataflow.cli.main import run
 from dataflow.settings import Settings
-from dataflow.storage import open_published
 from tests.lib.homes import NOW, newest_snapshot
 
 READERS = 4

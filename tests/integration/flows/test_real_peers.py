@@ -9,9 +9,9 @@ from typing import Any
 
 import pytest
 
+from dataflow.access.lake import open_published
 from dataflow.cli.main import run
 from dataflow.settings import Settings, load_settings
-from dataflow.storage import open_published
 from tests.lib.homes import NOW, lake_state
 from tests.lib.peers import EXAMPLE, Peers, peers_of
 from tests.lib.servers.mariadb import MariaServer

@@ -11,8 +11,8 @@ from pathlib import Path
 
 import pytest
 
+from dataflow.access.lake import open_published
 from dataflow.settings import load_settings
-from dataflow.storage import open_published
 from flows.orchestrator import local_server
 from tests.lib.homes import LATER, NOW, SECOND_DAY, lake_state, published_hash, start_dataflow
 

@@ -19,16 +19,16 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from dataflow.errors import ConfigurationError
-from dataflow.resolve.candidates import cap_sql, find_candidates
-from dataflow.resolve.chunks import stage_epoch
-from dataflow.resolve.edges import find_edges
-from dataflow.resolve.epoch import train_epoch
-from dataflow.resolve.model import LEARNT, Epoch
-from dataflow.resolve.pairs import number_of
-from dataflow.resolve.scoring import levelled_sql
-from dataflow.resolve.spark import find_edges_on_spark, register_jaro_winkler
-from dataflow.resolve.spark_sql import spark_sql
-from dataflow.resolve.spec import COMPANY, SPECS, EntitySpec
+from dataflow.resolve.comparisons import COMPANY, SPECS, EntitySpec
+from dataflow.resolve.model.model import LEARNT, Epoch
+from dataflow.resolve.pairs.candidates import cap_sql, find_candidates
+from dataflow.resolve.pairs.chunks import stage_epoch
+from dataflow.resolve.pairs.edges import find_edges
+from dataflow.resolve.pairs.numbers import number_of
+from dataflow.resolve.pairs.scoring import levelled_sql
+from dataflow.resolve.pairs.spark import find_edges_on_spark, register_jaro_winkler
+from dataflow.resolve.pairs.spark_sql import spark_sql
+from dataflow.resolve.training.epoch import train_epoch
 from dataflow.tables.resolved import MATCH_RECORD
 from tests.lib.identities import Record, match_records, population
 
@@ -155,7 +155,7 @@ def test_splinks_own_spark_backend_gives_the_same_weights(
 
 
 def test_nobody_needs_spark_who_does_not_use_it(monkeypatch: pytest.MonkeyPatch) -> None:
-    imported = "import sys, dataflow.resolve.spark; print({'pyspark', 'rapidfuzz'} & set(sys.modules))"
+    imported = "import sys, dataflow.resolve.pairs.spark; print({'pyspark', 'rapidfuzz'} & set(sys.modules))"
     told = subprocess.run([sys.executable, "-c", imported], check=True, capture_output=True, text=True)
     assert told.stdout == "set()\n"
     monkeypatch.setitem(sys.modules, "rapidfuzz.distance", None)

@@ -12,8 +12,8 @@ from typing import Any
 import pytest
 from pydantic import SecretStr
 
-from dataflow.doctor import probe_all
 from dataflow.errors import ConfigurationError, DataFlowError, SourceMissing, SourceRefused, SourceUnavailable
+from dataflow.observe.doctor import probe_all
 from dataflow.settings import SourceSettings
 from dataflow.sources import ObjectState
 from dataflow.sources.s3 import S3Source

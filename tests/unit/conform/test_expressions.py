@@ -6,8 +6,8 @@ from ibis.expr import types as ir
 
 from dataflow.conform.expressions import domain_of, joined_text, tidy_text, without_blanks
 from dataflow.conform.transactions import in_base_currency
-from dataflow.relation import sql_of
 from dataflow.settings.model import CurrencySettings
+from dataflow.workspace.relations import sql_of
 from lakehouse.connect import connect
 
 

@@ -6,7 +6,7 @@ import pytest
 from ibis.expr import types as ir
 
 from dataflow.enrich.industry import KEYWORDS, SECTORS, sector_of_naics, sector_of_text
-from dataflow.relation import sql_of
+from dataflow.workspace.relations import sql_of
 
 
 def evaluate(expression: ir.Value) -> object:

@@ -2,8 +2,8 @@
 
 from datetime import UTC, datetime
 
-from dataflow.report import StepReport
-from dataflow.runs import RunOutcome, StageTiming
+from dataflow.run.record import RunOutcome, StageTiming
+from dataflow.workspace.report import StepReport
 from flows.artifacts import report_markdown
 
 START = datetime(2026, 1, 1, tzinfo=UTC)

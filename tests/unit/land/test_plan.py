@@ -6,11 +6,11 @@ from pathlib import Path
 
 import pytest
 
+from dataflow.access.lake import lake_location, open_lake
 from dataflow.errors import SourceMissing, UsageError
 from dataflow.land import plan_windows
 from dataflow.land.plan import read_states
 from dataflow.settings import Settings
-from dataflow.storage import lake_location, open_lake
 from lakehouse import LakeView, open_reader
 from tests.lib.deliveries import company, deliver_csv, deliver_items, deliver_pages, land, opened, person
 

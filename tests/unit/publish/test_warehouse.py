@@ -12,15 +12,15 @@ from pathlib import Path
 import duckdb
 import pytest
 
+from dataflow.access.lake import open_lake, open_published
 from dataflow.errors import SinkError
 from dataflow.publish import Publication, sink_warehouse
-from dataflow.publish.sinks.warehouse import warehouse_snapshot
-from dataflow.publish.views import VIEWS
-from dataflow.relation import sql_of
 from dataflow.settings import Settings
-from dataflow.storage import open_lake, open_published
+from dataflow.sinks.views import VIEWS
+from dataflow.sinks.warehouse import warehouse_snapshot
 from dataflow.tables import published
 from dataflow.tables.declared import declared_tables
+from dataflow.workspace.relations import sql_of
 from lakehouse import Lake
 from tests.lib.customers import World, record_of
 from tests.lib.publishing import publish_world, settings_in
@@ -165,10 +165,10 @@ KILLED = """
 import os, signal, sys
 from pathlib import Path
 sys.path.insert(0, {root!r})
-from dataflow.publish.sinks import warehouse
+from dataflow.sinks import warehouse
 from dataflow.publish.commit import Publication
 from lakehouse import open_reader
-from dataflow.storage import lake_location
+from dataflow.access.lake import lake_location
 from lakehouse.snapshot import History, metadata_name
 from tests.lib.publishing import settings_in
 

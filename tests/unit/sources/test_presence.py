@@ -6,10 +6,10 @@ from pathlib import Path
 import pytest
 
 from dataflow.errors import SourceMissing
+from dataflow.observe.status import WITHDRAWN
+from dataflow.observe.status import read_rows as read_rows_of
 from dataflow.sources import ObjectState, Part, PlannedWindow, Source, open_source
 from dataflow.sources.files.presence import describe_mark, find_marks, is_mark
-from dataflow.status import WITHDRAWN
-from dataflow.status import read_rows as read_rows_of
 from tests.lib.deliveries import TICKET, company, deliver_csv, land, opened, raw_rows, read_rows, run
 
 CSV = "ticket_id,subject,updated_at\n{},a,2026-03-01\n"

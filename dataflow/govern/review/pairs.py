@@ -1,0 +1,125 @@
+"""Pairs of records as stewards name them, and what was said of them."""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import datetime
+
+import duckdb
+import pyarrow as pa
+
+from dataflow.errors import UsageError
+from dataflow.resolve.groups import Groups
+from dataflow.resolve.judgements.explain import Pair
+from dataflow.resolve.judgements.judgements import Judgement, Standing, present_judgements
+from dataflow.tables.conformed import CUSTOMER_RECORD
+from dataflow.tables.ops import JUDGEMENT, REVIEW_QUEUE
+from dataflow.tables.published import CUSTOMER_360
+from dataflow.tables.resolved import EDGE, XREF
+
+PAIR_ID = "left(md5(record_id_l || '|' || record_id_r), 12)"
+"""SQL of what `pair_id_of` gives."""
+
+_SHORTEST_ID = 6
+"""So many characters of an id name a pair, where they are unambiguous."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Word:
+    """One judgement on a pair, as it was given."""
+
+    verdict: str
+    decided_by: str
+    decided_at: datetime
+    reason: str
+
+
+def pair_id_of(left: str, right: str) -> str:
+    """Name a pair shortly; the same whichever record is named first."""
+    return hashlib.md5("|".join(sorted((left, right))).encode(), usedforsecurity=False).hexdigest()[:12]
+
+
+def find_pair(con: duckdb.DuckDBPyConnection, named: Sequence[str]) -> Pair:
+    """The records of a pair named by (the beginning of) its id, or by both record ids; smaller id left."""
+    if len(named) == 2:
+        left, right = sorted(named)
+        there = con.execute(
+            f"SELECT count(*) FROM {CUSTOMER_RECORD.sql_name} WHERE record_id IN (?, ?)", [left, right]
+        ).fetchall()
+        if left == right or there[0][0] != 2:
+            raise UsageError("A pair is two different records that are there, each named as source|object|key.")
+        return left, right
+    if len(named) != 1 or len(named[0]) < _SHORTEST_ID or not named[0].isalnum():
+        raise UsageError(f"A pair is named by at least {_SHORTEST_ID} characters of its id, or by its two record ids.")
+    known = " UNION ".join(
+        f"SELECT record_id_l, record_id_r FROM {table.sql_name}" for table in (REVIEW_QUEUE, JUDGEMENT, EDGE)
+    )
+    rows = con.execute(
+        f"SELECT record_id_l, record_id_r FROM ({known}) WHERE starts_with({PAIR_ID}, ?) LIMIT 2", [named[0]]
+    ).fetchall()
+    if len(rows) != 1:
+        raise UsageError(
+            f"{'No pair has' if not rows else 'Several pairs have'} an id that begins with {named[0]}.",
+            next_move="`dataflow review list` shows the ids.",
+        )
+    return str(rows[0][0]), str(rows[0][1])
+
+
+def read_judgements(con: duckdb.DuckDBPyConnection) -> list[Judgement]:
+    """Every judgement on records that are there. Raises: UsageError where this version has not published yet."""
+    try:
+        return present_judgements(con)
+    except duckdb.CatalogException as error:
+        raise UsageError(
+            "No run of this version has published to this lake yet.", next_move="Run `dataflow run` first."
+        ) from error
+
+
+def words_on(con: duckdb.DuckDBPyConnection, pair: Pair) -> tuple[Word, ...]:
+    """What was said of a pair, oldest first."""
+    rows = con.execute(
+        f"""
+        SELECT verdict, decided_by, decided_at, reason FROM {JUDGEMENT.sql_name}
+        WHERE record_id_l = ? AND record_id_r = ? ORDER BY decided_at, judgement_id
+        """,
+        list(pair),
+    ).fetchall()
+    return tuple(Word(verdict=v, decided_by=who, decided_at=when, reason=why) for v, who, when, why in rows)
+
+
+def standing_words(standing: Standing | None) -> str:
+    """What holds on a pair, in words; empty when nobody has spoken."""
+    if standing is None:
+        return ""
+    if standing.is_contradicted:
+        return "contradicted: other judgements rule it out"
+    waiting = "; `same` waits for a second person" if standing.is_waiting else ""
+    return f"{standing.verdict or 'undecided'} holds{waiting}"
+
+
+def would_fuse(con: duckdb.DuckDBPyConnection, pair: Pair, standing: Sequence[Standing], *, large: int) -> bool:
+    """Whether a `same` would fuse two customers of at least `large` records each.
+
+    Customers that words since the last run join count as one.
+    """
+    joined = [s.newest.pair for s in standing if s.joins]
+    records = sorted({record for one in (*joined, pair) for record in one})
+    con.register("asked_arrow", pa.table({"record_id": pa.array(records, pa.string())}))
+    rows = con.execute(f"""
+        WITH owner AS (SELECT record_id, customer_id FROM {XREF.sql_name} SEMI JOIN asked_arrow USING (record_id))
+        SELECT record_id, customer_id, record_count FROM owner JOIN {CUSTOMER_360.sql_name} USING (customer_id)
+    """).fetchall()
+    con.unregister("asked_arrow")
+    customer_of = {record: customer for record, customer, _ in rows}
+    size_of = {customer: int(size) for _, customer, size in rows}
+    groups = Groups()
+    for left, right in joined:
+        if left in customer_of and right in customer_of:
+            groups.join(customer_of[left], customer_of[right])
+    if any(record not in customer_of for record in pair):
+        return False
+    left, right = (customer_of[record] for record in pair)
+    sizes = (sum(size_of[customer] for customer in groups.members(one)) for one in (left, right))
+    return not groups.are_one(left, right) and min(sizes) >= large

@@ -1,0 +1,111 @@
+"""Which pairs to ask about so that the next model learns most: near the threshold, and unlike those judged."""
+
+from __future__ import annotations
+
+import heapq
+import math
+from collections import Counter
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from datetime import datetime
+
+import duckdb
+import pyarrow as pa
+
+from dataflow.errors import UsageError
+from dataflow.govern.review.review import ReviewPair, value_pairs
+from dataflow.resolve.judgements.explain import Pair, level_patterns, usable_epochs
+from dataflow.tables.ops import JUDGEMENT
+from dataflow.tables.resolved import EDGE, JUDGED_PAIR
+
+# as many of the pairs nearest to the threshold are looked at: their levels have to be found out first
+NEAREST = 2_000
+
+
+@dataclass(frozen=True)
+class Candidate:
+    """A pair that nobody has judged, how far its weight is from the threshold, and its levels."""
+
+    pair: Pair
+    distance: float
+    pattern: tuple[int, ...]
+
+
+def list_for_training(con: duckdb.DuckDBPyConnection, *, now: datetime, limit: int = 50) -> list[ReviewPair]:
+    """List the pairs that teach most, spread over the patterns of levels; best first. Raises: UsageError."""
+    nearest = _nearest(con)
+    judged = _judged(con)
+    patterns = level_patterns(con, [*(pair for pair, _ in nearest), *judged])
+    candidates = [Candidate(pair, distance, patterns[pair]) for pair, distance in nearest if pair in patterns]
+    chosen = choose(candidates, Counter(patterns[pair] for pair in judged if pair in patterns), limit=limit)
+    return _listed(con, chosen, now=now)
+
+
+def choose(candidates: Sequence[Candidate], judged: Mapping[tuple[int, ...], int], *, limit: int) -> list[Pair]:
+    """Pick pairs one by one: the usefulness of a pattern falls with each pair of it that is judged or picked.
+
+    A pair is worth its nearness to the threshold, times how many pairs (by powers of two) its answer speaks for,
+    divided among those of its pattern that are answered already.
+    """
+    many = Counter(candidate.pattern for candidate in candidates)
+    answered = Counter(judged)
+
+    def worth(candidate: Candidate) -> float:
+        nearness = math.exp2(-abs(candidate.distance))
+        return nearness * (1 + many[candidate.pattern].bit_length()) / (1 + answered[candidate.pattern])
+
+    heap = [(-worth(candidate), candidate.pair, place) for place, candidate in enumerate(candidates)]
+    heapq.heapify(heap)
+    chosen: list[Pair] = []
+    while heap and len(chosen) < limit:
+        value, pair, place = heapq.heappop(heap)
+        now_worth = worth(candidates[place])
+        if now_worth < -value:  # others of its pattern were picked since: it goes back to where it belongs
+            heapq.heappush(heap, (-now_worth, pair, place))
+            continue
+        chosen.append(pair)
+        answered[candidates[place].pattern] += 1
+    return chosen
+
+
+def _nearest(con: duckdb.DuckDBPyConnection) -> list[tuple[Pair, float]]:
+    thresholds = " ".join(f"WHEN '{kind}' THEN {epoch.link_threshold}" for kind, epoch in usable_epochs(con).items())
+    if not thresholds:
+        raise UsageError(
+            "There is no model yet that this version of DataFlow can ask about.", next_move="Run `dataflow run` first."
+        )
+    link = f"CASE entity_type {thresholds} END"
+    rows = con.execute(f"""
+        SELECT record_id_l, record_id_r, match_weight - log2({link} / (1 - {link})) AS distance
+        FROM {EDGE.sql_name} ANTI JOIN (
+            SELECT record_id_l, record_id_r FROM {JUDGED_PAIR.sql_name}
+            UNION ALL SELECT record_id_l, record_id_r FROM {JUDGEMENT.sql_name}
+        ) USING (record_id_l, record_id_r)
+        ORDER BY abs(distance), record_id_l, record_id_r LIMIT {NEAREST}
+    """).fetchall()
+    return [((left, right), distance) for left, right, distance in rows]
+
+
+def _judged(con: duckdb.DuckDBPyConnection) -> list[Pair]:
+    rows = con.execute(f"""
+        SELECT record_id_l, record_id_r FROM {JUDGED_PAIR.sql_name} WHERE verdict IN ('same', 'different')
+    """).fetchall()
+    return [(left, right) for left, right in rows]
+
+
+def _listed(con: duckdb.DuckDBPyConnection, chosen: Sequence[Pair], *, now: datetime) -> list[ReviewPair]:
+    """What is known of the chosen pairs, in their order."""
+    con.register("chosen_arrow", pa.table({
+        "record_id_l": pa.array([left for left, _ in chosen], pa.string()),
+        "record_id_r": pa.array([right for _, right in chosen], pa.string()),
+    }))  # fmt: skip
+    con.execute(f"""
+        CREATE OR REPLACE TEMP TABLE training_now AS
+        SELECT e.record_id_l, e.record_id_r, e.entity_type, e.match_probability,
+            '{now.isoformat()}'::TIMESTAMPTZ AS queued_at, false AS is_unsure, 'training' AS reason
+        FROM {EDGE.sql_name} e JOIN chosen_arrow USING (record_id_l, record_id_r)
+    """)
+    con.unregister("chosen_arrow")
+    valued = {(p.left, p.right): p for p in value_pairs(con, "training_now", now=now, where="true", limit=len(chosen))}
+    con.execute("DROP TABLE training_now")
+    return [valued[pair] for pair in chosen]

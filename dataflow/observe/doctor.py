@@ -1,0 +1,234 @@
+"""Look at everything a run needs before it needs it. Each probe says what is wrong and the fix, in words."""
+
+from __future__ import annotations
+
+import importlib.metadata
+import shutil
+import sys
+import urllib.request
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from pathlib import Path
+
+from dataflow.access.lake import lake_location, open_lake, open_published
+from dataflow.errors import DataFlowError
+from dataflow.settings import Settings, SourceSettings
+from dataflow.settings.environment import prefect_api_url
+from dataflow.sources import open_source
+from dataflow.sources.protocol import Finding
+from lakehouse import LakeError, LakeLocked
+from lakehouse.connect import connect, extension_path
+
+_NEEDED_BYTES = 2 * 2**30
+# The versions that were measured to work together; others break silently (see pyproject.toml).
+_PINNED = ("prefect", "duckdb", "ibis-framework", "splink", "soda-core")
+_API_TIMEOUT_SECONDS = 5.0
+# Adapters that are asked by a `probe` of their own, several looks each.
+_ASKED = frozenset({"s3", "salesforce", "mysql"})
+
+
+@dataclass(frozen=True)
+class Probe:
+    """What one look found. `fix` is the next move where it is not well."""
+
+    name: str
+    is_well: bool
+    found: str
+    fix: str = ""
+
+
+class _Unwell(Exception):
+    def __init__(self, found: str, fix: str) -> None:
+        super().__init__(found)
+        self.fix = fix
+
+
+def probe_all(settings: Settings) -> Iterator[Probe]:
+    """Run every probe, one after the other."""
+    probes: list[tuple[str, Callable[[], str]]] = [
+        ("python", _python),
+        ("packages", _packages),
+        ("lake extension", lambda: str(extension_path("ducklake").name)),
+        ("disk space", lambda: _disk_space(settings.home)),
+        ("lake", lambda: _lake(settings)),
+        ("published lake", lambda: _published(settings)),
+        *((f"source {name}", _source_probe(settings, name)) for name in settings.sources if not _asks(settings, name)),
+        ("geoip", lambda: _geoip(settings)),
+        ("firmographics", lambda: _firmographics(settings)),
+        ("prefect", _prefect),
+        ("warehouse", lambda: _warehouse(settings)),
+    ]
+    for name, look in probes:
+        yield _probe(name, look)
+    for name in settings.sources:
+        yield from _ask_source(settings, name)
+
+
+def _probe(name: str, look: Callable[[], str]) -> Probe:
+    try:
+        return Probe(name, True, look())
+    except _Unwell as unwell:
+        return Probe(name, False, str(unwell), unwell.fix)
+    except DataFlowError as error:
+        return Probe(name, False, str(error).removesuffix(error.next_move).rstrip(), error.next_move)
+    except LakeError as error:
+        return Probe(name, False, str(error))
+    except OSError as error:
+        return Probe(name, False, f"{type(error).__name__}: {error.strerror}", "Give this user access to the path.")
+    except Exception as error:  # noqa: BLE001 (a probe that breaks is a finding, not the end of the others)
+        return Probe(name, False, f"unexpected {type(error).__name__}", "Report this as a defect of dataflow doctor.")
+
+
+def _python() -> str:
+    version = ".".join(map(str, sys.version_info[:3]))
+    if not (3, 11) <= sys.version_info[:2] <= (3, 13):
+        raise _Unwell(f"Python {version}", "Use Python 3.11, 3.12 or 3.13.")
+    return version
+
+
+def _packages() -> str:
+    wanted = {}
+    for requirement in importlib.metadata.requires("dataflow") or []:
+        name, pin, version = requirement.partition("==")
+        if pin and name.partition("[")[0] in _PINNED:
+            wanted[name.partition("[")[0]] = version
+    wrong = [
+        f"{name} {importlib.metadata.version(name)} instead of {version}"
+        for name, version in wanted.items()
+        if importlib.metadata.version(name) != version
+    ]
+    if wrong:
+        raise _Unwell(", ".join(wrong), "Install from the lock: make venv")
+    return ", ".join(f"{name} {version}" for name, version in wanted.items())
+
+
+def _disk_space(home: Path) -> str:
+    existing = next(folder for folder in (home, *home.parents) if folder.exists())
+    free = shutil.disk_usage(existing).free
+    if free < _NEEDED_BYTES:
+        raise _Unwell(f"{free / 2**30:.1f} GiB free at {existing}", "Free some, or put the home elsewhere with --home.")
+    return f"{free / 2**30:.1f} GiB free at {existing}"
+
+
+def _lake(settings: Settings) -> str:
+    place = lake_location(settings)
+    if isinstance(place.catalogue, Path) and not place.catalogue.exists():
+        return f"not made yet: the first run makes it at {place.catalogue}"
+    try:
+        with open_lake(settings, purpose="doctor") as lake:
+            return f"snapshot {lake.snapshot().id} at {place.catalogue}"
+    except LakeLocked as locked:
+        # A run at work is no fault.
+        return str(locked)
+
+
+def _published(settings: Settings) -> str:
+    place = lake_location(settings)
+    if isinstance(place.catalogue, Path) and not place.published_catalogue.exists():
+        return "nothing published yet"
+    con = open_published(settings)
+    try:
+        row = con.execute("SELECT id FROM ducklake_current_snapshot('lake')").fetchone()
+    finally:
+        con.close()
+    return f"readers see snapshot {row[0] if row else '?'}"
+
+
+def _source_probe(settings: Settings, name: str) -> Callable[[], str]:
+    def look() -> str:
+        root = Path(settings.sources[name].root)
+        if not root.is_dir():
+            raise _Unwell(
+                f"there is no folder {root}",
+                f"Put the source's files there, correct sources.{name}.root, or: dataflow sample",
+            )
+        held = open_source(settings, name).discover()
+        ignored = [each.name for each in held if not each.is_declared]
+        words = f"{len(held) - len(ignored)} objects in {root}"
+        return f"{words}; not declared and not read: {', '.join(ignored)}" if ignored else words
+
+    return look
+
+
+def _asks(settings: Settings, name: str) -> bool:
+    return settings.sources[name].adapter in _ASKED
+
+
+def _ask_source(settings: Settings, name: str) -> Iterator[Probe]:
+    """Several looks at a source that is reached over the network, by the module that knows how to speak to it."""
+    if not _asks(settings, name):
+        return
+    findings = _probe_of(settings.sources[name].adapter)(name, settings.sources[name])
+    while True:
+        try:
+            finding = next(findings)
+        except StopIteration:
+            return
+        except Exception as error:  # noqa: BLE001 (as in _probe)
+            yield Probe(f"source {name}", False, f"unexpected {type(error).__name__}", "Report this as a defect.")
+            return
+        yield Probe(f"source {name}: {finding.name}", finding.is_well, finding.found, finding.fix)
+
+
+def _probe_of(adapter: str) -> Callable[[str, SourceSettings], Iterator[Finding]]:
+    """What knows how to ask such a source; imported only where declared: their clients load slowly."""
+    match adapter:
+        case "s3":
+            from dataflow.sources.s3.probe import probe as ask_s3
+
+            return ask_s3
+        case "mysql":
+            from dataflow.sources.mysql.probe import probe as ask_mysql
+
+            return ask_mysql
+        case _:
+            from dataflow.sources.salesforce.probe import probe as ask_salesforce
+
+            return ask_salesforce
+
+
+def _geoip(settings: Settings) -> str:
+    if not settings.enrich.geoip:
+        return "switched off"
+    import geoip2.database
+    import maxminddb
+
+    path = Path(settings.enrich.geoip)
+    try:
+        with geoip2.database.Reader(path) as reader:
+            return f"{reader.metadata().database_type} at {path}"
+    except (FileNotFoundError, maxminddb.InvalidDatabaseError) as error:
+        raise _Unwell(f"{type(error).__name__}: {path}", "Correct enrich.geoip, or: dataflow sample") from error
+
+
+def _firmographics(settings: Settings) -> str:
+    if not settings.enrich.firmographics:
+        return "switched off"
+    path = Path(settings.enrich.firmographics)
+    if not path.is_file():
+        raise _Unwell(f"there is no file {path}", "Correct enrich.firmographics, or: dataflow sample")
+    import pyarrow.parquet as pq
+
+    return f"{pq.read_metadata(path).num_rows:,} companies at {path}"
+
+
+def _prefect() -> str:
+    named = prefect_api_url()
+    if named is None:
+        return "in process; nothing to start"
+    try:
+        with urllib.request.urlopen(f"{named}/health", timeout=_API_TIMEOUT_SECONDS):
+            return f"answers at {named}"
+    except OSError as error:
+        raise _Unwell(
+            f"no answer from {named}", "Start it (prefect server start), or unset PREFECT_API_URL."
+        ) from error
+
+
+def _warehouse(settings: Settings) -> str:
+    path = Path(settings.warehouse.path)
+    if not path.exists():
+        return f"not made yet: the first publication makes it at {path}"
+    con = connect(path, read_only=True)
+    con.close()
+    return f"opens at {path}"

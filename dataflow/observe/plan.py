@@ -1,0 +1,117 @@
+"""What a run would do, found out without writing anything."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from datetime import datetime
+from typing import Any
+
+from dataflow.access.lake import lake_location, open_published
+from dataflow.errors import UsageError
+from dataflow.land import plan_windows
+from dataflow.settings import Settings
+from dataflow.sources import ObjectState, open_source
+from dataflow.sources.proposals import FieldChange, propose, sample_types
+from lakehouse import LakeUnreachable, LakeView
+from lakehouse.connect import connect
+
+_SAMPLED_ROWS = 1_000
+
+
+def plan_run(
+    settings: Settings,
+    *,
+    source: str | None = None,
+    object_name: str | None = None,
+    since: datetime | None = None,
+    until: datetime | None = None,
+) -> list[dict[str, Any]]:
+    """List the windows that a run would land, and the fields by which each source differs from its declaration.
+
+    Shape: one row per window: source, object, window, files, bytes, drift, and how many gaps it repairs.
+    """
+    with published_view(settings) as lake:
+        windows = plan_windows(lake, settings, source=source, object=object_name, since=since, until=until)
+    proposed: dict[tuple[str, str], list[FieldChange]] = {}
+    for name in sorted({window.source for window in windows}):
+        proposed |= read_proposals(settings, source=name)
+    return [
+        {
+            "source": window.source,
+            "object": window.object,
+            "window": window.window.label,
+            "files": len(window.parts),
+            "bytes": window.size_bytes,
+            "drift": "; ".join(map(str, proposed.get((window.source, window.object), []))),
+            "repairs": len(window.repairs),
+        }
+        for window in windows
+    ]
+
+
+def require_declared(settings: Settings, source: str | None, object_name: str | None) -> None:
+    """Refuse a source or object that dataflow.toml does not declare, before anything is opened. Raises: UsageError."""
+    if source is not None:
+        open_source(settings, source)
+    declared = [f"{name}.{of}" for name, system in settings.sources.items() for of in system.objects]
+    if object_name is not None and f"{source}.{object_name}" not in declared:
+        raise UsageError(
+            f"No object {object_name} is declared for the source {source}; there are {', '.join(declared)}.",
+            next_move="Name one of these, or declare it in dataflow.toml.",
+        )
+
+
+@contextmanager
+def published_view(settings: Settings) -> Iterator[LakeView | None]:
+    """The published lake, or None where nothing was published yet."""
+    try:
+        con = open_published(settings)
+    except LakeUnreachable:
+        if lake_location(settings).published_catalogue.exists():
+            raise
+        yield None
+        return
+    try:
+        yield LakeView(con, lake_location(settings))
+    finally:
+        con.close()
+
+
+def read_proposals(
+    settings: Settings, *, source: str | None = None, object_name: str | None = None
+) -> dict[tuple[str, str], list[FieldChange]]:
+    """Compare what the sources say they hold with the declarations, by object; objects without a difference stay out.
+
+    Types that a source does not state are seen from the first rows of its newest window.
+    """
+    require_declared(settings, source, object_name)
+    found: dict[tuple[str, str], list[FieldChange]] = {}
+    for name, system in settings.sources.items():
+        if source not in (None, name):
+            continue
+        for held in open_source(settings, name).discover():
+            declared = system.objects.get(held.name)
+            if declared is None or not held.fields or object_name not in (None, held.name):
+                continue
+            changes = propose(declared, held.fields)
+            untyped = {field.name for field in held.fields if not field.type}
+            unseen = [change.field for change in changes if change.field in untyped and change.kind != "gone"]
+            if unseen:
+                changes = propose(declared, held.fields, sampled=_sampled(settings, name, held.name, unseen))
+            if changes:
+                found[name, held.name] = changes
+    return found
+
+
+def _sampled(settings: Settings, source_name: str, object_name: str, fields: list[str]) -> dict[str, str]:
+    source = open_source(settings, source_name)
+    windows = source.plan(object_name, ObjectState())
+    batch = next(source.fetch(windows[-1]).batches, None) if windows else None
+    if batch is None:
+        return {}
+    con = connect(threads=1)
+    try:
+        return sample_types(con, batch.column("payload").to_pylist()[:_SAMPLED_ROWS], fields)
+    finally:
+        con.close()

@@ -1,0 +1,174 @@
+"""What new models of identity would change for readers, found out without writing anything.
+
+The stages from resolve on are run over the readers' copy of the lake, so no run waits for a rehearsal. Nothing that
+was landed and not yet published comes into it: what differs is the new models' doing alone.
+"""
+
+from __future__ import annotations
+
+from dataclasses import asdict, dataclass
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+from typing import Any
+
+import duckdb
+
+from dataflow.access.lake import lake_location, open_published
+from dataflow.errors import UsageError
+from dataflow.publish import Diff, diff_staged
+from dataflow.resolve import resolve
+from dataflow.resolve.model.model import Epoch
+from dataflow.resolve.training.churn import Churn, measure_churn
+from dataflow.resolve.training.epochs import read_epochs
+from dataflow.run.progress import StageEvent, announce
+from dataflow.run.record import claim_folder, clear_folders_of_the_dead, name_run
+from dataflow.run.stages import stage_function
+from dataflow.settings import Settings
+from dataflow.tables.declared import declared_tables
+from dataflow.tables.ops import RUN
+from dataflow.tables.resolved import IDENTITY_EVENT, JUDGED_PAIR
+from dataflow.workspace.workspace import Run, Workspace
+from lakehouse import LakeView
+
+LARGEST = 20
+"""Merges and splits that are listed, those of most records first."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class ModelChange:
+    """A model of today and the one that would follow it; `after` is `before` where training gives the same again.
+
+    `judged_pairs` are there to learn from; `has_learnt` says whether they taught anything.
+    """
+
+    entity_type: str
+    before: str
+    after: str
+    records: int
+    judged_pairs: int
+    has_learnt: bool
+
+
+@dataclass(frozen=True, kw_only=True)
+class IdMove:
+    """A merge (`records` of `customer_id` go to `other_customer_id`) or a split (they come from it)."""
+
+    kind: str
+    customer_id: str
+    other_customer_id: str
+    records: int
+
+
+@dataclass(frozen=True, kw_only=True)
+class Rehearsal:
+    """What would change, and whether the budget of id churn allows it."""
+
+    models: tuple[ModelChange, ...]
+    churn: Churn
+    budget: float
+    diff: Diff
+    largest: tuple[IdMove, ...]
+
+    def as_dict(self) -> dict[str, Any]:
+        churn = asdict(self.churn) | {
+            "share": self.churn.share,
+            "budget": self.budget,
+            "is_allowed": self.churn.share <= self.budget,
+        }
+        return {
+            "models": [asdict(model) for model in self.models],
+            "churn": churn,
+            "largest": [asdict(move) for move in self.largest],
+            **self.diff.as_dict(),
+        }
+
+
+def rehearse_retrain(settings: Settings, *, now: datetime | None = None) -> Rehearsal:
+    """Train new models and work out what would be published by them.
+
+    `now` is the clock of the publication, by default a moment after the last one: days that have passed since change
+    figures too, and that is no model's doing.
+    Raises: UsageError, LakeUnreachable.
+    """
+    run_id, runs = name_run("plan", datetime.now(UTC)), Path(settings.runs)
+    clear_folders_of_the_dead(runs)
+    with claim_folder(runs, run_id) as folder:
+        con = open_published(settings, temp_directory=folder / "spill")
+        try:
+            run = Run(run_id, "plan", now or _last_published(con) + timedelta(seconds=1))
+            return _rehearse(LakeView(con, lake_location(settings)), settings, run)
+        finally:
+            con.close()
+
+
+def _last_published(con: duckdb.DuckDBPyConnection) -> datetime:
+    row = con.execute(f"""
+        SELECT max(started_at) FROM {RUN.sql_name} WHERE status IN ('published', 'partial')
+    """).fetchone()
+    if not row or row[0] is None:
+        raise UsageError(
+            "Planning a retraining: nothing was published yet, so there is no model.",
+            next_move="Run `dataflow run` first.",
+        )
+    last: datetime = row[0]
+    return last
+
+
+def _rehearse(lake: LakeView, settings: Settings, run: Run) -> Rehearsal:
+    tables = declared_tables(settings)
+    if lake.missing(tables.values()):
+        raise UsageError(
+            "Planning a retraining: this lake was last published by an earlier version or configuration.",
+            next_move="Run `dataflow run` first: what it changes would be taken for the new model's doing.",
+        )
+    # The budget is judged by whoever looks at the rehearsal: figures over it are what they came for.
+    unbounded = settings.model_copy(update={"resolve": settings.resolve.model_copy(update={"id_churn_budget": 1.0})})
+    with Workspace(lake, run, tables=tables) as ws:
+        before = read_epochs(ws.con)
+        for stage in ("resolve", "enrich", "publish"):
+            announce(StageEvent(stage, "began"))
+            if stage == "resolve":
+                resolve(ws, unbounded, retrain=True)
+            else:
+                stage_function(stage)(ws, settings)
+            announce(StageEvent(stage, "ended"))
+        models = _models(ws, before)
+        return Rehearsal(
+            models=models,
+            churn=measure_churn(ws, [model.entity_type for model in models if model.after != model.before]),
+            budget=settings.resolve.id_churn_budget,
+            diff=diff_staged(ws),
+            largest=_largest(ws),
+        )
+
+
+def _models(ws: Workspace, before: dict[str, Epoch]) -> tuple[ModelChange, ...]:
+    judged = dict(
+        ws.con.execute(f"""
+            SELECT entity_type, count(*) FROM {JUDGED_PAIR.sql_name}
+            WHERE verdict IN ('same', 'different') AND NOT is_contradicted GROUP BY entity_type
+        """).fetchall()
+    )
+    return tuple(
+        ModelChange(
+            entity_type=kind,
+            before=before[kind].epoch_id if kind in before else "",
+            after=epoch.epoch_id,
+            records=epoch.record_count,
+            judged_pairs=judged.get(kind, 0),
+            has_learnt=bool(epoch.learnt),
+        )
+        for kind, epoch in sorted(read_epochs(ws.con).items())
+    )
+
+
+def _largest(ws: Workspace) -> tuple[IdMove, ...]:
+    rows = ws.con.execute(f"""
+        SELECT kind, customer_id, other_customer_id, record_count
+        FROM {IDENTITY_EVENT.sql_name} SEMI JOIN ({ws.changed(IDENTITY_EVENT)}) USING (event_id)
+        WHERE kind IN ('merged', 'split') ORDER BY record_count DESC, kind, customer_id LIMIT {LARGEST}
+    """).fetchall()
+    return tuple(
+        IdMove(kind=kind, customer_id=customer, other_customer_id=other, records=records)
+        for kind, customer, other, records in rows
+    )

@@ -1,0 +1,159 @@
+"""Collect what the report shows: counts and times only, read from the lake after the run."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Any, Literal
+
+import duckdb
+
+from dataflow.govern.review.review import REASONS, ReviewPair, top_explained
+from dataflow.resolve.judgements.explain import Explanation
+from dataflow.workspace.report import StepReport
+
+Row = dict[str, Any]
+
+RunStatus = Literal["published", "unchanged", "landed", "complete", "partial", "refused", "failed"]
+
+DEAD_LETTERS = """
+    SELECT _source || '.' || _object AS object, rule, count(*) AS rows
+    FROM ops.dead_letters WHERE status IN ('open', 'replaying')
+    GROUP BY ALL ORDER BY rows DESC, object, rule
+"""
+
+MATCH_WEIGHTS = """
+    SELECT entity_type, CAST(floor(match_weight) AS BIGINT) AS weight, count(*) AS pairs
+    FROM resolved.edge GROUP BY ALL ORDER BY entity_type, weight
+"""
+
+THRESHOLDS = """
+    SELECT entity_type, log2(link_threshold / (1 - link_threshold)) AS weight
+    FROM resolved.epoch
+    QUALIFY row_number() OVER (PARTITION BY entity_type ORDER BY trained_at DESC, epoch_id) = 1
+    ORDER BY entity_type
+"""
+
+CLUSTER_SIZES = """
+    SELECT CASE WHEN record_count <= 6 THEN CAST(record_count AS VARCHAR)
+                WHEN record_count <= 10 THEN '7-10' WHEN record_count <= 20 THEN '11-20' ELSE 'over 20' END AS size,
+           min(record_count) AS smallest, entity_type, count(*) AS customers
+    FROM resolved.golden_customer GROUP BY ALL ORDER BY smallest, entity_type
+"""
+
+TOTALS = """
+    SELECT (SELECT count(*) FROM conformed.customer_record) AS records,
+           (SELECT count(*) FROM published.customer_360) AS customers,
+           (SELECT count(*) FROM published.orders) AS orders,
+           (SELECT coalesce(sum(order_amount), 0) FROM published.customer_360) AS order_amount,
+           (SELECT count(*) FROM published.tickets) AS tickets,
+           (SELECT count(*) FROM ops.review_queue) AS review_pairs
+"""
+
+KPI_TREND = """
+    SELECT kpi_code, kpi_name, unit, strftime(kpi_date, '%Y-%m-%d') AS date, value
+    FROM published.kpi_daily
+    WHERE kpi_date > (SELECT max(kpi_date) FROM published.kpi_daily) - 90
+    ORDER BY kpi_code, kpi_date
+"""
+
+FRESHNESS = """
+    SELECT source || '.' || object AS object, cursor_at, advanced_at FROM ops.watermark ORDER BY object
+"""
+
+# As many pairs of the review queue as a person reads through.
+_EXPLAINED_PAIRS = 4
+
+SEGMENTS = """
+    SELECT segment_name AS segment, count(*) AS customers FROM published.segments
+    GROUP BY ALL ORDER BY customers DESC, segment
+"""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Quality:
+    """How well the clusters agree with a known truth; all shares between 0 and 1."""
+
+    pairwise_precision: float
+    pairwise_recall: float
+    pairwise_f1: float
+    b3_precision: float
+    b3_recall: float
+    b3_f1: float
+    truth: str
+
+
+@dataclass(frozen=True, kw_only=True)
+class Outcome:
+    """How the run ended. `message` is one sentence for people."""
+
+    run_id: str
+    kind: str
+    status: RunStatus
+    message: str
+    started_at: datetime
+    finished_at: datetime
+    snapshot_id: int | None
+    base_currency: str
+    seconds: float
+
+
+@dataclass(frozen=True, kw_only=True)
+class ReviewCase:
+    """A pair that waits for a steward: why, what is at stake, and how it came to its weight. Labels, no values."""
+
+    pair: ReviewPair
+    explanation: Explanation
+
+    @property
+    def reason_words(self) -> str:
+        return REASONS[self.pair.reason]
+
+
+@dataclass(frozen=True, kw_only=True)
+class LakeFacts:
+    """What the page says of the lake as the run left it. No field holds a value of a customer."""
+
+    totals: Row
+    dead_letters: Sequence[Row]
+    match_weights: Sequence[Row]
+    thresholds: Sequence[Row]
+    cluster_sizes: Sequence[Row]
+    kpis: Sequence[Row]
+    freshness: Sequence[Row]
+    segments: Sequence[Row]
+    review: Sequence[ReviewCase]
+    quality: Quality | None
+
+
+@dataclass(frozen=True, kw_only=True)
+class RunFacts:
+    """Everything on the page."""
+
+    outcome: Outcome
+    steps: Sequence[StepReport]
+    lake: LakeFacts
+
+
+def gather_facts(con: duckdb.DuckDBPyConnection, *, quality: Quality | None, now: datetime) -> LakeFacts:
+    """Read the figures of the page from a connection whose schemas are the lake's, or a workspace's over it."""
+    review = top_explained(con, now=now, limit=_EXPLAINED_PAIRS)
+    return LakeFacts(
+        totals=_rows(con, TOTALS)[0],
+        dead_letters=_rows(con, DEAD_LETTERS),
+        match_weights=_rows(con, MATCH_WEIGHTS),
+        thresholds=_rows(con, THRESHOLDS),
+        cluster_sizes=_rows(con, CLUSTER_SIZES),
+        kpis=_rows(con, KPI_TREND),
+        freshness=_rows(con, FRESHNESS),
+        segments=_rows(con, SEGMENTS),
+        review=[ReviewCase(pair=pair, explanation=explanation) for pair, explanation in review],
+        quality=quality,
+    )
+
+
+def _rows(con: duckdb.DuckDBPyConnection, sql: str) -> list[Row]:
+    cursor = con.execute(sql)
+    names = [column[0] for column in cursor.description or ()]
+    return [dict(zip(names, row, strict=True)) for row in cursor.fetchall()]

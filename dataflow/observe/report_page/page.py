@@ -1,0 +1,187 @@
+"""Lay the facts out as one HTML file."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import datetime
+from importlib.resources import files
+from itertools import groupby
+from pathlib import Path
+
+from jinja2 import Environment, PackageLoader, StrictUndefined
+
+from dataflow.observe.report_page import charts
+from dataflow.observe.report_page.facts import LakeFacts, Row, RunFacts
+from dataflow.workspace.report import StepReport
+
+_DRAWINGS = (
+    "land", "validate", "conform", "cost", "memory", "dead_letters", "match_weights", "cluster_sizes", "segments",
+)  # fmt: skip
+
+_STATUS_WORDS = {
+    "published": "Published",
+    "unchanged": "Nothing new",
+    "landed": "Landed",
+    "complete": "Nothing missing",
+    "partial": "Partial",
+    "refused": "Refused by an audit",
+    "failed": "Failed",
+}
+
+
+@dataclass(frozen=True)
+class LakeDrawings:
+    """The drawings that need not wait for the end of the run."""
+
+    figures: dict[str, str]
+    kpis: list[Row]
+    waterfalls: list[str]
+
+
+def draw_lake(facts: LakeFacts, *, base_currency: str) -> LakeDrawings:
+    """Draw what the lake holds."""
+    waterfalls = [charts.waterfall(case.explanation) for case in facts.review]
+    return LakeDrawings(_lake_drawings(facts), _kpis(facts.kpis, base_currency=base_currency), waterfalls)
+
+
+def write_report(facts: RunFacts, drawings: LakeDrawings, folder: Path) -> Path:
+    """Write `<folder>/<run id>.html` and bring `latest.html` up to date; returns the former.
+
+    Both are written beside and renamed, so that a reader never opens half a page.
+    """
+    folder.mkdir(parents=True, exist_ok=True)
+    html = render_report(facts, drawings)
+    path = folder / f"{facts.outcome.run_id}.html"
+    for target in (path, folder / "latest.html"):
+        beside = target.with_suffix(".partial")
+        beside.write_text(html, encoding="utf-8")
+        beside.replace(target)
+    return path
+
+
+def render_report(facts: RunFacts, drawings: LakeDrawings) -> str:
+    """Return the page as text: styles, drawings and the few lines of script are all inside."""
+    environment = Environment(
+        loader=PackageLoader("dataflow.observe.report_page", "templates"),
+        autoescape=True,
+        undefined=StrictUndefined,
+        trim_blocks=True,
+        lstrip_blocks=True,
+    )
+    environment.filters |= {"count": _count, "share": _share, "when": _when, "seconds": _seconds, "age": _age}
+    template = environment.get_template("report.html.j2")
+    return template.render(
+        facts=facts.lake,
+        steps=facts.steps,
+        outcome=facts.outcome,
+        status_words=_STATUS_WORDS[facts.outcome.status],
+        style=files("dataflow.observe.report_page").joinpath("templates/report.css").read_text(encoding="utf-8"),
+        cards=_cards(facts),
+        journey=_journey(facts.steps),
+        drawings=dict.fromkeys(_DRAWINGS, "") | drawings.figures | _run_drawings(facts.steps),
+        kpis=drawings.kpis,
+        review=list(zip(facts.lake.review, drawings.waterfalls, strict=True)),
+        peak_rss=max((step.peak_rss_bytes for step in facts.steps), default=0),
+    )
+
+
+def _cards(facts: RunFacts) -> list[tuple[str, str, str]]:
+    """Figure, what it is, and what it means."""
+    totals = facts.lake.totals
+    aside = sum(row["rows"] for row in facts.lake.dead_letters)
+    folded = totals["records"] - totals["customers"]
+    share = folded / totals["records"] if totals["records"] else 0.0
+    return [
+        (_count(totals["customers"]), "customers", f"from {_count(totals['records'])} source records"),
+        (_share(share), "duplicates resolved", f"{_count(folded)} records belong to a customer seen before"),
+        (_count(totals["orders"]), "orders", f"{_count(totals['order_amount'])} {facts.outcome.base_currency}"),
+        (_count(totals["tickets"]), "tickets", "linked to the customer who asked"),
+        (_count(aside), "dead letters open", "rows set aside with a reason; nothing is lost"),
+        (_count(totals["review_pairs"]), "pairs to review", "uncertain matches waiting for a steward"),
+    ]
+
+
+def _journey(steps: Sequence[StepReport]) -> list[Row]:
+    """One line a stage: rows in, and where they went."""
+    return [
+        {
+            "stage": stage,
+            "rows_in": sum(s.rows_in for s in group),
+            "rows_out": sum(s.rows_out for s in group),
+            "merged": sum(s.merged for s in group),
+            "set_aside": sum(s.set_aside for s in group),
+            "changed": sum(s.changed for s in group),
+            "seconds": sum(s.seconds for s in group),
+        }
+        for stage, group in ((stage, list(members)) for stage, members in groupby(steps, key=lambda s: s.stage))
+    ]
+
+
+def _run_drawings(steps: Sequence[StepReport]) -> dict[str, str]:
+    stages = {step.stage for step in steps}
+    drawings: dict[str, str] = {
+        stage: charts.stage_rows(steps, stage=stage) for stage in ("land", "validate", "conform") if stage in stages
+    }
+    if steps:
+        drawings["cost"] = charts.stage_cost(steps)
+        drawings["memory"] = charts.stage_memory(steps)
+    return drawings
+
+
+def _lake_drawings(facts: LakeFacts) -> dict[str, str]:
+    drawings: dict[str, str] = {}
+    if facts.dead_letters:
+        named = [{"rule": f"{row['object']}: {row['rule']}", "rows": row["rows"]} for row in facts.dead_letters[:15]]
+        drawings["dead_letters"] = charts.horizontal_bars(named, name="rule", value="rows", colour=charts.RED)
+    if facts.match_weights:
+        drawings["match_weights"] = charts.match_weights(facts.match_weights, facts.thresholds)
+    if facts.cluster_sizes:
+        drawings["cluster_sizes"] = charts.cluster_sizes(facts.cluster_sizes)
+    if facts.segments:
+        drawings["segments"] = charts.horizontal_bars(
+            facts.segments, name="segment", value="customers", colour=charts.GREEN
+        )
+    return drawings
+
+
+def _kpis(rows: Sequence[Row], *, base_currency: str) -> list[Row]:
+    """The key figures with their last value and a drawing of the last 90 days."""
+    figures = []
+    for (name, unit), group in groupby(rows, key=lambda row: (row["kpi_name"], row["unit"])):
+        points = list(group)
+        figures.append(
+            {
+                "name": name,
+                "unit": {"base currency": base_currency, "share": "", "count": ""}.get(unit, unit),
+                "last": _share(points[-1]["value"]) if unit == "share" else _count(points[-1]["value"]),
+                "date": points[-1]["date"],
+                "drawing": charts.trend(points),
+            }
+        )
+    return figures
+
+
+def _count(number: float) -> str:
+    """Whole numbers with thin spaces; small fractions keep one digit."""
+    text = f"{number:,.1f}" if 0 < abs(number) < 100 and number != int(number) else f"{number:,.0f}"
+    return text.replace(",", "\u202f")
+
+
+def _share(number: float) -> str:
+    return f"{100 * number:.1f} %"
+
+
+def _when(moment: datetime) -> str:
+    return moment.strftime("%Y-%m-%d %H:%M:%S UTC")
+
+
+def _seconds(number: float) -> str:
+    return f"{number:.1f} s" if number < 120 else f"{number / 60:.1f} min"
+
+
+def _age(moment: datetime, now: datetime) -> str:
+    hours = (now - moment).total_seconds() / 3600
+    if hours < 0:
+        return "up to date"
+    return f"{hours:.1f} h" if hours < 48 else f"{hours / 24:.0f} days"

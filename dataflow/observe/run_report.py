@@ -1,0 +1,84 @@
+"""Draw the report page of a run that has ended."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from concurrent.futures import Future, ThreadPoolExecutor
+from contextlib import closing, contextmanager
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import duckdb
+
+from dataflow.observe.quality import measure_quality
+from dataflow.run.record import RunOutcome
+from dataflow.run.session import RunSession
+from dataflow.settings import Settings
+
+if TYPE_CHECKING:
+    from dataflow.observe.report_page import LakeDrawings, LakeFacts
+
+
+@dataclass(frozen=True)
+class ReportDraft:
+    """The part of the page that speaks of the lake."""
+
+    facts: LakeFacts
+    drawings: LakeDrawings
+
+
+@contextmanager
+def drafting_report(session: RunSession) -> Iterator[Future[ReportDraft]]:
+    """Draft the page beside the block, from what the run's workspace holds and the block may commit."""
+    with closing(session.workspace.cursor()) as con, ThreadPoolExecutor(1, thread_name_prefix="report") as beside:
+        yield beside.submit(_draft, con, session)
+
+
+def write_run_report(
+    session: RunSession, outcome: RunOutcome, *, draft: Future[ReportDraft] | None = None
+) -> RunOutcome:
+    """Write the run's HTML page into the reports folder; returns the outcome with its path."""
+    with session.stage("report"):
+        drafted = draft.result() if draft is not None else _draft_committed(session)
+        page = _write_page(session.settings, outcome, drafted)
+    return replace(outcome, report_page=page, timings=tuple(session.timings))
+
+
+def _draft_committed(session: RunSession) -> ReportDraft:
+    with closing(session.lake.cursor()) as con:
+        con.execute("USE lake")
+        return _draft(con, session)
+
+
+def _draft(con: duckdb.DuckDBPyConnection, session: RunSession) -> ReportDraft:
+    # Loaded late: drawing brings Altair, which no other part of a run needs.
+    from dataflow.observe.report_page import Quality, draw_lake, gather_facts
+
+    settings = session.settings
+    measured = measure_quality(con, settings)
+    quality = None
+    if measured is not None:
+        figures = measured.as_dict()
+        names = [f"{kind}_{figure}" for kind in ("pairwise", "b3") for figure in ("precision", "recall", "f1")]
+        quality = Quality(**{name: figures[name] for name in names}, truth=f"sample, {measured.records:,} records")
+    facts = gather_facts(con, quality=quality, now=session.run.now)
+    return ReportDraft(facts, draw_lake(facts, base_currency=settings.currency.base))
+
+
+def _write_page(settings: Settings, outcome: RunOutcome, draft: ReportDraft) -> Path:
+    from dataflow.observe.report_page import Outcome, RunFacts, write_report
+
+    told = Outcome(
+        run_id=outcome.run_id,
+        kind=outcome.kind,
+        status=outcome.status,
+        message=outcome.message,
+        started_at=outcome.started_at,
+        finished_at=outcome.finished_at,
+        snapshot_id=outcome.snapshot_id,
+        base_currency=settings.currency.base,
+        seconds=outcome.seconds,
+    )
+    facts = RunFacts(outcome=told, steps=outcome.reports, lake=draft.facts)
+    return write_report(facts, draft.drawings, Path(settings.reports))

@@ -1,5 +1,0 @@
-"""Sinks follow the committed snapshot and carry its number."""
-
-from dataflow.publish.sinks.warehouse import sink_warehouse
-
-__all__ = ["sink_warehouse"]

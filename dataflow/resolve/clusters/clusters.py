@@ -1,0 +1,165 @@
+"""From edges to clusters: connected components, then a refinement that undoes what one false edge has joined.
+
+A component in which every pair is linked stays as it is. In any other, records are merged pair of groups by pair of
+groups, best average weight first, while that average is in favour. What stewards have said outranks all weights: groups
+with records that are the same become one, and groups that hold records which are different are never merged. The
+outcome depends on the set of records, edges and judgements and on nothing else: records are taken in the order of their
+numbers, and a component is refined from scratch each time it is touched.
+"""
+
+from __future__ import annotations
+
+import math
+from concurrent.futures import ThreadPoolExecutor
+from operator import itemgetter
+from typing import Any
+
+import duckdb
+import numpy as np
+import pyarrow as pa
+from numpy.typing import NDArray
+from scipy.sparse import coo_array
+from scipy.sparse.csgraph import minimum_spanning_tree
+
+from dataflow.resolve.clusters.refinement import Edges, Floats, Judged, components, refine, tally
+from dataflow.resolve.clusters.register import Register
+from dataflow.resolve.pairs.order import Places
+
+# all pairs of a component are weighed, so its size is what bounds the cost; a larger one is cut at rising weights
+MAX_COMPONENT = 80
+CUT_STEP = 2.0
+# the weight of a steward's word where a link is asked how strong it is: a probability of 1
+SAID = 60.0
+
+
+def find_clusters(
+    con: duckdb.DuckDBPyConnection,
+    records: str,
+    edges: str,
+    *,
+    link_threshold: float,
+    into: str,
+    judged: str | None = None,
+) -> None:
+    """Cluster the match records `records` by `edges`, which must hold every stored edge between them.
+
+    An edge of a probability from `link_threshold` up is a link. `judged` is a relation (record_id_l, record_id_r,
+    verdict) of what holds among them, `same` or `different`, free of contradiction.
+    Shape of the temporary table `into`: record_id, cluster (a number, of these records alone), confidence (probability
+    of the record's best link, 1 when alone), cluster_confidence (weakest link that holds it together), is_oversized.
+    """
+    register = Register(con, records)
+    stored = register.edges(edges)
+    said = _judged(register, judged)
+    floor = math.log2(link_threshold / (1 - link_threshold))
+    links = stored.take(stored.weight >= floor)
+    part, oversized = _group(stored, links, said, floor=floor)
+    confidence, weakest = _confidences(part, _with_words(links, said.same))
+    found = {"cluster": part, "confidence": confidence, "cluster_confidence": weakest, "is_oversized": oversized}
+    with ThreadPoolExecutor(2) as both:
+        columns = both.map(itemgetter(register.place), found.values())
+        _store(con, into, record_id=register.names, **dict(zip(found, columns, strict=True)))
+
+
+def _group(stored: Edges, links: Edges, said: Judged, *, floor: float) -> tuple[Places, NDArray[np.bool_]]:
+    """The first record of each record's cluster, and which records were in an oversized component."""
+    part, oversized = _bounded_components(said, links, floor)
+    if oversized.any():
+        links = links.take(part[links.left] == part[links.right])
+    return refine(part, _loose_parts(part, links, said), stored, said), oversized
+
+
+def _judged(register: Register, judged: str | None) -> Judged:
+    same, different = (
+        register.edges(f"(SELECT *, {SAID} AS match_weight FROM {judged} WHERE verdict = '{verdict}')")
+        if judged is not None
+        else Edges.none()
+        for verdict in ("same", "different")
+    )
+    return Judged(components(len(register), same), same, different)
+
+
+def _with_words(links: Edges, same: Edges) -> Edges:
+    """The links and the judged pairs; on a pair that is both the word counts."""
+    if not same.left.size:
+        return links
+    span = int(max(links.right.max(initial=0), same.right.max(initial=0))) + 1
+    pair, judged_pair = (edges.left * span + edges.right for edges in (links, same))
+    return links.take(~np.isin(pair, judged_pair)).plus(same)
+
+
+def _bounded_components(said: Judged, links: Edges, lowest: float) -> tuple[Places, NDArray[np.bool_]]:
+    """Components, the oversized ones cut at ever higher weights; and which records were in an oversized one.
+
+    What stewards have put together is never cut, and counts as one record.
+    """
+    count = said.group.size
+    # of those whom a word has put together the first counts
+    counted = np.flatnonzero(said.group == np.arange(count)) if said.same.left.size else slice(None)
+    part = components(count, _with_words(links, said.same))
+    oversized = np.zeros(count, dtype=bool)
+    floor = np.full(count, lowest)
+    while (big := tally(part[counted], count) > MAX_COMPONENT).any():
+        of_big = big[part]
+        oversized |= of_big
+        floor[of_big] += CUT_STEP
+        kept = links.take(links.weight >= floor[links.left])
+        part = components(count, _with_words(kept, said.same))
+    return part, oversized
+
+
+def _loose_parts(part: Places, links: Edges, said: Judged) -> Places:
+    """Components of three and more in which not every pair is linked, and all in which two records are different.
+
+    `links` are those within components.
+    """
+    size = tally(part, part.size)
+    linked = tally(part[links.left], part.size)
+    loose = (size > 2) & (linked < size * (size - 1) // 2)
+    loose[part[said.different.left][part[said.different.left] == part[said.different.right]]] = True
+    return np.flatnonzero(loose)
+
+
+def _confidences(part: Places, links: Edges) -> tuple[Floats, Floats]:
+    """Best link of each record, and weakest link that holds its cluster together, as probabilities.
+
+    A record without a link within its cluster has 0, unless it is alone; a cluster that no link holds together has 1.
+    """
+    held = links.take(part[links.left] == part[links.right])
+    weight = np.full(part.size, -np.inf)
+    np.maximum.at(weight, held.left, held.weight)
+    np.maximum.at(weight, held.right, held.weight)
+    best = _probability(weight)
+    size = tally(part, part.size)[part]
+    # of two or three records, whoever is the least sure of the others tells how sure all are of one another
+    weakest = np.ones(part.size)
+    np.minimum.at(weakest, part, np.where((best > 0) & (size < 4), best, 1))
+    # the strongest tree over a larger cluster: its weakest branch is what a cut would have to break
+    member = np.flatnonzero(size > 3)
+    position = np.zeros(part.size, dtype=np.intp)
+    position[member] = np.arange(member.size)
+    larger = held.take(size[held.left] > 3)
+    branches = (1000 - larger.weight, (position[larger.left], position[larger.right]))
+    tree = minimum_spanning_tree(coo_array(branches, shape=(member.size, member.size))).tocoo()
+    np.minimum.at(weakest, part[member[tree.row]], _probability(1000 - tree.data))
+    best[size == 1] = 1
+    return best, weakest[part]
+
+
+def _probability(weight: Floats) -> Floats:
+    # in one array: of ten million records each further one costs as much as the arithmetic
+    found = np.negative(weight)
+    np.exp2(found, out=found)
+    found += 1
+    return np.reciprocal(found, out=found)
+
+
+def _store(con: duckdb.DuckDBPyConnection, into: str, **columns: Any) -> None:
+    con.register("clustered_arrow", pa.table(columns))
+    con.execute(f"""
+        CREATE OR REPLACE TEMP TABLE {into} AS
+        SELECT * REPLACE (
+            round(confidence, 6) AS confidence, round(cluster_confidence, 6) AS cluster_confidence
+        ) FROM clustered_arrow
+    """)
+    con.unregister("clustered_arrow")

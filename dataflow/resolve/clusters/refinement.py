@@ -1,0 +1,250 @@
+"""Components refined: what one false edge has joined comes apart again, many components of one size at a time.
+
+Records are merged pair of groups by pair of groups, best average weight first, while that average is in favour; of
+several that are best, those first that agree the most on all others. What stewards have said outranks all weights.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass
+from operator import itemgetter
+
+import numpy as np
+from numpy.typing import NDArray
+
+from dataflow.resolve.pairs.order import Places
+
+Counts = NDArray[np.int32]
+Floats = NDArray[np.float64]
+
+# no pair of records, however alike or unlike, outvotes more than a few others
+BEST = 10.0
+WORST = -6.0
+# a pair that no key brought together, or that was found too unlike to be stored, speaks against the two: so much that
+# one link, however strong, does not join two pairs of which nothing else is known
+UNKNOWN = -4.0
+# components are refined many at a time: so many pairs at once
+_MATRIX_CELLS = 4_000_000
+
+
+@dataclass(frozen=True)
+class Edges:
+    """Pairs of places of records (register.py), and their weights."""
+
+    left: Places
+    right: Places
+    weight: Floats
+
+    @classmethod
+    def none(cls) -> Edges:
+        return cls(np.empty(0, np.intp), np.empty(0, np.intp), np.empty(0))
+
+    def take(self, chosen: NDArray[np.bool_] | Places) -> Edges:
+        with ThreadPoolExecutor(2) as both:
+            left, right, weight = both.map(itemgetter(chosen), (self.left, self.right, self.weight))
+        return Edges(left, right, weight)
+
+    def plus(self, others: Edges) -> Edges:
+        return Edges(
+            np.concatenate([self.left, others.left]),
+            np.concatenate([self.right, others.right]),
+            np.concatenate([self.weight, others.weight]),
+        )
+
+
+@dataclass(frozen=True)
+class Judged:
+    """What stewards have said: the first record of each record's `group` (those that are the same), and pairs."""
+
+    group: Places
+    same: Edges
+    different: Edges
+
+    def pairs_within(self, part: Places) -> Places:
+        """The parts in which there is a judged pair."""
+        pairs = [part[edges.left][part[edges.left] == part[edges.right]] for edges in (self.same, self.different)]
+        return np.unique(np.concatenate(pairs))
+
+
+def components(count: int, edges: Edges) -> Places:
+    """The first record of the connected component of each of `count` records.
+
+    Each record is hooked on the first it is linked to, and the ends of a link that joins two such trees on one another,
+    root on root, until there is none. Most components are of two or three and done in one round: in a third of the time
+    of SciPy's walk from record to record.
+    """
+    first = np.arange(count)
+    left, right = edges.left, edges.right
+    while left.size:
+        one, other = np.minimum(left, right), np.maximum(left, right)
+        np.minimum.at(first, other, one)
+        # nearly all are seen to be of one tree at the first step up, the others at its root
+        left, right = _apart_in(first[one], first[other])
+        left, right = _apart_in(_led_on(left, first), _led_on(right, first))
+    return _led_on(first, first)
+
+
+def _led_on(place: Places, first: Places) -> Places:
+    """Where the way up from each place ends."""
+    end = first[place]
+    going = np.flatnonzero(end != place)
+    while going.size:
+        at = end[going]
+        end[going] = first[at]
+        going = going[end[going] != at]
+    return end
+
+
+def _apart_in(left: Places, right: Places) -> tuple[Places, Places]:
+    is_open = left != right
+    return left[is_open], right[is_open]
+
+
+def tally(places: Places, count: int) -> Counts:
+    """How often each of `count` places is named; at a quarter of the memory of numpy's bincount."""
+    found = np.zeros(count, dtype=np.int32)
+    np.add.at(found, places, np.int32(1))
+    return found
+
+
+def refine(part: Places, loose: Places, weights: Edges, said: Judged) -> Places:
+    """Split each loose component into groups whose members favour one another on average.
+
+    `part` is the first record of each record's component, `loose` are such first records. A pair within a loose
+    component that is not among `weights` counts as unknown. Returns the first record of each record's group.
+    """
+    refined = part.copy()
+    is_judged = np.zeros(part.size, dtype=bool)
+    is_judged[said.pairs_within(part)] = True
+    for member, alike in _matrices(part, loose, weights):
+        root = _group(alike)
+        for row in np.flatnonzero(is_judged[part[member[:, 0]]]):
+            root[row] = _group_as_said(alike[row], member[row], said)
+        refined[member] = np.take_along_axis(member, root, axis=1)
+    return refined
+
+
+def _matrices(part: Places, chosen: Places, weights: Edges) -> Iterator[tuple[Places, Floats]]:
+    """The chosen components, many of one size at a time: their records, and the bounded weights of their pairs.
+
+    Shapes: count x size, count x size x size.
+    """
+    number = np.full(part.size, -1)
+    number[chosen] = np.arange(chosen.size)
+    number = number[part]
+    place = np.flatnonzero(number >= 0)
+    place = place[np.argsort(number[place], kind="stable")]
+    sizes = np.bincount(number[place], minlength=chosen.size)
+    first = np.cumsum(sizes) - sizes
+    position = np.zeros(part.size, dtype=np.intp)
+    position[place] = np.arange(place.size) - np.repeat(first, sizes)
+    of_left = number[weights.left]
+    known = weights.take((of_left >= 0) & (of_left == number[weights.right]))
+    component = number[known.left]
+    by_component = np.argsort(component, kind="stable")
+    known, ends = known.take(by_component), np.cumsum(np.bincount(component, minlength=chosen.size))
+    for size in np.unique(sizes):
+        of_size = np.flatnonzero(sizes == size)
+        for some in np.array_split(of_size, -(-of_size.size * size * size // _MATRIX_CELLS)):
+            member = place[first[some][:, None] + np.arange(size)]
+            pairs = np.diff(ends, prepend=0)[some]
+            row = np.repeat(np.arange(some.size), pairs)
+            own = known.take(np.repeat(ends[some] - np.cumsum(pairs), pairs) + np.arange(row.size))
+            alike = np.full((some.size, size, size), UNKNOWN)
+            left, right = position[own.left], position[own.right]
+            alike[row, left, right] = alike[row, right, left] = np.clip(own.weight, WORST, BEST)
+            yield member, alike
+
+
+def _group(alike: Floats) -> Places:
+    """The position of the first record of each record's group, in many components of one size."""
+    return _merge(alike, np.ones(alike.shape[:2]), np.zeros(alike.shape, dtype=bool))
+
+
+def _group_as_said(alike: Floats, member: Places, said: Judged) -> Places:
+    """The same in one component, with what stewards have said: who is the same brings along those whom the weights put
+    with them.
+
+    Where that would put two together that are different, those who are the same are one from the start, and the
+    others come to them as far as their weights and the words allow.
+    """
+    same = np.unique(said.group[member], return_inverse=True)[1]
+    apart = _apart(same, member, said, int(same.max()) + 1)
+    by_weight = _merge_groups(alike, np.arange(member.size), apart[same][:, same])
+    edges = Edges(by_weight, member.size + same, np.ones(member.size))
+    joined = components(2 * member.size, edges)[by_weight]
+    if (apart[same][:, same] & (joined == joined[:, None])).any():
+        joined = _merge_groups(alike, same, apart)
+    _, first, group = np.unique(joined, return_index=True, return_inverse=True)
+    return first[group]
+
+
+def _merge_groups(alike: Floats, group: Places, apart: NDArray[np.bool_]) -> Places:
+    """Merge the groups of one component: the group that each record comes to."""
+    of_group = np.zeros((apart.shape[0], group.size))
+    of_group[group, np.arange(group.size)] = 1
+    total, records = of_group @ alike @ of_group.T, of_group.sum(axis=1)
+    merged: Places = _merge(total[None], records[None], apart[None])[0][group]
+    return merged
+
+
+def _merge(total: Floats, records: Floats, apart: NDArray[np.bool_]) -> Places:
+    """Merge groups pair by pair, best average weight first, while it is in favour and they are not apart.
+
+    Many components of one number of groups at once: `total` (component, group, group) sums the weights between two
+    groups, `records` (component, group) counts them. Returns the first group that each came to, of the shape of
+    `records`.
+    """
+    count, size = records.shape
+    root = np.tile(np.arange(size), (count, 1))
+    total, records, apart = total.copy(), records.copy(), apart.copy()
+    going = np.arange(count)
+    while going.size:
+        average = total / np.maximum(records[:, :, None] * records[:, None, :], 1)
+        is_gone = records == 0
+        average[np.tri(size, dtype=bool) | apart | is_gone[:, :, None] | is_gone[:, None, :]] = -np.inf
+        left, right = np.unravel_index(_best(average, total, records), (size, size))
+        goes_on = average[np.arange(going.size), left, right] >= 0
+        going, left, right = going[goes_on], left[goes_on], right[goes_on]
+        total, records, apart = total[goes_on], records[goes_on], apart[goes_on]
+        row = np.arange(going.size)
+        total[row, left] += total[row, right]
+        total[row, :, left] += total[row, :, right]
+        apart[row, left] |= apart[row, right]
+        apart[row, :, left] |= apart[row, :, right]
+        records[row, left] += records[row, right]
+        records[row, right] = 0
+        merged = root[going]
+        root[going] = np.where(merged == right[:, None], left[:, None], merged)
+    return root
+
+
+def _best(average: Floats, total: Floats, records: Floats) -> Places:
+    """The place of the pair of groups of the best average in each component; of several, whose groups agree the most on
+    all others: what holds two pairs together comes after the pairs."""
+    count, size = records.shape
+    value = average.reshape(count, -1)
+    best: Places = value.argmax(axis=1)
+    is_best = value == np.take_along_axis(value, best[:, None], axis=1)
+    # of three, two that are as good agree as well
+    tied = np.flatnonzero(is_best.sum(axis=1) > 1) if size > 3 else np.empty(0, np.intp)
+    for some in np.array_split(tied, 1 + tied.size * size**3 // _MATRIX_CELLS):
+        by_record = total[some] / np.maximum(records[some, :, None] * records[some, None, :], 1)
+        differ = np.abs(by_record[:, :, None, :] - by_record[:, None, :, :]) * records[some, None, None, :]
+        own = np.arange(size)
+        differ[:, own, :, own] = differ[:, :, own, own] = 0
+        best[some] = np.where(is_best[some], differ.sum(axis=3).reshape(-1, size * size), np.inf).argmin(axis=1)
+    return best
+
+
+def _apart(group: Places, member: Places, said: Judged, count: int) -> NDArray[np.bool_]:
+    """Which groups of a component hold records that are different from one another."""
+    apart = np.zeros((count, count), dtype=bool)
+    inside = np.isin(said.different.left, member) & np.isin(said.different.right, member)
+    # members stand in the order of their places
+    one = group[np.searchsorted(member, said.different.left[inside])]
+    other = group[np.searchsorted(member, said.different.right[inside])]
+    apart[one, other] = apart[other, one] = True
+    return apart

@@ -1,0 +1,331 @@
+"""People: names, birth, generation, employer, and what gives them away together."""
+
+from __future__ import annotations
+
+from dataflow.resolve.comparisons.parts import (
+    OTHER_SCRIPT,
+    Adjustment,
+    BlockingRule,
+    Comparison,
+    EntitySpec,
+    Frequency,
+    Level,
+    both,
+    typo,
+)
+from dataflow.resolve.comparisons.reach import COUNTRY, EMAIL, IDENTIFIER, LINE2, REGION, address, phone
+
+_SWAPPED = "given_l = surname_r AND surname_l = given_r"
+_CROSSED = (
+    "jaro_winkler_similarity(given_l, surname_r) >= 0.9 OR jaro_winkler_similarity(surname_l, given_r) >= 0.9"
+    " OR list_contains(given_tokens_l, surname_r) OR list_contains(given_tokens_r, surname_l)"
+)
+
+GIVEN = Comparison(
+    name="given",
+    columns=("given",),
+    # a name alone may stand in either column
+    missing=f"({both('given')}) AND NOT coalesce({_CROSSED}, false) OR {OTHER_SCRIPT}",
+    levels=(
+        Level(label="same given name", condition="given_l = given_r", m=0.64, kin=0.04, frequency_of="given"),
+        Level(label="names swapped", condition=_SWAPPED, m=0.01, kin=0.001),
+        Level(label="nickname", condition="list_has_any(given_roots_l, given_roots_r)", m=0.09, kin=0.01),
+        Level(
+            label="given name misspelt",
+            condition="jaro_winkler_similarity(given_l, given_r) >= 0.9"
+            f" OR (length(given_l) > 3 AND {typo('given', edits=1)})",
+            m=0.11,
+            kin=0.02,
+        ),
+        Level(
+            label="initial",
+            condition="(length(given_l) = 1 OR length(given_r) = 1) AND given_l[1] = given_r[1]",
+            m=0.05,
+            kin=0.02,
+        ),
+        Level(label="one of several given names", condition="list_has_any(all_roots_l, all_roots_r)", m=0.02, kin=0.02),
+        Level(label="a name in the other's place", condition=_CROSSED, m=0.01, kin=0.01),
+        # two names that people do bear: of spouses, twins, parent and child
+        Level(
+            label="another given name",
+            condition="is_known_given_l AND is_known_given_r",
+            m=0.006,
+            kin=0.5,
+            fixed=True,
+        ),
+        Level(
+            label="given name garbled",
+            condition="jaro_winkler_similarity(given_l, given_r) >= 0.75",
+            m=0.03,
+            kin=0.06,
+        ),
+        Level(label="other given name", condition="ELSE", m=0.015, kin=0.5),
+    ),
+)
+
+SURNAME = Comparison(
+    name="surname",
+    columns=("surname",),
+    missing=f"{both('surname')} OR {OTHER_SCRIPT}",
+    levels=(
+        Level(label="same surname", condition="surname_l = surname_r", m=0.78, kin=0.75, frequency_of="surname"),
+        # counted with the given name
+        Level(label="names swapped", condition=_SWAPPED, m=0.01, kin=0.01, u=0.01, fixed=True),
+        Level(
+            label="surname misspelt",
+            condition="jaro_winkler_similarity(surname_l, surname_r) >= 0.92"
+            f" OR (length(surname_l) > 4 AND {typo('surname', edits=1)})",
+            m=0.10,
+            kin=0.05,
+        ),
+        Level(
+            label="part of a compound surname",
+            condition="list_has_any(surname_tokens_l, surname_tokens_r)",
+            m=0.02,
+            kin=0.02,
+        ),
+        Level(label="a name in the other's place", condition=_CROSSED, m=0.01, kin=0.01, u=0.01, fixed=True),
+        Level(
+            label="surname garbled",
+            condition="jaro_winkler_similarity(surname_l, surname_r) >= 0.78",
+            m=0.02,
+            kin=0.02,
+        ),
+        Level(label="other surname", condition="ELSE", m=0.06, kin=0.15),
+    ),
+)
+
+
+def _part(side: str, start: int, length: int) -> str:
+    return f"try_cast(substr(date_of_birth_{side}, {start}, {length}) AS INT)"
+
+
+def _apart(start: int, length: int) -> str:
+    return f"abs({_part('l', start, length)} - {_part('r', start, length)})"
+
+
+BIRTH = Comparison(
+    name="birth",
+    columns=("date_of_birth",),
+    missing=both("date_of_birth"),
+    levels=(
+        Level(
+            label="same date of birth",
+            condition="date_of_birth_l = date_of_birth_r AND right(date_of_birth_l, 5) <> '01-01'",
+            m=0.78,
+            kin=0.03,
+            frequency_of="date_of_birth",
+        ),
+        # systems write the first of January where only the year is known
+        Level(label="same first of January", condition="date_of_birth_l = date_of_birth_r", m=0.08, kin=0.01),
+        Level(
+            label="date of birth mistyped",
+            # one digit, two neighbours, or day and month changed places
+            condition="levenshtein(date_of_birth_l, date_of_birth_r) <= 1"
+            " OR (levenshtein(date_of_birth_l, date_of_birth_r) <= 2"
+            " AND list_sort(split(date_of_birth_l, '')) = list_sort(split(date_of_birth_r, '')))"
+            " OR (left(date_of_birth_l, 4) = left(date_of_birth_r, 4)"
+            " AND right(date_of_birth_l, 2) = substr(date_of_birth_r, 6, 2)"
+            " AND right(date_of_birth_r, 2) = substr(date_of_birth_l, 6, 2))",
+            m=0.06,
+            kin=0.01,
+        ),
+        Level(
+            label="date of birth out by a little",
+            condition=f"{_apart(1, 4)} IN (0, 1, 10) AND {_apart(6, 2)} IN (0, 1, 11)"
+            f" AND ({_apart(9, 2)} <= 3 OR {_apart(9, 2)} >= 27)",
+            m=0.02,
+            kin=0.01,
+        ),
+        Level(
+            label="two digits wrong",
+            condition="levenshtein(date_of_birth_l, date_of_birth_r) <= 2",
+            m=0.02,
+            kin=0.03,
+        ),
+        Level(
+            label="same year or same day of the year",
+            condition="left(date_of_birth_l, 4) = left(date_of_birth_r, 4)"
+            " OR right(date_of_birth_l, 5) = right(date_of_birth_r, 5)",
+            m=0.02,
+            kin=0.05,
+        ),
+        Level(label="other date of birth", condition="ELSE", m=0.012, kin=0.9),
+    ),
+)
+
+GENERATION = Comparison(
+    name="generation",
+    columns=("suffix",),
+    missing=both("suffix"),
+    levels=(
+        Level(label="same generation", condition="suffix_l = suffix_r", m=0.985, kin=0.5, u=0.45, fixed=True),
+        Level(label="other generation", condition="ELSE", m=0.015, kin=0.5, u=0.55, fixed=True),
+    ),
+)
+
+EMPLOYER = Comparison(
+    name="employer",
+    columns=("org_key",),
+    missing=both("org_key"),
+    levels=(
+        Level(label="same employer", condition="org_key_l = org_key_r", m=0.62, kin=0.4, frequency_of="org_key"),
+        Level(
+            label="employer misspelt",
+            condition="jaro_winkler_similarity(org_l, org_r) >= 0.92",
+            m=0.10,
+            kin=0.05,
+        ),
+        Level(label="other employer", condition="ELSE", m=0.28, kin=0.55),
+    ),
+)
+
+OCCUPATION = Comparison(
+    name="occupation",
+    columns=("occupation",),
+    missing=both("occupation"),
+    levels=(
+        Level(label="same occupation", condition="occupation_l = occupation_r", m=0.8, kin=0.2,
+              frequency_of="occupation"),
+        Level(label="other occupation", condition="ELSE", m=0.2, kin=0.8),
+    ),
+)  # fmt: skip
+
+GENDER = Comparison(
+    name="gender",
+    columns=("gender",),
+    missing=both("gender"),
+    levels=(
+        Level(label="same gender", condition="gender_l = gender_r", m=0.95, kin=0.4),
+        Level(label="other gender", condition="ELSE", m=0.05, kin=0.6),
+    ),
+)
+
+# of one household, one office, one street
+PHONE = phone((0.35, 0.01, 0.03, 0.61))
+ADDRESS = address((0.50, 0.08, 0.01, 0.06, 0.03, 0.02, 0.08, 0.02, 0.08, 0.01, 0.01, 0.10))
+
+_OTHERS = "gamma_birth, gamma_phone, gamma_address, gamma_employer, gamma_occupation, gamma_identifier"
+_NOTHING_ELSE = f"greatest({_OTHERS}) <= 0 AND gamma_email <= 1"
+_NOTHING_KNOWN = f"greatest({_OTHERS}, gamma_email) = -1"
+
+PERSON = EntitySpec(
+    entity_type="person",
+    comparisons=(
+        GIVEN,
+        SURNAME,
+        BIRTH,
+        GENERATION,
+        EMAIL,
+        PHONE,
+        ADDRESS,
+        LINE2,
+        REGION,
+        COUNTRY,
+        EMPLOYER,
+        OCCUPATION,
+        GENDER,
+        IDENTIFIER,
+    ),
+    frequencies=(
+        Frequency(column="given", apart="surname"),
+        Frequency(column="surname", apart="given_root"),
+        Frequency(column="date_of_birth", apart="name_key"),
+        Frequency(column="door", apart="name_key"),
+        Frequency(column="postcode", apart="name_key"),
+        Frequency(column="city", apart="name_key"),
+        Frequency(column="region", apart="name_key"),
+        Frequency(column="org_key", apart="name_key"),
+        Frequency(column="occupation", apart="name_key"),
+    ),
+    kin="given_root[1] || surname[1]",
+    known="given",
+    blocking=(
+        BlockingRule(name="e-mail", key="email", cap=50),
+        BlockingRule(name="telephone", key="phone", cap=50),
+        BlockingRule(name="e-mail and name", key="email || surname || given[1]", cap=50),
+        BlockingRule(name="telephone and given name", key="phone || given_root", cap=50),
+        BlockingRule(name="name before the @", key="CASE WHEN length(email_local) > 5 THEN email_local END", cap=20),
+        # the broader two find who is misspelt or has another name, until so many are born on one day that they find all
+        BlockingRule(name="birth and surname", key="date_of_birth || surname[1:3]", cap=3),
+        BlockingRule(name="birth and start of the given name", key="date_of_birth || given[1:2]", cap=3),
+        BlockingRule(name="birth and given name", key="date_of_birth || given", cap=2),
+        BlockingRule(name="birth and initials", key="date_of_birth || given[1] || surname[1]", cap=3),
+        BlockingRule(name="birth and postcode", key="date_of_birth || postcode", cap=3),
+        BlockingRule(name="name and postcode", key="surname[1:4] || given[1] || postcode", cap=3),
+        BlockingRule(name="name and city", key="name_key || city", cap=8),
+        BlockingRule(name="name and employer", key="surname || org_key", cap=30),
+        BlockingRule(name="door and given name", key="house_number || postcode || given[1:3]", cap=3),
+        # broad keys: of use where the value is rare or the table is small, gone by their caps everywhere else
+        BlockingRule(name="rare name", key="name_key", cap=4),
+        BlockingRule(name="rare name by root", key="given_root || surname", cap=3),
+        BlockingRule(name="rare birth", key="date_of_birth", cap=8),
+        BlockingRule(name="rare surname", key="surname", cap=4),
+        BlockingRule(name="rare start of the name", key="given[1] || surname[1:4]", cap=4),
+        BlockingRule(name="given name and city", key="given_root || city", cap=2),
+        BlockingRule(name="surname and city", key="surname[1:3] || city", cap=2),
+        BlockingRule(name="given name and postcode", key="given_root || postcode", cap=2),
+        BlockingRule(name="identifier", key="split_part(identifier, ' ', 1)", cap=50),
+        BlockingRule(name="last identifier", key="split_part(identifier, ' ', -1)", cap=50),
+    ),
+    wide=(
+        BlockingRule(name="all of a small table", key="'all'", cap=800),
+        BlockingRule(name="birth alone", key="date_of_birth", cap=80),
+        BlockingRule(name="surname and year", key="surname || date_of_birth[1:4]", cap=80),
+        BlockingRule(name="given name and year", key="given_root || date_of_birth[1:4]", cap=60),
+        BlockingRule(name="surname and day", key="surname[1:2] || date_of_birth[6:]", cap=40),
+        BlockingRule(name="given name and day", key="given[1:2] || date_of_birth[6:]", cap=40),
+        BlockingRule(name="postcode alone", key="postcode", cap=60),
+        BlockingRule(name="surname in city", key="surname[1:4] || city", cap=80),
+        BlockingRule(name="given name in city", key="given_root || city", cap=60),
+        BlockingRule(name="surname alone", key="surname", cap=60),
+        BlockingRule(name="name alone", key="given_root || surname", cap=80),
+        BlockingRule(name="consonants", key="given[1] || regexp_replace(surname, '[aeiouyhw]', '', 'g')", cap=60),
+        BlockingRule(name="end of the surname", key="given[1] || reverse(surname)[1:4]", cap=40),
+        BlockingRule(name="street and number", key="street[1:5] || house_number", cap=40),
+        BlockingRule(name="street and city", key="street[1:5] || city[1:4]", cap=40),
+        BlockingRule(name="second line", key="line2", cap=40),
+        BlockingRule(name="given name and street", key="given[1:3] || street[1:5]", cap=40),
+        BlockingRule(name="start of the e-mail", key="email[1:6]", cap=40),
+        BlockingRule(name="end of the telephone", key="phone[-7:]", cap=40),
+        BlockingRule(name="occupation and surname", key="occupation || surname[1:2]", cap=60),
+        BlockingRule(name="city and year", key="city || date_of_birth[1:4]", cap=60),
+    ),
+    adjustments=(
+        # father and son: one name, one house, one telephone
+        Adjustment(
+            name="other generation",
+            condition="gamma_generation = 0",
+            weight=-10,
+            words="father and son share a name, a house and often a telephone.",
+        ),
+        # the same where no suffix tells them apart: e-mail addresses that look alike were both made of the one name
+        Adjustment(
+            name="namesakes",
+            condition="gamma_given = 9 AND gamma_surname = 6 AND gamma_birth = 0 AND gamma_email IN (0, 1)",
+            weight=-3,
+            words="one name, but other days of birth and other mailboxes, is mostly a parent and a child.",
+        ),
+        # two people are born on one day to one family, and live and phone together: one surname and date of birth, and
+        # another given name, known or not, that is no garbled form of the other's
+        Adjustment(
+            name="twins",
+            condition="gamma_given IN (0, 2) AND gamma_birth = 6 AND gamma_surname = 6",
+            weight=-1,
+            words="twins share all but the given name.",
+        ),
+        # the names of a table are a sample of those of its country: a rare one may be another's too
+        Adjustment(
+            name="a name that nothing else bears out",
+            condition=_NOTHING_ELSE,
+            weight=-2,
+            words="others bear it too, and no address, number or date says that it is they.",
+        ),
+        Adjustment(
+            name="a name alone",
+            condition=f"{_NOTHING_ELSE} AND {_NOTHING_KNOWN}",
+            weight=-1,
+            words="there is nothing else to compare, and others bear it too.",
+        ),
+    ),
+)

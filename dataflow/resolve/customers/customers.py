@@ -1,0 +1,110 @@
+"""Stage what follows from new clusters: the crosswalk, redirects, events, golden customers."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+
+from dataflow.resolve.customers.golden import golden_sql, other_values_sql
+from dataflow.resolve.customers.identity import assign_ids
+from dataflow.tables.conformed import CUSTOMER_RECORD
+from dataflow.tables.resolved import GOLDEN_CUSTOMER, IDENTITY_EVENT, OTHER_VALUE, REDIRECT, XREF
+from dataflow.workspace.pushdown import if_few
+from dataflow.workspace.workspace import Workspace
+from lakehouse.table import literal
+
+
+def stage_identities(ws: Workspace, clusters: str) -> None:
+    """Give the clusters of `region` their customers; stage crosswalk, redirects and events."""
+    con = ws.con
+    con.execute(f"""
+        CREATE OR REPLACE TEMP TABLE xref_before AS
+        SELECT record_id, customer_id, linked_at FROM {ws.before(XREF)} SEMI JOIN region USING (record_id)
+        WHERE {if_few(con, "region", "record_id")}
+    """)
+    born = f"""
+        SELECT customer_id, min(occurred_at) AS born_at FROM {ws.before(IDENTITY_EVENT)}
+        WHERE kind IN ('created', 'split') AND customer_id IN (SELECT customer_id FROM xref_before)
+        GROUP BY customer_id
+    """
+    live = f"SELECT customer_id FROM {ws.before(XREF)}"
+    retired = f"SELECT customer_id, to_customer_id FROM {ws.before(REDIRECT)}"
+    assign_ids(con, clusters, "xref_before", born=born, live=live, retired=retired, into="assigned")
+    now = _now(ws)
+    ws.stage(
+        XREF,
+        f"""
+        SELECT c.record_id, a.customer_id, c.entity_type, c.confidence,
+            CASE WHEN b.customer_id = a.customer_id THEN b.linked_at ELSE {now} END AS linked_at
+        FROM {clusters} c JOIN assigned a USING (record_id) LEFT JOIN xref_before b USING (record_id)
+        """,
+        scope="SELECT record_id FROM region",
+    )
+    _stage_redirects(ws)
+    ws.append(
+        IDENTITY_EVENT,
+        f"""
+        SELECT {literal(ws.run.run_id)} || '|' || kind || '|' || customer_id || '|' || coalesce(other_customer_id, '')
+                AS event_id,
+            kind, customer_id, other_customer_id, record_count, {now} AS occurred_at
+        FROM assigned_change
+        """,
+    )
+
+
+def _stage_redirects(ws: Workspace) -> None:
+    """Point retired ids, and ids that pointed at them, to who took their place; forget those that live again."""
+    before = ws.before(REDIRECT)
+    now = _now(ws)
+    ws.con.execute(f"""
+        CREATE OR REPLACE TEMP TABLE new_redirect AS
+        WITH gone AS (
+            SELECT customer_id, other_customer_id FROM assigned_change WHERE kind IN ('merged', 'retired')
+        )
+        SELECT customer_id, other_customer_id AS to_customer_id FROM gone
+        UNION ALL
+        SELECT r.customer_id, g.other_customer_id FROM {before} r JOIN gone g ON g.customer_id = r.to_customer_id
+    """)
+    ws.stage(
+        REDIRECT,
+        f"SELECT customer_id, to_customer_id, {now} AS redirected_at FROM new_redirect",
+        scope="SELECT customer_id FROM new_redirect UNION SELECT customer_id FROM assigned",
+    )
+    ws.con.execute("DROP TABLE new_redirect")
+
+
+def stage_golden(ws: Workspace, clusters: str, *, changed_records: str, trust: Mapping[str, int]) -> None:
+    """Work out again the customers of the region, of changed records, and whose parent's customer changed."""
+    con = ws.con
+    con.execute(f"""
+        CREATE OR REPLACE TEMP TABLE golden_key AS
+        WITH moved AS (SELECT record_id FROM ({ws.changed(XREF)})),
+        touched AS (
+            SELECT record_id FROM region
+            UNION SELECT record_id FROM {changed_records}
+            UNION SELECT record_id FROM {CUSTOMER_RECORD.sql_name} r SEMI JOIN moved m
+                ON m.record_id = r.parent_record_id
+        )
+        SELECT customer_id FROM {XREF.sql_name} SEMI JOIN touched USING (record_id)
+        UNION SELECT customer_id FROM {ws.before(XREF)} SEMI JOIN touched USING (record_id)
+    """)
+    con.execute(f"""
+        CREATE OR REPLACE TEMP TABLE golden_record AS
+        SELECT r.*, x.customer_id, nullif(p.customer_id, x.customer_id) AS parent_customer_id,
+            coalesce(c.cluster_confidence, g.confidence) AS cluster_confidence
+        FROM {XREF.sql_name} x
+        SEMI JOIN golden_key k ON k.customer_id = x.customer_id
+        JOIN {CUSTOMER_RECORD.sql_name} r ON r.record_id = x.record_id
+        LEFT JOIN {XREF.sql_name} p ON p.record_id = r.parent_record_id
+        LEFT JOIN {clusters} c ON c.record_id = x.record_id
+        LEFT JOIN {ws.before(GOLDEN_CUSTOMER)} g ON g.customer_id = x.customer_id
+    """)
+    ws.stage(GOLDEN_CUSTOMER, golden_sql("golden_record", trust=trust), scope="SELECT customer_id FROM golden_key")
+    golden = f"(FROM {GOLDEN_CUSTOMER.sql_name} SEMI JOIN golden_key USING (customer_id))"
+    lost = other_values_sql("golden_record", golden)
+    ws.stage(OTHER_VALUE, lost, scope="SELECT customer_id FROM golden_key")
+    con.execute("DROP TABLE golden_record")
+    con.execute("DROP TABLE golden_key")
+
+
+def _now(ws: Workspace) -> str:
+    return f"{literal(ws.run.now.isoformat())}::TIMESTAMPTZ"

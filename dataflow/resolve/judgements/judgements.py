@@ -1,0 +1,281 @@
+"""What stewards have said, and what of it holds for the records of today.
+
+Judgements are appended and never changed (ops.judgement). On one pair the newest counts; `withdrawn` gives the pair
+back to the model. What holds follows from all of them together, in one order, whoever decided first:
+
+- `different` always holds. Two people fused are harder to take apart than two records brought together later.
+- `same` holds unless it would put two records that are different into one customer, by whatever way round; of those
+  that cannot all hold the newest do. One that does not is kept, marked contradicted, and shown to the stewards.
+- `same` between two large customers holds when a second person has said so as well; until then what was said before
+  it holds.
+
+A judgement names records as they were. A record that is gone lets it sleep; when the record comes back, or comes under
+another key, it wakes. A record comes under another key when exactly one record says the very same, and either its
+source and object or its key is the old one (the source gave new keys, or the source was given another name here).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+from datetime import datetime
+from itertools import groupby
+
+import duckdb
+import pyarrow as pa
+
+from dataflow.resolve.groups import Groups
+from dataflow.tables.conformed import CUSTOMER_RECORD
+from dataflow.tables.ops import JUDGEMENT
+from dataflow.tables.resolved import JUDGED_PAIR, JUDGED_RECORD
+from dataflow.workspace.workspace import Workspace
+
+SAME, DIFFERENT, UNSURE, WITHDRAWN = "same", "different", "unsure", "withdrawn"
+VERDICTS = (SAME, DIFFERENT, UNSURE, WITHDRAWN)
+
+_NAMES = ("entity_type", "full_name", "company_name")
+_REACH = ("date_of_birth", "email", "phone", "street", "house_number", "postcode", "city")
+
+
+@dataclass(frozen=True, kw_only=True)
+class Judgement:
+    """One word on one pair; `left` and `right` are the records of today, smaller id left."""
+
+    judgement_id: str
+    entity_type: str
+    left: str
+    right: str
+    verdict: str
+    decided_by: str
+    decided_at: datetime
+    needs_second: bool = False
+
+    @property
+    def pair(self) -> tuple[str, str]:
+        return (self.left, self.right)
+
+
+@dataclass(frozen=True, kw_only=True)
+class Standing:
+    """What holds for a pair: a verdict, or None while nothing does. `newest` is the last judgement on it."""
+
+    newest: Judgement
+    verdict: str | None
+    is_waiting: bool = False
+    is_contradicted: bool = False
+
+    @property
+    def joins(self) -> bool:
+        return self.verdict == SAME and not self.is_contradicted
+
+
+def settle(judgements: Iterable[Judgement]) -> list[Standing]:
+    """Work out what holds, one Standing for each pair that is not withdrawn; the order of `judgements` is of no matter.
+
+    Pairs that are one record today say nothing.
+    """
+    in_order = sorted(
+        (j for j in judgements if j.left != j.right), key=lambda j: (j.pair, j.decided_at, j.judgement_id)
+    )
+    found = [_standing(list(words)) for _, words in groupby(in_order, key=lambda j: j.pair)]
+    return _mark_contradicted([standing for standing in found if standing is not None])
+
+
+def obstacles(standing: Sequence[Standing], pair: tuple[str, str]) -> list[Standing]:
+    """What keeps a `same` on this pair from holding: the pairs that are different in the groups it would join."""
+    groups = Groups()
+    for one in standing:
+        if one.joins:
+            groups.join(*one.newest.pair)
+    groups.join(*pair)
+    return [s for s in standing if s.verdict == DIFFERENT and groups.are_one(*s.newest.pair)]
+
+
+def standing_table(standing: Sequence[Standing]) -> pa.Table:
+    """What holds, for SQL: a row for each pair."""
+    columns = {
+        "record_id_l": pa.array([s.newest.left for s in standing], pa.string()),
+        "record_id_r": pa.array([s.newest.right for s in standing], pa.string()),
+        "entity_type": pa.array([s.newest.entity_type for s in standing], pa.string()),
+        "verdict": pa.array([s.verdict for s in standing], pa.string()),
+        "is_waiting": pa.array([s.is_waiting for s in standing], pa.bool_()),
+        "is_contradicted": pa.array([s.is_contradicted for s in standing], pa.bool_()),
+        "judgement_id": pa.array([s.newest.judgement_id for s in standing], pa.string()),
+        "decided_at": pa.array([s.newest.decided_at for s in standing], pa.timestamp("us", tz="UTC")),
+    }
+    return pa.table(columns)
+
+
+def stage_judgements(ws: Workspace) -> int:
+    """Stage what holds for the records as they are in this run; returns how many pairs changed.
+
+    `changed_record` must be marked. Without a judgement this costs nothing.
+    """
+    if ws.con.execute(f"FROM {ws.before(JUDGEMENT)} LIMIT 1").fetchone() is None:
+        return 0
+    _stage_judged_records(ws)
+    standing = settle(present_judgements(ws.con))
+    ws.con.register("standing_arrow", standing_table(standing))
+    ws.stage(JUDGED_PAIR, "SELECT * EXCLUDE (decided_at) FROM standing_arrow")
+    ws.con.unregister("standing_arrow")
+    return ws.changes(JUDGED_PAIR).changed
+
+
+def present_judgements(con: duckdb.DuckDBPyConnection) -> list[Judgement]:
+    """Every judgement whose two records are there, under the ids of today, and are of one type.
+
+    `con` finds the lake's schemas, or a workspace's. A record that became a company since says nothing of a person.
+    """
+    rows = con.execute(f"""
+        WITH named AS (SELECT unnest([record_id_l, record_id_r]) AS record_id FROM {JUDGEMENT.sql_name}),
+        -- those that were named since the last run are who they were called
+        present AS MATERIALIZED (
+            SELECT record_id, present_record_id, entity_type FROM {JUDGED_RECORD.sql_name}
+            WHERE present_record_id IS NOT NULL
+            UNION ALL
+            SELECT record_id, record_id, entity_type FROM {CUSTOMER_RECORD.sql_name}
+            SEMI JOIN (FROM named ANTI JOIN {JUDGED_RECORD.sql_name} USING (record_id)) USING (record_id)
+        )
+        SELECT r.entity_type, judgement_id, l.entity_type, least(l.present_record_id, r.present_record_id),
+            greatest(l.present_record_id, r.present_record_id), verdict, decided_by, decided_at, needs_second
+        FROM {JUDGEMENT.sql_name} j
+        JOIN present l ON l.record_id = j.record_id_l JOIN present r ON r.record_id = j.record_id_r
+    """).fetchall()
+    names = ("judgement_id", "entity_type", "left", "right", "verdict", "decided_by", "decided_at", "needs_second")
+    # Compared here: as a condition the planner joined all records with all others of their type (November 2026).
+    return [Judgement(**dict(zip(names, row[1:], strict=True))) for row in rows if row[0] == row[2]]
+
+
+def fingerprint_sql(record: str) -> str:
+    """What a customer record says, hashed; null where that is too little to know it by."""
+    said = ", ".join(f"coalesce({record}.{column}::VARCHAR, '')" for column in (*_NAMES, *_REACH))
+    reached = ", ".join(f"{record}.{column}::VARCHAR" for column in _REACH)
+    named = f"coalesce({record}.full_name, {record}.company_name) IS NOT NULL"
+    return f"CASE WHEN {named} AND coalesce({reached}) IS NOT NULL THEN md5(concat_ws('|', {said})) END"
+
+
+def _standing(words: Sequence[Judgement]) -> Standing | None:
+    """What holds on one pair, from all that was said on it, oldest first."""
+    newest, agreed = words[-1], _agreement(words)
+    people = {word.decided_by.strip().casefold() for word in agreed}
+    is_waiting = newest.verdict == SAME and all(word.needs_second for word in agreed) and len(people) < 2
+    held = words[: len(words) - len(agreed)] if is_waiting else words
+    verdict = held[-1].verdict if held and held[-1].verdict != WITHDRAWN else None
+    if verdict is None and not is_waiting:
+        return None
+    return Standing(newest=newest, verdict=verdict, is_waiting=is_waiting)
+
+
+def _agreement(words: Sequence[Judgement]) -> Sequence[Judgement]:
+    """The last words, as far as they say the same thing."""
+    first = len(words)
+    while first and words[first - 1].verdict == words[-1].verdict:
+        first -= 1
+    return words[first:]
+
+
+def _mark_contradicted(standing: list[Standing]) -> list[Standing]:
+    """Let each `same` hold in turn, newest first, unless two records that are different would be in one group."""
+    apart = [s.newest.pair for s in standing if s.verdict == DIFFERENT]
+    groups = Groups(apart)
+    newest_first = sorted(standing, key=lambda s: (s.newest.decided_at, s.newest.judgement_id), reverse=True)
+    contradicted = {s.newest.pair for s in newest_first if s.verdict == SAME and not groups.join(*s.newest.pair)}
+    return [
+        Standing(
+            newest=s.newest,
+            verdict=s.verdict,
+            is_waiting=s.is_waiting,
+            is_contradicted=s.newest.pair in contradicted,
+        )
+        for s in standing
+    ]
+
+
+def _stage_judged_records(ws: Workspace) -> None:
+    """Follow every record that a judgement names: there, gone, or there under another key."""
+    con, records = ws.con, CUSTOMER_RECORD.sql_name
+    con.execute(f"""
+        CREATE OR REPLACE TEMP TABLE judged_present AS
+        WITH said AS (
+            SELECT record_id_l AS record_id, fingerprint_l AS fingerprint, decided_at FROM {JUDGEMENT.sql_name}
+            UNION ALL SELECT record_id_r, fingerprint_r, decided_at FROM {JUDGEMENT.sql_name}
+        ),
+        named AS (SELECT record_id, max_by(fingerprint, decided_at) AS fingerprint FROM said GROUP BY record_id)
+        SELECT n.record_id, k.present_record_id, k.entity_type, coalesce(k.fingerprint, n.fingerprint) AS fingerprint,
+            k.record_id IS NULL OR n.record_id IN (SELECT record_id FROM changed_record)
+                OR coalesce(k.present_record_id IN (SELECT record_id FROM changed_record), false) AS is_stale
+        FROM named n LEFT JOIN {ws.before(JUDGED_RECORD)} k USING (record_id)
+    """)
+    con.execute(f"""
+        CREATE OR REPLACE TEMP TABLE judged_there AS
+        SELECT r.record_id, r.entity_type, {fingerprint_sql("r")} AS fingerprint FROM {records} r
+        SEMI JOIN (
+            SELECT unnest([record_id, present_record_id]) AS record_id FROM judged_present WHERE is_stale
+        ) USING (record_id)
+    """)
+    # its own key first: a record that comes back is itself again
+    con.execute("""
+        CREATE OR REPLACE TEMP TABLE judged_present AS
+        SELECT j.record_id,
+            CASE WHEN is_stale THEN coalesce(own.record_id, other.record_id) ELSE present_record_id END
+                AS present_record_id,
+            CASE WHEN is_stale THEN coalesce(own.entity_type, other.entity_type) ELSE j.entity_type END AS entity_type,
+            coalesce(own.fingerprint, other.fingerprint, j.fingerprint) AS fingerprint
+        FROM judged_present j LEFT JOIN judged_there own ON is_stale AND own.record_id = j.record_id
+        LEFT JOIN judged_there other ON is_stale AND other.record_id = j.present_record_id
+    """)
+    _find_under_other_keys(ws)
+    ws.stage(JUDGED_RECORD, "FROM judged_present")
+    for table in ("judged_present", "judged_there", "asleep", "sought_name", "other_key"):
+        con.execute(f"DROP TABLE IF EXISTS {table}")
+
+
+def _find_under_other_keys(ws: Workspace) -> None:
+    """Look for the records that sleep among those of today, where anything can have come of it since the last run.
+
+    Only a record that came, changed or went can change who says the same as one that sleeps: by its name the others
+    are found, and not by hashing all there are.
+    """
+    con, records = ws.con, CUSTOMER_RECORD.sql_name
+    name = "coalesce(r.full_name, r.company_name)"
+    con.execute("""
+        CREATE OR REPLACE TEMP TABLE asleep AS
+        SELECT record_id, fingerprint FROM judged_present WHERE present_record_id IS NULL AND fingerprint IS NOT NULL
+    """)
+    if con.table("asleep").shape[0] == 0:
+        return
+    con.execute(f"""
+        CREATE OR REPLACE TEMP TABLE sought_name AS
+        WITH moved AS (
+            SELECT {name} AS name, {fingerprint_sql("r")} AS fingerprint
+            FROM {records} r SEMI JOIN changed_record USING (record_id)
+            UNION ALL
+            SELECT {name}, {fingerprint_sql("r")}
+            FROM {ws.before(CUSTOMER_RECORD)} r SEMI JOIN changed_record USING (record_id)
+        )
+        SELECT DISTINCT name FROM moved SEMI JOIN asleep USING (fingerprint)
+    """)
+    if con.table("sought_name").shape[0] == 0:
+        return
+    con.execute(f"""
+        CREATE OR REPLACE TEMP TABLE other_key AS
+        WITH saying AS (
+            SELECT record_id, entity_type, _source, _object, _record_key, {fingerprint_sql("r")} AS fingerprint
+            FROM {records} r WHERE {name} IN (FROM sought_name)
+        )
+        SELECT a.record_id, s.record_id AS present_record_id, s.entity_type
+        FROM asleep a JOIN saying s ON s.fingerprint = a.fingerprint
+        WHERE (starts_with(a.record_id, s._source || '|' || s._object || '|')
+                OR ends_with(a.record_id, '|' || s._record_key))
+            -- who was told from a record, or joined to it, is not that record
+            AND NOT EXISTS (
+                SELECT 1 FROM {JUDGEMENT.sql_name} j
+                WHERE j.record_id_l = least(a.record_id, s.record_id)
+                    AND j.record_id_r = greatest(a.record_id, s.record_id)
+            )
+        QUALIFY count(*) OVER (PARTITION BY a.record_id) = 1
+    """)
+    con.execute("""
+        UPDATE judged_present j SET present_record_id = o.present_record_id, entity_type = o.entity_type
+        FROM other_key o WHERE o.record_id = j.record_id
+    """)

@@ -1,0 +1,113 @@
+"""How common values are, and how many people share an e-mail, a telephone, a door."""
+
+from __future__ import annotations
+
+import duckdb
+
+from dataflow.resolve.comparisons import Comparison, EntitySpec, Frequency
+from dataflow.resolve.model.model import Parameters
+from dataflow.resolve.records.normaliser import in_list, known_given_names
+from lakehouse.table import literal
+
+# so many kin on one mailbox or telephone: it says nothing of who they are, and two such must not add up to something
+HOT_KIN = 10
+HOT_COLUMNS = ("email", "phone")
+# a name that so many families give is a name, and no misspelling of another
+KNOWN_FAMILIES = 3
+
+
+def count_frequencies(
+    con: duckdb.DuckDBPyConnection, records: str, *, spec: EntitySpec, comparisons: tuple[Comparison, ...], into: str
+) -> None:
+    """Make the temporary table `into` (column_name, value, frequency): values that are not unique, and '' for the rest.
+
+    For columns that identify by themselves, the number is how often the level's own u it is: the square of how many
+    kin share the value (a value of two people is right about a pair of its records half of the time, and wrong twice).
+    Those that very many share are listed again under `hot_name`: they are not compared at all.
+    """
+    con.execute(f"CREATE OR REPLACE TEMP TABLE {into} (column_name VARCHAR, value VARCHAR, frequency DOUBLE)")
+    used = {level.frequency_of for c in comparisons for level in c.levels if level.frequency_of}
+    for frequency in spec.frequencies:
+        if frequency.column in used:
+            con.execute(f"INSERT INTO {into} {_ordinary_sql(records, frequency.column, frequency.apart)}")
+    if spec.words is not None:
+        con.execute(f"INSERT INTO {into} {_words_sql(records, spec.words)}")
+    for column in sorted(used - {f.column for f in spec.frequencies}):
+        con.execute(f"INSERT INTO {into} {_shared_sql(records, column, spec.kin)}")
+    if spec.known is not None:
+        con.execute(f"INSERT INTO {into} {_known_sql(records, spec.known, spec.frequencies)}")
+    for column in sorted(used & set(HOT_COLUMNS)):
+        con.execute(f"""
+            INSERT INTO {into} SELECT {literal(hot_name(column))}, value, frequency FROM {into}
+            WHERE column_name = {literal(column)} AND frequency >= {HOT_KIN**2}
+        """)
+
+
+def hot_name(column: str) -> str:
+    """Under what column name the hot values of a column are listed."""
+    return f"hot {column}"
+
+
+def known_name(column: str) -> str:
+    """Under what column name the values of a column are listed that are names, and no misspellings."""
+    return f"known {column}"
+
+
+def scale_frequencies(
+    con: duckdb.DuckDBPyConnection, comparisons: tuple[Comparison, ...], trained: Parameters, *, table: str
+) -> None:
+    """Turn the multiples of columns that identify by themselves into frequencies, now that their u is known."""
+    for comparison in comparisons:
+        for level, u in zip(comparison.levels, trained.u[comparison.name], strict=True):
+            if level.odds is not None and level.frequency_of is not None:
+                column = literal(level.frequency_of)
+                con.execute(f"UPDATE {table} SET frequency = least(frequency * {u}, 0.5) WHERE column_name = {column}")
+
+
+def frequency_hash(con: duckdb.DuckDBPyConnection, table: str) -> str:
+    """A fingerprint of the table, whatever the order of its rows."""
+    row = con.execute(f"""
+        SELECT coalesce(sum(md5_number_lower(column_name || '|' || value || '|' || frequency)::HUGEINT), 0) FROM {table}
+    """).fetchone()
+    return str(row[0] if row else 0)
+
+
+def _ordinary_sql(records: str, column: str, apart: str | None) -> str:
+    # a name that is missing cannot tell two entities apart: such records count as one
+    count = "count(*)" if apart is None else f"greatest(count(DISTINCT {apart}), 1)"
+    return f"""
+        WITH counted AS (SELECT {column} AS value, {count} AS n FROM {records} WHERE {column} IS NOT NULL GROUP BY 1),
+        -- a hundred values unseen: in a table of two records no name is common
+        total AS (SELECT coalesce(sum(n), 0) + 100 AS n FROM counted)
+        SELECT {literal(column)}, c.value, c.n / t.n FROM counted c, total t WHERE c.n > 1
+        UNION ALL SELECT {literal(column)}, '', 1 / n FROM total
+    """
+
+
+def _words_sql(records: str, column: str) -> str:
+    """How many of the different names hold a word; ten records of one company do not make its name common."""
+    return f"""
+        WITH name AS (SELECT DISTINCT {column} AS words FROM {records} WHERE len({column}) > 0),
+        total AS (SELECT count(*) + 1 AS n FROM name)
+        SELECT {literal(column)}, word, count(*) / (SELECT n FROM total)
+        FROM (SELECT unnest(words) AS word FROM name) GROUP BY word HAVING count(*) > 1
+        UNION ALL SELECT {literal(column)}, '', 1 / n FROM total
+    """
+
+
+def _known_sql(records: str, column: str, frequencies: tuple[Frequency, ...]) -> str:
+    apart = next(f.apart for f in frequencies if f.column == column)
+    return f"""
+        SELECT {literal(known_name(column))}, {column}, 1 FROM {records}
+        WHERE length({column}) > 1 GROUP BY {column} HAVING count(DISTINCT {apart}[1]) >= {KNOWN_FAMILIES}
+        UNION SELECT {literal(known_name(column))}, unnest([{in_list(known_given_names())}]), 1
+    """
+
+
+def _shared_sql(records: str, column: str, kin: str) -> str:
+    return f"""
+        SELECT {literal(column)}, value, pow(n, 2) FROM (
+            SELECT {column} AS value, count(DISTINCT {kin}) AS n FROM {records} WHERE {column} IS NOT NULL GROUP BY 1
+        ) WHERE n > 1
+        UNION ALL SELECT {literal(column)}, '', 1
+    """

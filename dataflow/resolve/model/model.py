@@ -1,0 +1,148 @@
+"""A trained model of one entity type, and its form as Splink settings."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from dataclasses import asdict, dataclass, replace
+from typing import Any, Self
+
+from dataflow.resolve.comparisons import Comparison, EntitySpec, Level
+
+Settings = dict[str, Any]
+# the parts of a model that are ours and not Splink's, each a weight for every level of every comparison by gamma, and
+# one for all pairs under the name "": against two entities that are close, and what stewards and labels have taught
+KIN = "kin"
+LEARNT = "learnt"
+LevelWeights = dict[str, list[float]]
+
+
+@dataclass(frozen=True, kw_only=True)
+class Epoch:
+    """Everything that decides a weight, frozen: model, frequencies, thresholds, normaliser.
+
+    `frequencies` is a table or query (column_name, value, frequency); the value '' stands for every value not listed.
+    """
+
+    epoch_id: str
+    entity_type: str
+    model: Settings
+    frequencies: str
+    link_threshold: float
+    review_threshold: float
+    normaliser_version: str
+    record_count: int
+
+    def as_text(self) -> str:
+        """All of it but the frequencies, which are a table."""
+        return json.dumps(asdict(self) | {"frequencies": ""})
+
+    @classmethod
+    def from_text(cls, text: str, *, frequencies: str) -> Self:
+        return cls(**json.loads(text) | {"frequencies": frequencies})
+
+    @property
+    def model_json(self) -> str:
+        return model_text(self.model)
+
+    @property
+    def splink_model(self) -> Settings:
+        return {name: value for name, value in self.model.items() if name not in (KIN, LEARNT)}
+
+    @property
+    def learnt(self) -> LevelWeights:
+        return dict(self.model.get(LEARNT, {}))
+
+    @property
+    def frequency_columns(self) -> tuple[str, ...]:
+        levels = (level for c in self.model["comparisons"] for level in c["comparison_levels"])
+        return tuple(sorted({level["tf_adjustment_column"] for level in levels if "tf_adjustment_column" in level}))
+
+    @property
+    def comparison_names(self) -> tuple[str, ...]:
+        return tuple(c["output_column_name"] for c in self.model["comparisons"])
+
+
+@dataclass
+class Parameters:
+    """Where training has got to: `m` and `u` by comparison and level, best level first, and the priors.
+
+    `prior` is the share of pairs that are one entity, `kin_prior` of those that are two close ones.
+    """
+
+    prior: float
+    kin_prior: float
+    m: dict[str, list[float]]
+    u: dict[str, list[float]]
+
+
+def model_text(model: Settings) -> str:
+    return json.dumps(model, sort_keys=True, separators=(",", ":"))
+
+
+def epoch_id_of(entity_type: str, *parts: str) -> str:
+    """Name an epoch by everything it freezes: the same records and the same code give the same epoch."""
+    digest = hashlib.sha256("|".join((entity_type, *parts)).encode()).hexdigest()
+    return f"{entity_type}-{digest[:12]}"
+
+
+def splink_settings(
+    comparisons: tuple[Comparison, ...], parameters: Parameters, *, with_frequencies: bool = True
+) -> Settings:
+    """Write the comparisons and their parameters as Splink settings."""
+    return {
+        "link_type": "dedupe_only",
+        "unique_id_column_name": "rid",
+        "probability_two_random_records_match": parameters.prior,
+        "blocking_rules_to_generate_predictions": ["l.rid = r.rid"],
+        "retain_matching_columns": True,  # the levels come only together with them
+        "retain_intermediate_calculation_columns": False,
+        "comparisons": [
+            {
+                "output_column_name": comparison.name,
+                "comparison_levels": [
+                    {"sql_condition": comparison.missing, "label_for_charts": "missing", "is_null_level": True},
+                    *(
+                        _level_settings(level, m, u, with_frequencies)
+                        for level, m, u in zip(
+                            comparison.levels, parameters.m[comparison.name], parameters.u[comparison.name], strict=True
+                        )
+                    ),
+                ],
+            }
+            for comparison in comparisons
+        ],
+    }
+
+
+def _level_settings(level: Level, m: float, u: float, with_frequencies: bool) -> Settings:
+    settings: Settings = {
+        "sql_condition": level.condition,
+        "label_for_charts": level.label,
+        "m_probability": m,
+        "u_probability": u,
+    }
+    if with_frequencies and level.frequency_of is not None:
+        # our frequencies are relative to the level's own u, so Splink need not look for an exact-match level
+        settings |= {"tf_adjustment_column": level.frequency_of, "disable_tf_exact_match_detection": True}
+    return settings
+
+
+def comparisons_for(spec: EntitySpec, filled: set[str]) -> tuple[Comparison, ...]:
+    """The spec's comparisons that have anything to learn from, or nothing to learn.
+
+    Where the table has nothing but names, their levels have the odds of a name alone.
+    """
+    learning = [c for c in spec.comparisons if not filled.isdisjoint(c.columns)]
+    given = [c for c in spec.comparisons if all(level.u is not None for level in c.levels)]
+    found = tuple(c for c in spec.comparisons if c in learning or c in given)
+    return tuple(map(_alone, found)) if all(c.of_name for c in learning) else found
+
+
+def _alone(comparison: Comparison) -> Comparison:
+    """The comparison where it is the only one."""
+    levels = (
+        level if level.alone is None else replace(level, odds=level.alone, frequency_of=None)
+        for level in comparison.levels
+    )
+    return replace(comparison, levels=tuple(levels))

@@ -1,0 +1,226 @@
+"""Turn customer records into match records: the folded columns that are compared, and the keys they are blocked on.
+
+A match record is a function of its customer record alone, so it is kept beside it (`resolved.match_record`) and
+worked out again only when the customer record changes.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator
+from contextlib import contextmanager
+
+import duckdb
+
+from dataflow.resolve.comparisons import EntitySpec
+from dataflow.resolve.records.normaliser import (
+    FREE_MAIL,
+    GENERATIONS,
+    HONOURS,
+    LEGAL_FORMS,
+    NO_NAMES,
+    ORDINAL,
+    ORGANISATION_SHORT,
+    PARTICLES,
+    SMALL_WORDS,
+    STREET_WORDS,
+    TITLES,
+    any_of,
+    folded_sql,
+    in_list,
+    nickname_roots,
+    replaced_words_sql,
+    spaced_sql,
+    transliterate,
+)
+
+INPUT_COLUMNS = (
+    "record_id", "entity_type", "full_name", "given_name", "surname", "name_suffix", "date_of_birth", "company_name",
+    "legal_form", "email_canonical", "email_domain", "phone", "street", "house_number", "unit", "line2", "city",
+    "region", "postcode", "country_code", "website_domain", "identifier", "occupation", "gender",
+)  # fmt: skip
+TEXT_COLUMNS = (
+    "full_name", "given_name", "surname", "company_name", "street", "line2", "city", "region", "occupation",
+)  # fmt: skip
+# a full stop in them parts words
+SPACED_COLUMNS = ("given_name", "surname", "street", "line2", "city", "region")
+# the low bits of a key hold the number of its rule, so that a key knows its rule's cap
+RULE_BITS = 64
+
+
+def make_match_records(con: duckdb.DuckDBPyConnection, source: str, specs: Iterable[EntitySpec], *, into: str) -> None:
+    """Make the temporary table `into` of match records from `source`, a query of INPUT_COLUMNS."""
+    with match_records(con, source, specs) as rows:
+        con.execute(f"CREATE OR REPLACE TEMP TABLE {into} AS {rows}")
+
+
+@contextmanager
+def match_records(con: duckdb.DuckDBPyConnection, source: str, specs: Iterable[EntitySpec]) -> Iterator[str]:
+    """Give a query of the match records of `source`, itself a query of INPUT_COLUMNS; it holds inside the block."""
+    con.execute(f"CREATE OR REPLACE TEMP TABLE match_input AS {source}")
+    transliterate(con, "match_input", TEXT_COLUMNS, into="match_ascii")
+    con.execute(f"CREATE OR REPLACE TEMP TABLE match_folded AS {_folded_rows()}")
+    names = "SELECT DISTINCT unnest(list_append(given_tokens, given)) AS name FROM match_folded"
+    nickname_roots(con, f"SELECT name FROM ({names}) WHERE name IS NOT NULL", into="match_roots")
+    con.execute("""
+        CREATE OR REPLACE TEMP TABLE match_all_roots AS
+        SELECT record_id, list_sort(list_distinct(flatten(list(r.roots)))) AS all_roots
+        FROM (SELECT record_id, unnest(given_tokens) AS name FROM match_folded) t JOIN match_roots r USING (name)
+        GROUP BY record_id
+    """)
+    yield _match_rows(tuple(specs))
+    for table in ("match_input", "match_ascii", "match_folded", "match_roots", "match_all_roots"):
+        con.execute(f"DROP TABLE {table}")
+
+
+def _folded_rows() -> str:
+    """Fold every text, split names into tokens, null what says nothing."""
+    joins = "\n".join(f"LEFT JOIN match_ascii AS a_{c} ON a_{c}.value = m.{c}" for c in TEXT_COLUMNS)
+    folded = ",\n".join(f"{_folded(c)} AS {c}" for c in TEXT_COLUMNS)
+    # ordinals: "3rd" and "3" are one street
+    bare = f"regexp_replace({_folded('street')}, '\\b([0-9]+)(st|nd|rd|th)\\b', '\\1', 'g')"
+    others = ", ".join(f"m.{c}" for c in INPUT_COLUMNS if c not in TEXT_COLUMNS)
+    no_title = f"nullif(regexp_replace({{0}} || ' ', '^(({any_of(TITLES)}|{ORDINAL}) +)+', ''), '')"
+    no_honour = (
+        f"nullif(trim(regexp_replace(' ' || {{0}}, '( ({any_of((*GENERATIONS, *HONOURS))}|{ORDINAL}"
+        f"|{ORDINAL} (duke|earl|count|baron|lord|king|prince)))+ *$', '')), '')"
+    )
+    generations = any_of(GENERATIONS)
+    has_line = "entity_type = 'person' AND len(words) > 1"
+    legal = any_of(LEGAL_FORMS)
+    return f"""
+    WITH folded AS (
+        SELECT {others}, m.full_name LIKE '%_,_%' AND NOT regexp_matches(m.full_name, ', *[0-9]')
+            AS surname_first,
+            regexp_matches(concat_ws(' ', m.full_name, m.given_name, m.surname, m.company_name),
+                '[一-鿿]') AS is_han,
+            {folded},
+            {bare} AS street_bare
+        FROM match_input m
+        {joins}
+    ),
+    spoken AS (
+        SELECT *,
+            {no_honour.format(no_title.format("full_name"))} AS line_text,
+            -- "Smith Jr, John"
+            CASE WHEN surname_first THEN regexp_replace(line_text, ' ({generations}) ', ' ') ELSE line_text END
+                AS name_text,
+            string_split(name_text, ' ') AS words,
+            -- a title or an honour alone is no name: the line may know better
+            coalesce(regexp_replace(trim({no_title.format("given_name")}), ' (i|{generations})$', ''),
+                CASE WHEN {has_line} AND given_name <> '' AND words[1] <> coalesce(surname, '') THEN words[1] END,
+                given_name) AS given_text,
+            coalesce({no_honour.format("surname")},
+                CASE WHEN {has_line} AND surname IS NOT NULL THEN words[-1] END) AS surname_text,
+            coalesce(name_suffix, nullif(regexp_extract(coalesce(surname, full_name), ' ({generations})$', 1), ''),
+                CASE WHEN surname_first THEN nullif(regexp_extract(full_name, ' ({generations}) ', 1), '') END,
+                -- an initial I at the end is rarer than the first of his name
+                nullif(regexp_extract(given_name, ' (i|{generations})$', 1), '')) AS generation
+        FROM folded
+    ),
+    split AS (
+        -- a source that has one line for the name: the last word is the surname unless a comma says otherwise
+        SELECT * EXCLUDE (given_text, surname_text),
+            entity_type = 'person' AND surname_text IS NULL
+                AND (given_text IS NULL OR coalesce(given_text = name_text, false)) AS is_one_line,
+            CASE WHEN is_one_line AND surname_first THEN array_to_string(words[2:], ' ')
+                 WHEN is_one_line AND len(words) > 1 THEN array_to_string(words[:-2], ' ')
+                 WHEN NOT is_one_line THEN given_text END AS given_all,
+            CASE WHEN is_one_line AND surname_first THEN words[1]
+                 WHEN is_one_line THEN words[-1]
+                 ELSE surname_text END AS surname_all,
+            -- the line may hold more given names than the column
+            CASE WHEN {has_line} AND given_text IS NOT NULL AND surname_text IS NOT NULL THEN
+                list_filter(words, w -> NOT list_contains(string_split(surname_text, ' '), w))
+            END AS line_given
+        FROM spoken
+    )
+    SELECT
+        record_id, entity_type,
+        is_han,
+        CASE WHEN given_all NOT IN ({in_list(NO_NAMES)}) THEN string_split(given_all, ' ') END AS own_given,
+        own_given[1] AS given,
+        CASE WHEN own_given IS NOT NULL THEN
+            list_concat(own_given, list_filter(coalesce(line_given, []), w -> NOT list_contains(own_given, w)))
+        END AS given_tokens,
+        CASE WHEN surname_all NOT IN ({in_list(NO_NAMES)}) THEN replace(surname_all, ' ', '') END AS surname,
+        CASE WHEN surname IS NOT NULL THEN
+            list_filter(string_split(surname_all, ' '), w -> length(w) > 2 AND w NOT IN ({in_list(PARTICLES)}))
+        END AS surname_tokens,
+        -- the second of his name is mostly his father's junior
+        CASE WHEN lower(generation) IN ('junior', 'jnr', 'ii') THEN 'jr'
+             WHEN lower(generation) IN ('senior', 'snr', 'i') THEN 'sr' ELSE lower(generation) END AS suffix,
+        -- a day that is not in the calendar is a misspelt one, and may be compared
+        CASE WHEN regexp_full_match(date_of_birth::VARCHAR, '[0-9]{{4}}-[0-9]{{2}}-[0-9]{{2}}')
+             THEN date_of_birth::VARCHAR
+             ELSE strftime(try_cast(date_of_birth AS DATE), '%Y-%m-%d') END AS date_of_birth,
+        coalesce(company_name, CASE WHEN entity_type = 'company' THEN full_name END) AS company_text,
+        {replaced_words_sql("company_text", ORGANISATION_SHORT)} AS company_words,
+        CASE WHEN company_words NOT IN ({in_list(NO_NAMES)}) THEN
+            coalesce(nullif(regexp_replace(company_words, '( ({legal}))+$', ''), ''), company_words)
+        END AS org,
+        coalesce(legal_form, nullif(regexp_extract(company_text, ' ({legal})$', 1), '')) AS legal_form,
+        email_canonical AS email,
+        coalesce(website_domain, CASE WHEN email_domain NOT IN ({in_list(FREE_MAIL)}) THEN email_domain END) AS domain,
+        phone, coalesce({replaced_words_sql("street_bare", STREET_WORDS)}, street) AS street,
+        coalesce({replaced_words_sql("line2", STREET_WORDS)}, line2) AS line2,
+        {folded_sql("house_number")} AS house_number,
+        {folded_sql("unit")} AS unit,
+        city, region,
+        nullif(regexp_replace(lower(postcode), '[^a-z0-9]', '', 'g'), '') AS postcode,
+        country_code, identifier, occupation, {folded_sql("gender")} AS gender
+    FROM split
+    """
+
+
+def _folded(column: str) -> str:
+    text = f"coalesce(a_{column}.ascii, m.{column})"
+    if column == "full_name":
+        return f"CASE WHEN m.entity_type = 'person' THEN {spaced_sql(text)} ELSE {folded_sql(text)} END"
+    return spaced_sql(text) if column in SPACED_COLUMNS else folded_sql(text)
+
+
+def _match_rows(specs: tuple[EntitySpec, ...]) -> str:
+    """Derive the compound columns and the blocking keys."""
+    keys = "\n".join(f"WHEN '{spec.entity_type}' THEN {key_list_sql(spec)}" for spec in specs)
+    small = in_list(SMALL_WORDS)
+    return f"""
+    WITH derived AS (
+        SELECT f.record_id, f.entity_type, f.is_han, f.given, n.root AS given_root, n.roots AS given_roots,
+            coalesce(a.all_roots, n.roots) AS all_roots,
+            list_filter(f.given_tokens, w -> length(w) > 1) AS given_tokens,
+            f.surname, f.surname_tokens,
+            CASE WHEN f.given IS NOT NULL AND f.surname IS NOT NULL
+                 THEN least(f.given, f.surname) || ' ' || greatest(f.given, f.surname) END AS name_key,
+            f.suffix, f.date_of_birth,
+            f.org,
+            -- "tots" and "tot" are one word
+            list_sort(list_distinct(list_transform(
+                list_filter(string_split(f.org, ' '), w -> w NOT IN ({small})),
+                w -> regexp_replace(w, '([a-z]{{2}}[a-rt-z])s$', '\\1')))) AS org_tokens,
+            coalesce(nullif(array_to_string(org_tokens, ' '), ''), f.org) AS org_key,
+            nullif(array_to_string(list_sort(regexp_extract_all(f.org, '[0-9]+')), ' '), '') AS org_numbers,
+            f.legal_form, f.domain,
+            f.email,
+            -- a mailbox made of the name says of the name what the name has said
+            split_part(f.email, '@', 1) AS local_part,
+            regexp_replace(local_part, '[^a-z0-9]', '', 'g') AS local_letters,
+            CASE WHEN f.surname IS NULL OR f.given IS NULL OR local_letters NOT IN (
+                f.given || f.surname, f.surname || f.given, f.given[1] || f.surname, f.surname || f.given[1],
+                f.given || f.surname[1], f.surname, f.given) THEN local_part END AS email_local,
+            f.phone, f.street, f.house_number, f.unit, f.line2,
+            f.street || ' ' || f.house_number || ' ' || coalesce(f.postcode, f.city, '') AS door,
+            f.city, f.region, f.postcode, f.country_code, f.identifier, f.occupation, f.gender
+        FROM match_folded f LEFT JOIN match_roots n ON n.name = f.given
+        LEFT JOIN match_all_roots a ON a.record_id = f.record_id
+    )
+    SELECT * EXCLUDE (local_part, local_letters), CASE entity_type {keys} END AS block_keys FROM derived
+    """
+
+
+def key_list_sql(spec: EntitySpec) -> str:
+    """The blocking keys of a match record, as an expression over its other columns."""
+    items = ", ".join(
+        f"(md5_number_lower('{rule.name}|' || ({rule.key})) // {RULE_BITS}) * {RULE_BITS} + {number}"
+        for number, rule in enumerate(spec.blocking)
+    )
+    return f"list_distinct(list_filter([{items}]::UBIGINT[], k -> k IS NOT NULL))"

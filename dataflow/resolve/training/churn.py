@@ -1,0 +1,51 @@
+"""How far a new model moves customer ids, and the budget that it must keep to.
+
+People and systems outside hold on to customer ids. A day's merges and splits follow from that day's records; a new
+model may move ids of customers about whom nothing is new, so how many it may move is bounded, and more is refused.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from dataclasses import dataclass
+
+from dataflow.errors import AuditRefused
+from dataflow.tables.resolved import XREF
+from dataflow.workspace.workspace import Workspace
+from lakehouse.table import literal
+
+
+@dataclass(frozen=True)
+class Churn:
+    """`records` had a customer before and have one now; for `moved` of them it is another one."""
+
+    records: int
+    moved: int
+
+    @property
+    def share(self) -> float:
+        return self.moved / self.records if self.records else 0.0
+
+
+def measure_churn(ws: Workspace, kinds: Iterable[str]) -> Churn:
+    """Compare the crosswalk that is staged with the one before the run, for these entity types."""
+    chosen = ", ".join(["''", *(literal(kind) for kind in sorted(kinds))])
+    row = ws.con.execute(f"""
+        SELECT count(*), count(*) FILTER (WHERE n.customer_id <> o.customer_id)
+        FROM {XREF.sql_name} n JOIN {ws.before(XREF)} o USING (record_id) WHERE n.entity_type IN ({chosen})
+    """).fetchone()
+    records, moved = row or (0, 0)
+    return Churn(records, moved)
+
+
+def refuse_churn(churn: Churn, *, budget: float) -> None:
+    """Raises: AuditRefused where a new model moves more ids than the budget, a share of the records, allows."""
+    if churn.share <= budget:
+        return
+    counts = f"{churn.moved:,} of {churn.records:,} records ({churn.share:.2%}) would change their customer"
+    raise AuditRefused(
+        f"The new model was refused: {counts}, and resolve.id_churn_budget is {budget:.2%}.",
+        next_move="`dataflow plan --retrain` shows what would change. Raise the budget for one run with "
+        "DATAFLOW_RESOLVE__ID_CHURN_BUDGET=SHARE, or judge more pairs first (dataflow review list).",
+        failed=(f"resolved.xref: id churn ({counts})",),
+    )

@@ -1,0 +1,218 @@
+"""One process, one run, one writer: opens the lake, measures the steps, and sees that the run's end is on record."""
+
+from __future__ import annotations
+
+import dataclasses
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any
+
+from dataflow.access.lake import open_lake
+from dataflow.conform.mapping import compile_mappings
+from dataflow.errors import DataFlowError, ExitCode
+from dataflow.run.memory import PeakMemory
+from dataflow.run.progress import StageEvent, announce
+from dataflow.run.record import (
+    RunOutcome,
+    RunStatus,
+    StageTiming,
+    claim_folder,
+    clear_folders_of_the_dead,
+    name_run,
+    record_run,
+)
+from dataflow.settings import Settings
+from dataflow.tables.declared import declared_tables
+from dataflow.validate import plan_objects
+from dataflow.workspace.defects import telling_defects
+from dataflow.workspace.report import StepReport, gap_words, list_gaps, measured
+from dataflow.workspace.workspace import Run, Workspace
+from lakehouse import Lake, LakeError
+from lakehouse.lease import lease
+from lakehouse.table import Table
+
+Step = Callable[[], StepReport | Sequence[StepReport]]
+
+
+class RunSession:
+    """What the steps of one run share. Made by `open_run`."""
+
+    def __init__(
+        self,
+        settings: Settings,
+        run: Run,
+        *,
+        lake: Lake,
+        tables: Mapping[str, Table],
+        folder: Path,
+        memory: PeakMemory,
+        started_at: datetime,
+    ) -> None:
+        self.settings = settings
+        self.run = run
+        self.lake = lake
+        self.tables = tables
+        self.folder = folder
+        self.started_at = started_at
+        self.reports: list[StepReport] = []
+        self.timings: list[StageTiming] = []
+        self._workspace: Workspace | None = None
+        self.outcome: RunOutcome | None = None
+        self._has_failed = False
+        self._memory = memory
+        self._seen_upto: int | None = None
+
+    @property
+    def workspace(self) -> Workspace:
+        """The workspace, inside `open_workspace`."""
+        assert self._workspace is not None
+        return self._workspace
+
+    @contextmanager
+    def open_workspace(self) -> Iterator[Workspace]:
+        """Lay the run's workspace over the lake as it is now."""
+        with self.one_at_a_time("publish"), Workspace(self.lake, self.run, tables=self.tables) as workspace:
+            self._workspace = workspace
+            self._seen_upto = workspace.base.id
+            try:
+                yield workspace
+            finally:
+                self._workspace = None
+
+    @contextmanager
+    def one_at_a_time(self, what: str) -> Iterator[None]:
+        """Keep other runs from doing the same. On a server's catalogue two commits of one key do not conflict."""
+        if self.lake.is_alone:
+            yield
+            return
+        purpose, wait = f"{what} of run {self.run.run_id}", self.settings.lake.wait_seconds
+        with lease(self.lake.location, what, purpose=purpose, wait_seconds=wait):
+            yield
+
+    @contextmanager
+    def stage(self, name: str) -> Iterator[None]:
+        """Measure a stage, and tell its unforeseen errors without their words."""
+        announce(StageEvent(name, "began"))
+        self._memory.restart()
+        with measured() as watch, telling_defects(name):
+            yield
+        self.timings.append(StageTiming(name, watch.seconds, self._memory.stretch_bytes()))
+        announce(StageEvent(name, "ended"))
+
+    def step(self, stage: str, work: Step) -> list[StepReport]:
+        """Run the one step of a stage, measured; its reports are kept for the run's record."""
+        with self.stage(stage):
+            made = work()
+        cost = self.timings[-1]
+        reports = [made] if isinstance(made, StepReport) else list(made)
+        reports = [
+            _with_cost(report, seconds=cost.seconds / len(reports), peak=cost.peak_rss_bytes) for report in reports
+        ]
+        self.reports += reports
+        return reports
+
+    def conclude(self, status: RunStatus, message: str, *, snapshot_id: int | None = None) -> RunOutcome:
+        """Say how the run ended. A run that published is on record already: its commit wrote the row."""
+        finished_at = datetime.now(UTC)
+        gaps = list_gaps(self.reports)
+        ended: RunStatus = "partial" if gaps else status
+        message = f"{message}; {gap_words(gaps)}" if gaps else message
+        if status != "published":
+            # An unchanged run has seen everything landed so far; one that only landed leaves it to be seen.
+            seen = self._seen_upto if status == "unchanged" else None
+            snapshot_id = self._record(ended, message, finished_at=finished_at, raw_snapshot_id=seen)
+        self.outcome = self._outcome(ended, message, finished_at=finished_at, snapshot_id=snapshot_id)
+        return self.outcome
+
+    def record_failure(self, error: BaseException) -> RunOutcome | None:
+        """Put a failed or refused run on record, once; where that fails too, the first error is the one to tell.
+
+        A run that has published stays published: what failed afterwards is added to its message.
+        """
+        if self._has_failed or (isinstance(error, DataFlowError) and error.exit_code == ExitCode.USAGE):
+            return None  # told already; or wrong words, which are no run
+        self._has_failed = True
+        refused = isinstance(error, DataFlowError) and error.exit_code == ExitCode.REFUSED
+        known = isinstance(error, DataFlowError | LakeError)
+        # The text of an unknown error may quote a row.
+        message = str(error) if known else f"unexpected {type(error).__name__}"
+        status: RunStatus = "refused" if refused else "failed"
+        finished_at = datetime.now(UTC)
+        try:
+            snapshot_id = self._record(status, message, finished_at=finished_at, raw_snapshot_id=None)
+        except Exception as second:  # noqa: BLE001 (whatever it is, it must not hide the reason of the failure)
+            error.add_note(f"The run could not be put on record either ({type(second).__name__}).")
+            return None
+        return self._outcome(status, message, finished_at=finished_at, snapshot_id=snapshot_id)
+
+    def _outcome(
+        self, status: RunStatus, message: str, *, finished_at: datetime, snapshot_id: int | None
+    ) -> RunOutcome:
+        return RunOutcome(
+            run_id=self.run.run_id,
+            kind=self.run.kind,
+            status=status,
+            message=message,
+            started_at=self.started_at,
+            finished_at=finished_at,
+            seconds=(finished_at - self.started_at).total_seconds(),
+            peak_rss_bytes=self._memory.overall_bytes,
+            snapshot_id=snapshot_id,
+            reports=tuple(self.reports),
+            timings=tuple(self.timings),
+        )
+
+    def _record(self, status: str, message: str, **facts: Any) -> int:
+        return record_run(
+            self.lake,
+            self.run,
+            status=status,
+            message=message,
+            started_at=self.started_at,
+            reports=self.reports,
+            **facts,
+        )
+
+
+@contextmanager
+def open_run(settings: Settings, kind: str, *, now: datetime | None = None) -> Iterator[RunSession]:
+    """Open the lake as its one writer and make it ready for a run of this kind.
+
+    `now` is the run's clock, by default the time it starts. A run that raises is put on record as failed or refused.
+    Raises: LakeLocked naming the holder, LakeUnreachable, LakeUnwritable, ConfigurationError.
+    """
+    started_at = datetime.now(UTC)
+    run = Run(name_run(kind, started_at), kind, now or started_at)
+    tables = declared_tables(settings)
+    check_declarations(settings, tables)
+    runs = Path(settings.runs)
+    with open_lake(settings, purpose=f"run {run.run_id}", temp_directory=runs / run.run_id / "spill") as lake:
+        clear_folders_of_the_dead(runs)
+        with PeakMemory() as memory, claim_folder(runs, run.run_id) as folder:
+            lake.ensure(tables.values())
+            session = RunSession(
+                settings, run, lake=lake, tables=tables, folder=folder, memory=memory, started_at=started_at
+            )
+            try:
+                yield session
+            except BaseException as error:
+                session.record_failure(error)
+                raise
+
+
+def check_declarations(settings: Settings, tables: Mapping[str, Table]) -> None:
+    """Compile rules and mappings, which a stage would do later: what is wrong with them is told before anything moves.
+
+    Raises: ConfigurationError, MappingError.
+    """
+    plan_objects(settings, tables)
+    compile_mappings(settings, tables)
+
+
+def _with_cost(report: StepReport, *, seconds: float, peak: int) -> StepReport:
+    """Fill in what the step did not measure itself; memory it may have read only at its end."""
+    return dataclasses.replace(
+        report, seconds=report.seconds or seconds, peak_rss_bytes=max(report.peak_rss_bytes, peak)
+    )

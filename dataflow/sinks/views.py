@@ -1,0 +1,92 @@
+"""Views of the warehouse, from Ibis expressions: the same source compiles for the local file and for BigQuery."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+
+import ibis
+from ibis.expr import types as ir
+
+from dataflow.publish.kpis import KPIS
+from dataflow.tables.published import CUSTOMER_360, CUSTOMER_HISTORY, KPI_DAILY, ORDERS, SEGMENTS
+from dataflow.workspace.relations import relation, widened
+
+
+@dataclass(frozen=True)
+class View:
+    """A named expression over published tables."""
+
+    name: str
+    description: str
+    rows: Callable[[], ir.Table]
+
+
+def _overview() -> ir.Table:
+    customers = relation(CUSTOMER_360)
+    segments = (
+        relation(SEGMENTS)
+        .group_by("customer_id")
+        .agg(segments=ibis._.segment_code.group_concat(", ", order_by=ibis._.segment_code))
+    )
+    chosen = customers.select(
+        "customer_id",
+        "entity_type",
+        "full_name",
+        "company_name",
+        "email",
+        "country_code",
+        "industry_name",
+        "lifecycle_stage",
+        "lifecycle_score",
+        "order_count",
+        "order_amount",
+        "last_order_at",
+        "ticket_count",
+        "open_ticket_count",
+        "record_count",
+        "confidence",
+    )
+    return widened(chosen, segments, "customer_id")
+
+
+def _segment_sizes() -> ir.Table:
+    members = relation(SEGMENTS).inner_join(
+        relation(CUSTOMER_360).select("customer_id", "order_amount", "ticket_count"), "customer_id"
+    )
+    return members.group_by(["segment_code", "segment_name"]).agg(
+        customers=ibis._.count(), order_amount=ibis._.order_amount.sum(), tickets=ibis._.ticket_count.sum()
+    )
+
+
+def _monthly_revenue() -> ir.Table:
+    orders = relation(ORDERS)
+    earning = orders.filter(~orders.status.fill_null("").isin(["cancelled", "refunded"]) & orders.ordered_at.notnull())
+    months = earning.mutate(month=earning.ordered_at.date().truncate("M").cast("date"))
+    return months.group_by("month").agg(
+        orders=ibis._.count(), customers=ibis._.customer_id.nunique(), revenue=ibis._.base_amount.sum()
+    )
+
+
+def _kpi_by_day() -> ir.Table:
+    kpis = relation(KPI_DAILY)
+    columns = {kpi.code: kpis.value.max(where=kpis.kpi_code == kpi.code) for kpi in KPIS}
+    return kpis.group_by("kpi_date").agg(**columns)
+
+
+def _history_changes() -> ir.Table:
+    history = relation(CUSTOMER_HISTORY)
+    return (
+        history.group_by("customer_id")
+        .agg(states=ibis._.count(), first_known_at=ibis._.valid_from.min(), last_changed_at=ibis._.valid_from.max())
+        .filter(ibis._.states > 1)
+    )
+
+
+VIEWS = (
+    View("v_customer_overview", "One line for each customer, with its segments", _overview),
+    View("v_segment_sizes", "Customers, order total and tickets by segment", _segment_sizes),
+    View("v_monthly_revenue", "Orders, ordering customers and revenue by month", _monthly_revenue),
+    View("v_kpi_by_day", "Key figures side by side, one row for each day", _kpi_by_day),
+    View("v_changed_customers", "Customers whose state has changed since they were first published", _history_changes),
+)

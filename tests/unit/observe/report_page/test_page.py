@@ -1,0 +1,130 @@
+"""The run report: figures that add up, one file, no network."""
+
+from __future__ import annotations
+
+import re
+from datetime import UTC, datetime
+from pathlib import Path
+
+import pytest
+
+from dataflow.govern.review.review import ReviewPair
+from dataflow.observe.report_page import LakeFacts, Outcome, Quality, RunFacts, draw_lake, render_report, write_report
+from dataflow.observe.report_page.facts import ReviewCase, RunStatus
+from dataflow.resolve.judgements.explain import Explanation, Step
+from dataflow.workspace.report import StepReport
+
+NOW = datetime(2026, 1, 2, 3, 4, 5, tzinfo=UTC)
+
+
+CASE = ReviewCase(
+    pair=ReviewPair(
+        pair_id="3f2a9177aa01", reason="weak bridge", entity_type="person", chance=0.5, value=5.3, orders=5,
+        order_amount=321.0, records=8, waiting_days=2.0, is_unsure=False, left="mysql|customers|secret key",
+        right="tickets|requester|other key",
+    ),
+    explanation=Explanation(
+        entity_type="person",
+        steps=(
+            Step(name="Before looking", weight=-10.0, words="Before looking: one in 1,000.", kind="start"),
+            Step(name="Same telephone", weight=12.0, words="Same telephone: a very strong sign."),
+            Step(name="Other given name", weight=-3.0, words="Other given name: a sign that they are two."),
+        ),
+        not_compared=("e-mail",), weight=-1.0, probability=0.3333, link_weight=2.0, link_probability=0.8,
+    ),
+)  # fmt: skip
+
+
+def make_facts(*, status: RunStatus = "published", empty: bool = False) -> RunFacts:
+    steps = [
+        StepReport(stage="land", subject="mysql.orders", rows_in=1010, rows_out=1000, merged=10, inserted=1000),
+        StepReport(stage="validate", subject="mysql.orders", rows_in=1000, rows_out=993, set_aside=7, inserted=993),
+    ]
+    return RunFacts(
+        outcome=Outcome(
+            run_id="20260102T030405-daily", kind="daily", status=status, message="Published 400 customers <once>.",
+            started_at=NOW, finished_at=NOW, snapshot_id=12, base_currency="USD", seconds=71.2,
+        ),
+        steps=[] if empty else steps,
+        lake=LakeFacts(totals={"records": 1000, "customers": 400, "orders": 993, "order_amount": 1234.5, "tickets": 0,
+                "review_pairs": 3},
+        dead_letters=[] if empty else [{"object": "mysql.orders", "rule": "currency", "rows": 7}],
+        match_weights=[] if empty else [{"entity_type": "person", "weight": 7, "pairs": 600}],
+        thresholds=[] if empty else [{"entity_type": "person", "weight": 4.0}],
+        cluster_sizes=[] if empty else [{"size": "2", "smallest": 2, "entity_type": "person", "customers": 400}],
+        kpis=[] if empty else [{"kpi_code": "orders", "kpi_name": "Orders", "unit": "count", "date": "2026-01-01",
+                                "value": 993.0}],
+        freshness=[] if empty else [{"object": "mysql.orders", "cursor_at": NOW, "advanced_at": NOW}],
+        segments=[] if empty else [{"segment": "At risk", "customers": 5}],
+        review=[] if empty else [CASE],
+        quality=None if empty else Quality(
+            pairwise_precision=0.97, pairwise_recall=0.95, pairwise_f1=0.96, b3_precision=0.98, b3_recall=0.97,
+            b3_f1=0.975, truth="398 in the sample's truth",
+        )),
+    )  # fmt: skip
+
+
+def render(facts: RunFacts) -> str:
+    return render_report(facts, draw_lake(facts.lake, base_currency="USD"))
+
+
+def words(html: str) -> str:
+    return re.sub(r"\s+", " ", re.sub(r"<[^>]+>", " ", html)).replace("\u202f", " ")
+
+
+def test_the_page_says_what_went_where() -> None:
+    text = words(render(make_facts()))
+    assert "land 1 010 1 000 10 0 ✓ 1 000" in text
+    assert "validate 1 000 993 0 7 ✓ 993" in text
+    assert "60.0 % duplicates resolved 600 records belong to a customer seen before" in text
+    assert "96.0 % pairwise F1 precision 97.0 %, recall 95.0 %" in text
+
+
+def test_a_pair_to_review_has_its_words_its_bars_and_no_key_of_a_record() -> None:
+    html = render(make_facts())
+    text = words(html)
+    assert "Pair 3f2a9177aa01 person · mysql customers and tickets requester · at stake: 5 orders, 321 USD" in text
+    assert "Same telephone: a very strong sign. Other given name: a sign that they are two. Not compared" in text
+    assert "the chance that they are one person is 33 in 100. The model joins records from 80 in 100 on" in text
+    assert [bar for bar in ("+12.0", "−3.0", "−1.0") if bar not in text] == []
+    assert "secret key" not in html
+    assert "What to review first" not in words(render(make_facts(empty=True)))
+
+
+def test_the_page_asks_the_network_for_nothing_and_escapes_words() -> None:
+    html = render(make_facts())
+    assert not re.findall(r"""(?:src|href)\s*=|url\((?!#)|@import""", html)
+    assert "default-src 'none'" in html
+    assert "&lt;once&gt;" in html
+
+
+def test_no_two_drawings_share_a_name() -> None:
+    names = re.findall(r'\bid="([^"]+)"', render(make_facts()))
+    assert len(names) == len(set(names)) > 3
+
+
+@pytest.mark.parametrize(
+    ("status", "shown"),
+    [
+        ("published", "Published"),
+        ("unchanged", "Nothing new"),
+        ("refused", "Refused by an audit"),
+        ("failed", "Failed"),
+    ],
+)
+def test_every_ending_has_its_words(status: RunStatus, shown: str) -> None:
+    assert f'<span class="status {status}">{shown}</span>' in render(make_facts(status=status))
+
+
+def test_a_run_that_did_nothing_still_has_a_page() -> None:
+    text = words(render(make_facts(status="unchanged", empty=True)))
+    assert "The record's journey" not in text
+    assert "No pairs have been compared yet." in text
+
+
+def test_the_page_is_written_under_its_run_and_as_the_latest(tmp_path: Path) -> None:
+    facts = make_facts()
+    path = write_report(facts, draw_lake(facts.lake, base_currency="USD"), tmp_path)
+    assert path.name == "20260102T030405-daily.html"
+    assert sorted(p.name for p in tmp_path.iterdir()) == ["20260102T030405-daily.html", "latest.html"]
+    assert path.read_text() == (tmp_path / "latest.html").read_text()

@@ -1,0 +1,115 @@
+"""A run's session: its id, its folder, its record, its cost."""
+
+import json
+import subprocess
+import sys
+from datetime import UTC, datetime
+from pathlib import Path
+
+import pytest
+
+from dataflow.access.lake import open_lake, open_published
+from dataflow.errors import AuditRefused, DataFlowError
+from dataflow.run.progress import StageEvent, watched_by
+from dataflow.run.record import name_run
+from dataflow.run.session import open_run
+from dataflow.settings import Settings, load_settings
+from dataflow.workspace.report import StepReport
+from lakehouse import LakeLocked, LakeUnwritable
+
+
+@pytest.fixture
+def settings(tmp_path: Path) -> Settings:
+    return load_settings(home=tmp_path / "home")
+
+
+def recorded(settings: Settings) -> list[tuple[object, ...]]:
+    con = open_published(settings)
+    try:
+        return con.execute("SELECT kind, status, message, raw_snapshot_id FROM ops.run ORDER BY run_id").fetchall()
+    finally:
+        con.close()
+
+
+def report(stage: str, rows: int = 3) -> StepReport:
+    return StepReport(stage=stage, subject="things", rows_in=rows, rows_out=rows)
+
+
+def test_run_ids_sort_by_time() -> None:
+    moments = [datetime(2026, 1, 1, 9, tzinfo=UTC), datetime(2026, 1, 1, 10, 0, 0, 5, tzinfo=UTC)]
+    names = [name_run("daily", moment) for moment in reversed(moments)]
+    assert sorted(names) == list(reversed(names))
+    assert names[1] == "20260101T090000000000Z-daily"
+
+
+def test_a_landing_is_on_record_with_its_steps(settings: Settings) -> None:
+    with open_run(settings, "ingest") as session:
+        session.step("land", lambda: report("land"))
+        outcome = session.conclude("landed", "3 rows landed")
+        assert session.folder.is_dir()
+    assert not session.folder.exists()
+    assert recorded(settings) == [("ingest", "landed", "3 rows landed", None)]
+    assert outcome.snapshot_id is not None
+    assert outcome.peak_rss_bytes > 0
+    assert json.loads(json.dumps(outcome.as_dict()))["steps"][0]["rows_out"] == 3
+    assert [timing.stage for timing in outcome.timings] == ["land"]
+    assert outcome.reports[0].peak_rss_bytes > 0
+
+
+def test_an_unchanged_run_has_seen_what_was_landed(settings: Settings) -> None:
+    with open_run(settings, "publish") as session, session.open_workspace() as workspace:
+        base = workspace.base.id
+        session.conclude("unchanged", "nothing new")
+    assert recorded(settings) == [("publish", "unchanged", "nothing new", base)]
+
+
+@pytest.mark.parametrize(
+    ("error", "status", "message"),
+    [
+        (AuditRefused("2 checks failed"), "refused", "2 checks failed"),
+        (DataFlowError("broken"), "failed", "broken"),
+        (ValueError("Jane Doe"), "failed", "unexpected ValueError"),
+    ],
+)
+def test_a_run_that_raises_is_on_record(settings: Settings, error: Exception, status: str, message: str) -> None:
+    with pytest.raises(type(error)), open_run(settings, "daily"):
+        raise error
+    assert recorded(settings) == [("daily", status, message, None)]
+
+
+def test_a_second_writer_is_told_who_holds_the_lake(settings: Settings) -> None:
+    with (
+        open_lake(settings, purpose="maintenance"),
+        pytest.raises(LakeLocked, match="maintenance"),
+        open_run(settings, "daily"),
+    ):
+        pass
+    assert not Path(settings.runs).exists()
+
+
+def test_folders_of_dead_runs_are_cleared(settings: Settings) -> None:
+    code = (
+        "import os, sys\nfrom pathlib import Path\nfrom dataflow.run.session import open_run\n"
+        "from dataflow.settings import load_settings\n"
+        "with open_run(load_settings(home=Path(sys.argv[1])), 'daily'):\n    os._exit(9)\n"
+    )
+    subprocess.run([sys.executable, "-c", code, str(settings.home)], check=False)
+    (left,) = Path(settings.runs).iterdir()
+    with open_run(settings, "daily") as session:
+        assert not left.exists()
+        session.conclude("landed", "")
+
+
+def test_runs_folder_that_cannot_be_made(settings: Settings, tmp_path: Path) -> None:
+    (tmp_path / "file").write_text("")
+    blocked = settings.model_copy(update={"runs": str(tmp_path / "file" / "runs")})
+    with pytest.raises(LakeUnwritable, match="cannot write its folder"), open_run(blocked, "daily"):
+        pass
+
+
+def test_listeners_hear_each_stage(settings: Settings) -> None:
+    heard: list[StageEvent] = []
+    with open_run(settings, "daily") as session, watched_by(heard.append):
+        session.step("land", lambda: [report("land"), report("land")])
+        session.conclude("landed", "")
+    assert heard == [StageEvent("land", "began"), StageEvent("land", "ended")]
