@@ -25,6 +25,7 @@ check: venv ## lint, formatting, strict types, direction of imports
 	@$(BIN)/ruff check .
 	@$(BIN)/ruff format --check .
 	@$(BIN)/mypy
+	@$(BIN)/lint-imports --no-cache
 	@$(PYTEST) tests/test_architecture.py
 
 fix: venv ## repair what ruff can repair

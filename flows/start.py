@@ -12,12 +12,12 @@ from typing import Any
 
 from dataflow.run.record import RunOutcome
 from dataflow.run.session import open_run
-from dataflow.run.stages import get_ready
 from dataflow.settings import Settings
 from dataflow.settings.environment import prefect_api_url, prefect_environment
 from dataflow.workspace.report import measured
 from flows.live import registered
 from flows.orchestrator import local_server, orchestrator
+from flows.warm_up import start_warm_up
 
 
 @contextmanager
@@ -28,7 +28,7 @@ def connected(settings: Settings) -> Iterator[None]:
         from prefect.settings import PREFECT_API_URL, PREFECT_FLOWS_HEARTBEAT_FREQUENCY, temporary_settings
 
         if server is not None:
-            get_ready()
+            start_warm_up()
             server.wait()
         # Heartbeats tell a server that its worker died; here they are one process, and each run would wait 1 s.
         # The address once more: Prefect keeps the one it was first imported with.

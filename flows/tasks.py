@@ -24,9 +24,10 @@ from dataflow.land import (
     stage_windows,
 )
 from dataflow.land.plan import Stretch
-from dataflow.publish import Publication, commit, sink_warehouse
+from dataflow.publish import Publication, commit
 from dataflow.run.session import RunSession, Step
 from dataflow.run.stages import stage_function
+from dataflow.sinks import sink_warehouse
 from dataflow.sources.protocol import PlannedWindow
 from flows.live import live_session
 from flows.retry import Incomplete

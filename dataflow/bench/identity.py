@@ -32,7 +32,8 @@ from dataflow.resolve.pairs.edges import find_edges
 from dataflow.resolve.step import Steps, identify
 from dataflow.resolve.training.epoch import train_epoch
 from dataflow.tables.resolved import EDGE, IDENTITY_EVENT, JUDGED_PAIR, MATCH_RECORD, REDIRECT, XREF
-from dataflow.workspace.workspace import Run, Workspace
+from dataflow.workspace.staging import Run
+from dataflow.workspace.workspace import Workspace
 from lakehouse import Lake, LakeLocation
 from lakehouse.connect import connect, spread_small_tables
 from lakehouse.table import literal

@@ -2,15 +2,11 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
-
 from ibis.expr import types as ir
 
+from dataflow.conform.compiled import CompiledMapping
 from dataflow.conform.joining import joined_name
 from dataflow.errors import MappingError
-
-if TYPE_CHECKING:
-    from dataflow.conform.mapping import CompiledMapping
 
 
 class RowScope:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataflow.conform.mapping import CompiledMapping
+from dataflow.conform.compiled import CompiledMapping
 from dataflow.workspace.workspace import Workspace
 from lakehouse.table import Table, column_list, quote
 

@@ -9,8 +9,10 @@ from typing import Any
 import ibis
 from ibis.expr import types as ir
 
+from dataflow.conform.compiled import CompiledMapping
 from dataflow.conform.customer_record import count_dropped, drop_lookups, normalise_records
-from dataflow.conform.mapping import CompiledMapping, compile_mappings
+from dataflow.conform.mapping import compile_mappings
+from dataflow.conform.records import mapped_records
 from dataflow.conform.scope import mark_scope
 from dataflow.conform.transactions import normalise_items, normalise_orders, normalise_tickets
 from dataflow.errors import MappingError
@@ -123,7 +125,7 @@ def _write_draft(ws: Workspace, table: Table, chosen: Mapping[str, CompiledMappi
     columns = ", ".join(f"{quote(c.name)} {c.type}" for c in table.columns if c.name != "_run_id")
     ws.con.execute(f"CREATE OR REPLACE TEMP TABLE {DRAFT} ({columns})")
     for name, mapping in chosen.items():
-        records = mapping.records(mapping.keys(scopes[name]))
+        records = mapped_records(mapping, mapping.keys(scopes[name]))
         ws.con.execute(f"INSERT INTO {DRAFT} BY NAME {sql_of(records)}")
 
 

@@ -10,7 +10,7 @@ from typing import Any
 import tomlkit
 
 from dataflow.errors import UsageError
-from dataflow.run.session import check_declarations
+from dataflow.run.declarations import check_declarations
 from dataflow.settings import Settings, load_settings
 from dataflow.sources.proposals import FieldChange
 from dataflow.tables.declared import declared_tables

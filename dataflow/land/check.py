@@ -22,7 +22,7 @@ from dataflow.sources.protocol import BEGINNING, END
 from dataflow.sources.versions import complete, key_fingerprint_sql
 from dataflow.tables.raw import raw_table
 from dataflow.workspace.report import GAP_FACT, StepReport
-from dataflow.workspace.workspace import Run
+from dataflow.workspace.staging import Run
 from lakehouse import Lake
 
 LEAF_ROWS = 2_000

@@ -20,7 +20,7 @@ from dataflow.land.ledger import Ledger
 from dataflow.land.plan import read_states
 from dataflow.sources import ObjectState, PlannedWindow
 from dataflow.workspace.report import GAP_FACT, StepReport, measured
-from dataflow.workspace.workspace import Run
+from dataflow.workspace.staging import Run
 from lakehouse import Lake
 
 _Placed = tuple[int, FetchedWindow]

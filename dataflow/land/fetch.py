@@ -20,7 +20,7 @@ from dataflow.settings import Settings
 from dataflow.sources import FetchReport, PlannedWindow, open_source
 from dataflow.sources.versions import VERSION_SCHEMA, complete
 from dataflow.workspace.report import measured
-from dataflow.workspace.workspace import Run
+from dataflow.workspace.staging import Run
 from lakehouse import LakeUnwritable
 from lakehouse.connect import connect
 

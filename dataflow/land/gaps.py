@@ -19,7 +19,7 @@ import pyarrow as pa
 
 from dataflow.sources import KeyRange, PlannedWindow, Window
 from dataflow.tables.ops import GAP
-from dataflow.workspace.workspace import Run
+from dataflow.workspace.staging import Run
 from lakehouse import LakeView
 from lakehouse.table import column_list, literal
 

@@ -25,7 +25,7 @@ from dataflow.sources.versions import NO_KEY
 from dataflow.tables.ops import COMPLETENESS
 from dataflow.tables.raw import raw_table
 from dataflow.workspace.report import StepReport
-from dataflow.workspace.workspace import Run
+from dataflow.workspace.staging import Run
 from lakehouse import Lake, LakeView
 from lakehouse.table import literal
 

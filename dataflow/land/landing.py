@@ -17,7 +17,7 @@ from dataflow.sources.drift import describe
 from dataflow.sources.protocol import BEGINNING, END
 from dataflow.tables.raw import raw_table
 from dataflow.workspace.report import DRIFT_FACT, GAP_FACT, StepReport
-from dataflow.workspace.workspace import Run
+from dataflow.workspace.staging import Run
 
 _EMPTY = WindowMeasure(0, "0")
 

@@ -15,7 +15,7 @@ from dataflow.land.fetch import FetchedWindow
 from dataflow.land.gaps import GapBook, keys_text
 from dataflow.sources import PlannedWindow, WindowMeasure
 from dataflow.tables.ops import COMPLETENESS, LANDED_FILE, WATERMARK
-from dataflow.workspace.workspace import Run
+from dataflow.workspace.staging import Run
 from lakehouse.table import Table
 
 

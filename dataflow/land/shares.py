@@ -23,7 +23,7 @@ from dataflow.land.signs import write_whole
 from dataflow.land.staging import Staged
 from dataflow.settings import Settings
 from dataflow.sources import KeyRange, Part, PlannedWindow, Window
-from dataflow.workspace.workspace import Run
+from dataflow.workspace.staging import Run
 
 
 @dataclass(frozen=True)

@@ -12,7 +12,7 @@ from dataflow.land.gaps import Failure
 from dataflow.settings import Settings
 from dataflow.sources import PlannedWindow
 from dataflow.workspace.defects import telling_defects
-from dataflow.workspace.workspace import Run
+from dataflow.workspace.staging import Run
 
 
 @dataclass(frozen=True)

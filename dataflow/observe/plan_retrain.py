@@ -27,7 +27,8 @@ from dataflow.settings import Settings
 from dataflow.tables.declared import declared_tables
 from dataflow.tables.ops import RUN
 from dataflow.tables.resolved import IDENTITY_EVENT, JUDGED_PAIR
-from dataflow.workspace.workspace import Run, Workspace
+from dataflow.workspace.staging import Run
+from dataflow.workspace.workspace import Workspace
 from lakehouse import LakeView
 
 LARGEST = 20

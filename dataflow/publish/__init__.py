@@ -1,10 +1,9 @@
-"""From golden customers to what readers see: build the tables, audit and commit them, feed the sinks."""
+"""From golden customers to what readers see: build the tables, audit and commit them."""
 
 from dataflow.publish.build import build, compile_builders
 from dataflow.publish.commit import Publication, commit, record_run
 from dataflow.publish.content import content_hash
 from dataflow.publish.diff import Diff, diff, diff_staged
-from dataflow.sinks.warehouse import sink_warehouse
 
 __all__ = [
     "Diff",
@@ -16,5 +15,4 @@ __all__ = [
     "diff",
     "diff_staged",
     "record_run",
-    "sink_warehouse",
 ]

@@ -15,7 +15,8 @@ from dataflow.errors import AuditRefused
 from dataflow.publish.invariants import InvariantResult, check_invariants
 from dataflow.tables.ops import RUN
 from dataflow.workspace.report import StepReport, gap_words, list_gaps, measured, resident_bytes
-from dataflow.workspace.workspace import Staged, Workspace
+from dataflow.workspace.staging import Staged
+from dataflow.workspace.workspace import Workspace
 from lakehouse import Lake, Snapshot
 from lakehouse.table import column_list, literal
 

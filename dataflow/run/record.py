@@ -17,7 +17,7 @@ import duckdb
 import psutil
 
 from dataflow.workspace.report import StepReport
-from dataflow.workspace.workspace import Run
+from dataflow.workspace.staging import Run
 from lakehouse import Lake, LakeUnwritable
 from lakehouse.table import literal
 

@@ -10,8 +10,8 @@ from pathlib import Path
 from typing import Any
 
 from dataflow.access.lake import open_lake
-from dataflow.conform.mapping import compile_mappings
 from dataflow.errors import DataFlowError, ExitCode
+from dataflow.run.declarations import check_declarations
 from dataflow.run.memory import PeakMemory
 from dataflow.run.progress import StageEvent, announce
 from dataflow.run.record import (
@@ -25,10 +25,10 @@ from dataflow.run.record import (
 )
 from dataflow.settings import Settings
 from dataflow.tables.declared import declared_tables
-from dataflow.validate import plan_objects
 from dataflow.workspace.defects import telling_defects
 from dataflow.workspace.report import StepReport, gap_words, list_gaps, measured
-from dataflow.workspace.workspace import Run, Workspace
+from dataflow.workspace.staging import Run
+from dataflow.workspace.workspace import Workspace
 from lakehouse import Lake, LakeError
 from lakehouse.lease import lease
 from lakehouse.table import Table
@@ -200,15 +200,6 @@ def open_run(settings: Settings, kind: str, *, now: datetime | None = None) -> I
             except BaseException as error:
                 session.record_failure(error)
                 raise
-
-
-def check_declarations(settings: Settings, tables: Mapping[str, Table]) -> None:
-    """Compile rules and mappings, which a stage would do later: what is wrong with them is told before anything moves.
-
-    Raises: ConfigurationError, MappingError.
-    """
-    plan_objects(settings, tables)
-    compile_mappings(settings, tables)
 
 
 def _with_cost(report: StepReport, *, seconds: float, peak: int) -> StepReport:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import threading
 from collections.abc import Callable, Sequence
 from importlib import import_module
 
@@ -22,20 +21,6 @@ _WHERE = {
 }
 
 STAGES = tuple(_WHERE)
-
-
-def get_ready() -> None:
-    """Do beside the caller, who waits for something else, what a run needs done once: compile, load, warm up."""
-
-    def prepare() -> None:
-        # Arrow brings it in with the first array made of Python values, when every fetching thread would wait for it.
-        import_module("pandas")
-        import_module("pyarrow.dataset")
-        import_module("dataflow.publish").compile_builders()
-        import_module("checks.contract").load_soda()
-        import_module("dataflow.observe.report_page").warm_up()
-
-    threading.Thread(target=prepare, name="getting-ready", daemon=True).start()
 
 
 def stage_function(name: str) -> Stage:

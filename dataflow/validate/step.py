@@ -23,7 +23,8 @@ from dataflow.validate.plan import ObjectPlan, plan_objects
 from dataflow.validate.verdict import BREACH, judge_incoming
 from dataflow.workspace.fingerprints import known_recipes, stage_recipes
 from dataflow.workspace.report import StepReport, measured, resident_bytes
-from dataflow.workspace.workspace import Staged, Workspace
+from dataflow.workspace.staging import Staged
+from dataflow.workspace.workspace import Workspace
 from lakehouse.table import column_list
 
 

@@ -8,10 +8,8 @@ dies anywhere leaves the lake as it was, and a conflicting commit costs the comm
 from __future__ import annotations
 
 import copy
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass
-from datetime import datetime
 from types import TracebackType
 from typing import Self, TypeVar
 
@@ -19,6 +17,7 @@ import duckdb
 
 from dataflow.errors import GrainError
 from dataflow.workspace.pushdown import NO_ROW, if_few
+from dataflow.workspace.staging import Run, Staged, delta_names, keys_agree, write_sql
 from lakehouse import LakeView
 from lakehouse.table import Table, column_list, literal, quote
 
@@ -29,29 +28,6 @@ _FRESH = "fresh_rows"
 
 # DuckDB keeps several cores busy by itself; a second lane is for the time that a job spends in Python.
 _LANES = 2
-
-
-@dataclass(frozen=True)
-class Run:
-    """Who is computing, and the one clock that all of the run's steps share. `now` is UTC and aware."""
-
-    run_id: str
-    kind: str
-    now: datetime
-
-
-@dataclass(frozen=True)
-class Staged:
-    """What staging changed, in rows of the target table."""
-
-    inserted: int = 0
-    updated: int = 0
-    deleted: int = 0
-    unchanged: int = 0
-
-    @property
-    def changed(self) -> int:
-        return self.inserted + self.updated + self.deleted
 
 
 class Workspace:
@@ -137,7 +113,7 @@ class Workspace:
         `rows` no longer has it. Without a scope the whole table was recomputed. Staging a scope again replaces it.
         Raises: GrainError when two rows share a key.
         """
-        names = _delta_names(table)
+        names = delta_names(table)
         is_first = table.full_name not in self.staged
         # The first time the rows become the delta themselves: every copy of a wide table was measured to cost.
         fresh = names.delta if is_first else _FRESH
@@ -185,9 +161,9 @@ class Workspace:
             FROM {fresh} n JOIN (
                 SELECT {read} FROM {self.before(table)} SEMI JOIN known_key USING ({column_list(table.key)})
                 WHERE {self._if_few(table, "known_key")}
-            ) o ON {_keys_agree(table, "n", "o")}
+            ) o ON {keys_agree(table, "n", "o")}
         """)
-        known = _keys_agree(table, "k", "n")
+        known = keys_agree(table, "k", "n")
         self.con.execute(f"DELETE FROM {fresh} n USING known_rows k WHERE {known} AND NOT k.differs")
         self.con.execute(f"UPDATE {fresh} n SET change = 'update' FROM known_rows k WHERE {known}")
         self.con.execute("DROP TABLE known_rows")
@@ -204,7 +180,7 @@ class Workspace:
         gone = f"SELECT {keys} FROM (FROM {before} {in_scope}) {unless}"
         if _scalar(self.con, f"CREATE OR REPLACE TEMP TABLE gone_key AS {gone}") > 0:
             self.con.execute(f"""
-                INSERT INTO {_delta_names(table).gone}
+                INSERT INTO {delta_names(table).gone}
                 SELECT {column_list(table.column_names)} FROM {before} SEMI JOIN gone_key USING ({keys})
                 WHERE {self._if_few(table, "gone_key")}
             """)
@@ -215,7 +191,7 @@ class Workspace:
 
     def append(self, table: Table, rows: str) -> int:
         """Add rows to an append-only table; returns how many."""
-        names = _delta_names(table)
+        names = delta_names(table)
         is_first = table.full_name not in self.staged
         fresh = names.delta if is_first else _FRESH
         self._collect(table, rows, into=fresh)
@@ -233,21 +209,21 @@ class Workspace:
         keys = column_list(table.key)
         if table.full_name not in self.staged:
             return f"SELECT {keys}, 'insert' AS change FROM {self.before(table)} WHERE false"
-        names = _delta_names(table)
+        names = delta_names(table)
         return f"SELECT {keys}, change FROM {names.delta} UNION ALL SELECT {keys}, 'delete' AS change FROM {names.gone}"
 
     def changes(self, table: Table) -> Staged:
         """Count what this run changed in a table."""
         if table.full_name not in self.staged:
             return Staged()
-        return Staged(*self._count(table, _delta_names(table).delta, "true"))
+        return Staged(*self._count(table, delta_names(table).delta, "true"))
 
     def write(self, con: duckdb.DuckDBPyConnection) -> dict[str, Staged]:
         """Write everything staged into the lake, inside the caller's transaction on `con`."""
         written = {}
         for name, table in self.staged.items():
             written[name] = self.changes(table)
-            for statement in _write_sql(table, written[name]):
+            for statement in write_sql(table, written[name]):
                 con.execute(statement)
         return written
 
@@ -313,22 +289,22 @@ class Workspace:
         in_scope = f"EXISTS (SELECT 1 FROM scope_keys s WHERE {on})"
         if set(columns) == set(table.key):
             return in_scope
-        return f"({in_scope} OR EXISTS (SELECT 1 FROM {fresh} n WHERE {_keys_agree(table, 'n', 't')}))"
+        return f"({in_scope} OR EXISTS (SELECT 1 FROM {fresh} n WHERE {keys_agree(table, 'n', 't')}))"
 
     def _begin(self, table: Table) -> None:
         columns = ", ".join(f"{quote(c.name)} {c.type}" for c in table.columns)
-        self.con.execute(f"CREATE OR REPLACE TABLE {_delta_names(table).gone} ({columns})")
+        self.con.execute(f"CREATE OR REPLACE TABLE {delta_names(table).gone} ({columns})")
         self.staged[table.full_name] = table
 
     def _count(self, table: Table, fresh: str, in_scope: str) -> tuple[int, int, int]:
         inserted, updated = self.con.execute(
             f"SELECT count(*) FILTER (WHERE change = 'insert'), count(*) FILTER (WHERE change = 'update') FROM {fresh}"
         ).fetchall()[0]
-        deleted = _scalar(self.con, f"SELECT count(*) FROM {_delta_names(table).gone} t WHERE {in_scope}")
+        deleted = _scalar(self.con, f"SELECT count(*) FROM {delta_names(table).gone} t WHERE {in_scope}")
         return inserted, updated, deleted
 
     def _overlay(self, table: Table) -> None:
-        names = _delta_names(table)
+        names = delta_names(table)
         columns = column_list(table.column_names)
         keys = column_list(table.key)
         # One anti-join, and against nothing where rows only came: it is paid by every row of the table.
@@ -339,34 +315,6 @@ class Workspace:
             SELECT {columns} FROM {self.before(table)}{unchanged}
             UNION ALL SELECT {columns} FROM {names.delta}
         """)
-
-
-@dataclass(frozen=True)
-class _DeltaNames:
-    delta: str
-    gone: str
-
-
-def _delta_names(table: Table) -> _DeltaNames:
-    flat = quote(f"{table.schema}__{table.name}")
-    return _DeltaNames(delta=f"work.delta.{flat}", gone=f"work.gone.{flat}")
-
-
-def _keys_agree(table: Table, left: str, right: str) -> str:
-    return " AND ".join(f"{left}.{quote(key)} = {right}.{quote(key)}" for key in table.key)
-
-
-def _write_sql(table: Table, staged: Staged) -> Iterable[str]:
-    """Build the statements that bring a lake table from the base snapshot to what was staged."""
-    names = _delta_names(table)
-    target = f"lake.{table.sql_name}"
-    keys = column_list(table.key)
-    columns = column_list(table.column_names)
-    if staged.deleted or staged.updated:
-        replaced = f"SELECT {keys} FROM {names.gone} UNION ALL SELECT {keys} FROM {names.delta} WHERE change = 'update'"
-        yield f"DELETE FROM {target} t USING ({replaced}) s WHERE {_keys_agree(table, 't', 's')}"
-    if staged.inserted or staged.updated:
-        yield f"INSERT INTO {target} ({columns}) SELECT {columns} FROM {names.delta}"
 
 
 def _scalar(con: duckdb.DuckDBPyConnection, sql: str) -> int:

@@ -2,27 +2,13 @@
 
 import ast
 import re
+import tomllib
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
 import duckdb
 
-# Lowest first: a module imports from its own layer or a lower one.
-LAYERS = ("lakehouse", "checks", "dataflow", "flows", "dataflow.cli")
-# The same inside dataflow. What stands in no group is the foundation (tables, settings, errors, workspace, report …).
-STAGES: tuple[tuple[str, ...], ...] = (
-    ("sources", "land"),
-    ("validate",),
-    ("conform",),
-    ("resolve",),
-    ("enrich",),
-    ("publish",),
-    # Above the stages: what strings them together or stands beside them …
-    ("stages", "sample", "govern", "report_page"),
-    # … and what only the command line and the flows call.
-    ("bench", "doctor", "evolution", "planning", "quality", "rehearsal", "run_report", "session"),
-)
 TOP = frozenset(
     {"flows", "checks", "dataflow", "lakehouse", "deployments", "tests"}
     | {"README.md", "pyproject.toml", "prefect.yaml", "Makefile", "LICENSE", "CHANGELOG.md"}
@@ -71,7 +57,7 @@ def violations(sources: Mapping[str, str]) -> list[str]:
     """List each breach of the rules in `sources` (path to text), complete and in order of path."""
     modules = [Module(path, ast.parse(text, path)) for path, text in sorted(sources.items())]
     each: tuple[Callable[[Module], Iterator[str]], ...] = (
-        _upward_imports,
+        _upward_by_name,
         _orchestrator_below_flows,
         _spark_for_all,
         _environment_outside_settings,
@@ -118,35 +104,32 @@ def _within(name: str, package: str) -> bool:
     return name == package or name.startswith(f"{package}.")
 
 
-def _layer(name: str) -> int | None:
-    if _within(name, "dataflow.__main__"):
-        return LAYERS.index("dataflow.cli")
-    return max((rank for rank, layer in enumerate(LAYERS) if _within(name, layer)), default=None)
+def layers_of(pyproject: str) -> list[list[str]]:
+    """The layers that pyproject.toml's contract draws, highest first."""
+    contracts = tomllib.loads(pyproject)["tool"]["importlinter"]["contracts"]
+    return [line.split(" | ") for line in contracts[0]["layers"]]
 
 
-def _stage(name: str) -> int:
-    return max(
-        (rank for rank, group in enumerate(STAGES, 1) if any(_within(name, f"dataflow.{stage}") for stage in group)),
-        default=0,
-    )
+LAYERS = layers_of((Path(__file__).parents[2] / "pyproject.toml").read_text(encoding="utf-8"))
 
 
-def _upward_imports(module: Module) -> Iterator[str]:
-    own = _layer(module.name)
+def _height(name: str) -> int:
+    """How far down the contract a module stands; what it does not name stands on top."""
+    return next((n for n, line in enumerate(LAYERS) if any(_within(name, layer) for layer in line)), 0)
+
+
+def _upward_by_name(module: Module) -> Iterator[str]:
+    """Find what import-linter cannot see: an import by name that points up, and one of what is not shipped."""
+    statements = {id(node) for node in ast.walk(module.tree) if isinstance(node, ast.Import | ast.ImportFrom)}
     for node, target in imports(module):
         if _within(target, "tests") or _within(target, "deployments"):
             yield module.at(node, f"imports {target}, which is not part of the product")
-        other = _layer(target)
-        if own is None or other is None:
-            continue
-        if other > own:
-            yield module.at(node, f"{LAYERS[own]} imports {target} of {LAYERS[other]}, which is above it")
-        elif LAYERS[own] == LAYERS[other] == "dataflow" and _stage(target) > _stage(module.name):
-            yield module.at(node, f"{module.name} imports {target}, which comes later (order: {_order()})")
+        elif id(node) not in statements and _within_any(target) and _height(target) < _height(module.name):
+            yield module.at(node, f"imports {target} by name, which is above it")
 
 
-def _order() -> str:
-    return " → ".join(["foundation", *("/".join(group) for group in STAGES)])
+def _within_any(name: str) -> bool:
+    return any(_within(name, layer) for line in LAYERS for layer in line)
 
 
 def _orchestrator_below_flows(module: Module) -> Iterator[str]:
@@ -180,7 +163,7 @@ def _environment_outside_settings(module: Module) -> Iterator[str]:
 
 
 def _prints_outside_cli(module: Module) -> Iterator[str]:
-    if _layer(module.name) == LAYERS.index("dataflow.cli"):
+    if _within(module.name, "dataflow.cli"):
         return
     for node in ast.walk(module.tree):
         if isinstance(node, ast.Name) and node.id == "print":

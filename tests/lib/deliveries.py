@@ -21,7 +21,7 @@ from dataflow.sources import FetchReport, Part, PlannedWindow, Window
 from dataflow.tables.declared import declared_tables
 from dataflow.tables.ops import COMPLETENESS, GAP, LANDED_FILE, WATERMARK
 from dataflow.workspace.report import StepReport
-from dataflow.workspace.workspace import Run
+from dataflow.workspace.staging import Run
 from lakehouse import Lake
 
 DAY = "2026-03-01"

@@ -14,7 +14,8 @@ import pyarrow as pa
 from dataflow.access.lake import open_lake
 from dataflow.settings import Settings
 from dataflow.tables.declared import declared_tables
-from dataflow.workspace.workspace import Run, Workspace
+from dataflow.workspace.staging import Run
+from dataflow.workspace.workspace import Workspace
 from lakehouse import Lake
 from lakehouse.table import Table
 

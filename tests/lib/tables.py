@@ -13,7 +13,8 @@ import pyarrow as pa
 from dataflow.settings import load_settings
 from dataflow.tables.declared import declared_tables
 from dataflow.workspace.relations import relation
-from dataflow.workspace.workspace import Run, Staged, Workspace
+from dataflow.workspace.staging import Run, Staged
+from dataflow.workspace.workspace import Workspace
 from lakehouse import Lake, LakeLocation
 from lakehouse.table import Table
 

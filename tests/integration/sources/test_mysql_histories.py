@@ -26,7 +26,7 @@ from dataflow.errors import SourceUnavailable
 from dataflow.land import commit_windows, fetch_window, plan_windows
 from dataflow.land.keys import delete_missing
 from dataflow.sources import PlannedWindow
-from dataflow.workspace.workspace import Run
+from dataflow.workspace.staging import Run
 from tests.lib.deliveries import opened
 from tests.lib.servers.mariadb import MariaServer
 from tests.lib.shops import ITEM_TABLE, company_with, shop

@@ -25,7 +25,7 @@ from dataflow.land import FetchedWindow, commit_windows, fetch_window, plan_wind
 from dataflow.settings import Settings
 from dataflow.sources.salesforce import SalesforceSource, deletions
 from dataflow.sources.salesforce.connection import close_connections
-from dataflow.workspace.workspace import Run
+from dataflow.workspace.staging import Run
 from tests.lib.deliveries import company, opened
 from tests.lib.servers.salesforce import Clock, Fault, Org, Simulator, simulator
 from tests.lib.servers.salesforce.faults import Kind

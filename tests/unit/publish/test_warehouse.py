@@ -14,8 +14,9 @@ import pytest
 
 from dataflow.access.lake import open_lake, open_published
 from dataflow.errors import SinkError
-from dataflow.publish import Publication, sink_warehouse
+from dataflow.publish import Publication
 from dataflow.settings import Settings
+from dataflow.sinks import sink_warehouse
 from dataflow.sinks.views import VIEWS
 from dataflow.sinks.warehouse import warehouse_snapshot
 from dataflow.tables import published

@@ -11,7 +11,8 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from dataflow.errors import GrainError
-from dataflow.workspace.workspace import Run, Staged, Workspace
+from dataflow.workspace.staging import Run, Staged
+from dataflow.workspace.workspace import Workspace
 from lakehouse import Column, Lake, LakeLocation, Table
 
 PIECES = Table(

@@ -1,0 +1,68 @@
+"""A mapping of dataflow.toml with checked names: the rows of its source that make up its records, and their ids."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+import ibis
+from ibis.backends.sql.datatypes import DuckDBType
+from ibis.expr import types as ir
+
+from dataflow.conform.expressions import as_text, joined_text
+from dataflow.conform.joining import Join
+from dataflow.conform.operators import SEPARATOR, record_id
+from dataflow.settings import MappingSettings
+from dataflow.workspace.relations import relation
+from lakehouse.table import Table
+
+
+@dataclass(frozen=True)
+class CompiledMapping:
+    """One mapping, its names checked against the declared tables."""
+
+    name: str
+    settings: MappingSettings
+    target: Table
+    source: Table
+    joins: tuple[Join, ...]
+    siblings: Mapping[str, CompiledMapping]
+
+    @property
+    def prefix(self) -> str:
+        """The beginning of the ids of this mapping's records."""
+        source, _, object_name = self.settings.object.partition(".")
+        return f"{source}{SEPARATOR}{self.settings.record_object or object_name}{SEPARATOR}"
+
+    @property
+    def is_grouped(self) -> bool:
+        return bool(self.settings.group_by)
+
+    @property
+    def key_columns(self) -> tuple[str, ...]:
+        """The columns of the source table that tell which record a row belongs to."""
+        return tuple(self.settings.group_by) or ("_record_key",)
+
+    def keys(self, name: str) -> ir.Table:
+        """Name a table of `key_columns` that the stage makes on its connection."""
+        types = {column: DuckDBType.from_string(self.source.column(column).type) for column in self.key_columns}
+        return ibis.table(types, name=name)
+
+    def key_of(self, rows: ir.Table) -> ir.StringValue:
+        """The record key: the source's own, or the MD5 of the grouping fields; null where all of them are."""
+        if not self.is_grouped:
+            return as_text(rows["_record_key"])
+        whole = joined_text([rows[name] for name in self.settings.group_by])
+        return as_text(whole.hexdigest("md5"))
+
+    def id_of(self, rows: ir.Table) -> ir.StringValue:
+        """The id of the record that a row belongs to."""
+        return record_id(self.prefix, self.key_of(rows))
+
+    def source_rows(self, keys: ir.Table) -> ir.Table:
+        """The rows of the source table that make up the records of `keys`."""
+        rows = relation(self.source)
+        rows = rows.semi_join(keys, [rows[name].identical_to(keys[name]) for name in self.key_columns])
+        for name, wanted in self.settings.where.items():
+            rows = rows.filter(rows[name] == ibis.literal(wanted).cast(rows[name].type()))
+        return rows.filter(self.key_of(rows).notnull()) if self.is_grouped else rows

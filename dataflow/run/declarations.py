@@ -1,0 +1,19 @@
+"""Check what dataflow.toml declares before a run starts."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+
+from dataflow.conform.mapping import compile_mappings
+from dataflow.settings import Settings
+from dataflow.validate import plan_objects
+from lakehouse.table import Table
+
+
+def check_declarations(settings: Settings, tables: Mapping[str, Table]) -> None:
+    """Compile rules and mappings, which a stage would do later: what is wrong with them is told before anything moves.
+
+    Raises: ConfigurationError, MappingError.
+    """
+    plan_objects(settings, tables)
+    compile_mappings(settings, tables)

@@ -1,0 +1,64 @@
+"""What a run stages for a table: who runs, what changed, and the statements that bring the lake to it."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from dataclasses import dataclass
+from datetime import datetime
+
+from lakehouse.table import Table, column_list, quote
+
+
+@dataclass(frozen=True)
+class Run:
+    """Who is computing, and the one clock that all of the run's steps share. `now` is UTC and aware."""
+
+    run_id: str
+    kind: str
+    now: datetime
+
+
+@dataclass(frozen=True)
+class Staged:
+    """What staging changed, in rows of the target table."""
+
+    inserted: int = 0
+    updated: int = 0
+    deleted: int = 0
+    unchanged: int = 0
+
+    @property
+    def changed(self) -> int:
+        return self.inserted + self.updated + self.deleted
+
+
+@dataclass(frozen=True)
+class DeltaNames:
+    """The tables of a workspace that hold what a run staged for one table: rows that come, rows that go."""
+
+    delta: str
+    gone: str
+
+
+def delta_names(table: Table) -> DeltaNames:
+    """Name the tables of staged rows of `table`."""
+    flat = quote(f"{table.schema}__{table.name}")
+    return DeltaNames(delta=f"work.delta.{flat}", gone=f"work.gone.{flat}")
+
+
+def keys_agree(table: Table, left: str, right: str) -> str:
+    """SQL condition: the rows under two aliases have the same key."""
+    return " AND ".join(f"{left}.{quote(key)} = {right}.{quote(key)}" for key in table.key)
+
+
+def write_sql(table: Table, staged: Staged) -> Iterable[str]:
+    """Build the statements that bring a lake table from the base snapshot to what was staged."""
+    names = delta_names(table)
+    target = f"lake.{table.sql_name}"
+    keys = column_list(table.key)
+    columns = column_list(table.column_names)
+    if staged.deleted or staged.updated:
+        replaced = f"SELECT {keys} FROM {names.gone} UNION ALL SELECT {keys} FROM {names.delta} WHERE change = 'update'"
+        yield f"DELETE FROM {target} t USING ({replaced}) s WHERE {keys_agree(table, 't', 's')}"
+    if staged.inserted or staged.updated:
+        yield f"INSERT INTO {target} ({columns}) SELECT {columns} FROM {names.delta}"

@@ -1,0 +1,20 @@
+"""Load what a run needs in a thread of its own, while the process waits for Prefect."""
+
+from __future__ import annotations
+
+import threading
+from importlib import import_module
+
+
+def start_warm_up() -> None:
+    """Import and compile beside the caller what a run needs once: stages, Soda, charts."""
+    threading.Thread(target=_load, name="warm-up", daemon=True).start()
+
+
+def _load() -> None:
+    # Arrow brings it in with the first array made of Python values, when every fetching thread would wait for it.
+    import_module("pandas")
+    import_module("pyarrow.dataset")
+    import_module("dataflow.publish").compile_builders()
+    import_module("checks.contract").load_soda()
+    import_module("dataflow.observe.report_page").warm_up()
