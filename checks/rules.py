@@ -12,7 +12,7 @@ from pydantic import ValidationError
 from checks.errors import CheckDeclarationError
 from checks.rule import Arguments, Check, OneField, Rule, SeveralFields, Surroundings, value_rule
 from checks.values import is_currency, is_email, is_ip_address
-from lakehouse.table import literal, quote
+from lakehouse.table import literal, quote, timestamp_literal
 
 
 class Bound(OneField):
@@ -119,7 +119,7 @@ _ALL: tuple[Rule[Any], ...] = (
     Rule(
         name="not_in_future",
         arguments=OneField,
-        broken=lambda a, around: f"{a.sql} > TIMESTAMPTZ {literal(around.now.isoformat())}",
+        broken=lambda a, around: f"{a.sql} > {timestamp_literal(around.now)}",
         reason=lambda a: f"{a.field} lies in the future",
     ),
     Rule(

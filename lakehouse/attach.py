@@ -11,9 +11,8 @@ import duckdb
 from lakehouse.errors import LakeIncompatible
 from lakehouse.location import LakeLocation, PostgresCatalogue, S3Access
 from lakehouse.snapshot import metadata_name
-from lakehouse.table import literal, quote
+from lakehouse.table import DATABASE, literal
 
-DATABASE = "lake"
 _PROBE = "catalogue_probe"
 # A catalogue is thirty small tables: in DuckDB's default blocks of 256 KB they take 4 MB, which every commit copies
 # for the readers; in the smallest blocks 0.3 MB (measured November 2026).
@@ -128,8 +127,3 @@ def _ducklake_secret_sql(catalogue: PostgresCatalogue, data_path: str) -> str:
         f"DATA_PATH {literal(data_path)}, METADATA_SCHEMA {literal(catalogue.schema)}, "
         "METADATA_PARAMETERS MAP {'TYPE': 'postgres', 'SECRET': 'lake_server'})"
     )
-
-
-def qualified(schema: str, name: str) -> str:
-    """`lake."schema"."table"`."""
-    return f"{DATABASE}.{quote(schema)}.{quote(name)}"

@@ -15,14 +15,15 @@ from pathlib import Path
 from duckdb import DuckDBPyConnection
 from psycopg import sql
 
-from lakehouse.attach import DATABASE, attach, detach
+from lakehouse.attach import attach, detach
 from lakehouse.errors import LakeLocked
 from lakehouse.lake import Lake
 from lakehouse.lease import server_connection
 from lakehouse.location import PostgresCatalogue
 from lakehouse.maintain import GRACE, clean_up, expire, require_alone
 from lakehouse.publish import copy_catalogue
-from lakehouse.table import Table, literal
+from lakehouse.query import fetch_int
+from lakehouse.table import DATABASE, Table, literal
 from lakehouse.translate import translating
 
 _THE_END = datetime.max.replace(tzinfo=UTC)
@@ -94,8 +95,7 @@ def rebuild_catalogue(lake: Lake) -> None:
 
 
 def _delete(con: DuckDBPyConnection, selection: Selection) -> int:
-    row = con.execute(f"DELETE FROM {DATABASE}.{selection.table.sql_name} WHERE {selection.condition}").fetchone()
-    return int(row[0]) if row else 0
+    return fetch_int(con, f"DELETE FROM {selection.table.in_lake} WHERE {selection.condition}")
 
 
 def _rewrite(con: DuckDBPyConnection, table: Table) -> None:
@@ -106,8 +106,7 @@ def _rewrite(con: DuckDBPyConnection, table: Table) -> None:
 
 
 def _waiting(lake: Lake) -> int:
-    row = lake.con.execute(f"SELECT count(*) FROM {lake.metadata}.ducklake_files_scheduled_for_deletion").fetchone()
-    return int(row[0]) if row else 0
+    return fetch_int(lake.con, f"SELECT count(*) FROM {lake.metadata}.ducklake_files_scheduled_for_deletion")
 
 
 def _rebuild_file(lake: Lake, catalogue: Path) -> None:

@@ -15,9 +15,9 @@ from dataclasses import dataclass
 
 from duckdb import DuckDBPyConnection
 
-from lakehouse.attach import DATABASE, qualified
 from lakehouse.errors import SnapshotNotFound, TableNotFound
-from lakehouse.table import Table, literal
+from lakehouse.query import fetch_int
+from lakehouse.table import DATABASE, Table, literal, qualified
 
 
 @dataclass(frozen=True)
@@ -140,8 +140,4 @@ def _table_id(con: DuckDBPyConnection, metadata: str, table: Table, version: int
 
 
 def _birth(con: DuckDBPyConnection, metadata: str, table_id: int) -> int:
-    row = con.execute(
-        f"SELECT min(begin_snapshot) FROM {metadata}.ducklake_table WHERE table_id = {table_id}"
-    ).fetchone()
-    assert row is not None
-    return int(row[0])
+    return fetch_int(con, f"SELECT min(begin_snapshot) FROM {metadata}.ducklake_table WHERE table_id = {table_id}")

@@ -16,7 +16,7 @@ import duckdb
 from duckdb import DuckDBPyConnection
 
 from lakehouse import rewind
-from lakehouse.attach import DATABASE, attach, detach, refuse_foreign_file
+from lakehouse.attach import attach, detach, refuse_foreign_file
 from lakehouse.connect import connect, spread_small_tables
 from lakehouse.ddl import missing_ddl
 from lakehouse.errors import LakeError, LakeIncompatible
@@ -25,7 +25,7 @@ from lakehouse.lease import creating, writing
 from lakehouse.location import LakeLocation
 from lakehouse.publish import is_published, publish_catalogue
 from lakehouse.snapshot import Snapshot
-from lakehouse.table import Table
+from lakehouse.table import DATABASE, Table
 from lakehouse.transaction import commit
 from lakehouse.translate import translating
 from lakehouse.view import LakeView

@@ -11,10 +11,9 @@ from collections.abc import Collection
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 
-from lakehouse.attach import DATABASE
 from lakehouse.errors import LakeLocked
 from lakehouse.lake import Lake
-from lakehouse.table import literal
+from lakehouse.table import DATABASE, literal, timestamp_literal
 from lakehouse.translate import translating
 
 # A query of an analyst or a page of the workbench is over by then; a file is only disk space.
@@ -93,7 +92,7 @@ def clean_up(lake: Lake, *, grace: timedelta = GRACE) -> int:
     if grace and lake.was_behind:
         # A killed process left readers an older catalogue, which some may have attached a moment ago.
         return 0
-    before = f"older_than => TIMESTAMPTZ {literal((datetime.now(UTC) - grace).isoformat())}"
+    before = f"older_than => {timestamp_literal(datetime.now(UTC) - grace)}"
     removed = 0
     with translating(f"Cleaning up the lake at {lake.location.catalogue}"):
         # The second finds what killed writers left behind.

@@ -7,11 +7,12 @@ from pathlib import Path
 
 from duckdb import DuckDBPyConnection
 
-from lakehouse.attach import DATABASE, attach, metadata_of
+from lakehouse.attach import attach, metadata_of
 from lakehouse.connect import connect
 from lakehouse.errors import LakeUnreachable, SnapshotNotFound
 from lakehouse.location import LakeLocation
 from lakehouse.snapshot import History
+from lakehouse.table import DATABASE
 from lakehouse.translate import translating
 
 

@@ -11,10 +11,9 @@ from dataclasses import dataclass
 
 from duckdb import DuckDBPyConnection
 
-from lakehouse.attach import qualified
 from lakehouse.errors import TableNotFound
 from lakehouse.snapshot import Snapshot
-from lakehouse.table import quote
+from lakehouse.table import DATABASE, qualified, quote
 
 
 @dataclass(frozen=True)
@@ -100,7 +99,7 @@ def _has_changed(con: DuckDBPyConnection, metadata: str, table_id: int, *, since
 def _missing_schemas(con: DuckDBPyConnection, metadata: str, tables: Iterable[tuple[str, str]]) -> list[str]:
     rows = con.execute(f"SELECT schema_name FROM {metadata}.ducklake_schema WHERE end_snapshot IS NULL").fetchall()
     present = {str(name) for (name,) in rows}
-    return [f"CREATE SCHEMA lake.{quote(name)}" for name in sorted({schema for schema, _ in tables} - present)]
+    return [f"CREATE SCHEMA {DATABASE}.{quote(name)}" for name in sorted({schema for schema, _ in tables} - present)]
 
 
 def _bring_back(

@@ -10,7 +10,8 @@ from datetime import datetime
 import duckdb
 
 from lakehouse.errors import SnapshotNotFound
-from lakehouse.table import literal, quote
+from lakehouse.query import fetch_int
+from lakehouse.table import literal, quote, timestamp_literal
 
 _COLUMNS = "snapshot_id, snapshot_time, author, commit_message, commit_extra_info, changes"
 
@@ -34,9 +35,7 @@ class History:
         self._con, self._database, self._metadata = con, database, metadata
 
     def current_id(self) -> int:
-        row = self._con.execute(f"SELECT id FROM ducklake_current_snapshot({literal(self._database)})").fetchone()
-        assert row is not None  # a lake has at least snapshot 0
-        return int(row[0])
+        return fetch_int(self._con, f"SELECT id FROM ducklake_current_snapshot({literal(self._database)})")
 
     def current(self) -> Snapshot:
         return self.at(self.current_id())
@@ -55,7 +54,7 @@ class History:
                 raise SnapshotNotFound(
                     f"Looking for a snapshot at {moment}: the time has no zone; give one, e.g. +00:00"
                 )
-            upto = f"TIMESTAMPTZ {literal(moment.isoformat())}"
+            upto = timestamp_literal(moment)
             found = self._read(f"WHERE snapshot_time <= {upto} ORDER BY snapshot_id DESC LIMIT 1")
         else:
             found = self._read(f"WHERE snapshot_id = {int(moment)}")

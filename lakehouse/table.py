@@ -4,6 +4,10 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 from dataclasses import dataclass, field
+from datetime import datetime
+
+DATABASE = "lake"
+"""The name under which a lake is attached to every connection."""
 
 
 def quote(identifier: str) -> str:
@@ -14,6 +18,16 @@ def quote(identifier: str) -> str:
 def literal(value: str) -> str:
     """Quote one SQL string literal; only for places where DuckDB takes no bound parameter."""
     return "'" + value.replace("'", "''") + "'"
+
+
+def timestamp_literal(at: datetime) -> str:
+    """The SQL literal of an aware timestamp: `TIMESTAMPTZ '2026-11-29T00:00:00+00:00'`."""
+    return f"TIMESTAMPTZ {literal(at.isoformat())}"
+
+
+def qualified(schema: str, name: str) -> str:
+    """The table in the attached lake: `lake."schema"."table"`."""
+    return f"{DATABASE}.{quote(schema)}.{quote(name)}"
 
 
 @dataclass(frozen=True)
@@ -58,8 +72,13 @@ class Table:
 
     @property
     def sql_name(self) -> str:
-        """`"schema"."table"`, quoted for SQL; prefix the database where it matters."""
+        """`"schema"."table"`, quoted for SQL, in whatever database is the default."""
         return f"{quote(self.schema)}.{quote(self.name)}"
+
+    @property
+    def in_lake(self) -> str:
+        """`lake."schema"."table"`: the table as the lake holds it, also beside a workspace or a warehouse."""
+        return qualified(self.schema, self.name)
 
     @property
     def column_names(self) -> tuple[str, ...]:

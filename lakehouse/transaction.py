@@ -12,11 +12,10 @@ import duckdb
 from duckdb import DuckDBPyConnection
 from tenacity import RetryCallState, Retrying, retry_if_exception, stop_after_attempt, wait_random_exponential
 
-from lakehouse.attach import DATABASE
 from lakehouse.errors import LakeConflict
 from lakehouse.location import LakeLocation
 from lakehouse.settle import settle
-from lakehouse.table import literal
+from lakehouse.table import DATABASE, literal
 from lakehouse.translate import is_conflict
 
 T = TypeVar("T")

@@ -8,12 +8,12 @@ from datetime import datetime
 from duckdb import DuckDBPyConnection
 
 from lakehouse import feed, rewind
-from lakehouse.attach import DATABASE, metadata_of
+from lakehouse.attach import metadata_of
 from lakehouse.connect import spread_small_tables
 from lakehouse.ddl import missing_ddl
 from lakehouse.location import LakeLocation
 from lakehouse.snapshot import History, Snapshot
-from lakehouse.table import Table
+from lakehouse.table import DATABASE, Table
 
 
 class LakeView:

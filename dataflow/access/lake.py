@@ -11,6 +11,7 @@ import duckdb
 from dataflow.errors import ConfigurationError
 from dataflow.settings import Settings
 from lakehouse import Lake, LakeLocation, PostgresCatalogue, S3Access, open_reader
+from lakehouse.table import DATABASE
 
 
 def lake_location(settings: Settings) -> LakeLocation:
@@ -60,7 +61,7 @@ def open_published(
         threads=settings.lake.threads or None,
         temp_directory=temp_directory,
     )
-    con.execute("USE lake")
+    con.execute(f"USE {DATABASE}")
     return con
 
 

@@ -234,7 +234,7 @@ def _fill_lake(home: Path) -> None:
 
     def write(con: duckdb.DuckDBPyConnection) -> None:
         for table, found in rows.items():
-            con.execute(f"INSERT INTO lake.{table.sql_name} BY NAME SELECT *, 'first' AS _run_id FROM ({found})")
+            con.execute(f"INSERT INTO {table.in_lake} BY NAME SELECT *, 'first' AS _run_id FROM ({found})")
 
     with _lake(home) as lake:
         lake.con.execute("SET preserve_insertion_order = false")

@@ -148,13 +148,14 @@ def _summarise(settings: Settings, outcome: RunOutcome, made: dict[str, Any]) ->
     from dataflow.access.lake import open_published
     from dataflow.observe.quality import measure_quality
     from dataflow.observe.status import read_status
+    from dataflow.tables.published import CUSTOMER_360
 
     con = open_published(settings)
     try:
         standing = read_status(con, now=datetime.now(UTC))
         quality = measure_quality(con, settings)
         entities = con.execute(
-            "SELECT entity_type, count(*) FROM lake.published.customer_360 GROUP BY ALL ORDER BY ALL"
+            f"SELECT entity_type, count(*) FROM {CUSTOMER_360.in_lake} GROUP BY ALL ORDER BY ALL"
         ).fetchall()
     finally:
         con.close()

@@ -22,6 +22,7 @@ from dataflow.conform.second import SecondPython, apply_here
 from dataflow.conform.streets import normalise_street
 from dataflow.conform.texts import capitalise, tidy
 from dataflow.workspace.relations import sql_of
+from lakehouse.query import fetch_int
 
 _TEXT = "VARCHAR"
 # Typed in where the form would not go on without a date; that a few people were born on such a day costs less.
@@ -128,8 +129,7 @@ def count_dropped(con: duckdb.DuckDBPyConnection) -> dict[str, int]:
     dropped = {}
     for lookup in (COUNTRY, *LOOKUPS):
         told = lookup.gives[-1 if lookup.people_only else 0][0]
-        row = con.execute(f"SELECT count(*) FROM {lookup.name} WHERE {told} IS NULL").fetchone()
-        dropped[told] = int(row[0]) if row else 0
+        dropped[told] = fetch_int(con, f"SELECT count(*) FROM {lookup.name} WHERE {told} IS NULL")
     return {name: count for name, count in dropped.items() if count}
 
 

@@ -8,6 +8,7 @@ from typing import Any
 import duckdb
 import pyarrow as pa
 
+from lakehouse.query import fetch_int
 from lakehouse.table import quote
 
 _BATCH_ROWS = 100_000
@@ -30,7 +31,7 @@ def build_lookup(
     con.execute(f"CREATE OR REPLACE TEMP TABLE distinct_values AS {distinct}")
     columns = ", ".join(f"{quote(column)} {kind}" for column, kind in gives)
     con.execute(f"CREATE OR REPLACE TEMP TABLE {quote(name)} (key VARCHAR, {columns})")
-    for start in range(0, _count(con), _BATCH_ROWS):
+    for start in range(0, fetch_int(con, "SELECT count(*) FROM distinct_values"), _BATCH_ROWS):
         values = con.execute(
             f"SELECT * FROM distinct_values WHERE rowid >= {start} AND rowid < {start + _BATCH_ROWS}"
         ).to_arrow_table()
@@ -54,8 +55,3 @@ def _computed(
         for number, (column, kind) in enumerate(gives)
     }
     return pa.table({"key": values.column(0), **columns})
-
-
-def _count(con: duckdb.DuckDBPyConnection) -> int:
-    row = con.execute("SELECT count(*) FROM distinct_values").fetchone()
-    return int(row[0]) if row else 0

@@ -22,6 +22,7 @@ from dataflow.workspace.fingerprints import fingerprint, known_recipes, stage_re
 from dataflow.workspace.relations import relation, shaped, sql_of
 from dataflow.workspace.report import StepReport, measured, resident_bytes
 from dataflow.workspace.workspace import Workspace
+from lakehouse.query import fetch_int
 from lakehouse.table import Table, quote
 
 NORMALISER_VERSION = 2
@@ -73,9 +74,11 @@ def _conform_table(
     with measured() as watch:
         scopes = {name: mark_scope(ws, one, is_whole=is_whole) for name, one in mappings.items() if one.target == table}
         chosen = {
-            name: mappings[name] for name, scope in scopes.items() if _count(ws, f"SELECT count(*) FROM {quote(scope)}")
+            name: mappings[name]
+            for name, scope in scopes.items()
+            if fetch_int(ws.con, f"SELECT count(*) FROM {quote(scope)}")
         }
-        if not chosen and not (is_whole and _count(ws, f"SELECT count(*) FROM {table.sql_name}")):
+        if not chosen and not (is_whole and fetch_int(ws.con, f"SELECT count(*) FROM {table.sql_name}")):
             return StepReport(stage="conform", subject=table.full_name, rows_in=0, rows_out=0, seconds=watch.seconds)
         ids = " UNION ALL ".join(_record_ids(one, scopes[name]) for name, one in chosen.items())
         rows_in, merged = _count_sources(ws, chosen, scopes)
@@ -87,7 +90,7 @@ def _conform_table(
             stage="conform",
             subject=table.full_name,
             rows_in=rows_in,
-            rows_out=_count(ws, f"SELECT count(*) FROM {DRAFT}"),
+            rows_out=fetch_int(ws.con, f"SELECT count(*) FROM {DRAFT}"),
             merged=merged,
             inserted=staged.inserted,
             updated=staged.updated,
@@ -114,10 +117,10 @@ def _count_sources(ws: Workspace, chosen: Mapping[str, CompiledMapping], scopes:
     rows_in = merged = 0
     for name, mapping in chosen.items():
         rows = mapping.source_rows(mapping.keys(scopes[name]))
-        count = _count(ws, sql_of(rows.aggregate(n=rows.count())))
+        count = fetch_int(ws.con, sql_of(rows.aggregate(n=rows.count())))
         rows_in += count
         if mapping.is_grouped:
-            merged += count - _count(ws, sql_of(rows.aggregate(n=mapping.key_of(rows).nunique())))
+            merged += count - fetch_int(ws.con, sql_of(rows.aggregate(n=mapping.key_of(rows).nunique())))
     return rows_in, merged
 
 
@@ -138,7 +141,9 @@ def _refuse_unknown_types(ws: Workspace, table: Table) -> None:
     """A record is of a person or of a company; resolution has no third way."""
     if table != CUSTOMER_RECORD:
         return
-    other = _count(ws, f"SELECT count(*) FROM {DRAFT} WHERE coalesce(entity_type, '') NOT IN ('person', 'company')")
+    other = fetch_int(
+        ws.con, f"SELECT count(*) FROM {DRAFT} WHERE coalesce(entity_type, '') NOT IN ('person', 'company')"
+    )
     if other:
         raise MappingError(
             f"Mapping to {table.full_name}: {other:,} records have an entity_type that is neither person nor company.",
@@ -155,10 +160,5 @@ def _normalise(ws: Workspace, settings: Settings, table: Table) -> tuple[ir.Tabl
     if table == CUSTOMER_ORDER:
         rows = normalise_orders(draft, currency=settings.currency)
         unpriced = rows.filter(rows["amount"].notnull() & rows["base_amount"].isnull())
-        return rows, {"without_exchange_rate": _count(ws, sql_of(unpriced.aggregate(n=unpriced.count())))}
+        return rows, {"without_exchange_rate": fetch_int(ws.con, sql_of(unpriced.aggregate(n=unpriced.count())))}
     return (normalise_items if table == ORDER_ITEM else normalise_tickets)(draft), {}
-
-
-def _count(ws: Workspace, sql: str) -> int:
-    row = ws.con.execute(sql).fetchone()
-    return int(row[0]) if row else 0

@@ -9,7 +9,8 @@ from dataflow.settings import Settings
 from dataflow.tables.resolved import GOLDEN_CUSTOMER
 from dataflow.workspace.report import StepReport, measured, resident_bytes
 from dataflow.workspace.workspace import Workspace
-from lakehouse.table import Table, column_list, literal, quote
+from lakehouse.query import fetch_int
+from lakehouse.table import Table, column_list, quote
 
 CUSTOMERS = "enriched_customer"
 """Temporary table with the customers that the running enrichment computes."""
@@ -49,7 +50,9 @@ def run_enrichment(ws: Workspace, settings: Settings, enrichment: Enrichment) ->
     with measured() as watch:
         releases = enrichment.releases(settings)
         ws.con.execute(f"CREATE OR REPLACE TEMP TABLE {CUSTOMERS} AS {_customers(ws, enrichment, releases)}")
-        asked = _count(ws, f"{CUSTOMERS} SEMI JOIN {GOLDEN_CUSTOMER.sql_name} USING (customer_id)")
+        asked = fetch_int(
+            ws.con, f"SELECT count(*) FROM {CUSTOMERS} SEMI JOIN {GOLDEN_CUSTOMER.sql_name} USING (customer_id)"
+        )
         found = enrichment.rows(ws, settings) if asked and releases else _nothing(enrichment)
         staged = ws.stage(
             enrichment.table, _dated(ws, settings, enrichment, found), scope=f"SELECT customer_id FROM {CUSTOMERS}"
@@ -79,7 +82,7 @@ def _customers(ws: Workspace, enrichment: Enrichment, releases: tuple[Release, .
         return f"SELECT customer_id FROM {GOLDEN_CUSTOMER.sql_name} UNION SELECT customer_id FROM {before}"
     return f"""
         SELECT customer_id FROM ({enrichment.follows(ws)})
-        UNION SELECT customer_id FROM {before} WHERE expires_at <= {_now(ws)}
+        UNION SELECT customer_id FROM {before} WHERE expires_at <= {ws.run.now_sql}
     """
 
 
@@ -98,14 +101,14 @@ def _has_new_release(ws: Workspace, before: str, releases: tuple[Release, ...]) 
 def _dated(ws: Workspace, settings: Settings, enrichment: Enrichment, found: str) -> str:
     """Add when a value was obtained and when it expires; an answer that stands keeps its dates."""
     if enrichment.knows_expiry:
-        return f"SELECT *, {_now(ws)} AS obtained_at FROM ({found})"
+        return f"SELECT *, {ws.run.now_sql} AS obtained_at FROM ({found})"
     values = [c for c in enrichment.table.column_names if c not in ("customer_id", *_ADDED_HERE)]
     same = " AND ".join(f"n.{quote(c)} IS NOT DISTINCT FROM o.{quote(c)}" for c in values)
-    stands = f"o.expires_at > {_now(ws)} AND {same}"
-    fresh = f"{_now(ws)} + INTERVAL {int(settings.enrich.expires_after_days)} DAY"
+    stands = f"o.expires_at > {ws.run.now_sql} AND {same}"
+    fresh = f"{ws.run.now_sql} + INTERVAL {int(settings.enrich.expires_after_days)} DAY"
     return f"""
         SELECT n.*,
-            CASE WHEN {stands} THEN o.obtained_at ELSE {_now(ws)} END AS obtained_at,
+            CASE WHEN {stands} THEN o.obtained_at ELSE {ws.run.now_sql} END AS obtained_at,
             CASE WHEN {stands} THEN o.expires_at ELSE {fresh} END AS expires_at
         FROM ({found}) n LEFT JOIN {ws.before(enrichment.table)} o USING (customer_id)
     """
@@ -115,12 +118,3 @@ def _nothing(enrichment: Enrichment) -> str:
     added = _ADDED_HERE if not enrichment.knows_expiry else ("obtained_at", "_run_id")
     names = [column for column in enrichment.table.column_names if column not in added]
     return f"SELECT {column_list(names)} FROM {enrichment.table.sql_name} WHERE false"
-
-
-def _now(ws: Workspace) -> str:
-    return f"{literal(ws.run.now.isoformat())}::TIMESTAMPTZ"
-
-
-def _count(ws: Workspace, rows: str) -> int:
-    row = ws.con.execute(f"SELECT count(*) FROM {rows}").fetchone()
-    return int(row[0]) if row else 0

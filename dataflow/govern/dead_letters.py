@@ -15,10 +15,11 @@ from duckdb import DuckDBPyConnection
 from dataflow.errors import UsageError
 from dataflow.tables.ops import DEAD_LETTERS
 from lakehouse import Lake
+from lakehouse.query import fetch_int
 from lakehouse.table import literal
 
 STATUSES = ("open", "replaying", "resolved", "superseded", "discarded")
-_TABLE = f"lake.{DEAD_LETTERS.sql_name}"
+_TABLE = DEAD_LETTERS.in_lake
 _SHORTEST_ID = 6  # characters of an id that name a letter, where they are unambiguous
 
 
@@ -161,8 +162,7 @@ def _decide(
         statuses=tuple(one for one in (chosen.statuses if not chosen.ids else allowed) if one in allowed),
     ).sql
     _refuse_unmatched(lake.con, chosen.ids, condition)
-    row = lake.con.execute(f"SELECT count(*) FROM {_TABLE} WHERE {condition}").fetchone()
-    count = int(row[0]) if row else 0
+    count = fetch_int(lake.con, f"SELECT count(*) FROM {_TABLE} WHERE {condition}")
     if count:
         lake.transact(
             _updating(f"UPDATE {_TABLE} SET {change} WHERE {condition}"),

@@ -24,5 +24,5 @@ def published_up_to(lake: Lake) -> int:
     """The snapshot up to which landed rows were published: the next run reads on from there."""
     if RUN.full_name not in lake.tables():
         return 0
-    row = lake.con.execute(f"SELECT coalesce(max(raw_snapshot_id), 0) FROM lake.{RUN.sql_name}").fetchone()
+    row = lake.con.execute(f"SELECT coalesce(max(raw_snapshot_id), 0) FROM {RUN.in_lake}").fetchone()
     return int(row[0]) if row else 0

@@ -24,6 +24,8 @@ from dataflow.tables.raw import raw_table
 from dataflow.workspace.report import GAP_FACT, StepReport
 from dataflow.workspace.staging import Run
 from lakehouse import Lake
+from lakehouse.query import fetch_int
+from lakehouse.table import timestamp_literal
 
 LEAF_ROWS = 2_000
 """A stretch of so few rows is read and compared row by row: about a page of an API."""
@@ -185,8 +187,8 @@ class _Bisection:
     def _measure(self, window: Window) -> WindowMeasure:
         count, fingerprint = self.con.execute(
             f"SELECT count(*), {key_fingerprint_sql('record_key', 'changed_at')} FROM live"
-            f" WHERE changed_at >= TIMESTAMPTZ '{window.start.isoformat()}'"
-            f" AND changed_at < TIMESTAMPTZ '{window.until.isoformat()}'"
+            f" WHERE changed_at >= {timestamp_literal(window.start)}"
+            f" AND changed_at < {timestamp_literal(window.until)}"
         ).fetchall()[0]
         return WindowMeasure(int(count), str(fingerprint))
 
@@ -197,7 +199,7 @@ def _live_sql(planned: PlannedWindow) -> str:
     return f"""
         CREATE OR REPLACE TEMP TABLE live AS
         SELECT _record_key AS record_key, _changed_at AS changed_at FROM (
-            SELECT _record_key, _changed_at, _is_deleted FROM lake.{raw.sql_name}
+            SELECT _record_key, _changed_at, _is_deleted FROM {raw.in_lake}
             QUALIFY row_number() OVER (PARTITION BY _record_key
                 ORDER BY _changed_at DESC NULLS LAST, _is_deleted DESC, _extracted_at DESC, _row_hash DESC) = 1
         ) WHERE NOT _is_deleted AND _changed_at IS NOT NULL
@@ -236,8 +238,7 @@ def _compare(con: duckdb.DuckDBPyConnection, source: Source, planned: PlannedWin
     distinct = "SELECT DISTINCT w, record_key, changed_at, row_hash FROM landed"
     measured = con.execute(sql.measure_sql(distinct)).fetchall()
     measure = WindowMeasure(int(measured[0][1]), str(measured[0][2])) if measured else _NOTHING
-    row = con.execute(f"SELECT count(*) FROM ({distinct} EXCEPT FROM ({in_raw}))").fetchone()
-    return _Compared(rows, measure, int(row[0]) if row else 0)
+    return _Compared(rows, measure, fetch_int(con, f"SELECT count(*) FROM ({distinct} EXCEPT FROM ({in_raw}))"))
 
 
 def _check_by_reading(

@@ -190,10 +190,10 @@ class GapBook:
         rows += [{**stored[gap_id], **closing} for gap_id in self._closed]
         if stored:
             old = ", ".join(map(literal, sorted(stored)))
-            self._con.execute(f"DELETE FROM lake.{GAP.sql_name} WHERE gap_id IN ({old})")
+            self._con.execute(f"DELETE FROM {GAP.in_lake} WHERE gap_id IN ({old})")
         if rows:
             self._con.register("gap_rows", pa.Table.from_pylist(rows))
-            self._con.execute(f"INSERT INTO lake.{GAP.sql_name} BY NAME SELECT * FROM gap_rows")
+            self._con.execute(f"INSERT INTO {GAP.in_lake} BY NAME SELECT * FROM gap_rows")
             self._con.unregister("gap_rows")
 
     def _before(self, gap_id: str, stored: Mapping[str, Mapping[str, Any]]) -> list[Mapping[str, Any]]:
@@ -225,7 +225,7 @@ class GapBook:
         if not gap_ids:
             return {}
         found = self._con.execute(
-            f"SELECT {column_list(GAP.column_names)} FROM lake.{GAP.sql_name}"
+            f"SELECT {column_list(GAP.column_names)} FROM {GAP.in_lake}"
             f" WHERE gap_id IN ({', '.join(map(literal, sorted(gap_ids)))})"
         ).fetchall()
         return {row[0]: dict(zip(GAP.column_names, row, strict=True)) for row in found}
@@ -234,7 +234,7 @@ class GapBook:
 def _read(con: duckdb.DuckDBPyConnection) -> dict[str, Gap]:
     found = con.execute(
         "SELECT source, object, window_from, window_until, reason, detail, keys, is_of_files, missing_count"
-        f" FROM lake.{GAP.sql_name} WHERE status = 'open' ORDER BY source, object, window_from"
+        f" FROM {GAP.in_lake} WHERE status = 'open' ORDER BY source, object, window_from"
     ).fetchall()
     gaps = [Gap(row[0], row[1], Window(row[2], row[3]), *row[4:]) for row in found]
     return {gap.gap_id: gap for gap in gaps}

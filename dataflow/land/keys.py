@@ -27,6 +27,7 @@ from dataflow.tables.raw import raw_table
 from dataflow.workspace.report import StepReport
 from dataflow.workspace.staging import Run
 from lakehouse import Lake, LakeView
+from lakehouse.query import fetch_int
 from lakehouse.table import literal
 
 _ALWAYS_ALLOWED = 100
@@ -53,8 +54,7 @@ def due_objects(lake: LakeView, settings: Settings, *, now: datetime) -> list[tu
     if not declared:
         return []
     found = lake.con.execute(
-        f"SELECT source, object, max(checked_at) FROM lake.{COMPLETENESS.sql_name}"
-        " WHERE comparison = 'keys' GROUP BY ALL"
+        f"SELECT source, object, max(checked_at) FROM {COMPLETENESS.in_lake} WHERE comparison = 'keys' GROUP BY ALL"
     ).fetchall()
     asked = {(source, name): checked_at for source, name, checked_at in found}
     return [name for name, every in declared.items() if name not in asked or now - asked[name] >= every - _SLACK]
@@ -108,13 +108,12 @@ def _ask(con: duckdb.DuckDBPyConnection, source: ListsKeys, name: tuple[str, str
     con.execute(f"""
         CREATE OR REPLACE TEMP TABLE known_keys AS
         SELECT _record_key AS record_key FROM (
-            SELECT _record_key, _is_deleted, _defect FROM lake.{raw.sql_name}
+            SELECT _record_key, _is_deleted, _defect FROM {raw.in_lake}
             QUALIFY row_number() OVER (PARTITION BY _record_key
                 ORDER BY _changed_at DESC NULLS LAST, _is_deleted DESC, _extracted_at DESC, _row_hash DESC) = 1
         ) WHERE NOT _is_deleted AND NOT contains(coalesce(_defect, ''), {literal(NO_KEY)})
     """)
-    row = con.execute("SELECT count(*) FROM known_keys").fetchone()
-    known = int(row[0]) if row else 0
+    known = fetch_int(con, "SELECT count(*) FROM known_keys")
     return _Answer(known, sorted(set(source.missing_keys(name[1], _keys(con)))) if known else [])
 
 
@@ -143,12 +142,12 @@ def _insert(
     payloads = [json.dumps(_key_values(key, declared), ensure_ascii=False) for key in gone]
     con.register("gone_keys", pa.table({"record_key": pa.array(gone, pa.string()), "payload": payloads}))
     # Not before the version it ends: a source whose clock is ahead may have stamped that later than now.
-    now = f"TIMESTAMPTZ {literal(run.now.isoformat())}"
+    now = run.now_sql
     con.execute(f"""
-        INSERT INTO lake.{raw.sql_name} BY NAME
+        INSERT INTO {raw.in_lake} BY NAME
         WITH newest AS (
             SELECT g.record_key, g.payload, max(r._changed_at) AS changed_at
-            FROM gone_keys g JOIN lake.{raw.sql_name} r ON r._record_key = g.record_key GROUP BY ALL
+            FROM gone_keys g JOIN {raw.in_lake} r ON r._record_key = g.record_key GROUP BY ALL
         )
         SELECT {literal(run.run_id)} AS _run_id, {literal(name[0])} AS _source, {literal(name[1])} AS _object,
             record_key AS _record_key, {now} AS _extracted_at, md5(payload) AS _row_hash,

@@ -18,6 +18,7 @@ from dataflow.sources.protocol import BEGINNING, END
 from dataflow.tables.raw import raw_table
 from dataflow.workspace.report import DRIFT_FACT, GAP_FACT, StepReport
 from dataflow.workspace.staging import Run
+from lakehouse.table import timestamp_literal
 
 _EMPTY = WindowMeasure(0, "0")
 
@@ -94,7 +95,7 @@ class Landing:
             min(window.planned.window.until, ceiling) if window.planned.moves_watermark else BEGINNING
             for window in self._windows
         ]
-        limits = ", ".join(f"TIMESTAMPTZ '{end.isoformat()}'" for end in ends)
+        limits = ", ".join(timestamp_literal(end) for end in ends)
         reached: datetime | None = self._con.execute(
             f"SELECT max(changed_at) FROM landed WHERE changed_at < ([{limits}])[w + 1]"
         ).fetchall()[0][0]

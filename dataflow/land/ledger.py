@@ -79,7 +79,7 @@ class Ledger:
     def read_watermark(self, source: str, object_name: str) -> datetime | None:
         """How far an object is."""
         found = self._con.execute(
-            f"SELECT cursor_at FROM lake.{WATERMARK.sql_name} WHERE source = ? AND object = ?", [source, object_name]
+            f"SELECT cursor_at FROM {WATERMARK.in_lake} WHERE source = ? AND object = ?", [source, object_name]
         ).fetchone()
         return found[0] if found else None
 
@@ -114,7 +114,7 @@ class Ledger:
         if self._watermarks:
             self._con.register("ledger_rows", pa.Table.from_pylist(self._watermarks))
             self._con.execute(
-                f"DELETE FROM lake.{WATERMARK.sql_name} t USING ledger_rows n"
+                f"DELETE FROM {WATERMARK.in_lake} t USING ledger_rows n"
                 " WHERE t.source = n.source AND t.object = n.object"
             )
             self._insert(WATERMARK, self._watermarks)
@@ -123,7 +123,7 @@ class Ledger:
         if not rows:
             return
         agree = " AND ".join(f'k."{key}" = n."{key}"' for key in table.key)
-        unknown = f" WHERE NOT EXISTS (SELECT 1 FROM lake.{table.sql_name} k WHERE {agree})" if unless_known else ""
+        unknown = f" WHERE NOT EXISTS (SELECT 1 FROM {table.in_lake} k WHERE {agree})" if unless_known else ""
         self._con.register("ledger_rows", pa.Table.from_pylist(rows))
-        self._con.execute(f"INSERT INTO lake.{table.sql_name} BY NAME SELECT * FROM ledger_rows n{unknown}")
+        self._con.execute(f"INSERT INTO {table.in_lake} BY NAME SELECT * FROM ledger_rows n{unknown}")
         self._con.unregister("ledger_rows")

@@ -15,6 +15,7 @@ from dataflow.sources.protocol import BEGINNING
 from dataflow.tables.ops import COMPLETENESS, LANDED_FILE, WATERMARK
 from dataflow.workspace.defects import telling_defects
 from lakehouse import LakeView
+from lakehouse.table import timestamp_literal
 
 _Name = tuple[str, str]
 Stretch = tuple[datetime | None, datetime | None]
@@ -169,14 +170,12 @@ def read_states(lake: LakeView) -> Mapping[_Name, ObjectState]:
     existing = set(lake.tables())
     watermarks: dict[_Name, datetime] = {}
     if WATERMARK.full_name in existing:
-        found = lake.con.execute(f"SELECT source, object, cursor_at FROM lake.{WATERMARK.sql_name}").fetchall()
+        found = lake.con.execute(f"SELECT source, object, cursor_at FROM {WATERMARK.in_lake}").fetchall()
         watermarks = {(source, object_name): cursor_at for source, object_name, cursor_at in found}
     parts: dict[_Name, dict[str, list[Part]]] = defaultdict(lambda: defaultdict(list))
     if LANDED_FILE.full_name in existing:
         columns = "source, object, path, fingerprint, size_bytes, modified_at"
-        for source, object_name, *part in lake.con.execute(
-            f"SELECT {columns} FROM lake.{LANDED_FILE.sql_name}"
-        ).fetchall():
+        for source, object_name, *part in lake.con.execute(f"SELECT {columns} FROM {LANDED_FILE.in_lake}").fetchall():
             parts[source, object_name][part[0]].append(Part(*part))
     return {name: ObjectState(watermarks.get(name), parts[name]) for name in {*watermarks, *parts}}
 
@@ -188,8 +187,8 @@ def _read_whole_at(lake: LakeView, settings: Settings) -> Mapping[_Name, datetim
     if not wanted or COMPLETENESS.full_name not in set(lake.tables()):
         return {}
     found = lake.con.execute(f"""
-        SELECT source, object, max(checked_at) FROM lake.{COMPLETENESS.sql_name}
-        WHERE coalesce(comparison, 'landing') = 'landing' AND window_from = TIMESTAMPTZ '{BEGINNING.isoformat()}'
+        SELECT source, object, max(checked_at) FROM {COMPLETENESS.in_lake}
+        WHERE coalesce(comparison, 'landing') = 'landing' AND window_from = {timestamp_literal(BEGINNING)}
         AND source_count = raw_count GROUP BY ALL
     """).fetchall()
     return {(source, name): checked_at for source, name, checked_at in found}
@@ -201,7 +200,7 @@ def _landed_whole(lake: LakeView) -> frozenset[str]:
         return frozenset()
     found = lake.con.execute(f"""
         SELECT source, object, window_from, window_until, coalesce(keys, '')
-        FROM lake.{COMPLETENESS.sql_name} WHERE coalesce(comparison, 'landing') = 'landing'
+        FROM {COMPLETENESS.in_lake} WHERE coalesce(comparison, 'landing') = 'landing'
         QUALIFY row_number() OVER (PARTITION BY source, object, window_from, window_until, coalesce(keys, '')
             ORDER BY checked_at DESC, _run_id DESC) = 1
         AND source_count = raw_count AND source_fingerprint = raw_fingerprint

@@ -11,7 +11,7 @@ from datetime import datetime
 from pathlib import Path
 
 from dataflow.sources.versions import fingerprint_sql
-from lakehouse.table import Table, literal
+from lakehouse.table import Table, literal, timestamp_literal
 
 _ORDINAL_BITS = 40
 """A staged row is named by one number: its file's place in the list, then its row in the file (below 2^40)."""
@@ -47,14 +47,14 @@ def in_raw_sql(raw: Table, *, earliest: datetime | None, latest: datetime | None
     if earliest is not None and latest is not None:
         branches.append(f"""
             SELECT l.w, r._record_key AS record_key, r._changed_at AS changed_at, r._row_hash AS row_hash
-            FROM lake.{raw.sql_name} r JOIN {versions} l
+            FROM {raw.in_lake} r JOIN {versions} l
             ON r._record_key = l.record_key AND r._changed_at = l.changed_at AND r._row_hash = l.row_hash
-            WHERE r._changed_at BETWEEN TIMESTAMPTZ {_moment(earliest)} AND TIMESTAMPTZ {_moment(latest)}
+            WHERE r._changed_at BETWEEN {timestamp_literal(earliest)} AND {timestamp_literal(latest)}
         """)
     if timeless:
         branches.append(f"""
             SELECT l.w, r._record_key AS record_key, r._changed_at AS changed_at, r._row_hash AS row_hash
-            FROM lake.{raw.sql_name} r JOIN {versions} l
+            FROM {raw.in_lake} r JOIN {versions} l
             ON r._record_key = l.record_key AND r._row_hash = l.row_hash
             WHERE r._changed_at IS NULL AND l.changed_at IS NULL
         """)
@@ -80,7 +80,7 @@ def create_fresh_sql(in_raw: str) -> str:
 def insert_sql(raw: Table, files: Sequence[Path]) -> str:
     """Build the INSERT of the fresh rows; parameters: run, source, object, and a list of extraction times by window."""
     return f"""
-        INSERT INTO lake.{raw.sql_name} BY NAME
+        INSERT INTO {raw.in_lake} BY NAME
         SELECT $run AS _run_id, $source AS _source, $object AS _object, s.record_key AS _record_key,
             ($extracted::TIMESTAMPTZ[])[s.w + 1] AS _extracted_at, s.row_hash AS _row_hash, s.changed_at AS _changed_at,
             s.is_deleted AS _is_deleted, s.locator AS _locator, s.defect AS _defect, s.payload
@@ -92,7 +92,3 @@ def measure_sql(versions: str) -> str:
     """SELECT of (w, count, fingerprint) over versions (w, record_key, changed_at, row_hash)."""
     fingerprint = fingerprint_sql("record_key", "changed_at", "row_hash")
     return f"SELECT w, count(*), {fingerprint} FROM ({versions}) GROUP BY w ORDER BY w"
-
-
-def _moment(value: datetime) -> str:
-    return literal(value.isoformat())

@@ -7,6 +7,7 @@ import shutil
 import sys
 import urllib.request
 from collections.abc import Callable, Iterator
+from contextlib import closing
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -16,7 +17,7 @@ from dataflow.settings import Settings, SourceSettings
 from dataflow.settings.environment import prefect_api_url
 from dataflow.sources import open_source
 from dataflow.sources.protocol import Finding
-from lakehouse import LakeError, LakeLocked
+from lakehouse import LakeError, LakeLocked, LakeView
 from lakehouse.connect import connect, extension_path
 
 _NEEDED_BYTES = 2 * 2**30
@@ -126,12 +127,8 @@ def _published(settings: Settings) -> str:
     place = lake_location(settings)
     if isinstance(place.catalogue, Path) and not place.published_catalogue.exists():
         return "nothing published yet"
-    con = open_published(settings)
-    try:
-        row = con.execute("SELECT id FROM ducklake_current_snapshot('lake')").fetchone()
-    finally:
-        con.close()
-    return f"readers see snapshot {row[0] if row else '?'}"
+    with closing(open_published(settings)) as con:
+        return f"readers see snapshot {LakeView(con, place).snapshot().id}"
 
 
 def _source_probe(settings: Settings, name: str) -> Callable[[], str]:

@@ -15,6 +15,7 @@ from dataflow.observe.quality import measure_quality
 from dataflow.run.record import RunOutcome
 from dataflow.run.session import RunSession
 from dataflow.settings import Settings
+from lakehouse.table import DATABASE
 
 if TYPE_CHECKING:
     from dataflow.observe.report_page import LakeDrawings, LakeFacts
@@ -47,7 +48,7 @@ def write_run_report(
 
 def _draft_committed(session: RunSession) -> ReportDraft:
     with closing(session.lake.cursor()) as con:
-        con.execute("USE lake")
+        con.execute(f"USE {DATABASE}")
         return _draft(con, session)
 
 

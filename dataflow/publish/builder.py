@@ -11,6 +11,7 @@ from ibis.expr import types as ir
 from dataflow.workspace.relations import shaped, sql_of
 from dataflow.workspace.report import StepReport, measured, resident_bytes
 from dataflow.workspace.workspace import Workspace
+from lakehouse.query import fetch_int
 from lakehouse.table import Table
 
 
@@ -47,7 +48,7 @@ class Builder:
 def run_builder(ws: Workspace, builder: Builder) -> StepReport:
     """Stage one published table. Raises: ConservationError when rows of the source got lost or doubled."""
     with measured() as watch:
-        rows_in = _count(ws, builder.source) if builder.source else None
+        rows_in = fetch_int(ws.con, f"SELECT count(*) FROM ({builder.source})") if builder.source else None
         rows = builder.rows(ws)
         scope = builder.scope if isinstance(builder.scope, str) else builder.scope(ws)
         staged = ws.stage(builder.table, rows, scope=scope)
@@ -70,8 +71,3 @@ def _compiled(builder: Builder) -> str:
     # Compiling takes Ibis as long as a small table takes DuckDB, and the text is the same in every run.
     assert builder.expression is not None
     return sql_of(shaped(builder.table, builder.expression()))
-
-
-def _count(ws: Workspace, rows: str) -> int:
-    row = ws.con.execute(f"SELECT count(*) FROM ({rows})").fetchone()
-    return int(row[0]) if row else 0

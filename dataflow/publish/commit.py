@@ -18,7 +18,7 @@ from dataflow.workspace.report import StepReport, gap_words, list_gaps, measured
 from dataflow.workspace.staging import Staged
 from dataflow.workspace.workspace import Workspace
 from lakehouse import Lake, Snapshot
-from lakehouse.table import column_list, literal
+from lakehouse.table import DATABASE, column_list, literal
 
 AUTHOR = "dataflow"
 
@@ -95,7 +95,7 @@ def audit(con: duckdb.DuckDBPyConnection, ws: Workspace, written: Mapping[str, S
     Raises: AuditRefused naming each failed check, its table and counts.
     """
     changed = [t for name, t in ws.staged.items() if t.schema == "published" and written[name].changed]
-    contracts = verify_contracts(con, changed, database="lake")
+    contracts = verify_contracts(con, changed, database=DATABASE)
     invariants = check_invariants(con)
     results: list[ContractCheck | InvariantResult] = [*contracts, *invariants]
     failed = tuple(str(result) for result in results if not result.passed)
@@ -131,4 +131,4 @@ def record_run(
         "steps": literal(steps),
         "message": literal("; ".join([f"{rows} rows in {len(tables)} tables", *([gap_words(gaps)] if gaps else [])])),
     }
-    con.execute(f"INSERT INTO lake.{RUN.sql_name} ({column_list(values)}) VALUES ({', '.join(values.values())})")
+    con.execute(f"INSERT INTO {RUN.in_lake} ({column_list(values)}) VALUES ({', '.join(values.values())})")

@@ -28,8 +28,7 @@ def _table_hash(reader: duckdb.DuckDBPyConnection, table: Table) -> str:
     columns = column_list(column.name for column in table.columns if not column.volatile)
     # A sum, unlike XOR, notices a row that is there twice.
     row = reader.execute(
-        f"SELECT count(*), coalesce(sum(md5_number_lower(row({columns})::VARCHAR)::HUGEINT), 0)"
-        f" FROM lake.{table.sql_name}"
+        f"SELECT count(*), coalesce(sum(md5_number_lower(row({columns})::VARCHAR)::HUGEINT), 0) FROM {table.in_lake}"
     ).fetchone()
     assert row is not None
     return f"{row[0]}/{row[1]}"

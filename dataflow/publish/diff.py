@@ -156,7 +156,7 @@ _ADDS_UP = f"kpi_code IN ({', '.join(literal(kpi.code) for kpi in KPIS if kpi.ad
 
 def as_of_sql(table: Table, version: int) -> str:
     """The table at a snapshot, for a FROM clause."""
-    return f"lake.{table.sql_name} AT (VERSION => {int(version)})"
+    return f"{table.in_lake} AT (VERSION => {int(version)})"
 
 
 def _row(con: duckdb.DuckDBPyConnection, sql: str) -> tuple[int, ...]:

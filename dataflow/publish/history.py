@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataflow.publish.builder import Builder
 from dataflow.tables.published import CUSTOMER_360, CUSTOMER_HISTORY
 from dataflow.workspace.workspace import Workspace
-from lakehouse.table import column_list, literal
+from lakehouse.table import column_list
 
 _STATE = tuple(c for c in CUSTOMER_360.column_names if c not in ("customer_id", "_run_id"))
 
@@ -47,7 +47,7 @@ def history_scope(ws: Workspace) -> str:
 
 
 def _changed_cte(ws: Workspace) -> str:
-    now = f"{literal(ws.run.now.isoformat())}::TIMESTAMPTZ"
+    now = ws.run.now_sql
     return f"""
         changed_360 AS (
             SELECT customer_id, bool_or(change <> 'delete') AS is_live

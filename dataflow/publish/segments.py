@@ -14,7 +14,6 @@ from dataflow.tables import published
 from dataflow.workspace.relations import key_relation, relation, shaped, sql_of
 from dataflow.workspace.touched import CUSTOMER_KEYS
 from dataflow.workspace.workspace import Workspace
-from lakehouse.table import literal
 
 
 @dataclass(frozen=True)
@@ -63,7 +62,7 @@ SEGMENTS = (
 
 def segments_sql(ws: Workspace) -> str:
     """One row for each touched customer and segment; who stays in a segment keeps the time of entry."""
-    now = f"{literal(ws.run.now.isoformat())}::TIMESTAMPTZ"
+    now = ws.run.now_sql
     return f"""
         SELECT n.*, coalesce(o.entered_at, {now}) AS entered_at
         FROM ({_members_sql()}) n LEFT JOIN {ws.before(published.SEGMENTS)} o USING (customer_id, segment_code)

@@ -19,7 +19,7 @@ import psutil
 from dataflow.workspace.report import StepReport
 from dataflow.workspace.staging import Run
 from lakehouse import Lake, LakeUnwritable
-from lakehouse.table import literal
+from lakehouse.table import literal, timestamp_literal
 
 _OWNER = "owner.json"
 # Where machines share a disk, as workers of a pool do: what one of them left behind goes after so long.
@@ -141,7 +141,7 @@ def record_run(
     """
     texts = (run.run_id, run.kind, status, json.dumps([report.as_dict() for report in reports]), message)
     run_id, kind, ended, steps, words = (literal(text) for text in texts)
-    times = ", ".join(f"TIMESTAMPTZ {literal(at.isoformat())}" for at in (started_at, finished_at))
+    times = ", ".join(timestamp_literal(at) for at in (started_at, finished_at))
     upto = "NULL" if raw_snapshot_id is None else str(raw_snapshot_id)
     of_run = f"run_id = {run_id}"
     # Literals: bound parameters make duckdb import pandas, half a second for one row.

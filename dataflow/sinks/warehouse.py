@@ -27,6 +27,7 @@ from lakehouse import SnapshotNotFound, open_reader
 from lakehouse.attach import metadata_of
 from lakehouse.connect import connect, spread_small_tables
 from lakehouse.feed import changes_sql
+from lakehouse.query import fetch_int
 from lakehouse.table import Table, column_list, create_table_sql, literal, quote
 
 _DRAFT = "warehouse"
@@ -88,10 +89,10 @@ def _follow(settings: Settings, publication: Publication, target: Path, has: int
             table: _feed(con, table, metadata=metadata_of(location), after=has, upto=snapshot)
             for table in published.TABLES
         }
-        changes = {table: _scalar(con, f"SELECT count(*) FROM ({feed})") for table, feed in feeds.items() if feed}
+        changes = {table: fetch_int(con, f"SELECT count(*) FROM ({feed})") for table, feed in feeds.items() if feed}
         if len(changes) == len(feeds) and not any(changes.values()):
             return 0
-        rows = sum(_scalar(con, f"SELECT count(*) FROM lake.{table.sql_name}") for table in feeds)
+        rows = sum(fetch_int(con, f"SELECT count(*) FROM {table.in_lake}") for table in feeds)
         is_much = sum(changes.values()) > max(rows * _SHARE_TO_REPLACE, _ROWS_TO_REPLACE)
         if is_much or (has is not None and not _has_columns(con, target)):
             feeds = dict.fromkeys(feeds)
@@ -178,19 +179,19 @@ def _write_whole(con: duckdb.DuckDBPyConnection, table: Table) -> int:
     con.execute(f"CREATE SCHEMA IF NOT EXISTS {_DRAFT}.{quote(table.schema)}")
     con.execute(f"DROP TABLE IF EXISTS {target}")
     con.execute(create_table_sql(table, database=_DRAFT))
-    con.execute(f"INSERT INTO {target} ({columns}) SELECT {columns} FROM lake.{table.sql_name}")
-    return _scalar(con, f"SELECT count(*) FROM {target}")
+    con.execute(f"INSERT INTO {target} ({columns}) SELECT {columns} FROM {table.in_lake}")
+    return fetch_int(con, f"SELECT count(*) FROM {target}")
 
 
 def _write_changes(con: duckdb.DuckDBPyConnection, table: Table, feed: str) -> int:
     target, columns, keys = f"{_DRAFT}.{table.sql_name}", column_list(table.column_names), column_list(table.key)
     con.execute(f"CREATE OR REPLACE TEMP TABLE touched_keys AS SELECT DISTINCT {keys} FROM ({feed})")
-    touched = _scalar(con, "SELECT count(*) FROM touched_keys")
+    touched = fetch_int(con, "SELECT count(*) FROM touched_keys")
     if touched:
         on = " AND ".join(f"t.{quote(key)} = k.{quote(key)}" for key in table.key)
         con.execute(f"DELETE FROM {target} t USING touched_keys k WHERE {on}")
         con.execute(
-            f"INSERT INTO {target} ({columns}) SELECT {columns} FROM lake.{table.sql_name} t"
+            f"INSERT INTO {target} ({columns}) SELECT {columns} FROM {table.in_lake} t"
             f" WHERE EXISTS (SELECT 1 FROM touched_keys k WHERE {on})"
         )
     return touched
@@ -209,8 +210,8 @@ def _compare(con: duckdb.DuckDBPyConnection, snapshot: int) -> None:
     counts = [
         (
             table.full_name,
-            _scalar(con, f"SELECT count(*) FROM lake.{table.sql_name}"),
-            _scalar(con, f"SELECT count(*) FROM {_DRAFT}.{table.sql_name}"),
+            fetch_int(con, f"SELECT count(*) FROM {table.in_lake}"),
+            fetch_int(con, f"SELECT count(*) FROM {_DRAFT}.{table.sql_name}"),
         )
         for table in published.TABLES
     ]
@@ -220,11 +221,6 @@ def _compare(con: duckdb.DuckDBPyConnection, snapshot: int) -> None:
             f"The warehouse would not show snapshot {snapshot}: {'; '.join(differing)}.",
             next_move="The warehouse is as it was. Delete its file and run again to build it anew.",
         )
-
-
-def _scalar(con: duckdb.DuckDBPyConnection, sql: str) -> int:
-    row = con.execute(sql).fetchone()
-    return int(row[0]) if row else 0
 
 
 def _sync(path: Path) -> None:

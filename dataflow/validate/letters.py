@@ -6,7 +6,7 @@ from dataflow.tables.ops import DEAD_LETTERS
 from dataflow.validate.incoming import INCOMING, KNOWN, of_object
 from dataflow.validate.newest import GONE, GOOD, NEWEST
 from dataflow.validate.plan import ObjectPlan
-from dataflow.validate.verdict import BREACH, as_of
+from dataflow.validate.verdict import BREACH
 from dataflow.workspace.workspace import Workspace
 from lakehouse.table import quote
 
@@ -57,8 +57,8 @@ def _bad_sql(ws: Workspace, plan: ObjectPlan) -> str:
         SELECT {_ID} AS dead_letter_id, _source, _object, _record_key, _row_hash, _changed_at, payload,
             _locator AS locator, b.stage, b.rules[1] AS rule, b.rules, b.reason,
             CASE WHEN {newer} THEN 'superseded' ELSE 'open' END AS status,
-            attempts + 1 AS attempts, coalesce(first_seen_at, {as_of(ws.run.now)}) AS first_seen_at,
-            {as_of(ws.run.now)} AS last_seen_at,
+            attempts + 1 AS attempts, coalesce(first_seen_at, {ws.run.now_sql}) AS first_seen_at,
+            {ws.run.now_sql} AS last_seen_at,
             NULL::VARCHAR AS decided_by, NULL::VARCHAR AS decision_reason, NULL::VARCHAR AS _run_id
         FROM {INCOMING} i JOIN (
             SELECT row_id, first(stage ORDER BY phase, ordinal) AS stage, list(rule ORDER BY phase, ordinal) AS rules,
@@ -76,14 +76,14 @@ def _bad_sql(ws: Workspace, plan: ObjectPlan) -> str:
 def _resolved_sql(ws: Workspace) -> str:
     # A row that is good now, though nobody asked to replay it, was read again because the checks changed.
     return f"""
-        SELECT k.* REPLACE ('resolved' AS status, k.attempts + 1 AS attempts, {as_of(ws.run.now)} AS last_seen_at)
+        SELECT k.* REPLACE ('resolved' AS status, k.attempts + 1 AS attempts, {ws.run.now_sql} AS last_seen_at)
         FROM known k SEMI JOIN {GOOD} g ON g._record_key = k._record_key AND g._row_hash = k._row_hash
     """
 
 
 def _superseded_sql(ws: Workspace) -> str:
     return f"""
-        SELECT k.* REPLACE ('superseded' AS status, {as_of(ws.run.now)} AS last_seen_at)
+        SELECT k.* REPLACE ('superseded' AS status, {ws.run.now_sql} AS last_seen_at)
         FROM known k JOIN {NEWEST} n ON n._record_key = k._record_key AND {_outranks("n", "k")}
         WHERE k.dead_letter_id NOT IN (SELECT dead_letter_id FROM bad)
         AND k.dead_letter_id NOT IN (SELECT dead_letter_id FROM resolved)

@@ -25,6 +25,7 @@ from dataflow.workspace.fingerprints import known_recipes, stage_recipes
 from dataflow.workspace.report import StepReport, measured, resident_bytes
 from dataflow.workspace.staging import Staged
 from dataflow.workspace.workspace import Workspace
+from lakehouse.query import fetch_int
 from lakehouse.table import column_list
 
 
@@ -62,7 +63,7 @@ def validate(ws: Workspace, settings: Settings) -> list[StepReport]:
 def _validate_object(ws: Workspace, *, settings: Settings, plan: ObjectPlan, fresh: str | None) -> StepReport:
     with measured() as watch:
         collect_incoming(ws, plan, fresh=fresh)
-        rows_in = _count(ws, f"SELECT count(*) FROM {INCOMING}")
+        rows_in = fetch_int(ws.con, f"SELECT count(*) FROM {INCOMING}")
         if not rows_in and fresh is not None:
             return StepReport(stage="validate", subject=plan.full_name, rows_in=0, rows_out=0, seconds=watch.seconds)
         currencies = frozenset({settings.currency.base, *settings.currency.rates})
@@ -75,9 +76,9 @@ def _validate_object(ws: Workspace, *, settings: Settings, plan: ObjectPlan, fre
             stage="validate",
             subject=plan.full_name,
             rows_in=rows_in,
-            rows_out=_count(ws, f"SELECT count(*) FROM {NEWEST}"),
-            set_aside=_count(ws, f"SELECT count(*) FROM {LETTERS} WHERE is_incoming AND {of_object(plan)}"),
-            merged=_count(ws, _merged_sql()),
+            rows_out=fetch_int(ws.con, f"SELECT count(*) FROM {NEWEST}"),
+            set_aside=fetch_int(ws.con, f"SELECT count(*) FROM {LETTERS} WHERE is_incoming AND {of_object(plan)}"),
+            merged=fetch_int(ws.con, _merged_sql()),
             inserted=staged.inserted,
             updated=staged.updated,
             deleted=staged.deleted,
@@ -115,9 +116,9 @@ def _merged_sql() -> str:
 def _refuse_too_many(ws: Workspace, settings: Settings, plan: ObjectPlan) -> None:
     """Stop when the share of bad rows says that something other than single rows is wrong. Replays do not count."""
     limits = settings.validation
-    fresh = _count(ws, f"SELECT count(*) FROM {INCOMING} WHERE NOT was_dead")
-    bad = _count(
-        ws,
+    fresh = fetch_int(ws.con, f"SELECT count(*) FROM {INCOMING} WHERE NOT was_dead")
+    bad = fetch_int(
+        ws.con,
         f"SELECT count(*) FROM {INCOMING} WHERE NOT was_dead AND _row_id IN (SELECT row_id FROM {BREACH})",
     )
     if bad < limits.dead_letter_limit_floor or bad <= limits.dead_letter_limit_share * fresh:
@@ -143,13 +144,8 @@ def _facts(ws: Workspace, plan: ObjectPlan) -> dict[str, Any]:
     statuses = {str(status): int(count) for status, count in moved}
     return {
         "dead_letters": _by_rule(ws, plan),
-        "tried_again": _count(ws, f"SELECT count(*) FROM {INCOMING} WHERE was_dead"),
+        "tried_again": fetch_int(ws.con, f"SELECT count(*) FROM {INCOMING} WHERE was_dead"),
         "resolved": statuses.get("resolved", 0),
         "superseded": statuses.get("superseded", 0),
-        "deleted_at_source": _count(ws, f"SELECT count(*) FROM {NEWEST} WHERE _is_deleted"),
+        "deleted_at_source": fetch_int(ws.con, f"SELECT count(*) FROM {NEWEST} WHERE _is_deleted"),
     }
-
-
-def _count(ws: Workspace, sql: str) -> int:
-    row = ws.con.execute(sql).fetchone()
-    return int(row[0]) if row else 0

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from datetime import datetime
 
 import pyarrow as pa
 
@@ -122,8 +121,3 @@ def _schema_breaches(schema: PayloadSchema, rows: pa.RecordBatchReader) -> Itera
         numbers, payloads = batch.column(0).to_pylist(), batch.column(1).to_pylist()
         for ordinal, breach in enumerate(schema.breaches(payloads)):
             yield numbers[breach.row], ordinal, breach.rule, breach.reason
-
-
-def as_of(now: datetime) -> str:
-    """SQL literal of the run's clock."""
-    return f"TIMESTAMPTZ {literal(now.isoformat())}"

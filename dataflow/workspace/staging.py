@@ -6,7 +6,7 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 from datetime import datetime
 
-from lakehouse.table import Table, column_list, quote
+from lakehouse.table import Table, column_list, quote, timestamp_literal
 
 
 @dataclass(frozen=True)
@@ -16,6 +16,11 @@ class Run:
     run_id: str
     kind: str
     now: datetime
+
+    @property
+    def now_sql(self) -> str:
+        """The run's clock as an SQL literal."""
+        return timestamp_literal(self.now)
 
 
 @dataclass(frozen=True)
@@ -54,7 +59,7 @@ def keys_agree(table: Table, left: str, right: str) -> str:
 def write_sql(table: Table, staged: Staged) -> Iterable[str]:
     """Build the statements that bring a lake table from the base snapshot to what was staged."""
     names = delta_names(table)
-    target = f"lake.{table.sql_name}"
+    target = table.in_lake
     keys = column_list(table.key)
     columns = column_list(table.column_names)
     if staged.deleted or staged.updated:

@@ -11,6 +11,7 @@ from collections.abc import Iterable
 from dataflow.tables.conformed import CUSTOMER_ORDER, ORDER_ITEM, TICKET
 from dataflow.tables.resolved import GOLDEN_CUSTOMER, XREF
 from dataflow.workspace.workspace import Workspace
+from lakehouse.query import fetch_int
 from lakehouse.table import Table
 
 ORDER_KEYS = "touched_order"
@@ -34,8 +35,7 @@ def mark_touched(ws: Workspace, *, enriched: Iterable[Table] = (), everything: b
 
 
 def count_keys(ws: Workspace, keys: str) -> int:
-    row = ws.con.execute(f"SELECT count(*) FROM {keys}").fetchone()
-    return int(row[0]) if row else 0
+    return fetch_int(ws.con, f"SELECT count(*) FROM {keys}")
 
 
 def _mark(ws: Workspace, name: str, keys: str) -> None:

@@ -19,6 +19,7 @@ from dataflow.errors import GrainError
 from dataflow.workspace.pushdown import NO_ROW, if_few
 from dataflow.workspace.staging import Run, Staged, delta_names, keys_agree, write_sql
 from lakehouse import LakeView
+from lakehouse.query import fetch_int
 from lakehouse.table import Table, column_list, literal, quote
 
 T = TypeVar("T")
@@ -103,7 +104,7 @@ class Workspace:
             columns = ", ".join(f"NULL::{column.type} AS {quote(column.name)}" for column in table.columns)
             return f"(SELECT {columns} WHERE false)"
         columns = column_list(table.column_names)
-        return f"(SELECT {columns} FROM lake.{table.sql_name} AT (VERSION => {self.base.id}))"
+        return f"(SELECT {columns} FROM {table.in_lake} AT (VERSION => {self.base.id}))"
 
     def stage(self, table: Table, rows: str, *, scope: str | None = None) -> Staged:
         """Take `rows` as what the table now says about `scope`; keep only what differs from before.
@@ -144,7 +145,7 @@ class Workspace:
         # Keys alone are read to find which rows to read whole: of many new rows none. And by semi-joins that say so:
         # from EXISTS the few keys are not handed down to the scan (eight times the work for one row, November 2026).
         known = f"SELECT {keys} FROM {before} SEMI JOIN {fresh} USING ({keys})"
-        some_known = has_rows and _scalar(self.con, f"CREATE OR REPLACE TEMP TABLE known_key AS {known}") > 0
+        some_known = has_rows and fetch_int(self.con, f"CREATE OR REPLACE TEMP TABLE known_key AS {known}") > 0
         if some_known:
             self._drop_unchanged(table, fresh)
         self._note_gone(table, scope_columns, unless=f"ANTI JOIN known_key USING ({keys})" if some_known else "")
@@ -178,7 +179,7 @@ class Workspace:
                 return
             in_scope = f"SEMI JOIN scope_keys USING ({column_list(scope_columns)}) WHERE {few}"
         gone = f"SELECT {keys} FROM (FROM {before} {in_scope}) {unless}"
-        if _scalar(self.con, f"CREATE OR REPLACE TEMP TABLE gone_key AS {gone}") > 0:
+        if fetch_int(self.con, f"CREATE OR REPLACE TEMP TABLE gone_key AS {gone}") > 0:
             self.con.execute(f"""
                 INSERT INTO {delta_names(table).gone}
                 SELECT {column_list(table.column_names)} FROM {before} SEMI JOIN gone_key USING ({keys})
@@ -195,7 +196,7 @@ class Workspace:
         is_first = table.full_name not in self.staged
         fresh = names.delta if is_first else _FRESH
         self._collect(table, rows, into=fresh)
-        count = _scalar(self.con, f"SELECT count(*) FROM {fresh}")
+        count = fetch_int(self.con, f"SELECT count(*) FROM {fresh}")
         if is_first:
             self._begin(table)
         else:
@@ -300,7 +301,7 @@ class Workspace:
         inserted, updated = self.con.execute(
             f"SELECT count(*) FILTER (WHERE change = 'insert'), count(*) FILTER (WHERE change = 'update') FROM {fresh}"
         ).fetchall()[0]
-        deleted = _scalar(self.con, f"SELECT count(*) FROM {delta_names(table).gone} t WHERE {in_scope}")
+        deleted = fetch_int(self.con, f"SELECT count(*) FROM {delta_names(table).gone} t WHERE {in_scope}")
         return inserted, updated, deleted
 
     def _overlay(self, table: Table) -> None:
@@ -315,8 +316,3 @@ class Workspace:
             SELECT {columns} FROM {self.before(table)}{unchanged}
             UNION ALL SELECT {columns} FROM {names.delta}
         """)
-
-
-def _scalar(con: duckdb.DuckDBPyConnection, sql: str) -> int:
-    row = con.execute(sql).fetchone()
-    return int(row[0]) if row else 0

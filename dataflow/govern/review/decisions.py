@@ -38,7 +38,7 @@ from dataflow.tables.conformed import CUSTOMER_RECORD
 from dataflow.tables.ops import JUDGEMENT
 from dataflow.tables.resolved import JUDGED_PAIR, JUDGED_RECORD
 from lakehouse import Lake
-from lakehouse.table import literal
+from lakehouse.table import DATABASE, literal, timestamp_literal
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -74,7 +74,7 @@ def decide_pair(
         raise UsageError("A judgement needs who decides it and why.")
     lake.ensure((JUDGEMENT, JUDGED_RECORD, JUDGED_PAIR))
     with closing(lake.cursor()) as con:
-        con.execute("USE lake")
+        con.execute(f"USE {DATABASE}")
         judgements = read_judgements(con)
         pair = find_pair(con, named)
         kind = _type_of(con, pair)
@@ -85,7 +85,7 @@ def decide_pair(
         judgement = _judgement(pair, kind, verdict, who, now, judgements, needs_second=needs_second)
         row = _row_sql(judgement, why, run_id)
     lake.transact(
-        lambda writing: writing.execute(f"INSERT INTO lake.{JUDGEMENT.sql_name} BY NAME {row}"),
+        lambda writing: writing.execute(f"INSERT INTO {JUDGEMENT.in_lake} BY NAME {row}"),
         author=who,
         run_id=run_id,
         message=f"review: {verdict}",
@@ -149,11 +149,11 @@ def _judgement(
 
 def _row_sql(judgement: Judgement, why: str, run_id: str) -> str:
     left, right = (literal(record) for record in judgement.pair)
-    said = f"(SELECT {fingerprint_sql('r')} FROM lake.{CUSTOMER_RECORD.sql_name} r WHERE r.record_id = {{}})"
+    said = f"(SELECT {fingerprint_sql('r')} FROM {CUSTOMER_RECORD.in_lake} r WHERE r.record_id = {{}})"
     return f"""
         SELECT {literal(judgement.judgement_id)} AS judgement_id, {left} AS record_id_l, {right} AS record_id_r,
             {literal(judgement.verdict)} AS verdict, {literal(judgement.decided_by)} AS decided_by,
-            {literal(judgement.decided_at.isoformat())}::TIMESTAMPTZ AS decided_at, {literal(why)} AS reason,
+            {timestamp_literal(judgement.decided_at)} AS decided_at, {literal(why)} AS reason,
             {judgement.needs_second} AS needs_second, {said.format(left)} AS fingerprint_l,
             {said.format(right)} AS fingerprint_r, {literal(run_id)} AS _run_id
     """

@@ -29,7 +29,8 @@ from dataflow.tables.conformed import CUSTOMER_RECORD
 from dataflow.tables.ops import REVIEW_QUEUE
 from dataflow.tables.published import CUSTOMER_360
 from dataflow.tables.resolved import EDGE, XREF
-from lakehouse.table import literal
+from lakehouse.query import fetch_records
+from lakehouse.table import literal, timestamp_literal
 
 # Uncertainty is the entropy of the chance; where the evidence contradicts itself it is as large as it can be. Business
 # weight grows with the orders and records at stake, by powers of ten. A pair that waits a month counts double.
@@ -171,7 +172,7 @@ def value_pairs(
     con: duckdb.DuckDBPyConnection, pairs: str, *, now: datetime, where: str, limit: int
 ) -> list[ReviewPair]:
     """Value the pairs of a table with the columns of review_now; best first."""
-    moment = f"{literal(now.isoformat())}::TIMESTAMPTZ"
+    moment = timestamp_literal(now)
     rows = con.execute(f"""
         WITH owner AS (
             SELECT DISTINCT record_id_l, record_id_r, customer_id FROM (
@@ -221,7 +222,8 @@ def _fields(con: duckdb.DuckDBPyConnection, pair: Pair) -> tuple[tuple[str, str 
 
 def _customers(con: duckdb.DuckDBPyConnection, pair: Pair) -> tuple[dict[str, Any], ...]:
     """The customers that the two records belong to, left first; one when it is the same."""
-    cursor = con.execute(
+    found = fetch_records(
+        con,
         f"""
         SELECT customer_id, record_count AS records, sources, order_count AS orders, order_amount,
             ticket_count AS tickets, confidence
@@ -231,5 +233,4 @@ def _customers(con: duckdb.DuckDBPyConnection, pair: Pair) -> tuple[dict[str, An
         """,
         list(pair),
     )
-    names = [column[0] for column in cursor.description or ()]
-    return tuple(dict(zip(names, row, strict=True)) for row in cursor.fetchall())
+    return tuple(found)

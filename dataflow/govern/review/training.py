@@ -17,6 +17,7 @@ from dataflow.govern.review.review import ReviewPair, value_pairs
 from dataflow.resolve.judgements.explain import Pair, level_patterns, usable_epochs
 from dataflow.tables.ops import JUDGEMENT
 from dataflow.tables.resolved import EDGE, JUDGED_PAIR
+from lakehouse.table import timestamp_literal
 
 # as many of the pairs nearest to the threshold are looked at: their levels have to be found out first
 NEAREST = 2_000
@@ -102,7 +103,7 @@ def _listed(con: duckdb.DuckDBPyConnection, chosen: Sequence[Pair], *, now: date
     con.execute(f"""
         CREATE OR REPLACE TEMP TABLE training_now AS
         SELECT e.record_id_l, e.record_id_r, e.entity_type, e.match_probability,
-            '{now.isoformat()}'::TIMESTAMPTZ AS queued_at, false AS is_unsure, 'training' AS reason
+            {timestamp_literal(now)} AS queued_at, false AS is_unsure, 'training' AS reason
         FROM {EDGE.sql_name} e JOIN chosen_arrow USING (record_id_l, record_id_r)
     """)
     con.unregister("chosen_arrow")

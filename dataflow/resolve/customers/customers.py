@@ -29,7 +29,7 @@ def stage_identities(ws: Workspace, clusters: str) -> None:
     live = f"SELECT customer_id FROM {ws.before(XREF)}"
     retired = f"SELECT customer_id, to_customer_id FROM {ws.before(REDIRECT)}"
     assign_ids(con, clusters, "xref_before", born=born, live=live, retired=retired, into="assigned")
-    now = _now(ws)
+    now = ws.run.now_sql
     ws.stage(
         XREF,
         f"""
@@ -54,7 +54,7 @@ def stage_identities(ws: Workspace, clusters: str) -> None:
 def _stage_redirects(ws: Workspace) -> None:
     """Point retired ids, and ids that pointed at them, to who took their place; forget those that live again."""
     before = ws.before(REDIRECT)
-    now = _now(ws)
+    now = ws.run.now_sql
     ws.con.execute(f"""
         CREATE OR REPLACE TEMP TABLE new_redirect AS
         WITH gone AS (
@@ -104,7 +104,3 @@ def stage_golden(ws: Workspace, clusters: str, *, changed_records: str, trust: M
     ws.stage(OTHER_VALUE, lost, scope="SELECT customer_id FROM golden_key")
     con.execute("DROP TABLE golden_record")
     con.execute("DROP TABLE golden_key")
-
-
-def _now(ws: Workspace) -> str:
-    return f"{literal(ws.run.now.isoformat())}::TIMESTAMPTZ"

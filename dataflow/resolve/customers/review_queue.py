@@ -59,7 +59,7 @@ def stage_review(ws: Workspace, clusters: str, *, link_thresholds: Mapping[str, 
             JOIN near_record l ON l.record_id = p.record_id_l
             JOIN near_record r ON r.record_id = p.record_id_r
         )
-        SELECT a.*, coalesce(b.queued_at, {literal(ws.run.now.isoformat())}::TIMESTAMPTZ) AS queued_at
+        SELECT a.*, coalesce(b.queued_at, {ws.run.now_sql}) AS queued_at
         FROM asked a LEFT JOIN {ws.before(REVIEW_QUEUE)} b USING (record_id_l, record_id_r)
         WHERE a.reason IS NOT NULL
         """,

@@ -21,6 +21,7 @@ from dataflow.resolve.pairs.scoring import score_pairs
 from dataflow.resolve.records.normaliser import NORMALISER_VERSION
 from dataflow.resolve.training.epochs import read_epochs
 from dataflow.tables.resolved import MATCH_RECORD
+from lakehouse.query import fetch_records
 
 Pair = tuple[str, str]
 
@@ -153,9 +154,7 @@ def _score(con: duckdb.DuckDBPyConnection, epoch: Epoch) -> list[dict[str, Any]]
         f", CASE WHEN {a.condition} THEN {a.weight} ELSE 0 END AS adjustment_{number}"
         for number, a in enumerate(spec.adjustments)
     )
-    cursor = con.execute(f"SELECT *{fired} FROM explained_weight ORDER BY record_id_l, record_id_r")
-    names = [column[0] for column in cursor.description or ()]
-    rows = [dict(zip(names, row, strict=True)) for row in cursor.fetchall()]
+    rows = fetch_records(con, f"SELECT *{fired} FROM explained_weight ORDER BY record_id_l, record_id_r")
     con.execute("DROP TABLE explained_weight")
     con.execute("DROP TABLE explained_of_type")
     return rows

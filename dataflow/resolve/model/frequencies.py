@@ -7,6 +7,7 @@ import duckdb
 from dataflow.resolve.comparisons import Comparison, EntitySpec, Frequency
 from dataflow.resolve.model.model import Parameters
 from dataflow.resolve.records.normaliser import in_list, known_given_names
+from lakehouse.query import fetch_int
 from lakehouse.table import literal
 
 # so many kin on one mailbox or telephone: it says nothing of who they are, and two such must not add up to something
@@ -66,10 +67,8 @@ def scale_frequencies(
 
 def frequency_hash(con: duckdb.DuckDBPyConnection, table: str) -> str:
     """A fingerprint of the table, whatever the order of its rows."""
-    row = con.execute(f"""
-        SELECT coalesce(sum(md5_number_lower(column_name || '|' || value || '|' || frequency)::HUGEINT), 0) FROM {table}
-    """).fetchone()
-    return str(row[0] if row else 0)
+    row = "md5_number_lower(column_name || '|' || value || '|' || frequency)::HUGEINT"
+    return str(fetch_int(con, f"SELECT coalesce(sum({row}), 0) FROM {table}"))
 
 
 def _ordinary_sql(records: str, column: str, apart: str | None) -> str:

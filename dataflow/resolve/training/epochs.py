@@ -103,7 +103,7 @@ def _store(ws: Workspace, epoch: Epoch) -> None:
             {literal(epoch.model_json)} AS model_json, {epoch.link_threshold}::DOUBLE AS link_threshold,
             {epoch.review_threshold}::DOUBLE AS review_threshold,
             {literal(epoch.normaliser_version)} AS normaliser_version, {epoch.record_count}::BIGINT AS record_count,
-            {literal(ws.run.now.isoformat())}::TIMESTAMPTZ AS trained_at
+            {ws.run.now_sql} AS trained_at
         """,
         scope=f"SELECT {literal(epoch.epoch_id)} AS epoch_id",
     )

@@ -14,6 +14,7 @@ from dataflow.sources.mysql.reading import read_rows
 from dataflow.sources.protocol import PlannedWindow, WindowMeasure
 from dataflow.sources.versions import key_fingerprint_sql
 from lakehouse.connect import connect
+from lakehouse.table import timestamp_literal
 
 _NO_MD5 = (1305, 1370)
 """What MySQL 9.6 and later answer to MD5, which is an optional component there."""
@@ -104,10 +105,10 @@ def _by_reading(session: Session, table: Table, planned: PlannedWindow) -> Windo
 
 
 def _note(con: duckdb.DuckDBPyConnection, batch: pa.RecordBatch, planned: PlannedWindow) -> None:
-    start, until = (moment.isoformat() for moment in (planned.window.start, planned.window.until))
+    start, until = (timestamp_literal(end) for end in (planned.window.start, planned.window.until))
     con.register("batch", pa.Table.from_batches([batch]))
     con.execute(
         "INSERT INTO seen SELECT record_key, changed_at FROM batch WHERE NOT is_deleted"
-        f" AND changed_at >= TIMESTAMPTZ '{start}' AND changed_at < TIMESTAMPTZ '{until}'"
+        f" AND changed_at >= {start} AND changed_at < {until}"
     )
     con.unregister("batch")
