@@ -13,13 +13,16 @@ from lakehouse.errors import (
     LakeLocked,
     LakeUnreachable,
     LakeUnwritable,
+    MessageTooLarge,
     SnapshotNotFound,
     TableNotFound,
 )
+from lakehouse.inbox import Inbox, InboxContents, Message
 from lakehouse.lake import Lake
 from lakehouse.lease import lease
 from lakehouse.location import LakeLocation, PostgresCatalogue, S3Access
 from lakehouse.maintain import GRACE, Maintained, clean_up, compact, expire, maintain
+from lakehouse.message_files import MessageFolder
 from lakehouse.reader import open_reader
 from lakehouse.snapshot import Snapshot
 from lakehouse.table import Column, Table
@@ -29,6 +32,8 @@ __all__ = [
     "GRACE",
     "Column",
     "Erased",
+    "Inbox",
+    "InboxContents",
     "Lake",
     "LakeConflict",
     "LakeError",
@@ -39,6 +44,9 @@ __all__ = [
     "LakeUnwritable",
     "LakeView",
     "Maintained",
+    "Message",
+    "MessageFolder",
+    "MessageTooLarge",
     "PostgresCatalogue",
     "S3Access",
     "Selection",

@@ -6,6 +6,7 @@ LakeError
 ├── LakeUnreachable     catalogue or data path cannot be opened     retry may help
 ├── LakeUnwritable      no permission, no space                     an engineer acts
 ├── LakeIncompatible    not a lake, or of another version           an engineer acts
+├── MessageTooLarge     more than one message of the inbox holds    the caller acts
 ├── SnapshotNotFound    no such version or time, or it was expired  the caller acts
 └── TableNotFound       no such table at that snapshot              the caller acts
 """
@@ -36,6 +37,10 @@ class LakeUnwritable(LakeError):
 
 
 class LakeIncompatible(LakeError):
+    pass
+
+
+class MessageTooLarge(LakeError):
     pass
 
 

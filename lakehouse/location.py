@@ -40,13 +40,23 @@ class PostgresCatalogue:
 class LakeLocation:
     """One lake. `data` is a folder or an `s3://bucket/prefix`; `published` is the folder of the readers' copy.
 
-    With a PostgreSQL catalogue readers attach the server itself, and `published` stays empty.
+    With a PostgreSQL catalogue readers attach the server itself, and `published` stays empty. `inbox` is the folder of
+    messages to the next committer where it is not the one beside the lake.
     """
 
     catalogue: Path | PostgresCatalogue
     data: Path | str
     published: Path
     s3: S3Access | None = None
+    inbox: Path | None = None
+
+    @property
+    def inbox_folder(self) -> Path | None:
+        """Where every process that uses the lake finds its inbox; None where they share no folder."""
+        if self.inbox is not None:
+            return self.inbox
+        shared = self.catalogue if isinstance(self.catalogue, Path) else self.data
+        return shared.with_name(f"{shared.name}.inbox") if isinstance(shared, Path) else None
 
     @property
     def data_path(self) -> str:

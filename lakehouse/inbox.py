@@ -1,0 +1,237 @@
+"""The inbox: what people decide while a run holds the lake, as small immutable messages beside it.
+
+A message is written without any lock. The next committer reads the inbox, applies each message and notes its id in a
+table of those taken, all inside its own transaction, and removes the message after the commit. A committer that dies
+in between leaves messages whose ids are in that table: they are removed by the next one and applied by none.
+
+Readers read the inbox first and the lake after it, and lay over what they read the messages that the lake they read
+has not taken: a message taken meanwhile is missed by neither and counted by one.
+"""
+
+from __future__ import annotations
+
+import json
+import re
+import secrets
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, replace
+from datetime import UTC, datetime, timedelta
+from typing import Any, NoReturn, Protocol
+
+import duckdb
+
+from lakehouse.errors import LakeConflict, MessageTooLarge
+from lakehouse.table import Table, column_list
+
+LARGEST_MESSAGE_BYTES = 1_000_000
+"""Every reader reads every waiting message whole; a decision on more rows than fit is several messages."""
+
+_SUFFIX = ".json"
+_TIME = "%Y%m%dT%H%M%S%fZ"
+_NAME = re.compile(r"(\d{8}T\d{12}Z)-[0-9a-f]{16}\.json")
+_KIND = re.compile(r"[a-z][a-z_]*")
+
+
+class MessageStore(Protocol):
+    """Where messages are kept: a folder; a prefix of a bucket can do the same (`If-None-Match: *`)."""
+
+    def names(self) -> list[str]:
+        """The names of what is there, in no order."""
+
+    def names_set_aside(self) -> list[str]:
+        """The names of what was set aside."""
+
+    def read(self, name: str, *, limit: int) -> bytes:
+        """At most `limit` bytes. Raises: FileNotFoundError, another OSError."""
+
+    def put_if_absent(self, name: str, data: bytes) -> None:
+        """Write whole or not at all. Raises: FileExistsError, LakeUnwritable."""
+
+    def remove(self, name: str) -> None:
+        """Remove; what is gone already is no error."""
+
+    def set_aside(self, name: str) -> None:
+        """Keep what is no message where it is not listed."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Message:
+    """One message. Ids sort by time: a message comes after every one that its writer had read."""
+
+    id: str
+    kind: str
+    author: str
+    written_at: datetime
+    body: Mapping[str, Any]
+
+
+@dataclass(frozen=True)
+class InboxContents:
+    """What an inbox holds: messages in order; names of files that are not messages, cannot be read, were set aside."""
+
+    messages: tuple[Message, ...] = ()
+    damaged: tuple[str, ...] = ()
+    unreadable: tuple[str, ...] = ()
+    set_aside: tuple[str, ...] = ()
+
+    def of_kind(self, kind: str) -> tuple[Message, ...]:
+        """The messages of one kind, in order."""
+        return tuple(message for message in self.messages if message.kind == kind)
+
+
+class Inbox:
+    """The messages of one lake."""
+
+    def __init__(self, store: MessageStore) -> None:
+        self._store = store
+        self._newest = datetime.min.replace(tzinfo=UTC)
+
+    def __str__(self) -> str:
+        return str(self._store)
+
+    def write(self, kind: str, *, author: str, body: Mapping[str, Any], now: datetime) -> Message:
+        """Write a message and return it when it is durable.
+
+        Raises: MessageTooLarge, LakeUnwritable; ValueError for a body that is not JSON or holds invalid Unicode.
+        """
+        message = Message(id=self._next_id(now), kind=kind, author=author, written_at=now.astimezone(UTC), body=body)
+        data = _encoded(message)
+        if len(data) > LARGEST_MESSAGE_BYTES:
+            raise MessageTooLarge(
+                f"Writing a message to the inbox {self}: it has {len(data):,} bytes, the limit is "
+                f"{LARGEST_MESSAGE_BYTES:,}; say less in one message"
+            )
+        self._store.put_if_absent(message.id + _SUFFIX, data)
+        return message
+
+    def read(self) -> InboxContents:
+        """Read every message. A damaged, foreign or unreadable file is named, and stops nothing."""
+        messages, damaged, unreadable = [], [], []
+        for name in sorted(self._store.names()):
+            if not _NAME.fullmatch(name):
+                damaged.append(name)
+                continue
+            try:
+                messages.append(_decoded(name, self._store.read(name, limit=LARGEST_MESSAGE_BYTES + 1)))
+            except FileNotFoundError:
+                continue  # taken and removed since it was listed
+            except OSError:
+                unreadable.append(name)
+            except (ValueError, OverflowError, RecursionError):
+                damaged.append(name)
+        if messages:
+            self._newest = max(self._newest, _time_of(messages[-1].id))
+        return InboxContents(
+            tuple(messages), tuple(damaged), tuple(unreadable), tuple(sorted(self._store.names_set_aside()))
+        )
+
+    def remove(self, ids: Iterable[str]) -> None:
+        """Remove messages whose ids a committed transaction noted as taken."""
+        for message_id in ids:
+            self._store.remove(message_id + _SUFFIX)
+
+    def set_aside(self, names: Iterable[str]) -> None:
+        """Move files that are no message out of the way; they are kept."""
+        for name in names:
+            self._store.set_aside(name)
+
+    def set_aside_messages(self, messages: Iterable[Message]) -> None:
+        """Move messages whose body their kind cannot read out of the way; they are kept."""
+        self.set_aside(message.id + _SUFFIX for message in messages)
+
+    def _next_id(self, now: datetime) -> str:
+        # A clock that was set back must not put an answer before its question.
+        self._newest = max(now.astimezone(UTC), self._newest + timedelta(microseconds=1))
+        return f"{self._newest:{_TIME}}-{secrets.token_hex(8)}"
+
+
+def without_taken(con: duckdb.DuckDBPyConnection, contents: InboxContents, *, relation: str) -> InboxContents:
+    """Leave out the messages that the lake on `con` has taken; an empty inbox costs no statement.
+
+    `relation` lists those taken (message_id); a lake of an earlier version does not have it.
+    """
+    done = set(ids_taken(con, contents.messages, relation=relation))
+    if not done:
+        return contents
+    return replace(contents, messages=tuple(message for message in contents.messages if message.id not in done))
+
+
+def ids_taken(con: duckdb.DuckDBPyConnection, messages: Sequence[Message], *, relation: str) -> list[str]:
+    """The ids of those messages that the lake on `con` has taken."""
+    if not messages:
+        return []
+    ids = [message.id for message in messages]
+    try:
+        rows = con.execute(
+            f"SELECT message_id FROM {relation} WHERE message_id IN (SELECT unnest(?))", [ids]
+        ).fetchall()
+    except duckdb.CatalogException:
+        return []
+    return [str(message_id) for (message_id,) in rows]
+
+
+def claim(con: duckdb.DuckDBPyConnection, ids: str, *, taken: Table, is_alone: bool) -> None:
+    """Make sure, inside the committing transaction, that no other commit takes the same messages.
+
+    `ids` is a SELECT of message_id, not yet written to `taken`. Two inserts do not conflict on a server's catalogue,
+    two changes of one row do: so where the lake is not held alone, each taker rewrites the newest row, and the first
+    one of all the table's comment (measured November 2026).
+    Raises: LakeConflict when another commit took one of them before; the commit itself when it does so meanwhile.
+    """
+    table = f"lake.{taken.sql_name}"
+    row = con.execute(f"SELECT count(*) FROM {table} SEMI JOIN ({ids}) USING (message_id)").fetchone()
+    if row and row[0]:
+        raise LakeConflict(
+            f"Taking messages from the inbox: another commit has taken {row[0]} of them since this one read them; "
+            "run again"
+        )
+    if is_alone:
+        return
+    newest = f"message_id = (SELECT max(message_id) FROM {table})"
+    row = con.execute(f"UPDATE {table} SET message_id = message_id WHERE {newest}").fetchone()
+    if not row or not row[0]:
+        con.execute(f"COMMENT ON TABLE {table} IS 'ids of the messages taken from the inbox'")
+
+
+def laid_over(table: Table, rows: str, *, database: str = "") -> str:
+    """The relation of a table with rows of the same keys laid over its own; `rows` is a SELECT by column name."""
+    name = f"{database}.{table.sql_name}" if database else table.sql_name
+    keys = column_list(table.key)
+    return f"(SELECT * FROM {name} ANTI JOIN ({rows}) USING ({keys}) UNION ALL BY NAME ({rows}))"
+
+
+def _time_of(message_id: str) -> datetime:
+    return datetime.strptime(message_id.partition("-")[0], _TIME).replace(tzinfo=UTC)
+
+
+def _encoded(message: Message) -> bytes:
+    if not _KIND.fullmatch(message.kind):
+        raise ValueError(f"{message.kind!r} is not a kind of message")
+    plain = {
+        "id": message.id,
+        "kind": message.kind,
+        "author": message.author,
+        "written_at": message.written_at.isoformat(),
+        "body": message.body,
+    }
+    return json.dumps(plain, ensure_ascii=False, allow_nan=False).encode()
+
+
+def _decoded(name: str, data: bytes) -> Message:
+    """Raises: ValueError for what `write` would not have written."""
+    if len(data) > LARGEST_MESSAGE_BYTES:
+        raise ValueError("too large")
+    plain = json.loads(data.decode(), parse_constant=_refuse_constant)
+    # Escapes can spell surrogates, which no table takes.
+    json.dumps(plain, ensure_ascii=False).encode()
+    match plain:
+        case {"id": str(key), "kind": str(kind), "author": str(author), "written_at": str(at), "body": dict(body)}:
+            written_at = datetime.fromisoformat(at)
+            _time_of(key) + timedelta(days=1)  # the next id must be a time as well
+            if key + _SUFFIX == name and _KIND.fullmatch(kind) and written_at.tzinfo is not None:
+                return Message(id=key, kind=kind, author=author, written_at=written_at, body=body)
+    raise ValueError("not a message")
+
+
+def _refuse_constant(name: str) -> NoReturn:
+    raise ValueError(f"{name} is not JSON")
