@@ -65,5 +65,5 @@ def accept(
         )
     file = accept_changes(settings, source, object_name, chosen)
     for change in chosen:
-        words.print(f"{source}.{object_name}: {change}", markup=False)
+        words.print(f"{source}.{object_name}: {change}")
     words.print(f"Wrote {file}; the next run reads the object so.")

@@ -5,9 +5,8 @@ from __future__ import annotations
 import sys
 import traceback
 
-from rich.text import Text
-
 from dataflow.cli.output import words
+from dataflow.cli.terminal import styled
 from dataflow.errors import DataFlowError, ExitCode
 
 
@@ -16,10 +15,10 @@ def explain(error: BaseException, *, debug: bool) -> int:
     code, message = _meaning(error)
     if debug:
         shown = error.__context__ or error
-        words.print(Text("".join(traceback.format_exception(shown))))
-    words.print(Text.assemble(("Error: ", "bold red"), message))
+        words.print("".join(traceback.format_exception(shown)))
+    words.print(styled(("Error: ", "bold red"), message))
     for note in getattr(error, "__notes__", []):
-        words.print(Text(f"  {note}"))
+        words.print(f"  {note}")
     return int(code)
 
 

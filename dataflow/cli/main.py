@@ -12,6 +12,7 @@ import typer
 from dataflow.cli import benching, drifting, mending, project, reading, resolving, reviewing, running, sampling
 from dataflow.cli.failing import explain
 from dataflow.cli.options import Globals
+from dataflow.cli.terminal import prepare_streams
 
 HELP = """One trusted picture of each customer, from CRM, orders and tickets.
 
@@ -73,4 +74,5 @@ def explain_interrupt() -> int:
 
 def main() -> None:
     """Be the `dataflow` command."""
+    prepare_streams()
     sys.exit(run(sys.argv[1:]))

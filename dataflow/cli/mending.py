@@ -20,6 +20,7 @@ from dataflow.cli.options import (
 )
 from dataflow.cli.output import words, write_json, write_records
 from dataflow.errors import UsageError
+from dataflow.observe.visible import visible
 
 if TYPE_CHECKING:
     from dataflow.govern.dead_letters import DeadLetter, LetterFilter
@@ -62,10 +63,8 @@ def restore(
     with open_lake(settings, purpose="restore") as lake:
         target = lake.snapshot_at(version)
         what = table or "every table but raw and the judgements"
-        if not yes and not typer.confirm(
-            f"Restore {what} to snapshot {target.id} of {target.at:%Y-%m-%d %H:%M:%S} UTC ({target.message})?",
-            err=True,
-        ):
+        question = f"Restore {what} to snapshot {target.id} of {target.at:%Y-%m-%d %H:%M:%S} UTC ({target.message})?"
+        if not yes and not typer.confirm(visible(question), err=True):
             raise UsageError("Nothing was restored.", next_move="Answer y, or give --yes.")
         run_id = name_run("restore", datetime.now(UTC))
         if table is None:

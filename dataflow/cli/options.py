@@ -88,7 +88,7 @@ def moment_or_none(text: str | None, *, option: str) -> datetime | None:
     return None if text is None else parse_moment(text, option=option)
 
 
-OutputOption = Annotated[Output, typer.Option("-o", "--output", help="table, json or csv.")]
+OutputOption = Annotated[Output, typer.Option("-o", "--output", help="table, json or csv (UTF-8).")]
 SourceOption = Annotated[str | None, typer.Option("--source", help="Only this source, as named in dataflow.toml.")]
 ObjectOption = Annotated[str | None, typer.Option("--object", help="Only this object of it.")]
 SinceOption = Annotated[str | None, typer.Option("--since", help="Only windows that start then or later (UTC).")]

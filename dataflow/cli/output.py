@@ -1,8 +1,9 @@
-"""Write answers on stdout, as a table for people or as JSON or CSV for programs, and words on stderr."""
+"""Write answers on stdout, as a table for people or as JSON or CSV for programs, and messages on stderr."""
 
 from __future__ import annotations
 
 import csv
+import io
 import json
 import sys
 from collections.abc import Iterable, Mapping, Sequence
@@ -10,13 +11,15 @@ from datetime import date, datetime
 from decimal import Decimal
 from typing import Any
 
-from rich.console import Console
 from rich.table import Table
+from rich.text import Text
 
 from dataflow.cli.options import Output
+from dataflow.cli.terminal import PlainConsole, cell, styled
+from dataflow.observe.visible import escape_json
 
-words = Console(stderr=True, highlight=False, soft_wrap=True)
-"""Where words go; never an answer."""
+words = PlainConsole(stderr=True)
+"""Where messages go; never an answer."""
 
 # A table wider than the screen would be cut: without a terminal there is no screen.
 _WIDTH_WITHOUT_TERMINAL = 200
@@ -27,6 +30,9 @@ def write_rows(columns: Sequence[str], rows: Iterable[Sequence[Any]], *, output:
     if output is Output.JSON:
         write_json([dict(zip(columns, row, strict=True)) for row in rows])
     elif output is Output.CSV:
+        if isinstance(sys.stdout, io.TextIOWrapper):
+            # Data, so the same bytes whatever the terminal's encoding is: an escape would be another value.
+            sys.stdout.reconfigure(encoding="utf-8")
         writer = csv.writer(sys.stdout, lineterminator="\n")
         writer.writerow(columns)
         writer.writerows([["" if value is None else _text(value) for value in row] for row in rows])
@@ -38,41 +44,48 @@ def write_records(records: Sequence[Mapping[str, Any]], *, output: Output, title
     """Write records that share their names in the chosen form."""
     columns = list(records[0]) if records else []
     if not records and output is Output.TABLE:
-        _answers().print(f"[bold]{title}[/bold] none" if title else "none")
+        write_line((f"{title} ", "bold") if title else "", "none")
         return
     write_rows(columns, [list(record.values()) for record in records], output=output, title=title)
 
 
 def write_json(value: Any) -> None:
-    """Write one JSON document."""
-    json.dump(value, sys.stdout, indent=2, default=_plain, ensure_ascii=False)
+    """Write one JSON document; what a terminal would act on, or the encoding lacks, stands in it as `\\u…`."""
+    is_unicode = (sys.stdout.encoding or "utf-8").lower().startswith("utf")
+    for piece in json.JSONEncoder(indent=2, default=_plain, ensure_ascii=not is_unicode).iterencode(value):
+        sys.stdout.write(escape_json(piece))
     sys.stdout.write("\n")
 
 
-def write_line(text: str = "") -> None:
-    """Write one line of an answer for people."""
-    _answers().print(text)
+def write_line(*parts: str | tuple[str, str]) -> None:
+    """Write one line of an answer for people; a part is a text, or a text and its style."""
+    _answers().print(styled(*parts))
 
 
-def _answers() -> Console:
+def _answers() -> PlainConsole:
     # Made anew: stdout may have been redirected since import.
-    console = Console(highlight=False, soft_wrap=True)
-    return console if console.is_terminal else Console(highlight=False, soft_wrap=True, width=_WIDTH_WITHOUT_TERMINAL)
+    console = PlainConsole()
+    return console if console.is_terminal else PlainConsole(width=_WIDTH_WITHOUT_TERMINAL)
 
 
 def _table(columns: Sequence[str], rows: Iterable[Sequence[Any]], *, title: str) -> Table:
-    table = Table(title=title or None, title_justify="left", header_style="bold", box=None, pad_edge=False)
+    heading = cell(title) if title else None
+    table = Table(title=heading, title_justify="left", header_style="bold", box=None, pad_edge=False)
     listed = [list(row) for row in rows]
     for position, column in enumerate(columns):
         values = [row[position] for row in listed if row[position] is not None]
         is_number = bool(values) and all(isinstance(v, int | float | Decimal) for v in values)
-        table.add_column(column, justify="right" if is_number else "left", overflow="fold")
+        table.add_column(cell(column), justify="right" if is_number else "left", overflow="fold")
     for row in listed:
-        table.add_row(*["" if value is None else _for_people(value) for value in row])
+        table.add_row(*[_for_people(value) for value in row])
     return table
 
 
-def _for_people(value: Any) -> str:
+def _for_people(value: Any) -> Text:
+    return cell("" if value is None else _shown(value))
+
+
+def _shown(value: Any) -> str:
     if isinstance(value, bool):
         return "yes" if value else "no"
     if isinstance(value, int):
@@ -81,8 +94,7 @@ def _for_people(value: Any) -> str:
         return f"{value:,.4g}" if abs(value) < 1000 else f"{value:,.1f}"
     if isinstance(value, datetime):
         return value.isoformat(sep=" ", timespec="seconds")
-    # Square brackets are markup to Rich.
-    return _text(value).replace("[", "\\[")
+    return _text(value)
 
 
 def _text(value: Any) -> str:

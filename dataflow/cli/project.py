@@ -75,16 +75,12 @@ def doctor(context: typer.Context, output: OutputOption = Output.TABLE) -> None:
     for probe in probe_all(settings_of(context)):
         probes.append(probe)
         if output is Output.TABLE:
-            mark = "[green]ok[/green]  " if probe.is_well else "[red]FAIL[/red]"
-            write_line(f"{mark} {probe.name:<16} {_escaped(probe.found)}")
+            mark = ("ok  ", "green") if probe.is_well else ("FAIL", "red")
+            write_line(mark, f" {probe.name:<16} {probe.found}")
             if probe.fix:
-                write_line(f"     {'':<16} → {_escaped(probe.fix)}")
+                write_line(f"     {'':<16} → {probe.fix}")
     failed = sum(not probe.is_well for probe in probes)
     if output is not Output.TABLE:
         write_json([asdict(probe) for probe in probes])
     words.print(f"{len(probes)} probes, {failed} failed." if failed else f"All {len(probes)} probes are well.")
     raise typer.Exit(failed)
-
-
-def _escaped(text: str) -> str:
-    return text.replace("[", "\\[")

@@ -229,7 +229,7 @@ def _origin(record: str) -> str:
 
 
 def _write_case(case: Case) -> None:
-    write_line(f"[bold]Pair {case.pair_id}[/bold]  {case.reason_words}")
+    write_line((f"Pair {case.pair_id}", "bold"), f"  {case.reason_words}")
     if case.standing:
         by = f" ({', '.join(case.ruled_out_by)})" if case.ruled_out_by else ""
         write_line(f"What stewards have said: {case.standing}{by}")
@@ -257,20 +257,20 @@ def _write_case(case: Case) -> None:
 
 def _write_explanation(explanation: Explanation) -> None:
     """The words, then the weights as bars: each begins where the one before ended."""
-    write_line("[bold]Why[/bold]")
+    write_line(("Why", "bold"))
     for step in explanation.steps:
         write_line(f"  {step.words}")
     if explanation.not_compared:
         write_line(f"  Not compared, for one of them does not say it: {', '.join(explanation.not_compared)}.")
     write_line(f"  {explanation.summary}")
     write_line()
-    write_line("[bold]How it adds up[/bold]  each step of 1 doubles the odds; right of 0 they are rather one than two")
+    write_line(("How it adds up", "bold"), "  each step of 1 doubles the odds; right of 0 they are rather one than two")
     for line in waterfall_lines(explanation):
-        write_line(line)
+        write_line(*line)
 
 
-def waterfall_lines(explanation: Explanation) -> list[str]:
-    """One line a step: name, weight, and a bar from where the odds stood to where they then stand."""
+def waterfall_lines(explanation: Explanation) -> list[list[str | tuple[str, str]]]:
+    """The parts of one line a step: name, weight, and a bar from where the odds stood to where they then stand."""
     stands, spans = 0.0, []
     for step in explanation.steps:
         spans.append((step.name, step.weight, stands, stands + step.weight))
@@ -284,12 +284,12 @@ def waterfall_lines(explanation: Explanation) -> list[str]:
         return round((weight - low) * scale)
 
     return [
-        f"  {name:<34.34} {weight:>+7.1f}  {_bar(column(begin), column(end), zero=column(0.0))}"
+        [f"  {name:<34.34} {weight:>+7.1f}  ", *_bar(column(begin), column(end), zero=column(0.0))]
         for name, weight, begin, end in spans
     ]
 
 
-def _bar(begin: int, end: int, *, zero: int) -> str:
+def _bar(begin: int, end: int, *, zero: int) -> list[str | tuple[str, str]]:
     """A bar over an axis that marks zero; green to the right, red to the left."""
     cells = [" "] * _BAR_WIDTH
     cells[zero] = "│"
@@ -299,4 +299,4 @@ def _bar(begin: int, end: int, *, zero: int) -> str:
     text = "".join(cells)
     colour = "green" if end >= begin else "red"
     last = max(last, first + 1)
-    return f"{text[:first]}[{colour}]{text[first:last]}[/{colour}]{text[last:]}".rstrip()
+    return [text[:first], (text[first:last], colour), text[last:].rstrip()]

@@ -227,7 +227,7 @@ def write_outcome(outcome: RunOutcome, *, output: Output) -> None:
         _write_for_people(outcome, output=output)
     if outcome.status == "partial":
         for subject, why in list_gaps(outcome.reports).items():
-            words.print(f"Not whole: {subject}: {why}", markup=False)
+            words.print(f"Not whole: {subject}: {why}")
         words.print("Partial: what is missing is on record (dataflow status) and is read again by the next run.")
         raise typer.Exit(ExitCode.PARTIAL)
 
@@ -245,9 +245,9 @@ def _write_for_people(outcome: RunOutcome, *, output: Output) -> None:
     write_records(records, output=output)
     if output is Output.TABLE:
         write_line()
-        write_line(f"[bold]{outcome.status.capitalize()}[/bold]: {outcome.message}.")
+        write_line((outcome.status.capitalize(), "bold"), f": {outcome.message}.")
     for subject, drift in list_drift(outcome.reports).items():
-        words.print(f"Fields differ from dataflow.toml: {subject}: {drift} (dataflow drift list)", markup=False)
+        words.print(f"Fields differ from dataflow.toml: {subject}: {drift} (dataflow drift list)")
     words.print(f"Run {outcome.run_id} took {outcome.seconds:.1f} s.")
     if outcome.report_page:
         words.print(f"Report: {outcome.report_page}")

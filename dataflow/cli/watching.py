@@ -7,9 +7,11 @@ import time
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 
-from rich.progress import BarColumn, Progress, TaskID, TextColumn, TimeElapsedColumn, TimeRemainingColumn
+from rich.progress import BarColumn, Progress, Task, TaskID, TextColumn, TimeElapsedColumn, TimeRemainingColumn
+from rich.text import Text
 
 from dataflow.cli.output import words
+from dataflow.observe.visible import visible
 from dataflow.run.progress import StageEvent, WindowEvent, watched_by
 
 # Shares of a first run over 100,000 records, measured November 2026: what is expected before a run of this lake told.
@@ -31,6 +33,13 @@ _TICK_SECONDS = 0.2
 _NEARLY = 0.97
 
 
+class _ShownColumn(TextColumn):
+    """A column of text that is shown as it is."""
+
+    def render(self, task: Task) -> Text:
+        return Text(visible(self.text_format.format(task=task)), style=self.style, justify=self.justify)
+
+
 @contextmanager
 def watching_run(expected: Mapping[str, float] | None = None) -> Iterator[None]:
     """Show the stages of the runs inside the block; `expected` are seconds by stage of an earlier run."""
@@ -38,10 +47,10 @@ def watching_run(expected: Mapping[str, float] | None = None) -> Iterator[None]:
         yield
         return
     with Progress(
-        TextColumn("[bold]{task.description:<10}"),
+        _ShownColumn("{task.description:<10}", style="bold"),
         BarColumn(),
         TimeElapsedColumn(),
-        TextColumn("{task.fields[left]}"),
+        _ShownColumn("{task.fields[left]}"),
         console=words,
         transient=True,
     ) as bar:
@@ -58,9 +67,9 @@ def watching_windows() -> Iterator[None]:
         yield
         return
     with Progress(
-        TextColumn("[bold]{task.description:<10}"),
+        _ShownColumn("{task.description:<10}", style="bold"),
         BarColumn(),
-        TextColumn("{task.completed:,.0f} of {task.total:,.0f} windows"),
+        _ShownColumn("{task.completed:,.0f} of {task.total:,.0f} windows"),
         TimeElapsedColumn(),
         TimeRemainingColumn(),
         console=words,
@@ -87,11 +96,11 @@ def watching_count(what: str) -> Iterator[Callable[[str, int, int], None]]:
         yield lambda _what, _done, _total: None
         return
     with Progress(
-        TextColumn("[bold]{task.description:<10}"),
+        _ShownColumn("{task.description:<10}", style="bold"),
         BarColumn(),
-        TextColumn("{task.completed:,.0f} of {task.total:,.0f}"),
+        _ShownColumn("{task.completed:,.0f} of {task.total:,.0f}"),
         TimeElapsedColumn(),
-        TextColumn("{task.fields[left]}"),
+        _ShownColumn("{task.fields[left]}"),
         console=words,
         transient=True,
     ) as bar:

@@ -14,6 +14,7 @@ import altair as alt
 import vl_convert
 
 from dataflow.observe.report_page.facts import Row
+from dataflow.observe.visible import visible
 from dataflow.resolve.judgements.explain import Explanation
 from dataflow.workspace.report import StepReport
 
@@ -51,12 +52,21 @@ _CONFIG: dict[str, Any] = {
 def draw_svg(chart: alt.TopLevelMixin) -> str:
     """Render a chart as one SVG element whose marks carry an `aria-label` for readers and tooltips."""
     # Charts are checked by the tests that draw them; checking each again took as long as drawing it.
-    specification = chart.to_dict(validate=False)
+    specification = _shown(chart.to_dict(validate=False))
     specification["config"] = _CONFIG
     svg = vl_convert.vegalite_to_svg(specification)
     # Every drawing names its clip paths clip0, clip1, …: on one page the first would clip all the others.
     own = sha256(svg.encode()).hexdigest()[:8]
     return svg.replace('id="clip', f'id="{own}-clip').replace("url(#clip", f"url(#{own}-clip")
+
+
+def _shown(part: Any) -> Any:
+    """A part of a specification with every text in it as it can be shown: XML has no place for control characters."""
+    if isinstance(part, str):
+        return visible(part)
+    if isinstance(part, dict):
+        return {name: _shown(inner) for name, inner in part.items()}
+    return [_shown(inner) for inner in part] if isinstance(part, list) else part
 
 
 def warm_up() -> None:

@@ -8,11 +8,13 @@ from datetime import datetime
 from importlib.resources import files
 from itertools import groupby
 from pathlib import Path
+from typing import Any
 
 from jinja2 import Environment, PackageLoader, StrictUndefined
 
 from dataflow.observe.report_page import charts
 from dataflow.observe.report_page.facts import LakeFacts, Row, RunFacts
+from dataflow.observe.visible import visible
 from dataflow.workspace.report import StepReport
 
 _DRAWINGS = (
@@ -65,6 +67,7 @@ def render_report(facts: RunFacts, drawings: LakeDrawings) -> str:
     environment = Environment(
         loader=PackageLoader("dataflow.observe.report_page", "templates"),
         autoescape=True,
+        finalize=_as_shown,
         undefined=StrictUndefined,
         trim_blocks=True,
         lstrip_blocks=True,
@@ -84,6 +87,11 @@ def render_report(facts: RunFacts, drawings: LakeDrawings) -> str:
         review=list(zip(facts.lake.review, drawings.waterfalls, strict=True)),
         peak_rss=max((step.peak_rss_bytes for step in facts.steps), default=0),
     )
+
+
+def _as_shown(value: Any) -> Any:
+    """What an expression of the page comes to; the drawings and styles are ours, every other text is shown as it is."""
+    return visible(value) if type(value) is str else value
 
 
 def _cards(facts: RunFacts) -> list[tuple[str, str, str]]:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from dataclasses import replace
 from datetime import UTC, datetime
 from pathlib import Path
 
@@ -96,6 +97,22 @@ def test_the_page_asks_the_network_for_nothing_and_escapes_words() -> None:
     assert not re.findall(r"""(?:src|href)\s*=|url\((?!#)|@import""", html)
     assert "default-src 'none'" in html
     assert "&lt;once&gt;" in html
+
+
+def test_no_text_acts_on_the_page() -> None:
+    nasty = "x\x1b[31m\u202e</svg><b>[/foo]"
+    facts = make_facts()
+    outcome = replace(facts.outcome, message=nasty, kind=nasty)
+    segments = [{"segment": nasty, "customers": 5}]
+    letters = [{"object": nasty, "rule": nasty, "rows": 7}]
+    html = render(
+        RunFacts(outcome=outcome, steps=facts.steps, lake=replace(facts.lake, segments=segments, dead_letters=letters))
+    )
+    assert not {"\x1b", "\u202e"} & set(html)
+    assert "</svg><b>" not in html
+    shown = r"x\x1b[31m\u202e&lt;/svg&gt;&lt;b&gt;[/foo]"
+    assert f'<p class="message">{shown}</p>' in html
+    assert html.count(shown) >= 4
 
 
 def test_no_two_drawings_share_a_name() -> None:
