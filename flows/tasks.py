@@ -103,7 +103,7 @@ def compute(run_id: str, stage: str, retrain: bool = False) -> int:
 
 def _resolving(session: RunSession, *, retrain: bool) -> Step:
     # They bring Splink, which no reading command needs.
-    from dataflow.resolve import resolve
+    from dataflow.resolve.step import resolve
 
     run_chunks = None
     if deployment := session.settings.resolve.deployment:
@@ -124,6 +124,7 @@ def commit_publication(run_id: str) -> Publication:
     session = live_session(run_id)
     with session.stage("commit"):
         publication = commit(session.workspace, session.lake, session.reports)
+        session.remove_taken()
     if publication.report is not None:
         session.reports.append(publication.report)
     return publication

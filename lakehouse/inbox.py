@@ -36,7 +36,7 @@ class MessageStore(Protocol):
     """Where messages are kept: a folder; a prefix of a bucket can do the same (`If-None-Match: *`)."""
 
     def names(self) -> list[str]:
-        """The names of what is there, in no order."""
+        """The names of what is there, in no order. Raises: LakeUnreachable."""
 
     def names_set_aside(self) -> list[str]:
         """The names of what was set aside."""
@@ -48,10 +48,10 @@ class MessageStore(Protocol):
         """Write whole or not at all. Raises: FileExistsError, LakeUnwritable."""
 
     def remove(self, name: str) -> None:
-        """Remove; what is gone already is no error."""
+        """Remove; what is gone already, or cannot be removed, is no error."""
 
     def set_aside(self, name: str) -> None:
-        """Keep what is no message where it is not listed."""
+        """Keep what is not a message where it is not listed, if it can be moved."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -105,7 +105,10 @@ class Inbox:
         return message
 
     def read(self) -> InboxContents:
-        """Read every message. A damaged, foreign or unreadable file is named, and stops nothing."""
+        """Read every message. A damaged, foreign or unreadable file is named, and stops nothing.
+
+        Raises: LakeUnreachable when the inbox itself cannot be read.
+        """
         messages, damaged, unreadable = [], [], []
         for name in sorted(self._store.names()):
             if not _NAME.fullmatch(name):
@@ -126,12 +129,14 @@ class Inbox:
         )
 
     def remove(self, ids: Iterable[str]) -> None:
-        """Remove messages whose ids a committed transaction noted as taken."""
+        """Remove messages whose ids a committed transaction noted as taken. One that cannot be removed is never taken
+        again, for its id is noted.
+        """
         for message_id in ids:
             self._store.remove(message_id + _SUFFIX)
 
     def set_aside(self, names: Iterable[str]) -> None:
-        """Move files that are no message out of the way; they are kept."""
+        """Move files that are not messages out of the way; they are kept."""
         for name in names:
             self._store.set_aside(name)
 
@@ -178,7 +183,7 @@ def claim(con: duckdb.DuckDBPyConnection, ids: str, *, taken: Table, is_alone: b
     one of all the table's comment (measured November 2026).
     Raises: LakeConflict when another commit took one of them before; the commit itself when it does so meanwhile.
     """
-    table = f"lake.{taken.sql_name}"
+    table = taken.in_lake
     row = con.execute(f"SELECT count(*) FROM {table} SEMI JOIN ({ids}) USING (message_id)").fetchone()
     if row and row[0]:
         raise LakeConflict(
@@ -193,11 +198,10 @@ def claim(con: duckdb.DuckDBPyConnection, ids: str, *, taken: Table, is_alone: b
         con.execute(f"COMMENT ON TABLE {table} IS 'ids of the messages taken from the inbox'")
 
 
-def laid_over(table: Table, rows: str, *, database: str = "") -> str:
-    """The relation of a table with rows of the same keys laid over its own; `rows` is a SELECT by column name."""
-    name = f"{database}.{table.sql_name}" if database else table.sql_name
+def laid_over(table: Table, rows: str) -> str:
+    """The relation of a lake's table with rows laid over its own of the same keys; `rows` is a SELECT, by name."""
     keys = column_list(table.key)
-    return f"(SELECT * FROM {name} ANTI JOIN ({rows}) USING ({keys}) UNION ALL BY NAME ({rows}))"
+    return f"(SELECT * FROM {table.in_lake} ANTI JOIN ({rows}) USING ({keys}) UNION ALL BY NAME ({rows}))"
 
 
 def _time_of(message_id: str) -> datetime:

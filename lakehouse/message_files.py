@@ -8,7 +8,7 @@ import time
 from contextlib import suppress
 from pathlib import Path
 
-from lakehouse.errors import LakeUnwritable
+from lakehouse.errors import LakeUnreachable, LakeUnwritable
 
 _ASIDE = "set-aside"
 # A writer needs milliseconds; a draft of yesterday is what a killed one left.
@@ -25,7 +25,10 @@ class MessageFolder:
         return str(self._folder)
 
     def names(self) -> list[str]:
-        """Everything in the folder but drafts and what was set aside, in no order; a missing folder is empty."""
+        """Everything in the folder but drafts and what was set aside, in no order; a missing folder is empty.
+
+        Raises: LakeUnreachable.
+        """
         return _entries(self._folder, without=_ASIDE)
 
     def names_set_aside(self) -> list[str]:
@@ -61,17 +64,18 @@ class MessageFolder:
             ) from error
 
     def remove(self, name: str) -> None:
-        """Remove a file; one that is gone already is no error."""
-        (self._folder / name).unlink(missing_ok=True)
+        """Remove a file; one that is gone already, or cannot be removed, is no error."""
+        with suppress(OSError):
+            (self._folder / name).unlink(missing_ok=True)
 
     def set_aside(self, name: str) -> None:
-        """Move what is no message out of the way, under a name of its own; it is kept."""
+        """Move what is not a message out of the way, under a name of its own. What cannot be moved stays."""
         aside = self._folder / _ASIDE
-        aside.mkdir(mode=0o700, exist_ok=True)
-        target = aside / name
-        if target.exists():
-            target = aside / f"{name}.{secrets.token_hex(4)}"
-        with suppress(FileNotFoundError):
+        with suppress(OSError):
+            aside.mkdir(mode=0o700, exist_ok=True)
+            target = aside / name
+            if target.exists():
+                target = aside / f"{name}.{secrets.token_hex(4)}"
             (self._folder / name).rename(target)
 
     def _remove_stale_drafts(self) -> None:
@@ -89,6 +93,10 @@ def _entries(folder: Path, *, without: str = "") -> list[str]:
             return [entry.name for entry in entries if not entry.name.startswith(".") and entry.name != without]
     except FileNotFoundError:
         return []
+    except OSError as error:
+        raise LakeUnreachable(
+            f"Reading the inbox {folder}: {error.strerror}; give this user access to the folder, then run again"
+        ) from error
 
 
 def _write_durably(path: Path, data: bytes) -> None:

@@ -28,6 +28,7 @@ def lake_location(settings: Settings) -> LakeLocation:
         data=declared.data if declared.data.startswith("s3://") else Path(declared.data),
         published=Path(declared.published),
         s3=access,
+        inbox=Path(declared.inbox) if declared.inbox else None,
     )
 
 

@@ -1,8 +1,10 @@
-"""restore, dlq, maintain: they change the lake outside a run, in one transaction or alone under the lock."""
+"""restore, maintain: they change the lake outside a run. dlq: decisions on dead letters, which the next run takes."""
 
 from __future__ import annotations
 
 import getpass
+from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import asdict
 from datetime import UTC, datetime, timedelta
 from typing import TYPE_CHECKING, Annotated
@@ -23,7 +25,11 @@ from dataflow.errors import UsageError
 from dataflow.observe.visible import visible
 
 if TYPE_CHECKING:
+    import duckdb
+
     from dataflow.govern.dead_letters import DeadLetter, LetterFilter
+    from dataflow.settings import Settings
+    from dataflow.validate.letter_decisions import LettersNow
 
 RuleOption = Annotated[str | None, typer.Option("--rule", help="Only those that broke this rule.")]
 IdsArgument = Annotated[list[str] | None, typer.Argument(help="Ids, or their beginnings, from `dlq list`.")]
@@ -31,7 +37,10 @@ IdsArgument = Annotated[list[str] | None, typer.Argument(help="Ids, or their beg
 
 def register(app: typer.Typer) -> None:
     app.command("restore")(restore)
-    letters = typer.Typer(help="Dead letters: rows that were set aside, with the reason.", no_args_is_help=True)
+    letters = typer.Typer(
+        help="Dead letters: rows that were set aside, with the reason. The next run acts on what is decided.",
+        no_args_is_help=True,
+    )
     letters.command("list")(list_dead)
     letters.command("count")(count_dead)
     letters.command("show")(show_dead)
@@ -50,13 +59,15 @@ def restore(
 ) -> None:
     """Make the lake what it was, as a new commit: nothing in between is lost, and raw keeps everything received.
 
-    The next run lands nothing twice and publishes again what was received since. Stewards' judgements stay.
+    The next run lands nothing twice and publishes again what was received since. Stewards' judgements stay, and
+    decisions that wait for the next run stay in the inbox; what runs since then took of decisions on dead letters is
+    undone with the dead letters.
 
     Example:  dataflow restore --to 2026-01-31T18:00:00Z
     """
     from dataflow.access.lake import open_lake
     from dataflow.run.record import name_run
-    from dataflow.tables.ops import JUDGEMENT
+    from dataflow.tables.ops import INBOX_TAKEN, JUDGEMENT
 
     version = parse_version(to, option="--to")
     settings = settings_of(context)
@@ -68,7 +79,7 @@ def restore(
             raise UsageError("Nothing was restored.", next_move="Answer y, or give --yes.")
         run_id = name_run("restore", datetime.now(UTC))
         if table is None:
-            kept = (JUDGEMENT.full_name,)
+            kept = (JUDGEMENT.full_name, INBOX_TAKEN.full_name)
             made = lake.restore(target.id, author="dataflow", run_id=run_id, keep_tables=kept)
         else:
             made = lake.restore_table(table, target.id, author="dataflow", run_id=run_id)
@@ -93,13 +104,11 @@ def list_dead(
 
     Example:  dataflow dlq list --source tickets --rule not_null
     """
-    from dataflow.access.lake import open_published
     from dataflow.govern.dead_letters import STATUSES, list_letters
 
     chosen = _chosen(source, object_name, rule, [], statuses=STATUSES if status == "all" else (status,))
-    con = open_published(settings_of(context))
-    found = list_letters(con, chosen, limit=limit)
-    con.close()
+    with _reading(settings_of(context)) as (con, letters):
+        found = list_letters(con, chosen, limit=limit, letters=letters)
     write_records([_listed(letter) for letter in found], output=output, title="Dead letters")
 
 
@@ -108,12 +117,10 @@ def count_dead(context: typer.Context, output: OutputOption = Output.TABLE) -> N
 
     Example:  dataflow dlq count -o json
     """
-    from dataflow.access.lake import open_published
     from dataflow.govern.dead_letters import count_letters
 
-    con = open_published(settings_of(context))
-    found = count_letters(con, _chosen(None, None, None, []))
-    con.close()
+    with _reading(settings_of(context)) as (con, letters):
+        found = count_letters(con, _chosen(None, None, None, []), letters=letters)
     write_records([asdict(count) for count in found], output=output, title="Open dead letters")
 
 
@@ -126,12 +133,10 @@ def show_dead(
 
     Example:  dataflow dlq show 3f2a91
     """
-    from dataflow.access.lake import open_published
     from dataflow.govern.dead_letters import show_letter
 
-    con = open_published(settings_of(context))
-    found = asdict(show_letter(con, letter_id, with_payload=True))
-    con.close()
+    with _reading(settings_of(context)) as (con, letters):
+        found = asdict(show_letter(con, letter_id, with_payload=True, letters=letters))
     if output is Output.TABLE:
         write_records([{"field": name, "value": str(value)} for name, value in found.items()], output=output)
     else:
@@ -148,20 +153,24 @@ def replay_dead(
 ) -> None:
     """Have the next run validate dead letters again, after a rule or a mapping was corrected.
 
+    It can be given while a run goes on. What is replayed can be discarded, and the reverse: the last decision stands.
+
     Example:  dataflow dlq replay --source mysql --object orders
     """
-    from dataflow.access.lake import open_lake
+    from dataflow.access.inbox import open_to_decide
     from dataflow.govern.dead_letters import replay_letters
+    from dataflow.validate.letter_decisions import lay_over_letters
 
     chosen = _chosen(source, object_name, rule, ids or [], all_of_them=yes)
-    with open_lake(settings_of(context), purpose="dead letters: replay") as lake:
-        count = replay_letters(lake, chosen, run_id=_run_id())
+    with open_to_decide(settings_of(context)) as (con, contents, inbox):
+        letters = lay_over_letters(con, contents)
+        count = replay_letters(con, inbox, chosen, who=getpass.getuser(), now=datetime.now(UTC), letters=letters)
     words.print(f"{count:,} dead letters are tried again by the next `dataflow run`.")
 
 
 def discard_dead(
     context: typer.Context,
-    why: Annotated[str, typer.Option("--why", help="The reason; kept with the letters.")],
+    why: Annotated[str, typer.Option("--why", help="The reason; kept with the dead letters.")],
     ids: IdsArgument = None,
     who: Annotated[str | None, typer.Option("--who", help="Who decides it; default: the user logged in.")] = None,
     source: SourceOption = None,
@@ -169,17 +178,31 @@ def discard_dead(
     rule: RuleOption = None,
     yes: YesOption = False,
 ) -> None:
-    """Let dead letters go for good; they stay on record as discarded, with who decided and why.
+    """Decide that dead letters stay out; they stay on record as discarded, with who decided and why.
 
     Example:  dataflow dlq discard 3f2a91 --why "test rows of the vendor"
     """
-    from dataflow.access.lake import open_lake
+    from dataflow.access.inbox import open_to_decide
     from dataflow.govern.dead_letters import discard_letters
+    from dataflow.validate.letter_decisions import lay_over_letters
 
     chosen = _chosen(source, object_name, rule, ids or [], all_of_them=yes)
-    with open_lake(settings_of(context), purpose="dead letters: discard") as lake:
-        count = discard_letters(lake, chosen, who=who or getpass.getuser(), why=why, run_id=_run_id())
-    words.print(f"{count:,} dead letters are discarded.")
+    with open_to_decide(settings_of(context)) as (con, contents, inbox):
+        letters = lay_over_letters(con, contents)
+        count = discard_letters(
+            con, inbox, chosen, who=who or getpass.getuser(), why=why, now=datetime.now(UTC), letters=letters
+        )
+    words.print(f"{count:,} dead letters are discarded; the next `dataflow run` leaves them out.")
+
+
+@contextmanager
+def _reading(settings: Settings) -> Iterator[tuple[duckdb.DuckDBPyConnection, LettersNow]]:
+    """Open the published lake with the decisions on dead letters that wait for the next run laid over."""
+    from dataflow.access.inbox import open_with_inbox
+    from dataflow.validate.letter_decisions import lay_over_letters
+
+    with open_with_inbox(settings) as (con, contents):
+        yield con, lay_over_letters(con, contents)
 
 
 def _chosen(
@@ -202,7 +225,9 @@ def _chosen(
 
 
 def _listed(letter: DeadLetter) -> dict[str, object]:
-    """A letter as a row of the list: where it came from and what is wrong, without what it holds."""
+    """A dead letter as a row of the list: where it came from and what is wrong, without what it holds."""
+    from dataflow.govern.deciding import WAITS
+
     return {
         "id": letter.id,
         "source": letter.source,
@@ -210,16 +235,10 @@ def _listed(letter: DeadLetter) -> dict[str, object]:
         "locator": letter.locator,
         "rules": ", ".join(letter.rules),
         "reason": letter.reason,
-        "status": letter.status,
+        "status": letter.status + (f", {WAITS}" if letter.is_waiting else ""),
         "attempts": letter.attempts,
         "first_seen_at": letter.first_seen_at,
     }
-
-
-def _run_id() -> str:
-    from dataflow.run.record import name_run
-
-    return name_run("dlq", datetime.now(UTC))
 
 
 def maintain(
@@ -231,6 +250,8 @@ def maintain(
     output: OutputOption = Output.TABLE,
 ) -> None:
     """Compact small files, expire old snapshots, remove files nobody can reach. Alone: never beside a run.
+
+    Decisions that wait for the next run stay in the inbox.
 
     Example:  dataflow maintain --older-than-days 14
     """

@@ -28,20 +28,19 @@ def status(
     runs: Annotated[int, typer.Option("--runs", min=1, help="How many of the last runs.")] = 5,
     output: OutputOption = Output.TABLE,
 ) -> None:
-    """Show the last runs, freshness and watermarks, completeness, and open dead letters.
+    """Show the last runs, freshness and watermarks, completeness, open dead letters, decisions that wait for a run.
 
     Example:  dataflow status -o json
     """
     from datetime import UTC, datetime
 
-    from dataflow.access.lake import open_published
+    from dataflow.access.inbox import open_with_inbox
     from dataflow.observe.status import read_status
 
     if output is Output.CSV:
         raise UsageError("status has several parts and cannot be one CSV.", next_move="Use -o json.")
-    con = open_published(settings_of(context))
-    found = read_status(con, now=datetime.now(UTC), runs=runs)
-    con.close()
+    with open_with_inbox(settings_of(context)) as (con, contents):
+        found = read_status(con, now=datetime.now(UTC), runs=runs, inbox=contents)
     if output is Output.JSON:
         write_json(found)
         return

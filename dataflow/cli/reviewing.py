@@ -1,8 +1,10 @@
-"""review: look at the pairs that the model is not sure of, and say what they are."""
+"""review: look at the pairs of records that the model is not sure of, and decide them."""
 
 from __future__ import annotations
 
 import getpass
+from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import asdict
 from datetime import UTC, datetime
 from enum import StrEnum
@@ -15,9 +17,13 @@ from dataflow.cli.output import words, write_json, write_line, write_records
 from dataflow.errors import UsageError
 
 if TYPE_CHECKING:
+    import duckdb
+
     from dataflow.govern.review.decisions import Decision
     from dataflow.govern.review.review import Case, ReviewPair
     from dataflow.resolve.judgements.explain import Explanation
+    from dataflow.resolve.judgements.messages import JudgementsNow
+    from dataflow.settings import Settings
 
 _BAR_WIDTH = 44
 
@@ -43,7 +49,10 @@ class Purpose(StrEnum):
 
 
 def register(app: typer.Typer) -> None:
-    review = typer.Typer(help="Uncertain pairs: what they are, and what you say they are.", no_args_is_help=True)
+    review = typer.Typer(
+        help="Uncertain pairs of records: list, explain, decide. No run has to end first; the next run acts on it.",
+        no_args_is_help=True,
+    )
     review.command("list")(list_waiting)
     review.command("show")(show)
     review.command("decide")(decide)
@@ -68,21 +77,17 @@ def list_waiting(
 
     Example:  dataflow review list --reason "weak bridge" -o json
     """
-    from dataflow.access.lake import open_published
     from dataflow.govern.review.review import list_pairs
     from dataflow.govern.review.training import list_for_training
 
     now = datetime.now(UTC)
     if purpose is Purpose.TRAINING and (entity_type or reason):
         raise UsageError("--type and --reason choose from the queue; --for training goes by its own.")
-    con = open_published(settings_of(context))
-    try:
+    with _reading(settings_of(context)) as (con, judgements):
         if purpose is Purpose.TRAINING:
-            found = list_for_training(con, now=now, limit=limit)
+            found = list_for_training(con, now=now, limit=limit, judgements=judgements)
         else:
-            found = list_pairs(con, now=now, entity_type=entity_type, reason=reason, limit=limit)
-    finally:
-        con.close()
+            found = list_pairs(con, now=now, entity_type=entity_type, reason=reason, limit=limit, judgements=judgements)
     if output is Output.TABLE:
         write_records([_row(pair) for pair in found], output=output, title="Pairs to review")
         words.print(
@@ -99,17 +104,14 @@ def show(
 
     Example:  dataflow review show 3f2a91
     """
-    from dataflow.access.lake import open_published
     from dataflow.govern.review.review import show_pair
 
     if output is Output.CSV:
         raise UsageError("A pair has several parts and cannot be one CSV.", next_move="Use -o json.")
     settings = settings_of(context)
-    con = open_published(settings)
-    try:
-        case = show_pair(con, _named(pair, other), large=settings.resolve.second_person_from_records)
-    finally:
-        con.close()
+    with _reading(settings) as (con, judgements):
+        large = settings.resolve.second_person_from_records
+        case = show_pair(con, _named(pair, other), large=large, judgements=judgements)
     if output is Output.JSON:
         explained = case.explanation.as_dict() if case.explanation else None
         write_json(asdict(case) | {"explanation": explained, "reason_words": case.reason_words})
@@ -126,9 +128,10 @@ def decide(
     other: WithOption = None,
     output: OutputOption = Output.TABLE,
 ) -> None:
-    """Say what a pair is; the next run acts on it, whatever the model thinks, now and after every retraining.
+    """Decide what a pair is; the next run acts on it. It outranks the model, also after every retraining.
 
-    Two large customers become one only when a second person says so as well.
+    It can be given while a run goes on, and is shown at once as waiting for the next run. Two large customers become
+    one only when a second person decides so as well.
 
     Example:  dataflow review decide 3f2a91 same --why "called both numbers, one person"
     """
@@ -143,7 +146,7 @@ def undo(
     other: WithOption = None,
     output: OutputOption = Output.TABLE,
 ) -> None:
-    """Withdraw what was said of a pair: the model decides again. What was said stays on record.
+    """Withdraw the judgement on a pair: from the next run on the model decides again. The judgement stays on record.
 
     Example:  dataflow review undo 3f2a91 --why "the number was given to another customer"
     """
@@ -155,19 +158,25 @@ def decided(
     limit: Annotated[int, typer.Option("--limit", min=1)] = 50,
     output: OutputOption = Output.TABLE,
 ) -> None:
-    """List what was decided, newest first: by whom, when, why, and whether it holds today.
+    """List what was decided, newest first: by whom, when, why, whether it holds, whether it waits for the next run.
 
     Example:  dataflow review decided -o csv
     """
-    from dataflow.access.lake import open_published
     from dataflow.govern.review.decisions import list_judgements
 
-    con = open_published(settings_of(context))
-    try:
-        found = list_judgements(con, limit=limit)
-    finally:
-        con.close()
+    with _reading(settings_of(context)) as (con, judgements):
+        found = list_judgements(con, limit=limit, judgements=judgements)
     write_records(found, output=output, title="Judgements")
+
+
+@contextmanager
+def _reading(settings: Settings) -> Iterator[tuple[duckdb.DuckDBPyConnection, JudgementsNow]]:
+    """Open the published lake with the judgements that wait for the next run laid over."""
+    from dataflow.access.inbox import open_with_inbox
+    from dataflow.resolve.judgements.messages import lay_over_judgements
+
+    with open_with_inbox(settings) as (con, contents):
+        yield con, lay_over_judgements(con, contents)
 
 
 def _named(pair: str, other: str | None) -> list[str]:
@@ -175,21 +184,22 @@ def _named(pair: str, other: str | None) -> list[str]:
 
 
 def _decide(context: typer.Context, named: list[str], verdict: str, *, who: str | None, why: str) -> Decision:
-    from dataflow.access.lake import open_lake
+    from dataflow.access.inbox import open_to_decide
     from dataflow.govern.review.decisions import decide_pair
-    from dataflow.run.record import name_run
+    from dataflow.resolve.judgements.messages import lay_over_judgements
 
-    settings, now = settings_of(context), datetime.now(UTC)
-    with open_lake(settings, purpose=f"review: {verdict}") as lake:
+    settings = settings_of(context)
+    with open_to_decide(settings) as (con, contents, inbox):
         return decide_pair(
-            lake,
+            con,
+            inbox,
             named,
             verdict,
             who=who or getpass.getuser(),
             why=why,
-            now=now,
+            now=datetime.now(UTC),
             large=settings.resolve.second_person_from_records,
-            run_id=name_run("review", now),
+            judgements=lay_over_judgements(con, contents),
         )
 
 
@@ -197,13 +207,15 @@ def _write_decision(decision: Decision, *, output: Output) -> None:
     if output is not Output.TABLE:
         write_records([asdict(decision)], output=output)
     if decision.is_waiting:
-        words.print("On record. Two large customers would become one: it holds when a second person has said so too.")
+        words.print(
+            "On record. Two large customers would become one: it holds when a second person has decided so too."
+        )
     else:
-        words.print(f"On record: {decision.verdict}. `dataflow run` acts on it.")
+        words.print(f"On record: {decision.verdict}. The next `dataflow run` acts on it.")
     if decision.overruled:
         words.print(
-            f"It contradicts what was said of {', '.join(decision.overruled)}, which no longer holds: "
-            "`dataflow review show` tells who said so. Undo the one that is wrong."
+            f"It contradicts the judgements on {', '.join(decision.overruled)}, which no longer hold: "
+            "`dataflow review show` shows who made them. Undo the one that is wrong."
         )
 
 
@@ -232,7 +244,7 @@ def _write_case(case: Case) -> None:
     write_line((f"Pair {case.pair_id}", "bold"), f"  {case.reason_words}")
     if case.standing:
         by = f" ({', '.join(case.ruled_out_by)})" if case.ruled_out_by else ""
-        write_line(f"What stewards have said: {case.standing}{by}")
+        write_line(f"Judgement: {case.standing}{by}")
     write_line()
     marks = {True: "=", False: "≠", None: ""}
     records = [
@@ -249,7 +261,7 @@ def _write_case(case: Case) -> None:
         write_line("No explanation: there is no model of this version for it yet; the next run makes one.")
     if case.words:
         write_line()
-        write_records([asdict(word) for word in case.words], output=Output.TABLE, title="Said so far")
+        write_records([asdict(word) for word in case.words], output=Output.TABLE, title="Judgements so far")
     if case.needs_second:
         write_line()
         write_line("`same` would make two large customers one: a second person has to agree.")

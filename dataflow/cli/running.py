@@ -234,7 +234,7 @@ def write_outcome(outcome: RunOutcome, *, output: Output) -> None:
 
 def _write_for_people(outcome: RunOutcome, *, output: Output) -> None:
     from dataflow.run.record import totals_by_stage
-    from dataflow.workspace.report import list_drift
+    from dataflow.workspace.report import list_drift, list_notes
 
     records = totals_by_stage(outcome.reports)
     for record in records:
@@ -248,6 +248,8 @@ def _write_for_people(outcome: RunOutcome, *, output: Output) -> None:
         write_line((outcome.status.capitalize(), "bold"), f": {outcome.message}.")
     for subject, drift in list_drift(outcome.reports).items():
         words.print(f"Fields differ from dataflow.toml: {subject}: {drift} (dataflow drift list)")
+    for note in list_notes(outcome.reports):
+        words.print(f"Note: {note}")
     words.print(f"Run {outcome.run_id} took {outcome.seconds:.1f} s.")
     if outcome.report_page:
         words.print(f"Report: {outcome.report_page}")

@@ -1,25 +1,28 @@
 """What was set aside: look at it, try it again, or decide that it stays out.
 
-Reading takes any connection with the lake attached as `lake`; each decision is a small transaction of its own. A
-decision takes effect in the next run: a replayed row is validated like a new one.
+Reading takes any connection with the lake attached as `lake`. A decision is a message in the inbox, written at any time
+and checked against what readers see with the decisions that wait laid over; it takes effect in the next run: a replayed
+row is validated like a new one.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
 from datetime import datetime
 
 from duckdb import DuckDBPyConnection
 
 from dataflow.errors import UsageError
-from dataflow.tables.ops import DEAD_LETTERS
-from lakehouse import Lake
-from lakehouse.query import fetch_int
+from dataflow.govern.deciding import check_reason
+from dataflow.validate.letter_decisions import KIND, MOST_IDS, LetterDecision, LettersNow
+from lakehouse import Inbox
 from lakehouse.table import literal
 
 STATUSES = ("open", "replaying", "resolved", "superseded", "discarded")
-_TABLE = DEAD_LETTERS.in_lake
+IN_LAKE = LettersNow()
+"""The dead letters as the lake holds them."""
+
 _SHORTEST_ID = 6  # characters of an id that name a letter, where they are unambiguous
 
 
@@ -68,7 +71,10 @@ class LetterCount:
 
 @dataclass(frozen=True, kw_only=True)
 class DeadLetter:
-    """One row that was set aside. `payload` is only there when it was asked for: it holds a customer's data."""
+    """One row that was set aside. `payload` is only there when it was asked for: it holds a customer's data.
+
+    `is_waiting`: its status was decided, and no run has taken the decision yet.
+    """
 
     id: str
     source: str
@@ -77,6 +83,7 @@ class DeadLetter:
     rules: tuple[str, ...]
     reason: str
     status: str
+    is_waiting: bool
     attempts: int
     locator: str | None
     first_seen_at: datetime
@@ -86,26 +93,29 @@ class DeadLetter:
     payload: str | None = None
 
 
-def count_letters(con: DuckDBPyConnection, chosen: LetterFilter) -> list[LetterCount]:
+def count_letters(con: DuckDBPyConnection, chosen: LetterFilter, *, letters: LettersNow = IN_LAKE) -> list[LetterCount]:
     """Count dead letters by object, first rule and status; most first."""
     rows = con.execute(f"""
-        SELECT _source, _object, rule, status, count(*), min(first_seen_at), max(last_seen_at) FROM {_TABLE}
-        WHERE {chosen.sql} GROUP BY ALL ORDER BY count(*) DESC, _source, _object, rule, status
+        SELECT _source, _object, rule, status, count(*), min(first_seen_at), max(last_seen_at)
+        FROM {letters.relation} WHERE {chosen.sql} GROUP BY ALL ORDER BY count(*) DESC, _source, _object, rule, status
     """).fetchall()
     names = ("source", "object", "rule", "status", "count", "first_seen_at", "last_seen_at")
     return [LetterCount(**dict(zip(names, row, strict=True))) for row in rows]
 
 
-def list_letters(con: DuckDBPyConnection, chosen: LetterFilter, *, limit: int = 50) -> list[DeadLetter]:
+def list_letters(
+    con: DuckDBPyConnection, chosen: LetterFilter, *, limit: int = 50, letters: LettersNow = IN_LAKE
+) -> list[DeadLetter]:
     """List dead letters, last seen first, without their payload."""
-    return _read(con, chosen, limit=limit, payload="NULL")
+    return _read(con, chosen, letters, limit=limit, payload="NULL")
 
 
-def show_letter(con: DuckDBPyConnection, letter_id: str, *, with_payload: bool = False) -> DeadLetter:
+def show_letter(
+    con: DuckDBPyConnection, letter_id: str, *, with_payload: bool = False, letters: LettersNow = IN_LAKE
+) -> DeadLetter:
     """Show one dead letter, whatever its status. Raises: UsageError when the id names none or several."""
-    found = _read(
-        con, LetterFilter(ids=(letter_id,), statuses=()), limit=2, payload="payload" if with_payload else "NULL"
-    )
+    chosen, payload = LetterFilter(ids=(letter_id,), statuses=()), "payload" if with_payload else "NULL"
+    found = _read(con, chosen, letters, limit=2, payload=payload)
     if len(found) != 1:
         raise UsageError(
             f"{'No dead letter has' if not found else 'Several dead letters have'} an id that begins with {letter_id}.",
@@ -114,76 +124,81 @@ def show_letter(con: DuckDBPyConnection, letter_id: str, *, with_payload: bool =
     return found[0]
 
 
-def replay_letters(lake: Lake, chosen: LetterFilter, *, run_id: str = "") -> int:
-    """Mark dead letters to be validated again by the next run; returns how many.
+def replay_letters(
+    con: DuckDBPyConnection,
+    inbox: Inbox,
+    chosen: LetterFilter,
+    *,
+    who: str,
+    now: datetime,
+    letters: LettersNow = IN_LAKE,
+) -> int:
+    """Decide that the next run validates dead letters again; returns how many.
 
     Open and discarded ones can be replayed. Raises: UsageError for an id that names none of these.
     """
-    return _decide(
-        lake,
-        chosen,
-        "status = 'replaying'",
-        allowed=("open", "discarded"),
-        author="dataflow",
-        what="replay",
-        run_id=run_id,
-    )
+    ids = _chosen_ids(con, chosen, letters, allowed=("open", "discarded"))
+    _write(inbox, "replay", ids, who=who, why="", now=now)
+    return len(ids)
 
 
-def discard_letters(lake: Lake, chosen: LetterFilter, *, who: str, why: str, run_id: str = "") -> int:
+def discard_letters(
+    con: DuckDBPyConnection,
+    inbox: Inbox,
+    chosen: LetterFilter,
+    *,
+    who: str,
+    why: str,
+    now: datetime,
+    letters: LettersNow = IN_LAKE,
+) -> int:
     """Decide that dead letters stay out; returns how many. They are kept, with who decided and why.
 
     Raises: UsageError without a person and a reason, or for an id that names no open dead letter.
     """
-    if not who.strip() or not why.strip():
-        raise UsageError("Discarding needs who decides it and why.")
-    change = f"status = 'discarded', decided_by = {literal(who)}, decision_reason = {literal(why)}"
-    return _decide(lake, chosen, change, allowed=("open", "replaying"), author=who, what="discard", run_id=run_id)
+    check_reason(who, why, "Discarding")
+    ids = _chosen_ids(con, chosen, letters, allowed=("open", "replaying"))
+    _write(inbox, "discard", ids, who=who, why=why, now=now)
+    return len(ids)
 
 
-def _read(con: DuckDBPyConnection, chosen: LetterFilter, *, limit: int, payload: str) -> list[DeadLetter]:
+def _read(
+    con: DuckDBPyConnection, chosen: LetterFilter, letters: LettersNow, *, limit: int, payload: str
+) -> list[DeadLetter]:
     rows = con.execute(f"""
-        SELECT dead_letter_id, _source, _object, stage, rules, reason, status, attempts, locator,
+        SELECT dead_letter_id, _source, _object, stage, rules, reason, status, {letters.is_waiting}, attempts, locator,
             first_seen_at, last_seen_at, decided_by, decision_reason, {payload} AS payload
-        FROM {_TABLE} WHERE {chosen.sql} ORDER BY last_seen_at DESC, dead_letter_id LIMIT {limit}
+        FROM {letters.relation} WHERE {chosen.sql} ORDER BY last_seen_at DESC, dead_letter_id LIMIT {limit}
     """).fetchall()
     names = tuple(DeadLetter.__dataclass_fields__)
     return [DeadLetter(**(dict(zip(names, row, strict=True)) | {"rules": tuple(row[4])})) for row in rows]
 
 
-def _decide(
-    lake: Lake, chosen: LetterFilter, change: str, *, allowed: Sequence[str], author: str, what: str, run_id: str
-) -> int:
-    condition = LetterFilter(
-        source=chosen.source,
-        object=chosen.object,
-        rule=chosen.rule,
-        ids=chosen.ids,
-        statuses=tuple(one for one in (chosen.statuses if not chosen.ids else allowed) if one in allowed),
-    ).sql
-    _refuse_unmatched(lake.con, chosen.ids, condition)
-    count = fetch_int(lake.con, f"SELECT count(*) FROM {_TABLE} WHERE {condition}")
-    if count:
-        lake.transact(
-            _updating(f"UPDATE {_TABLE} SET {change} WHERE {condition}"),
-            author=author,
-            run_id=run_id,
-            message=f"{what} {count} dead letters",
-        )
-    return count
+def _chosen_ids(
+    con: DuckDBPyConnection, chosen: LetterFilter, letters: LettersNow, *, allowed: Sequence[str]
+) -> list[str]:
+    """The ids of the dead letters meant, of those statuses that allow the decision."""
+    statuses = tuple(one for one in (chosen.statuses if not chosen.ids else allowed) if one in allowed)
+    condition = replace(chosen, statuses=statuses).sql
+    ids = [
+        str(letter_id)
+        for (letter_id,) in con.execute(
+            f"SELECT dead_letter_id FROM {letters.relation} WHERE {condition} ORDER BY dead_letter_id"
+        ).fetchall()
+    ]
+    for beginning in chosen.ids:
+        if not any(letter_id.startswith(beginning) for letter_id in ids):
+            raise UsageError(f"No dead letter in question has an id that begins with {beginning}.")
+    return ids
 
 
-def _updating(statement: str) -> Callable[[DuckDBPyConnection], None]:
-    def update(con: DuckDBPyConnection) -> None:
-        con.execute(statement)
-
-    return update
-
-
-def _refuse_unmatched(con: DuckDBPyConnection, ids: Sequence[str], condition: str) -> None:
-    for one in ids:
-        found = con.execute(
-            f"SELECT 1 FROM {_TABLE} WHERE {condition} AND starts_with(dead_letter_id, {literal(one)}) LIMIT 1"
-        ).fetchone()
-        if found is None:
-            raise UsageError(f"No dead letter in question has an id that begins with {one}.")
+def _write(inbox: Inbox, decision: str, ids: Sequence[str], *, who: str, why: str, now: datetime) -> None:
+    """Write the decision, on many dead letters as several messages."""
+    for start in range(0, len(ids), MOST_IDS):
+        body = {
+            "decision": decision,
+            "dead_letter_ids": ids[start : start + MOST_IDS],
+            "decided_by": who,
+            "reason": why,
+        }
+        inbox.write(KIND, author=who, body=LetterDecision.model_validate(body).as_body(), now=now)

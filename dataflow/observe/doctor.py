@@ -11,6 +11,7 @@ from contextlib import closing
 from dataclasses import dataclass
 from pathlib import Path
 
+from dataflow.access.inbox import inbox_at
 from dataflow.access.lake import lake_location, open_lake, open_published
 from dataflow.errors import DataFlowError
 from dataflow.settings import Settings, SourceSettings
@@ -53,6 +54,7 @@ def probe_all(settings: Settings) -> Iterator[Probe]:
         ("disk space", lambda: _disk_space(settings.home)),
         ("lake", lambda: _lake(settings)),
         ("published lake", lambda: _published(settings)),
+        ("inbox", lambda: _inbox(settings)),
         *((f"source {name}", _source_probe(settings, name)) for name in settings.sources if not _asks(settings, name)),
         ("geoip", lambda: _geoip(settings)),
         ("firmographics", lambda: _firmographics(settings)),
@@ -129,6 +131,23 @@ def _published(settings: Settings) -> str:
         return "nothing published yet"
     with closing(open_published(settings)) as con:
         return f"readers see snapshot {LakeView(con, place).snapshot().id}"
+
+
+def _inbox(settings: Settings) -> str:
+    inbox = inbox_at(lake_location(settings))
+    if inbox is None:
+        raise _Unwell(
+            "there is none: the catalogue is on a server and the data in a bucket",
+            "Name a folder that whoever decides and every run reach in lake.inbox.",
+        )
+    found = inbox.read()
+    strange = (*found.damaged, *found.unreadable, *found.set_aside)
+    if strange:
+        raise _Unwell(
+            f"{len(strange)} files in {inbox} are not messages or cannot be read: {', '.join(strange)}",
+            "Look at them and move them out of the inbox.",
+        )
+    return f"{len(found.messages)} messages in {inbox}"
 
 
 def _source_probe(settings: Settings, name: str) -> Callable[[], str]:

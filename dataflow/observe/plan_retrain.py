@@ -1,7 +1,8 @@
 """What new models of identity would change for readers, found out without writing anything.
 
 The stages from resolve on are run over the readers' copy of the lake, so no run waits for a rehearsal. Nothing that
-was landed and not yet published comes into it: what differs is the new models' doing alone.
+was landed and not yet published comes into it: what differs is the doing of the new models, and of the judgements that
+wait for the next run, from which they learn.
 """
 
 from __future__ import annotations
@@ -13,11 +14,13 @@ from typing import Any
 
 import duckdb
 
-from dataflow.access.lake import lake_location, open_published
+from dataflow.access.inbox import open_with_inbox
+from dataflow.access.lake import lake_location
 from dataflow.errors import UsageError
 from dataflow.publish import Diff, diff_staged
-from dataflow.resolve import resolve
+from dataflow.resolve.judgements.messages import stage_waiting
 from dataflow.resolve.model.model import Epoch
+from dataflow.resolve.step import resolve
 from dataflow.resolve.training.churn import Churn, measure_churn
 from dataflow.resolve.training.epochs import read_epochs
 from dataflow.run.progress import StageEvent, announce
@@ -29,7 +32,7 @@ from dataflow.tables.ops import RUN
 from dataflow.tables.resolved import IDENTITY_EVENT, JUDGED_PAIR
 from dataflow.workspace.staging import Run
 from dataflow.workspace.workspace import Workspace
-from lakehouse import LakeView
+from lakehouse import InboxContents, LakeView
 
 LARGEST = 20
 """Merges and splits that are listed, those of most records first."""
@@ -93,13 +96,12 @@ def rehearse_retrain(settings: Settings, *, now: datetime | None = None) -> Rehe
     """
     run_id, runs = name_run("plan", datetime.now(UTC)), Path(settings.runs)
     clear_folders_of_the_dead(runs)
-    with claim_folder(runs, run_id) as folder:
-        con = open_published(settings, temp_directory=folder / "spill")
-        try:
-            run = Run(run_id, "plan", now or _last_published(con) + timedelta(seconds=1))
-            return _rehearse(LakeView(con, lake_location(settings)), settings, run)
-        finally:
-            con.close()
+    with (
+        claim_folder(runs, run_id) as folder,
+        open_with_inbox(settings, temp_directory=folder / "spill") as (con, contents),
+    ):
+        run = Run(run_id, "plan", now or _last_published(con) + timedelta(seconds=1))
+        return _rehearse(LakeView(con, lake_location(settings)), settings, run, contents)
 
 
 def _last_published(con: duckdb.DuckDBPyConnection) -> datetime:
@@ -115,7 +117,7 @@ def _last_published(con: duckdb.DuckDBPyConnection) -> datetime:
     return last
 
 
-def _rehearse(lake: LakeView, settings: Settings, run: Run) -> Rehearsal:
+def _rehearse(lake: LakeView, settings: Settings, run: Run, contents: InboxContents) -> Rehearsal:
     tables = declared_tables(settings)
     if lake.missing(tables.values()):
         raise UsageError(
@@ -126,6 +128,7 @@ def _rehearse(lake: LakeView, settings: Settings, run: Run) -> Rehearsal:
     unbounded = settings.model_copy(update={"resolve": settings.resolve.model_copy(update={"id_churn_budget": 1.0})})
     with Workspace(lake, run, tables=tables) as ws:
         before = read_epochs(ws.con)
+        stage_waiting(ws, contents, settings)
         for stage in ("resolve", "enrich", "publish"):
             announce(StageEvent(stage, "began"))
             if stage == "resolve":

@@ -7,6 +7,12 @@ from typing import Any
 
 import duckdb
 
+from dataflow.govern.deciding import WAITS
+from dataflow.tables.ops import DEAD_LETTERS as LETTERS
+from dataflow.tables.ops import REVIEW_QUEUE
+from lakehouse import InboxContents
+from lakehouse.query import fetch_int
+
 Rows = list[dict[str, Any]]
 
 RUNS = """
@@ -52,7 +58,7 @@ GAPS = """
 
 DEAD_LETTERS = """
     SELECT _source AS source, _object AS object, rule, status, count(*) AS rows, min(first_seen_at) AS since
-    FROM lake.ops.dead_letters WHERE status IN ('open', 'replaying')
+    FROM {letters} WHERE status IN ('open', 'replaying')
     GROUP BY ALL ORDER BY rows DESC, source, object, rule
 """
 
@@ -60,22 +66,58 @@ PUBLISHED = """
     SELECT (SELECT count(*) FROM lake.published.customer_360) AS customers,
         (SELECT count(*) FROM lake.published.xref) AS records,
         (SELECT count(*) FROM lake.published.orders) AS orders,
-        (SELECT count(*) FROM lake.published.tickets) AS tickets,
-        (SELECT count(*) FROM lake.ops.review_queue) AS pairs_to_review
+        (SELECT count(*) FROM lake.published.tickets) AS tickets
 """
 
 
-def read_status(con: duckdb.DuckDBPyConnection, *, now: datetime, runs: int = 5) -> dict[str, Rows]:
-    """Read the state of the lake attached to `con` as `lake`; `hours_behind` counts up to `now`."""
+def read_status(
+    con: duckdb.DuckDBPyConnection, *, now: datetime, runs: int = 5, inbox: InboxContents | None = None
+) -> dict[str, Rows]:
+    """Read the state of the lake attached to `con` as `lake`; `hours_behind` counts up to `now`.
+
+    `inbox`: the messages that it has not taken; what they decide is laid over.
+    """
+    inbox = inbox or InboxContents()
+    pairs_to_review, letters = _as_decided(con, inbox)
     return {
         "runs": read_rows(con, RUNS.format(limit=int(runs))),
-        "published": read_rows(con, PUBLISHED),
+        "published": [one | {"pairs_to_review": pairs_to_review} for one in read_rows(con, PUBLISHED)],
         "freshness": read_rows(con, FRESHNESS.format(now=now.isoformat())),
         "completeness": read_rows(con, COMPLETENESS),
         "gaps": read_rows(con, GAPS),
         "withdrawn_files": read_rows(con, WITHDRAWN),
-        "dead_letters": read_rows(con, DEAD_LETTERS),
+        "dead_letters": read_rows(con, DEAD_LETTERS.format(letters=letters)),
+        "inbox": _inbox_rows(inbox),
     }
+
+
+def _as_decided(con: duckdb.DuckDBPyConnection, inbox: InboxContents) -> tuple[int, str]:
+    """How many pairs wait for a decision, and the relation of the dead letters, with what waits laid over."""
+    if not inbox.messages:
+        return fetch_int(con, f"SELECT count(*) FROM {REVIEW_QUEUE.in_lake}"), LETTERS.in_lake
+    # What they import costs more than all the rest of a status.
+    from dataflow.govern.review.review import count_pairs
+    from dataflow.resolve.judgements.messages import lay_over_judgements
+    from dataflow.validate.letter_decisions import lay_over_letters
+
+    return count_pairs(con, judgements=lay_over_judgements(con, inbox)), lay_over_letters(con, inbox).relation
+
+
+def _inbox_rows(inbox: InboxContents) -> Rows:
+    """What waits for the next run by kind, and files that are not messages, each kind of trouble in a row."""
+    rows: Rows = []
+    for kind in sorted({message.kind for message in inbox.messages}):
+        messages = inbox.of_kind(kind)
+        since = min(message.written_at for message in messages)
+        rows.append({"kind": kind, "count": len(messages), "since": since, "state": WAITS})
+    for state, names in (
+        ("not messages: the next run sets them aside", inbox.damaged),
+        ("cannot be read", inbox.unreadable),
+        ("not messages: set aside", inbox.set_aside),
+    ):
+        if names:
+            rows.append({"kind": "files", "count": len(names), "since": None, "state": f"{state}: {', '.join(names)}"})
+    return rows
 
 
 def read_rows(con: duckdb.DuckDBPyConnection, sql: str) -> Rows:

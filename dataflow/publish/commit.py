@@ -13,11 +13,12 @@ import duckdb
 from checks.contract import ContractCheck, verify_contracts
 from dataflow.errors import AuditRefused
 from dataflow.publish.invariants import InvariantResult, check_invariants
-from dataflow.tables.ops import RUN
+from dataflow.tables.ops import INBOX_TAKEN, RUN
 from dataflow.workspace.report import StepReport, gap_words, list_gaps, measured, resident_bytes
-from dataflow.workspace.staging import Staged
+from dataflow.workspace.staging import Staged, delta_names
 from dataflow.workspace.workspace import Workspace
 from lakehouse import Lake, Snapshot
+from lakehouse.inbox import claim
 from lakehouse.table import DATABASE, column_list, literal
 
 AUTHOR = "dataflow"
@@ -57,6 +58,9 @@ def commit(ws: Workspace, lake: Lake, reports: Sequence[StepReport]) -> Publicat
         return Publication(run_id=ws.run.run_id, status="unchanged", snapshot=ws.base)
 
     def write(con: duckdb.DuckDBPyConnection) -> _Written:
+        if INBOX_TAKEN.full_name in ws.staged:
+            ids = f"SELECT message_id FROM {delta_names(INBOX_TAKEN).delta}"
+            claim(con, ids, taken=INBOX_TAKEN, is_alone=lake.is_alone)
         by_table = ws.write(con)
         record_run(con, ws, reports, by_table)
         return _Written(by_table, audit(con, ws, by_table))

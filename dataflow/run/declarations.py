@@ -6,7 +6,7 @@ from collections.abc import Mapping
 
 from dataflow.conform.mapping import compile_mappings
 from dataflow.settings import Settings
-from dataflow.validate import plan_objects
+from dataflow.validate.plan import plan_objects
 from lakehouse.table import Table
 
 

@@ -9,6 +9,7 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
+from dataflow.access.inbox import inbox_at
 from dataflow.access.lake import open_lake
 from dataflow.errors import DataFlowError, ExitCode
 from dataflow.run.declarations import check_declarations
@@ -23,6 +24,7 @@ from dataflow.run.record import (
     name_run,
     record_run,
 )
+from dataflow.run.taking import Taken, take_inbox
 from dataflow.settings import Settings
 from dataflow.tables.declared import declared_tables
 from dataflow.workspace.defects import telling_defects
@@ -63,6 +65,7 @@ class RunSession:
         self._has_failed = False
         self._memory = memory
         self._seen_upto: int | None = None
+        self._taken = Taken()
 
     @property
     def workspace(self) -> Workspace:
@@ -72,14 +75,28 @@ class RunSession:
 
     @contextmanager
     def open_workspace(self) -> Iterator[Workspace]:
-        """Lay the run's workspace over the lake as it is now."""
+        """Lay the run's workspace over the lake as it is now, with the messages that wait in the inbox staged."""
         with self.one_at_a_time("publish"), Workspace(self.lake, self.run, tables=self.tables) as workspace:
             self._workspace = workspace
             self._seen_upto = workspace.base.id
+            self._take_inbox(workspace)
             try:
                 yield workspace
             finally:
                 self._workspace = None
+
+    def _take_inbox(self, workspace: Workspace) -> None:
+        if (inbox := inbox_at(self.lake.location)) is None:
+            return
+        with telling_defects("inbox"):
+            self._taken = take_inbox(workspace, self.settings, inbox)
+        if self._taken.report is not None:
+            self.reports.append(self._taken.report)
+
+    def remove_taken(self) -> None:
+        """Remove the messages that this run's commit has taken; where a run dies before it, the next one does."""
+        if self._taken.ids and (inbox := inbox_at(self.lake.location)) is not None:
+            inbox.remove(self._taken.ids)
 
     @contextmanager
     def one_at_a_time(self, what: str) -> Iterator[None]:

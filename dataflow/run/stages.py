@@ -13,9 +13,9 @@ Stage = Callable[[Workspace, Settings], StepReport | Sequence[StepReport]]
 
 # Modules by name, loaded when first used: they bring Splink and Ibis, which no reading command needs.
 _WHERE = {
-    "validate": ("dataflow.validate", "validate"),
+    "validate": ("dataflow.validate.step", "validate"),
     "conform": ("dataflow.conform.step", "conform"),
-    "resolve": ("dataflow.resolve", "resolve"),
+    "resolve": ("dataflow.resolve.step", "resolve"),
     "enrich": ("dataflow.enrich", "enrich"),
     "publish": ("dataflow.publish", "build"),
 }

@@ -111,6 +111,9 @@ class LakeSettings(Section):
     catalogue: str = "${home}/lake/catalogue.ducklake"
     data: str = "${home}/lake/data"
     published: str = "${home}/lake/published"
+    inbox: str = ""
+    """Folder of decisions that wait for the next run, reached by all who decide and by the run; empty: beside a
+    catalogue that is a file, else beside the data. Needed where the catalogue is a server and the data in a bucket."""
     s3: S3Settings | None = None
     memory_limit: str = "1500MB"
     threads: int = 0

@@ -213,4 +213,24 @@ JUDGEMENT = Table(
     ),
 )
 
-TABLES = (DEAD_LETTERS, WATERMARK, LANDED_FILE, COMPLETENESS, GAP, RECIPE, RUN, REVIEW_QUEUE, JUDGEMENT)
+INBOX_TAKEN = Table(
+    schema="ops",
+    name="inbox_taken",
+    grain="message that a run took from the inbox",
+    key=("message_id",),
+    owner="data engineering",
+    append_only=True,
+    columns=(
+        Column("message_id", "VARCHAR", "Id of the message, sorts by time; it is never taken again", nullable=False),
+        Column("kind", "VARCHAR", "judgement, letter_decision", nullable=False),
+        Column("author", "VARCHAR", "Who decided", nullable=False),
+        Column("written_at", "TIMESTAMPTZ", "When it was written", nullable=False),
+        Column("taken_at", "TIMESTAMPTZ", "Clock of the run that took it", nullable=False, volatile=True),
+        Column(
+            "outcome", "VARCHAR", "applied; or how much of it could not be, and why, without values", nullable=False
+        ),
+        RUN_ID,
+    ),
+)
+
+TABLES = (DEAD_LETTERS, WATERMARK, LANDED_FILE, COMPLETENESS, GAP, RECIPE, RUN, REVIEW_QUEUE, JUDGEMENT, INBOX_TAKEN)

@@ -9,7 +9,7 @@ from lakehouse import SnapshotNotFound
 from lakehouse.table import literal
 
 KNOWN = "known_letters"
-"""Table that objects share: all dead letters as the run found them; the payload of those not closed."""
+"""Table that objects share: all dead letters as they were decided on before; the payload of those not closed."""
 
 INCOMING = "incoming"
 """Temporary table: raw columns, `_row_id`, and of a dead letter: `was_dead`, `attempts`, `first_seen_at`."""
@@ -29,7 +29,7 @@ def collect_known(ws: Workspace) -> None:
     ws.con.execute(f"""
         CREATE OR REPLACE TABLE work.main.{KNOWN} AS
         SELECT * REPLACE (CASE WHEN status IN ('open', 'replaying') THEN payload END AS payload)
-        FROM {ws.before(DEAD_LETTERS)}
+        FROM {DEAD_LETTERS.sql_name}
     """)
 
 

@@ -19,6 +19,9 @@ GAP_FACT = "gap"
 DRIFT_FACT = "drift"
 """Fact of a report whose fields are not the declared ones: which."""
 
+NOTES_FACT = "notes"
+"""Fact of a report: sentences for whoever started the run, on what was found and is no failure."""
+
 
 @dataclass(frozen=True, kw_only=True)
 class StepReport:
@@ -77,6 +80,11 @@ def list_drift(reports: Iterable[StepReport]) -> dict[str, str]:
             told = found.setdefault(report.subject.partition(" ")[0], [])
             told += [str(drift)] if str(drift) not in told else []
     return {name: "; ".join(told) for name, told in found.items()}
+
+
+def list_notes(reports: Iterable[StepReport]) -> list[str]:
+    """The notes of all steps, in their order."""
+    return [str(note) for report in reports for note in report.facts.get(NOTES_FACT, ())]
 
 
 def gap_words(subjects: Iterable[str]) -> str:

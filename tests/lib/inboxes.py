@@ -36,7 +36,6 @@ TAKEN = Table(
     append_only=True,
     columns=(Column("message_id", "VARCHAR", "Id of the message", nullable=False),),
 )
-IN_LAKE = f"lake.{TAKEN.sql_name}"
 
 
 def inbox_of(location: LakeLocation) -> Inbox:
@@ -54,13 +53,13 @@ def take(lake: Lake, inbox: Inbox, *, meanwhile: Callable[[], None] = lambda: No
     """Take every message in one commit, as a run does; returns their ids. `meanwhile` is done before the commit."""
 
     def work(con: DuckDBPyConnection) -> list[str]:
-        waiting = without_taken(con, inbox.read(), relation=IN_LAKE).messages
+        waiting = without_taken(con, inbox.read(), relation=TAKEN.in_lake).messages
         if waiting:
             bodies = [json.dumps(message.body) for message in waiting]
             con.register("taking", pa.table({"message_id": [message.id for message in waiting], "body": bodies}))
             claim(con, "SELECT message_id FROM taking", taken=TAKEN, is_alone=lake.is_alone)
-            con.execute(f"INSERT INTO {IN_LAKE} SELECT message_id FROM taking")
-            con.execute(f"INSERT INTO lake.{NOTE.sql_name} FROM taking")
+            con.execute(f"INSERT INTO {TAKEN.in_lake} SELECT message_id FROM taking")
+            con.execute(f"INSERT INTO {NOTE.in_lake} FROM taking")
             con.unregister("taking")
         meanwhile()
         return [message.id for message in waiting]
@@ -77,7 +76,7 @@ def take_until_killed(location: LakeLocation, _worker: str, started: Event) -> N
         lake.ensure((NOTE, TAKEN))
         started.set()
         while True:
-            inbox.remove(ids_taken(lake.con, inbox.read().messages, relation=IN_LAKE))
+            inbox.remove(ids_taken(lake.con, inbox.read().messages, relation=TAKEN.in_lake))
             take(lake, inbox)
 
 
@@ -95,5 +94,5 @@ def _wait_once(waits: list[Barrier]) -> None:
 
 def noted(lake: Lake) -> list[str]:
     """The ids of the messages taken, one for each time that one was."""
-    rows = lake.con.execute(f"SELECT message_id FROM lake.{NOTE.sql_name} ORDER BY message_id").fetchall()
+    rows = lake.con.execute(f"SELECT message_id FROM {NOTE.in_lake} ORDER BY message_id").fetchall()
     return [message_id for (message_id,) in rows]

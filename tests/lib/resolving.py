@@ -2,18 +2,23 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
-from datetime import date, timedelta
+from collections.abc import Iterable, Sequence
+from contextlib import closing
+from datetime import date, datetime, timedelta
 from pathlib import Path
 from typing import Any
 
-from dataflow.resolve import resolve
+from dataflow.govern.review.decisions import Decision, decide_pair
+from dataflow.resolve.judgements.messages import lay_over_judgements
+from dataflow.resolve.step import resolve
+from dataflow.run.taking import take_inbox
 from dataflow.settings import Settings, load_settings
 from dataflow.tables.conformed import CUSTOMER_RECORD
 from dataflow.workspace.report import StepReport
 from dataflow.workspace.workspace import Workspace
 from lakehouse import Lake
 from tests.lib.identities import Record
+from tests.lib.inboxes import inbox_of
 from tests.lib.tables import MOMENT, stage_rows, workspace
 
 
@@ -26,13 +31,32 @@ def resolve_day(
     day: int = 1,
     retrain: bool = False,
 ) -> StepReport:
-    """Stage changed and deleted records, resolve, commit; a model trained anew may move as many ids as it will."""
-    now = MOMENT + timedelta(days=day)
+    """Stage changed and deleted records, resolve, commit; a model trained anew may move as many ids as it will.
+
+    The run takes the judgements that wait, as every run that publishes.
+    """
+    now, inbox = MOMENT + timedelta(days=day), inbox_of(lake.location)
     with workspace(lake, folder, now=now, run_id=f"run{day}") as ws:
+        taken = take_inbox(ws, settings(), inbox)
         stage_records(ws, records, gone=gone)
         report = resolve(ws, settings(id_churn_budget=1), retrain=retrain)
         lake.transact(ws.write, author="test", run_id=f"run{day}", message="resolved")
+    inbox.remove(taken.ids)
     return report
+
+
+def judge(
+    lake: Lake, pair: Sequence[str], verdict: str, *, who: str = "ann", now: datetime, large: int = 1_000
+) -> Decision:
+    """Decide a pair as a steward does: what waits already is laid over what the lake holds."""
+    inbox = inbox_of(lake.location)
+    contents = inbox.read()
+    with closing(lake.cursor()) as con:
+        con.execute("USE lake")
+        judgements = lay_over_judgements(con, contents)
+        return decide_pair(
+            con, inbox, pair, verdict, who=who, why="as it is", now=now, large=large, judgements=judgements
+        )
 
 
 def stage_records(ws: Workspace, records: Iterable[Record], *, gone: Iterable[str] = ()) -> None:

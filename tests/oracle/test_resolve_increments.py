@@ -20,7 +20,6 @@ from hypothesis import settings as hypothesis_settings
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, precondition, rule, run_state_machine_as_test
 
-from dataflow.govern.review.decisions import decide_pair
 from dataflow.resolve.clusters.clusters import find_clusters
 from dataflow.resolve.comparisons import SPECS
 from dataflow.resolve.customers.customers import stage_golden
@@ -32,7 +31,7 @@ from dataflow.tables.resolved import EDGE, GOLDEN_CUSTOMER, JUDGED_PAIR, MATCH_R
 from dataflow.workspace.workspace import Workspace
 from lakehouse import Lake
 from tests.lib.identities import Record, population
-from tests.lib.resolving import partition, resolve_day, rows, settings
+from tests.lib.resolving import judge, partition, resolve_day, rows, settings
 from tests.lib.steward_twin import Stewards
 from tests.lib.tables import MOMENT, small_lake, workspace
 
@@ -167,9 +166,7 @@ class History(RuleBasedStateMachine):
     def _say(self, left: str, right: str, verdict: str) -> None:
         number = len(self.stewards.said)
         now = MOMENT + timedelta(days=self.day, seconds=number)
-        decide_pair(
-            self.lake, [left, right], verdict, who=f"steward {number % 3}", why="as it is", now=now, large=1_000
-        )
+        judge(self.lake, [left, right], verdict, who=f"steward {number % 3}", now=now)
         self.stewards.say(left, right, verdict, self.seen)
 
     def _assert_words_hold(self) -> None:

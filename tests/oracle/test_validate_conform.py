@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 
 from dataflow.conform.step import conform
 from dataflow.settings import load_settings
-from dataflow.validate import validate
+from dataflow.validate.step import validate
 from tests.lib.raw_rows import commit, land_rows, opened_lake, workspace
 
 SCHEMAS = ("raw", "valid", "conformed", "ops")

@@ -11,7 +11,7 @@ from dataflow.conform.step import conform
 from dataflow.errors import MappingError
 from dataflow.settings import Settings, load_settings
 from dataflow.tables.declared import declared_tables
-from dataflow.validate import validate
+from dataflow.validate.step import validate
 from dataflow.workspace.report import StepReport
 from lakehouse import Lake
 from tests.lib.raw_rows import commit, land_rows, opened_lake, workspace

@@ -9,12 +9,14 @@ from pathlib import Path
 
 import pytest
 
-from dataflow.govern.review.decisions import decide_pair, list_judgements
-from dataflow.resolve import resolve
+from dataflow.govern.review.decisions import list_judgements
+from dataflow.resolve.step import resolve
+from dataflow.run.taking import take_inbox
 from dataflow.tables.resolved import MATCH_RECORD, XREF
 from lakehouse import Lake
 from tests.lib.identities import Record, person, population
-from tests.lib.resolving import resolve_day, rows, settings
+from tests.lib.inboxes import inbox_of
+from tests.lib.resolving import judge, resolve_day, rows, settings
 from tests.lib.tables import MOMENT, small_lake, workspace
 
 CHANCE = random.Random(21)
@@ -36,7 +38,7 @@ def lake(tmp_path: Path) -> Iterator[Lake]:
 def say(lake: Lake, left: Record, right: Record, verdict: str, *, second: int) -> None:
     pair = [left["record_id"], right["record_id"]]
     now = MOMENT + timedelta(days=1, seconds=second)
-    decide_pair(lake, pair, verdict, who="ann", why="as it is", now=now, large=100)
+    judge(lake, pair, verdict, now=now, large=100)
 
 
 def owner(lake: Lake, record: Record) -> str | None:
@@ -58,10 +60,13 @@ def test_a_word_in_the_days_after_it(lake: Lake, tmp_path: Path) -> None:
 
     # nothing else is new: the word alone is published, and nobody else is looked at
     with workspace(lake, tmp_path, now=MOMENT + timedelta(days=2), run_id="run2") as ws:
+        inbox = inbox_of(lake.location)
+        taken = take_inbox(ws, settings(), inbox)
         resolve(ws, settings())
         assert ws.changes(MATCH_RECORD).changed == 0
         assert 0 < ws.changes(XREF).changed <= 3
         lake.transact(ws.write, author="test", run_id="run2", message="resolved")
+        inbox.remove(taken.ids)
     assert owner(lake, ANN_CRM) == owner(lake, BOB) != owner(lake, ANN_SHOP)
     assert holds(lake) == ["same holds", "different holds"]
 

@@ -8,7 +8,7 @@ import pytest
 
 from dataflow.conform.step import conform
 from dataflow.settings import Settings, load_settings
-from dataflow.validate import validate
+from dataflow.validate.step import validate
 from dataflow.workspace.workspace import Workspace
 from tests.lib.raw_rows import land_rows, opened_lake, workspace
 

@@ -7,13 +7,16 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
+import duckdb
 import pytest
 
+from dataflow.access.inbox import open_to_decide
 from dataflow.access.lake import open_lake, open_published
 from dataflow.cli.main import run
 from dataflow.govern.review.decisions import decide_pair
 from dataflow.govern.review.training import list_for_training
 from dataflow.settings import Settings, load_settings
+from lakehouse import Inbox
 from tests.lib.homes import lake_state, make_sample, newest_snapshot
 
 RECORDS = 2_000
@@ -43,21 +46,23 @@ def answer(capsys: pytest.CaptureFixture[str], home: Path, *arguments: str, code
 
 def judge(settings: Settings, count: int) -> None:
     """Say of the pairs that teach most what is true."""
+    with open_to_decide(settings) as (con, _, inbox):
+        _judge(con, inbox, settings, count)
+
+
+def _judge(con: duckdb.DuckDBPyConnection, inbox: Inbox, settings: Settings, count: int) -> None:
     truth = f"'{settings.home}/sample/truth/truth.parquet'"
-    con = open_published(settings)
     owner = dict(con.execute(f"SELECT concat_ws('|', source, object, record_key), entity_id FROM {truth}").fetchall())
     pairs = [
         (p.left, p.right)
         for p in list_for_training(con, now=datetime.now(UTC), limit=10 * count)
         if p.entity_type == "person" and p.left in owner and p.right in owner
     ]
-    con.close()
     assert len(pairs) >= count
-    with open_lake(settings, purpose="test") as lake:
-        for number, (left, right) in enumerate(pairs[:count]):
-            verdict = "same" if owner[left] == owner[right] else "different"
-            now = datetime(2026, 1, 3, 12, 0, number, tzinfo=UTC)
-            decide_pair(lake, [left, right], verdict, who="ann", why="as it is", now=now, large=1_000)
+    for number, (left, right) in enumerate(pairs[:count]):
+        verdict = "same" if owner[left] == owner[right] else "different"
+        now = datetime(2026, 1, 3, 12, 0, number, tzinfo=UTC)
+        decide_pair(con, inbox, [left, right], verdict, who="ann", why="as it is", now=now, large=1_000)
 
 
 def test_the_same_records_give_the_same_model(

@@ -10,7 +10,8 @@ import pytest
 from dataflow.errors import ConfigurationError, TooManyDeadLetters
 from dataflow.settings import Settings, load_settings
 from dataflow.tables.declared import declared_tables
-from dataflow.validate import plan_objects, validate
+from dataflow.validate.plan import plan_objects
+from dataflow.validate.step import validate
 from dataflow.workspace.report import StepReport
 from lakehouse import Lake
 from tests.lib.raw_rows import commit, land_rows, opened_lake, workspace

@@ -9,7 +9,7 @@ from dataflow.conform.step import conform
 from dataflow.land import commit_windows, fetch_window, plan_windows
 from dataflow.sample import SampleSpec, generate
 from dataflow.settings import Settings, load_settings
-from dataflow.validate import validate
+from dataflow.validate.step import validate
 from dataflow.workspace.staging import Run
 from dataflow.workspace.workspace import Workspace
 from tests.lib.raw_rows import commit, opened_lake, tables_of

@@ -1,13 +1,13 @@
-"""Words of stewards on pairs: each is a small transaction of its own, appended, and acted on by the next run.
+"""Judgements of stewards on pairs: each is a message in the inbox, at any time, and the next run acts on it.
 
-See dataflow/resolve/judgements/judgements.py for what holds when several speak on one pair.
+A judgement is checked against what readers see, with the judgements that wait laid over. See
+dataflow/resolve/judgements/judgements.py for what holds when several judge one pair.
 """
 
 from __future__ import annotations
 
 import hashlib
 from collections.abc import Sequence
-from contextlib import closing
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Any
@@ -15,7 +15,9 @@ from typing import Any
 import duckdb
 
 from dataflow.errors import UsageError
+from dataflow.govern.deciding import WAITS, check_reason
 from dataflow.govern.review.pairs import (
+    IN_LAKE,
     PAIR_ID,
     find_pair,
     pair_id_of,
@@ -34,11 +36,9 @@ from dataflow.resolve.judgements.judgements import (
     fingerprint_sql,
     settle,
 )
+from dataflow.resolve.judgements.messages import KIND, JudgementMessage, JudgementsNow
 from dataflow.tables.conformed import CUSTOMER_RECORD
-from dataflow.tables.ops import JUDGEMENT
-from dataflow.tables.resolved import JUDGED_PAIR, JUDGED_RECORD
-from lakehouse import Lake
-from lakehouse.table import DATABASE, literal, timestamp_literal
+from lakehouse import Inbox
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -53,7 +53,8 @@ class Decision:
 
 
 def decide_pair(
-    lake: Lake,
+    con: duckdb.DuckDBPyConnection,
+    inbox: Inbox,
     named: Sequence[str],
     verdict: str,
     *,
@@ -61,53 +62,57 @@ def decide_pair(
     why: str,
     now: datetime,
     large: int,
-    run_id: str = "",
+    judgements: JudgementsNow = IN_LAKE,
 ) -> Decision:
-    """Put a steward's word on a pair on record; the next run acts on it.
+    """Write a judgement on a pair to the inbox; the next run acts on it. `con` reads the lake.
 
-    `large`: customers of so many records each are only fused when two people say so.
+    `large`: customers of so many records each are only fused when two people decide so.
     Raises: UsageError without a person and a reason, for an unknown pair or verdict, for a person and a company.
     """
     if verdict not in VERDICTS:
         raise UsageError(f"There is no verdict {verdict}; there are {', '.join(VERDICTS)}.")
-    if not who.strip() or not why.strip():
-        raise UsageError("A judgement needs who decides it and why.")
-    lake.ensure((JUDGEMENT, JUDGED_RECORD, JUDGED_PAIR))
-    with closing(lake.cursor()) as con:
-        con.execute(f"USE {DATABASE}")
-        judgements = read_judgements(con)
-        pair = find_pair(con, named)
-        kind = _type_of(con, pair)
-        before = settle(judgements)
-        if verdict == WITHDRAWN:
-            _refuse_empty(con, pair, before)
-        needs_second = verdict == SAME and would_fuse(con, pair, before, large=large)
-        judgement = _judgement(pair, kind, verdict, who, now, judgements, needs_second=needs_second)
-        row = _row_sql(judgement, why, run_id)
-    lake.transact(
-        lambda writing: writing.execute(f"INSERT INTO {JUDGEMENT.in_lake} BY NAME {row}"),
-        author=who,
-        run_id=run_id,
-        message=f"review: {verdict}",
-    )
-    return _outcome(judgement, before, settle([*judgements, judgement]))
+    check_reason(who, why, "A judgement")
+    known = read_judgements(con, judgements=judgements)
+    pair = find_pair(con, named, judgements=judgements)
+    kind = _type_of(con, pair)
+    before = settle(known)
+    if verdict == WITHDRAWN:
+        _refuse_empty(con, pair, before, judgements)
+    needs_second = verdict == SAME and would_fuse(con, pair, before, large=large)
+    judgement = _judgement(pair, kind, verdict, who, now, known, needs_second=needs_second)
+    inbox.write(KIND, author=who, body=_message(con, judgement, why).as_body(), now=now)
+    return _outcome(judgement, before, settle([*known, judgement]))
 
 
-def list_judgements(con: duckdb.DuckDBPyConnection, *, limit: int = 50) -> list[dict[str, Any]]:
+def list_judgements(
+    con: duckdb.DuckDBPyConnection, *, limit: int = 50, judgements: JudgementsNow = IN_LAKE
+) -> list[dict[str, Any]]:
     """List what stewards have decided, newest first, one row for each pair, and what holds of it today."""
-    judgements = read_judgements(con)
-    today = {j.judgement_id: j.pair for j in judgements}
-    by_pair = {s.newest.pair: s for s in settle(judgements)}
+    known = read_judgements(con, judgements=judgements)
+    today = {j.judgement_id: j.pair for j in known}
+    by_pair = {s.newest.pair: s for s in settle(known)}
     rows = con.execute(f"""
-        SELECT {PAIR_ID} AS pair_id, judgement_id, verdict, decided_by, decided_at, reason FROM {JUDGEMENT.sql_name}
-        QUALIFY row_number() OVER (PARTITION BY record_id_l, record_id_r ORDER BY decided_at DESC, judgement_id) = 1
+        SELECT {PAIR_ID} AS pair_id, judgement_id, verdict, decided_by, decided_at, reason FROM {judgements.relation}
+        QUALIFY row_number() OVER (PARTITION BY record_id_l, record_id_r ORDER BY decided_at DESC, judgement_id DESC)
+            = 1
         ORDER BY decided_at DESC, pair_id LIMIT {int(limit)}
     """).fetchall()
     listed = []
     for pair_id, judgement_id, verdict, who, when, why in rows:
         standing = by_pair.get(today[judgement_id]) if judgement_id in today else None
         holds = "withdrawn" if verdict == WITHDRAWN else standing_words(standing) or "sleeps: a record is gone"
-        listed.append({"pair": pair_id, "verdict": verdict, "who": who, "decided_at": when, "why": why, "holds": holds})
+        state = WAITS if judgement_id in judgements.waiting else ""
+        listed.append(
+            {
+                "pair": pair_id,
+                "verdict": verdict,
+                "who": who,
+                "decided_at": when,
+                "why": why,
+                "holds": holds,
+                "state": state,
+            }
+        )
     return listed
 
 
@@ -121,9 +126,11 @@ def _type_of(con: duckdb.DuckDBPyConnection, pair: Pair) -> str:
     return str(kinds[0][0]) if kinds else ""
 
 
-def _refuse_empty(con: duckdb.DuckDBPyConnection, pair: Pair, standing: Sequence[Standing]) -> None:
+def _refuse_empty(
+    con: duckdb.DuckDBPyConnection, pair: Pair, standing: Sequence[Standing], judgements: JudgementsNow
+) -> None:
     """A judgement that sleeps can be withdrawn too."""
-    said = words_on(con, pair)
+    said = words_on(con, pair, judgements=judgements)
     if not any(s.newest.pair == pair for s in standing) and (not said or said[-1].verdict == WITHDRAWN):
         raise UsageError("There is no judgement on this pair to withdraw.")
 
@@ -147,16 +154,28 @@ def _judgement(
     )
 
 
-def _row_sql(judgement: Judgement, why: str, run_id: str) -> str:
-    left, right = (literal(record) for record in judgement.pair)
-    said = f"(SELECT {fingerprint_sql('r')} FROM {CUSTOMER_RECORD.in_lake} r WHERE r.record_id = {{}})"
-    return f"""
-        SELECT {literal(judgement.judgement_id)} AS judgement_id, {left} AS record_id_l, {right} AS record_id_r,
-            {literal(judgement.verdict)} AS verdict, {literal(judgement.decided_by)} AS decided_by,
-            {timestamp_literal(judgement.decided_at)} AS decided_at, {literal(why)} AS reason,
-            {judgement.needs_second} AS needs_second, {said.format(left)} AS fingerprint_l,
-            {said.format(right)} AS fingerprint_r, {literal(run_id)} AS _run_id
-    """
+def _message(con: duckdb.DuckDBPyConnection, judgement: Judgement, why: str) -> JudgementMessage:
+    """The judgement with what its records say today, hashed: it finds them under another key."""
+    rows = con.execute(
+        f"SELECT record_id, {fingerprint_sql('r')} FROM {CUSTOMER_RECORD.in_lake} r WHERE record_id IN (?, ?)",
+        list(judgement.pair),
+    ).fetchall()
+    fingerprints: dict[str, str | None] = dict(rows)
+    left, right = judgement.pair
+    return JudgementMessage.model_validate(
+        {
+            "judgement_id": judgement.judgement_id,
+            "record_id_l": left,
+            "record_id_r": right,
+            "verdict": judgement.verdict,
+            "decided_by": judgement.decided_by,
+            "decided_at": judgement.decided_at,
+            "reason": why,
+            "needs_second": judgement.needs_second,
+            "fingerprint_l": fingerprints.get(left),
+            "fingerprint_r": fingerprints.get(right),
+        }
+    )
 
 
 def _outcome(judgement: Judgement, before: Sequence[Standing], after: Sequence[Standing]) -> Decision:

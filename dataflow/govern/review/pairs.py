@@ -8,16 +8,16 @@ from dataclasses import dataclass
 from datetime import datetime
 
 import duckdb
-import pyarrow as pa
 
 from dataflow.errors import UsageError
-from dataflow.resolve.groups import Groups
+from dataflow.govern.deciding import WAITS
 from dataflow.resolve.judgements.explain import Pair
+from dataflow.resolve.judgements.fusing import Customers
 from dataflow.resolve.judgements.judgements import Judgement, Standing, present_judgements
+from dataflow.resolve.judgements.messages import JudgementsNow
 from dataflow.tables.conformed import CUSTOMER_RECORD
-from dataflow.tables.ops import JUDGEMENT, REVIEW_QUEUE
-from dataflow.tables.published import CUSTOMER_360
-from dataflow.tables.resolved import EDGE, XREF
+from dataflow.tables.ops import REVIEW_QUEUE
+from dataflow.tables.resolved import EDGE
 
 PAIR_ID = "left(md5(record_id_l || '|' || record_id_r), 12)"
 """SQL of what `pair_id_of` gives."""
@@ -26,14 +26,19 @@ _SHORTEST_ID = 6
 """So many characters of an id name a pair, where they are unambiguous."""
 
 
+IN_LAKE = JudgementsNow()
+"""The judgements that the lake, or a run's workspace, holds."""
+
+
 @dataclass(frozen=True, kw_only=True)
 class Word:
-    """One judgement on a pair, as it was given."""
+    """One judgement on a pair, as it was given; `state` says whether it waits for the next run."""
 
     verdict: str
     decided_by: str
     decided_at: datetime
     reason: str
+    state: str = ""
 
 
 def pair_id_of(left: str, right: str) -> str:
@@ -41,7 +46,7 @@ def pair_id_of(left: str, right: str) -> str:
     return hashlib.md5("|".join(sorted((left, right))).encode(), usedforsecurity=False).hexdigest()[:12]
 
 
-def find_pair(con: duckdb.DuckDBPyConnection, named: Sequence[str]) -> Pair:
+def find_pair(con: duckdb.DuckDBPyConnection, named: Sequence[str], *, judgements: JudgementsNow = IN_LAKE) -> Pair:
     """The records of a pair named by (the beginning of) its id, or by both record ids; smaller id left."""
     if len(named) == 2:
         left, right = sorted(named)
@@ -54,7 +59,8 @@ def find_pair(con: duckdb.DuckDBPyConnection, named: Sequence[str]) -> Pair:
     if len(named) != 1 or len(named[0]) < _SHORTEST_ID or not named[0].isalnum():
         raise UsageError(f"A pair is named by at least {_SHORTEST_ID} characters of its id, or by its two record ids.")
     known = " UNION ".join(
-        f"SELECT record_id_l, record_id_r FROM {table.sql_name}" for table in (REVIEW_QUEUE, JUDGEMENT, EDGE)
+        f"SELECT record_id_l, record_id_r FROM {table}"
+        for table in (REVIEW_QUEUE.sql_name, judgements.relation, EDGE.sql_name)
     )
     rows = con.execute(
         f"SELECT record_id_l, record_id_r FROM ({known}) WHERE starts_with({PAIR_ID}, ?) LIMIT 2", [named[0]]
@@ -67,26 +73,35 @@ def find_pair(con: duckdb.DuckDBPyConnection, named: Sequence[str]) -> Pair:
     return str(rows[0][0]), str(rows[0][1])
 
 
-def read_judgements(con: duckdb.DuckDBPyConnection) -> list[Judgement]:
+def read_judgements(con: duckdb.DuckDBPyConnection, *, judgements: JudgementsNow = IN_LAKE) -> list[Judgement]:
     """Every judgement on records that are there. Raises: UsageError where this version has not published yet."""
     try:
-        return present_judgements(con)
+        return present_judgements(con, judgements=judgements.relation)
     except duckdb.CatalogException as error:
         raise UsageError(
             "No run of this version has published to this lake yet.", next_move="Run `dataflow run` first."
         ) from error
 
 
-def words_on(con: duckdb.DuckDBPyConnection, pair: Pair) -> tuple[Word, ...]:
-    """What was said of a pair, oldest first."""
+def words_on(con: duckdb.DuckDBPyConnection, pair: Pair, *, judgements: JudgementsNow = IN_LAKE) -> tuple[Word, ...]:
+    """Every judgement on a pair, oldest first."""
     rows = con.execute(
         f"""
-        SELECT verdict, decided_by, decided_at, reason FROM {JUDGEMENT.sql_name}
+        SELECT verdict, decided_by, decided_at, reason, judgement_id FROM {judgements.relation}
         WHERE record_id_l = ? AND record_id_r = ? ORDER BY decided_at, judgement_id
         """,
         list(pair),
     ).fetchall()
-    return tuple(Word(verdict=v, decided_by=who, decided_at=when, reason=why) for v, who, when, why in rows)
+    return tuple(
+        Word(
+            verdict=verdict,
+            decided_by=who,
+            decided_at=when,
+            reason=why,
+            state=WAITS if judgement_id in judgements.waiting else "",
+        )
+        for verdict, who, when, why, judgement_id in rows
+    )
 
 
 def standing_words(standing: Standing | None) -> str:
@@ -102,24 +117,6 @@ def standing_words(standing: Standing | None) -> str:
 def would_fuse(con: duckdb.DuckDBPyConnection, pair: Pair, standing: Sequence[Standing], *, large: int) -> bool:
     """Whether a `same` would fuse two customers of at least `large` records each.
 
-    Customers that words since the last run join count as one.
+    Customers that judgements since the last run join count as one.
     """
-    joined = [s.newest.pair for s in standing if s.joins]
-    records = sorted({record for one in (*joined, pair) for record in one})
-    con.register("asked_arrow", pa.table({"record_id": pa.array(records, pa.string())}))
-    rows = con.execute(f"""
-        WITH owner AS (SELECT record_id, customer_id FROM {XREF.sql_name} SEMI JOIN asked_arrow USING (record_id))
-        SELECT record_id, customer_id, record_count FROM owner JOIN {CUSTOMER_360.sql_name} USING (customer_id)
-    """).fetchall()
-    con.unregister("asked_arrow")
-    customer_of = {record: customer for record, customer, _ in rows}
-    size_of = {customer: int(size) for _, customer, size in rows}
-    groups = Groups()
-    for left, right in joined:
-        if left in customer_of and right in customer_of:
-            groups.join(customer_of[left], customer_of[right])
-    if any(record not in customer_of for record in pair):
-        return False
-    left, right = (customer_of[record] for record in pair)
-    sizes = (sum(size_of[customer] for customer in groups.members(one)) for one in (left, right))
-    return not groups.are_one(left, right) and min(sizes) >= large
+    return Customers(con, [pair], standing).would_fuse(pair, large=large)

@@ -14,6 +14,7 @@ import duckdb
 
 from dataflow.errors import UsageError
 from dataflow.govern.review.pairs import (
+    IN_LAKE,
     PAIR_ID,
     Word,
     find_pair,
@@ -25,11 +26,12 @@ from dataflow.govern.review.pairs import (
 )
 from dataflow.resolve.judgements.explain import Explanation, Pair, explain_pairs
 from dataflow.resolve.judgements.judgements import Standing, obstacles, settle, standing_table
+from dataflow.resolve.judgements.messages import JudgementsNow
 from dataflow.tables.conformed import CUSTOMER_RECORD
 from dataflow.tables.ops import REVIEW_QUEUE
 from dataflow.tables.published import CUSTOMER_360
 from dataflow.tables.resolved import EDGE, XREF
-from lakehouse.query import fetch_records
+from lakehouse.query import fetch_int, fetch_records
 from lakehouse.table import literal, timestamp_literal
 
 # Uncertainty is the entropy of the chance; where the evidence contradicts itself it is as large as it can be. Business
@@ -101,6 +103,7 @@ def list_pairs(
     entity_type: str | None = None,
     reason: str | None = None,
     limit: int = 50,
+    judgements: JudgementsNow = IN_LAKE,
 ) -> list[ReviewPair]:
     """List what waits for a decision, most valuable first: uncertainty × business weight × age.
 
@@ -108,7 +111,7 @@ def list_pairs(
     """
     if reason is not None and reason not in REASONS:
         raise UsageError(f"There is no such reason; there are {', '.join(REASONS)}.")
-    _lay_out_queue(con, settle(read_judgements(con)))
+    _lay_out_queue(con, settle(read_judgements(con, judgements=judgements)))
     conditions = [
         f"{name} = {literal(value)}" for name, value in (("entity_type", entity_type), ("reason", reason)) if value
     ]
@@ -117,10 +120,20 @@ def list_pairs(
     return found
 
 
-def show_pair(con: duckdb.DuckDBPyConnection, named: Sequence[str], *, large: int) -> Case:
+def count_pairs(con: duckdb.DuckDBPyConnection, *, judgements: JudgementsNow = IN_LAKE) -> int:
+    """Count the pairs that wait for a decision, as `list_pairs` lists them."""
+    _lay_out_queue(con, settle(read_judgements(con, judgements=judgements)))
+    count = fetch_int(con, "SELECT count(*) FROM review_now")
+    con.execute("DROP TABLE review_now")
+    return count
+
+
+def show_pair(
+    con: duckdb.DuckDBPyConnection, named: Sequence[str], *, large: int, judgements: JudgementsNow = IN_LAKE
+) -> Case:
     """Gather what is known of a pair, named by its id or by its two records. Raises: UsageError."""
-    standing = settle(read_judgements(con))
-    left, right = pair = find_pair(con, named)
+    standing = settle(read_judgements(con, judgements=judgements))
+    left, right = pair = find_pair(con, named, judgements=judgements)
     own = next((s for s in standing if s.newest.pair == pair), None)
     ruled_out_by = obstacles(standing, pair) if own is not None and own.is_contradicted else []
     _lay_out_queue(con, standing)
@@ -134,7 +147,7 @@ def show_pair(con: duckdb.DuckDBPyConnection, named: Sequence[str], *, large: in
         explanation=explain_pairs(con, [pair]).get(pair),
         fields=_fields(con, pair),
         customers=_customers(con, pair),
-        words=words_on(con, pair),
+        words=words_on(con, pair, judgements=judgements),
         standing=standing_words(own),
         ruled_out_by=tuple(pair_id_of(*s.newest.pair) for s in ruled_out_by),
         needs_second=would_fuse(con, pair, standing, large=large),

@@ -13,9 +13,10 @@ import duckdb
 import pyarrow as pa
 
 from dataflow.errors import UsageError
+from dataflow.govern.review.pairs import IN_LAKE
 from dataflow.govern.review.review import ReviewPair, value_pairs
 from dataflow.resolve.judgements.explain import Pair, level_patterns, usable_epochs
-from dataflow.tables.ops import JUDGEMENT
+from dataflow.resolve.judgements.messages import JudgementsNow
 from dataflow.tables.resolved import EDGE, JUDGED_PAIR
 from lakehouse.table import timestamp_literal
 
@@ -32,9 +33,11 @@ class Candidate:
     pattern: tuple[int, ...]
 
 
-def list_for_training(con: duckdb.DuckDBPyConnection, *, now: datetime, limit: int = 50) -> list[ReviewPair]:
+def list_for_training(
+    con: duckdb.DuckDBPyConnection, *, now: datetime, limit: int = 50, judgements: JudgementsNow = IN_LAKE
+) -> list[ReviewPair]:
     """List the pairs that teach most, spread over the patterns of levels; best first. Raises: UsageError."""
-    nearest = _nearest(con)
+    nearest = _nearest(con, judgements)
     judged = _judged(con)
     patterns = level_patterns(con, [*(pair for pair, _ in nearest), *judged])
     candidates = [Candidate(pair, distance, patterns[pair]) for pair, distance in nearest if pair in patterns]
@@ -69,7 +72,7 @@ def choose(candidates: Sequence[Candidate], judged: Mapping[tuple[int, ...], int
     return chosen
 
 
-def _nearest(con: duckdb.DuckDBPyConnection) -> list[tuple[Pair, float]]:
+def _nearest(con: duckdb.DuckDBPyConnection, judgements: JudgementsNow) -> list[tuple[Pair, float]]:
     thresholds = " ".join(f"WHEN '{kind}' THEN {epoch.link_threshold}" for kind, epoch in usable_epochs(con).items())
     if not thresholds:
         raise UsageError(
@@ -80,7 +83,7 @@ def _nearest(con: duckdb.DuckDBPyConnection) -> list[tuple[Pair, float]]:
         SELECT record_id_l, record_id_r, match_weight - log2({link} / (1 - {link})) AS distance
         FROM {EDGE.sql_name} ANTI JOIN (
             SELECT record_id_l, record_id_r FROM {JUDGED_PAIR.sql_name}
-            UNION ALL SELECT record_id_l, record_id_r FROM {JUDGEMENT.sql_name}
+            UNION ALL SELECT record_id_l, record_id_r FROM {judgements.relation}
         ) USING (record_id_l, record_id_r)
         ORDER BY abs(distance), record_id_l, record_id_r LIMIT {NEAREST}
     """).fetchall()

@@ -111,7 +111,7 @@ def stage_judgements(ws: Workspace) -> int:
 
     `changed_record` must be marked. Without a judgement this costs nothing.
     """
-    if ws.con.execute(f"FROM {ws.before(JUDGEMENT)} LIMIT 1").fetchone() is None:
+    if ws.con.execute(f"FROM {JUDGEMENT.sql_name} LIMIT 1").fetchone() is None:
         return 0
     _stage_judged_records(ws)
     standing = settle(present_judgements(ws.con))
@@ -121,13 +121,14 @@ def stage_judgements(ws: Workspace) -> int:
     return ws.changes(JUDGED_PAIR).changed
 
 
-def present_judgements(con: duckdb.DuckDBPyConnection) -> list[Judgement]:
+def present_judgements(con: duckdb.DuckDBPyConnection, *, judgements: str = JUDGEMENT.sql_name) -> list[Judgement]:
     """Every judgement whose two records are there, under the ids of today, and are of one type.
 
-    `con` finds the lake's schemas, or a workspace's. A record that became a company since says nothing of a person.
+    `con` finds the lake's schemas, or a workspace's; `judgements` is the relation of those that were made. A record
+    that became a company since says nothing of a person.
     """
     rows = con.execute(f"""
-        WITH named AS (SELECT unnest([record_id_l, record_id_r]) AS record_id FROM {JUDGEMENT.sql_name}),
+        WITH named AS (SELECT unnest([record_id_l, record_id_r]) AS record_id FROM {judgements}),
         -- those that were named since the last run are who they were called
         present AS MATERIALIZED (
             SELECT record_id, present_record_id, entity_type FROM {JUDGED_RECORD.sql_name}
@@ -138,7 +139,7 @@ def present_judgements(con: duckdb.DuckDBPyConnection) -> list[Judgement]:
         )
         SELECT r.entity_type, judgement_id, l.entity_type, least(l.present_record_id, r.present_record_id),
             greatest(l.present_record_id, r.present_record_id), verdict, decided_by, decided_at, needs_second
-        FROM {JUDGEMENT.sql_name} j
+        FROM {judgements} j
         JOIN present l ON l.record_id = j.record_id_l JOIN present r ON r.record_id = j.record_id_r
     """).fetchall()
     names = ("judgement_id", "entity_type", "left", "right", "verdict", "decided_by", "decided_at", "needs_second")

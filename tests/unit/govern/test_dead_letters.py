@@ -1,11 +1,14 @@
 """Dead letters in the hands of an operator."""
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
+from datetime import UTC, datetime
+from pathlib import Path
 
 import pytest
 
 from dataflow.errors import UsageError
 from dataflow.govern.dead_letters import (
+    DeadLetter,
     LetterFilter,
     count_letters,
     discard_letters,
@@ -14,7 +17,8 @@ from dataflow.govern.dead_letters import (
     show_letter,
 )
 from dataflow.settings import load_settings
-from lakehouse import Lake
+from dataflow.validate.letter_decisions import LettersNow, lay_over_letters
+from lakehouse import Inbox, Lake, Message, MessageFolder
 from tests.lib.raw_rows import opened_lake
 
 LETTERS = [
@@ -24,6 +28,7 @@ LETTERS = [
     ("cccccc04", "people", ["email"], "resolved"),
 ]
 OPEN = LetterFilter()
+NOW = datetime(2026, 1, 3, tzinfo=UTC)
 
 
 @pytest.fixture(scope="module")
@@ -46,6 +51,44 @@ def lake(shared: Lake) -> Lake:
             rule, rules, reason, status, attempts, first_seen_at, last_seen_at, _run_id) VALUES {rows}
     """)
     return shared
+
+
+class Desk:
+    """An operator before the dead letters of a lake and its inbox; what waits is laid over all that is read."""
+
+    def __init__(self, lake: Lake, inbox: Inbox) -> None:
+        self.lake, self.inbox = lake, inbox
+
+    def letters(self) -> LettersNow:
+        return lay_over_letters(self.lake.con, self.inbox.read())
+
+    def replay(self, chosen: LetterFilter) -> int:
+        return replay_letters(self.lake.con, self.inbox, chosen, who="ann", now=NOW, letters=self.letters())
+
+    def discard(self, chosen: LetterFilter, who: str = "ann", why: str = "as it is") -> int:
+        letters = self.letters()
+        return discard_letters(self.lake.con, self.inbox, chosen, who=who, why=why, now=NOW, letters=letters)
+
+    def list(self, chosen: LetterFilter) -> list[DeadLetter]:
+        return list_letters(self.lake.con, chosen, letters=self.letters())
+
+    def ids(self, chosen: LetterFilter) -> Sequence[str]:
+        return [letter.id for letter in self.list(chosen)]
+
+    def show(self, letter_id: str) -> DeadLetter:
+        return show_letter(self.lake.con, letter_id, letters=self.letters())
+
+    def counts(self) -> Sequence[tuple[str, str, int]]:
+        found = count_letters(self.lake.con, OPEN, letters=self.letters())
+        return [(one.object, one.rule, one.count) for one in found]
+
+    def waiting(self) -> Sequence[Message]:
+        return self.inbox.read().messages
+
+
+@pytest.fixture
+def desk(lake: Lake, tmp_path: Path) -> Desk:
+    return Desk(lake, Inbox(MessageFolder(tmp_path / "inbox")))
 
 
 def ids(lake: Lake, chosen: LetterFilter) -> list[str]:
@@ -93,35 +136,73 @@ def test_an_id_names_one_letter(lake: Lake, wanted: str, told: str) -> None:
         show_letter(lake.con, wanted)
 
 
-def test_replay_marks_open_letters(lake: Lake) -> None:
-    assert replay_letters(lake, LetterFilter(rule="currency")) == 2
-    assert ids(lake, LetterFilter(statuses=("replaying",))) == ["aaaaaa01", "aaaaaa02"]
-    assert lake.snapshot().message == "replay 2 dead letters"
+def test_a_replay_waits_for_the_next_run_and_is_seen_at_once(desk: Desk) -> None:
+    before = desk.lake.snapshot().id
+    assert desk.replay(LetterFilter(rule="currency")) == 2
+    assert desk.ids(LetterFilter(statuses=("replaying",))) == ["aaaaaa01", "aaaaaa02"]
+    assert desk.ids(OPEN) == ["bbbbbb03"]
+    assert {letter.is_waiting for letter in desk.list(LetterFilter(rule="currency", statuses=()))} == {True}
+    assert {letter.is_waiting for letter in desk.list(OPEN)} == {False}
+    assert ids(desk.lake, OPEN) == ["aaaaaa01", "aaaaaa02", "bbbbbb03"]
+    assert desk.lake.snapshot().id == before
 
 
-def test_replay_of_nothing_commits_nothing(lake: Lake) -> None:
-    before = lake.snapshot().id
-    assert replay_letters(lake, LetterFilter(rule="no_such_rule")) == 0
-    assert lake.snapshot().id == before
+def test_replay_of_nothing_writes_nothing(desk: Desk) -> None:
+    assert desk.replay(LetterFilter(rule="no_such_rule")) == 0
+    assert desk.waiting() == ()
 
 
-def test_discarding_keeps_who_and_why(lake: Lake) -> None:
-    assert discard_letters(lake, LetterFilter(ids=("bbbbbb",)), who="steward", why="a test account") == 1
-    letter = show_letter(lake.con, "bbbbbb03")
+def test_discarding_keeps_who_and_why(desk: Desk) -> None:
+    assert desk.discard(LetterFilter(ids=("bbbbbb",)), who="steward", why="a test account") == 1
+    letter = desk.show("bbbbbb03")
     assert (letter.status, letter.decided_by, letter.decision_reason) == ("discarded", "steward", "a test account")
-    assert lake.snapshot().author == "steward"
-    assert replay_letters(lake, LetterFilter(ids=("bbbbbb",))) == 1
+    [message] = desk.waiting()
+    assert (message.author, message.body["dead_letter_ids"]) == ("steward", ["bbbbbb03"])
 
 
-@pytest.mark.parametrize(("who", "why"), [("", "why"), ("who", " ")])
-def test_discarding_needs_a_person_and_a_reason(lake: Lake, who: str, why: str) -> None:
-    with pytest.raises(UsageError, match="who decides it and why"):
-        discard_letters(lake, OPEN, who=who, why=why)
+def test_of_several_decisions_before_a_run_the_last_stands(desk: Desk) -> None:
+    one = LetterFilter(ids=("bbbbbb",))
+    assert desk.discard(one) == 1
+    with pytest.raises(UsageError, match="begins with bbbbbb"):
+        desk.discard(one)
+    assert desk.replay(one) == 1
+    assert desk.show("bbbbbb03").status == "replaying"
+    assert desk.discard(one) == 1
+    assert desk.counts() == [("orders", "at_least", 1), ("orders", "currency", 1)]
+    assert len(desk.waiting()) == 3
 
 
-def test_a_closed_letter_cannot_be_decided(lake: Lake) -> None:
+def test_a_decision_on_many_is_several_messages(desk: Desk, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("dataflow.govern.dead_letters.MOST_IDS", 2)
+    assert desk.discard(OPEN) == 3
+    assert [message.body["dead_letter_ids"] for message in desk.waiting()] == [["aaaaaa01", "aaaaaa02"], ["bbbbbb03"]]
+    assert desk.ids(OPEN) == []
+
+
+def test_a_message_that_is_no_decision_changes_nothing(desk: Desk) -> None:
+    desk.inbox.write("letter_decision", author="ann", body={"decision": "burn"}, now=NOW)
+    desk.inbox.write("judgement", author="ann", body={}, now=NOW)
+    assert desk.ids(OPEN) == ["aaaaaa01", "aaaaaa02", "bbbbbb03"]
+
+
+@pytest.mark.parametrize(
+    ("who", "why", "told"),
+    [
+        ("", "why", "who decides it and why"),
+        ("who", " ", "who decides it and why"),
+        ("who", "x" * 5_000, "at most 4,000 characters"),
+        ("who", "\udcff", "not UTF-8"),
+    ],
+)
+def test_discarding_needs_a_person_and_a_reason(desk: Desk, who: str, why: str, told: str) -> None:
+    with pytest.raises(UsageError, match=told):
+        desk.discard(OPEN, who=who, why=why)
+    assert desk.waiting() == ()
+
+
+def test_a_closed_letter_cannot_be_decided(desk: Desk) -> None:
     with pytest.raises(UsageError, match="begins with cccccc"):
-        replay_letters(lake, LetterFilter(ids=("cccccc",)))
+        desk.replay(LetterFilter(ids=("cccccc",)))
 
 
 @pytest.mark.parametrize("wrong", [{"statuses": ("shut",)}, {"ids": ("abc",)}, {"ids": ("aaaaaa%' OR 1",)}])

@@ -18,7 +18,7 @@ import pytest
 from lakehouse import Inbox, LakeConflict, LakeLocation, LakeUnwritable, MessageFolder, MessageTooLarge, S3Access
 from lakehouse.inbox import LARGEST_MESSAGE_BYTES, InboxContents, claim, laid_over, without_taken
 from lakehouse.location import PostgresCatalogue
-from tests.lib.inboxes import IN_LAKE, NOTE, TAKEN, inbox_of, noted, take, write
+from tests.lib.inboxes import NOTE, TAKEN, inbox_of, noted, take, write
 from tests.lib.lakes import EVENT, local_lake, opened
 
 NOON = datetime(2026, 3, 1, 12, tzinfo=UTC)
@@ -244,7 +244,7 @@ def test_a_message_left_behind_by_a_taker_that_died_is_taken_by_none(location: L
         content = file.read_bytes()
         take(lake, inbox)
         file.write_bytes(content)  # as if it had died before it removed it
-        assert without_taken(lake.con, inbox.read(), relation=IN_LAKE) == InboxContents()
+        assert without_taken(lake.con, inbox.read(), relation=TAKEN.in_lake) == InboxContents()
         assert take(lake, inbox) == []
         assert noted(lake) == [message.id]
 
@@ -252,7 +252,7 @@ def test_a_message_left_behind_by_a_taker_that_died_is_taken_by_none(location: L
 def test_a_commit_that_read_before_another_took_is_refused(location: LakeLocation) -> None:
     with opened(location) as lake:
         lake.ensure((NOTE, TAKEN))
-        lake.con.execute(f"INSERT INTO {IN_LAKE} VALUES ('one')")
+        lake.con.execute(f"INSERT INTO {TAKEN.in_lake} VALUES ('one')")
         claim(lake.con, "SELECT 'two' AS message_id", taken=TAKEN, is_alone=True)
         with pytest.raises(LakeConflict, match="has taken 1 of them"):
             claim(lake.con, "SELECT unnest(['one', 'two']) AS message_id", taken=TAKEN, is_alone=True)
@@ -262,13 +262,13 @@ def test_a_lake_of_an_earlier_version_has_taken_none(location: LakeLocation) -> 
     inbox = inbox_of(location)
     message = write(inbox, 1)
     with opened(location) as lake:
-        assert without_taken(lake.con, inbox.read(), relation=IN_LAKE).messages == (message,)
+        assert without_taken(lake.con, inbox.read(), relation=TAKEN.in_lake).messages == (message,)
 
 
 def test_an_empty_inbox_costs_no_statement() -> None:
     with duckdb.connect() as con:
         con.close()
-        assert without_taken(con, InboxContents(), relation=IN_LAKE) == InboxContents()
+        assert without_taken(con, InboxContents(), relation=TAKEN.in_lake) == InboxContents()
 
 
 def test_rows_laid_over_a_table_replace_those_of_their_keys(location: LakeLocation) -> None:
@@ -277,7 +277,7 @@ def test_rows_laid_over_a_table_replace_those_of_their_keys(location: LakeLocati
             "INSERT INTO lake.raw.event (worker, number, line, body) VALUES ('a', 1, 1, 'old'), ('b', 1, 1, 'kept')"
         )
         rows = "SELECT unnest(['new', 'also']) AS body, unnest(['a', 'c']) AS worker, 1 AS number"
-        found = lake.con.execute(f"FROM {laid_over(EVENT, rows, database='lake')} ORDER BY worker").fetchall()
+        found = lake.con.execute(f"FROM {laid_over(EVENT, rows)} ORDER BY worker").fetchall()
     assert found == [("a", 1, None, "new"), ("b", 1, 1, "kept"), ("c", 1, None, "also")]
 
 

@@ -9,8 +9,8 @@ from pathlib import Path
 
 import pytest
 
-from dataflow.resolve import resolve
 from dataflow.resolve.records.normaliser import NORMALISER_VERSION
+from dataflow.resolve.step import resolve
 from dataflow.tables.conformed import CUSTOMER_RECORD
 from dataflow.tables.resolved import EDGE, EPOCH, GOLDEN_CUSTOMER, IDENTITY_EVENT, REDIRECT, TERM_FREQUENCY, XREF
 from lakehouse import Lake

@@ -1,0 +1,145 @@
+"""Decisions on dead letters as messages of the inbox: taken by the next run, before it validates.
+
+Of several decisions on one dead letter the last one stands. One that was resolved or superseded since, or is gone, is
+left as it is; how many there were is the outcome of the message.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Annotated, Literal
+
+import duckdb
+import pyarrow as pa
+from pydantic import BaseModel, ConfigDict, Field
+
+from dataflow.settings import Settings
+from dataflow.tables.ops import DEAD_LETTERS
+from dataflow.workspace.workspace import Workspace
+from lakehouse import InboxContents, Message
+from lakehouse.inbox import laid_over
+
+KIND = "letter_decision"
+
+DECIDABLE = ("open", "replaying", "discarded")
+"""What can still be decided on: the rest is closed."""
+
+MOST_IDS = 20_000
+"""Ids of one message: it stays within the largest that an inbox takes."""
+
+_DECIDABLE = ", ".join(f"'{status}'" for status in DECIDABLE)
+
+
+class LetterDecision(BaseModel):
+    """To validate dead letters again, or that they stay out; the author of the message is who decided."""
+
+    model_config = ConfigDict(frozen=True)
+
+    decision: Literal["replay", "discard"]
+    dead_letter_ids: Annotated[list[str], Field(min_length=1, max_length=MOST_IDS)]
+    decided_by: str
+    reason: str = ""
+
+    def as_body(self) -> dict[str, object]:
+        """The body of its message."""
+        return self.model_dump(exclude={"decided_by"})
+
+
+@dataclass(frozen=True)
+class LettersNow:
+    """The relation of ops.dead_letters as decided so far, and the SQL condition that a decision waits for a run."""
+
+    relation: str = DEAD_LETTERS.in_lake
+    is_waiting: str = "false"
+
+
+def parse(message: Message) -> LetterDecision:
+    """Read the body of a message. Raises: ValueError."""
+    return LetterDecision.model_validate({**message.body, "decided_by": message.author})
+
+
+def lay_over_letters(con: duckdb.DuckDBPyConnection, contents: InboxContents) -> LettersNow:
+    """Lay the decisions that wait over the dead letters of the lake on `con`; without any this costs no statement."""
+    waiting = _readable(contents)
+    if not waiting:
+        return LettersNow()
+    con.register("letter_waiting", _table(waiting))
+    decided = _decided_sql("letter_waiting", DEAD_LETTERS.in_lake)
+    return LettersNow(
+        laid_over(DEAD_LETTERS, decided),
+        f"(status IN ({_DECIDABLE}) AND dead_letter_id IN (SELECT dead_letter_id FROM letter_waiting))",
+    )
+
+
+def stage(ws: Workspace, decisions: Sequence[LetterDecision], _settings: Settings) -> list[str]:
+    """Stage what was decided so that this run validates by it; returns the outcome of each decision."""
+    con, before = ws.con, ws.before(DEAD_LETTERS)
+    con.register("letter_arrow", _table(decisions))
+    con.execute("CREATE OR REPLACE TEMP TABLE letter_taken AS FROM letter_arrow")
+    con.unregister("letter_arrow")
+    outcomes = _outcomes(con, before, len(decisions))
+    ws.stage(
+        DEAD_LETTERS,
+        f"SELECT * EXCLUDE (_run_id) FROM ({_decided_sql('letter_taken', before)})",
+        # A dead letter on which nothing was decided any more stays as it is, and out of the scope.
+        scope=f"SELECT dead_letter_id FROM ({_decided_sql('letter_taken', before)})",
+    )
+    con.execute("DROP TABLE letter_taken")
+    return outcomes
+
+
+def _decided_sql(decisions: str, letters: str) -> str:
+    """SELECT of the dead letters that decisions change, as they are then; all columns."""
+    return f"""
+        SELECT d.* REPLACE (
+            CASE w.decision WHEN 'replay' THEN 'replaying' ELSE 'discarded' END AS status,
+            CASE w.decision WHEN 'discard' THEN w.decided_by ELSE d.decided_by END AS decided_by,
+            CASE w.decision WHEN 'discard' THEN w.reason ELSE d.decision_reason END AS decision_reason
+        )
+        FROM {letters} d JOIN (
+            FROM {decisions} QUALIFY row_number() OVER (PARTITION BY dead_letter_id ORDER BY number DESC) = 1
+        ) w ON w.dead_letter_id = d.dead_letter_id
+        WHERE d.status IN ({_DECIDABLE})
+    """
+
+
+def _outcomes(con: duckdb.DuckDBPyConnection, letters: str, count: int) -> list[str]:
+    rows = con.execute(f"""
+        SELECT number, count(*), count(*) FILTER (WHERE d.status NOT IN ({_DECIDABLE})),
+            count(*) FILTER (WHERE d.dead_letter_id IS NULL)
+        FROM letter_taken w LEFT JOIN (SELECT dead_letter_id, status FROM {letters}) d USING (dead_letter_id)
+        GROUP BY number
+    """).fetchall()
+    found = {number: _outcome(total, closed, gone) for number, total, closed, gone in rows}
+    return [found[number] for number in range(count)]
+
+
+def _outcome(total: int, closed: int, gone: int) -> str:
+    if not closed and not gone:
+        return "applied"
+    return f"{total - closed - gone} of {total} applied; {closed} were closed since, {gone} are gone"
+
+
+def _readable(contents: InboxContents) -> list[LetterDecision]:
+    """The decisions among the messages; what cannot be read is set aside by the next run."""
+    found = []
+    for message in contents.of_kind(KIND):
+        try:
+            found.append(parse(message))
+        except ValueError:
+            continue
+    return found
+
+
+def _table(decisions: Sequence[LetterDecision]) -> pa.Table:
+    """One row for each decision and dead letter; `number` orders the decisions."""
+    counts = [len(one.dead_letter_ids) for one in decisions]
+    number = pa.array([n for n, count in enumerate(counts) for _ in range(count)], pa.int32())
+    said = pa.table({
+        "decision": pa.array([one.decision for one in decisions], pa.string()),
+        "decided_by": pa.array([one.decided_by for one in decisions], pa.string()),
+        "reason": pa.array([one.reason for one in decisions], pa.string()),
+    })  # fmt: skip
+    ids = pa.array([key for one in decisions for key in one.dead_letter_ids], pa.string())
+    return said.take(number).append_column("number", number).append_column("dead_letter_id", ids)
