@@ -11,6 +11,7 @@ from pathlib import Path
 import hypothesis
 import pytest
 
+from tests.lib.cpu import CpuReport
 from tests.lib.loopback import forbid_outside_connections
 
 SERVERS = Path(__file__).parent / "lib" / "servers"
@@ -24,11 +25,14 @@ pytest_plugins = [
 
 def pytest_addoption(parser: pytest.Parser) -> None:
     parser.addoption("--soak", action="store_true", help="many more rounds of crashes, races, generated data")
+    parser.addoption("--cpu", action="store_true", help="say what files, fixtures and tests cost in CPU seconds")
     parser.addoption("--update-golden", action="store_true", help="write the golden files instead of comparing")
 
 
 def pytest_configure(config: pytest.Config) -> None:
     _clean_environment()
+    if config.getoption("--cpu"):
+        config.pluginmanager.register(CpuReport())
     forbid_outside_connections()
     # No deadline: a slow machine is not a defect. In CI the same examples each time: a red run can be repeated.
     hypothesis.settings.register_profile("test", deadline=None, derandomize="CI" in os.environ)
