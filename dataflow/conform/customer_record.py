@@ -21,12 +21,11 @@ from dataflow.conform.phones import normalise_phone_value
 from dataflow.conform.second import SecondPython, apply_here
 from dataflow.conform.streets import normalise_street
 from dataflow.conform.texts import capitalise, tidy
+from dataflow.vocabulary.placeholders import DEFAULT_DATES
 from dataflow.workspace.relations import sql_of
 from lakehouse.query import fetch_int
 
 _TEXT = "VARCHAR"
-# Typed in where the form would not go on without a date; that a few people were born on such a day costs less.
-_NO_BIRTHDAY = ("1900-01-01", "1901-01-01", "1970-01-01", "1111-11-11", "0001-01-01", "9999-12-31")
 _CARRIED = (
     "employee_count", "parent_record_id", "created_at", "updated_at",
     "_source", "_object", "_record_key", "_extracted_at", "_row_hash",
@@ -165,7 +164,7 @@ def _assembled(draft: ir.Table) -> ir.Table:
         entity_type=rows["entity_type"],
         **given,
         date_of_birth=rows["date_of_birth"]
-        .isin([ibis.date(day) for day in _NO_BIRTHDAY])
+        .isin([ibis.date(day) for day in DEFAULT_DATES])
         .ifelse(ibis.null("date"), rows["date_of_birth"]),
         postcode=without_blanks(rows["postcode"]).upper(),
         country_code=rows["country_code"],

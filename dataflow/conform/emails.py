@@ -5,22 +5,10 @@ from __future__ import annotations
 from typing import NamedTuple
 
 from checks.values import normal_email
-from dataflow.conform.texts import words
+from dataflow.vocabulary.mailboxes import DOTLESS_MAIL, ROLE_MAILBOXES
+from dataflow.vocabulary.placeholders import NO_NAMES, NOTHING, PLACEHOLDER_MAILBOXES
 
-# Gmail ignores dots in the mailbox name; its two domains are one (Google account help, "Dots don't matter").
-_DOTLESS = {"gmail.com": "gmail.com", "googlemail.com": "gmail.com"}
-
-_ROLES = words(
-    "abuse accounting accounts admin administration administrator billing bookings buchhaltung buero bureau "
-    "careers commercial compras contact contacto contato contatti customercare customerservice enquiries feedback "
-    "finance hello help helpdesk hola hostmaster hr info information inquiries invoices it jobs kontakt legal mail "
-    "marketing media newsletter noreply office orders pedidos postmaster press privacy purchasing reception sales "
-    "security service services shop staff sales support team vendas ventas verkauf vertrieb webmaster welcome"
-)
-_PLACEHOLDERS = words(
-    "a aa aaa abc asdf email example fake foo na nn no nobody noemail none null nomail test tester testing unknown "
-    "user x xx xxx xyz"
-)
+_PLACEHOLDERS = frozenset((*PLACEHOLDER_MAILBOXES, *NOTHING, *NO_NAMES))
 
 
 class Email(NamedTuple):
@@ -41,9 +29,9 @@ def normalise_email(text: str) -> Email | None:
     mailbox = local.split("+", 1)[0] or local
     if _is_placeholder(mailbox, domain):
         return None
-    is_role = mailbox.replace("-", "").replace("_", "").replace(".", "") in _ROLES
-    if domain in _DOTLESS:
-        mailbox, domain = mailbox.replace(".", ""), _DOTLESS[domain]
+    is_role = mailbox.replace("-", "").replace("_", "").replace(".", "") in ROLE_MAILBOXES
+    if domain in DOTLESS_MAIL:
+        mailbox, domain = mailbox.replace(".", ""), DOTLESS_MAIL.means[domain]
     return Email(found.lower(), None if is_role else f"{mailbox}@{domain}", found.lower().rpartition("@")[2], is_role)
 
 

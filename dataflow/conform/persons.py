@@ -5,16 +5,10 @@ from __future__ import annotations
 import re
 from typing import NamedTuple
 
-from dataflow.conform.texts import PARTICLES, capitalise, tidy, words
+from dataflow.conform.texts import capitalise, tidy
+from dataflow.vocabulary.names import GENERATIONS, PARTICLES, TITLES, TITLES_THAT_ARE_INITIALS
 
-_TITLES = words(
-    "mr mrs ms miss mx dr prof professor sir dame lord lady rev herr frau fräulein m mme mlle sig sra srta dott "
-    "dottssa ing dipl-ing hr fru pan pani shri smt"
-)
-_GENERATIONS = {
-    "jr": "jr", "junior": "jr", "jnr": "jr", "sr": "sr", "senior": "sr", "snr": "sr",
-    "ii": "ii", "2nd": "ii", "iii": "iii", "3rd": "iii", "iv": "iv", "4th": "iv",
-}  # fmt: skip
+_TITLES = frozenset((*TITLES, *TITLES_THAT_ARE_INITIALS))
 _EAST_ASIAN = re.compile(r"[\u3040-\u30ff\u3400-\u9fff\uac00-\ud7af]")
 
 
@@ -88,4 +82,4 @@ def _cut_generation(name: str | None, generation: str | None) -> tuple[str | Non
 
 
 def _generation(text: str | None) -> str | None:
-    return _GENERATIONS.get(text.strip(" .,").lower()) if text else None
+    return GENERATIONS.means.get(text.strip(" .,").lower()) if text else None

@@ -8,10 +8,11 @@ from functools import lru_cache
 import phonenumbers
 from phonenumbers import NumberParseException, PhoneNumberFormat
 
+from dataflow.vocabulary.placeholders import KEY_RUNS
+
 _DIGIT = re.compile(r"\d")
 # What stands between digits says nothing; the same number written otherwise is read once.
 _BETWEEN = re.compile(r"[\s()./\-]+")
-_RUNS = ("0123456789", "1234567890", "9876543210", "0987654321")
 
 
 def normalise_phone(text: str, country_code: str | None) -> str | None:
@@ -45,4 +46,4 @@ def _read_number(text: str, country_code: str | None) -> str | None:
 def _is_placeholder(digits: str) -> bool:
     """All of one digit (but for a calling code), or the keys in a row."""
     significant = digits.lstrip("0") or "0"
-    return len(set(digits[-7:])) == 1 or any(significant in run + run for run in _RUNS) or len(set(significant)) == 1
+    return len(set(digits[-7:])) == 1 or any(significant in run for run in KEY_RUNS) or len(set(significant)) == 1

@@ -18,6 +18,7 @@ from dataflow.conform.transactions import normalise_items, normalise_orders, nor
 from dataflow.errors import MappingError
 from dataflow.settings import Settings
 from dataflow.tables.conformed import CUSTOMER_ORDER, CUSTOMER_RECORD, ORDER_ITEM, TABLES
+from dataflow.vocabulary import VOCABULARY_VERSION
 from dataflow.workspace.fingerprints import fingerprint, known_recipes, stage_recipes
 from dataflow.workspace.relations import relation, shaped, sql_of
 from dataflow.workspace.report import StepReport, measured, resident_bytes
@@ -25,8 +26,8 @@ from dataflow.workspace.workspace import Workspace
 from lakehouse.query import fetch_int
 from lakehouse.table import Table, quote
 
-NORMALISER_VERSION = 2
-"""Raise it with any change of what the stage makes of a value: every table is then made anew."""
+CONFORM_VERSION = f"3.{VOCABULARY_VERSION}"
+"""Raise the number with any change of what the stage makes of a value; every table is then made anew."""
 
 DRAFT = "draft"
 """Temporary table: the rows of one conformed table as mapped, not yet normalised."""
@@ -61,7 +62,7 @@ def conform(ws: Workspace, settings: Settings) -> list[StepReport]:
 def recipe_of(table: Table, mappings: Mapping[str, CompiledMapping], *, settings: Settings) -> str:
     """Fingerprint of all that decides what the rows of a conformed table are made of."""
     return fingerprint(
-        version=NORMALISER_VERSION,
+        version=CONFORM_VERSION,
         mappings={name: one.settings.model_dump() for name, one in mappings.items()},
         fields={one.source.full_name: [(c.name, c.type) for c in one.source.columns] for one in mappings.values()},
         currency=settings.currency.model_dump() if table == CUSTOMER_ORDER else None,

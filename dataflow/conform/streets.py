@@ -6,11 +6,11 @@ import re
 from typing import NamedTuple
 
 from dataflow.conform.texts import capitalise, tidy
+from dataflow.vocabulary.lists import any_of
+from dataflow.vocabulary.streets import UNIT_WORDS, UNIT_WORDS_THAT_ARE_WORDS
 
-_UNIT_WORDS = (
-    r"apartment|apto|appt|apt|app|unit|suite|ste|flat|floor|fl|room|rm|whg|wohnung|bât|bat|int|scala|lok|m|bloco|sala|"
-    r"block|shop|depto|lgh|daire|d(?=[:.\s]*\d)|кв|kv|diam|διαμ|bis|étage|etage|piso|puerta|office|bldg|building"
-)
+# the French "d" is a unit only before its number
+_UNIT_WORDS = rf"{any_of((*UNIT_WORDS, *UNIT_WORDS_THAT_ARE_WORDS))}|d(?=[:.\s]*\d)"
 _UNIT_AFTER = re.compile(
     rf"(?:^|[,;\s/])\s*((?:(?:{_UNIT_WORDS})\b[.:]?\s*#?\s*[\w-]+|#\s*\w+|\d+\s*(?:hs|hoog)|\d+\s*[ºª°](?:\s*\w+\.?)?))$",
     re.IGNORECASE,

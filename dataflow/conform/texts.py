@@ -5,25 +5,11 @@ from __future__ import annotations
 import re
 import unicodedata
 
+from dataflow.vocabulary.names import PARTICLES
+from dataflow.vocabulary.placeholders import NOTHING
+
 _BLANKS = re.compile(r"\s+")
 _WORD = re.compile(r"[^\W\d_]+")
-
-
-def words(text: str) -> frozenset[str]:
-    """The words of a text, as a set."""
-    return frozenset(text.split())
-
-
-NOTHING = words(
-    "n/a n.a. na none null nil unknown unbekannt inconnu desconocido test testing tester tbd tba xx xxx - -- --- . ? "
-    "noname customer guest anonymous"
-) | {"not available", "not provided", "no name", "first name", "last name"}
-"""What people type into a field that they cannot fill (lower case)."""
-
-PARTICLES = words(
-    "van von der den de del della di da do dos das du la le las los ter ten zu zum zur af av bin ibn al el y e"
-)
-"""Words before a surname that belong to it and stay in lower case."""
 
 
 def tidy(text: str | None) -> str | None:

@@ -9,12 +9,13 @@ from pathlib import Path
 import duckdb
 import ibis
 
-from dataflow.enrich.freemail import FREEMAIL_DOMAINS
 from dataflow.enrich.provider import CUSTOMERS, Enrichment, Release
 from dataflow.errors import ConfigurationError
 from dataflow.settings import Settings
 from dataflow.tables.enriched import FIRMOGRAPHICS
 from dataflow.tables.resolved import GOLDEN_CUSTOMER
+from dataflow.vocabulary import version_of
+from dataflow.vocabulary.mailboxes import FREE_MAIL, FREE_MAIL_BRANDS, NATIONAL_FREE_MAIL
 from dataflow.workspace.relations import key_relation, relation, sql_of
 from dataflow.workspace.workspace import Workspace
 from lakehouse.table import literal
@@ -32,13 +33,17 @@ _COLUMNS = {
 
 
 def releases(settings: Settings) -> tuple[Release, ...]:
-    """Name the table of companies by the hash of its bytes. Raises: ConfigurationError when it is missing."""
+    """Name the table of companies by the hash of its bytes, and the domains that are nobody's employer by theirs.
+
+    Raises: ConfigurationError when it is missing.
+    """
     if not settings.enrich.firmographics:
         return ()
     path = Path(settings.enrich.firmographics)
     try:
         with path.open("rb") as file:
-            return (Release(path.stem, hashlib.file_digest(file, "md5").hexdigest()),)
+            digest = hashlib.file_digest(file, "md5").hexdigest()
+            return (Release(path.stem, f"{digest}.{version_of(FREE_MAIL, FREE_MAIL_BRANDS)}"),)
     except OSError as error:
         raise ConfigurationError(
             f"enrich.firmographics names {path}, which cannot be read ({type(error).__name__}).",
@@ -58,7 +63,8 @@ def _rows_sql(release: Release) -> str:
     touched = relation(GOLDEN_CUSTOMER).semi_join(key_relation(CUSTOMERS, "customer_id"), "customer_id")
     customers = touched.select("customer_id", "email", "website_domain").view()
     mailbox = customers.email.split("@")[1].lower()
-    employer = ibis.ifelse(mailbox.isin(sorted(FREEMAIL_DOMAINS)), ibis.null(), mailbox)
+    is_free = mailbox.isin(sorted(FREE_MAIL)) | mailbox.re_search(NATIONAL_FREE_MAIL)
+    employer = ibis.ifelse(is_free, ibis.null(), mailbox)
     asked = customers.select("customer_id", domain=ibis.coalesce(customers.website_domain, employer))
     schema = {name: "int64" if kind == "BIGINT" else "string" for name, kind in _COLUMNS.items()}
     found = asked.join(ibis.table(schema, name=_COMPANIES), "domain")

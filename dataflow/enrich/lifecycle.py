@@ -2,7 +2,7 @@
 
 The score is the sum of four parts, each read from a table of bands below, at most 100:
 recency (days since the last order, 40), frequency (orders, 30), value (their total in the base currency, 25) and
-support (tickets waiting for us, 5 when there is none). Cancelled orders count nowhere.
+support (tickets waiting for us, 5 when there is none). Which orders count and which tickets are open, MEANING says.
 
 Time enters only through bands of whole days, so a customer's row changes on the day a band is crossed and on no
 other; `expires_at` is that day. The shape follows RFM analysis (Hughes 1994), with fixed bands in place of quantiles,
@@ -22,6 +22,7 @@ from dataflow.enrich.provider import CUSTOMERS, Enrichment, Release
 from dataflow.settings import Settings
 from dataflow.tables.conformed import CUSTOMER_ORDER, TICKET
 from dataflow.tables.enriched import LIFECYCLE
+from dataflow.tables.meaning import MEANING
 from dataflow.tables.resolved import GOLDEN_CUSTOMER, XREF
 from dataflow.workspace.relations import key_relation, relation, sql_of, widened
 from dataflow.workspace.touched import CUSTOMER_KEYS
@@ -45,7 +46,6 @@ AT_RISK_DAYS = 90
 LAPSED_DAYS = 365
 
 _FOREVER = date(9999, 1, 1)
-_CLOSED = ["solved", "closed"]
 
 
 def lifecycle_sql(ws: Workspace, settings: Settings) -> str:  # noqa: ARG001 (one signature for all enrichments)
@@ -95,12 +95,12 @@ def score_of(recency: ir.Value, orders: ir.Value, amount: ir.Value, open_tickets
 
 
 def _facts() -> ir.Table:
-    """Orders and tickets of each customer, cancelled orders left out."""
+    """Orders that count and tickets of each customer."""
     keys = key_relation(CUSTOMERS, "customer_id")
     customers = relation(GOLDEN_CUSTOMER).semi_join(keys, "customer_id").select("customer_id")
     links = relation(XREF).semi_join(keys, "customer_id").select("record_id", "customer_id")
     orders = relation(CUSTOMER_ORDER)
-    orders = orders.filter(orders.status.fill_null("") != "cancelled").join(links, "record_id")
+    orders = orders.filter(MEANING.counts(orders)).join(links, "record_id")
     by_orders = orders.group_by("customer_id").agg(
         order_count=ibis._.count(),
         order_amount=ibis._.base_amount.sum(),
@@ -108,8 +108,7 @@ def _facts() -> ir.Table:
         last_order_date=ibis._.ordered_at.date().max(),
     )
     tickets = relation(TICKET).join(links, "record_id")
-    is_open = ~tickets.status.fill_null("open").isin(_CLOSED)
-    by_tickets = tickets.group_by("customer_id").agg(open_tickets=is_open.sum())
+    by_tickets = tickets.group_by("customer_id").agg(open_tickets=MEANING.is_open(tickets).sum())
     rows = widened(widened(customers, by_orders, "customer_id"), by_tickets, "customer_id")
     return rows.mutate(
         order_count=rows.order_count.fill_null(0),

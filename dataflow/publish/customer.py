@@ -7,6 +7,7 @@ from ibis.expr import types as ir
 
 from dataflow.publish.builder import Builder
 from dataflow.tables import enriched, published, resolved
+from dataflow.tables.meaning import MEANING
 from dataflow.workspace.relations import key_relation, relation, widened
 from dataflow.workspace.touched import CUSTOMER_KEYS
 from lakehouse.table import Table
@@ -62,21 +63,23 @@ def _merged(rows: ir.Table) -> dict[str, ir.Value]:
 
 def _order_totals() -> ir.Table:
     orders = _touched(relation(published.ORDERS))
-    kept = orders.filter(orders.status.fill_null("") != "cancelled")
-    return kept.group_by("customer_id").agg(
-        order_count=ibis._.count(),
-        order_amount=ibis._.base_amount.sum(),
-        first_order_at=ibis._.ordered_at.min(),
-        last_order_at=ibis._.ordered_at.max(),
+    return (
+        orders.filter(MEANING.counts(orders))
+        .group_by("customer_id")
+        .agg(
+            order_count=ibis._.count(),
+            order_amount=ibis._.base_amount.sum(),
+            first_order_at=ibis._.ordered_at.min(),
+            last_order_at=ibis._.ordered_at.max(),
+        )
     )
 
 
 def _ticket_totals() -> ir.Table:
     tickets = _touched(relation(published.TICKETS))
-    is_open = ~tickets.status.fill_null("open").isin(["solved", "closed"])
     return tickets.group_by("customer_id").agg(
         ticket_count=ibis._.count(),
-        open_ticket_count=is_open.sum(),
+        open_ticket_count=MEANING.is_open(tickets).sum(),
         last_ticket_at=ibis._.opened_at.max(),
     )
 

@@ -15,6 +15,7 @@ from ibis.expr import types as ir
 
 from dataflow.publish.builder import Builder
 from dataflow.tables import published
+from dataflow.tables.meaning import MEANING
 from dataflow.workspace.relations import key_relation, relation, shaped, sql_of, widened
 from dataflow.workspace.touched import CUSTOMER_KEYS
 from dataflow.workspace.workspace import Workspace
@@ -124,7 +125,7 @@ def _ticket_features(spine: ir.Table) -> ir.Table:
     seconds = seen.closed_at.delta(seen.opened_at, unit="second")
     return seen.group_by(["customer_id", "feature_date"]).agg(
         ticket_count_90d=(age <= 90).sum(),
-        urgent_ticket_count_365d=((age <= 365) & (seen.priority == "urgent")).sum(),
+        urgent_ticket_count_365d=((age <= 365) & MEANING.is_urgent(seen)).sum(),
         mean_resolution_hours=seconds.sum(where=closed) / seconds.count(where=closed) / _SECONDS_PER_HOUR,
     )
 

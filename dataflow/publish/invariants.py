@@ -12,6 +12,7 @@ import duckdb
 
 from dataflow.tables.conformed import CUSTOMER_ORDER, CUSTOMER_RECORD, TICKET
 from dataflow.tables.enriched import LIFECYCLE
+from dataflow.tables.meaning import MEANING
 from dataflow.tables.published import (
     CUSTOMER_360,
     CUSTOMER_FEATURES,
@@ -236,7 +237,7 @@ INVARIANTS = (
         "the orders counted by customer are those of the order table",
         _unequal(
             f"SELECT coalesce(sum(order_count), 0) FROM {CUSTOMER_360.in_lake}",
-            _count(ORDERS, "customer_id IS NOT NULL AND status IS DISTINCT FROM 'cancelled'"),
+            _count(ORDERS, f"customer_id IS NOT NULL AND {MEANING.counts_sql()}"),
         ),
     ),
     Invariant(

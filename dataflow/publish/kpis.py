@@ -1,6 +1,6 @@
 """The key figures, by day (UTC). One row of KPIS is one figure.
 
-Orders leave cancelled ones out; revenue leaves refunded ones out too. Waiting times count on the day of opening.
+Which orders count and which earn, MEANING says. Waiting times count on the day of opening.
 """
 
 from __future__ import annotations
@@ -10,6 +10,7 @@ from dataclasses import dataclass
 
 from ibis.expr import types as ir
 
+from dataflow.tables.meaning import MEANING
 from dataflow.tables.published import CUSTOMER_360, ORDERS, TICKETS
 from lakehouse.table import Table
 
@@ -44,14 +45,6 @@ def _count(rows: ir.Table) -> ir.Value:
     return rows.count()
 
 
-def _kept(orders: ir.Table) -> ir.Value:
-    return orders.status.fill_null("") != "cancelled"
-
-
-def _earning(orders: ir.Table) -> ir.Value:
-    return ~orders.status.fill_null("").isin(["cancelled", "refunded"])
-
-
 KPIS = (
     Kpi(
         code="orders",
@@ -60,7 +53,7 @@ KPIS = (
         table=ORDERS,
         moment="ordered_at",
         value=_count,
-        where=_kept,
+        where=MEANING.counts,
         empty=0,
     ),
     Kpi(
@@ -70,7 +63,7 @@ KPIS = (
         table=ORDERS,
         moment="ordered_at",
         value=lambda rows: rows.base_amount.sum(),
-        where=_earning,
+        where=MEANING.earns,
         empty=0,
     ),
     Kpi(
@@ -80,7 +73,7 @@ KPIS = (
         table=ORDERS,
         moment="ordered_at",
         value=lambda rows: rows.base_amount.sum().cast("float64") / rows.base_amount.count(),
-        where=_earning,
+        where=MEANING.earns,
     ),
     Kpi(
         code="cancelled_order_share",
@@ -88,7 +81,7 @@ KPIS = (
         unit="share",
         table=ORDERS,
         moment="ordered_at",
-        value=lambda rows: (~_kept(rows)).sum() / rows.count(),
+        value=lambda rows: (~MEANING.counts(rows)).sum() / rows.count(),
     ),
     Kpi(
         code="active_customers_30d",
@@ -97,7 +90,7 @@ KPIS = (
         table=ORDERS,
         moment="ordered_at",
         value=lambda rows: rows.customer_id.nunique(),
-        where=_kept,
+        where=MEANING.counts,
         days=_ACTIVE_DAYS,
         empty=0,
     ),
@@ -143,7 +136,7 @@ KPIS = (
         unit="share",
         table=TICKETS,
         moment="opened_at",
-        value=lambda rows: (rows.priority.fill_null("") == "urgent").sum() / rows.count(),
+        value=lambda rows: MEANING.is_urgent(rows).sum() / rows.count(),
     ),
     Kpi(
         code="median_first_response_hours",

@@ -9,6 +9,7 @@ import ibis
 from ibis.expr import types as ir
 
 from dataflow.publish.kpis import KPIS
+from dataflow.tables.meaning import MEANING
 from dataflow.tables.published import CUSTOMER_360, CUSTOMER_HISTORY, KPI_DAILY, ORDERS, SEGMENTS
 from dataflow.workspace.relations import relation, widened
 
@@ -61,7 +62,7 @@ def _segment_sizes() -> ir.Table:
 
 def _monthly_revenue() -> ir.Table:
     orders = relation(ORDERS)
-    earning = orders.filter(~orders.status.fill_null("").isin(["cancelled", "refunded"]) & orders.ordered_at.notnull())
+    earning = orders.filter(MEANING.earns(orders) & orders.ordered_at.notnull())
     months = earning.mutate(month=earning.ordered_at.date().truncate("M").cast("date"))
     return months.group_by("month").agg(
         orders=ibis._.count(), customers=ibis._.customer_id.nunique(), revenue=ibis._.base_amount.sum()

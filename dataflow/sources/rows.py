@@ -10,11 +10,10 @@ import pyarrow as pa
 
 from dataflow.settings import ObjectSettings
 from dataflow.sources.protocol import BATCH_SCHEMA
+from dataflow.vocabulary.answers import YES
 
 BATCH_ROWS = 16_384
 BATCH_CHARACTERS = 32 * 1024 * 1024
-
-_YES = frozenset({"true", "t", "yes", "y", "1"})
 
 
 def key_fields(declared: ObjectSettings) -> tuple[str, ...]:
@@ -64,7 +63,7 @@ class RowReader:
     def is_deleted(self, row: Mapping[str, Any]) -> bool:
         if self.deleted_flag:
             flag = row.get(self.deleted_flag)
-            if flag is True or (isinstance(flag, str) and flag.strip().lower() in _YES):
+            if flag is True or (isinstance(flag, str) and flag.strip().lower() in YES):
                 return True
         return bool(self.deleted_when_set) and row.get(self.deleted_when_set) not in (None, "")
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataflow.tables.columns import LINEAGE
+from dataflow.tables.meaning import MEANING
 from lakehouse.table import Column, Table
 
 CUSTOMER_RECORD = Table(
@@ -63,7 +64,7 @@ CUSTOMER_ORDER = Table(
         Column("record_id", "VARCHAR", "Customer record that ordered", "pseudonym"),
         Column("order_number", "VARCHAR", "Number shown to the customer", "pseudonym"),
         Column("ordered_at", "TIMESTAMPTZ", "When it was ordered", "behaviour"),
-        Column("status", "VARCHAR", "placed, paid, shipped, delivered, cancelled, refunded", "behaviour"),
+        Column("status", "VARCHAR", ", ".join(MEANING.order_states), "behaviour"),
         Column("currency_code", "VARCHAR", "ISO 4217"),
         Column("amount", "DECIMAL(18,2)", "Total in the order's currency", "behaviour"),
         Column("base_amount", "DECIMAL(18,2)", "Total in the base currency of dataflow.toml", "behaviour"),
@@ -102,8 +103,8 @@ TICKET = Table(
         Column("record_id", "VARCHAR", "Customer record that asked", "pseudonym"),
         Column("subject", "VARCHAR", "Subject line", "free_text"),
         Column("category", "VARCHAR", "Category"),
-        Column("priority", "VARCHAR", "low, normal, high, urgent"),
-        Column("status", "VARCHAR", "open, pending, solved, closed", "behaviour"),
+        Column("priority", "VARCHAR", ", ".join(MEANING.priorities)),
+        Column("status", "VARCHAR", ", ".join(MEANING.ticket_states), "behaviour"),
         Column("channel", "VARCHAR", "email, phone, chat, web"),
         Column("ip_address", "VARCHAR", "Network address of the requester", "online"),
         Column("opened_at", "TIMESTAMPTZ", "When it was opened", "behaviour"),

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataflow.tables.columns import RUN_ID
+from dataflow.tables.meaning import MEANING
 from lakehouse.table import Column, Table
 
 _CUSTOMER_ID = Column("customer_id", "VARCHAR", "Customer", "pseudonym", nullable=False)
@@ -95,7 +96,7 @@ ORDERS = _published(
         Column("customer_id", "VARCHAR", "Customer that ordered", "pseudonym"),
         Column("order_number", "VARCHAR", "Number shown to the customer", "pseudonym"),
         Column("ordered_at", "TIMESTAMPTZ", "When it was ordered", "behaviour"),
-        Column("status", "VARCHAR", "placed, paid, shipped, delivered, cancelled, refunded", "behaviour"),
+        Column("status", "VARCHAR", ", ".join(MEANING.order_states), "behaviour"),
         Column("currency_code", "VARCHAR", "ISO 4217"),
         Column("amount", "DECIMAL(18,2)", "Total in the order's currency", "behaviour"),
         Column("base_amount", "DECIMAL(18,2)", "Total in the base currency", "behaviour"),
@@ -114,8 +115,8 @@ TICKETS = _published(
         Column("customer_id", "VARCHAR", "Customer that asked", "pseudonym"),
         Column("subject", "VARCHAR", "Subject line", "free_text"),
         Column("category", "VARCHAR", "Category"),
-        Column("priority", "VARCHAR", "low, normal, high, urgent"),
-        Column("status", "VARCHAR", "open, pending, solved, closed", "behaviour"),
+        Column("priority", "VARCHAR", ", ".join(MEANING.priorities)),
+        Column("status", "VARCHAR", ", ".join(MEANING.ticket_states), "behaviour"),
         Column("channel", "VARCHAR", "email, phone, chat, web"),
         Column("opened_at", "TIMESTAMPTZ", "When it was opened", "behaviour"),
         Column("first_response_at", "TIMESTAMPTZ", "When it was first answered", "behaviour"),

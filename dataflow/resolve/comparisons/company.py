@@ -14,6 +14,7 @@ from dataflow.resolve.comparisons.parts import (
     typo,
 )
 from dataflow.resolve.comparisons.reach import COUNTRY, IDENTIFIER, LINE2, REGION, address, phone
+from dataflow.vocabulary.companies import FORM_OF_WORD
 
 # weight of the words in common, of the shorter and of the longer name
 _COMMON = (
@@ -22,7 +23,6 @@ _COMMON = (
 )
 _SHORTER = "least(list_sum(org_token_idf_l), list_sum(org_token_idf_r))"
 _LONGER = "greatest(list_sum(org_token_idf_l), list_sum(org_token_idf_r))"
-_SPELT_OUT = {"limited": "ltd", "incorporated": "inc", "corporation": "corp", "company": "co"}
 
 
 def _initials(short: str, full: str) -> str:
@@ -45,7 +45,7 @@ def _with_garbled_form(longer: str, other: str) -> str:
 
 def _form(side: str) -> str:
     """The legal form, spelt out or not."""
-    spelt = " ".join(f"WHEN '{word}' THEN '{short}'" for word, short in _SPELT_OUT.items())
+    spelt = " ".join(f"WHEN '{word}' THEN '{short}'" for word, short in FORM_OF_WORD.items())
     return f"CASE legal_form_{side} {spelt} ELSE legal_form_{side} END"
 
 

@@ -18,7 +18,7 @@ from dataflow.resolve.comparisons import SPECS, Adjustment
 from dataflow.resolve.model.model import KIN, Epoch
 from dataflow.resolve.pairs.numbers import numbered
 from dataflow.resolve.pairs.scoring import score_pairs
-from dataflow.resolve.records.normaliser import NORMALISER_VERSION
+from dataflow.resolve.records.normaliser import FOLDING_VERSION
 from dataflow.resolve.training.epochs import read_epochs
 from dataflow.tables.resolved import MATCH_RECORD
 from lakehouse.query import fetch_records
@@ -96,7 +96,7 @@ def level_patterns(con: duckdb.DuckDBPyConnection, pairs: Sequence[Pair]) -> dic
 
 def usable_epochs(con: duckdb.DuckDBPyConnection) -> dict[str, Epoch]:
     """Models that this version's records can be scored by; after an upgrade there are none until the next run."""
-    return {kind: epoch for kind, epoch in read_epochs(con).items() if epoch.normaliser_version == NORMALISER_VERSION}
+    return {kind: epoch for kind, epoch in read_epochs(con).items() if epoch.normaliser_version == FOLDING_VERSION}
 
 
 @contextmanager

@@ -7,9 +7,10 @@ from collections.abc import Mapping
 import duckdb
 import pyarrow as pa
 
-from dataflow.resolve.own_file.kinds import BY_NAME, NOTHING, companies_among, type_of_names
+from dataflow.resolve.own_file.kinds import BY_NAME, companies_among, type_of_names
 from dataflow.resolve.records.match_record import INPUT_COLUMNS
 from dataflow.resolve.records.normaliser import in_list
+from dataflow.vocabulary.placeholders import NOT_A_NUMBER, NOTHING
 from lakehouse.table import literal
 
 Kinds = Mapping[str, str]
@@ -51,7 +52,7 @@ def read_values(con: duckdb.DuckDBPyConnection, source: str, kinds: Kinds, *, in
 def _cleaned(column: str) -> str:
     # numbers that went through a data frame with gaps end in .0
     text = f"regexp_replace(trim({column}), '^([0-9]+)[.]0$', '\\1')"
-    return f"CASE WHEN lower({text}) NOT IN ({in_list(NOTHING)}) THEN {text} END"
+    return f"CASE WHEN lower({text}) NOT IN ({in_list(('', *NOTHING, *NOT_A_NUMBER))}) THEN {text} END"
 
 
 def _structs(read: list[dict[str, str | None]]) -> pa.Array:

@@ -10,7 +10,12 @@ from typing import Literal
 from anyascii import anyascii
 
 from dataflow.resolve.own_file import readers
-from dataflow.resolve.records.normaliser import LEGAL_FORMS, TITLES, is_given_name
+from dataflow.resolve.records.normaliser import is_given_name
+from dataflow.vocabulary import companies
+from dataflow.vocabulary.lists import any_of
+from dataflow.vocabulary.names import TITLES, TITLES_THAT_ARE_NAMES
+from dataflow.vocabulary.placeholders import KEY_RUNS
+from dataflow.vocabulary.streets import STREET_TYPES
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -40,7 +45,7 @@ _DIGITS = f"ltrim(right(regexp_replace({_DIALLED}, '{_CALLING_CODE}|[+]', ''), 1
 # all of one digit, or the keys in a row, is typed where a number has to be
 _PHONE = (
     f"CASE WHEN length({_DIGITS}) >= 5 AND replace(right({_DIGITS}, 7), right({_DIGITS}, 1), '') <> ''"
-    f" AND NOT contains('01234567890123456789 98765432109876543210', {_DIGITS}) THEN {_DIGITS} END"
+    f" AND NOT contains('{' '.join(KEY_RUNS)}', {_DIGITS}) THEN {_DIGITS} END"
 )
 _DOMAIN = r"nullif(regexp_extract(lower({}), '(?:https?://)?(?:www\.)?([a-z0-9.-]+\.[a-z]+)', 1), '')"
 _FIRST_NUMBER = r"^\s*#?([0-9]+[a-zA-Z]?)(?:\s*[-/]\s*[0-9]+[a-zA-Z]?)?(?:[\s,]+|$)"
@@ -48,10 +53,10 @@ _LAST_NUMBER = r"[\s,]([0-9]+[a-zA-Z]?)\s*$"
 # what a street line says of where in the street: "between 5th and 6th", "off Main St.", "Apt. 7"
 _WHERE = (
     r"(?i)(\s{2,}|\s*[,(]|\s(between|btwn|bet|near|off|at|corner|cor)\s"
-    rf"|\s(({readers.UNIT_WORDS})\b|#)[\s.:#]*[0-9a-z]*\s*$).*$"
+    rf"|\s(({readers.UNITS})\b|#)[\s.:#]*[0-9a-z]*\s*$).*$"
 )
 _UNIT = (
-    rf"nullif(regexp_extract(lower({{}}), '(?:^|[\s,])(?:(?:{readers.UNIT_WORDS})\b|#)[\s.:#]*([0-9]+[a-z]?|[a-z])"
+    rf"nullif(regexp_extract(lower({{}}), '(?:^|[\s,])(?:(?:{readers.UNITS})\b|#)[\s.:#]*([0-9]+[a-z]?|[a-z])"
     r"(?:[\s,]|$)', 1), '')"
 )
 
@@ -120,7 +125,7 @@ KINDS = (
          pattern=r"post.?c(ode|d)|postal|\bpstl|\bzip|\bplz\b|postleit|\bcap\b|\bcep\b|you ?bian|indeks|\bpcode"
                  r"|^pc$|\bpin( ?code)?$|area ?code|eircode",
          inputs={"postcode": "{}"}, shape=r"(?=.*\d).{2,10}"),
-    Kind(name="unit", pattern=r"\bunit\b|\bflat\b|apartment|\bapt\b|\bsuite\b|wohnung|appartement", inputs={
+    Kind(name="unit", pattern=rf"\b(?:{readers.UNITS})\b|apartment|wohnung", inputs={
         "unit": rf"coalesce({_UNIT}, {{}})",
     }),
     Kind(name="line2", pattern=r"(add(r(ess)?)?|street|line|adresse).?(line.?)?2|building|complement", inputs={
@@ -131,8 +136,7 @@ KINDS = (
                  r"|\bstreet( ?1| ?line ?1| na?me?| addr(ess)?)?$|strasse|^line.?1$|direccion|domicilio|indirizzo"
                  r"|endereco|\brue\b|ulica|calle|di ?zhi|^road$|^str$|thoroughfare",
          inputs={**_street_inputs("{}"), "unit": _UNIT}, shape=r".*[^\W\d].*",
-         told_by=r"\d+[a-zA-Z]?\s+.*(?:\bst|\bave?|\brd|street|avenue|road|drive|lane|blvd|\bdr|\bln|place)\b.*"
-                 r"|.*stra(?:ss|ß)e\s+\d+.*"),
+         told_by=rf"\d+[a-zA-Z]?\s+.*\b(?:{any_of(STREET_TYPES)})\b.*|.*stra(?:ss|ß)e\s+\d+.*"),
     # a whole address on one line; never told by its name alone
     Kind(name="full_address", pattern=r"^$", reader=readers.address_lines, inputs={
         **_street_inputs("{}.street"),
@@ -174,15 +178,8 @@ BIRTH_PARTS = {
                   r"(0?[1-9]|[12]\d|3[01])(\.0)?"),
 }  # fmt: skip
 
-ORGANISATION_WORDS = frozenset(
-    {*LEGAL_FORMS, "center", "centre", "school", "academy", "church", "restaurant", "cafe", "hotel", "bar", "club",
-     "association", "services", "university", "college", "institute", "foundation", "store", "shop", "house", "grill",
-     "bank", "hospital", "clinic", "council", "department", "care", "head", "start", "learning"}
-)  # fmt: skip
-# what people write where a field has to be filled
-NOTHING = ("", "-", "--", "---", ".", "?", "n/a", "#n/a", "n.a.", "nan", "nat", "null", "(null)", "none", "nil", "<na>",
-           "undefined", "unknown", "not available", "not provided", "unbekannt", "inconnu", "desconocido", "tbd",
-           "test", "xxx")  # fmt: skip
+ORGANISATION_WORDS = frozenset((*companies.FORM_WORDS, *companies.ORGANISATION_WORDS))
+_TITLES = frozenset((*TITLES, *TITLES_THAT_ARE_NAMES))
 WORD = r"[^\W\d_]+(?:[-'][^\W\d_]+)?"
 # so many commas in most values: a whole address on one line
 COMMAS = r".*\w.*,.*\w.*"
@@ -279,7 +276,7 @@ def _kind_by_name(column: str, values: Sequence[str]) -> str:
     kind = next((kind for kind in KINDS if re.search(kind.pattern, heading)), None)
     if kind is None or not values or (kind.shape and _share(kind.shape, values) < 0.5):
         return "ignore"
-    if kind.name == "full_name" and sum(v.lower().strip(". ") in TITLES for v in values) > 0.3 * len(values):
+    if kind.name == "full_name" and sum(v.lower().strip(". ") in _TITLES for v in values) > 0.3 * len(values):
         return "ignore"  # Mr and Mrs
     return kind.name
 
@@ -312,7 +309,7 @@ def type_of_names(names: Sequence[str]) -> Literal["person", "company", "mixed"]
         words = _words(name)
         is_organisation = _is_organisation(name, words)
         organisations += is_organisation
-        formal += bool(words) and words[-1] in LEGAL_FORMS
+        formal += bool(words) and words[-1] in companies.FORM_WORDS
         people += not is_organisation and 2 <= len(words) <= 4 and is_given_name(words[0])
     if people >= 0.25 * len(names) and (organisations >= 0.15 * len(names) or formal >= 0.05 * len(names)):
         return "mixed"

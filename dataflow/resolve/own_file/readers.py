@@ -8,6 +8,8 @@ from datetime import UTC, datetime
 
 from dataflow.conform.countries import normalise_country
 from dataflow.conform.emails import normalise_email
+from dataflow.vocabulary.lists import any_of
+from dataflow.vocabulary.streets import UNIT_WORDS
 
 Fields = dict[str, str | None]
 # what a column's values are read by; it may look at all of them first
@@ -18,8 +20,8 @@ _WORD_DATES = ("%b %d %Y", "%B %d %Y", "%d %b %Y", "%d %B %Y", "%d-%b-%Y", "%d-%
 _LAST_BIRTH = 2026
 _IN_BRACKETS = re.compile(r"<([^<>@\s]+@[^<>\s]+)>")
 
-UNIT_WORDS = "apartment|apt|appt|appartement|unit|suite|ste|flat|room|rm|wohnung|whg"
-_UNIT = re.compile(rf"^(?:(?:{UNIT_WORDS})\b[\s.:#]*|#\s*)(\w{{1,5}})$", re.IGNORECASE)
+UNITS = any_of(UNIT_WORDS)
+_UNIT = re.compile(rf"^(?:(?:{UNITS})\b[\s.:#]*|#\s*)(\w{{1,5}})$", re.IGNORECASE)
 _POSTCODE = re.compile(
     r"\b([A-Z]{1,2}\d[\dA-Z]? ?\d[A-Z]{2}|\d{5}-\d{4}|\d{3}-\d{4}|\d{2}-\d{3}|\d{4} ?[A-Z]{2}|\d{4,6}"
     r"|[A-Z]\d[A-Z] ?\d[A-Z]\d)\b"

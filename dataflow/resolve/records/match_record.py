@@ -13,18 +13,6 @@ import duckdb
 
 from dataflow.resolve.comparisons import EntitySpec
 from dataflow.resolve.records.normaliser import (
-    FREE_MAIL,
-    GENERATIONS,
-    HONOURS,
-    LEGAL_FORMS,
-    NO_NAMES,
-    ORDINAL,
-    ORGANISATION_SHORT,
-    PARTICLES,
-    SMALL_WORDS,
-    STREET_WORDS,
-    TITLES,
-    any_of,
     folded_sql,
     in_list,
     nickname_roots,
@@ -32,6 +20,20 @@ from dataflow.resolve.records.normaliser import (
     spaced_sql,
     transliterate,
 )
+from dataflow.vocabulary.companies import FORM_WORDS, ORGANISATION_SHORT, SMALL_WORDS
+from dataflow.vocabulary.lists import any_of, fold_words
+from dataflow.vocabulary.mailboxes import free_mail_sql
+from dataflow.vocabulary.names import (
+    GENERATIONS,
+    HONOURS,
+    NUMBERED_RANKS,
+    PARTICLES,
+    PARTS_OF_SURNAMES,
+    TITLES,
+    TITLES_THAT_ARE_NAMES,
+)
+from dataflow.vocabulary.placeholders import NO_NAMES, NOTHING
+from dataflow.vocabulary.streets import STREET_FILLERS, STREET_SHORT, STREET_TYPES
 
 INPUT_COLUMNS = (
     "record_id", "entity_type", "full_name", "given_name", "surname", "name_suffix", "date_of_birth", "company_name",
@@ -45,6 +47,16 @@ TEXT_COLUMNS = (
 SPACED_COLUMNS = ("given_name", "surname", "street", "line2", "city", "region")
 # the low bits of a key hold the number of its rule, so that a key knows its rule's cap
 RULE_BITS = 64
+
+_TITLES = any_of(fold_words((*TITLES, *TITLES_THAT_ARE_NAMES)))
+_ENDINGS = "st|nd|rd|th"
+_ORDINAL = f"[0-9]+(?:{_ENDINGS})"
+_NO_NAMES = fold_words((*NOTHING, *NO_NAMES))
+_STREET_WORDS = {**dict.fromkeys((*STREET_TYPES, *STREET_FILLERS), ""), **STREET_SHORT.means}
+# the second of his name is mostly his father's junior; an initial I at the end is rarer than the first of his name
+_GENERATIONS = {word: "jr" if form == "ii" else form for word, form in GENERATIONS.means.items()} | {"i": "sr"}
+_HAS_LINE = "entity_type = 'person' AND len(words) > 1"
+_NOT_COMPARED_ALONE = (*PARTICLES, *PARTS_OF_SURNAMES)
 
 
 def make_match_records(con: duckdb.DuckDBPyConnection, source: str, specs: Iterable[EntitySpec], *, into: str) -> None:
@@ -74,21 +86,55 @@ def match_records(con: duckdb.DuckDBPyConnection, source: str, specs: Iterable[E
 
 def _folded_rows() -> str:
     """Fold every text, split names into tokens, null what says nothing."""
+    legal = any_of(FORM_WORDS)
+    return f"""
+        WITH folded AS ({_folded_texts()}), spoken AS ({_parts_of_names()}), split AS ({_whole_names()})
+        SELECT
+            record_id, entity_type,
+            is_han,
+            CASE WHEN given_all NOT IN ({in_list(_NO_NAMES)}) THEN string_split(given_all, ' ') END AS own_given,
+            own_given[1] AS given,
+            CASE WHEN own_given IS NOT NULL THEN
+                list_concat(own_given, list_filter(coalesce(line_given, []), w -> NOT list_contains(own_given, w)))
+            END AS given_tokens,
+            CASE WHEN surname_all NOT IN ({in_list(_NO_NAMES)}) THEN replace(surname_all, ' ', '') END AS surname,
+            CASE WHEN surname IS NOT NULL THEN
+                list_filter(
+                    string_split(surname_all, ' '), w -> length(w) > 2 AND w NOT IN ({in_list(_NOT_COMPARED_ALONE)})
+                )
+            END AS surname_tokens,
+            coalesce({_generation_sql("lower(generation)")}, lower(generation)) AS suffix,
+            -- a day that is not in the calendar is a misspelt one, and may be compared
+            CASE WHEN regexp_full_match(date_of_birth::VARCHAR, '[0-9]{{4}}-[0-9]{{2}}-[0-9]{{2}}')
+                 THEN date_of_birth::VARCHAR
+                 ELSE strftime(try_cast(date_of_birth AS DATE), '%Y-%m-%d') END AS date_of_birth,
+            coalesce(company_name, CASE WHEN entity_type = 'company' THEN full_name END) AS company_text,
+            {replaced_words_sql("company_text", ORGANISATION_SHORT.means)} AS company_words,
+            CASE WHEN company_words NOT IN ({in_list(_NO_NAMES)}) THEN
+                coalesce(nullif(regexp_replace(company_words, '( ({legal}))+$', ''), ''), company_words)
+            END AS org,
+            coalesce(legal_form, nullif(regexp_extract(company_text, ' ({legal})$', 1), '')) AS legal_form,
+            email_canonical AS email,
+            coalesce(website_domain, CASE WHEN NOT {free_mail_sql("email_domain")} THEN email_domain END) AS domain,
+            phone, coalesce({replaced_words_sql("street_bare", _STREET_WORDS)}, street) AS street,
+            coalesce({replaced_words_sql("line2", _STREET_WORDS)}, line2) AS line2,
+            {folded_sql("house_number")} AS house_number,
+            {folded_sql("unit")} AS unit,
+            city, region,
+            nullif(regexp_replace(lower(postcode), '[^a-z0-9]', '', 'g'), '') AS postcode,
+            country_code, identifier, occupation, {folded_sql("gender")} AS gender
+        FROM split
+    """
+
+
+def _folded_texts() -> str:
+    """Fold the texts of `match_input`."""
     joins = "\n".join(f"LEFT JOIN match_ascii AS a_{c} ON a_{c}.value = m.{c}" for c in TEXT_COLUMNS)
     folded = ",\n".join(f"{_folded(c)} AS {c}" for c in TEXT_COLUMNS)
     # ordinals: "3rd" and "3" are one street
-    bare = f"regexp_replace({_folded('street')}, '\\b([0-9]+)(st|nd|rd|th)\\b', '\\1', 'g')"
+    bare = f"regexp_replace({_folded('street')}, '\\b([0-9]+)({_ENDINGS})\\b', '\\1', 'g')"
     others = ", ".join(f"m.{c}" for c in INPUT_COLUMNS if c not in TEXT_COLUMNS)
-    no_title = f"nullif(regexp_replace({{0}} || ' ', '^(({any_of(TITLES)}|{ORDINAL}) +)+', ''), '')"
-    no_honour = (
-        f"nullif(trim(regexp_replace(' ' || {{0}}, '( ({any_of((*GENERATIONS, *HONOURS))}|{ORDINAL}"
-        f"|{ORDINAL} (duke|earl|count|baron|lord|king|prince)))+ *$', '')), '')"
-    )
-    generations = any_of(GENERATIONS)
-    has_line = "entity_type = 'person' AND len(words) > 1"
-    legal = any_of(LEGAL_FORMS)
     return f"""
-    WITH folded AS (
         SELECT {others}, m.full_name LIKE '%_,_%' AND NOT regexp_matches(m.full_name, ', *[0-9]')
             AS surname_first,
             regexp_matches(concat_ws(' ', m.full_name, m.given_name, m.surname, m.company_name),
@@ -97,28 +143,47 @@ def _folded_rows() -> str:
             {bare} AS street_bare
         FROM match_input m
         {joins}
-    ),
-    spoken AS (
+    """
+
+
+def _parts_of_names() -> str:
+    """Take titles, honours and generations off the names of `folded`."""
+    generations = any_of(GENERATIONS)
+    return f"""
         SELECT *,
-            {no_honour.format(no_title.format("full_name"))} AS line_text,
+            {_without_honour(_without_title("full_name"))} AS line_text,
             -- "Smith Jr, John"
             CASE WHEN surname_first THEN regexp_replace(line_text, ' ({generations}) ', ' ') ELSE line_text END
                 AS name_text,
             string_split(name_text, ' ') AS words,
             -- a title or an honour alone is no name: the line may know better
-            coalesce(regexp_replace(trim({no_title.format("given_name")}), ' (i|{generations})$', ''),
-                CASE WHEN {has_line} AND given_name <> '' AND words[1] <> coalesce(surname, '') THEN words[1] END,
+            coalesce(regexp_replace(trim({_without_title("given_name")}), ' (i|{generations})$', ''),
+                CASE WHEN {_HAS_LINE} AND given_name <> '' AND words[1] <> coalesce(surname, '') THEN words[1] END,
                 given_name) AS given_text,
-            coalesce({no_honour.format("surname")},
-                CASE WHEN {has_line} AND surname IS NOT NULL THEN words[-1] END) AS surname_text,
+            coalesce({_without_honour("surname")},
+                CASE WHEN {_HAS_LINE} AND surname IS NOT NULL THEN words[-1] END) AS surname_text,
             coalesce(name_suffix, nullif(regexp_extract(coalesce(surname, full_name), ' ({generations})$', 1), ''),
                 CASE WHEN surname_first THEN nullif(regexp_extract(full_name, ' ({generations}) ', 1), '') END,
-                -- an initial I at the end is rarer than the first of his name
                 nullif(regexp_extract(given_name, ' (i|{generations})$', 1), '')) AS generation
         FROM folded
-    ),
-    split AS (
-        -- a source that has one line for the name: the last word is the surname unless a comma says otherwise
+    """
+
+
+def _without_title(name: str) -> str:
+    return f"nullif(regexp_replace({name} || ' ', '^(({_TITLES}|{_ORDINAL}) +)+', ''), '')"
+
+
+def _without_honour(name: str) -> str:
+    after = f"{any_of((*GENERATIONS, *HONOURS))}|{_ORDINAL}|{_ORDINAL} ({any_of(NUMBERED_RANKS)})"
+    return f"nullif(trim(regexp_replace(' ' || {name}, '( ({after}))+ *$', '')), '')"
+
+
+def _whole_names() -> str:
+    """Tell given names from the surname.
+
+    A source that has one line for the name: its last word is the surname unless a comma says otherwise.
+    """
+    return f"""
         SELECT * EXCLUDE (given_text, surname_text),
             entity_type = 'person' AND surname_text IS NULL
                 AND (given_text IS NULL OR coalesce(given_text = name_text, false)) AS is_one_line,
@@ -129,47 +194,16 @@ def _folded_rows() -> str:
                  WHEN is_one_line THEN words[-1]
                  ELSE surname_text END AS surname_all,
             -- the line may hold more given names than the column
-            CASE WHEN {has_line} AND given_text IS NOT NULL AND surname_text IS NOT NULL THEN
+            CASE WHEN {_HAS_LINE} AND given_text IS NOT NULL AND surname_text IS NOT NULL THEN
                 list_filter(words, w -> NOT list_contains(string_split(surname_text, ' '), w))
             END AS line_given
         FROM spoken
-    )
-    SELECT
-        record_id, entity_type,
-        is_han,
-        CASE WHEN given_all NOT IN ({in_list(NO_NAMES)}) THEN string_split(given_all, ' ') END AS own_given,
-        own_given[1] AS given,
-        CASE WHEN own_given IS NOT NULL THEN
-            list_concat(own_given, list_filter(coalesce(line_given, []), w -> NOT list_contains(own_given, w)))
-        END AS given_tokens,
-        CASE WHEN surname_all NOT IN ({in_list(NO_NAMES)}) THEN replace(surname_all, ' ', '') END AS surname,
-        CASE WHEN surname IS NOT NULL THEN
-            list_filter(string_split(surname_all, ' '), w -> length(w) > 2 AND w NOT IN ({in_list(PARTICLES)}))
-        END AS surname_tokens,
-        -- the second of his name is mostly his father's junior
-        CASE WHEN lower(generation) IN ('junior', 'jnr', 'ii') THEN 'jr'
-             WHEN lower(generation) IN ('senior', 'snr', 'i') THEN 'sr' ELSE lower(generation) END AS suffix,
-        -- a day that is not in the calendar is a misspelt one, and may be compared
-        CASE WHEN regexp_full_match(date_of_birth::VARCHAR, '[0-9]{{4}}-[0-9]{{2}}-[0-9]{{2}}')
-             THEN date_of_birth::VARCHAR
-             ELSE strftime(try_cast(date_of_birth AS DATE), '%Y-%m-%d') END AS date_of_birth,
-        coalesce(company_name, CASE WHEN entity_type = 'company' THEN full_name END) AS company_text,
-        {replaced_words_sql("company_text", ORGANISATION_SHORT)} AS company_words,
-        CASE WHEN company_words NOT IN ({in_list(NO_NAMES)}) THEN
-            coalesce(nullif(regexp_replace(company_words, '( ({legal}))+$', ''), ''), company_words)
-        END AS org,
-        coalesce(legal_form, nullif(regexp_extract(company_text, ' ({legal})$', 1), '')) AS legal_form,
-        email_canonical AS email,
-        coalesce(website_domain, CASE WHEN email_domain NOT IN ({in_list(FREE_MAIL)}) THEN email_domain END) AS domain,
-        phone, coalesce({replaced_words_sql("street_bare", STREET_WORDS)}, street) AS street,
-        coalesce({replaced_words_sql("line2", STREET_WORDS)}, line2) AS line2,
-        {folded_sql("house_number")} AS house_number,
-        {folded_sql("unit")} AS unit,
-        city, region,
-        nullif(regexp_replace(lower(postcode), '[^a-z0-9]', '', 'g'), '') AS postcode,
-        country_code, identifier, occupation, {folded_sql("gender")} AS gender
-    FROM split
     """
+
+
+def _generation_sql(word: str) -> str:
+    cases = " ".join(f"WHEN '{one}' THEN '{form}'" for one, form in _GENERATIONS.items())
+    return f"CASE {word} {cases} END"
 
 
 def _folded(column: str) -> str:

@@ -1,13 +1,13 @@
 """How text is folded before it is compared.
 
 SQL does what SQL can; what needs a library (transliteration, nicknames) is worked out once for each distinct value
-in Python and joined. An epoch freezes NORMALISER_VERSION: change any rule here and raise it, so that no record folded
-one way is ever compared with a record folded another way.
+in Python and joined. An epoch freezes FOLDING_VERSION, so that no record folded one way is ever compared with a record
+folded another way.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from functools import cache
 
 import duckdb
@@ -15,149 +15,53 @@ import pyarrow as pa
 from anyascii import anyascii
 from nicknames import NickNamer
 
+from dataflow.vocabulary import version_of
+from dataflow.vocabulary.companies import (
+    FORMS_THAT_ARE_WORDS,
+    LEGAL_FORMS,
+    ORGANISATION_SHORT,
+    PARTS_OF_FORMS,
+    SMALL_WORDS,
+)
+from dataflow.vocabulary.mailboxes import FREE_MAIL, FREE_MAIL_BRANDS
+from dataflow.vocabulary.names import (
+    GENERATIONS,
+    HONOURS,
+    NUMBERED_RANKS,
+    PARTICLES,
+    PARTS_OF_SURNAMES,
+    TITLES,
+    TITLES_THAT_ARE_NAMES,
+)
+from dataflow.vocabulary.placeholders import NO_NAMES, NOTHING
+from dataflow.vocabulary.streets import STREET_FILLERS, STREET_SHORT, STREET_TYPES
 from lakehouse.table import literal
 
-NORMALISER_VERSION = "7"
-
-TITLES = (
-    "mr",
-    "mrs",
-    "ms",
-    "miss",
-    "dr",
-    "prof",
-    "professor",
-    "sir",
-    "herr",
-    "frau",
-    "mme",
-    "mlle",
-    "sr dr",
-    "ing",
-    "rev",
-    "revd",
-    "reverend",
-    "lady",
-    "dame",
-    "lord",
-    "hon",
-    "honourable",
-    "honorable",
-    "rt",
-    "right",
-    "the",
-    "very",
-    "capt",
-    "captain",
-    "col",
-    "colonel",
-    "lt",
-    "lieutenant",
-    "maj",
-    "major",
-    "gen",
-    "general",
-    "brig",
-    "brigadier",
-    "sgt",
-    "sergeant",
-    "adm",
-    "admiral",
-    "vice",
-    "rear",
-    "cdr",
-    "commander",
-    "sig",
-    "sra",
-    "don",
-    "hr",
-    "fr",
-    "saint",
-    "st",
-    "dipl",
-    "mag",
-    "judge",
-    "justice",
-    "bishop",
-    "baron",
-    "baroness",
-    "count",
-    "countess",
+FOLDED_WITH = (
+    FORMS_THAT_ARE_WORDS,
+    FREE_MAIL,
+    FREE_MAIL_BRANDS,
+    GENERATIONS,
+    HONOURS,
+    LEGAL_FORMS,
+    NOTHING,
+    NO_NAMES,
+    NUMBERED_RANKS,
+    ORGANISATION_SHORT,
+    PARTICLES,
+    PARTS_OF_FORMS,
+    PARTS_OF_SURNAMES,
+    SMALL_WORDS,
+    STREET_FILLERS,
+    STREET_SHORT,
+    STREET_TYPES,
+    TITLES,
+    TITLES_THAT_ARE_NAMES,
 )
-# what follows a name: honours and ranks of nobility
-HONOURS = (
-    "bt",
-    "bart",
-    "baronet",
-    "esq",
-    "esquire",
-    "phd",
-    "md",
-    "msc",
-    "bsc",
-    "obe",
-    "mbe",
-    "cbe",
-    "kbe",
-    "qc",
-    "kc",
-    "frs",
-    "viscount",
-    "viscountess",
-    "marquess",
-    "mp",
-    "dds",
-    "cpa",
-)
-ORDINAL = "[0-9]+(?:st|nd|rd|th)"
-GENERATIONS = ("jr", "sr", "ii", "iii", "iv", "jnr", "snr", "junior", "senior")
-PARTICLES = ("de", "da", "do", "dos", "del", "della", "di", "du", "la", "le", "van", "von", "der", "den", "ter", "al",
-             "el", "bin", "ibn", "abu", "mac", "mc", "san", "st", "zu", "und", "and")  # fmt: skip
-NO_NAMES = ("test", "tester", "testing", "unknown", "none", "null", "na", "n a", "nn", "anonymous", "customer", "guest",
-            "user", "name", "firstname", "lastname", "first name", "last name", "xxx", "xx", "x", "asdf", "tbd", "tba",
-            "not provided", "not available", "no name", "nobody", "various", "unbekannt", "inconnu")  # fmt: skip
-LEGAL_FORMS = ("inc", "incorporated", "llc", "ltd", "limited", "corp", "corporation", "co", "company", "plc", "lp",
-               "llp", "lllp", "pllc", "pc", "gmbh", "mbh", "ag", "kg", "ohg", "gbr", "ug", "ev", "eg", "kgaa", "se",
-               "sa", "sas", "sarl", "sasu", "eurl", "sci", "spa", "srl", "sl", "slu", "sau", "bv", "nv", "vof", "cv",
-               "ab", "as", "asa", "aps", "oy", "oyj", "ltda", "eireli", "pty", "pte", "pvt", "private", "kk", "sdn",
-               "bhd", "doo", "dd", "sp z oo", "zoo", "sro", "kft", "zrt", "ooo", "oao", "zao", "holding",
-               "group", "haftungsbeschrankt")  # fmt: skip
-SMALL_WORDS = ("the", "of", "and", "a", "an", "for", "in", "at", "und", "et", "der", "die", "das", "la", "le", "les",
-               "de", "du", "des", "y", "e", "el", "los")  # fmt: skip
-# words of a street line that are written in many ways; None: says nothing of which street it is
-STREET_WORDS: dict[str, str] = {
-    **dict.fromkeys(
-        ("street", "str", "st", "strasse", "road", "rd", "avenue", "ave", "av", "avenida", "boulevard", "blvd", "lane",
-         "ln", "drive", "dr", "place", "pl", "court", "ct", "crescent", "cres", "circuit", "cct", "circle", "cir",
-         "square", "sq", "terrace", "ter", "tce", "way", "parkway", "pkwy", "highway", "hwy", "close", "cl", "rue",
-         "via", "calle", "plaza", "north", "south", "east", "west", "n", "s", "e", "w", "ne", "nw", "se", "sw",
-         "northeast", "northwest", "southeast", "southwest", "the", "of"), ""),
-    "first": "1", "second": "2", "third": "3", "fourth": "4", "fifth": "5", "sixth": "6", "seventh": "7",
-    "eighth": "8", "ninth": "9", "tenth": "10", "eleventh": "11", "twelfth": "12", "saint": "st", "mount": "mt",
-    "fort": "ft",
-}  # fmt: skip
-# words of company names that are written in short, and that all companies of a trade share
-ORGANISATION_SHORT: dict[str, str] = {
-    "ctr": "center", "cntr": "center", "centre": "center", "cntre": "center", "assn": "association",
-    "assoc": "association", "dept": "department", "dev": "development", "comm": "community", "svcs": "services",
-    "svc": "services", "service": "services", "intl": "international", "natl": "national", "mfg": "manufacturing",
-    "univ": "university", "inst": "institute", "acad": "academy", "elem": "elementary", "sch": "school",
-    "tech": "technology", "technologies": "technology", "mgmt": "management", "bros": "brothers", "saint": "st",
-    "hosp": "hospital", "govt": "government", "lab": "laboratory", "labs": "laboratory", "grp": "group",
-    "prods": "products", "sys": "systems", "fam": "family", "neigh": "neighborhood", "neighbourhood": "neighborhood",
-    "soc": "society", "ch": "church", "daycare": "day care", "preschool": "pre school", "childcare": "child care",
-}  # fmt: skip
-FREE_MAIL = ("gmail.com", "googlemail.com", "yahoo.com", "yahoo.co.uk", "yahoo.fr", "yahoo.de", "hotmail.com",
-             "hotmail.co.uk", "hotmail.fr", "outlook.com", "live.com", "msn.com", "icloud.com", "me.com", "mac.com",
-             "aol.com", "gmx.de", "gmx.net", "gmx.com", "web.de", "t-online.de", "freenet.de", "orange.fr",
-             "wanadoo.fr", "free.fr", "laposte.net", "libero.it", "mail.ru", "yandex.ru", "qq.com", "163.com",
-             "126.com", "naver.com", "proton.me", "protonmail.com", "fastmail.com", "zoho.com", "mail.com",
-             "btinternet.com", "comcast.net")  # fmt: skip
+"""The lists that a match record is made with: a changed word trains the models anew, one of another list does not."""
 
-
-def any_of(words: Iterable[str]) -> str:
-    """Alternatives for a regular expression, longest first."""
-    return "|".join(sorted(words, key=lambda word: (-len(word), word)))
+FOLDING_VERSION = f"8.{version_of(*FOLDED_WITH)}"
+"""Raise the number with any change of the rules in this package; the lists speak for themselves."""
 
 
 def in_list(words: Iterable[str]) -> str:
@@ -176,7 +80,7 @@ def spaced_sql(expression: str) -> str:
     return folded_sql(f"replace({expression}, '.', ' ')")
 
 
-def replaced_words_sql(text: str, words: dict[str, str]) -> str:
+def replaced_words_sql(text: str, words: Mapping[str, str]) -> str:
     """SQL that replaces whole words of folded text; a word replaced by nothing is left out.
 
     Cases and not a MAP: a MAP was measured to be copied for every word, a hundred times as slow.

@@ -24,7 +24,7 @@ from dataflow.resolve.model.model import (
 from dataflow.resolve.pairs.candidates import find_candidates
 from dataflow.resolve.pairs.numbers import numbered
 from dataflow.resolve.pairs.scoring import score_pairs
-from dataflow.resolve.records.normaliser import NORMALISER_VERSION
+from dataflow.resolve.records.normaliser import FOLDING_VERSION
 from dataflow.resolve.training.fit import Patterns, first_parameters, fit_parameters, kin_weights
 
 # pairs looked at in training; more moved no parameter by more than 2 % (fifty thousand records, November 2026)
@@ -52,7 +52,7 @@ def train_epoch(con: duckdb.DuckDBPyConnection, records: str, *, spec: EntitySpe
             spec.entity_type,
             model_text(model),
             frequency_hash(con, frequencies),
-            NORMALISER_VERSION,
+            FOLDING_VERSION,
             f"{spec.link_threshold}|{spec.review_threshold}",
         ),
         entity_type=spec.entity_type,
@@ -60,7 +60,7 @@ def train_epoch(con: duckdb.DuckDBPyConnection, records: str, *, spec: EntitySpe
         frequencies=frequencies,
         link_threshold=spec.link_threshold,
         review_threshold=spec.review_threshold,
-        normaliser_version=NORMALISER_VERSION,
+        normaliser_version=FOLDING_VERSION,
         record_count=record_count,
     )
 
@@ -74,7 +74,7 @@ def _draft(spec: EntitySpec, comparisons: tuple[Comparison, ...], parameters: Pa
         frequencies=frequencies,
         link_threshold=spec.link_threshold,
         review_threshold=spec.review_threshold,
-        normaliser_version=NORMALISER_VERSION,
+        normaliser_version=FOLDING_VERSION,
         record_count=0,
     )
 

@@ -10,7 +10,7 @@ import duckdb
 
 from dataflow.resolve.comparisons import SPECS, EntitySpec
 from dataflow.resolve.model.model import Epoch
-from dataflow.resolve.records.normaliser import NORMALISER_VERSION
+from dataflow.resolve.records.normaliser import FOLDING_VERSION
 from dataflow.resolve.training.epoch import train_epoch
 from dataflow.resolve.training.labels import learn_from_labels
 from dataflow.settings.model import ResolveSettings
@@ -41,7 +41,7 @@ def stored_epochs(ws: Workspace) -> dict[str, Epoch]:
     return {
         kind: replace(epoch, frequencies=_load_frequencies(ws, epoch.epoch_id, kind))
         for kind, epoch in read_epochs(ws.con).items()
-        if epoch.normaliser_version == NORMALISER_VERSION
+        if epoch.normaliser_version == FOLDING_VERSION
     }
 
 

@@ -24,10 +24,11 @@ from dataflow.resolve.pairs.candidates import find_candidates
 from dataflow.resolve.pairs.numbers import numbered
 from dataflow.resolve.pairs.scoring import score_pairs
 from dataflow.sources.files.any_table import load_table
+from dataflow.vocabulary.answers import NO, YES
 
 DOING = "Reading labels"
-SAME = ("same", "match", "true", "t", "yes", "y", "1", "duplicate", "positive", "link")
-DIFFERENT = ("different", "distinct", "false", "f", "no", "n", "0", "non-match", "nonmatch", "unique", "negative")
+SAME = (*YES, "same", "match", "duplicate", "positive", "link")
+DIFFERENT = (*NO, "different", "distinct", "non-match", "nonmatch", "unique", "negative")
 VERDICT_HEADINGS = r"same|match|label|verdict|truth|duplicate|is_|class|target|^y$|answer|decision"
 # fewer say less than chance does
 FEWEST = 20

@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 
-from dataflow.resolve.records.normaliser import NORMALISER_VERSION
+from dataflow.resolve.records.normaliser import FOLDING_VERSION
 from dataflow.resolve.step import resolve
 from dataflow.tables.conformed import CUSTOMER_RECORD
 from dataflow.tables.resolved import EDGE, EPOCH, GOLDEN_CUSTOMER, IDENTITY_EVENT, REDIRECT, TERM_FREQUENCY, XREF
@@ -144,10 +144,10 @@ def test_a_model_of_another_normaliser_is_trained_anew_and_ids_stay(
 ) -> None:
     owners = rows(lake, "SELECT record_id, customer_id FROM lake.resolved.xref ORDER BY ALL")
     for module in ("epoch", "epochs"):
-        monkeypatch.setattr(f"dataflow.resolve.{module}.NORMALISER_VERSION", "next")
+        monkeypatch.setattr(f"dataflow.resolve.training.{module}.FOLDING_VERSION", "next")
     resolve_day(lake, tmp_path, [], day=2)
     versions = rows(lake, "SELECT DISTINCT normaliser_version FROM lake.resolved.epoch ORDER BY ALL")
-    assert versions == [(NORMALISER_VERSION,), ("next",)]
+    assert versions == [(FOLDING_VERSION,), ("next",)]
     assert rows(lake, "SELECT record_id, customer_id FROM lake.resolved.xref ORDER BY ALL") == owners
 
 

@@ -1,0 +1,61 @@
+"""What people and systems write into a field that they cannot fill."""
+
+from __future__ import annotations
+
+from dataflow.vocabulary.lists import WordList, plain
+
+NOTHING = WordList(
+    name="nothing",
+    source="our own: words met in exports of CRMs, spreadsheets and databases",
+    as_of="2026-11-29",
+    means=plain(
+        "n/a #n/a n.a. na none null (null) <na> nil undefined unknown unbekannt inconnu desconocido test testing "
+        "tester tbd tba xx xxx - -- --- . ? noname customer guest anonymous",
+        "not available",
+        "not provided",
+        "no name",
+        "first name",
+        "last name",
+    ),
+)
+"""In any field."""
+
+NOT_A_NUMBER = WordList(
+    name="not a number",
+    source="pandas 2: how NaN and NaT are written to CSV",
+    as_of="2026-11-29",
+    means=plain("nan nat"),
+)
+"""In files that a data frame wrote; elsewhere Nan and Nat are given names."""
+
+NO_NAMES = WordList(
+    name="no names",
+    source="our own: words met in fields of names",
+    as_of="2026-11-29",
+    means=plain("nn user name firstname lastname x asdf nobody various"),
+)
+"""In a field for a name, beside NOTHING. They are shown as they were written, and not compared."""
+
+PLACEHOLDER_MAILBOXES = WordList(
+    name="placeholder mailboxes",
+    source="our own: addresses met in forms that demand one",
+    as_of="2026-11-29",
+    means=plain("a aa aaa abc email example fake foo no noemail nomail xyz"),
+)
+"""Before and after the @, beside NOTHING and NO_NAMES: test@test.com, noemail@example.com."""
+
+DEFAULT_DATES = WordList(
+    name="default dates",
+    source="our own: first and last dates of databases and spreadsheets, and what is typed in their place",
+    as_of="2026-11-29",
+    means=plain("1900-01-01 1901-01-01 1970-01-01 1111-11-11 0001-01-01 9999-12-31"),
+)
+"""Dates of birth where the form does not go on without one; that a few people were born on such a day costs less."""
+
+KEY_RUNS = WordList(
+    name="key runs",
+    source="the keys of a keyboard and of a telephone, in order and in reverse",
+    as_of="2026-11-29",
+    means=plain("01234567890123456789 98765432109876543210"),
+)
+"""Digits in a row, twice over: a telephone number that is part of one is a placeholder."""
