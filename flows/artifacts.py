@@ -15,7 +15,7 @@ from prefect.artifacts import (
     update_progress_artifact,
 )
 
-from dataflow.run.record import RunOutcome, totals_by_stage
+from dataflow.run.record import RunOutcome
 
 
 @contextmanager
@@ -65,7 +65,6 @@ _COLUMNS = (
 
 def report_markdown(outcome: RunOutcome) -> str:
     """The run in a few lines and one table of its stages."""
-    seconds = {timing.stage: timing.seconds for timing in outcome.timings}
     lines = [
         f"# {outcome.kind}: {outcome.status}",
         "",
@@ -76,8 +75,8 @@ def report_markdown(outcome: RunOutcome) -> str:
         "|---|---:|---:|---:|---:|---:|---:|",
     ]
     lines += [
-        f"| {row['stage']} | {row['rows_in']:,} | {row['rows_out']:,} | {row['set_aside']:,} | {row['merged']:,} "
-        f"| {row['changed']:,} | {seconds.get(row['stage'], 0.0):.1f} |"
-        for row in totals_by_stage(outcome.reports)
+        f"| {row.stage} | {row.rows_in:,} | {row.rows_out:,} | {row.set_aside:,} | {row.merged:,} "
+        f"| {row.changed:,} | {row.seconds:.1f} |"
+        for row in outcome.totals_by_stage()
     ]
     return "\n".join(lines)

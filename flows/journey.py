@@ -6,9 +6,10 @@ from concurrent.futures import Future
 
 from dataflow.observe.run_report import ReportDraft, drafting_report, write_run_report
 from dataflow.publish import Publication
-from dataflow.run.record import RunOutcome, RunStatus
+from dataflow.run.record import RunOutcome
 from dataflow.run.session import RunSession
 from dataflow.run.stages import STAGES
+from dataflow.tables.ops import RunStatus
 from flows.artifacts import post_report, progress_artifact
 from flows.retry import with_retries
 from flows.tasks import commit_publication, compute, feed_warehouse

@@ -24,7 +24,7 @@ from dataflow.land import (
     stage_windows,
 )
 from dataflow.land.plan import Stretch
-from dataflow.publish import Publication, commit
+from dataflow.publish import Publication
 from dataflow.run.session import RunSession, Step
 from dataflow.run.stages import stage_function
 from dataflow.sinks import sink_warehouse
@@ -123,11 +123,7 @@ def commit_publication(run_id: str) -> Publication:
     """Write, audit and commit everything staged, in one lake transaction."""
     session = live_session(run_id)
     with session.stage("commit"):
-        publication = commit(session.workspace, session.lake, session.reports)
-        session.remove_taken()
-    if publication.report is not None:
-        session.reports.append(publication.report)
-    return publication
+        return session.commit()
 
 
 @task(name="sink", cache_policy=NO_CACHE, persist_result=False)

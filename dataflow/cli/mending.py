@@ -66,7 +66,7 @@ def restore(
     Example:  dataflow restore --to 2026-01-31T18:00:00Z
     """
     from dataflow.access.lake import open_lake
-    from dataflow.run.record import name_run
+    from dataflow.run.folders import name_run
     from dataflow.tables.ops import INBOX_TAKEN, JUDGEMENT
 
     version = parse_version(to, option="--to")

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
@@ -35,12 +36,22 @@ def status(
     from datetime import UTC, datetime
 
     from dataflow.access.inbox import open_with_inbox
-    from dataflow.observe.status import read_status
+    from dataflow.observe.status import read_status, unrecorded_runs
+    from dataflow.run.folders import list_runs
+    from lakehouse import LakeUnreachable
 
     if output is Output.CSV:
         raise UsageError("status has several parts and cannot be one CSV.", next_move="Use -o json.")
-    with open_with_inbox(settings_of(context)) as (con, contents):
-        found = read_status(con, now=datetime.now(UTC), runs=runs, inbox=contents)
+    settings, now = settings_of(context), datetime.now(UTC)
+    folders = list_runs(Path(settings.runs))
+    try:
+        with open_with_inbox(settings) as (con, contents):
+            found = read_status(con, now=now, runs=runs, inbox=contents, folders=folders)
+    except LakeUnreachable:
+        # Of a first run that was killed there may be no more than its folder.
+        if folders and output is Output.TABLE:
+            write_records(unrecorded_runs(folders, now=now), output=output, title="Runs")
+        raise
     if output is Output.JSON:
         write_json(found)
         return

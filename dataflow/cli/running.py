@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import asdict
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
@@ -233,15 +234,13 @@ def write_outcome(outcome: RunOutcome, *, output: Output) -> None:
 
 
 def _write_for_people(outcome: RunOutcome, *, output: Output) -> None:
-    from dataflow.run.record import totals_by_stage
     from dataflow.workspace.report import list_drift, list_notes
 
-    records = totals_by_stage(outcome.reports)
-    for record in records:
-        # A backfill fetches and lands many times.
-        timings = [timing for timing in outcome.timings if timing.stage == record["stage"]]
-        record["seconds"] = round(sum(timing.seconds for timing in timings), 2) if timings else None
-        record["peak_mib"] = round(max(t.peak_rss_bytes for t in timings) / 2**20) if timings else None
+    records = []
+    for totals in outcome.totals_by_stage():
+        record = asdict(totals)
+        peak = record.pop("peak_rss_bytes")
+        records.append(record | {"seconds": round(totals.seconds, 2), "peak_mib": round(peak / 2**20)})
     write_records(records, output=output)
     if output is Output.TABLE:
         write_line()

@@ -171,7 +171,6 @@ def _summarise(settings: Settings, outcome: RunOutcome, made: dict[str, Any]) ->
 
 def _tell(summary: dict[str, Any], outcome: RunOutcome, *, output: Output, command: str) -> None:
     from dataflow.cli.running import write_outcome
-    from dataflow.run.record import totals_by_stage
 
     write_outcome(outcome, output=output)
     published, quality = summary["published"], summary["quality"]
@@ -180,11 +179,11 @@ def _tell(summary: dict[str, Any], outcome: RunOutcome, *, output: Output, comma
     write_line(
         f"Sample        {summary['sample']['records']:,} records, {summary['sample']['defects']:,} of them broken"
     )
-    validated = next((row for row in totals_by_stage(outcome.reports) if row["stage"] == "validate"), None)
-    if validated and validated["rows_in"]:
+    validated = next((row for row in outcome.totals_by_stage() if row.stage == "validate"), None)
+    if validated and validated.rows_in:
         write_line(
-            f"Validated     {validated['rows_in']:,} rows = {validated['rows_out']:,} valid "
-            f"+ {validated['set_aside']:,} set aside + {validated['merged']:,} older or repeated versions"
+            f"Validated     {validated.rows_in:,} rows = {validated.rows_out:,} valid "
+            f"+ {validated.set_aside:,} set aside + {validated.merged:,} older or repeated versions"
         )
     write_line(f"Set aside     {summary['dead_letters']:,} dead letters are open")
     write_line(f"Customers     {published['customers']:,} ({kinds}) from {published['records']:,} customer records")

@@ -15,6 +15,7 @@ from duckdb import DuckDBPyConnection
 
 from dataflow.errors import UsageError
 from dataflow.govern.deciding import check_reason
+from dataflow.tables.ops import WAITING
 from dataflow.validate.letter_decisions import KIND, MOST_IDS, LetterDecision, LettersNow
 from lakehouse import Inbox
 from lakehouse.table import literal
@@ -157,7 +158,7 @@ def discard_letters(
     Raises: UsageError without a person and a reason, or for an id that names no open dead letter.
     """
     check_reason(who, why, "Discarding")
-    ids = _chosen_ids(con, chosen, letters, allowed=("open", "replaying"))
+    ids = _chosen_ids(con, chosen, letters, allowed=WAITING)
     _write(inbox, "discard", ids, who=who, why=why, now=now)
     return len(ids)
 

@@ -23,8 +23,8 @@ from dataflow.resolve.model.model import Epoch
 from dataflow.resolve.step import resolve
 from dataflow.resolve.training.churn import Churn, measure_churn
 from dataflow.resolve.training.epochs import read_epochs
+from dataflow.run.folders import REHEARSAL, claim_folder, clear_rehearsals, name_run
 from dataflow.run.progress import StageEvent, announce
-from dataflow.run.record import claim_folder, clear_folders_of_the_dead, name_run
 from dataflow.run.stages import stage_function
 from dataflow.settings import Settings
 from dataflow.tables.declared import declared_tables
@@ -94,13 +94,13 @@ def rehearse_retrain(settings: Settings, *, now: datetime | None = None) -> Rehe
     figures too, and that is no model's doing.
     Raises: UsageError, LakeUnreachable.
     """
-    run_id, runs = name_run("plan", datetime.now(UTC)), Path(settings.runs)
-    clear_folders_of_the_dead(runs)
+    run_id, runs = name_run(REHEARSAL, datetime.now(UTC)), Path(settings.runs)
+    clear_rehearsals(runs)
     with (
         claim_folder(runs, run_id) as folder,
         open_with_inbox(settings, temp_directory=folder / "spill") as (con, contents),
     ):
-        run = Run(run_id, "plan", now or _last_published(con) + timedelta(seconds=1))
+        run = Run(run_id, REHEARSAL, now or _last_published(con) + timedelta(seconds=1))
         return _rehearse(LakeView(con, lake_location(settings)), settings, run, contents)
 
 

@@ -68,18 +68,7 @@ def _draft(con: duckdb.DuckDBPyConnection, session: RunSession) -> ReportDraft:
 
 
 def _write_page(settings: Settings, outcome: RunOutcome, draft: ReportDraft) -> Path:
-    from dataflow.observe.report_page import Outcome, RunFacts, write_report
+    from dataflow.observe.report_page import RunFacts, write_report
 
-    told = Outcome(
-        run_id=outcome.run_id,
-        kind=outcome.kind,
-        status=outcome.status,
-        message=outcome.message,
-        started_at=outcome.started_at,
-        finished_at=outcome.finished_at,
-        snapshot_id=outcome.snapshot_id,
-        base_currency=settings.currency.base,
-        seconds=outcome.seconds,
-    )
-    facts = RunFacts(outcome=told, steps=outcome.reports, lake=draft.facts)
+    facts = RunFacts(outcome=outcome, lake=draft.facts, base_currency=settings.currency.base)
     return write_report(facts, draft.drawings, Path(settings.reports))

@@ -2,33 +2,45 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from datetime import datetime
 from typing import Any
 
 import duckdb
 
 from dataflow.govern.deciding import WAITS
-from dataflow.tables.ops import DEAD_LETTERS as LETTERS
-from dataflow.tables.ops import REVIEW_QUEUE
+from dataflow.run.folders import RunFolder
+from dataflow.tables.ops import (
+    COMPLETENESS,
+    DEAD_LETTERS,
+    GAP,
+    LANDED_FILE,
+    LETTER_WAITS,
+    REVIEW_QUEUE,
+    RUN,
+    WATERMARK,
+)
+from dataflow.tables.published import CUSTOMER_360, ORDERS, TICKETS, XREF
+from dataflow.workspace.run_row import CRASHED, crash_note
 from lakehouse import InboxContents
-from lakehouse.query import fetch_int
+from lakehouse.query import fetch_int, fetch_records
+from lakehouse.table import literal, timestamp_literal
 
 Rows = list[dict[str, Any]]
 
-RUNS = """
+# Tables stand without the lake's name: the report page reads some of these from a workspace laid over the lake.
+_RUNS = f"""
     SELECT run_id, kind, status, started_at, round(epoch(finished_at) - epoch(started_at), 1) AS seconds, message
-    FROM lake.ops.run ORDER BY run_id DESC LIMIT {limit}
+    FROM {RUN.sql_name}
 """
 
-FRESHNESS = """
-    SELECT source, object, cursor_at AS watermark, advanced_at,
-        round((epoch(TIMESTAMPTZ '{now}') - epoch(cursor_at)) / 3600, 1) AS hours_behind
-    FROM lake.ops.watermark ORDER BY source, object
+FRESHNESS = f"""
+    SELECT source, object, cursor_at AS watermark, advanced_at FROM {WATERMARK.sql_name}
 """
 
-COMPLETENESS = """
+_COMPLETENESS = f"""
     WITH newest AS (
-        SELECT * FROM lake.ops.completeness WHERE coalesce(comparison, 'landing') = 'landing'
+        SELECT * FROM {COMPLETENESS.sql_name} WHERE coalesce(comparison, 'landing') = 'landing'
         QUALIFY row_number() OVER (PARTITION BY source, object, window_from, window_until, coalesce(keys, '')
             ORDER BY checked_at DESC, _run_id DESC) = 1
     )
@@ -39,9 +51,9 @@ COMPLETENESS = """
 """
 
 # Marks of dataflow/sources/files/presence.py: of each file the last one counts.
-WITHDRAWN = """
+_WITHDRAWN = f"""
     WITH newest AS (
-        SELECT * FROM lake.ops.landed_file WHERE regexp_matches(fingerprint, '^(withdrawn|returned):[0-9]+$')
+        SELECT * FROM {LANDED_FILE.sql_name} WHERE regexp_matches(fingerprint, '^(withdrawn|returned):[0-9]+$')
         QUALIFY row_number() OVER (PARTITION BY source, object, path
             ORDER BY split_part(fingerprint, ':', 2)::BIGINT DESC) = 1
     )
@@ -49,44 +61,51 @@ WITHDRAWN = """
     FROM newest WHERE fingerprint LIKE 'withdrawn:%' GROUP BY ALL ORDER BY source, object
 """
 
-GAPS = """
+_GAPS = f"""
     SELECT source, object, CASE WHEN reason <> 'unplanned' THEN window_from END AS "from",
         CASE WHEN reason <> 'unplanned' THEN window_until END AS until, nullif(keys, '') AS keys,
         reason, missing_count AS missing, attempts, opened_at AS since, detail
-    FROM lake.ops.gap WHERE status = 'open' ORDER BY source, object, window_from
+    FROM {GAP.sql_name} WHERE status = 'open' ORDER BY source, object, window_from
 """
 
-DEAD_LETTERS = """
+WAITING_LETTERS = f"""
     SELECT _source AS source, _object AS object, rule, status, count(*) AS rows, min(first_seen_at) AS since
-    FROM {letters} WHERE status IN ('open', 'replaying')
-    GROUP BY ALL ORDER BY rows DESC, source, object, rule
+    FROM {{letters}} WHERE {LETTER_WAITS} GROUP BY ALL
 """
 
-PUBLISHED = """
-    SELECT (SELECT count(*) FROM lake.published.customer_360) AS customers,
-        (SELECT count(*) FROM lake.published.xref) AS records,
-        (SELECT count(*) FROM lake.published.orders) AS orders,
-        (SELECT count(*) FROM lake.published.tickets) AS tickets
+_PUBLISHED = f"""
+    SELECT (SELECT count(*) FROM {CUSTOMER_360.sql_name}) AS customers,
+        (SELECT count(*) FROM {XREF.sql_name}) AS records,
+        (SELECT count(*) FROM {ORDERS.sql_name}) AS orders,
+        (SELECT count(*) FROM {TICKETS.sql_name}) AS tickets
 """
 
 
 def read_status(
-    con: duckdb.DuckDBPyConnection, *, now: datetime, runs: int = 5, inbox: InboxContents | None = None
+    con: duckdb.DuckDBPyConnection,
+    *,
+    now: datetime,
+    runs: int = 5,
+    inbox: InboxContents | None = None,
+    folders: Sequence[RunFolder] = (),
 ) -> dict[str, Rows]:
-    """Read the state of the lake attached to `con` as `lake`; `hours_behind` counts up to `now`.
+    """Read the state of the lake that is the default database of `con`; `hours_behind` counts up to `now`.
 
-    `inbox`: the messages that it has not taken; what they decide is laid over.
+    `inbox`: the messages that it has not taken; what they decide is laid over. `folders` are those of runs that are at
+    work or crashed: they are listed among the last `runs`.
     """
     inbox = inbox or InboxContents()
     pairs_to_review, letters = _as_decided(con, inbox)
+    behind = f"round((epoch({timestamp_literal(now)}) - epoch(watermark)) / 3600, 1) AS hours_behind"
+    waiting = WAITING_LETTERS.format(letters=letters)
     return {
-        "runs": read_rows(con, RUNS.format(limit=int(runs))),
-        "published": [one | {"pairs_to_review": pairs_to_review} for one in read_rows(con, PUBLISHED)],
-        "freshness": read_rows(con, FRESHNESS.format(now=now.isoformat())),
-        "completeness": read_rows(con, COMPLETENESS),
-        "gaps": read_rows(con, GAPS),
-        "withdrawn_files": read_rows(con, WITHDRAWN),
-        "dead_letters": read_rows(con, DEAD_LETTERS.format(letters=letters)),
+        "runs": _last_runs(con, runs, folders, now=now),
+        "published": [one | {"pairs_to_review": pairs_to_review} for one in fetch_records(con, _PUBLISHED)],
+        "freshness": fetch_records(con, f"SELECT *, {behind} FROM ({FRESHNESS}) ORDER BY source, object"),
+        "completeness": fetch_records(con, _COMPLETENESS),
+        "gaps": fetch_records(con, _GAPS),
+        "withdrawn_files": fetch_records(con, _WITHDRAWN),
+        "dead_letters": fetch_records(con, f"FROM ({waiting}) ORDER BY rows DESC, source, object, rule"),
         "inbox": _inbox_rows(inbox),
     }
 
@@ -94,7 +113,7 @@ def read_status(
 def _as_decided(con: duckdb.DuckDBPyConnection, inbox: InboxContents) -> tuple[int, str]:
     """How many pairs wait for a decision, and the relation of the dead letters, with what waits laid over."""
     if not inbox.messages:
-        return fetch_int(con, f"SELECT count(*) FROM {REVIEW_QUEUE.in_lake}"), LETTERS.in_lake
+        return fetch_int(con, f"SELECT count(*) FROM {REVIEW_QUEUE.sql_name}"), DEAD_LETTERS.sql_name
     # What they import costs more than all the rest of a status.
     from dataflow.govern.review.review import count_pairs
     from dataflow.resolve.judgements.messages import lay_over_judgements
@@ -120,8 +139,34 @@ def _inbox_rows(inbox: InboxContents) -> Rows:
     return rows
 
 
-def read_rows(con: duckdb.DuckDBPyConnection, sql: str) -> Rows:
-    """Run a query and return its rows by column name."""
-    cursor = con.execute(sql)
-    names = [str(column[0]) for column in cursor.description or ()]
-    return [dict(zip(names, row, strict=True)) for row in cursor.fetchall()]
+def unrecorded_runs(folders: Sequence[RunFolder], *, now: datetime) -> Rows:
+    """The runs that are at work or crashed, as rows of the status; newest first."""
+    return [_unrecorded(folder, now=now) for folder in sorted(folders, key=lambda each: each.run_id, reverse=True)]
+
+
+def _last_runs(con: duckdb.DuckDBPyConnection, limit: int, folders: Sequence[RunFolder], *, now: datetime) -> Rows:
+    ids = ", ".join(literal(folder.run_id) for folder in folders) or "NULL"
+    recorded = fetch_records(con, f"FROM ({_RUNS}) ORDER BY run_id DESC LIMIT {int(limit)}")
+    # One that has published is on record while its sinks are fed.
+    known = {row["run_id"]: row for row in fetch_records(con, f"FROM ({_RUNS}) WHERE run_id IN ({ids})")}
+    rows = {row["run_id"]: row for row in recorded}
+    for folder in folders:
+        if folder.run_id not in known:
+            rows[folder.run_id] = _unrecorded(folder, now=now)
+        elif not folder.is_alive and folder.run_id in rows:
+            row = rows[folder.run_id]
+            row["message"] += crash_note(folder.crashed(), row["status"], row["message"])
+    return [rows[run_id] for run_id in sorted(rows, reverse=True)[:limit]]
+
+
+def _unrecorded(folder: RunFolder, *, now: datetime) -> dict[str, Any]:
+    crashed = None if folder.is_alive else folder.crashed()
+    seen = now if crashed is None else crashed.last_seen_at
+    return {
+        "run_id": folder.run_id,
+        "kind": folder.kind,
+        "status": "running" if crashed is None else CRASHED,
+        "started_at": folder.started_at,
+        "seconds": round((seen - folder.started_at).total_seconds(), 1),
+        "message": f"{folder.owner} is at work" if crashed is None else crashed.message,
+    }

@@ -1,7 +1,7 @@
 """From golden customers to what readers see: build the tables, audit and commit them."""
 
 from dataflow.publish.build import build, compile_builders
-from dataflow.publish.commit import Publication, commit, record_run
+from dataflow.publish.commit import Publication, commit
 from dataflow.publish.content import content_hash
 from dataflow.publish.diff import Diff, diff, diff_staged
 
@@ -14,5 +14,4 @@ __all__ = [
     "content_hash",
     "diff",
     "diff_staged",
-    "record_run",
 ]

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import timedelta
@@ -13,13 +12,14 @@ import duckdb
 from checks.contract import ContractCheck, verify_contracts
 from dataflow.errors import AuditRefused
 from dataflow.publish.invariants import InvariantResult, check_invariants
-from dataflow.tables.ops import INBOX_TAKEN, RUN
+from dataflow.tables.ops import INBOX_TAKEN
 from dataflow.workspace.report import StepReport, gap_words, list_gaps, measured, resident_bytes
+from dataflow.workspace.run_row import CrashedRun, RunRow, write_run
 from dataflow.workspace.staging import Staged, delta_names
 from dataflow.workspace.workspace import Workspace
 from lakehouse import Lake, Snapshot
 from lakehouse.inbox import claim
-from lakehouse.table import DATABASE, column_list, literal
+from lakehouse.table import DATABASE
 
 AUTHOR = "dataflow"
 
@@ -49,9 +49,12 @@ class _Written:
     checks: int
 
 
-def commit(ws: Workspace, lake: Lake, reports: Sequence[StepReport]) -> Publication:
+def commit(
+    ws: Workspace, lake: Lake, reports: Sequence[StepReport], *, crashed: Sequence[CrashedRun] = ()
+) -> Publication:
     """Commit what the workspace of a lake holds, audited inside the transaction. Nothing staged: nothing is committed.
 
+    `crashed` are runs to put on record with this one.
     Raises: AuditRefused, with the lake as it was; LakeConflict, LakeUnwritable.
     """
     if not any(ws.changes(table).changed for table in ws.staged.values()):
@@ -62,7 +65,7 @@ def commit(ws: Workspace, lake: Lake, reports: Sequence[StepReport]) -> Publicat
             ids = f"SELECT message_id FROM {delta_names(INBOX_TAKEN).delta}"
             claim(con, ids, taken=INBOX_TAKEN, is_alone=lake.is_alone)
         by_table = ws.write(con)
-        record_run(con, ws, reports, by_table)
+        write_run(con, _row(ws, reports, by_table), crashed=crashed)
         return _Written(by_table, audit(con, ws, by_table))
 
     with measured() as watch:
@@ -113,26 +116,18 @@ def audit(con: duckdb.DuckDBPyConnection, ws: Workspace, written: Mapping[str, S
     return len(results)
 
 
-def record_run(
-    con: duckdb.DuckDBPyConnection, ws: Workspace, reports: Sequence[StepReport], written: dict[str, Staged]
-) -> None:
-    """Insert the run's row into ops.run, inside the caller's transaction."""
-    seconds = sum(report.seconds for report in reports)
+def _row(ws: Workspace, reports: Sequence[StepReport], written: Mapping[str, Staged]) -> RunRow:
     tables = [name for name, staged in written.items() if staged.changed]
     rows = sum(staged.changed for staged in written.values())
     gaps = list_gaps(reports)
-    started = ws.run.now.isoformat()
-    # The run's own clock moved on by what its steps took: no second clock is read.
-    finished = (ws.run.now + timedelta(seconds=seconds)).isoformat()
-    steps = json.dumps([report.as_dict() for report in reports], default=str)
-    values = {
-        "run_id": literal(ws.run.run_id),
-        "kind": literal(ws.run.kind),
-        "status": literal("partial" if gaps else "published"),
-        "started_at": f"{literal(started)}::TIMESTAMPTZ",
-        "finished_at": f"{literal(finished)}::TIMESTAMPTZ",
-        "raw_snapshot_id": str(ws.base.id),
-        "steps": literal(steps),
-        "message": literal("; ".join([f"{rows} rows in {len(tables)} tables", *([gap_words(gaps)] if gaps else [])])),
-    }
-    con.execute(f"INSERT INTO {RUN.in_lake} ({column_list(values)}) VALUES ({', '.join(values.values())})")
+    return RunRow(
+        run_id=ws.run.run_id,
+        kind=ws.run.kind,
+        status="partial" if gaps else "published",
+        message="; ".join([f"{rows} rows in {len(tables)} tables", *([gap_words(gaps)] if gaps else [])]),
+        started_at=ws.run.now,
+        # The run's own clock moved on by what its steps took: no second clock is read.
+        finished_at=ws.run.now + timedelta(seconds=sum(report.seconds for report in reports)),
+        raw_snapshot_id=ws.base.id,
+        reports=reports,
+    )

@@ -4,36 +4,34 @@ from __future__ import annotations
 
 import dataclasses
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING
 
 from dataflow.access.inbox import inbox_at
 from dataflow.access.lake import open_lake
 from dataflow.errors import DataFlowError, ExitCode
 from dataflow.run.declarations import check_declarations
+from dataflow.run.folders import RunFolder, claim_folder, clear_rehearsals, forget, list_runs, name_run, take_crashed
 from dataflow.run.memory import PeakMemory
 from dataflow.run.progress import StageEvent, announce
-from dataflow.run.record import (
-    RunOutcome,
-    RunStatus,
-    StageTiming,
-    claim_folder,
-    clear_folders_of_the_dead,
-    name_run,
-    record_run,
-)
+from dataflow.run.record import RunOutcome, StageTiming, record_run
 from dataflow.run.taking import Taken, take_inbox
 from dataflow.settings import Settings
 from dataflow.tables.declared import declared_tables
+from dataflow.tables.ops import RunStatus
 from dataflow.workspace.defects import telling_defects
 from dataflow.workspace.report import StepReport, gap_words, list_gaps, measured
+from dataflow.workspace.run_row import RunRow
 from dataflow.workspace.staging import Run
 from dataflow.workspace.workspace import Workspace
-from lakehouse import Lake, LakeError
+from lakehouse import Lake, LakeError, LakeLocked
 from lakehouse.lease import lease
 from lakehouse.table import Table
+
+if TYPE_CHECKING:
+    from dataflow.publish import Publication
 
 Step = Callable[[], StepReport | Sequence[StepReport]]
 
@@ -51,6 +49,7 @@ class RunSession:
         folder: Path,
         memory: PeakMemory,
         started_at: datetime,
+        crashed: Sequence[RunFolder] = (),
     ) -> None:
         self.settings = settings
         self.run = run
@@ -66,6 +65,7 @@ class RunSession:
         self._memory = memory
         self._seen_upto: int | None = None
         self._taken = Taken()
+        self._crashed = list(crashed)
 
     @property
     def workspace(self) -> Workspace:
@@ -93,7 +93,7 @@ class RunSession:
         if self._taken.report is not None:
             self.reports.append(self._taken.report)
 
-    def remove_taken(self) -> None:
+    def _remove_taken(self) -> None:
         """Remove the messages that this run's commit has taken; where a run dies before it, the next one does."""
         if self._taken.ids and (inbox := inbox_at(self.lake.location)) is not None:
             inbox.remove(self._taken.ids)
@@ -129,6 +129,23 @@ class RunSession:
         ]
         self.reports += reports
         return reports
+
+    def commit(self) -> Publication:
+        """Write, audit and commit what the workspace holds, and with it the record of runs that crashed.
+
+        Raises: as dataflow.publish.commit.
+        """
+        # Loaded late: a run that finds the lake locked need not wait for it.
+        from dataflow.publish import commit
+
+        crashed = [folder.crashed() for folder in self._crashed]
+        publication = commit(self.workspace, self.lake, self.reports, crashed=crashed)
+        self._remove_taken()
+        if publication.is_new:
+            self._forget_crashed()
+        if publication.report is not None:
+            self.reports.append(publication.report)
+        return publication
 
     def conclude(self, status: RunStatus, message: str, *, snapshot_id: int | None = None) -> RunOutcome:
         """Say how the run ended. A run that published is on record already: its commit wrote the row."""
@@ -181,16 +198,26 @@ class RunSession:
             timings=tuple(self.timings),
         )
 
-    def _record(self, status: str, message: str, **facts: Any) -> int:
-        return record_run(
-            self.lake,
-            self.run,
+    def _record(self, status: RunStatus, message: str, *, finished_at: datetime, raw_snapshot_id: int | None) -> int:
+        row = RunRow(
+            run_id=self.run.run_id,
+            kind=self.run.kind,
             status=status,
             message=message,
             started_at=self.started_at,
+            finished_at=finished_at,
+            raw_snapshot_id=raw_snapshot_id,
             reports=self.reports,
-            **facts,
         )
+        snapshot_id = record_run(self.lake, row, crashed=[folder.crashed() for folder in self._crashed])
+        self._forget_crashed()
+        return snapshot_id
+
+    def _forget_crashed(self) -> None:
+        """Remove the folders of crashed runs once a commit has put them on record; until then they are found again."""
+        for folder in self._crashed:
+            forget(folder)
+        self._crashed = []
 
 
 @contextmanager
@@ -206,17 +233,44 @@ def open_run(settings: Settings, kind: str, *, now: datetime | None = None) -> I
     check_declarations(settings, tables)
     runs = Path(settings.runs)
     with open_lake(settings, purpose=f"run {run.run_id}", temp_directory=runs / run.run_id / "spill") as lake:
-        clear_folders_of_the_dead(runs)
-        with PeakMemory() as memory, claim_folder(runs, run.run_id) as folder:
+        clear_rehearsals(runs)
+        with (
+            _crashed_runs(lake, runs, purpose=f"run {run.run_id}") as crashed,
+            PeakMemory() as memory,
+            claim_folder(runs, run.run_id) as folder,
+        ):
             lake.ensure(tables.values())
             session = RunSession(
-                settings, run, lake=lake, tables=tables, folder=folder, memory=memory, started_at=started_at
+                settings,
+                run,
+                lake=lake,
+                tables=tables,
+                folder=folder,
+                memory=memory,
+                started_at=started_at,
+                crashed=crashed,
             )
             try:
                 yield session
             except BaseException as error:
                 session.record_failure(error)
                 raise
+
+
+@contextmanager
+def _crashed_runs(lake: Lake, runs: Path, *, purpose: str) -> Iterator[list[RunFolder]]:
+    """Yield the crashed runs that this run is to put on record; of runs at the same time one takes them all."""
+    if all(folder.is_alive for folder in list_runs(runs)):
+        yield []
+        return
+    with ExitStack() as held:
+        if not lake.is_alone:
+            try:
+                held.enter_context(lease(lake.location, "crashed-runs", purpose=purpose))
+            except LakeLocked:
+                yield []
+                return
+        yield take_crashed(runs)
 
 
 def _with_cost(report: StepReport, *, seconds: float, peak: int) -> StepReport:

@@ -2,8 +2,13 @@
 
 from __future__ import annotations
 
+from typing import Literal, get_args
+
 from dataflow.tables.columns import RUN_ID
-from lakehouse.table import Column, Table
+from lakehouse.table import Column, Table, literal
+
+RunStatus = Literal["published", "unchanged", "landed", "complete", "partial", "refused", "failed", "crashed"]
+"""How a run ended. `partial`, whatever it published or landed: something could not be had whole."""
 
 DEAD_LETTERS = Table(
     schema="ops",
@@ -46,6 +51,10 @@ DEAD_LETTERS = Table(
         RUN_ID,
     ),
 )
+
+WAITING = ("open", "replaying")
+LETTER_WAITS = f"status IN ({', '.join(map(literal, WAITING))})"
+"""Condition on a dead letter: neither resolved, superseded nor discarded."""
 
 WATERMARK = Table(
     schema="ops",
@@ -153,7 +162,7 @@ RUN = Table(
     columns=(
         Column("run_id", "VARCHAR", "Id of the run, sorts by time", nullable=False),
         Column("kind", "VARCHAR", "ingest, publish, daily, backfill or check", nullable=False),
-        Column("status", "VARCHAR", "published, landed, unchanged, complete, partial, refused, failed", nullable=False),
+        Column("status", "VARCHAR", ", ".join(get_args(RunStatus)), nullable=False),
         Column("started_at", "TIMESTAMPTZ", "When it started", nullable=False),
         Column("finished_at", "TIMESTAMPTZ", "When it ended", nullable=False),
         Column("raw_snapshot_id", "BIGINT", "Everything landed up to this snapshot is in the publication"),

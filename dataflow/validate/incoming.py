@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataflow.tables.ops import DEAD_LETTERS, RUN
+from dataflow.tables.ops import DEAD_LETTERS, LETTER_WAITS, RUN
 from dataflow.validate.plan import ObjectPlan
 from dataflow.workspace.workspace import Workspace
 from lakehouse import SnapshotNotFound
@@ -28,7 +28,7 @@ def collect_known(ws: Workspace) -> None:
     """Fill KNOWN: the lake is asked once, not once an object."""
     ws.con.execute(f"""
         CREATE OR REPLACE TABLE work.main.{KNOWN} AS
-        SELECT * REPLACE (CASE WHEN status IN ('open', 'replaying') THEN payload END AS payload)
+        SELECT * REPLACE (CASE WHEN {LETTER_WAITS} THEN payload END AS payload)
         FROM {DEAD_LETTERS.sql_name}
     """)
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataflow.tables.ops import DEAD_LETTERS
+from dataflow.tables.ops import DEAD_LETTERS, LETTER_WAITS
 from dataflow.validate.incoming import INCOMING, KNOWN, of_object
 from dataflow.validate.newest import GONE, GOOD, NEWEST
 from dataflow.validate.plan import ObjectPlan
@@ -26,7 +26,7 @@ def add_letters(ws: Workspace, plan: ObjectPlan) -> None:
     """Add what this run says about the dead letters of one object."""
     ws.con.execute(f"""
         INSERT INTO {LETTERS} BY NAME
-        WITH known AS (SELECT * FROM {KNOWN} WHERE {of_object(plan)} AND status IN ('open', 'replaying')),
+        WITH known AS (SELECT * FROM {KNOWN} WHERE {of_object(plan)} AND {LETTER_WAITS}),
         bad AS ({_bad_sql(ws, plan)}),
         resolved AS ({_resolved_sql(ws)}),
         superseded AS ({_superseded_sql(ws)})

@@ -1,13 +1,12 @@
 """The run report: one self-contained HTML page that needs no network and holds no customer's value."""
 
 from dataflow.observe.report_page.charts import warm_up
-from dataflow.observe.report_page.facts import LakeFacts, Outcome, Quality, RunFacts, gather_facts
+from dataflow.observe.report_page.facts import LakeFacts, Quality, RunFacts, gather_facts
 from dataflow.observe.report_page.page import LakeDrawings, draw_lake, render_report, write_report
 
 __all__ = [
     "LakeDrawings",
     "LakeFacts",
-    "Outcome",
     "Quality",
     "RunFacts",
     "draw_lake",

@@ -5,21 +5,22 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime
-from typing import Any, Literal
+from typing import Any
 
 import duckdb
 
 from dataflow.govern.review.review import REASONS, ReviewPair, top_explained
+from dataflow.observe.status import FRESHNESS, WAITING_LETTERS
 from dataflow.resolve.judgements.explain import Explanation
-from dataflow.workspace.report import StepReport
+from dataflow.run.record import RunOutcome
+from dataflow.tables.ops import DEAD_LETTERS as LETTERS
+from lakehouse.query import fetch_records
 
 Row = dict[str, Any]
 
-RunStatus = Literal["published", "unchanged", "landed", "complete", "partial", "refused", "failed"]
-
-DEAD_LETTERS = """
-    SELECT _source || '.' || _object AS object, rule, count(*) AS rows
-    FROM ops.dead_letters WHERE status IN ('open', 'replaying')
+_WAITING = WAITING_LETTERS.format(letters=LETTERS.sql_name)
+DEAD_LETTERS = f"""
+    SELECT source || '.' || object AS object, rule, sum(rows)::BIGINT AS rows FROM ({_WAITING})
     GROUP BY ALL ORDER BY rows DESC, object, rule
 """
 
@@ -58,8 +59,8 @@ KPI_TREND = """
     ORDER BY kpi_code, kpi_date
 """
 
-FRESHNESS = """
-    SELECT source || '.' || object AS object, cursor_at, advanced_at FROM ops.watermark ORDER BY object
+WATERMARKS = f"""
+    SELECT source || '.' || object AS object, watermark, advanced_at FROM ({FRESHNESS}) ORDER BY object
 """
 
 # As many pairs of the review queue as a person reads through.
@@ -82,21 +83,6 @@ class Quality:
     b3_recall: float
     b3_f1: float
     truth: str
-
-
-@dataclass(frozen=True, kw_only=True)
-class Outcome:
-    """How the run ended. `message` is one sentence for people."""
-
-    run_id: str
-    kind: str
-    status: RunStatus
-    message: str
-    started_at: datetime
-    finished_at: datetime
-    snapshot_id: int | None
-    base_currency: str
-    seconds: float
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -131,29 +117,23 @@ class LakeFacts:
 class RunFacts:
     """Everything on the page."""
 
-    outcome: Outcome
-    steps: Sequence[StepReport]
+    outcome: RunOutcome
     lake: LakeFacts
+    base_currency: str
 
 
 def gather_facts(con: duckdb.DuckDBPyConnection, *, quality: Quality | None, now: datetime) -> LakeFacts:
     """Read the figures of the page from a connection whose schemas are the lake's, or a workspace's over it."""
     review = top_explained(con, now=now, limit=_EXPLAINED_PAIRS)
     return LakeFacts(
-        totals=_rows(con, TOTALS)[0],
-        dead_letters=_rows(con, DEAD_LETTERS),
-        match_weights=_rows(con, MATCH_WEIGHTS),
-        thresholds=_rows(con, THRESHOLDS),
-        cluster_sizes=_rows(con, CLUSTER_SIZES),
-        kpis=_rows(con, KPI_TREND),
-        freshness=_rows(con, FRESHNESS),
-        segments=_rows(con, SEGMENTS),
+        totals=fetch_records(con, TOTALS)[0],
+        dead_letters=fetch_records(con, DEAD_LETTERS),
+        match_weights=fetch_records(con, MATCH_WEIGHTS),
+        thresholds=fetch_records(con, THRESHOLDS),
+        cluster_sizes=fetch_records(con, CLUSTER_SIZES),
+        kpis=fetch_records(con, KPI_TREND),
+        freshness=fetch_records(con, WATERMARKS),
+        segments=fetch_records(con, SEGMENTS),
         review=[ReviewCase(pair=pair, explanation=explanation) for pair, explanation in review],
         quality=quality,
     )
-
-
-def _rows(con: duckdb.DuckDBPyConnection, sql: str) -> list[Row]:
-    cursor = con.execute(sql)
-    names = [column[0] for column in cursor.description or ()]
-    return [dict(zip(names, row, strict=True)) for row in cursor.fetchall()]

@@ -74,18 +74,20 @@ def render_report(facts: RunFacts, drawings: LakeDrawings) -> str:
     )
     environment.filters |= {"count": _count, "share": _share, "when": _when, "seconds": _seconds, "age": _age}
     template = environment.get_template("report.html.j2")
+    steps = facts.outcome.reports
     return template.render(
         facts=facts.lake,
-        steps=facts.steps,
+        steps=steps,
         outcome=facts.outcome,
+        base_currency=facts.base_currency,
         status_words=_STATUS_WORDS[facts.outcome.status],
         style=files("dataflow.observe.report_page").joinpath("templates/report.css").read_text(encoding="utf-8"),
         cards=_cards(facts),
-        journey=_journey(facts.steps),
-        drawings=dict.fromkeys(_DRAWINGS, "") | drawings.figures | _run_drawings(facts.steps),
+        stages=facts.outcome.totals_by_stage(),
+        drawings=dict.fromkeys(_DRAWINGS, "") | drawings.figures | _run_drawings(steps),
         kpis=drawings.kpis,
         review=list(zip(facts.lake.review, drawings.waterfalls, strict=True)),
-        peak_rss=max((step.peak_rss_bytes for step in facts.steps), default=0),
+        peak_rss=max((step.peak_rss_bytes for step in steps), default=0),
     )
 
 
@@ -103,26 +105,10 @@ def _cards(facts: RunFacts) -> list[tuple[str, str, str]]:
     return [
         (_count(totals["customers"]), "customers", f"from {_count(totals['records'])} source records"),
         (_share(share), "duplicates resolved", f"{_count(folded)} records belong to a customer seen before"),
-        (_count(totals["orders"]), "orders", f"{_count(totals['order_amount'])} {facts.outcome.base_currency}"),
+        (_count(totals["orders"]), "orders", f"{_count(totals['order_amount'])} {facts.base_currency}"),
         (_count(totals["tickets"]), "tickets", "linked to the customer who asked"),
         (_count(aside), "dead letters open", "rows set aside with a reason; nothing is lost"),
         (_count(totals["review_pairs"]), "pairs to review", "uncertain matches waiting for a steward"),
-    ]
-
-
-def _journey(steps: Sequence[StepReport]) -> list[Row]:
-    """One line a stage: rows in, and where they went."""
-    return [
-        {
-            "stage": stage,
-            "rows_in": sum(s.rows_in for s in group),
-            "rows_out": sum(s.rows_out for s in group),
-            "merged": sum(s.merged for s in group),
-            "set_aside": sum(s.set_aside for s in group),
-            "changed": sum(s.changed for s in group),
-            "seconds": sum(s.seconds for s in group),
-        }
-        for stage, group in ((stage, list(members)) for stage, members in groupby(steps, key=lambda s: s.stage))
     ]
 
 

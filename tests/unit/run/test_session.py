@@ -1,8 +1,6 @@
 """A run's session: its id, its folder, its record, its cost."""
 
 import json
-import subprocess
-import sys
 from datetime import UTC, datetime
 from pathlib import Path
 
@@ -10,8 +8,8 @@ import pytest
 
 from dataflow.access.lake import open_lake, open_published
 from dataflow.errors import AuditRefused, DataFlowError
+from dataflow.run.folders import name_run
 from dataflow.run.progress import StageEvent, watched_by
-from dataflow.run.record import name_run
 from dataflow.run.session import open_run
 from dataflow.settings import Settings, load_settings
 from dataflow.workspace.report import StepReport
@@ -85,19 +83,6 @@ def test_a_second_writer_is_told_who_holds_the_lake(settings: Settings) -> None:
     ):
         pass
     assert not Path(settings.runs).exists()
-
-
-def test_folders_of_dead_runs_are_cleared(settings: Settings) -> None:
-    code = (
-        "import os, sys\nfrom pathlib import Path\nfrom dataflow.run.session import open_run\n"
-        "from dataflow.settings import load_settings\n"
-        "with open_run(load_settings(home=Path(sys.argv[1])), 'daily'):\n    os._exit(9)\n"
-    )
-    subprocess.run([sys.executable, "-c", code, str(settings.home)], check=False)
-    (left,) = Path(settings.runs).iterdir()
-    with open_run(settings, "daily") as session:
-        assert not left.exists()
-        session.conclude("landed", "")
 
 
 def test_runs_folder_that_cannot_be_made(settings: Settings, tmp_path: Path) -> None:

@@ -10,9 +10,11 @@ from pathlib import Path
 import pytest
 
 from dataflow.govern.review.review import ReviewPair
-from dataflow.observe.report_page import LakeFacts, Outcome, Quality, RunFacts, draw_lake, render_report, write_report
-from dataflow.observe.report_page.facts import ReviewCase, RunStatus
+from dataflow.observe.report_page import LakeFacts, Quality, RunFacts, draw_lake, render_report, write_report
+from dataflow.observe.report_page.facts import ReviewCase
 from dataflow.resolve.judgements.explain import Explanation, Step
+from dataflow.run.record import RunOutcome, StageTiming
+from dataflow.tables.ops import RunStatus
 from dataflow.workspace.report import StepReport
 
 NOW = datetime(2026, 1, 2, 3, 4, 5, tzinfo=UTC)
@@ -42,11 +44,12 @@ def make_facts(*, status: RunStatus = "published", empty: bool = False) -> RunFa
         StepReport(stage="validate", subject="mysql.orders", rows_in=1000, rows_out=993, set_aside=7, inserted=993),
     ]
     return RunFacts(
-        outcome=Outcome(
+        outcome=RunOutcome(
             run_id="20260102T030405-daily", kind="daily", status=status, message="Published 400 customers <once>.",
-            started_at=NOW, finished_at=NOW, snapshot_id=12, base_currency="USD", seconds=71.2,
+            started_at=NOW, finished_at=NOW, snapshot_id=12, seconds=71.2, peak_rss_bytes=1,
+            reports=() if empty else tuple(steps), timings=(StageTiming("land", 1.5, 1), StageTiming("land", 2.0, 1)),
         ),
-        steps=[] if empty else steps,
+        base_currency="USD",
         lake=LakeFacts(totals={"records": 1000, "customers": 400, "orders": 993, "order_amount": 1234.5, "tickets": 0,
                 "review_pairs": 3},
         dead_letters=[] if empty else [{"object": "mysql.orders", "rule": "currency", "rows": 7}],
@@ -55,7 +58,7 @@ def make_facts(*, status: RunStatus = "published", empty: bool = False) -> RunFa
         cluster_sizes=[] if empty else [{"size": "2", "smallest": 2, "entity_type": "person", "customers": 400}],
         kpis=[] if empty else [{"kpi_code": "orders", "kpi_name": "Orders", "unit": "count", "date": "2026-01-01",
                                 "value": 993.0}],
-        freshness=[] if empty else [{"object": "mysql.orders", "cursor_at": NOW, "advanced_at": NOW}],
+        freshness=[] if empty else [{"object": "mysql.orders", "watermark": NOW, "advanced_at": NOW}],
         segments=[] if empty else [{"segment": "At risk", "customers": 5}],
         review=[] if empty else [CASE],
         quality=None if empty else Quality(
@@ -75,7 +78,7 @@ def words(html: str) -> str:
 
 def test_the_page_says_what_went_where() -> None:
     text = words(render(make_facts()))
-    assert "land 1 010 1 000 10 0 ✓ 1 000" in text
+    assert "land 1 010 1 000 10 0 ✓ 1 000 3.5 s" in text
     assert "validate 1 000 993 0 7 ✓ 993" in text
     assert "60.0 % duplicates resolved 600 records belong to a customer seen before" in text
     assert "96.0 % pairwise F1 precision 97.0 %, recall 95.0 %" in text

@@ -1,0 +1,158 @@
+"""The folders of runs: each names the process that owns it, so that a run whose process is gone is known as crashed."""
+
+from __future__ import annotations
+
+import json
+import os
+import re
+import shutil
+import socket
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any
+
+import psutil
+
+from dataflow.workspace.run_row import CrashedRun
+from lakehouse import LakeUnwritable
+
+REHEARSAL = "plan"
+"""The kind of a run that commits nothing, and so is never on record."""
+
+_OWNER = "owner.json"
+_RUN_ID = re.compile(r"(\d{8}T\d{12})Z-([a-z]+)")
+_STARTED = "%Y%m%dT%H%M%S%f"
+# Where machines share a disk, as workers of a pool do: what one of them left behind goes after so long.
+_LONGEST_RUN_SECONDS = 7 * 24 * 3600.0
+# A folder without its owner's note is being made, or its maker died making it.
+_MAKING_SECONDS = 60.0
+
+
+@dataclass(frozen=True)
+class RunFolder:
+    """A folder of a run that has not ended, or whose process died. `owner` names the process."""
+
+    path: Path
+    run_id: str
+    kind: str
+    started_at: datetime
+    owner: str
+    is_alive: bool
+
+    def crashed(self) -> CrashedRun:
+        """The run as one that crashed."""
+        return CrashedRun(self.run_id, self.kind, self.started_at, self._last_seen_at(), self.owner)
+
+    def _last_seen_at(self) -> datetime:
+        seen = [self.started_at.timestamp()]
+        for file in (self.path, *self.path.rglob("*")):
+            with suppress(OSError):
+                seen.append(file.stat().st_mtime)
+        return datetime.fromtimestamp(max(seen), UTC)
+
+
+def name_run(kind: str, started_at: datetime) -> str:
+    """Make a run id that sorts by the time the run started and can stand in a file name."""
+    return f"{started_at.astimezone(UTC):{_STARTED}}Z-{kind}"
+
+
+@contextmanager
+def claim_folder(runs: Path, run_id: str) -> Iterator[Path]:
+    """Make the run's folder, note which process owns it, and remove it at the end. Raises: LakeUnwritable."""
+    folder = runs / run_id
+    me = psutil.Process()
+    try:
+        folder.mkdir(parents=True)
+        owner = {"host": socket.gethostname(), "pid": me.pid, "created": me.create_time()}
+        draft = folder / f"{_OWNER}.partial"
+        draft.write_text(json.dumps(owner), encoding="utf-8")
+        draft.replace(folder / _OWNER)
+    except OSError as error:
+        raise LakeUnwritable(
+            f"Starting run {run_id}: cannot write its folder {folder} ({error.strerror}); "
+            "free space on that disk or give write access, then run again"
+        ) from error
+    try:
+        yield folder
+    finally:
+        shutil.rmtree(folder, ignore_errors=True)
+
+
+def list_runs(runs: Path) -> list[RunFolder]:
+    """List the runs that have a folder, alive or crashed, oldest first; rehearsals and strange folders are no runs."""
+    named = ((path, _RUN_ID.fullmatch(path.name)) for path in runs.glob("*/"))
+    found = []
+    for path, name in sorted((path, name) for path, name in named if name is not None):
+        if name[2] != REHEARSAL:
+            started_at = datetime.strptime(name[1], _STARTED).replace(tzinfo=UTC)
+            owner = _read_owner(path)
+            found.append(RunFolder(path, path.name, name[2], started_at, _named(owner), _lives(path, owner)))
+    return found
+
+
+def take_crashed(runs: Path) -> list[RunFolder]:
+    """List the crashed runs and free what they left; their folders stay until they are on record."""
+    crashed = [folder for folder in list_runs(runs) if not folder.is_alive]
+    for folder in crashed:
+        _empty(folder)
+    return crashed
+
+
+def clear_rehearsals(runs: Path) -> None:
+    """Remove the folders of dead processes that are no run's. What was committed is in the lake."""
+    listed = {folder.path for folder in list_runs(runs)}
+    for path in runs.glob("*/"):
+        if path not in listed and not _lives(path, _read_owner(path)):
+            shutil.rmtree(path, ignore_errors=True)
+
+
+def forget(crashed: RunFolder) -> None:
+    """Remove the folder of a crashed run that is on record now."""
+    shutil.rmtree(crashed.path, ignore_errors=True)
+
+
+def _empty(folder: RunFolder) -> None:
+    """Remove all but the owner's note, and keep the last sign of life as the note's and the folder's time."""
+    seen = folder.crashed().last_seen_at.timestamp()
+    for path in folder.path.iterdir():
+        if path.is_dir() and not path.is_symlink():
+            shutil.rmtree(path, ignore_errors=True)
+        elif path.name != _OWNER:
+            path.unlink(missing_ok=True)
+    for path in (folder.path / _OWNER, folder.path):
+        with suppress(OSError):
+            os.utime(path, (seen, seen))
+
+
+def _read_owner(folder: Path) -> dict[str, Any] | None:
+    """Read the owner's note; empty where it cannot be read, None where there is none."""
+    try:
+        noted = json.loads((folder / _OWNER).read_text(encoding="utf-8"))
+    except FileNotFoundError:
+        return None
+    except (OSError, ValueError):
+        return {}
+    return noted if isinstance(noted, dict) else {}
+
+
+def _named(owner: dict[str, Any] | None) -> str:
+    if not owner or "pid" not in owner:
+        return "its process"
+    return f"its process ({owner['pid']} on {owner.get('host', socket.gethostname())})"
+
+
+def _lives(folder: Path, owner: dict[str, Any] | None) -> bool:
+    try:
+        if owner is None:
+            return time.time() - folder.stat().st_mtime < _MAKING_SECONDS
+        if owner.get("host", socket.gethostname()) != socket.gethostname():
+            # Its processes are not seen from here.
+            return time.time() - (folder / _OWNER).stat().st_mtime < _LONGEST_RUN_SECONDS
+        # A process number is used again: the time of its start tells them apart.
+        return bool(abs(psutil.Process(int(owner["pid"])).create_time() - float(owner["created"])) < 1)
+    except (OSError, ValueError, TypeError, KeyError, psutil.NoSuchProcess):
+        return False

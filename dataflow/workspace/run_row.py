@@ -1,0 +1,102 @@
+"""The row of a run in `ops.run`, written with the run's last commit, and the rows of runs that crashed before it."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import datetime
+
+import duckdb
+
+from dataflow.tables.ops import RUN, RunStatus
+from dataflow.workspace.report import StepReport
+from lakehouse.table import column_list, literal, timestamp_literal
+
+CRASHED: RunStatus = "crashed"
+
+
+@dataclass(frozen=True)
+class RunRow:
+    """A run that ended. `raw_snapshot_id`: everything landed up to it is in the publication."""
+
+    run_id: str
+    kind: str
+    status: RunStatus
+    message: str
+    started_at: datetime
+    finished_at: datetime
+    raw_snapshot_id: int | None = None
+    reports: Sequence[StepReport] = ()
+
+
+@dataclass(frozen=True)
+class CrashedRun:
+    """A run whose process is gone and whose end is not on record. `last_seen_at` is its last sign of life."""
+
+    run_id: str
+    kind: str
+    started_at: datetime
+    last_seen_at: datetime
+    owner: str
+
+    @property
+    def message(self) -> str:
+        """Say what is known."""
+        return (
+            f"{self.owner} is gone, last sign of life {self.last_seen_at:%Y-%m-%d %H:%M:%S} UTC; "
+            "what it committed stays, and the next run goes on from there"
+        )
+
+
+def write_run(con: duckdb.DuckDBPyConnection, row: RunRow, *, crashed: Sequence[CrashedRun] = ()) -> None:
+    """Put a run on record inside the caller's transaction, and with it the runs that crashed before it.
+
+    A run that its own commit has put on record already stays what it is; the message is added to its own. A crashed
+    run is put on record once, however often this is called.
+    """
+    for each in crashed:
+        _write_crashed(con, each)
+    if _recorded(con, row.run_id) is not None:
+        _amend(con, row.run_id, f"; then {row.status}: {row.message}")
+    else:
+        _insert(con, row)
+
+
+def _write_crashed(con: duckdb.DuckDBPyConnection, run: CrashedRun) -> None:
+    found = _recorded(con, run.run_id)
+    if found is None:
+        _insert(con, RunRow(run.run_id, run.kind, CRASHED, run.message, run.started_at, run.last_seen_at))
+    elif note := crash_note(run, *found):
+        _amend(con, run.run_id, note)
+
+
+def crash_note(run: CrashedRun, status: str, message: str) -> str:
+    """What the message of a run lacks that put itself on record with a commit and crashed later, feeding its sinks."""
+    mark = f"; then {CRASHED}: "
+    return "" if status == CRASHED or mark in message else f"{mark}{run.message}"
+
+
+def _recorded(con: duckdb.DuckDBPyConnection, run_id: str) -> tuple[str, str] | None:
+    """Status and message of the run's row."""
+    row = con.execute(f"SELECT status, message FROM {RUN.in_lake} WHERE run_id = {literal(run_id)}").fetchone()
+    return None if row is None else (str(row[0]), str(row[1]))
+
+
+def _amend(con: duckdb.DuckDBPyConnection, run_id: str, added: str) -> None:
+    con.execute(f"UPDATE {RUN.in_lake} SET message = message || {literal(added)} WHERE run_id = {literal(run_id)}")
+
+
+def _insert(con: duckdb.DuckDBPyConnection, row: RunRow) -> None:
+    # Literals: bound parameters make duckdb import pandas, half a second for one row.
+    values = {
+        "run_id": literal(row.run_id),
+        "kind": literal(row.kind),
+        "status": literal(row.status),
+        "started_at": timestamp_literal(row.started_at),
+        "finished_at": timestamp_literal(row.finished_at),
+        "raw_snapshot_id": "NULL" if row.raw_snapshot_id is None else str(row.raw_snapshot_id),
+        "steps": literal(json.dumps([report.as_dict() for report in row.reports], default=str)),
+        "message": literal(row.message),
+    }
+    con.execute(f"INSERT INTO {RUN.in_lake} ({column_list(values)}) VALUES ({', '.join(values.values())})")

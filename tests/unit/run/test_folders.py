@@ -1,0 +1,82 @@
+"""The folders of runs: the living keep theirs, the dead are known as crashed, on whichever machine they lived."""
+
+import json
+import os
+import time
+from datetime import UTC, datetime
+from pathlib import Path
+
+import pytest
+
+from dataflow.run.folders import REHEARSAL, claim_folder, clear_rehearsals, forget, list_runs, name_run, take_crashed
+
+DAY = 24 * 3600.0
+STARTED = datetime(2026, 1, 2, 3, 4, 5, 678, tzinfo=UTC)
+DEAD = '{"pid": 1, "created": 0}'
+
+
+def leave(runs: Path, name: str, *, owner: str | None = DEAD, age_seconds: float = 3600.0) -> Path:
+    """What a process that died so long ago left in a folder of this name."""
+    folder = runs / name
+    (folder / "spill").mkdir(parents=True)
+    (folder / "spill" / "part").write_text("x" * 1000)
+    if owner is not None:
+        (folder / "owner.json").write_text(owner)
+    died = time.time() - age_seconds
+    for path in (*folder.rglob("*"), folder):
+        os.utime(path, (died, died))
+    return folder
+
+
+def test_the_living_keep_their_folder(tmp_path: Path) -> None:
+    run_id = name_run("daily", STARTED)
+    with claim_folder(tmp_path, run_id) as folder:
+        assert take_crashed(tmp_path) == []
+        clear_rehearsals(tmp_path)
+        [found] = list_runs(tmp_path)
+        assert (found.run_id, found.kind, found.started_at, found.is_alive) == (run_id, "daily", STARTED, True)
+        assert str(os.getpid()) in found.owner
+        assert folder.is_dir()
+    assert list_runs(tmp_path) == []
+
+
+@pytest.mark.parametrize("owner", [None, "", "[]", "{}", '{"pid": null, "created": 0}', DEAD])
+def test_a_crashed_run_gives_its_space_back_and_stays_known_until_it_is_on_record(
+    tmp_path: Path, owner: str | None
+) -> None:
+    folder = leave(tmp_path, name_run("ingest", STARTED), owner=owner)
+    for _ in range(2):
+        [crashed] = take_crashed(tmp_path)
+        seen = crashed.crashed()
+        assert (seen.kind, seen.started_at) == ("ingest", STARTED)
+        assert 3500 < time.time() - seen.last_seen_at.timestamp() < 3700
+        assert [path.name for path in folder.iterdir()] == ([] if owner is None else ["owner.json"])
+    forget(crashed)
+    assert not folder.exists()
+
+
+def test_a_folder_that_is_just_being_made_is_left_alone(tmp_path: Path) -> None:
+    (tmp_path / name_run("daily", STARTED)).mkdir()
+    (tmp_path / name_run(REHEARSAL, STARTED)).mkdir()
+    clear_rehearsals(tmp_path)
+    assert take_crashed(tmp_path) == []
+    assert len(list(tmp_path.iterdir())) == 2
+
+
+def test_of_rehearsals_and_strange_folders_nothing_stays(tmp_path: Path) -> None:
+    rehearsal, strange = leave(tmp_path, name_run(REHEARSAL, STARTED)), leave(tmp_path, "left")
+    run = leave(tmp_path, name_run("daily", STARTED))
+    clear_rehearsals(tmp_path)
+    assert (rehearsal.exists(), strange.exists(), run.exists()) == (False, False, True)
+
+
+@pytest.mark.parametrize(("age_days", "is_alive"), [(1, True), (8, False)])
+def test_a_run_of_another_machine_is_dead_when_no_run_lasts_as_long(
+    tmp_path: Path, age_days: int, is_alive: bool
+) -> None:
+    # The number of a process that lives here, too, and is another.
+    theirs = json.dumps({"host": "elsewhere", "pid": os.getpid(), "created": 0.0})
+    leave(tmp_path, name_run("daily", STARTED), owner=theirs, age_seconds=age_days * DAY)
+    [found] = list_runs(tmp_path)
+    assert found.is_alive == is_alive
+    assert found.owner == f"its process ({os.getpid()} on elsewhere)"
