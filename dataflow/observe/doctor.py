@@ -8,7 +8,7 @@ import sys
 import urllib.request
 from collections.abc import Callable, Iterator
 from contextlib import closing
-from dataclasses import dataclass
+from dataclasses import replace
 from pathlib import Path
 
 from dataflow.access.inbox import inbox_at
@@ -29,23 +29,13 @@ _API_TIMEOUT_SECONDS = 5.0
 _ASKED = frozenset({"s3", "salesforce", "mysql"})
 
 
-@dataclass(frozen=True)
-class Probe:
-    """What one look found. `fix` is the next move where it is not well."""
-
-    name: str
-    is_well: bool
-    found: str
-    fix: str = ""
-
-
 class _Unwell(Exception):
     def __init__(self, found: str, fix: str) -> None:
         super().__init__(found)
         self.fix = fix
 
 
-def probe_all(settings: Settings) -> Iterator[Probe]:
+def probe_all(settings: Settings) -> Iterator[Finding]:
     """Run every probe, one after the other."""
     probes: list[tuple[str, Callable[[], str]]] = [
         ("python", _python),
@@ -67,19 +57,19 @@ def probe_all(settings: Settings) -> Iterator[Probe]:
         yield from _ask_source(settings, name)
 
 
-def _probe(name: str, look: Callable[[], str]) -> Probe:
+def _probe(name: str, look: Callable[[], str]) -> Finding:
     try:
-        return Probe(name, True, look())
+        return Finding(name, True, look())
     except _Unwell as unwell:
-        return Probe(name, False, str(unwell), unwell.fix)
+        return Finding(name, False, str(unwell), unwell.fix)
     except DataFlowError as error:
-        return Probe(name, False, str(error).removesuffix(error.next_move).rstrip(), error.next_move)
+        return Finding.of_error(name, error)
     except LakeError as error:
-        return Probe(name, False, str(error))
+        return Finding(name, False, str(error))
     except OSError as error:
-        return Probe(name, False, f"{type(error).__name__}: {error.strerror}", "Give this user access to the path.")
+        return Finding(name, False, f"{type(error).__name__}: {error.strerror}", "Give this user access to the path.")
     except Exception as error:  # noqa: BLE001 (a probe that breaks is a finding, not the end of the others)
-        return Probe(name, False, f"unexpected {type(error).__name__}", "Report this as a defect of dataflow doctor.")
+        return Finding(name, False, f"unexpected {type(error).__name__}", "Report this as a defect of dataflow doctor.")
 
 
 def _python() -> str:
@@ -170,7 +160,7 @@ def _asks(settings: Settings, name: str) -> bool:
     return settings.sources[name].adapter in _ASKED
 
 
-def _ask_source(settings: Settings, name: str) -> Iterator[Probe]:
+def _ask_source(settings: Settings, name: str) -> Iterator[Finding]:
     """Several looks at a source that is reached over the network, by the module that knows how to speak to it."""
     if not _asks(settings, name):
         return
@@ -181,9 +171,9 @@ def _ask_source(settings: Settings, name: str) -> Iterator[Probe]:
         except StopIteration:
             return
         except Exception as error:  # noqa: BLE001 (as in _probe)
-            yield Probe(f"source {name}", False, f"unexpected {type(error).__name__}", "Report this as a defect.")
+            yield Finding(f"source {name}", False, f"unexpected {type(error).__name__}", "Report this as a defect.")
             return
-        yield Probe(f"source {name}: {finding.name}", finding.is_well, finding.found, finding.fix)
+        yield replace(finding, name=f"source {name}: {finding.name}")
 
 
 def _probe_of(adapter: str) -> Callable[[str, SourceSettings], Iterator[Finding]]:

@@ -14,6 +14,8 @@ from typing import Any, Protocol, Self, runtime_checkable
 
 import pyarrow as pa
 
+from dataflow.errors import DataFlowError
+
 BATCH_SCHEMA = pa.schema(
     [
         ("record_key", pa.string()),
@@ -210,12 +212,17 @@ class FetchReport:
 
 @dataclass(frozen=True)
 class Finding:
-    """What one look at a source found, for `dataflow doctor`; `fix` is the next move where it is not well."""
+    """What one probe of `dataflow doctor` found; `fix` is the next move where it is not well."""
 
     name: str
     is_well: bool
     found: str
     fix: str = ""
+
+    @classmethod
+    def of_error(cls, name: str, error: DataFlowError) -> Self:
+        """The finding of a probe that an error ended."""
+        return cls(name, False, str(error).removesuffix(error.next_move).rstrip(), error.next_move)
 
 
 @dataclass(frozen=True)

@@ -39,7 +39,7 @@ def probe(name: str, settings: SourceSettings) -> Iterator[Finding]:
             for object_name in settings.objects:
                 yield _table(session, source, object_name)
     except DataFlowError as error:
-        yield _unwell("reach", error)
+        yield Finding.of_error("reach", error)
 
 
 def _clock(session: Session) -> Finding:
@@ -53,7 +53,7 @@ def _lag(session: Session, server: MySQLSettings) -> Finding:
     try:
         lag = read_lag(session, doing=_DOING)
     except DataFlowError as error:
-        return _unwell("replica lag", error)
+        return Finding.of_error("replica lag", error)
     if lag is None:
         fix = "Let its administrator grant REPLICATION CLIENT (MariaDB: REPLICA MONITOR) to the user."
         return Finding("replica lag", False, "not known: the user may not ask", fix)
@@ -99,7 +99,7 @@ def _table(session: Session, source: MySQLSource, object_name: str) -> Finding:
         session.ask(f"SELECT 1 FROM `{table.name.replace('`', '``')}` LIMIT 1", doing=f"Reading {table.name}")
         leading = leading_columns(session, table, doing=_DOING)
     except DataFlowError as error:
-        return _unwell(name, error)
+        return Finding.of_error(name, error)
     types = {column.name: column.type for column in table.columns}
     drift = find_drift(table.declared, types, types=types)
     if drift.gone or drift.retyped:
@@ -111,7 +111,3 @@ def _table(session: Session, source: MySQLSource, object_name: str) -> Finding:
         return Finding(name, False, found, fix)
     new = f"; not declared: {', '.join(drift.new)}" if drift.new else ""
     return Finding(name, True, f"{len(table.columns)} columns; follows {follows}{new}")
-
-
-def _unwell(name: str, error: DataFlowError) -> Finding:
-    return Finding(name, False, str(error).removesuffix(error.next_move).rstrip(), error.next_move)

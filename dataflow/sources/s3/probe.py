@@ -30,7 +30,7 @@ def probe(name: str, settings: SourceSettings, *, now: Callable[[], datetime] | 
         with explained(f"Reaching {bucket}", bucket.place):
             headers = _ask(bucket)
     except DataFlowError as error:
-        yield _unwell("connection", error)
+        yield Finding.of_error("connection", error)
         return
     yield _connection(bucket)
     if "date" in headers:
@@ -88,11 +88,7 @@ def _look(name: str, look: Callable[[], str]) -> Finding:
     try:
         return Finding(name, True, look())
     except DataFlowError as error:
-        return _unwell(name, error)
-
-
-def _unwell(name: str, error: DataFlowError) -> Finding:
-    return Finding(name, False, str(error).removesuffix(error.next_move).rstrip(), error.next_move)
+        return Finding.of_error(name, error)
 
 
 def _now() -> datetime:

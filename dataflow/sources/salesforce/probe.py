@@ -32,7 +32,7 @@ def probe(name: str, settings: SourceSettings, *, now: Callable[[], datetime] | 
         token_host = connection.session.sign_in() and connection.session.instance
         limits = connection.limits()
     except DataFlowError as error:
-        yield _unwell("connection", error)
+        yield Finding.of_error("connection", error)
         return
     yield Finding("connection", True, f"signed in to {token_host} over TLS 1.3, its certificate is trusted")
     yield _clock(connection.now(), (now or _now)())
@@ -70,7 +70,7 @@ def _object(connection: Connection, source: SalesforceSource, object_name: str, 
         connection.query(soql.select(columns.paths, remote, limit=1), with_deleted=True)
         drift = object_drift(declared, described)
     except DataFlowError as error:
-        return _unwell(title, error)
+        return Finding.of_error(title, error)
     if drift.gone or drift.retyped:
         return Finding(
             title,
@@ -81,10 +81,6 @@ def _object(connection: Connection, source: SalesforceSource, object_name: str, 
         )
     new = f"; not declared: {', '.join(drift.new)}" if drift.new else ""
     return Finding(title, True, f"{remote}: {len(columns.paths)} fields may be read{new}")
-
-
-def _unwell(name: str, error: DataFlowError) -> Finding:
-    return Finding(name, False, str(error).removesuffix(error.next_move).rstrip(), error.next_move)
 
 
 def _now() -> datetime:

@@ -30,7 +30,9 @@ def die():
     os.kill(os.getpid(), signal.SIGKILL)
 """
 AT_ITS_START = "with open_run(settings, 'daily') as session:\n    die()\n"
-AFTER_ITS_COMMIT = "with open_run(settings, 'ingest') as session:\n    session.conclude('landed', '3 rows')\n    die()\n"
+AFTER_ITS_COMMIT = (
+    "with open_run(settings, 'ingest') as session:\n    session.conclude('landed', '3 rows')\n    die()\n"
+)
 # It takes the crashed runs, commits its row with theirs, and dies before it clears their folders.
 BEFORE_IT_CLEARS = """
 with open_run(settings, 'ingest') as session:
