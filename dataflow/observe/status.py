@@ -51,7 +51,7 @@ _COMPLETENESS = f"""
 """
 
 # Marks of dataflow/sources/files/presence.py: of each file the last one counts.
-_WITHDRAWN = f"""
+WITHDRAWN = f"""
     WITH newest AS (
         SELECT * FROM {LANDED_FILE.sql_name} WHERE regexp_matches(fingerprint, '^(withdrawn|returned):[0-9]+$')
         QUALIFY row_number() OVER (PARTITION BY source, object, path
@@ -104,7 +104,7 @@ def read_status(
         "freshness": fetch_records(con, f"SELECT *, {behind} FROM ({FRESHNESS}) ORDER BY source, object"),
         "completeness": fetch_records(con, _COMPLETENESS),
         "gaps": fetch_records(con, _GAPS),
-        "withdrawn_files": fetch_records(con, _WITHDRAWN),
+        "withdrawn_files": fetch_records(con, WITHDRAWN),
         "dead_letters": fetch_records(con, f"FROM ({waiting}) ORDER BY rows DESC, source, object, rule"),
         "inbox": _inbox_rows(inbox),
     }

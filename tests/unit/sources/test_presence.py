@@ -1,18 +1,28 @@
 """Files that go and come back: each change is put on record once, and nothing else is."""
 
+from contextlib import closing
 from datetime import UTC, datetime
 from pathlib import Path
+from typing import Any
 
 import pytest
 
 from dataflow.errors import SourceMissing
 from dataflow.observe.status import WITHDRAWN
-from dataflow.observe.status import read_rows as read_rows_of
 from dataflow.sources import ObjectState, Part, PlannedWindow, Source, open_source
 from dataflow.sources.files.presence import describe_mark, find_marks, is_mark
+from lakehouse import Lake
+from lakehouse.query import fetch_records
 from tests.lib.deliveries import TICKET, company, deliver_csv, land, opened, raw_rows, read_rows, run
 
 CSV = "ticket_id,subject,updated_at\n{},a,2026-03-01\n"
+
+
+def withdrawn(lake: Lake) -> list[dict[str, Any]]:
+    """What the status says of withdrawn files."""
+    with closing(lake.cursor()) as con:
+        con.execute("USE lake")
+        return fetch_records(con, WITHDRAWN)
 
 
 def known(*fingerprints: str) -> ObjectState:
@@ -100,7 +110,7 @@ def test_rows_of_a_withdrawn_file_stay_and_are_not_read_again(tmp_path: Path) ->
         file.unlink()
         [report] = land(lake, settings, number=2, **chosen)
         assert report.facts["notes"] == {"2026-03-01/a.csv": "withdrawn since it was read; its rows stay in raw"}
-        [told] = read_rows_of(lake.con, WITHDRAWN)
+        [told] = withdrawn(lake)
         assert (told["source"], told["object"], told["files"], told["since"]) == ("desk", "ticket", 1, run(2).now)
         assert land(lake, settings, number=3, **chosen) == []
         file.write_bytes(content)
@@ -108,4 +118,4 @@ def test_rows_of_a_withdrawn_file_stay_and_are_not_read_again(tmp_path: Path) ->
         assert (report.rows_in, report.inserted) == (1, 0)
         assert land(lake, settings, number=5, **chosen) == []
         assert len(raw_rows(lake, "desk_ticket")) == 2
-        assert read_rows_of(lake.con, WITHDRAWN) == []
+        assert withdrawn(lake) == []

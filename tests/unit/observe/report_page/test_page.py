@@ -108,9 +108,7 @@ def test_no_text_acts_on_the_page() -> None:
     outcome = replace(facts.outcome, message=nasty, kind=nasty)
     segments = [{"segment": nasty, "customers": 5}]
     letters = [{"object": nasty, "rule": nasty, "rows": 7}]
-    html = render(
-        RunFacts(outcome=outcome, steps=facts.steps, lake=replace(facts.lake, segments=segments, dead_letters=letters))
-    )
+    html = render(replace(facts, outcome=outcome, lake=replace(facts.lake, segments=segments, dead_letters=letters)))
     assert not {"\x1b", "\u202e"} & set(html)
     assert "</svg><b>" not in html
     shown = r"x\x1b[31m\u202e&lt;/svg&gt;&lt;b&gt;[/foo]"
