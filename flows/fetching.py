@@ -5,12 +5,11 @@ Workers stage Parquet in the landing area and never open the lake; the backfill 
 
 from __future__ import annotations
 
-import tempfile
 import time
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Any
-from uuid import UUID
+from uuid import UUID, uuid4
 
 from prefect import Task, flow, task
 from prefect.cache_policies import NO_CACHE
@@ -20,6 +19,7 @@ from prefect.deployments import run_deployment
 from prefect.exceptions import ObjectNotFound
 from prefect.states import Cancelled, Crashed
 
+from dataflow.access.modes import private_files, share_files
 from dataflow.errors import ConfigurationError, DataFlowError
 from dataflow.land import Staged, stage_windows
 from dataflow.land.shares import Share, answer_share, collect_share, is_answered, read_share, write_share
@@ -52,10 +52,12 @@ def fetch(folder: Path, share: int, config: Path | None = None, home: Path | Non
     if is_answered(folder, share):
         return
     told = read_share(folder, share)
-    settings = load_settings(config, home=home)
-    with giving_signs(folder, share):
-        staged = _fetch_with_retries(told, settings)
-    answer_share(folder, share, told, staged)
+    with private_files():
+        settings = load_settings(config, home=home)
+        share_files(settings)
+        with giving_signs(folder, share):
+            staged = _fetch_with_retries(told, settings)
+        answer_share(folder, share, told, staged)
 
 
 def _fetch_with_retries(told: Share, settings: Settings) -> Staged:
@@ -75,7 +77,9 @@ def share_out(
 
     Dealt out one by one: neighbours in time and of one object, which cost alike, go to different workers.
     """
-    folder = Path(tempfile.mkdtemp(prefix="fetch-", dir=session.folder)).resolve()
+    # Not `tempfile`: its folders are closed to the group of a shared lake, whose workers write here.
+    folder = (session.folder / f"fetch-{uuid4().hex}").resolve()
+    folder.mkdir()
     shares = min(workers, len(windows))
     for number in range(shares):
         share = Share(session.run, tuple(windows[number::shares]))

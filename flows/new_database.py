@@ -24,9 +24,13 @@ def original() -> Path:
 
 
 def lay_down(prefect_home: Path) -> None:
-    """Copy it into a Prefect home that has no database, unless there is no original or the user named a database."""
+    """Copy it into a Prefect home that has no database, unless the user named one; without an original, make a file."""
     database = prefect_home / "prefect.db"
-    if database.exists() or prefect_database_url() is not None or not original().exists():
+    if database.exists() or prefect_database_url() is not None:
+        return
+    if not original().exists():
+        # SQLite would make one that the group of a shared lake cannot write.
+        database.touch()
         return
     copy = database.with_name(f"new-{os.getpid()}.db")
     shutil.copyfile(original(), copy)

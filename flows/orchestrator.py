@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from contextlib import contextmanager
 
+from dataflow.access.modes import prepare_folders
 from dataflow.settings import Settings
 from dataflow.settings.environment import prefect_api_url
 from flows.local_server import LocalServer
@@ -21,6 +22,7 @@ def orchestrator(settings: Settings) -> Iterator[None]:
     if _serving or prefect_api_url() is not None:
         yield
         return
+    prepare_folders(settings)
     with LocalServer(settings.home) as server:
         _serving.append(server)
         try:

@@ -14,6 +14,7 @@ from prefect import flow
 from prefect.client.schemas.objects import State
 from prefect.states import Completed, Failed
 
+from dataflow.access.modes import private_files, share_files
 from dataflow.errors import DataFlowError, ExitCode, UsageError
 from dataflow.run.record import RunOutcome
 from dataflow.run.session import RunSession
@@ -163,9 +164,8 @@ def _run(
     run_id: str | None,
 ) -> State[Any]:
     """Do the work in a session and turn its end into a state; an error that is no refusal is raised."""
-    settings = _settings(config, home, run_id)
     try:
-        with join_or_open(run_id, settings, kind, now=now) as session:
+        with private_files(), join_or_open(run_id, _settings(config, home, run_id), kind, now=now) as session:
             try:
                 outcome = work(session)
             except Exception as error:
@@ -182,4 +182,6 @@ def _run(
 
 
 def _settings(config: Path | None, home: Path | None, run_id: str | None) -> Settings:
-    return live_session(run_id).settings if run_id else load_settings(config, home=home)
+    settings = live_session(run_id).settings if run_id else load_settings(config, home=home)
+    share_files(settings)
+    return settings

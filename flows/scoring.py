@@ -11,6 +11,7 @@ from prefect import flow
 from prefect.client.schemas.objects import FlowRun
 from prefect.deployments import run_deployment
 
+from dataflow.access.modes import files_shared_as
 from dataflow.errors import DataFlowError
 from dataflow.resolve.pairs.chunks import ScoreChunks, score_chunk
 
@@ -27,7 +28,8 @@ class ChunkFailed(DataFlowError):
 @flow(name="score", persist_result=False)
 def score(folder: Path, chunk: int) -> None:
     """Score one chunk of the pairs staged in a folder."""
-    score_chunk(folder, chunk)
+    with files_shared_as(folder):
+        score_chunk(folder, chunk)
 
 
 def scoring_in_pool(deployment: str) -> ScoreChunks:

@@ -5,6 +5,8 @@ On a local catalogue an open `Lake` is the only writer: it holds the file lock u
 
 from __future__ import annotations
 
+import os
+import stat
 from collections.abc import Callable, Iterable
 from contextlib import ExitStack
 from datetime import datetime
@@ -143,6 +145,7 @@ class Lake(LakeView):
                 message=message,
                 attempts=attempts,
             )
+        self._share_folders()
         snapshot = self.snapshot()
         try:
             self.publish_catalogue()
@@ -202,11 +205,22 @@ class Lake(LakeView):
     def _restore(self, plan: rewind.Plan, message: str, author: str, run_id: str) -> Snapshot:
         return self.transact(plan.apply, author=author, run_id=run_id, message=message)[1]
 
+    def _share_folders(self) -> None:
+        """Let the group write where it reads: DuckDB makes folders that only their owner may write in."""
+        if not self.location.is_shared or not isinstance(self.location.data, Path):
+            return
+        for folder, _, _ in os.walk(self.location.data):
+            about = Path(folder).stat()
+            if about.st_uid == os.geteuid() and not about.st_mode & stat.S_IWGRP:
+                Path(folder).chmod(stat.S_IMODE(about.st_mode) | stat.S_IWGRP)
+
     def _make_sound(self) -> None:
         """Finish what a killed process may have left.
 
-        Inlining still on, statistics that a rewrite of files made untrue, a readers' copy behind the catalogue.
+        Inlining still on, statistics that a rewrite of files made untrue, a readers' copy behind the catalogue, folders
+        that the group of a shared lake cannot write in.
         """
+        self._share_folders()
         row = self.con.execute(
             f"SELECT count(*) FROM {self.metadata}.ducklake_metadata"
             " WHERE key = 'data_inlining_row_limit' AND value = '0' AND scope IS NULL"

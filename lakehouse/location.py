@@ -41,7 +41,8 @@ class LakeLocation:
     """One lake. `data` is a folder or an `s3://bucket/prefix`; `published` is the folder of the readers' copy.
 
     With a PostgreSQL catalogue readers attach the server itself, and `published` stays empty. `inbox` is the folder of
-    messages to the next committer where it is not the one beside the lake.
+    messages to the next committer where it is not the one beside the lake. `is_shared` says that the group of the
+    folder `data` may write in it as well.
     """
 
     catalogue: Path | PostgresCatalogue
@@ -49,6 +50,7 @@ class LakeLocation:
     published: Path
     s3: S3Access | None = None
     inbox: Path | None = None
+    is_shared: bool = False
 
     @property
     def inbox_folder(self) -> Path | None:

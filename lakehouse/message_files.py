@@ -46,7 +46,7 @@ class MessageFolder:
         """Write a file whole and durable. Raises: FileExistsError, LakeUnwritable."""
         draft = self._folder / f".{name}.{secrets.token_hex(4)}"
         try:
-            self._folder.mkdir(mode=0o700, parents=True, exist_ok=True)
+            self._folder.mkdir(mode=0o770, parents=True, exist_ok=True)
             self._remove_stale_drafts()
             try:
                 _write_durably(draft, data)
@@ -72,7 +72,7 @@ class MessageFolder:
         """Move what is not a message out of the way, under a name of its own. What cannot be moved stays."""
         aside = self._folder / _ASIDE
         with suppress(OSError):
-            aside.mkdir(mode=0o700, exist_ok=True)
+            aside.mkdir(mode=0o770, exist_ok=True)
             target = aside / name
             if target.exists():
                 target = aside / f"{name}.{secrets.token_hex(4)}"
@@ -100,7 +100,8 @@ def _entries(folder: Path, *, without: str = "") -> list[str]:
 
 
 def _write_durably(path: Path, data: bytes) -> None:
-    descriptor = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
+    # The umask says whether the group may read it too, as that of a shared lake must.
+    descriptor = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o660)
     with os.fdopen(descriptor, "wb") as stream:
         stream.write(data)
         stream.flush()

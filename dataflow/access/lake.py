@@ -8,6 +8,7 @@ from urllib.parse import parse_qs, unquote, urlsplit
 
 import duckdb
 
+from dataflow.access.modes import prepare_folders
 from dataflow.errors import ConfigurationError
 from dataflow.settings import Settings
 from lakehouse import Lake, LakeLocation, PostgresCatalogue, S3Access, open_reader
@@ -29,14 +30,16 @@ def lake_location(settings: Settings) -> LakeLocation:
         published=Path(declared.published),
         s3=access,
         inbox=Path(declared.inbox) if declared.inbox else None,
+        is_shared=bool(declared.group),
     )
 
 
 def open_lake(settings: Settings, *, purpose: str, alone: bool = False, temp_directory: Path | None = None) -> Lake:
     """Open the lake for writing; `alone` for maintenance, which no writer may run beside.
 
-    Raises: LakeLocked naming the holder, LakeUnreachable, LakeUnwritable.
+    Raises: LakeLocked naming the holder, LakeUnreachable, LakeUnwritable, ConfigurationError.
     """
+    prepare_folders(settings)
     return Lake.open(
         lake_location(settings),
         purpose=purpose,

@@ -9,6 +9,7 @@ from typing import Annotated
 
 import typer
 
+from dataflow.access.modes import private_files
 from dataflow.cli import benching, drifting, mending, project, reading, resolving, reviewing, running, sampling
 from dataflow.cli.failing import explain
 from dataflow.cli.options import Globals
@@ -50,7 +51,8 @@ for module in (project, sampling, running, drifting, reading, mending, resolving
 def run(arguments: Sequence[str]) -> int:
     """Run one command line; returns the exit code."""
     try:
-        app(args=list(arguments), prog_name="dataflow")
+        with private_files():
+            app(args=list(arguments), prog_name="dataflow")
     except SystemExit as ended:
         return ended.code if isinstance(ended.code, int) else 0
     except BrokenPipeError:

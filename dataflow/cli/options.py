@@ -33,10 +33,13 @@ class Globals:
     debug: bool = False
 
     def settings(self) -> Settings:
-        """Read the settings these options lead to."""
+        """Read the settings these options lead to, and let the lake's group share what is written from here on."""
+        from dataflow.access.modes import share_files
         from dataflow.settings import load_settings
 
-        return load_settings(self.config, home=self.home)
+        settings = load_settings(self.config, home=self.home)
+        share_files(settings)
+        return settings
 
 
 def globals_of(context: typer.Context) -> Globals:

@@ -64,15 +64,27 @@ def init(
     words.print("Next: change the sources and mappings in dataflow.toml, then run `dataflow doctor`.")
 
 
-def doctor(context: typer.Context, output: OutputOption = Output.TABLE) -> None:
+def doctor(
+    context: typer.Context,
+    fix_modes: Annotated[
+        bool, typer.Option("--fix-modes", help="First close what is kept here to other users of this machine.")
+    ] = False,
+    output: OutputOption = Output.TABLE,
+) -> None:
     """Probe all that a run needs; the exit code is the number of failed probes.
 
     Example:  dataflow doctor
     """
-    from dataflow.observe.doctor import probe_all
+    from dataflow.observe import doctor as probing
 
+    settings = settings_of(context)
+    if fix_modes:
+        mended, refused = probing.fix_modes(settings)
+        words.print(f"Mended the modes of {mended:,} files and folders.")
+        if refused:
+            words.print(f"{refused:,} belong to other users: run it as their owner.")
     probes = []
-    for probe in probe_all(settings_of(context)):
+    for probe in probing.probe_all(settings):
         probes.append(probe)
         if output is Output.TABLE:
             mark = ("ok  ", "green") if probe.is_well else ("FAIL", "red")

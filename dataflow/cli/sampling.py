@@ -47,9 +47,12 @@ def sample(
 
     Example:  dataflow sample --days 3 --records 100000
     """
+    from dataflow.access.modes import prepare_folders
     from dataflow.sample import SampleSpec
 
-    root = into or Path(settings_of(context).sample)
+    settings = settings_of(context)
+    prepare_folders(settings)
+    root = into or Path(settings.sample)
     first = parse_day(start, option="--start") if start else _first_day(root, days=days, records=records, seed=seed)
     made = make_sample(SampleSpec(days=days, records_per_day=records, seed=seed, start=first), root)
     if output is Output.JSON:

@@ -13,6 +13,7 @@ from pathlib import Path
 
 from dataflow.access.inbox import inbox_at
 from dataflow.access.lake import lake_location, open_lake, open_published
+from dataflow.access.modes import find_misplaced, mend
 from dataflow.errors import DataFlowError
 from dataflow.settings import Settings, SourceSettings
 from dataflow.settings.environment import prefect_api_url
@@ -22,6 +23,7 @@ from lakehouse import LakeError, LakeLocked, LakeView
 from lakehouse.connect import connect, extension_path
 
 _NEEDED_BYTES = 2 * 2**30
+_SHOWN_PATHS = 3
 # The versions that were measured to work together; others break silently (see pyproject.toml).
 _PINNED = ("prefect", "duckdb", "ibis-framework", "splink", "soda-core")
 _API_TIMEOUT_SECONDS = 5.0
@@ -42,6 +44,7 @@ def probe_all(settings: Settings) -> Iterator[Finding]:
         ("packages", _packages),
         ("lake extension", lambda: str(extension_path("ducklake").name)),
         ("disk space", lambda: _disk_space(settings.home)),
+        ("file modes", lambda: _file_modes(settings)),
         ("lake", lambda: _lake(settings)),
         ("published lake", lambda: _published(settings)),
         ("inbox", lambda: _inbox(settings)),
@@ -101,6 +104,32 @@ def _disk_space(home: Path) -> str:
     if free < _NEEDED_BYTES:
         raise _Unwell(f"{free / 2**30:.1f} GiB free at {existing}", "Free some, or put the home elsewhere with --home.")
     return f"{free / 2**30:.1f} GiB free at {existing}"
+
+
+def _file_modes(settings: Settings) -> str:
+    misplaced, seen = find_misplaced(settings)
+    if not misplaced:
+        return f"{seen:,} files and folders, for {settings.lake.group or 'this user'} alone"
+    shown = ", ".join(f"{each.path} ({each.mode:04o})" for each in misplaced[:_SHOWN_PATHS])
+    more = f" and {len(misplaced) - _SHOWN_PATHS:,} more" if len(misplaced) > _SHOWN_PATHS else ""
+    raise _Unwell(
+        f"{len(misplaced):,} of {seen:,} files and folders are open to the wrong users: {shown}{more}",
+        "dataflow doctor --fix-modes",
+    )
+
+
+def fix_modes(settings: Settings) -> tuple[int, int]:
+    """Close what others may read to them; returns how many files and folders were mended, and how many others own."""
+    mended = refused = 0
+    for each in find_misplaced(settings)[0]:
+        try:
+            mend(each)
+            mended += 1
+        except FileNotFoundError:
+            continue
+        except PermissionError:
+            refused += 1
+    return mended, refused
 
 
 def _lake(settings: Settings) -> str:

@@ -71,6 +71,8 @@ def claim_folder(runs: Path, run_id: str) -> Iterator[Path]:
         draft = folder / f"{_OWNER}.partial"
         draft.write_text(json.dumps(owner), encoding="utf-8")
         draft.replace(folder / _OWNER)
+        # DuckDB would make the folder it spills to such that nobody but this user could clear it.
+        (folder / "spill").mkdir()
     except OSError as error:
         raise LakeUnwritable(
             f"Starting run {run_id}: cannot write its folder {folder} ({error.strerror}); "

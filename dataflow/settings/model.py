@@ -115,6 +115,8 @@ class LakeSettings(Section):
     """Folder of decisions that wait for the next run, reached by all who decide and by the run; empty: beside a
     catalogue that is a file, else beside the data. Needed where the catalogue is a server and the data in a bucket."""
     s3: S3Settings | None = None
+    group: str = ""
+    """The group of users that share the lake's files, and all else in the home; empty: they are this user's alone."""
     memory_limit: str = "1500MB"
     threads: int = 0
     wait_seconds: float = 0.0

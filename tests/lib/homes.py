@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import Any
 
 from dataflow.access.lake import open_published
+from dataflow.access.modes import private_files
 from dataflow.observe.status import read_status
 from dataflow.sample import SampleSpec, generate
 from dataflow.settings import Settings, load_settings
@@ -20,8 +21,9 @@ LATER = "2026-01-04T00:00:00Z"
 
 
 def make_sample(home: Path, *, days: int = 1, records: int = RECORDS) -> None:
-    """Write a small sample into a home."""
-    generate(SampleSpec(days=days, records_per_day=records), home / "sample")
+    """Write a small sample into a home, for this user alone as `dataflow sample` does."""
+    with private_files():
+        generate(SampleSpec(days=days, records_per_day=records), home / "sample")
 
 
 def lake_state(settings: Settings) -> dict[str, str]:

@@ -4,10 +4,12 @@ import fcntl
 import os
 import shutil
 from collections.abc import Callable, Iterator
+from contextlib import ExitStack
 from pathlib import Path
 
 import pytest
 
+from dataflow.access.modes import private_files
 from dataflow.cli.main import run
 from dataflow.settings import Settings, load_settings
 from flows.orchestrator import orchestrator
@@ -15,9 +17,17 @@ from tests.lib.homes import LATER, NOW, SECOND_DAY, make_sample
 
 
 @pytest.fixture(scope="session")
-def prefect_api(tmp_path_factory: pytest.TempPathFactory) -> Iterator[None]:
+def prefect_home(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The home of `prefect_api`."""
+    return tmp_path_factory.mktemp("orchestrator")
+
+
+@pytest.fixture(scope="session")
+def prefect_api(prefect_home: Path) -> Iterator[None]:
     """Prefect's API for every run of this process: it is started once and not by each run."""
-    with orchestrator(load_settings(home=tmp_path_factory.mktemp("orchestrator"))):
+    with ExitStack() as closing:
+        with private_files():
+            closing.enter_context(orchestrator(load_settings(home=prefect_home)))
         yield
 
 

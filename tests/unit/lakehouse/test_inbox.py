@@ -47,10 +47,15 @@ def test_what_is_written_is_read(folder: Path) -> None:
     assert InboxContents((written,)).of_kind("other") == ()
 
 
-def test_only_the_owner_may_read_a_message(folder: Path) -> None:
-    message = write(Inbox(MessageFolder(folder)), 1)
-    assert stat.S_IMODE((folder / f"{message.id}.json").stat().st_mode) == 0o600
-    assert stat.S_IMODE(folder.stat().st_mode) == 0o700
+@pytest.mark.parametrize(("umask", "of_file", "of_folder"), [(0o077, 0o600, 0o700), (0o007, 0o660, 0o770)])
+def test_who_may_read_a_message_is_for_the_umask_to_say(umask: int, of_file: int, of_folder: int, folder: Path) -> None:
+    before = os.umask(umask)
+    try:
+        message = write(Inbox(MessageFolder(folder)), 1)
+    finally:
+        os.umask(before)
+    assert stat.S_IMODE((folder / f"{message.id}.json").stat().st_mode) == of_file
+    assert stat.S_IMODE(folder.stat().st_mode) == of_folder
 
 
 def test_a_folder_that_is_not_there_is_an_empty_inbox(folder: Path) -> None:
