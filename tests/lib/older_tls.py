@@ -12,11 +12,11 @@ from tests.lib.servers.certificates import Certificate
 
 
 @contextmanager
-def older_tls(certificate: Certificate) -> Iterator[int]:
-    """A server that shakes hands over TLS 1.2 at most, and then hangs up."""
+def older_tls(certificate: Certificate, newest: ssl.TLSVersion = ssl.TLSVersion.TLSv1_2) -> Iterator[int]:
+    """A server that shakes hands over this version of TLS at most, and then hangs up."""
     context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
     context.load_cert_chain(certificate.file, certificate.key)
-    context.maximum_version = ssl.TLSVersion.TLSv1_2
+    context.maximum_version = newest
     listener = socket.create_server(("127.0.0.1", 0))
 
     def serve() -> None:

@@ -12,9 +12,9 @@ from typing import Any
 import pymysql
 from pymysql.connections import Connection
 
-from dataflow.errors import ConfigurationError
 from dataflow.settings import MySQLSettings
-from dataflow.sources.mysql.trouble import error_number, explained
+from dataflow.sources.mysql.trouble import error_number, explained, peer_of
+from dataflow.sources.tls import tls_context
 
 # Times come in UTC wherever the server stands, quoting is the usual one whatever its default is, and every
 # transaction is a snapshot that cannot write.
@@ -74,7 +74,7 @@ def open_session(name: str, settings: MySQLSettings, *, doing: str) -> Iterator[
 
     Raises: SourceUnavailable, SourceRefused, SourceMissing, ConfigurationError for a ca_file that is none.
     """
-    context = tls_context(name, settings)
+    context = tls_context(settings.ca_file, setting=peer_of(name).ca_file)
     with explained(doing, name, settings):
         con = pymysql.connect(
             host=settings.host,
@@ -107,22 +107,6 @@ def _hang_up(con: Connection[Any]) -> None:
         with suppress(OSError):
             con._sock.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
     con._force_close()
-
-
-def tls_context(name: str, settings: MySQLSettings) -> ssl.SSLContext:
-    """TLS 1.3 or nothing, with the certificate and the name on it checked. Raises: ConfigurationError."""
-    try:
-        context = ssl.create_default_context(cafile=settings.ca_file or None)
-    except OSError:
-        # A file that is not there, may not be read, or holds no certificate: ssl.SSLError is an OSError as well.
-        raise ConfigurationError(
-            f"The certificates in {settings.ca_file} cannot be read.",
-            next_move=f"Correct ca_file under [sources.{name}.mysql].",
-        ) from None
-    context.minimum_version = ssl.TLSVersion.TLSv1_3
-    # Authorities that MySQL makes for itself lack identifiers that strictness asks for; the checks are the same.
-    context.verify_flags &= ~ssl.VERIFY_X509_STRICT
-    return context
 
 
 def quote(identifier: str) -> str:

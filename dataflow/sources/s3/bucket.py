@@ -19,7 +19,7 @@ from dataflow.errors import SourceUnavailable
 from dataflow.sources.files.listing import FoundFile, window_of
 from dataflow.sources.protocol import ObjectState, Part
 from dataflow.sources.s3.stream import RANGE_BYTES, ObjectStream, fetch_range
-from dataflow.sources.s3.trouble import Place, explained
+from dataflow.sources.s3.trouble import AWS, Place, explained
 
 _PIECE_BYTES = 256 * 1024
 _BUFFER_BYTES = 1024 * 1024
@@ -39,7 +39,7 @@ class Bucket:
         self.bucket = bucket
         self.prefix = f"{prefix}/" if prefix else ""
         scheme, _, address = client.meta.endpoint_url.partition("://")
-        endpoint = "AWS" if address.endswith("amazonaws.com") else address
+        endpoint = AWS if address.endswith("amazonaws.com") else address
         self.place = Place(bucket, endpoint, setting, uses_tls=scheme == "https")
 
     def __str__(self) -> str:

@@ -2,19 +2,16 @@
 
 from __future__ import annotations
 
-import ssl
 from functools import lru_cache
-from pathlib import Path
 from typing import Any
 
 import boto3
-from botocore.awsrequest import AWSPreparedRequest, AWSResponse
 from botocore.config import Config
-from botocore.httpsession import URLLib3Session
-from botocore.utils import get_environ_proxies
 
 from dataflow.errors import ConfigurationError
 from dataflow.settings.model import S3Settings
+from dataflow.sources.s3.botocore_tls import speak_tls13
+from dataflow.sources.tls import tls_context
 
 _CONNECT_SECONDS, _READ_SECONDS = 10.0, 60.0
 # What does not heal in three attempts is tried again by the run, later.
@@ -31,6 +28,7 @@ def connect(settings: S3Settings) -> Any:
     Raises: ConfigurationError.
     """
     _check(settings)
+    context = tls_context(settings.ca_file, setting="ca_file of the S3 source")
     config = Config(
         connect_timeout=_CONNECT_SECONDS,
         read_timeout=_READ_SECONDS,
@@ -48,18 +46,13 @@ def connect(settings: S3Settings) -> Any:
         aws_secret_access_key=settings.secret.get_secret_value() if settings.secret else None,
         config=config,
     )
-    session = _Tls13Session(
-        verify=settings.ca_file or True,
-        proxies=get_environ_proxies(client.meta.endpoint_url),
+    speak_tls13(
+        client,
+        context,
+        ca_file=settings.ca_file,
         timeout=(_CONNECT_SECONDS, _READ_SECONDS),
-        max_pool_connections=_CONNECTIONS,
+        connections=_CONNECTIONS,
     )
-
-    def send(request: AWSPreparedRequest, **_: Any) -> AWSResponse:
-        return session.send(request)
-
-    # The one public place to put in a session of one's own.
-    client.meta.events.register("before-send.s3", send)
     return client
 
 
@@ -74,17 +67,3 @@ def _check(settings: S3Settings) -> None:
             "Of key_id and secret of an S3 source one is set and the other is not.",
             next_move="Set both; or neither, and the environment or the machine's role gives them.",
         )
-    if settings.ca_file and not Path(settings.ca_file).is_file():
-        raise ConfigurationError(
-            f"The ca_file of an S3 source is {settings.ca_file}, and there is no such file.",
-            next_move="Correct it; empty means the public authorities.",
-        )
-
-
-class _Tls13Session(URLLib3Session):  # type: ignore[misc]  # botocore is untyped
-    """Speaks TLS 1.3 or nothing."""
-
-    def _get_ssl_context(self) -> ssl.SSLContext:
-        context: ssl.SSLContext = super()._get_ssl_context()
-        context.minimum_version = ssl.TLSVersion.TLSv1_3
-        return context

@@ -1,11 +1,10 @@
-"""What a bucket answers when it does not answer well, in words: who acts, and whether trying again can help.
+"""Map the errors of an S3 server and of its connection to those of a source.
 
 Only codes are repeated from a server's answer: its message may hold the key that it was asked with.
 """
 
 from __future__ import annotations
 
-import ssl
 from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import NamedTuple
@@ -25,6 +24,10 @@ from botocore.exceptions import (
 from urllib3.exceptions import HTTPError
 
 from dataflow.errors import SourceError, SourceMissing, SourceRefused, SourceUnavailable
+from dataflow.sources.tls import Peer, explain_connection
+
+AWS = "AWS"
+"""The endpoint in messages where none is set."""
 
 
 class Place(NamedTuple):
@@ -109,11 +112,8 @@ def _answer(error: Exception, place: Place) -> _Answer:
         return _refused(error)
     if isinstance(error, NoCredentialsError | PartialCredentialsError):
         return _Answer(SourceRefused, "there is no access key to sign with", _KEY)
-    if isinstance(error, SSLError):
-        return _untrusted(error)
-    if isinstance(error, EndpointConnectionError | ConnectTimeoutError):
-        where = "{setting}.s3.endpoint" if place.endpoint != "AWS" else "the network, and {setting}.s3.region"
-        return _Answer(SourceUnavailable, "nobody answers there", f"Check {where}, and whether the server runs.")
+    if (failed := _connection(error, place)) is not None:
+        return failed
     next_move = "Run again." if place.uses_tls else "Run again; if the server speaks TLS, set {setting}.s3.use_tls."
     return _Answer(SourceUnavailable, f"the connection was lost ({type(error).__name__})", next_move)
 
@@ -129,41 +129,12 @@ def _refused(error: ClientError) -> _Answer:
     return _Answer(SourceRefused, f"the server answered {status} {code}", "Look the code up in the server's manual.")
 
 
-def _untrusted(error: SSLError) -> _Answer:
-    """Tell the reasons for which TLS fails apart; they lie nested in one another."""
-    causes: list[BaseException] = []
-    cause: object = error.kwargs.get("error")
-    while isinstance(cause, BaseException) and cause not in causes:
-        causes.append(cause)
-        cause = cause.__cause__ or cause.__context__ or next(iter(cause.args), None)
-    verification = next((one for one in causes if isinstance(one, ssl.SSLCertVerificationError)), None)
-    if verification is not None:
-        reason = verification.verify_message.rstrip(".").lower()
-        if "expired" in reason:
-            return _Answer(SourceRefused, "its certificate has expired", "Have the server's certificate renewed.")
-        if "match" in reason:
-            return _Answer(
-                SourceRefused,
-                "its certificate is for another name",
-                "Write in {setting}.s3.endpoint a name that the certificate bears.",
-            )
-        return _Answer(
-            SourceRefused,
-            f"its certificate is not trusted ({reason})",
-            "Name the file of the authority that signed it in {setting}.s3.ca_file.",
-        )
-    lost = _Answer(SourceUnavailable, "the TLS connection was lost", "Run again.")
-    if any(isinstance(one, ssl.SSLEOFError) for one in causes):
-        return lost
-    text = " ".join(str(one) for one in causes).lower()
-    if "record" in text or "wrong version number" in text:
-        return _Answer(SourceRefused, "it does not speak TLS", "Correct the port in {setting}.s3.endpoint.")
-    if "version" in text or "protocol" in text:
-        return _Answer(SourceRefused, "it speaks no TLS 1.3", "Have TLS 1.3 switched on at the server.")
-    if "match" in text:
-        return _Answer(
-            SourceRefused,
-            "its certificate is for another name",
-            "Write in {setting}.s3.endpoint a name that the certificate bears.",
-        )
-    return lost
+def _connection(error: Exception, place: Place) -> _Answer | None:
+    """What keeps a connection from being made; one that is lost later says too little."""
+    if not isinstance(error, SSLError | EndpointConnectionError | ConnectTimeoutError):
+        return None
+    where = f"{place.setting}.s3.endpoint" if place.endpoint != AWS else f"the network, and {place.setting}.s3.region"
+    failure = explain_connection(error, Peer(host=where, ca_file=f"{place.setting}.s3.ca_file"))
+    if failure is None:
+        return _Answer(SourceUnavailable, "it does not answer", f"Check {where}, and that the server runs.")
+    return _Answer(failure.kind, failure.found, failure.next_move)

@@ -3,11 +3,7 @@
 from __future__ import annotations
 
 import email.utils
-import socket
-import ssl
-from collections.abc import Iterator
 from datetime import UTC, datetime
-from typing import Any
 
 import requests
 
@@ -20,9 +16,11 @@ from dataflow.errors import (
     SourceRefused,
     SourceUnavailable,
 )
+from dataflow.sources.tls import Fault, Peer, causes_of, explain_connection
 
 _PASSING = frozenset({429, 500, 502, 503, 504})
-_TLS_WORDS = ("PROTOCOL", "VERSION", "HANDSHAKE_FAILURE", "NO_SHARED", "NO_CIPHERS")
+
+PEER = Peer(host="domain, endpoint or proxy of the source", ca_file="ca_file of the source")
 
 
 class TryAgain(Exception):
@@ -112,47 +110,17 @@ def _refusal(status: int, code: str, doing: str) -> DataFlowError:
 
 def explain_failure(error: requests.RequestException, *, doing: str, host: str) -> Exception:
     """A call without an answer: TryAgain where that can heal, otherwise the error to raise."""
-    for cause in _causes(error):
-        if isinstance(cause, ssl.SSLCertVerificationError):
-            return SourceRefused(
-                f"{doing}: the certificate of {host} was not accepted ({cause.verify_message or cause.reason}).",
-                next_move="Have it renewed, or name the authority that signed it in ca_file.",
-            )
-        if isinstance(cause, ssl.SSLError) and _is_about_tls(cause):
-            return SourceRefused(
-                f"{doing}: {host} does not speak TLS 1.3 ({cause.reason}).",
-                next_move="Have TLS 1.3 switched on there; older versions are refused.",
-            )
-        if isinstance(cause, socket.gaierror) and cause.errno == socket.EAI_NONAME:
-            return SourceUnavailable(
-                f"{doing}: no machine has the name {host}.", next_move="Correct domain or endpoint in dataflow.toml."
-            )
-        if isinstance(cause, requests.exceptions.ProxyError):
-            return NotReached(f"the proxy does not lead to {host}")
-        if isinstance(cause, ConnectionRefusedError):
-            return NotReached(f"nothing listens at {host}")
-        if isinstance(cause, requests.exceptions.ConnectTimeout):
-            return NotReached(f"{host} does not answer")
+    failure = explain_connection(error, PEER)
+    if failure is not None and (failure.kind is SourceRefused or failure.fault is Fault.NO_HOST):
+        return failure.kind(f"{doing} at {host}: {failure.found}.", next_move=failure.next_move)
+    causes = list(causes_of(error))
+    if any(isinstance(cause, requests.exceptions.ProxyError) for cause in causes):
+        return NotReached(f"the proxy does not lead to {host}")
+    if failure is not None and failure.fault is Fault.NOTHING_LISTENS:
+        return NotReached(f"nothing listens at {host}")
+    if any(isinstance(cause, requests.exceptions.ConnectTimeout) for cause in causes):
+        return NotReached(f"{host} does not answer")
     return TryAgain(f"the connection to {host} failed ({type(error).__name__})")
-
-
-def _is_about_tls(error: ssl.SSLError) -> bool:
-    # One that Python itself raises on a broken connection has no reason at all.
-    reason = getattr(error, "reason", None) or ""
-    return any(word in reason for word in _TLS_WORDS)
-
-
-def _causes(error: BaseException) -> Iterator[BaseException]:
-    """The chain below an error: libraries keep it as cause, context, argument or reason."""
-    waiting: list[Any] = [error]
-    seen: set[int] = set()
-    while waiting:
-        one = waiting.pop()
-        if not isinstance(one, BaseException) or id(one) in seen:
-            continue
-        seen.add(id(one))
-        yield one
-        waiting += [one.__cause__, one.__context__, getattr(one, "reason", None), *one.args]
 
 
 def _retry_after(response: requests.Response) -> float | None:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import ssl
 import time
 from typing import Any
 from urllib.parse import urlsplit
@@ -13,6 +12,8 @@ from urllib3.exceptions import HTTPError
 
 from dataflow.errors import ConfigurationError
 from dataflow.settings import SalesforceSettings
+from dataflow.sources.salesforce.answers import PEER
+from dataflow.sources.tls import tls_context
 
 _CHUNK_BYTES = 256 * 1024
 _IDLE_CONNECTIONS = 32
@@ -29,7 +30,7 @@ class Transport(HTTPAdapter):  # type: ignore[misc]
     """
 
     def __init__(self, settings: SalesforceSettings) -> None:
-        self._context = tls_context(settings.ca_file)
+        self._context = tls_context(settings.ca_file, setting=PEER.ca_file)
         self._endpoint = _parse_endpoint(settings.endpoint)
         super().__init__(pool_maxsize=_IDLE_CONNECTIONS)
 
@@ -52,19 +53,6 @@ class Transport(HTTPAdapter):  # type: ignore[misc]
         # With another endpoint the library would tell the server the endpoint's name.
         request.headers["Host"] = urlsplit(request.url).netloc
         return super().send(request, *args, **kwargs)
-
-
-def tls_context(ca_file: str) -> ssl.SSLContext:
-    """TLS 1.3 with verification against `ca_file`, or the public authorities. Raises: ConfigurationError."""
-    try:
-        context = ssl.create_default_context(cafile=ca_file or requests.certs.where())
-    except (OSError, ssl.SSLError) as error:
-        raise ConfigurationError(
-            f"Reading the certificates in {ca_file}: {type(error).__name__}.",
-            next_move="Name a file of PEM certificates in ca_file, or leave it out.",
-        ) from None
-    context.minimum_version = ssl.TLSVersion.TLSv1_3
-    return context
 
 
 def _parse_endpoint(endpoint: str) -> tuple[str, int] | None:

@@ -21,14 +21,14 @@ from dataflow.errors import (
 from dataflow.settings import ObjectSettings
 from dataflow.sources import ObjectState
 from dataflow.sources.mysql import MySQLSource
-from dataflow.sources.mysql.connection import tls_context
+from dataflow.sources.tls import tls_context
 from tests.lib.cutting_answers import answer_cutter
 from tests.lib.cutting_proxy import cutting_proxy
 from tests.lib.deliveries import ITEM, read_rows
 from tests.lib.servers.certificates import Certificates
 from tests.lib.servers.mariadb import MariaServer, numbers
 from tests.lib.servers.ports import free_port
-from tests.lib.shops import ITEM_TABLE, add_items, fetch_all, mysql_settings, plan_all, shop
+from tests.lib.shops import ITEM_TABLE, add_items, fetch_all, plan_all, shop
 
 
 @pytest.fixture(scope="module")
@@ -82,7 +82,7 @@ def test_an_object_that_is_not_declared(mariadb: MariaServer, database: str) -> 
 
 def test_an_expired_certificate(expired_mariadb: MariaServer) -> None:
     message = refusal(MySQLSource("shop", shop(expired_mariadb, "mysql")), SourceRefused)
-    assert "its certificate does not hold: certificate has expired. Let its administrator renew" in message
+    assert "its certificate has expired. Have its certificate renewed." in message
 
 
 def test_a_certificate_of_another_authority(mariadb: MariaServer, database: str, certificates: Certificates) -> None:
@@ -92,7 +92,7 @@ def test_a_certificate_of_another_authority(mariadb: MariaServer, database: str,
 
 
 def test_the_certificate_must_bear_the_hosts_name(certificates: Certificates, mariadb: MariaServer) -> None:
-    context = tls_context("shop", mysql_settings(mariadb, "mysql", ca_file=str(certificates.ca)))
+    context = tls_context(str(certificates.ca), setting="ca_file")
     assert context.check_hostname
     assert context.verify_mode == ssl.CERT_REQUIRED
     assert context.minimum_version == ssl.TLSVersion.TLSv1_3
@@ -104,13 +104,13 @@ def test_a_ca_file_that_is_none(mariadb: MariaServer, database: str, tmp_path: P
     if content is not None:
         file.write_text(content)
     message = refusal(MySQLSource("shop", shop(mariadb, database, ca_file=str(file))), ConfigurationError)
-    assert "Correct ca_file under [sources.shop.mysql]" in message
+    assert "Name a file of PEM certificates in ca_file under [sources.shop.mysql]" in message
 
 
 def test_a_server_that_offers_tls_1_2_only(outdated_mariadb: MariaServer) -> None:
     message = refusal(MySQLSource("shop", shop(outdated_mariadb, "mysql")), SourceRefused)
     assert "it does not agree on TLS 1.3" in message
-    assert "older is refused" in message
+    assert "older versions are refused" in message
 
 
 def test_a_server_that_hangs_up_while_tls_is_spoken(mariadb: MariaServer, database: str) -> None:
