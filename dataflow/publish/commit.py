@@ -61,9 +61,7 @@ def commit(
         return Publication(run_id=ws.run.run_id, status="unchanged", snapshot=ws.base)
 
     def write(con: duckdb.DuckDBPyConnection) -> _Written:
-        if INBOX_TAKEN.full_name in ws.staged:
-            ids = f"SELECT message_id FROM {delta_names(INBOX_TAKEN).delta}"
-            claim(con, ids, taken=INBOX_TAKEN, is_alone=lake.is_alone)
+        claim_messages(con, ws, is_alone=lake.is_alone)
         by_table = ws.write(con)
         write_run(con, _row(ws, reports, by_table), crashed=crashed)
         return _Written(by_table, audit(con, ws, by_table))
@@ -93,6 +91,13 @@ def commit(
         checks=written.checks,
         report=report,
     )
+
+
+def claim_messages(con: duckdb.DuckDBPyConnection, ws: Workspace, *, is_alone: bool) -> None:
+    """Make sure that no other commit takes the messages of the inbox that this run acts on. Raises: LakeConflict."""
+    if INBOX_TAKEN.full_name in ws.staged:
+        ids = f"SELECT message_id FROM {delta_names(INBOX_TAKEN).delta}"
+        claim(con, ids, taken=INBOX_TAKEN, is_alone=is_alone)
 
 
 def audit(con: duckdb.DuckDBPyConnection, ws: Workspace, written: Mapping[str, Staged]) -> int:

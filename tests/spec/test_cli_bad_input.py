@@ -204,9 +204,7 @@ def test_a_configuration_that_is_not_there(tmp_path: Path, capsys: pytest.Captur
     assert "none.toml" in capsys.readouterr().err
 
 
-@pytest.mark.parametrize(
-    "command", [["run"], ["restore", "--to", "1", "--yes"], ["maintain"], ["dlq", "discard", "-y", "--why", "tests"]]
-)
+@pytest.mark.parametrize("command", [["run"], ["restore", "--to", "1", "--yes"], ["maintain"]])
 def test_a_lake_held_by_another_run(
     command: list[str], published: Settings, capsys: pytest.CaptureFixture[str]
 ) -> None:
@@ -221,6 +219,27 @@ def test_a_lake_held_by_another_run(
 def test_reading_before_the_first_publication(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     assert run(["--home", str(tmp_path), "query", "select 1"]) == 1
     assert "finish a first run" in capsys.readouterr().err
+
+
+@pytest.mark.parametrize(
+    "command",
+    [["dlq", "replay", "-y"], ["dlq", "discard", "-y", "--why", "tests"], ["review", "undo", "ffffffff", "--why", "x"]],
+)
+def test_deciding_before_the_first_publication(
+    command: list[str], tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert run(["--home", str(tmp_path), *command]) == 2
+    assert "Run `dataflow run` first" in capsys.readouterr().err
+    assert not list(tmp_path.rglob("*.inbox"))
+
+
+def test_deciding_where_no_folder_is_shared(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    for name, value in (("CATALOGUE", "postgresql://u@localhost/lake"), ("DATA", "s3://bucket/lake"), ("S3", "{}")):
+        monkeypatch.setenv(f"DATAFLOW_LAKE__{name}", value)
+    assert run(["--home", str(tmp_path), "dlq", "replay", "-y"]) == 2
+    assert "lake.inbox" in capsys.readouterr().err
 
 
 def test_a_home_that_cannot_be_written(
