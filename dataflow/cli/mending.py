@@ -235,7 +235,8 @@ def _listed(letter: DeadLetter) -> dict[str, object]:
         "locator": letter.locator,
         "rules": ", ".join(letter.rules),
         "reason": letter.reason,
-        "status": letter.status + (f", {WAITS}" if letter.is_waiting else ""),
+        "status": letter.status,
+        "state": WAITS if letter.is_waiting else "",
         "attempts": letter.attempts,
         "first_seen_at": letter.first_seen_at,
     }

@@ -9,7 +9,7 @@ from typing import Any
 
 import pytest
 
-from dataflow.access.lake import open_published
+from dataflow.access.lake import open_lake, open_published
 from dataflow.cli.main import run
 from dataflow.resolve.judgements.explain import explain_pairs
 from dataflow.settings import load_settings
@@ -137,14 +137,37 @@ def test_a_word_reaches_orders_scores_segments_and_features_and_can_be_taken_bac
     before = state(capsys, home)
     first, second = buyers(capsys, home)
     pair = (first["record_id"], "same", "--with", second["record_id"], "--why", "called them")
-    assert "a second person" in told(capsys, home, "review", "decide", *pair, "--who", "ann")
-    assert [row["reason"] for row in answer(capsys, home, "review", "list", "--reason", "second person")]
-    assert "acts on it" in told(capsys, home, "review", "decide", *pair, "--who", "bob")
-    [decided] = answer(capsys, home, "review", "decided")
-    assert (decided["verdict"], decided["who"], decided["holds"]) == ("same", "bob", "same holds")
+    [letter] = answer(capsys, home, "dlq", "list", "--limit", "1")
+    with open_lake(load_settings(home=home), purpose="a run that takes hours"):
+        # no run has to end first, and each decision is seen at once by the next
+        assert "a second person" in told(capsys, home, "review", "decide", *pair, "--who", "ann")
+        assert [row["reason"] for row in answer(capsys, home, "review", "list", "--reason", "second person")]
+        assert "acts on it" in told(capsys, home, "review", "decide", *pair, "--who", "bob")
+        assert answer(capsys, home, "review", "list", "--reason", "second person") == []
+        [decided] = answer(capsys, home, "review", "decided")
+        assert (decided["verdict"], decided["who"], decided["holds"]) == ("same", "bob", "same holds")
+        assert decided["state"] == "waiting for the next run"
+        shown = answer(capsys, home, "review", "show", decided["pair"])
+        assert [(word["decided_by"], word["state"]) for word in shown["words"]] == [
+            ("ann", "waiting for the next run"),
+            ("bob", "waiting for the next run"),
+        ]
+        told(capsys, home, "dlq", "discard", letter["id"], "--why", "a test row")
+        [discarded] = answer(capsys, home, "dlq", "list", "--status", "discarded")
+        assert (discarded["id"], discarded["state"]) == (letter["id"], "waiting for the next run")
+        told(capsys, home, "dlq", "replay", letter["id"])
+        waiting = {row["kind"]: row["count"] for row in answer(capsys, home, "status")["inbox"]}
+        assert waiting == {"judgement": 2, "letter_decision": 2}
 
     # nothing has arrived since, and yet there is something to publish
-    assert answer(capsys, home, "run", "--until", "2026-01-02", "--now", LATER)["status"] == "published"
+    ended = answer(capsys, home, "run", "--until", "2026-01-02", "--now", LATER)
+    assert ended["status"] == "published"
+    assert [(step["rows_in"], step["rows_out"]) for step in ended["steps"] if step["stage"] == "inbox"] == [(4, 4)]
+    assert answer(capsys, home, "status")["inbox"] == []
+    assert answer(capsys, home, "query", "select distinct outcome from ops.inbox_taken") == [{"outcome": "applied"}]
+    assert [row["state"] for row in answer(capsys, home, "review", "decided")] == [""]
+    [again] = answer(capsys, home, "dlq", "show", letter["id"])
+    assert (again["status"], again["attempts"]) == ("open", letter["attempts"] + 1)
     [kept] = answer(capsys, home, "query", f"""
         select customer_id, order_count, order_amount::double as amount, lifecycle_score is not null as scored
         from published.customer_360 where customer_id in ('{first["customer_id"]}', '{second["customer_id"]}')

@@ -1,6 +1,5 @@
 """A run that is killed anywhere is simply run again, and what is published is what an undisturbed run publishes."""
 
-import os
 import random
 import shutil
 import signal
@@ -13,7 +12,6 @@ import pytest
 
 from dataflow.access.lake import open_published
 from dataflow.settings import load_settings
-from flows.orchestrator import local_server
 from tests.lib.homes import LATER, NOW, SECOND_DAY, lake_state, published_hash, start_dataflow
 
 # Two kinds of run die differently: the first ever makes tables and trains, the next day's merges into what exists.
@@ -58,14 +56,6 @@ def empty_home(first_day: Path, tmp_path_factory: pytest.TempPathFactory) -> Pat
     home = tmp_path_factory.mktemp("empty")
     shutil.copytree(first_day / "sample", home / "sample")
     return home
-
-
-@pytest.fixture
-def environment(prefect_api: None) -> dict[str, str]:
-    """Of a process whose Prefect API outlives it."""
-    server = local_server()
-    assert server is not None
-    return os.environ | {"PREFECT_API_URL": server.api_url}
 
 
 @pytest.mark.parametrize("kind", ["first", "next"])

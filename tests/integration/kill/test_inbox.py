@@ -1,0 +1,69 @@
+"""Decisions that stewards make while runs publish and are killed: each is in the lake once."""
+
+import random
+import signal
+import time
+from collections.abc import Callable
+from datetime import UTC, datetime
+
+from dataflow.access.inbox import inbox_at, open_to_decide
+from dataflow.access.lake import lake_location, open_published
+from dataflow.govern.review.decisions import decide_pair
+from dataflow.resolve.judgements.explain import Pair
+from dataflow.resolve.judgements.messages import lay_over_judgements
+from dataflow.settings import Settings
+from tests.lib.homes import start_dataflow
+
+DECISIONS = 100
+SEED = 16
+
+
+def some_pairs(settings: Settings) -> list[Pair]:
+    with open_published(settings) as con:
+        rows = con.execute(f"""
+            SELECT record_id_l, record_id_r FROM resolved.edge ORDER BY md5(record_id_l || record_id_r)
+            LIMIT {DECISIONS}
+        """).fetchall()
+    assert len(rows) == DECISIONS
+    return [(left, right) for left, right in rows]
+
+
+def decide(settings: Settings, pair: Pair, verdict: str) -> None:
+    with open_to_decide(settings) as (con, contents, inbox):
+        judgements = lay_over_judgements(con, contents)
+        now = datetime.now(UTC)
+        decide_pair(con, inbox, pair, verdict, who="ann", why="as it is", now=now, large=1_000, judgements=judgements)
+
+
+def test_each_decision_is_there_once(
+    published: Settings, environment: dict[str, str], rounds: Callable[[int, int], int]
+) -> None:
+    chance, pairs, kills = random.Random(SEED), some_pairs(published), rounds(2, 20)
+    left = list(pairs)
+    for number in range(kills + 1):
+        process = start_dataflow(published.home, "run", "--publish-only", environment=environment)
+        for _ in range(len(left) // (kills + 1 - number)):
+            decide(published, left.pop(), chance.choice(["same", "different", "unsure"]))
+        if number < kills:
+            # From before the run has begun to after its commit: a run takes some seconds.
+            time.sleep(chance.uniform(0, 6))
+            process.send_signal(signal.SIGKILL)
+        process.communicate()
+        assert process.returncode in (0, -signal.SIGKILL)
+    assert left == []
+
+    last = start_dataflow(published.home, "run", "--publish-only", environment=environment)
+    _, errors = last.communicate()
+    assert last.returncode == 0, errors.decode()
+    with open_published(published) as con:
+        said = con.execute("SELECT record_id_l, record_id_r FROM ops.judgement ORDER BY ALL").fetchall()
+        taken = con.execute("SELECT count(*), count(DISTINCT message_id) FROM ops.inbox_taken").fetchall()
+        [(unjudged,)] = con.execute("""
+            SELECT count(*) FROM ops.judgement ANTI JOIN resolved.judged_pair USING (judgement_id)
+        """).fetchall()
+    assert said == sorted(pairs)
+    assert taken == [(DECISIONS, DECISIONS)]
+    assert unjudged == 0
+    inbox = inbox_at(lake_location(published))
+    assert inbox is not None
+    assert inbox.read().messages == ()
