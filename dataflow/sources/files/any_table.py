@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import csv
+import io
 import re
 import shutil
 import tempfile
@@ -14,16 +15,14 @@ from pathlib import Path
 import duckdb
 
 from dataflow.errors import SourceMalformed, SourceMissing, UsageError
-from dataflow.sources.files.dialect import Dialect, detect_dialect
-from dataflow.sources.files.encoding import SHOW_MISFITS, detect_encoding
+from dataflow.sources.files.compression import unpacked
+from dataflow.sources.files.dialect import SAMPLE_LINES, Dialect, detect_dialect, has_names
+from dataflow.sources.files.encoding import as_text, detect_encoding
 from lakehouse.table import literal
 
 DELIMITED = (".csv", ".tsv", ".txt")
 SUFFIXES = (*DELIMITED, ".parquet")
-SAMPLE_LINES = 200
 CHUNK_BYTES = 1024 * 1024
-# the longest row that is believed to be one: a quote never closed would make a row of the rest of the file
-MAX_ROW_BYTES = 16 * 1024 * 1024
 # rows by which a file is told to have no headings
 FIRST_ROWS = 20
 # what nobody calls a column: an e-mail address, a date, a telephone or another long number. DuckDB's own look at the
@@ -59,11 +58,12 @@ def load_table(con: duckdb.DuckDBPyConnection, path: Path, *, doing: str, into: 
 
 
 def _load_delimited(con: duckdb.DuckDBPyConnection, path: Path, *, doing: str, into: str) -> list[str]:
-    with path.open("rb") as stream:
+    with path.open("rb") as stored, unpacked(stored, path.name) as stream:
+        is_packed = stream is not stored
         encoding = detect_encoding(stream)
-    with path.open(encoding=encoding, errors=SHOW_MISFITS, newline="") as text:
-        dialect = _dialect([line for line in islice(text, SAMPLE_LINES) if line.strip()])
-    if encoding.startswith("utf-8"):
+    with _as_text(path, encoding) as text:
+        dialect = detect_dialect(list(islice(text, SAMPLE_LINES)))
+    if encoding.startswith("utf-8") and not is_packed:
         try:
             return _load_checked(con, path, dialect, doing=doing, into=into)
         except duckdb.InvalidInputException as error:
@@ -73,10 +73,8 @@ def _load_delimited(con: duckdb.DuckDBPyConnection, path: Path, *, doing: str, i
         return _load_checked(con, copy, dialect, doing=doing, into=into)
 
 
-def _dialect(lines: list[str]) -> Dialect:
-    """The dialect under which the sample reads best; what stands between the marks of its first line are headings."""
-    marked = re.split(r"[,;\t|]", lines[0]) if lines else []
-    return detect_dialect(lines, [name.strip().strip("\"'") for name in marked])
+def _as_text(path: Path, encoding: str) -> io.TextIOWrapper:
+    return as_text(unpacked(path.open("rb"), path.name), encoding)
 
 
 @contextmanager
@@ -84,10 +82,7 @@ def _as_utf8(path: Path, encoding: str) -> Iterator[Path]:
     """A copy that DuckDB can read: it knows few encodings, and stops at the first byte that does not fit."""
     with tempfile.TemporaryDirectory() as folder:
         copy = Path(folder) / "table.csv"
-        with (
-            path.open(encoding=encoding, errors=SHOW_MISFITS, newline="") as source,
-            copy.open("w", encoding="utf-8", newline="") as target,
-        ):
+        with _as_text(path, encoding) as source, copy.open("w", encoding="utf-8", newline="") as target:
             shutil.copyfileobj(source, target)
         yield copy
 
@@ -119,29 +114,34 @@ def _reader(path: Path, dialect: Dialect, *, strict: bool = True) -> str:
         "columns": f"{{{columns}}}",
         "auto_detect": "false",
         "header": str(has_headings).lower(),
-        "skip": str(_blank_lines(path)),
-        "delim": literal(dialect.delimiter),
-        "quote": literal(dialect.quote),
-        "escape": literal(dialect.escape or dialect.quote),
+        "skip": str(_lines_before_header(path, dialect)),
+        **dialect.duckdb_options(),
         "null_padding": "true",
         "strict_mode": str(strict).lower(),
-        "max_line_size": str(MAX_ROW_BYTES),
         # with padding, rows that hold line ends are read by one thread only
         "parallel": "false",
     }
     return f"read_csv({literal(str(path))}, {', '.join(f'{name} = {value}' for name, value in options.items())})"
 
 
-def _blank_lines(path: Path) -> int:
-    with path.open("rb") as stream:
-        return next((number for number, line in enumerate(stream) if line.strip()), 0)
+def _lines_before_header(path: Path, dialect: Dialect) -> int:
+    with _as_text(path, "utf-8-sig") as text:
+        return next((number for number, line in enumerate(text) if not _is_passed_over(line, dialect)), 0)
+
+
+def _is_passed_over(line: str, dialect: Dialect) -> bool:
+    try:
+        return not has_names(next(dialect.reader([line]), []))
+    except csv.Error:
+        # The header goes on in the next line.
+        return False
 
 
 def _first_rows(path: Path, dialect: Dialect) -> list[list[str]]:
     """The first rows, up to one that cannot be read: that is told of when all are read."""
     rows: list[list[str]] = []
-    with path.open(encoding="utf-8-sig", errors=SHOW_MISFITS, newline="") as text, suppress(csv.Error):
-        rows.extend(islice(filter(None, dialect.reader(text)), FIRST_ROWS))
+    with _as_text(path, "utf-8-sig") as text, suppress(csv.Error):
+        rows.extend(islice(filter(has_names, dialect.reader(text)), FIRST_ROWS))
     return rows or [[]]
 
 

@@ -22,19 +22,23 @@ _BUFFER_BYTES = 1024 * 1024
 
 
 def open_content(store: Store, part: Part) -> BinaryIO:
-    """Open what a part holds, unpacked. Raises, while it is read: SourceMalformed where the packing is broken.
+    """Open what a part holds, unpacked. Raises, while it is read: SourceMalformed where the packing is broken."""
+    return unpacked(store.open(part), part.path)
+
+
+def unpacked(stored: BinaryIO, path: str) -> BinaryIO:
+    """Unpack a stream, if it is packed. Raises, while it is read: SourceMalformed where the packing is broken.
 
     The first bytes decide and not the name: HTTP clients unpack what they fetch and leave the name as it was. No
     text and no JSON begins like this.
     """
-    stored = cast(io.BufferedReader, store.open(part))
-    start = stored.peek(len(_ZSTD))
+    start = cast(io.BufferedReader, stored).peek(len(_ZSTD))
     if start.startswith(_GZIP):
-        unpacked = cast(BinaryIO, gzip.GzipFile(fileobj=stored))
-        return io.BufferedReader(_Unpacking(unpacked, stored, part.path), _BUFFER_BYTES)
+        content = cast(BinaryIO, gzip.GzipFile(fileobj=stored))
+        return io.BufferedReader(_Unpacking(content, stored, path), _BUFFER_BYTES)
     if start.startswith(_ZSTD):
-        unpacked = pa.CompressedInputStream(pa.PythonFile(stored, mode="r"), "zstd")
-        return io.BufferedReader(_Unpacking(unpacked, stored, part.path), _BUFFER_BYTES)
+        content = pa.CompressedInputStream(pa.PythonFile(stored, mode="r"), "zstd")
+        return io.BufferedReader(_Unpacking(content, stored, path), _BUFFER_BYTES)
     return stored
 
 

@@ -14,17 +14,15 @@ from dataflow.errors import SchemaDrift, SourceMalformed
 from dataflow.settings import ObjectSettings
 from dataflow.sources.drift import answer_drift, find_drift
 from dataflow.sources.files.compression import open_content
-from dataflow.sources.files.dialect import Dialect, detect_dialect
-from dataflow.sources.files.encoding import MISFIT, SHOW_MISFITS, detect_encoding
+from dataflow.sources.files.dialect import LONGEST_ROW, SAMPLE_LINES, Dialect, detect_dialect, has_names
+from dataflow.sources.files.encoding import MISFIT, as_text, detect_encoding
 from dataflow.sources.files.store import Store
 from dataflow.sources.protocol import FetchReport, FieldInfo, Part
 from dataflow.sources.rows import RowReader, Rows, key_fields
 
-_SAMPLE_LINES = 200
 _SMALL_BYTES = 4 * 1024 * 1024
-_MAX_LINE_CHARACTERS = 16 * 1024 * 1024
 _MAX_ROW_LINES = 1000
-"""A quote that is never closed would otherwise make one row of the rest of the file."""
+"""As LONGEST_ROW, which a short unclosed row would not reach."""
 
 _AS_JSON = encode_basestring
 
@@ -45,9 +43,9 @@ def read_exports(
 def describe(store: Store, part: Part, declared: ObjectSettings) -> list[FieldInfo]:
     """Name the columns of a file; it states no types, and its text may hold any."""
     open_again = _opener(store, part)
-    with _as_text(open_again(), _encoding(open_again, declared)) as text:
+    with as_text(open_again(), _encoding(open_again, declared)) as text:
         lines = _Lines(text, part.path)
-        header = _take_header(lines, detect_dialect(lines.peek(_SAMPLE_LINES), declared.fields))
+        header = _take_header(lines, detect_dialect(lines.peek(SAMPLE_LINES), declared.fields))
     return [FieldInfo(name) for name in header]
 
 
@@ -68,9 +66,9 @@ def _read_export(
     open_again: Callable[[], BinaryIO], path: str, declared: ObjectSettings, report: FetchReport
 ) -> Iterator[pa.RecordBatch]:
     encoding = _encoding(open_again, declared)
-    with _as_text(open_again(), encoding) as text:
+    with as_text(open_again(), encoding) as text:
         lines = _Lines(text, path)
-        sample = lines.peek(_SAMPLE_LINES)
+        sample = lines.peek(SAMPLE_LINES)
         if not any(line.strip() for line in sample):
             report.notes[path] = "empty file"
             return
@@ -95,11 +93,6 @@ def _encoding(open_again: Callable[[], BinaryIO], declared: ObjectSettings) -> s
         return declared.encoding
     with open_again() as stream:
         return detect_encoding(stream)
-
-
-def _as_text(stream: BinaryIO, encoding: str) -> io.TextIOWrapper:
-    # newline="" leaves line ends inside quoted values as they are.
-    return io.TextIOWrapper(stream, encoding=encoding, errors=SHOW_MISFITS, newline="")
 
 
 class _Lines:
@@ -131,10 +124,10 @@ class _Lines:
         return line
 
     def _read(self, number: int) -> str:
-        line = self._returned.pop() if self._returned else self._stream.readline(_MAX_LINE_CHARACTERS)
-        if len(line) == _MAX_LINE_CHARACTERS:
+        line = self._returned.pop() if self._returned else self._stream.readline(LONGEST_ROW)
+        if len(line) == LONGEST_ROW:
             raise SourceMalformed(
-                f"Reading {self._path}: line {number} is longer than {_MAX_LINE_CHARACTERS} characters.",
+                f"Reading {self._path}: line {number} is longer than {LONGEST_ROW} characters.",
                 next_move="This is not a CSV export with one row a line; check the object's path.",
             )
         return line
@@ -168,7 +161,7 @@ def _take_header(lines: _Lines, dialect: Dialect) -> list[str]:
             names = next(reader)
         except (csv.Error, StopIteration):
             return []
-        if any(name.strip() for name in names):
+        if has_names(names):
             return _distinct([name.strip() for name in names])
 
 

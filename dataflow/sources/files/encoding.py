@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import codecs
+import io
 from typing import BinaryIO
 
 from charset_normalizer import from_bytes
@@ -67,6 +68,11 @@ def _legacy(head: bytes) -> str:
         return _LEGACY
     guess = from_bytes(head, cp_isolation=_OTHERS).best() or from_bytes(head).best()
     return guess.encoding if guess is not None else _LEGACY
+
+
+def as_text(stream: BinaryIO, encoding: str) -> io.TextIOWrapper:
+    """Decode a stream. Bytes that do not fit are shown, and line ends inside quoted values stay as they are."""
+    return io.TextIOWrapper(stream, encoding=encoding, errors=SHOW_MISFITS, newline="")
 
 
 def _show_misfit(error: UnicodeError) -> tuple[str, int]:

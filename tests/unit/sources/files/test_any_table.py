@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gzip
 from pathlib import Path
 
 import duckdb
@@ -31,9 +32,24 @@ def loaded(path: Path) -> tuple[list[str], list[tuple[object, ...]]]:
         ROWS.replace(",", "\t").encode("utf-16-le"),
         ROWS.replace("\n", "\r\n").encode(),
         ("\n\n" + ROWS).encode(),
+        ("\n,\n" + ROWS).encode(),
+        gzip.compress(ROWS.encode()),
+        gzip.compress(ROWS.encode("utf-16")),
         ROWS.replace("Łódź", '"Łódź"').encode(),
     ],
-    ids=["utf-8", "mark", "utf-16", "semicolon", "tab, utf-16 without mark", "crlf", "blank lines", "quoted"],
+    ids=[
+        "utf-8",
+        "mark",
+        "utf-16",
+        "semicolon",
+        "tab, utf-16 without mark",
+        "crlf",
+        "blank lines",
+        "lines of delimiters",
+        "gzip",
+        "gzip, utf-16",
+        "quoted",
+    ],
 )
 def test_encodings_and_dialects(tmp_path: Path, content: bytes) -> None:
     path = tmp_path / "table.csv"
