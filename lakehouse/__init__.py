@@ -21,6 +21,7 @@ from lakehouse.inbox import Inbox, InboxContents, Message
 from lakehouse.lake import Lake
 from lakehouse.lease import lease
 from lakehouse.location import LakeLocation, PostgresCatalogue, S3Access
+from lakehouse.lockdown import lock_down
 from lakehouse.maintain import GRACE, Maintained, clean_up, compact, expire, maintain
 from lakehouse.message_files import MessageFolder
 from lakehouse.reader import open_reader
@@ -59,6 +60,7 @@ __all__ = [
     "erase",
     "expire",
     "lease",
+    "lock_down",
     "maintain",
     "open_reader",
 ]

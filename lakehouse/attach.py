@@ -13,6 +13,8 @@ from lakehouse.location import LakeLocation, PostgresCatalogue, S3Access
 from lakehouse.snapshot import metadata_name
 from lakehouse.table import DATABASE, literal
 
+CATALOGUE_SECRETS = ("lake_catalogue", "lake_server")
+_CATALOGUE_SECRET, _SERVER_SECRET = CATALOGUE_SECRETS
 _PROBE = "catalogue_probe"
 # A catalogue is thirty small tables: in DuckDB's default blocks of 256 KB they take 4 MB, which every commit copies
 # for the readers; in the smallest blocks 0.3 MB (measured November 2026).
@@ -44,7 +46,7 @@ def attach(
     if isinstance(location.catalogue, PostgresCatalogue):
         con.execute(postgres_secret_sql(location.catalogue))
         con.execute(_ducklake_secret_sql(location.catalogue, location.data_path))
-        target = "ducklake:lake_catalogue"
+        target = f"ducklake:{_CATALOGUE_SECRET}"
         options = []
     else:
         target = f"ducklake:{file or location.catalogue}"
@@ -118,12 +120,12 @@ def postgres_secret_sql(catalogue: PostgresCatalogue) -> str:
     ]
     if catalogue.sslrootcert is not None:
         parts.append(f"SSLROOTCERT {literal(str(catalogue.sslrootcert))}")
-    return f"CREATE OR REPLACE SECRET lake_server ({', '.join(parts)})"
+    return f"CREATE OR REPLACE SECRET {_SERVER_SECRET} ({', '.join(parts)})"
 
 
 def _ducklake_secret_sql(catalogue: PostgresCatalogue, data_path: str) -> str:
     return (
-        "CREATE OR REPLACE SECRET lake_catalogue (TYPE ducklake, METADATA_PATH '', "
+        f"CREATE OR REPLACE SECRET {_CATALOGUE_SECRET} (TYPE ducklake, METADATA_PATH '', "
         f"DATA_PATH {literal(data_path)}, METADATA_SCHEMA {literal(catalogue.schema)}, "
-        "METADATA_PARAMETERS MAP {'TYPE': 'postgres', 'SECRET': 'lake_server'})"
+        f"METADATA_PARAMETERS MAP {{'TYPE': 'postgres', 'SECRET': '{_SERVER_SECRET}'}})"
     )

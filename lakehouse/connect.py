@@ -56,6 +56,8 @@ def connect(
     config: dict[str, str | bool | int | float | list[str]] = {
         "autoinstall_known_extensions": False,
         "autoload_known_extensions": False,
+        # Those in the user's home are for other work.
+        "allow_persistent_secrets": False,
     }
     if memory_limit is not None:
         config["memory_limit"] = memory_limit

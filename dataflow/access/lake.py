@@ -1,18 +1,14 @@
-"""Open the lake that the settings describe: as its one writer, or as a reader who never waits."""
+"""Where the lake of the settings is, and opening it for writing."""
 
 from __future__ import annotations
 
-from datetime import datetime
 from pathlib import Path
 from urllib.parse import parse_qs, unquote, urlsplit
-
-import duckdb
 
 from dataflow.access.modes import prepare_folders
 from dataflow.errors import ConfigurationError
 from dataflow.settings import Settings
-from lakehouse import Lake, LakeLocation, PostgresCatalogue, S3Access, open_reader
-from lakehouse.table import DATABASE
+from lakehouse import Lake, LakeLocation, PostgresCatalogue, S3Access
 
 
 def lake_location(settings: Settings) -> LakeLocation:
@@ -49,24 +45,6 @@ def open_lake(settings: Settings, *, purpose: str, alone: bool = False, temp_dir
         threads=settings.lake.threads or None,
         temp_directory=temp_directory,
     )
-
-
-def open_published(
-    settings: Settings, *, at: datetime | int | None = None, temp_directory: Path | None = None
-) -> duckdb.DuckDBPyConnection:
-    """Open the last published state (or an older one) for reading, with the lake as default database.
-
-    Raises: LakeUnreachable when nothing was published yet, SnapshotNotFound.
-    """
-    con = open_reader(
-        lake_location(settings),
-        at=at,
-        memory_limit=settings.lake.memory_limit,
-        threads=settings.lake.threads or None,
-        temp_directory=temp_directory,
-    )
-    con.execute(f"USE {DATABASE}")
-    return con
 
 
 def _catalogue(declared: str) -> Path | PostgresCatalogue:

@@ -17,6 +17,7 @@ from dataflow.cli.options import (
     OutputOption,
     SourceOption,
     YesOption,
+    open_door,
     parse_version,
     settings_of,
 )
@@ -28,7 +29,6 @@ if TYPE_CHECKING:
     import duckdb
 
     from dataflow.govern.dead_letters import DeadLetter, LetterFilter
-    from dataflow.settings import Settings
     from dataflow.validate.letter_decisions import LettersNow
 
 RuleOption = Annotated[str | None, typer.Option("--rule", help="Only those that broke this rule.")]
@@ -107,7 +107,7 @@ def list_dead(
     from dataflow.govern.dead_letters import STATUSES, list_letters
 
     chosen = _chosen(source, object_name, rule, [], statuses=STATUSES if status == "all" else (status,))
-    with _reading(settings_of(context)) as (con, letters):
+    with _reading(context) as (con, letters):
         found = list_letters(con, chosen, limit=limit, letters=letters)
     write_records([_listed(letter) for letter in found], output=output, title="Dead letters")
 
@@ -119,7 +119,7 @@ def count_dead(context: typer.Context, output: OutputOption = Output.TABLE) -> N
     """
     from dataflow.govern.dead_letters import count_letters
 
-    with _reading(settings_of(context)) as (con, letters):
+    with _reading(context) as (con, letters):
         found = count_letters(con, _chosen(None, None, None, []), letters=letters)
     write_records([asdict(count) for count in found], output=output, title="Open dead letters")
 
@@ -135,7 +135,7 @@ def show_dead(
     """
     from dataflow.govern.dead_letters import show_letter
 
-    with _reading(settings_of(context)) as (con, letters):
+    with _reading(context) as (con, letters):
         found = asdict(show_letter(con, letter_id, with_payload=True, letters=letters))
     if output is Output.TABLE:
         write_records([{"field": name, "value": str(value)} for name, value in found.items()], output=output)
@@ -157,14 +157,15 @@ def replay_dead(
 
     Example:  dataflow dlq replay --source mysql --object orders
     """
-    from dataflow.access.inbox import open_to_decide
+    from dataflow.access.door import open_to_decide
+    from dataflow.access.who import system_user
     from dataflow.govern.dead_letters import replay_letters
     from dataflow.validate.letter_decisions import lay_over_letters
 
     chosen = _chosen(source, object_name, rule, ids or [], all_of_them=yes)
-    with open_to_decide(settings_of(context)) as (con, contents, inbox):
-        letters = lay_over_letters(con, contents)
-        count = replay_letters(con, inbox, chosen, who=getpass.getuser(), now=datetime.now(UTC), letters=letters)
+    with open_to_decide(system_user(), settings=settings_of(context)) as (door, inbox):
+        letters = lay_over_letters(door.con, door.waiting)
+        count = replay_letters(door.con, inbox, chosen, who=getpass.getuser(), now=datetime.now(UTC), letters=letters)
     words.print(f"{count:,} dead letters are tried again by the next `dataflow run`.")
 
 
@@ -182,27 +183,27 @@ def discard_dead(
 
     Example:  dataflow dlq discard 3f2a91 --why "test rows of the vendor"
     """
-    from dataflow.access.inbox import open_to_decide
+    from dataflow.access.door import open_to_decide
+    from dataflow.access.who import system_user
     from dataflow.govern.dead_letters import discard_letters
     from dataflow.validate.letter_decisions import lay_over_letters
 
     chosen = _chosen(source, object_name, rule, ids or [], all_of_them=yes)
-    with open_to_decide(settings_of(context)) as (con, contents, inbox):
-        letters = lay_over_letters(con, contents)
+    with open_to_decide(system_user(), settings=settings_of(context)) as (door, inbox):
+        letters = lay_over_letters(door.con, door.waiting)
         count = discard_letters(
-            con, inbox, chosen, who=who or getpass.getuser(), why=why, now=datetime.now(UTC), letters=letters
+            door.con, inbox, chosen, who=who or getpass.getuser(), why=why, now=datetime.now(UTC), letters=letters
         )
     words.print(f"{count:,} dead letters are discarded; the next `dataflow run` leaves them out.")
 
 
 @contextmanager
-def _reading(settings: Settings) -> Iterator[tuple[duckdb.DuckDBPyConnection, LettersNow]]:
+def _reading(context: typer.Context) -> Iterator[tuple[duckdb.DuckDBPyConnection, LettersNow]]:
     """Open the published lake with the decisions on dead letters that wait for the next run laid over."""
-    from dataflow.access.inbox import open_with_inbox
     from dataflow.validate.letter_decisions import lay_over_letters
 
-    with open_with_inbox(settings) as (con, contents):
-        yield con, lay_over_letters(con, contents)
+    with open_door(context, "stewardship") as door:
+        yield door.con, lay_over_letters(door.con, door.waiting)
 
 
 def _chosen(

@@ -6,13 +6,16 @@ from dataclasses import dataclass
 from datetime import UTC, date, datetime, time
 from enum import StrEnum
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated
+from typing import TYPE_CHECKING, Annotated, Literal
 
 import typer
 
 from dataflow.errors import UsageError
 
 if TYPE_CHECKING:
+    from contextlib import AbstractContextManager
+
+    from dataflow.access.door import Door
     from dataflow.settings import Settings
 
 
@@ -52,6 +55,19 @@ def globals_of(context: typer.Context) -> Globals:
 def settings_of(context: typer.Context) -> Settings:
     """Read the settings for a command."""
     return globals_of(context).settings()
+
+
+def open_door(
+    context: typer.Context,
+    purpose: Literal["operation", "analysis", "stewardship"],
+    *,
+    as_of: datetime | int | None = None,
+) -> AbstractContextManager[Door]:
+    """Open the published lake for the person who gave the command. Raises: as `open_for`."""
+    from dataflow.access.door import open_for
+    from dataflow.access.who import Purpose, system_user
+
+    return open_for(system_user(), Purpose(purpose), settings=settings_of(context), as_of=as_of)
 
 
 def parse_moment(text: str, *, option: str) -> datetime:

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from dataflow.cli.options import Output, OutputOption, parse_version, settings_of
+from dataflow.cli.options import Output, OutputOption, open_door, parse_version, settings_of
 from dataflow.cli.output import words, write_json, write_line, write_records, write_rows
 from dataflow.errors import UsageError
 
@@ -35,7 +35,6 @@ def status(
     """
     from datetime import UTC, datetime
 
-    from dataflow.access.inbox import open_with_inbox
     from dataflow.observe.status import read_status, unrecorded_runs
     from dataflow.run.folders import list_runs
     from lakehouse import LakeUnreachable
@@ -45,8 +44,8 @@ def status(
     settings, now = settings_of(context), datetime.now(UTC)
     folders = list_runs(Path(settings.runs))
     try:
-        with open_with_inbox(settings) as (con, contents):
-            found = read_status(con, now=now, runs=runs, inbox=contents, folders=folders)
+        with open_door(context, "operation") as door:
+            found = read_status(door.con, now=now, runs=runs, inbox=door.waiting, folders=folders)
     except LakeUnreachable:
         # Of a first run that was killed there may be no more than its folder.
         if folders and output is Output.TABLE:
@@ -75,26 +74,13 @@ def query(
     """
     import duckdb
 
-    from dataflow.access.lake import open_published
-
     version = None if as_of is None else parse_version(as_of, option="--as-of")
-    con = open_published(settings_of(context), at=version)
-    try:
-        _refuse_writing(con, sql)
-        result = con.execute(sql)
-        columns = [str(column[0]) for column in result.description or ()]
-        if output is Output.TABLE:
-            rows = result.fetchmany(limit + 1)
-            write_rows(columns, rows[:limit], output=output)
-            if len(rows) > limit:
-                words.print(f"The first {limit} rows; --limit or -o csv shows more.")
-        else:
-            write_rows(columns, _all_rows(result), output=output)
-    except duckdb.Error as error:
-        # The words are about the caller's own SQL; a conversion error may quote a value of it.
-        raise UsageError(f"The query cannot be run: {error}") from error
-    finally:
-        con.close()
+    with open_door(context, "analysis", as_of=version) as door:
+        try:
+            _write_result(door.query(sql), output=output, limit=limit)
+        except duckdb.Error as error:
+            # The message is about the caller's own SQL; a conversion error may quote a value of it.
+            raise UsageError(f"The query cannot be run: {error}") from error
 
 
 def diff(
@@ -107,20 +93,14 @@ def diff(
 
     Example:  dataflow diff 12 17
     """
-    from dataflow.access.lake import lake_location, open_published
     from dataflow.publish.diff import diff as compare
-    from lakehouse import LakeView
 
-    settings = settings_of(context)
-    con = open_published(settings)
-    try:
-        view = LakeView(con, lake_location(settings))
+    with open_door(context, "analysis") as door:
+        view = door.view
         older = view.snapshot_at(parse_version(before, option="BEFORE"))
         newer = view.snapshot() if after is None else view.snapshot_at(parse_version(after, option="AFTER"))
         _require_published(view.tables(older.id), older.id)
-        found = compare(con, older.id, newer.id)
-    finally:
-        con.close()
+        found = compare(door.con, older.id, newer.id)
     if output is Output.JSON:
         write_json(found.as_dict())
     else:
@@ -145,13 +125,15 @@ def _require_published(tables: list[str], version: int) -> None:
         )
 
 
-def _refuse_writing(con: duckdb.DuckDBPyConnection, sql: str) -> None:
-    kinds = [statement.type.name for statement in con.extract_statements(sql)]
-    if len(kinds) != 1 or kinds[0] not in ("SELECT", "EXPLAIN"):
-        raise UsageError(
-            f"query runs one SELECT; this is {', '.join(kind.lower() for kind in kinds) or 'nothing'}.",
-            next_move="Published data changes through runs only.",
-        )
+def _write_result(result: duckdb.DuckDBPyConnection, *, output: Output, limit: int) -> None:
+    columns = [str(column[0]) for column in result.description or ()]
+    if output is not Output.TABLE:
+        write_rows(columns, _all_rows(result), output=output)
+        return
+    rows = result.fetchmany(limit + 1)
+    write_rows(columns, rows[:limit], output=output)
+    if len(rows) > limit:
+        words.print(f"The first {limit} rows; --limit or -o csv shows more.")
 
 
 def _all_rows(result: duckdb.DuckDBPyConnection) -> Iterator[tuple[Any, ...]]:

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from dataflow.cli.options import Output, OutputOption, settings_of
+from dataflow.cli.options import Output, OutputOption, open_door, settings_of
 from dataflow.cli.output import words, write_json, write_line, write_records
 from dataflow.errors import UsageError
 
@@ -23,7 +23,6 @@ if TYPE_CHECKING:
     from dataflow.govern.review.review import Case, ReviewPair
     from dataflow.resolve.judgements.explain import Explanation
     from dataflow.resolve.judgements.messages import JudgementsNow
-    from dataflow.settings import Settings
 
 _BAR_WIDTH = 44
 
@@ -83,7 +82,7 @@ def list_waiting(
     now = datetime.now(UTC)
     if purpose is Purpose.TRAINING and (entity_type or reason):
         raise UsageError("--type and --reason choose from the queue; --for training goes by its own.")
-    with _reading(settings_of(context)) as (con, judgements):
+    with _reading(context) as (con, judgements):
         if purpose is Purpose.TRAINING:
             found = list_for_training(con, now=now, limit=limit, judgements=judgements)
         else:
@@ -108,9 +107,8 @@ def show(
 
     if output is Output.CSV:
         raise UsageError("A pair has several parts and cannot be one CSV.", next_move="Use -o json.")
-    settings = settings_of(context)
-    with _reading(settings) as (con, judgements):
-        large = settings.resolve.second_person_from_records
+    large = settings_of(context).resolve.second_person_from_records
+    with _reading(context) as (con, judgements):
         case = show_pair(con, _named(pair, other), large=large, judgements=judgements)
     if output is Output.JSON:
         explained = case.explanation.as_dict() if case.explanation else None
@@ -164,19 +162,18 @@ def decided(
     """
     from dataflow.govern.review.decisions import list_judgements
 
-    with _reading(settings_of(context)) as (con, judgements):
+    with _reading(context) as (con, judgements):
         found = list_judgements(con, limit=limit, judgements=judgements)
     write_records(found, output=output, title="Judgements")
 
 
 @contextmanager
-def _reading(settings: Settings) -> Iterator[tuple[duckdb.DuckDBPyConnection, JudgementsNow]]:
+def _reading(context: typer.Context) -> Iterator[tuple[duckdb.DuckDBPyConnection, JudgementsNow]]:
     """Open the published lake with the judgements that wait for the next run laid over."""
-    from dataflow.access.inbox import open_with_inbox
     from dataflow.resolve.judgements.messages import lay_over_judgements
 
-    with open_with_inbox(settings) as (con, contents):
-        yield con, lay_over_judgements(con, contents)
+    with open_door(context, "stewardship") as door:
+        yield door.con, lay_over_judgements(door.con, door.waiting)
 
 
 def _named(pair: str, other: str | None) -> list[str]:
@@ -184,14 +181,15 @@ def _named(pair: str, other: str | None) -> list[str]:
 
 
 def _decide(context: typer.Context, named: list[str], verdict: str, *, who: str | None, why: str) -> Decision:
-    from dataflow.access.inbox import open_to_decide
+    from dataflow.access.door import open_to_decide
+    from dataflow.access.who import system_user
     from dataflow.govern.review.decisions import decide_pair
     from dataflow.resolve.judgements.messages import lay_over_judgements
 
     settings = settings_of(context)
-    with open_to_decide(settings) as (con, contents, inbox):
+    with open_to_decide(system_user(), settings=settings) as (door, inbox):
         return decide_pair(
-            con,
+            door.con,
             inbox,
             named,
             verdict,
@@ -199,7 +197,7 @@ def _decide(context: typer.Context, named: list[str], verdict: str, *, who: str 
             why=why,
             now=datetime.now(UTC),
             large=settings.resolve.second_person_from_records,
-            judgements=lay_over_judgements(con, contents),
+            judgements=lay_over_judgements(door.con, door.waiting),
         )
 
 

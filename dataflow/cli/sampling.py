@@ -148,7 +148,7 @@ def _object_rows(made: dict[str, Any]) -> list[dict[str, Any]]:
 
 def _summarise(settings: Settings, outcome: RunOutcome, made: dict[str, Any]) -> dict[str, Any]:
     """What came in, what became of it, how right it is; the sums are checked, not only shown."""
-    from dataflow.access.lake import open_published
+    from dataflow.access.pipeline import open_published
     from dataflow.observe.quality import measure_quality
     from dataflow.observe.status import read_status
     from dataflow.tables.published import CUSTOMER_360

@@ -12,8 +12,9 @@ from dataclasses import replace
 from pathlib import Path
 
 from dataflow.access.inbox import inbox_at
-from dataflow.access.lake import lake_location, open_lake, open_published
+from dataflow.access.lake import lake_location, open_lake
 from dataflow.access.modes import find_misplaced, mend
+from dataflow.access.pipeline import open_published
 from dataflow.errors import DataFlowError
 from dataflow.settings import Settings, SourceSettings
 from dataflow.settings.environment import prefect_api_url

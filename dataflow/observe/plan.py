@@ -7,7 +7,8 @@ from contextlib import contextmanager
 from datetime import datetime
 from typing import Any
 
-from dataflow.access.lake import lake_location, open_published
+from dataflow.access.lake import lake_location
+from dataflow.access.pipeline import open_published
 from dataflow.errors import UsageError
 from dataflow.land import plan_windows
 from dataflow.settings import Settings

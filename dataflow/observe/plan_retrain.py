@@ -14,8 +14,8 @@ from typing import Any
 
 import duckdb
 
-from dataflow.access.inbox import open_with_inbox
 from dataflow.access.lake import lake_location
+from dataflow.access.pipeline import open_with_inbox
 from dataflow.errors import UsageError
 from dataflow.publish import Diff, diff_staged
 from dataflow.resolve.judgements.messages import stage_waiting

@@ -6,8 +6,8 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
-from dataflow.access.lake import open_published
 from dataflow.access.modes import private_files
+from dataflow.access.pipeline import open_published
 from dataflow.observe.status import read_status
 from dataflow.sample import SampleSpec, generate
 from dataflow.settings import Settings, load_settings

@@ -4,7 +4,8 @@ import json
 
 import pytest
 
-from dataflow.access.lake import open_lake, open_published
+from dataflow.access.lake import open_lake
+from dataflow.access.pipeline import open_published
 from dataflow.cli.main import run
 from dataflow.settings import Settings
 from tests.lib.homes import NOW, lake_state

@@ -2,7 +2,7 @@
 
 from collections.abc import Callable
 
-from dataflow.access.lake import open_published
+from dataflow.access.pipeline import open_published
 from dataflow.cli.main import run
 from dataflow.settings import Settings
 from tests.lib.homes import NOW

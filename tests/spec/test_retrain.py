@@ -10,8 +10,9 @@ from typing import Any
 import duckdb
 import pytest
 
-from dataflow.access.inbox import open_to_decide
-from dataflow.access.lake import open_lake, open_published
+from dataflow.access.inbox import inbox_at
+from dataflow.access.lake import lake_location, open_lake
+from dataflow.access.pipeline import open_published
 from dataflow.cli.main import run
 from dataflow.govern.review.decisions import decide_pair
 from dataflow.govern.review.training import list_for_training
@@ -46,7 +47,9 @@ def answer(capsys: pytest.CaptureFixture[str], home: Path, *arguments: str, code
 
 def judge(settings: Settings, count: int) -> None:
     """Say of the pairs that teach most what is true."""
-    with open_to_decide(settings) as (con, _, inbox):
+    inbox = inbox_at(lake_location(settings))
+    assert inbox is not None
+    with open_published(settings) as con:
         _judge(con, inbox, settings, count)
 
 

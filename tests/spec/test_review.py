@@ -9,7 +9,8 @@ from typing import Any
 
 import pytest
 
-from dataflow.access.lake import open_lake, open_published
+from dataflow.access.lake import open_lake
+from dataflow.access.pipeline import open_published
 from dataflow.cli.main import run
 from dataflow.resolve.judgements.explain import explain_pairs
 from dataflow.settings import load_settings

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from dataflow.access.lake import open_published
+from dataflow.access.pipeline import open_published
 from dataflow.settings import load_settings
 from tests.lib.homes import NOW, make_sample
 from tests.lib.servers.prefect import PrefectServer, ProcessWorker

@@ -18,7 +18,7 @@ from prefect.client.orchestration import get_client
 from prefect.client.schemas.objects import State, StateType
 from prefect.states import Running, Scheduled
 
-from dataflow.access.lake import open_published
+from dataflow.access.pipeline import open_published
 from dataflow.errors import ConfigurationError, SourceUnavailable
 from dataflow.land import Staged, plan_windows
 from dataflow.run.session import RunSession, open_run

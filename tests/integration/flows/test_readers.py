@@ -5,7 +5,7 @@ import subprocess
 import sys
 from pathlib import Path
 
-from dataflow.access.lake import open_published
+from dataflow.access.pipeline import open_published
 from dataflow.cli.main import run
 from dataflow.settings import Settings
 from tests.lib.homes import NOW, newest_snapshot

@@ -9,7 +9,7 @@ from typing import Any
 
 import pytest
 
-from dataflow.access.lake import open_published
+from dataflow.access.pipeline import open_published
 from dataflow.cli.main import run
 from dataflow.settings import Settings, load_settings
 from tests.lib.homes import NOW, lake_state

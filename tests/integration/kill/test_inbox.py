@@ -6,8 +6,11 @@ import time
 from collections.abc import Callable
 from datetime import UTC, datetime
 
-from dataflow.access.inbox import inbox_at, open_to_decide
-from dataflow.access.lake import lake_location, open_published
+from dataflow.access.door import open_to_decide
+from dataflow.access.inbox import inbox_at
+from dataflow.access.lake import lake_location
+from dataflow.access.pipeline import open_published
+from dataflow.access.who import Who
 from dataflow.govern.review.decisions import decide_pair
 from dataflow.resolve.judgements.explain import Pair
 from dataflow.resolve.judgements.messages import lay_over_judgements
@@ -29,8 +32,8 @@ def some_pairs(settings: Settings) -> list[Pair]:
 
 
 def decide(settings: Settings, pair: Pair, verdict: str) -> None:
-    with open_to_decide(settings) as (con, contents, inbox):
-        judgements = lay_over_judgements(con, contents)
+    with open_to_decide(Who("ann"), settings=settings) as (door, inbox):
+        con, judgements = door.con, lay_over_judgements(door.con, door.waiting)
         now = datetime.now(UTC)
         decide_pair(con, inbox, pair, verdict, who="ann", why="as it is", now=now, large=1_000, judgements=judgements)
 

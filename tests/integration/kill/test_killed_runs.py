@@ -10,7 +10,7 @@ from pathlib import Path
 
 import pytest
 
-from dataflow.access.lake import open_published
+from dataflow.access.pipeline import open_published
 from dataflow.settings import load_settings
 from tests.lib.homes import LATER, NOW, SECOND_DAY, lake_state, published_hash, start_dataflow
 

@@ -6,7 +6,7 @@ from contextlib import ExitStack
 from datetime import UTC, datetime
 from pathlib import Path
 
-from dataflow.access.lake import open_published
+from dataflow.access.pipeline import open_published
 from dataflow.run.folders import name_run
 from dataflow.run.session import open_run
 from dataflow.settings import Settings, load_settings

@@ -12,7 +12,8 @@ from pathlib import Path
 import duckdb
 import pytest
 
-from dataflow.access.lake import open_lake, open_published
+from dataflow.access.lake import open_lake
+from dataflow.access.pipeline import open_published
 from dataflow.errors import SinkError
 from dataflow.publish import Publication
 from dataflow.settings import Settings

@@ -12,7 +12,7 @@ from typing import Any
 
 import pytest
 
-from dataflow.access.lake import open_published
+from dataflow.access.pipeline import open_published
 from dataflow.errors import UsageError
 from dataflow.observe.status import read_status
 from dataflow.run.folders import list_runs

@@ -6,7 +6,8 @@ from pathlib import Path
 
 import pytest
 
-from dataflow.access.lake import open_lake, open_published
+from dataflow.access.lake import open_lake
+from dataflow.access.pipeline import open_published
 from dataflow.errors import AuditRefused, DataFlowError
 from dataflow.run.folders import name_run
 from dataflow.run.progress import StageEvent, watched_by

@@ -1,0 +1,173 @@
+"""What a person may ask of the lake: exactly one SELECT, or EXPLAIN of one, over tables and harmless functions.
+
+DuckDB itself parses the statement (`json_serialize_sql`, which takes nothing but SELECT): another parser may read a
+statement otherwise than the engine does, and sqlglot takes EXPLAIN with all behind it for one opaque command. What is
+judged is the tree: a name in a comment, a string or an alias counts for nothing, and scopes tell a table from the CTE
+that shadows it.
+
+This is one of two locks. The other is the connection (lakehouse/lockdown.py), which reaches no file elsewhere; within
+the lake's data and the readers' copy of the catalogue it can still write, so COPY is refused here alone.
+"""
+
+from __future__ import annotations
+
+import json
+import re
+from collections.abc import Iterator
+from typing import Any
+
+import duckdb
+
+from dataflow.access.functions import SCALAR_FUNCTIONS, TABLE_FUNCTIONS
+from dataflow.errors import UsageError
+from lakehouse.table import DATABASE, literal
+
+SCHEMAS = ("raw", "valid", "conformed", "resolved", "enriched", "published", "ops", "information_schema")
+_CATALOGUES = ("", DATABASE)
+_SYSTEM_VIEWS = frozenset({"duckdb_columns", "duckdb_schemas", "duckdb_tables", "duckdb_views"})
+_LISTINGS = ('"tables"', "__show_tables_expanded")
+_QUERY_NODES = frozenset({"SELECT_NODE", "SET_OPERATION_NODE", "RECURSIVE_CTE_NODE"})
+_REFERENCES = frozenset(
+    {"BASE_TABLE", "EMPTY", "EXPRESSION_LIST", "JOIN", "PIVOT", "SHOW_REF", "SUBQUERY", "TABLE_FUNCTION"}
+)
+_EXPRESSIONS = frozenset(
+    {"BETWEEN", "CASE", "CAST", "COLLATE", "COLUMN_REF", "COMPARISON", "CONJUNCTION", "CONSTANT", "DEFAULT"}
+    | {"FUNCTION", "LAMBDA", "OPERATOR", "PARAMETER", "POSITIONAL_REFERENCE", "STAR", "SUBQUERY", "WINDOW"}
+)
+# DuckDB reads a table that it does not find from a file of that name.
+_LIKE_A_FILE = re.compile(r"[./\\:*?\[]")
+_EXPLAIN = re.compile(r"\s*explain\b\s*(\(\s*format\s+\w+\s*\))?", re.IGNORECASE)
+_ANALYZE = re.compile(r"\W*analy[sz]e\b", re.IGNORECASE)
+_ALLOWED = (
+    f"Ask one SELECT (or EXPLAIN of one) over tables named schema.table of {', '.join(SCHEMAS)}; of table functions "
+    f"there are {', '.join(sorted(TABLE_FUNCTIONS))}. Published data changes through runs only."
+)
+
+Scope = frozenset[str]
+
+
+def check_statement(con: duckdb.DuckDBPyConnection, sql: str) -> str:
+    """Return the statement to execute. Raises: UsageError naming everything in it that is not allowed.
+
+    EXPLAIN is put before what was judged, so nothing can hide between the two.
+    """
+    explain = _EXPLAIN.match(sql)
+    body = sql[explain.end() :] if explain else sql
+    if explain and _ANALYZE.match(body):
+        raise UsageError("EXPLAIN ANALYZE executes what it explains.", next_move=_ALLOWED)
+    statements = _parse(con, body)
+    if len(statements) != 1:
+        raise UsageError(f"query runs one SELECT; here are {len(statements)} statements.", next_move=_ALLOWED)
+    found = list(dict.fromkeys(refusals(statements[0])))
+    if found:
+        raise UsageError(f"The query uses what a reader may not: {', '.join(found)}.", next_move=_ALLOWED)
+    return f"EXPLAIN {explain[1] or ''} {body}" if explain else body
+
+
+def refusals(tree: Any) -> Iterator[str]:
+    """Name what a parsed statement has that is not allowed, in the order of the tree; nothing for a harmless one."""
+    # A stack of its own: a statement may be nested deeper than Python calls.
+    stack: list[tuple[Any, Scope]] = [(tree, frozenset())]
+    while stack:
+        value, scope = stack.pop()
+        if isinstance(value, list):
+            stack.extend((item, scope) for item in reversed(value))
+        elif isinstance(value, dict):
+            yield from _refuse(value, scope)
+            stack.extend(reversed(list(_children(value, scope))))
+
+
+def _parse(con: duckdb.DuckDBPyConnection, sql: str) -> list[Any]:
+    """The statements as DuckDB's parser reads them. Raises: UsageError for anything but SELECT, and for no SQL."""
+    if "\0" in sql:
+        raise UsageError("The query holds a NUL character.", next_move="Remove it.")
+    try:
+        row = con.execute(f"SELECT json_serialize_sql({literal(sql)})").fetchone()
+        parsed = json.loads(row[0]) if row else {}
+    except UnicodeEncodeError:
+        raise UsageError("The query is not text in UTF-8.", next_move="Correct its encoding.") from None
+    except RecursionError:
+        raise UsageError("The query is nested too deeply.", next_move="Split it by CTEs.") from None
+    if not parsed.get("error"):
+        return list(parsed["statements"])
+    if parsed.get("error_type") == "not implemented":
+        first = re.match(r"\W*(\w*)", sql)
+        verb = first[1].upper() if first else ""
+        raise UsageError(f"query runs one SELECT; this is {verb or 'something else'}.", next_move=_ALLOWED)
+    raise UsageError(f"The query cannot be read: {parsed.get('error_message')}.", next_move="Correct it.")
+
+
+def _children(node: dict[str, Any], scope: Scope) -> Iterator[tuple[Any, Scope]]:
+    """What stands below a node, each with the CTEs it can name: those written before it, and its own if recursive."""
+    if "cte_map" not in node:
+        for name, value in node.items():
+            # The table function itself is judged with its node: what stands below are its arguments.
+            is_judged = name == "function" and isinstance(value, dict)
+            yield from ((below, scope) for below in (value.values() if is_judged else (value,)))
+        return
+    for entry in node["cte_map"]["map"]:
+        yield entry["value"], scope
+        scope |= {entry["key"].lower()}
+    for name, value in node.items():
+        if name == "cte_map":
+            continue
+        # The first branch of a recursive CTE is made before there is one: a name there means what it means outside.
+        recursive = node["type"] == "RECURSIVE_CTE_NODE" and name == "right"
+        yield value, scope | {node["cte_name"].lower()} if recursive else scope
+
+
+def _refuse(node: dict[str, Any], scope: Scope) -> Iterator[str]:
+    if "cte_map" in node:
+        if node["type"] not in _QUERY_NODES:
+            yield f"a {_words(node['type'])}"
+        names = [entry["key"] for entry in node["cte_map"]["map"]]
+        yield from (f"the name {name} for a CTE" for name in names if _LIKE_A_FILE.search(name))
+    elif "class" in node:
+        yield from _refuse_expression(node)
+    elif "sample" in node:
+        yield from _refuse_reference(node, scope)
+
+
+def _refuse_expression(node: dict[str, Any]) -> Iterator[str]:
+    if node["class"] not in _EXPRESSIONS:
+        yield f"a {_words(node['class'])}"
+    name = node.get("function_name", "")
+    if name and name.lower() not in SCALAR_FUNCTIONS:
+        yield f"the function {name}"
+
+
+def _refuse_reference(node: dict[str, Any], scope: Scope) -> Iterator[str]:
+    match node["type"]:
+        case "BASE_TABLE":
+            yield from _refuse_table(node, scope)
+        case "TABLE_FUNCTION":
+            function = node["function"]
+            name = function.get("function_name", "")
+            if name.lower() not in TABLE_FUNCTIONS or function.get("schema") or function.get("catalog"):
+                yield f"the table function {name}"
+        case "SHOW_REF":
+            is_listing = node["table_name"] in _LISTINGS or node["show_type"] == "SHOW_FROM"
+            if node["query"] is None and not (is_listing and _is_place(node["catalog_name"], node["schema_name"])):
+                yield f"SHOW {node['table_name']}"
+        case kind if kind not in _REFERENCES:
+            yield f"a {_words(kind)}"
+
+
+def _is_place(catalogue: str, schema: str) -> bool:
+    return catalogue.lower() in _CATALOGUES and (not schema or schema.lower() in SCHEMAS)
+
+
+def _refuse_table(node: dict[str, Any], scope: Scope) -> Iterator[str]:
+    catalogue, schema, name = node["catalog_name"], node["schema_name"], node["table_name"]
+    full_name = ".".join(part for part in (catalogue, schema, name) if part)
+    if _LIKE_A_FILE.search(name):
+        yield f"the file {full_name}"
+    elif not schema:
+        if name.lower() not in scope | _SYSTEM_VIEWS:
+            yield f"{full_name}, which names no schema and is no CTE in reach"
+    elif not _is_place(catalogue, schema):
+        yield f"the table {full_name}"
+
+
+def _words(kind: str) -> str:
+    return kind.replace("_", " ").lower()
