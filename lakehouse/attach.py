@@ -36,7 +36,8 @@ def attach(
     at: datetime | int | None = None,
 ) -> None:
     """Attach the lake as `lake`; `file` is the catalogue file to use for a local catalogue (the readers' copy)."""
-    if location.s3 is not None:
+    if location.s3 is not None and isinstance(location.data, str):
+        _check_certificates(con, location.s3)
         con.execute(s3_secret_sql(location.s3, scope=location.data_path))
     options = [
         f"DATA_PATH {literal(location.data_path)}",
@@ -91,6 +92,14 @@ def refuse_foreign_file(con: duckdb.DuckDBPyConnection, catalogue: Path) -> None
         )
 
 
+def _check_certificates(con: duckdb.DuckDBPyConnection, access: S3Access) -> None:
+    """Have each HTTP client of DuckDB check certificates: curl does by itself, the other one (httplib) must be told."""
+    con.execute("SET enable_curl_server_cert_verification = true")
+    con.execute("SET enable_server_cert_verification = true")
+    if access.ca_file is not None:
+        con.execute(f"SET ca_cert_file = {literal(str(access.ca_file))}")
+
+
 def s3_secret_sql(access: S3Access, *, scope: str) -> str:
     """CREATE SECRET for the bucket of the data path."""
     parts = [
@@ -109,17 +118,8 @@ def s3_secret_sql(access: S3Access, *, scope: str) -> str:
 
 def postgres_secret_sql(catalogue: PostgresCatalogue) -> str:
     """CREATE SECRET for the server: a connection string would show its password in duckdb_databases()."""
-    parts = [
-        "TYPE postgres",
-        f"HOST {literal(catalogue.host)}",
-        f"PORT {catalogue.port}",
-        f"DATABASE {literal(catalogue.database)}",
-        f"USER {literal(catalogue.user)}",
-        f"PASSWORD {literal(catalogue.password)}",
-        f"SSLMODE {literal(catalogue.sslmode)}",
-    ]
-    if catalogue.sslrootcert is not None:
-        parts.append(f"SSLROOTCERT {literal(str(catalogue.sslrootcert))}")
+    options = (f"{name} {literal(value)}" for name, value in catalogue.connection_options.items())
+    parts = ["TYPE postgres", *options]
     return f"CREATE OR REPLACE SECRET {_SERVER_SECRET} ({', '.join(parts)})"
 
 

@@ -13,6 +13,7 @@ from pathlib import Path
 
 import psycopg
 from psycopg import sql
+from psycopg.conninfo import make_conninfo
 
 from lakehouse.errors import LakeLocked, LakeUnreachable
 from lakehouse.location import LakeLocation, PostgresCatalogue
@@ -113,20 +114,14 @@ def server_connection(
 
 
 def _connect(catalogue: PostgresCatalogue, purpose: str) -> psycopg.Connection[tuple[object, ...]]:
-    return psycopg.connect(
-        host=catalogue.host,
-        port=catalogue.port,
-        dbname=catalogue.database,
-        user=catalogue.user,
-        password=catalogue.password,
-        sslmode=catalogue.sslmode,
-        sslrootcert=str(catalogue.sslrootcert or ""),
+    described = make_conninfo(
+        **catalogue.connection_options,
         application_name=f"lakehouse: {purpose}"[:60],
         connect_timeout=10,
         # A lock is idle for as long as its run: keep firewalls from forgetting the connection.
         keepalives_idle=30,
-        autocommit=True,
     )
+    return psycopg.connect(described, autocommit=True)
 
 
 def _first(con: psycopg.Connection[tuple[object, ...]], statement: str, key: str) -> object:

@@ -5,10 +5,15 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from pathlib import Path
 
+from lakehouse.tls import MINIMUM_VERSION, trusted_authorities
+
 
 @dataclass(frozen=True, kw_only=True)
 class S3Access:
-    """How to reach a bucket. `endpoint` is `host:port` without a scheme; empty means AWS itself."""
+    """How to reach a bucket. `endpoint` is `host:port` without a scheme; empty means AWS itself.
+
+    `ca_file` holds the authorities that the server's certificate is checked against, if not those of this machine.
+    """
 
     key_id: str
     secret: str = field(repr=False)
@@ -17,11 +22,16 @@ class S3Access:
     use_ssl: bool = True
     # Other servers than AWS rarely answer to bucket.host names.
     url_style: str = "path"
+    ca_file: Path | None = None
 
 
 @dataclass(frozen=True, kw_only=True)
 class PostgresCatalogue:
-    """A catalogue in a PostgreSQL schema. `sslmode` and `sslrootcert` mean what libpq says they mean."""
+    """A catalogue in a PostgreSQL schema, over TLS 1.3. `host` may be the folder of a local server's socket.
+
+    `sslmode` and `sslrootcert` mean what libpq says they mean; without `sslrootcert` the authorities are those that
+    this machine trusts. Any mode but the default gives the password to a server that is not checked.
+    """
 
     host: str
     port: int = 5432
@@ -29,8 +39,26 @@ class PostgresCatalogue:
     user: str
     password: str = field(default="", repr=False)
     schema: str = "lake_meta"
-    sslmode: str = "prefer"
+    sslmode: str = "verify-full"
     sslrootcert: Path | None = None
+
+    @property
+    def connection_options(self) -> dict[str, str]:
+        """Options of libpq, the same for psycopg and for DuckDB."""
+        return {
+            "host": self.host,
+            "port": str(self.port),
+            "dbname": self.database,
+            "user": self.user,
+            "password": self.password,
+            "sslmode": self.sslmode,
+            "sslrootcert": str(self.sslrootcert or trusted_authorities()) if self.is_encrypted else "",
+            "ssl_min_protocol_version": MINIMUM_VERSION,
+        }
+
+    @property
+    def is_encrypted(self) -> bool:
+        return self.sslmode != "disable" and not self.host.startswith("/")
 
     def __str__(self) -> str:
         return f"postgresql://{self.host}:{self.port}/{self.database} (schema {self.schema})"

@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 from pathlib import Path
-from urllib.parse import parse_qs, unquote, urlsplit
 
+from dataflow.access.catalogue import read_catalogue
 from dataflow.access.modes import prepare_folders
 from dataflow.errors import ConfigurationError
 from dataflow.settings import Settings
-from lakehouse import Lake, LakeLocation, PostgresCatalogue, S3Access
+from lakehouse import Lake, LakeLocation, S3Access
 
 
 def lake_location(settings: Settings) -> LakeLocation:
@@ -21,7 +21,7 @@ def lake_location(settings: Settings) -> LakeLocation:
             next_move="Set lake.s3 (key_id, secret, region, endpoint) or use a folder.",
         )
     return LakeLocation(
-        catalogue=_catalogue(declared.catalogue),
+        catalogue=read_catalogue(declared.catalogue, setting="lake.catalogue"),
         data=declared.data if declared.data.startswith("s3://") else Path(declared.data),
         published=Path(declared.published),
         s3=access,
@@ -47,34 +47,15 @@ def open_lake(settings: Settings, *, purpose: str, alone: bool = False, temp_dir
     )
 
 
-def _catalogue(declared: str) -> Path | PostgresCatalogue:
-    if "://" not in declared:
-        return Path(declared)
-    parts = urlsplit(declared)
-    database = parts.path.strip("/")
-    if parts.scheme not in ("postgresql", "postgres") or not parts.hostname or not parts.username or not database:
-        raise ConfigurationError(
-            f"lake.catalogue names a {parts.scheme} server in a form that is not understood.",
-            next_move="Use a file, or postgresql://user:password@host:5432/database?schema=lake_meta&sslmode=…",
-        )
-    options = {name: values[-1] for name, values in parse_qs(parts.query).items()}
-    root = options.get("sslrootcert")
-    return PostgresCatalogue(
-        host=parts.hostname,
-        port=parts.port or 5432,
-        database=database,
-        user=unquote(parts.username),
-        password=unquote(parts.password or ""),
-        schema=options.get("schema", "lake_meta"),
-        sslmode=options.get("sslmode", "prefer"),
-        sslrootcert=Path(root) if root else None,
-    )
-
-
 def _s3_access(settings: Settings) -> S3Access | None:
     declared = settings.lake.s3
     if declared is None:
         return None
+    if declared.ca_file and not Path(declared.ca_file).is_file():
+        raise ConfigurationError(
+            f"lake.s3.ca_file is {declared.ca_file}, and there is no such file.",
+            next_move="Correct it; empty means the authorities that this machine trusts.",
+        )
     return S3Access(
         key_id=declared.key_id.get_secret_value() if declared.key_id else "",
         secret=declared.secret.get_secret_value() if declared.secret else "",
@@ -82,4 +63,5 @@ def _s3_access(settings: Settings) -> S3Access | None:
         region=declared.region,
         use_ssl=declared.use_tls,
         url_style=declared.url_style,
+        ca_file=Path(declared.ca_file) if declared.ca_file else None,
     )

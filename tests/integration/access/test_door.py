@@ -87,8 +87,7 @@ def _files(home: Path) -> LakeSettings:
 def _servers(request: pytest.FixtureRequest, home: Path) -> LakeSettings:
     postgres: PostgresServer = request.getfixturevalue("postgres")
     s3: S3Server = request.getfixturevalue("s3")
-    made = postgres.create_database("door")
-    address = f"postgresql://{made.user}:{made.password}@{made.host}:{made.port}/{made.database}"
+    address = postgres.address.format(database=postgres.create_database("door").database)
     data = f"{s3.create_bucket('door')}/data"
     return LakeSettings(catalogue=address, data=data, published=str(home / "published"), s3=s3.settings, threads=1)
 

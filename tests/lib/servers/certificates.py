@@ -27,11 +27,12 @@ class Certificate:
 
 @dataclass(frozen=True)
 class Certificates:
-    """What servers and clients of the tests need. `other_ca` signed none of them."""
+    """What servers and clients of the tests need. `other_ca` signed none of them; `elsewhere` names another host."""
 
     ca: Path
     server: Certificate
     expired: Certificate
+    elsewhere: Certificate
     other_ca: Path
 
 
@@ -45,6 +46,7 @@ def make_certificates(folder: Path, *, now: datetime | None = None) -> Certifica
         ca=_write(folder / "ca.pem", _pem(ca)),
         server=_sign(folder, "server", ca, ca_key, valid),
         expired=_sign(folder, "expired", ca, ca_key, (today - timedelta(days=30), today - timedelta(days=1))),
+        elsewhere=_sign(folder, "elsewhere", ca, ca_key, valid, names=("elsewhere.example",), addresses=()),
         other_ca=_write(folder / "other-ca.pem", _pem(stranger)),
     )
 
@@ -66,17 +68,20 @@ def _sign(
     ca: x509.Certificate,
     ca_key: ec.EllipticCurvePrivateKey,
     valid: tuple[datetime, datetime],
+    *,
+    names: tuple[str, ...] = NAMES,
+    addresses: tuple[str, ...] = ADDRESSES,
 ) -> Certificate:
     key = ec.generate_private_key(ec.SECP256R1())
-    alternatives = [x509.DNSName(each) for each in NAMES]
-    addresses = [x509.IPAddress(ipaddress.ip_address(each)) for each in ADDRESSES]
-    builder = _begin(_name("localhost"), key.public_key(), valid, issuer=ca.subject)
+    alternatives: list[x509.GeneralName] = [x509.DNSName(each) for each in names]
+    alternatives += [x509.IPAddress(ipaddress.ip_address(each)) for each in addresses]
+    builder = _begin(_name(names[0]), key.public_key(), valid, issuer=ca.subject)
     # Python from 3.13 on asks for the identifiers of both keys.
     made = (
         builder.add_extension(x509.BasicConstraints(ca=False, path_length=None), critical=True)
         .add_extension(_usage(signs_certificates=False), critical=True)
         .add_extension(x509.ExtendedKeyUsage([ExtendedKeyUsageOID.SERVER_AUTH]), critical=False)
-        .add_extension(x509.SubjectAlternativeName([*alternatives, *addresses]), critical=False)
+        .add_extension(x509.SubjectAlternativeName(alternatives), critical=False)
         .add_extension(x509.AuthorityKeyIdentifier.from_issuer_public_key(ca_key.public_key()), critical=False)
         .sign(ca_key, hashes.SHA256())
     )

@@ -9,7 +9,7 @@ import signal
 import subprocess
 import tempfile
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -18,8 +18,10 @@ from typing import Any
 import psycopg
 import pytest
 from psycopg import sql
+from psycopg.conninfo import make_conninfo
 
 from lakehouse import PostgresCatalogue
+from tests.lib.servers.certificates import Certificate, Certificates
 from tests.lib.servers.ports import free_port, wait_for_port
 
 _INSTALL = "apt-get install -y postgresql   (macOS: brew install postgresql@16)"
@@ -27,19 +29,57 @@ _INSTALL = "apt-get install -y postgresql   (macOS: brew install postgresql@16)"
 
 @dataclass(frozen=True)
 class PostgresServer:
-    """A running server; `user` is its superuser, and connects over TCP with a password."""
+    """A running server; `user` is its superuser, and connects over TCP with a password.
+
+    One with a `ca_file` speaks TLS, and can be made to show another certificate or an older protocol.
+    """
 
     port: int
     pid: int
     user: str
     password: str
+    home: Path
+    ca_file: Path | None = None
 
     @property
     def whole(self) -> PostgresCatalogue:
         """The database that is always there."""
         return PostgresCatalogue(
-            host="127.0.0.1", port=self.port, database="postgres", user=self.user, password=self.password
+            host="127.0.0.1",
+            port=self.port,
+            database="postgres",
+            user=self.user,
+            password=self.password,
+            sslmode="verify-full" if self.ca_file else "disable",
+            sslrootcert=self.ca_file,
         )
+
+    @property
+    def address(self) -> str:
+        """The same, as dataflow.toml says it, without the database."""
+        tls = f"sslrootcert={self.ca_file}" if self.ca_file else "sslmode=disable"
+        return f"postgresql://{self.user}:{self.password}@127.0.0.1:{self.port}/{{database}}?{tls}"
+
+    @contextmanager
+    def speaking(self, certificate: Certificate, *, newest: str = "TLSv1.3") -> Iterator[None]:
+        """Show this certificate, and speak no newer version of TLS than `newest`, to who connects in the block."""
+        before = [(self.home / name).read_bytes() for name in ("server.pem", "server-key.pem")]
+        self._reload([certificate.file.read_bytes(), certificate.key.read_bytes()], newest)
+        try:
+            yield
+        finally:
+            self._reload(before, "TLSv1.3")
+
+    def _reload(self, contents: list[bytes], newest: str) -> None:
+        for name, content in zip(("server.pem", "server-key.pem"), contents, strict=True):
+            # Written over, not replaced: the file stays that of the server's user.
+            (self.home / name).write_bytes(content)
+        options = self.home / "data" / "postgresql.auto.conf"
+        options.write_text(f"ssl_max_protocol_version = '{newest}'\nssl_min_protocol_version = 'TLSv1.2'\n")
+        log = self.home / "postgres.log"
+        before = log.read_text().count("received SIGHUP")
+        os.kill(self.pid, signal.SIGHUP)
+        _wait_for(lambda: log.read_text().count("received SIGHUP") > before)
 
     def create_database(self, name: str) -> PostgresCatalogue:
         """Create an empty database and return it as the place of a catalogue."""
@@ -50,14 +90,7 @@ class PostgresServer:
 
 def connect(catalogue: PostgresCatalogue) -> psycopg.Connection[tuple[object, ...]]:
     """Open a connection of the tests' own, in autocommit."""
-    return psycopg.connect(
-        host=catalogue.host,
-        port=catalogue.port,
-        dbname=catalogue.database,
-        user=catalogue.user,
-        password=catalogue.password,
-        autocommit=True,
-    )
+    return psycopg.connect(make_conninfo(**catalogue.connection_options), autocommit=True)
 
 
 def binaries() -> Path:
@@ -72,8 +105,8 @@ def binaries() -> Path:
 
 
 @contextmanager
-def postgres_server() -> Iterator[PostgresServer]:
-    """Run a server on a free port, over an empty data folder, until the block ends."""
+def postgres_server(*, certificate: Certificate | None = None, ca_file: Path | None = None) -> Iterator[PostgresServer]:
+    """Run a server on a free port, over an empty data folder, until the block ends; over TLS with a certificate."""
     folder = binaries()
     account = _account()
     # Not pytest's folder: its parents are closed to other users, and the server refuses to run as root.
@@ -91,13 +124,15 @@ def postgres_server() -> Iterator[PostgresServer]:
             # Durability of the machine's disk is not under test, and costs each commit milliseconds.
             "fsync": "off",
         }
+        if certificate:
+            settings |= _encrypted(home, certificate, account)
         command = [str(folder / "postgres"), "-D", str(home / "data")]
         command += [part for name, value in settings.items() for part in ("-c", f"{name}={value}")]
         with (home / "postgres.log").open("wb") as log:
             process = subprocess.Popen(command, stdout=log, stderr=subprocess.STDOUT, cwd=home, **_as(account))
         try:
             wait_for_port(port, process=process)
-            server = PostgresServer(port=port, pid=process.pid, user="dataflow", password=password)
+            server = PostgresServer(port, process.pid, "dataflow", password, home, ca_file)
             _wait_until_ready(server)
             yield server
         finally:
@@ -117,6 +152,23 @@ def _initialise(folder: Path, home: Path, password: str, account: pwd.struct_pas
     made = subprocess.run(command, capture_output=True, text=True, check=False, cwd=home, **_as(account))
     if made.returncode:
         raise RuntimeError(f"initdb failed: {made.stderr[-2000:]}")
+
+
+def _encrypted(home: Path, certificate: Certificate, account: pwd.struct_passwd | None) -> dict[str, str]:
+    """Place the certificate where the server may read it, and return its settings."""
+    for name, source in (("server.pem", certificate.file), ("server-key.pem", certificate.key)):
+        shutil.copy(source, home / name)
+        (home / name).chmod(0o600)
+        if account:
+            os.chown(home / name, account.pw_uid, account.pw_gid)
+    return {"ssl": "on", "ssl_cert_file": str(home / "server.pem"), "ssl_key_file": str(home / "server-key.pem")}
+
+
+def _wait_for(is_so: Callable[[], bool], *, seconds: float = 30.0) -> None:
+    deadline = time.monotonic() + seconds
+    while not is_so():
+        assert time.monotonic() < deadline, "PostgreSQL did not read its configuration again"
+        time.sleep(0.02)
 
 
 def _wait_until_ready(server: PostgresServer, *, seconds: float = 60.0) -> None:
@@ -152,4 +204,11 @@ def _as(account: pwd.struct_passwd | None) -> dict[str, Any]:
 def postgres() -> Iterator[PostgresServer]:
     """A PostgreSQL for the whole session; each test makes a database of its own."""
     with postgres_server() as server:
+        yield server
+
+
+@pytest.fixture(scope="session")
+def postgres_tls(certificates: Certificates) -> Iterator[PostgresServer]:
+    """A PostgreSQL that speaks TLS, for the whole session; each test makes a database of its own."""
+    with postgres_server(certificate=certificates.server, ca_file=certificates.ca) as server:
         yield server

@@ -47,7 +47,13 @@ class S3Server:
 
     @property
     def access(self) -> S3Access:
-        return S3Access(key_id=self.key_id, secret=self.secret, endpoint=self.endpoint, use_ssl=False)
+        return S3Access(
+            key_id=self.key_id,
+            secret=self.secret,
+            endpoint=self.endpoint,
+            use_ssl=self.ca_file is not None,
+            ca_file=self.ca_file,
+        )
 
     @property
     def settings(self) -> S3Settings:
