@@ -1,28 +1,37 @@
 """What can go wrong in the pipeline, whether trying again can help, and who acts.
 
 DataFlowError
-├── UsageError              the call's words are wrong                      exit 2   the caller
+├── UsageError              the command or call is wrong                    exit 2   the caller
 ├── ConfigurationError      dataflow.toml or a variable is wrong or missing exit 2   the engineer
 │   └── MappingError        a mapping names what its source does not have   exit 2   the engineer
-├── SourceError             a source cannot be read                         exit 1
-│   ├── SourceUnavailable   not reached, timed out, too busy                exit 1   retry helps
+├── SourceError             a source cannot be read                         exit 1   the engineer
+│   ├── SourceUnavailable   not reached, timed out, too busy                exit 1   the source's owner, retry helps
 │   ├── SourceRefused       wrong secret, certificate or permission         exit 1   the engineer
-│   ├── SourceMissing       a file, table or object is not there            exit 1   owner of the source
-│   ├── SourceMalformed     it is there and is not what it claims to be     exit 1   owner of the source
-│   └── SourceIncomplete    budget spent or fewer rows than promised        exit 4   run again later
+│   ├── SourceMissing       a file, table or object is not there            exit 1   the source's owner
+│   ├── SourceMalformed     it is there and is not what it claims to be     exit 1   the source's owner
+│   └── SourceIncomplete    budget spent or fewer rows than promised        exit 4   the source's owner
 ├── SchemaDrift             unknown, missing or retyped columns             exit 1   the engineer
 ├── TooManyDeadLetters      more rows set aside than the limit allows       exit 3   the steward
 ├── ConservationError       rows in ≠ rows out + set aside + merged         exit 1   the engineer
 ├── GrainError              two rows with one key                           exit 1   the engineer
 ├── AuditRefused            the publication broke a contract or invariant   exit 3   the engineer
-└── SinkError               a sink did not take the publication             exit 1   retry helps
+├── SinkError               a sink did not take the publication             exit 1   the engineer, retry helps
+│   └── SinkTimeout         a sink gave no answer in its time               exit 1   the engineer
+├── StepDefect              a step failed in a way that was not foreseen    exit 1   the engineer
+├── OutOfMemory             a step needed more memory than it may have      exit 1   the engineer
+├── OrchestratorUnavailable the local Prefect API did not start             exit 1   the engineer, retry helps
+├── ShareLost               a worker pool gave no answer for its windows    exit 1   the engineer, retry helps
+├── ShareOver               the backfill that shared windows out has ended  exit 1   the engineer
+├── ChunkFailed             a worker pool did not score a chunk of pairs    exit 1   the engineer, retry helps
+└── BenchmarkFailed         a command of the benchmark did not end well     exit 1   the engineer
 
+Storage has a tree of its own with the same attributes, since it knows nothing above it: lakehouse/errors.py, LakeError.
 Messages name what was being done, where, what was expected and found, and the next move; never a customer's value.
 """
 
 from __future__ import annotations
 
-from enum import IntEnum
+from enum import IntEnum, StrEnum
 
 
 class ExitCode(IntEnum):
@@ -35,11 +44,23 @@ class ExitCode(IntEnum):
     PARTIAL = 4
 
 
+class Owner(StrEnum):
+    """Who acts on an error."""
+
+    CALLER = "caller"
+    ENGINEER = "engineer"
+    STEWARD = "steward"
+    SOURCE = "source's owner"
+
+
 class DataFlowError(Exception):
-    """Anything the pipeline refuses. `next_move` is the sentence that tells the reader what to do."""
+    """Anything the pipeline refuses. `next_move` is the sentence that says what to do; `usual_move` is what its class
+    asks for where an error has none of its own."""
 
     retryable: bool = False
     exit_code: ExitCode = ExitCode.FAILED
+    owner: Owner = Owner.ENGINEER
+    usual_move: str = "Read the message, mend the cause and run again."
 
     def __init__(self, message: str, *, next_move: str = "") -> None:
         super().__init__(f"{message} {next_move}".rstrip())
@@ -47,64 +68,103 @@ class DataFlowError(Exception):
 
 
 class UsageError(DataFlowError):
+    """The command or call is wrong."""
+
     exit_code = ExitCode.USAGE
+    owner = Owner.CALLER
+    usual_move = "Correct the command; `--help` shows an example."
 
 
 class ConfigurationError(DataFlowError):
+    """dataflow.toml or a variable is wrong or missing."""
+
     exit_code = ExitCode.USAGE
+    usual_move = "Correct the setting that the message names; `dataflow describe setting` lists them."
 
 
 class MappingError(ConfigurationError):
-    pass
+    """A mapping names what its source or target does not have."""
+
+    usual_move = "Correct the mapping; `dataflow describe operator` and `dataflow describe table` list what exists."
 
 
 class SourceError(DataFlowError):
-    pass
+    """A source cannot be read."""
+
+    usual_move = "Run `dataflow doctor`, which probes each source."
 
 
 class SourceUnavailable(SourceError):
-    """`retry_after_seconds` is how long the source asked to be left alone, where it did."""
+    """The source was not reached, timed out or is too busy.
+
+    `retry_after_seconds` is how long the source asked to be left alone, where it did.
+    """
 
     retryable = True
+    owner = Owner.SOURCE
+    usual_move = "Run again later; ask the source's owner when it lasts."
     retry_after_seconds: float | None = None
 
 
 class SourceRefused(SourceError):
     """The source, or the check of its certificate, said no: the same call again gets the same answer."""
 
+    usual_move = "Correct the secret, certificate or permission, then run `dataflow doctor`."
+
 
 class SourceMissing(SourceError):
-    pass
+    """A file, table or object is not there."""
+
+    owner = Owner.SOURCE
+    usual_move = "Have it delivered, or correct its declaration in dataflow.toml."
 
 
 class SourceMalformed(SourceError):
-    pass
+    """It is there and is not what it claims to be."""
+
+    owner = Owner.SOURCE
+    usual_move = "Have it delivered again."
 
 
 class SourceIncomplete(SourceError):
+    """The budget of calls is spent, or fewer rows came than were promised; the next run reads the rest."""
+
     exit_code = ExitCode.PARTIAL
+    owner = Owner.SOURCE
+    usual_move = "Run again later: the next run goes on where this one stopped."
 
 
 class SchemaDrift(DataFlowError):
-    pass
+    """A source has unknown, missing or retyped columns and its declaration freezes them."""
+
+    usual_move = "Look with `dataflow drift list`, then `dataflow drift accept SOURCE OBJECT`."
 
 
 class TooManyDeadLetters(DataFlowError):
+    """More rows of an object were set aside than the limit allows."""
+
     exit_code = ExitCode.REFUSED
+    owner = Owner.STEWARD
+    usual_move = "Look with `dataflow dlq list`; correct the source or the rule, or raise the limit."
 
 
 class ConservationError(DataFlowError):
-    pass
+    """Rows in differ from rows out + set aside + merged."""
+
+    usual_move = "Nothing was published; report it as a defect of the step."
 
 
 class GrainError(DataFlowError):
-    pass
+    """Two rows have one key."""
+
+    usual_move = "Nothing was published; correct the key of the object or mapping that the message names."
 
 
 class AuditRefused(DataFlowError):
-    """`failed` names every check that failed, with its table and counts."""
+    """The publication broke a contract or invariant. `failed` names each check that failed, with table and counts."""
 
     exit_code = ExitCode.REFUSED
+    usual_move = "The lake is as it was. Look at the named tables' stages in the run report, then run again."
 
     def __init__(self, message: str, *, next_move: str = "", failed: tuple[str, ...] = ()) -> None:
         super().__init__(message, next_move=next_move)
@@ -112,4 +172,59 @@ class AuditRefused(DataFlowError):
 
 
 class SinkError(DataFlowError):
+    """A sink did not take the publication, which stands; the next run brings the sink to it."""
+
     retryable = True
+    usual_move = "Mend the sink (`dataflow doctor`) and run again, also with nothing new."
+
+
+class SinkTimeout(SinkError):
+    """A sink gave no answer in its time. At once it would give none again, and its lease may still be held."""
+
+    retryable = False
+    usual_move = "Look at what it waits for, or raise sinks.timeout_seconds; the next run goes on."
+
+
+class StepDefect(DataFlowError):
+    """A step failed in a way that was not foreseen."""
+
+    usual_move = "Run again with `dataflow --debug` to see it in full (it may show customer data), and report it."
+
+
+class OutOfMemory(DataFlowError):
+    """A step needed more memory than it may have."""
+
+    usual_move = "Raise lake.memory_limit, lower lake.threads, or load fewer days at once with `dataflow backfill`."
+
+
+class OrchestratorUnavailable(DataFlowError):
+    """The local Prefect API did not start."""
+
+    retryable = True
+    usual_move = "Run again; look at prefect/server.log in the home folder when it lasts."
+
+
+class ShareLost(DataFlowError):
+    """A share of windows was given to a worker pool, which gave no answer."""
+
+    retryable = True
+    usual_move = "Look at the pool's workers in Prefect; the next run reads the windows again."
+
+
+class ShareOver(DataFlowError):
+    """The backfill that shared the windows out has ended: the share is not waited for any more."""
+
+    usual_move = "Nothing to do: a later backfill shares its own windows out."
+
+
+class ChunkFailed(DataFlowError):
+    """A worker pool did not score a chunk of pairs."""
+
+    retryable = True
+    usual_move = "Look at the pool's workers in Prefect, then run again."
+
+
+class BenchmarkFailed(DataFlowError):
+    """A command of the benchmark did not end well."""
+
+    usual_move = "Run the command that the message names by itself."

@@ -20,7 +20,7 @@ from prefect.exceptions import ObjectNotFound
 from prefect.states import Cancelled, Crashed
 
 from dataflow.access.modes import private_files, share_files
-from dataflow.errors import ConfigurationError, DataFlowError
+from dataflow.errors import ConfigurationError, ShareLost
 from dataflow.land import Staged, stage_windows
 from dataflow.land.shares import Share, answer_share, collect_share, is_answered, read_share, write_share
 from dataflow.land.signs import giving_signs, last_sign
@@ -38,12 +38,6 @@ Order = tuple[Task[..., Staged], dict[str, Any], int]
 _LOOK_EVERY = 2.0
 # A container on ECS takes a minute or two to start. Longer than this the lake's lock is not held for nobody.
 _SILENCE_SECONDS = 600.0
-
-
-class ShareLost(DataFlowError):
-    """A share of windows was given to a work pool, and nobody said what became of it."""
-
-    retryable = True
 
 
 @flow(name="fetch", persist_result=False)

@@ -17,7 +17,7 @@ from pathlib import Path
 from types import TracebackType
 from typing import TYPE_CHECKING, Self
 
-from dataflow.errors import DataFlowError
+from dataflow.errors import OrchestratorUnavailable
 from dataflow.settings.environment import prefect_server_environment
 from flows.new_database import lay_down
 
@@ -28,12 +28,6 @@ if TYPE_CHECKING:
 _START_SECONDS = 120.0
 # Task states reach the database through a queue; it was empty 0.3 s after a flow of ten tasks.
 _DRAIN_SECONDS = 1.5
-
-
-class OrchestratorUnavailable(DataFlowError):
-    """The local Prefect API did not come up."""
-
-    retryable = True
 
 
 class LocalServer:

@@ -12,17 +12,11 @@ from prefect.client.schemas.objects import FlowRun
 from prefect.deployments import run_deployment
 
 from dataflow.access.modes import files_shared_as
-from dataflow.errors import DataFlowError
+from dataflow.errors import ChunkFailed
 from dataflow.resolve.pairs.chunks import ScoreChunks, score_chunk
 
 # Seconds between two looks at a run that scores for minutes.
 _LOOK_EVERY = 2.0
-
-
-class ChunkFailed(DataFlowError):
-    """A chunk of pairs was not scored."""
-
-    retryable = True
 
 
 @flow(name="score", persist_result=False)

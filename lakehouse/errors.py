@@ -1,52 +1,85 @@
 """What can go wrong with the lake, and whether trying again can help.
 
 LakeError
-├── LakeLocked          another writer holds it                     retry helps
-├── LakeConflict        a concurrent commit won, attempts used up   retry helps
-├── LakeUnreachable     catalogue or data path cannot be opened     retry may help
-├── LakeUnwritable      no permission, no space                     an engineer acts
-├── LakeIncompatible    not a lake, or of another version           an engineer acts
-├── MessageTooLarge     more than one message of the inbox holds    the caller acts
-├── SnapshotNotFound    no such version or time, or it was expired  the caller acts
-└── TableNotFound       no such table at that snapshot              the caller acts
+├── LakeLocked          another writer holds it                     exit 1   the caller, retry helps
+├── LakeConflict        a concurrent commit won, attempts used up   exit 1   the caller, retry helps
+├── LakeUnreachable     catalogue or data path cannot be opened     exit 1   the engineer, retry helps
+├── LakeUnwritable      no permission, no space                     exit 1   the engineer
+├── LakeIncompatible    not a lake, or of another version           exit 2   the engineer
+├── MessageTooLarge     more than one message of the inbox holds    exit 1   the caller
+├── SnapshotNotFound    no such version or time, or it was expired  exit 2   the caller
+└── TableNotFound       no such table at that snapshot              exit 2   the caller
 """
 
 from __future__ import annotations
 
 
 class LakeError(Exception):
-    """Anything the lake refuses. `retryable` says whether the same call can succeed later."""
+    """Anything the lake refuses. `retryable` says whether the same call can succeed later.
+
+    `owner` is who acts, `exit_code` what a command that it ends exits with, `usual_move` what usually helps.
+    """
 
     retryable: bool = False
+    exit_code: int = 1
+    owner: str = "engineer"
+    usual_move: str = "Run `dataflow doctor`, which probes the lake."
 
 
 class LakeLocked(LakeError):
+    """Another writer holds the lake."""
+
     retryable = True
+    owner = "caller"
+    usual_move = "Run again when the run that the message names has ended, or set lake.wait_seconds."
 
 
 class LakeConflict(LakeError):
+    """A concurrent commit won, and the attempts are used up."""
+
     retryable = True
+    owner = "caller"
+    usual_move = "Run again when there are fewer writers."
 
 
 class LakeUnreachable(LakeError):
+    """The catalogue or the data path cannot be opened."""
+
     retryable = True
+    usual_move = "Check that the server runs and that address and credentials are right, then run again."
 
 
 class LakeUnwritable(LakeError):
-    pass
+    """The lake cannot be written: no permission, or no space."""
+
+    usual_move = "Free space on that disk or give this user write access, then run again."
 
 
 class LakeIncompatible(LakeError):
-    pass
+    """What is there is not a lake, or one of another version."""
+
+    exit_code = 2
+    usual_move = "Name the right catalogue, or install the version that made it."
 
 
 class MessageTooLarge(LakeError):
-    pass
+    """More was written than one message of the inbox may hold."""
+
+    owner = "caller"
+    usual_move = "Decide fewer things at once."
 
 
 class SnapshotNotFound(LakeError):
-    pass
+    """There is no such snapshot or time, or it was expired."""
+
+    exit_code = 2
+    owner = "caller"
+    usual_move = "Choose a snapshot from `dataflow query \"from ducklake_snapshots('lake')\"`."
 
 
 class TableNotFound(LakeError):
-    pass
+    """There is no such table at that snapshot."""
+
+    exit_code = 2
+    owner = "caller"
+    usual_move = "Choose a table from `dataflow describe table`."

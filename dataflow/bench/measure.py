@@ -13,14 +13,10 @@ from pathlib import Path
 from typing import Any
 
 from dataflow.bench.figures import Figures
-from dataflow.errors import DataFlowError
+from dataflow.errors import BenchmarkFailed
 
 _FIRST_DAY, _SECOND_DAY = "2026-01-01", "2026-01-02"
 Told = Callable[[str], None]
-
-
-class BenchmarkFailed(DataFlowError):
-    """A command of the benchmark did not end well."""
 
 
 def measure_sizes(sizes: Sequence[int], *, tell: Told) -> Iterator[Figures]:

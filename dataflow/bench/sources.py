@@ -19,9 +19,9 @@ from pathlib import Path
 from typing import Any
 
 from dataflow.bench.fresh import in_fresh_process, peak_rss_bytes
-from dataflow.bench.measure import BenchmarkFailed, Told
+from dataflow.bench.measure import Told
 from dataflow.bench.tables import count_by_connectorx, count_by_pymysql
-from dataflow.errors import UsageError
+from dataflow.errors import BenchmarkFailed, UsageError
 from dataflow.settings import Settings, SourceSettings
 from dataflow.sources import ADAPTERS, ObjectState, PlannedWindow
 

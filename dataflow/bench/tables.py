@@ -11,7 +11,7 @@ from urllib.parse import urlencode
 
 import pymysql.cursors
 
-from dataflow.bench.measure import BenchmarkFailed
+from dataflow.errors import BenchmarkFailed
 from dataflow.settings import MySQLSettings
 from dataflow.sources.mysql.connection import open_session, quote
 

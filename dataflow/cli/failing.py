@@ -42,5 +42,4 @@ def _lake_meaning(error: BaseException) -> ExitCode | None:
     errors = sys.modules.get("lakehouse.errors")
     if errors is None or not isinstance(error, errors.LakeError):
         return None
-    asked_wrongly = (errors.SnapshotNotFound, errors.TableNotFound, errors.LakeIncompatible)
-    return ExitCode.USAGE if isinstance(error, asked_wrongly) else ExitCode.FAILED
+    return ExitCode(error.exit_code)

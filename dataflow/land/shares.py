@@ -16,7 +16,7 @@ from pathlib import Path
 from typing import Any
 
 from dataflow import errors
-from dataflow.errors import ConfigurationError, DataFlowError
+from dataflow.errors import ConfigurationError, DataFlowError, ShareOver
 from dataflow.land.fetch import FetchedWindow, take_up_staged
 from dataflow.land.gaps import Failure
 from dataflow.land.signs import write_whole
@@ -32,10 +32,6 @@ class Share:
 
     run: Run
     windows: tuple[PlannedWindow, ...]
-
-
-class ShareOver(DataFlowError):
-    """Nobody waits for the share any more."""
 
 
 def write_share(folder: Path, number: int, share: Share) -> None:

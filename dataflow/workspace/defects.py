@@ -9,17 +9,9 @@ from pathlib import Path
 
 import duckdb
 
-from dataflow.errors import DataFlowError
+from dataflow.errors import DataFlowError, OutOfMemory, StepDefect
 from lakehouse.errors import LakeError
 from lakehouse.translate import translating
-
-
-class StepDefect(DataFlowError):
-    """A step failed in a way nobody foresaw."""
-
-
-class OutOfMemory(DataFlowError):
-    """A step needed more memory than it may have."""
 
 
 @contextmanager

@@ -5,7 +5,8 @@ from pathlib import Path
 import duckdb
 import pytest
 
-from flows.scoring import ChunkFailed, scoring_in_pool
+from dataflow.errors import ChunkFailed
+from flows.scoring import scoring_in_pool
 from tests.lib.chunks import edges_of_a_population, spread
 from tests.lib.servers.prefect import PrefectServer, ProcessWorker
 

@@ -11,6 +11,7 @@ import pytest
 from dataflow.errors import (
     ConfigurationError,
     DataFlowError,
+    ShareOver,
     SourceIncomplete,
     SourceMalformed,
     SourceMissing,
@@ -19,7 +20,6 @@ from dataflow.land import Staged, plan_windows, stage_windows
 from dataflow.land.gaps import Failure
 from dataflow.land.shares import (
     Share,
-    ShareOver,
     answer_share,
     collect_share,
     is_answered,
