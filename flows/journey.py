@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from concurrent.futures import Future
+from concurrent.futures import Future, ThreadPoolExecutor
 
 from dataflow.observe.run_report import ReportDraft, drafting_report, write_run_report
 from dataflow.publish import Publication
@@ -12,44 +12,48 @@ from dataflow.run.stages import STAGES
 from dataflow.tables.ops import RunStatus
 from flows.artifacts import post_report, progress_artifact
 from flows.retry import with_retries
-from flows.tasks import commit_publication, compute, feed_warehouse
+from flows.sinks import feed_sinks
+from flows.tasks import commit_publication, compute
 
 PUBLISHING_STEPS = len(STAGES) + 2
 
 
 def publish_landed(session: RunSession, *, retrain: bool = False) -> RunOutcome:
-    """Compute, audit and commit one publication of everything landed, then feed the sinks.
+    """Compute, audit and commit one publication of everything landed; then, with the lake closed, feed the sinks.
 
     `retrain`: who is who is worked out anew, by models trained on the records and the stewards' words of today.
     """
     run_id = session.run.run_id
-    with session.open_workspace(), progress_artifact(session.run.kind, steps=PUBLISHING_STEPS) as advance:
-        for stage in STAGES:
-            compute(run_id, stage, retrain)
-            advance()
-        with drafting_report(session) as draft:
-            publication = with_retries(commit_publication, session.settings)(run_id)
-            advance()
-            # Also when nothing was published: a run killed between its commit and here left the sink behind.
-            with_retries(feed_warehouse, session.settings)(run_id, publication)
-            advance()
-            words, snapshot = _words(publication), publication.snapshot.id
-            return conclude(session, publication.status, words, snapshot_id=snapshot, draft=draft)
+    with (
+        progress_artifact(session.run.kind, steps=PUBLISHING_STEPS) as advance,
+        # It draws beside the commit and the sinks; what it needs of the lake it has read when the workspace closes.
+        ThreadPoolExecutor(1, thread_name_prefix="report") as beside,
+    ):
+        with session.open_workspace():
+            for stage in STAGES:
+                compute(run_id, stage, retrain)
+                advance()
+            with drafting_report(session, beside) as draft:
+                publication = with_retries(commit_publication, session.settings)(run_id)
+                advance()
+                words, snapshot = _words(publication), publication.snapshot.id
+                outcome = session.conclude(publication.status, words, snapshot_id=snapshot)
+        session.release_lake()
+        outcome = session.add_sinks(outcome, feed_sinks(session, publication))
+        advance()
+        return present(session, outcome, draft=draft)
 
 
-def conclude(
-    session: RunSession,
-    status: RunStatus,
-    message: str,
-    *,
-    snapshot_id: int | None = None,
-    draft: Future[ReportDraft] | None = None,
-) -> RunOutcome:
-    """Put the end of the run on record, draw its report and post it.
+def conclude(session: RunSession, status: RunStatus, message: str) -> RunOutcome:
+    """Put the end of a run that publishes nothing on record, and present it."""
+    return present(session, session.conclude(status, message))
+
+
+def present(session: RunSession, outcome: RunOutcome, *, draft: Future[ReportDraft] | None = None) -> RunOutcome:
+    """Draw the run's report and post it; the outcome gets the page's path.
 
     A run that only landed draws no page: the page is of what is published, and that stands as it was drawn last.
     """
-    outcome = session.conclude(status, message, snapshot_id=snapshot_id)
     publishes_nothing = session.run.kind == "ingest" and outcome.status != "partial"
     session.outcome = outcome if publishes_nothing else write_run_report(session, outcome, draft=draft)
     post_report(session.outcome)

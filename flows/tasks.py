@@ -27,8 +27,9 @@ from dataflow.land.plan import Stretch
 from dataflow.publish import Publication
 from dataflow.run.session import RunSession, Step
 from dataflow.run.stages import stage_function
-from dataflow.sinks import sink_warehouse
+from dataflow.sinks import SINKS, follow_sink
 from dataflow.sources.protocol import PlannedWindow
+from dataflow.workspace.report import StepReport
 from flows.live import live_session
 from flows.retry import Incomplete
 
@@ -127,7 +128,6 @@ def commit_publication(run_id: str) -> Publication:
 
 
 @task(name="sink", cache_policy=NO_CACHE, persist_result=False)
-def feed_warehouse(run_id: str, publication: Publication) -> None:
-    """Bring the warehouse to the committed snapshot."""
-    session = live_session(run_id)
-    session.step("sink", lambda: sink_warehouse(session.settings, publication))
+def feed_sink(run_id: str, name: str, publication: Publication) -> StepReport:
+    """Bring one sink to the publication; the lake is closed meanwhile."""
+    return follow_sink(SINKS.find(name), live_session(run_id).settings, publication)

@@ -6,7 +6,9 @@ was measured to add 0.4 s (2 s on a cold disk) to every command that only opens 
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+import threading
+from collections.abc import Iterable, Iterator
+from contextlib import contextmanager
 from importlib.util import find_spec
 from pathlib import Path
 
@@ -71,6 +73,34 @@ def connect(
     con.execute("SET enable_progress_bar = false")
     load_extensions(con, extensions)
     return con
+
+
+@contextmanager
+def interrupted_after(con: duckdb.DuckDBPyConnection, *, seconds: float) -> Iterator[None]:
+    """Interrupt the connection's statements from `seconds` after the block's start until its end.
+
+    DuckDB has no statement timeout of its own.
+    Raises: duckdb.InterruptException, from the statement that was interrupted.
+    """
+    ended = threading.Event()
+
+    def watch() -> None:
+        is_over = ended.wait(seconds)
+        while not is_over:
+            # Again and again: an interrupt between two statements is forgotten.
+            con.interrupt()
+            is_over = ended.wait(_INTERRUPT_EVERY_SECONDS)
+
+    watcher = threading.Thread(target=watch, name="interrupt", daemon=True)
+    watcher.start()
+    try:
+        yield
+    finally:
+        ended.set()
+        watcher.join()
+
+
+_INTERRUPT_EVERY_SECONDS = 0.05
 
 
 def spread_small_tables(con: duckdb.DuckDBPyConnection) -> None:

@@ -220,16 +220,24 @@ def perform(settings: Settings, kind: str, parameters: dict[str, Any], *, now: s
 
 def write_outcome(outcome: RunOutcome, *, output: Output) -> None:
     """Write what a run did: its stages as rows that add up, and one line. Raises: Exit when it was partial."""
-    from dataflow.workspace.report import list_gaps
+    from dataflow.workspace.report import list_behind, list_gaps
 
     if output is Output.JSON:
         write_json(outcome.as_dict())
     else:
         _write_for_people(outcome, output=output)
     if outcome.status == "partial":
-        for subject, why in list_gaps(outcome.reports).items():
+        gaps, behind = list_gaps(outcome.reports), list_behind(outcome.reports)
+        for subject, why in gaps.items():
             words.print(f"Not whole: {subject}: {why}")
-        words.print("Partial: what is missing is on record (dataflow status) and is read again by the next run.")
+        if gaps:
+            words.print("Partial: what is missing is on record (dataflow status) and is read again by the next run.")
+        for name, why in behind.items():
+            words.print(f"Sink behind: {name}: {why}")
+        if behind:
+            words.print(
+                "Partial: the publication stands. The next run brings these sinks to it, also with nothing new."
+            )
         raise typer.Exit(ExitCode.PARTIAL)
 
 

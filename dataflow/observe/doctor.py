@@ -18,10 +18,11 @@ from dataflow.access.pipeline import open_published
 from dataflow.errors import DataFlowError
 from dataflow.settings import Settings, SourceSettings
 from dataflow.settings.environment import prefect_api_url
+from dataflow.sinks import active_sinks
 from dataflow.sources import open_source
 from dataflow.sources.protocol import Finding
 from lakehouse import LakeError, LakeLocked, LakeView
-from lakehouse.connect import connect, extension_path
+from lakehouse.connect import extension_path
 
 _NEEDED_BYTES = 2 * 2**30
 _SHOWN_PATHS = 3
@@ -53,12 +54,13 @@ def probe_all(settings: Settings) -> Iterator[Finding]:
         ("geoip", lambda: _geoip(settings)),
         ("firmographics", lambda: _firmographics(settings)),
         ("prefect", _prefect),
-        ("warehouse", lambda: _warehouse(settings)),
     ]
     for name, look in probes:
         yield _probe(name, look)
     for name in settings.sources:
         yield from _ask_source(settings, name)
+    for kind in active_sinks(settings):
+        yield from _ask(f"sink {kind.name}", kind.open(settings).probe())
 
 
 def _probe(name: str, look: Callable[[], str]) -> Finding:
@@ -194,16 +196,19 @@ def _ask_source(settings: Settings, name: str) -> Iterator[Finding]:
     """Several looks at a source that is reached over the network, by the module that knows how to speak to it."""
     if not _asks(settings, name):
         return
-    findings = _probe_of(settings.sources[name].adapter)(name, settings.sources[name])
+    yield from _ask(f"source {name}", _probe_of(settings.sources[name].adapter)(name, settings.sources[name]))
+
+
+def _ask(name: str, findings: Iterator[Finding]) -> Iterator[Finding]:
     while True:
         try:
             finding = next(findings)
         except StopIteration:
             return
         except Exception as error:  # noqa: BLE001 (as in _probe)
-            yield Finding(f"source {name}", False, f"unexpected {type(error).__name__}", "Report this as a defect.")
+            yield Finding(name, False, f"unexpected {type(error).__name__}", "Report this as a defect.")
             return
-        yield replace(finding, name=f"source {name}: {finding.name}")
+        yield replace(finding, name=f"{name}: {finding.name}")
 
 
 def _probe_of(adapter: str) -> Callable[[str, SourceSettings], Iterator[Finding]]:
@@ -259,12 +264,3 @@ def _prefect() -> str:
         raise _Unwell(
             f"no answer from {named}", "Start it (prefect server start), or unset PREFECT_API_URL."
         ) from error
-
-
-def _warehouse(settings: Settings) -> str:
-    path = Path(settings.warehouse.path)
-    if not path.exists():
-        return f"not made yet: the first publication makes it at {path}"
-    con = connect(path, read_only=True)
-    con.close()
-    return f"opens at {path}"

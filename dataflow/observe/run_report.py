@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from concurrent.futures import Future, ThreadPoolExecutor
+from concurrent.futures import Executor, Future, wait
 from contextlib import closing, contextmanager
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -30,10 +30,17 @@ class ReportDraft:
 
 
 @contextmanager
-def drafting_report(session: RunSession) -> Iterator[Future[ReportDraft]]:
-    """Draft the page beside the block, from what the run's workspace holds and the block may commit."""
-    with closing(session.workspace.cursor()) as con, ThreadPoolExecutor(1, thread_name_prefix="report") as beside:
-        yield beside.submit(_draft, con, session)
+def drafting_report(session: RunSession, beside: Executor) -> Iterator[Future[ReportDraft]]:
+    """Draft the page beside the block, from what the run's workspace holds and the block may commit.
+
+    `beside` does one thing after the other. When the block ends the workspace has been read; drawing goes on.
+    """
+    with closing(session.workspace.cursor()) as con:
+        facts = beside.submit(_gather, con, session)
+        try:
+            yield beside.submit(lambda: _draw(facts.result(), session.settings))
+        finally:
+            wait([facts])
 
 
 def write_run_report(
@@ -53,18 +60,26 @@ def _draft_committed(session: RunSession) -> ReportDraft:
 
 
 def _draft(con: duckdb.DuckDBPyConnection, session: RunSession) -> ReportDraft:
-    # Loaded late: drawing brings Altair, which no other part of a run needs.
-    from dataflow.observe.report_page import Quality, draw_lake, gather_facts
+    return _draw(_gather(con, session), session.settings)
 
-    settings = session.settings
-    measured = measure_quality(con, settings)
+
+def _draw(facts: LakeFacts, settings: Settings) -> ReportDraft:
+    from dataflow.observe.report_page import draw_lake
+
+    return ReportDraft(facts, draw_lake(facts, base_currency=settings.currency.base))
+
+
+def _gather(con: duckdb.DuckDBPyConnection, session: RunSession) -> LakeFacts:
+    # Loaded late: drawing brings Altair, which no other part of a run needs.
+    from dataflow.observe.report_page import Quality, gather_facts
+
+    measured = measure_quality(con, session.settings)
     quality = None
     if measured is not None:
         figures = measured.as_dict()
         names = [f"{kind}_{figure}" for kind in ("pairwise", "b3") for figure in ("precision", "recall", "f1")]
         quality = Quality(**{name: figures[name] for name in names}, truth=f"sample, {measured.records:,} records")
-    facts = gather_facts(con, quality=quality, now=session.run.now)
-    return ReportDraft(facts, draw_lake(facts, base_currency=settings.currency.base))
+    return gather_facts(con, quality=quality, now=session.run.now)
 
 
 def _write_page(settings: Settings, outcome: RunOutcome, draft: ReportDraft) -> Path:

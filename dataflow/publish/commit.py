@@ -42,6 +42,15 @@ class Publication:
     def is_new(self) -> bool:
         return self.status == "published"
 
+    @property
+    def number(self) -> int:
+        """The publication number: sinks show the lake as of this snapshot, carry the number, and compare by it alone.
+
+        Today the newest snapshot when the run ended, which need not have changed `published.*`; a sink that finds no
+        change since its own number keeps that.
+        """
+        return self.snapshot.id
+
 
 @dataclass(frozen=True)
 class _Written:

@@ -22,7 +22,7 @@ from dataflow.settings import Settings
 from dataflow.tables.declared import declared_tables
 from dataflow.tables.ops import RunStatus
 from dataflow.workspace.defects import telling_defects
-from dataflow.workspace.report import StepReport, gap_words, list_gaps, measured
+from dataflow.workspace.report import StepReport, gap_words, list_behind, list_gaps, measured
 from dataflow.workspace.run_row import RunRow
 from dataflow.workspace.staging import Run
 from dataflow.workspace.workspace import Workspace
@@ -66,6 +66,7 @@ class RunSession:
         self._seen_upto: int | None = None
         self._taken = Taken()
         self._crashed = list(crashed)
+        self._holds_lake = True
 
     @property
     def workspace(self) -> Workspace:
@@ -97,6 +98,11 @@ class RunSession:
         """Remove the messages that this run's commit has taken; where a run dies before it, the next one does."""
         if self._taken.ids and (inbox := inbox_at(self.lake.location)) is not None:
             inbox.remove(self._taken.ids)
+
+    def release_lake(self) -> None:
+        """Close the lake before the run's end and let the next writer in: what follows reads as any reader does."""
+        self._holds_lake = False
+        self.lake.close()
 
     @contextmanager
     def one_at_a_time(self, what: str) -> Iterator[None]:
@@ -160,6 +166,23 @@ class RunSession:
         self.outcome = self._outcome(ended, message, finished_at=finished_at, snapshot_id=snapshot_id)
         return self.outcome
 
+    def add_sinks(self, outcome: RunOutcome, reports: Sequence[StepReport]) -> RunOutcome:
+        """Add to a run that has ended what its sinks did; one that is behind makes it partial, on record too.
+
+        The publication stands whatever became of its sinks. Where the run's row cannot be amended, as another writer
+        holds the lake, the message says so.
+        """
+        self.reports += reports
+        status, message, behind = outcome.status, outcome.message, list_behind(reports)
+        if behind:
+            status, words = "partial", f"sinks behind: {', '.join(behind)}"
+            message = f"{message}; {words}"
+            try:
+                self._record("partial", words, finished_at=datetime.now(UTC), raw_snapshot_id=None)
+            except LakeError as error:
+                message = f"{message} (not on record: {type(error).__name__})"
+        return self._outcome(status, message, finished_at=datetime.now(UTC), snapshot_id=outcome.snapshot_id)
+
     def record_failure(self, error: BaseException) -> RunOutcome | None:
         """Put a failed or refused run on record, once; where that fails too, the first error is the one to tell.
 
@@ -209,9 +232,18 @@ class RunSession:
             raw_snapshot_id=raw_snapshot_id,
             reports=self.reports,
         )
-        snapshot_id = record_run(self.lake, row, crashed=[folder.crashed() for folder in self._crashed])
+        with self._writable_lake() as lake:
+            snapshot_id = record_run(lake, row, crashed=[folder.crashed() for folder in self._crashed])
         self._forget_crashed()
         return snapshot_id
+
+    @contextmanager
+    def _writable_lake(self) -> Iterator[Lake]:
+        if self._holds_lake:
+            yield self.lake
+            return
+        with open_lake(self.settings, purpose=f"record of run {self.run.run_id}") as lake:
+            yield lake
 
     def _forget_crashed(self) -> None:
         """Remove the folders of crashed runs once a commit has put them on record; until then they are found again."""

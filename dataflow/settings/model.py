@@ -281,6 +281,14 @@ class WarehouseSettings(Section):
     path: str = "${home}/warehouse.duckdb"
 
 
+class SinksSettings(Section):
+    """What all sinks have in common."""
+
+    timeout_seconds: Annotated[float, Field(gt=0)] = 1800.0
+    """How long one sink may take to follow a publication, its wait for another run's included. Then the run ends as
+    partial and the next one brings the sink there. A first load of ten million customers takes minutes."""
+
+
 class PrefectSettings(Section):
     """Orchestration knobs that a deployment may want to change."""
 
@@ -327,5 +335,6 @@ class Settings(BaseSettings):
     completeness: CompletenessSettings = CompletenessSettings()
     resolve: ResolveSettings = ResolveSettings()
     enrich: EnrichSettings = EnrichSettings()
+    sinks: SinksSettings = SinksSettings()
     warehouse: WarehouseSettings = WarehouseSettings()
     prefect: PrefectSettings = PrefectSettings()

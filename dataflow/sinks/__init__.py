@@ -1,5 +1,7 @@
-"""Sinks follow the committed snapshot and carry its number."""
+"""Sinks: where published data goes. One protocol, one declaration for each; they follow once the lake is closed."""
 
-from dataflow.sinks.warehouse import sink_warehouse
+from dataflow.sinks.follow import follow_sink
+from dataflow.sinks.protocol import Sink, SinkKind
+from dataflow.sinks.registry import SINKS, active_sinks
 
-__all__ = ["sink_warehouse"]
+__all__ = ["SINKS", "Sink", "SinkKind", "active_sinks", "follow_sink"]

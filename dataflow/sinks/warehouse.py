@@ -1,36 +1,33 @@
-"""The local warehouse: a DuckDB file with the published tables and views of one snapshot.
+"""The local warehouse: a DuckDB file with the published tables and views of one publication.
 
-A draft is brought to the snapshot beside the file and renamed over it, so a reader sees one snapshot or the next,
+A draft is brought to the publication beside the file and renamed over it, so a reader sees one publication or the next,
 never waits, and a kill at any point leaves the file as it was. The draft starts as a copy of the file, so that an
 increment writes only the rows that changed.
 """
 
 from __future__ import annotations
 
-import os
-import shutil
-from collections.abc import Mapping
+from collections.abc import Iterator
 from contextlib import suppress
 from pathlib import Path
 
 import duckdb
 
 from dataflow.access.lake import lake_location
-from dataflow.errors import SinkError
+from dataflow.errors import SinkTimeout
 from dataflow.publish.commit import Publication
 from dataflow.settings import Settings
-from dataflow.sinks.views import VIEWS
+from dataflow.sinks.draft import DRAFT, replace_file, write_without
+from dataflow.sources.protocol import Finding
 from dataflow.tables import published
-from dataflow.workspace.relations import sql_of
+from dataflow.tables.subject import Subject
 from dataflow.workspace.report import StepReport, measured, resident_bytes
 from lakehouse import SnapshotNotFound, open_reader
 from lakehouse.attach import metadata_of
-from lakehouse.connect import connect, spread_small_tables
+from lakehouse.connect import connect, interrupted_after, spread_small_tables
 from lakehouse.feed import changes_sql
 from lakehouse.query import fetch_int
-from lakehouse.table import Table, column_list, create_table_sql, literal, quote
-
-_DRAFT = "warehouse"
+from lakehouse.table import Table, literal
 
 # Writing all of it anew was measured to be as fast as changing a third of the rows.
 _SHARE_TO_REPLACE = 0.5
@@ -38,29 +35,105 @@ _SHARE_TO_REPLACE = 0.5
 _ROWS_TO_REPLACE = 50_000
 
 
-def sink_warehouse(settings: Settings, publication: Publication) -> StepReport:
-    """Bring the warehouse file to the publication's snapshot; what it already shows is not written again.
+class Warehouse:
+    """The sink `warehouse`: the file at `warehouse.path`."""
 
-    Snapshots that left the published tables alone (landings, runs on record) leave the file and its number alone.
-    Raises: SinkError when the file cannot be written or does not hold what the lake holds.
-    """
-    target = Path(settings.warehouse.path)
-    with measured() as watch:
-        has = warehouse_snapshot(target)
-        changed = 0 if has == publication.snapshot.id else _follow(settings, publication, target, has)
-        return StepReport(
-            stage="sink",
-            subject="warehouse",
-            rows_in=changed,
-            rows_out=changed,
-            seconds=watch.seconds,
-            peak_rss_bytes=resident_bytes(),
-            facts={"snapshot": publication.snapshot.id, "was_at_snapshot": has},
+    def __init__(self, settings: Settings) -> None:
+        self._settings = settings
+        self.path = Path(settings.warehouse.path)
+
+    def follow(self, publication: Publication) -> StepReport:
+        """Bring the file to the publication; what it shows already is not written again.
+
+        A publication that left the published tables alone leaves the file and its number alone.
+        Raises: SinkError when the file cannot be written or does not hold what the lake holds, SinkTimeout.
+        """
+        with measured() as watch:
+            has = warehouse_snapshot(self.path)
+            changed = 0 if has == publication.number else self._bring_to(publication, has)
+            return StepReport(
+                stage="sink",
+                subject="warehouse",
+                rows_in=changed,
+                rows_out=changed,
+                seconds=watch.seconds,
+                peak_rss_bytes=resident_bytes(),
+                facts={"publication": publication.number, "was_at": has},
+            )
+
+    def forget(self, subject: Subject) -> int:
+        """Write the file anew without the person's rows: a row deleted in place stays readable in the file's blocks.
+
+        Raises: SinkError.
+        """
+        return write_without(subject, self.path) if self.path.exists() else 0
+
+    def probe(self) -> Iterator[Finding]:
+        """Whether the file opens, and which publication it shows."""
+        if not self.path.exists():
+            yield Finding("file", True, f"not made yet: the first publication makes it at {self.path}")
+            return
+        shown = warehouse_snapshot(self.path)
+        if shown is None:
+            found = f"{self.path} cannot be read as a warehouse"
+            yield Finding("file", False, found, "Give read access, or delete it: the next run makes it anew.")
+        else:
+            yield Finding("file", True, f"shows publication {shown} at {self.path}")
+
+    def _bring_to(self, publication: Publication, has: int | None) -> int:
+        """Replace the file by one that shows the publication, unless it would say the same; returns rows written."""
+        if has is not None and publication.number < has <= self._newest():
+            # Another run published and fed the file meanwhile. A number that the lake never reached is another lake's.
+            return 0
+        con = self._open_reader(at=publication.number)
+        spread_small_tables(con)
+        try:
+            with interrupted_after(con, seconds=self._settings.sinks.timeout_seconds):
+                feeds = self._choose_feeds(con, publication.number, has)
+                if feeds is None:
+                    return 0
+                return replace_file(con, feeds, publication, self.path, copy=any(feeds.values()))
+        except duckdb.InterruptException as error:
+            raise SinkTimeout(
+                f"The warehouse was not at publication {publication.number} after "
+                f"{self._settings.sinks.timeout_seconds:g} s (sinks.timeout_seconds).",
+                next_move="It is as it was. Raise the setting, or make the machine faster, and run again.",
+            ) from error
+        finally:
+            con.close()
+
+    def _choose_feeds(
+        self, con: duckdb.DuckDBPyConnection, number: int, has: int | None
+    ) -> dict[Table, str | None] | None:
+        """The change feed of each table since the file's number, None for a table to write whole; None: no change."""
+        metadata = metadata_of(lake_location(self._settings))
+        feeds = {table: _feed(con, table, metadata=metadata, after=has, upto=number) for table in published.TABLES}
+        changes = {table: fetch_int(con, f"SELECT count(*) FROM ({feed})") for table, feed in feeds.items() if feed}
+        if len(changes) == len(feeds) and not any(changes.values()):
+            return None
+        rows = sum(fetch_int(con, f"SELECT count(*) FROM {table.in_lake}") for table in feeds)
+        is_much = sum(changes.values()) > max(rows * _SHARE_TO_REPLACE, _ROWS_TO_REPLACE)
+        if is_much or (has is not None and not _has_columns(con, self.path)):
+            return dict.fromkeys(feeds)
+        return feeds
+
+    def _newest(self) -> int:
+        """The number of the lake's newest snapshot, as its readers see it."""
+        con = self._open_reader()
+        try:
+            return fetch_int(con, "SELECT id FROM ducklake_current_snapshot('lake')")
+        finally:
+            con.close()
+
+    def _open_reader(self, at: int | None = None) -> duckdb.DuckDBPyConnection:
+        lake = self._settings.lake
+        return open_reader(
+            lake_location(self._settings), at=at, memory_limit=lake.memory_limit, threads=lake.threads or None
         )
 
 
 def warehouse_snapshot(path: Path) -> int | None:
-    """The lake snapshot that a warehouse file shows; None when there is none, or none that can be read."""
+    """The publication that a warehouse file shows; None when there is none, or none that can be read."""
     if not path.exists():
         return None
     with suppress(duckdb.Error):
@@ -73,159 +146,26 @@ def warehouse_snapshot(path: Path) -> int | None:
     return None
 
 
-def _follow(settings: Settings, publication: Publication, target: Path, has: int | None) -> int:
-    """Replace the file by one that shows the publication, unless it would say the same; returns rows written."""
-    location = lake_location(settings)
-    snapshot = publication.snapshot.id
-    con = open_reader(
-        location,
-        at=snapshot,
-        memory_limit=settings.lake.memory_limit,
-        threads=settings.lake.threads or None,
-    )
-    spread_small_tables(con)
-    try:
-        feeds = {
-            table: _feed(con, table, metadata=metadata_of(location), after=has, upto=snapshot)
-            for table in published.TABLES
-        }
-        changes = {table: fetch_int(con, f"SELECT count(*) FROM ({feed})") for table, feed in feeds.items() if feed}
-        if len(changes) == len(feeds) and not any(changes.values()):
-            return 0
-        rows = sum(fetch_int(con, f"SELECT count(*) FROM {table.in_lake}") for table in feeds)
-        is_much = sum(changes.values()) > max(rows * _SHARE_TO_REPLACE, _ROWS_TO_REPLACE)
-        if is_much or (has is not None and not _has_columns(con, target)):
-            feeds = dict.fromkeys(feeds)
-        return _replace(con, feeds, publication, target, copy=any(feeds.values()))
-    finally:
-        con.close()
-
-
 def _has_columns(con: duckdb.DuckDBPyConnection, warehouse: Path) -> bool:
     """Whether the file's tables have the columns that are declared now; one that was declared since is in no change."""
-    con.execute(f"ATTACH {literal(str(warehouse))} AS {_DRAFT} (READ_ONLY)")
+    con.execute(f"ATTACH {literal(str(warehouse))} AS {DRAFT} (READ_ONLY)")
     try:
         return all(
-            con.execute(f"SELECT column_name FROM (DESCRIBE {_DRAFT}.{table.sql_name})").fetchall()
+            con.execute(f"SELECT column_name FROM (DESCRIBE {DRAFT}.{table.sql_name})").fetchall()
             == [(name,) for name in table.column_names]
             for table in published.TABLES
         )
     except duckdb.CatalogException:
         return False
     finally:
-        con.execute(f"DETACH {_DRAFT}")
-
-
-def _replace(
-    con: duckdb.DuckDBPyConnection,
-    feeds: Mapping[Table, str | None],
-    publication: Publication,
-    target: Path,
-    *,
-    copy: bool,
-) -> int:
-    draft = target.with_name(f"{target.name}.{os.getpid()}.draft")
-    try:
-        target.parent.mkdir(parents=True, exist_ok=True)
-        for left_behind in target.parent.glob(f"{target.name}.*.draft*"):
-            left_behind.unlink()
-        if copy:
-            shutil.copyfile(target, draft)
-        written = _write_draft(con, feeds, publication, draft)
-        _sync(draft)
-        draft.replace(target)
-        _sync(target.parent)
-    except (OSError, duckdb.IOException) as error:
-        with suppress(OSError):
-            draft.unlink(missing_ok=True)
-        raise SinkError(
-            f"Writing snapshot {publication.snapshot.id} to the warehouse {target}: {type(error).__name__}.",
-            next_move="Check space and permissions there and run again; the warehouse is as it was.",
-        ) from error
-    return written
-
-
-def _write_draft(
-    con: duckdb.DuckDBPyConnection, feeds: Mapping[Table, str | None], publication: Publication, draft: Path
-) -> int:
-    """Write tables, views and the snapshot's number in one transaction; returns rows written."""
-    snapshot = publication.snapshot.id
-    con.execute(f"ATTACH {literal(str(draft))} AS {_DRAFT}")
-    con.execute("BEGIN")
-    written = sum(
-        _write_whole(con, table) if feed is None else _write_changes(con, table, feed) for table, feed in feeds.items()
-    )
-    _write_views(con)
-    con.execute(f"CREATE OR REPLACE TABLE {_DRAFT}._publication (snapshot_id BIGINT, run_id VARCHAR)")
-    con.execute(f"INSERT INTO {_DRAFT}._publication VALUES ({snapshot}, {literal(publication.run_id)})")
-    _compare(con, snapshot)
-    con.execute("COMMIT")
-    con.execute(f"DETACH {_DRAFT}")
-    return written
+        con.execute(f"DETACH {DRAFT}")
 
 
 def _feed(con: duckdb.DuckDBPyConnection, table: Table, *, metadata: str, after: int | None, upto: int) -> str | None:
-    """The table's changes since the warehouse's snapshot; None where only the whole table leads there."""
+    """The table's changes since the file's number; None where only the whole table leads there."""
     if after is None or after > upto:
         return None
     try:
         return changes_sql(con, table, metadata=metadata, after=after, upto=upto)
     except SnapshotNotFound:
         return None
-
-
-def _write_whole(con: duckdb.DuckDBPyConnection, table: Table) -> int:
-    target, columns = f"{_DRAFT}.{table.sql_name}", column_list(table.column_names)
-    con.execute(f"CREATE SCHEMA IF NOT EXISTS {_DRAFT}.{quote(table.schema)}")
-    con.execute(f"DROP TABLE IF EXISTS {target}")
-    con.execute(create_table_sql(table, database=_DRAFT))
-    con.execute(f"INSERT INTO {target} ({columns}) SELECT {columns} FROM {table.in_lake}")
-    return fetch_int(con, f"SELECT count(*) FROM {target}")
-
-
-def _write_changes(con: duckdb.DuckDBPyConnection, table: Table, feed: str) -> int:
-    target, columns, keys = f"{_DRAFT}.{table.sql_name}", column_list(table.column_names), column_list(table.key)
-    con.execute(f"CREATE OR REPLACE TEMP TABLE touched_keys AS SELECT DISTINCT {keys} FROM ({feed})")
-    touched = fetch_int(con, "SELECT count(*) FROM touched_keys")
-    if touched:
-        on = " AND ".join(f"t.{quote(key)} = k.{quote(key)}" for key in table.key)
-        con.execute(f"DELETE FROM {target} t USING touched_keys k WHERE {on}")
-        con.execute(
-            f"INSERT INTO {target} ({columns}) SELECT {columns} FROM {table.in_lake} t"
-            f" WHERE EXISTS (SELECT 1 FROM touched_keys k WHERE {on})"
-        )
-    return touched
-
-
-def _write_views(con: duckdb.DuckDBPyConnection) -> None:
-    con.execute(f"USE {_DRAFT}")
-    for view in VIEWS:
-        con.execute(f"CREATE OR REPLACE VIEW published.{quote(view.name)} AS {sql_of(view.rows())}")
-        con.execute(f"COMMENT ON VIEW published.{quote(view.name)} IS {literal(view.description)}")
-    con.execute("USE memory")
-
-
-def _compare(con: duckdb.DuckDBPyConnection, snapshot: int) -> None:
-    """Raise SinkError unless every table has as many rows as the lake."""
-    counts = [
-        (
-            table.full_name,
-            fetch_int(con, f"SELECT count(*) FROM {table.in_lake}"),
-            fetch_int(con, f"SELECT count(*) FROM {_DRAFT}.{table.sql_name}"),
-        )
-        for table in published.TABLES
-    ]
-    differing = [f"{name}: {lake} in the lake, {here} here" for name, lake, here in counts if lake != here]
-    if differing:
-        raise SinkError(
-            f"The warehouse would not show snapshot {snapshot}: {'; '.join(differing)}.",
-            next_move="The warehouse is as it was. Delete its file and run again to build it anew.",
-        )
-
-
-def _sync(path: Path) -> None:
-    descriptor = os.open(path, os.O_RDONLY)
-    try:
-        os.fsync(descriptor)
-    finally:
-        os.close(descriptor)

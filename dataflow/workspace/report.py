@@ -16,6 +16,9 @@ from dataflow.errors import ConservationError
 GAP_FACT = "gap"
 """Fact of a report whose subject raw does not hold whole, and why: it makes the run partial."""
 
+BEHIND_FACT = "behind"
+"""Fact of the report of a sink that did not take the publication, and why: it makes the run partial."""
+
 DRIFT_FACT = "drift"
 """Fact of a report whose fields are not the declared ones: which."""
 
@@ -69,6 +72,11 @@ class StepReport:
 def list_gaps(reports: Iterable[StepReport]) -> dict[str, str]:
     """What the steps could not get whole, and why, by subject; a run with any is partial, however else it ended."""
     return {report.subject: str(report.facts[GAP_FACT]) for report in reports if GAP_FACT in report.facts}
+
+
+def list_behind(reports: Iterable[StepReport]) -> dict[str, str]:
+    """The sinks that did not take the publication, and why, by name."""
+    return {report.subject: str(report.facts[BEHIND_FACT]) for report in reports if BEHIND_FACT in report.facts}
 
 
 def list_drift(reports: Iterable[StepReport]) -> dict[str, str]:

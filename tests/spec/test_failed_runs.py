@@ -1,11 +1,22 @@
-"""A run that does not come to its end: on record once, with a page, and the lake as its commit left it."""
+"""A run that does not come to its end, or whose sinks do not: on record once, with a page, the lake as committed."""
 
+import os
+import signal
+import subprocess
+import sys
+import threading
 from collections.abc import Callable
+from pathlib import Path
+
+import pytest
 
 from dataflow.access.pipeline import open_published
 from dataflow.cli.main import run
+from dataflow.errors import SinkError
 from dataflow.settings import Settings
-from tests.lib.homes import NOW
+from dataflow.sinks.warehouse import warehouse_snapshot
+from tests.lib.fake_sinks import FakeSink, hang, with_sinks, write_to_the_lake
+from tests.lib.homes import LATER, NOW
 
 
 def recorded(settings: Settings) -> list[tuple[str, str]]:
@@ -20,21 +31,72 @@ def latest_page(settings: Settings) -> str:
     return (settings.home / "reports" / "latest.html").read_text(encoding="utf-8")
 
 
-def test_a_sink_that_fails_after_the_commit_leaves_one_published_run_that_says_so(
-    fresh_home: Callable[[], Settings],
+def test_a_sink_that_fails_leaves_one_published_run_that_says_so(
+    fresh_home: Callable[[], Settings], capsys: pytest.CaptureFixture[str]
 ) -> None:
     settings = fresh_home()
     warehouse = settings.home / "warehouse.duckdb"
     warehouse.unlink()
     warehouse.mkdir()
     (warehouse / "in-the-way").touch()
-    assert run(["--home", str(settings.home), "run", "--now", NOW]) == 1
+    assert run(["--home", str(settings.home), "run", "--now", NOW]) == 4
+    told = capsys.readouterr().err
+    assert "Sink behind: warehouse: Writing publication" in told
+    assert "Not whole" not in told
     (_, first), (status, message) = recorded(settings)
     assert status == "published"
-    assert "then failed: " in message
-    assert "warehouse" in message
+    assert message.endswith("; then partial: sinks behind: warehouse")
     assert "then" not in first
-    assert '<span class="status failed">Failed</span>' in latest_page(settings)
+    assert '<span class="status partial">Partial</span>' in latest_page(settings)
+
+
+KILLED = """
+import os, signal, sys
+sys.path.insert(0, {root!r})
+from flows import journey
+journey.feed_sinks = lambda *_: os.kill(os.getpid(), signal.SIGKILL)
+from dataflow.cli.main import run
+run(sys.argv[1:])
+"""
+
+
+def test_what_a_killed_run_and_failing_sinks_left_behind_the_next_unchanged_runs_bring_to_the_publication(
+    published: Settings, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    warehouse = Path(published.warehouse.path)
+    had = warehouse_snapshot(warehouse) or 0
+    arguments = ["--home", str(published.home), "run", "--now", LATER]
+    script = KILLED.format(root=str(Path(__file__).parents[2]))
+    killed = subprocess.run([sys.executable, "-c", script, *arguments], check=False, env=dict(os.environ))
+    assert killed.returncode == -signal.SIGKILL
+    assert recorded(published)[-1][0] == "published"
+    assert warehouse_snapshot(warehouse) == had
+
+    ended = threading.Event()
+    good = FakeSink("good", does=write_to_the_lake)
+    broken = FakeSink("broken", errors=[SinkError("No space.") for _ in range(4)])
+    stuck = FakeSink("stuck", does=hang(ended))
+    with_sinks(monkeypatch, good, broken, stuck)
+    with monkeypatch.context() as hurried:
+        hurried.setenv("DATAFLOW_PREFECT__RETRY_DELAY_SECONDS", "0.01")
+        hurried.setenv("DATAFLOW_SINKS__TIMEOUT_SECONDS", "5")
+        hurried.setenv("DATAFLOW_WAREHOUSE__PATH", "")
+        assert run(arguments) == 4
+    told = capsys.readouterr().err
+    assert "Sink behind: broken: No space." in told
+    assert "Sink behind: stuck: The sink stuck gave no answer within 5 s" in told
+    status, message = recorded(published)[-1]
+    assert status == "unchanged"
+    assert message.endswith("; then partial: sinks behind: broken, stuck")
+    assert good.shows is not None
+    assert (broken.shows, stuck.shows) == (None, None)
+    assert (good.calls, broken.calls, stuck.calls) == (1, 4, 1)
+
+    ended.set()
+    stuck.does = lambda _: None
+    assert run(arguments) == 0
+    assert recorded(published)[-1][0] == "unchanged"
+    assert good.shows == broken.shows == stuck.shows == warehouse_snapshot(warehouse) > had
 
 
 def test_a_refused_run_has_a_page(fresh_home: Callable[[], Settings], monkeypatch: object) -> None:

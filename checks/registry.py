@@ -1,0 +1,51 @@
+"""Index declarations by name: a duplicate is refused where they are declared, an unknown name where it is used."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from difflib import get_close_matches
+from typing import Generic, TypeVar
+
+from checks.errors import CheckDeclarationError
+
+T = TypeVar("T")
+
+
+class Registry(Mapping[str, T], Generic[T]):
+    """The declarations of one kind by name, in the order in which they were declared."""
+
+    def __init__(self, kind: str, declared: Iterable[T], *, name: Callable[[T], str]) -> None:
+        """Index `declared`. Raises: CheckDeclarationError naming each name that stands there twice."""
+        self.kind = kind
+        self._found: dict[str, T] = {}
+        twice: list[str] = []
+        for one in declared:
+            if name(one) in self._found:
+                twice.append(name(one))
+            self._found[name(one)] = one
+        if twice:
+            raise CheckDeclarationError(f"Declared twice: {kind} {', '.join(sorted(set(twice)))}.")
+
+    def __getitem__(self, name: str) -> T:
+        return self._found[name]
+
+    def __iter__(self) -> Iterator[str]:
+        return iter(self._found)
+
+    def __len__(self) -> int:
+        return len(self._found)
+
+    def find(self, name: str) -> T:
+        """Return the declaration of this name. Raises: CheckDeclarationError with the nearest name and the list."""
+        if name not in self._found:
+            raise CheckDeclarationError(unknown(self.kind, name, self._found))
+        return self._found[name]
+
+
+def unknown(kind: str, name: str, known: Iterable[str]) -> str:
+    """Say that a name is not declared: the nearest one, then all of them."""
+    names = sorted(known)
+    folded = {each.casefold(): each for each in names}
+    near = get_close_matches(name.casefold(), folded, n=1)
+    hint = f" Did you mean {folded[near[0]]}?" if near else ""
+    return f"There is no {kind} {name}.{hint} There are: {', '.join(names) or 'none'}."

@@ -1,0 +1,203 @@
+"""The draft of a warehouse file: written beside it, held against the lake, and renamed over it.
+
+| relation | columns | filled by | dropped |
+|---|---|---|---|
+| `warehouse` (attached database) | published tables, `_publication` | replace_file, write_without | the same |
+| `touched_keys` (temporary) | the key columns of one table | _write_changes | replaced for the next table |
+"""
+
+from __future__ import annotations
+
+import os
+import shutil
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager, suppress
+from pathlib import Path
+
+import duckdb
+
+from dataflow.errors import SinkError
+from dataflow.publish.commit import Publication
+from dataflow.sinks.views import VIEWS
+from dataflow.tables import published
+from dataflow.tables.subject import Subject
+from dataflow.workspace.relations import sql_of
+from lakehouse.connect import connect
+from lakehouse.query import fetch_int
+from lakehouse.table import Table, column_list, create_table_sql, literal, quote
+
+DRAFT = "warehouse"
+"""The name under which a warehouse file is attached: the database of the DuckDB file and of its views."""
+
+_SHOWN = "source"
+
+
+def replace_file(
+    con: duckdb.DuckDBPyConnection,
+    feeds: Mapping[Table, str | None],
+    publication: Publication,
+    target: Path,
+    *,
+    copy: bool,
+) -> int:
+    """Put a file in place of `target` that shows the publication; returns rows written.
+
+    `feeds`: the changes of each table, None for one to write whole. `copy`: begin with the rows that `target` has.
+    Raises: SinkError.
+    """
+    with _drafted(target, doing=f"Writing publication {publication.number} to the warehouse {target}") as draft:
+        if copy:
+            shutil.copyfile(target, draft)
+        return _write_draft(con, feeds, publication, draft)
+
+
+def write_without(subject: Subject, target: Path) -> int:
+    """Put a file in place of `target` that lacks every row of a person; returns how many those were.
+
+    Raises: SinkError, with the file as it was.
+    """
+    try:
+        con = connect()
+        try:
+            with _drafted(target, doing=f"Removing a person from the warehouse {target}") as draft:
+                con.execute(f"ATTACH {literal(str(target))} AS {_SHOWN} (READ_ONLY)")
+                con.execute(f"ATTACH {literal(str(draft))} AS {DRAFT}")
+                con.execute("BEGIN")
+                removed = sum(_copy_without(con, table, subject) for table in published.TABLES)
+                _write_views(con)
+                con.execute(f"CREATE TABLE {DRAFT}._publication AS FROM {_SHOWN}._publication")
+                con.execute("COMMIT")
+                con.execute(f"DETACH {DRAFT}")
+                return removed
+        finally:
+            con.close()
+    except duckdb.Error as error:
+        # Its text may quote a row: the new error neither repeats nor names it as its cause.
+        raise SinkError(
+            f"Removing a person from the warehouse {target}: unexpected {type(error).__name__}.",
+            next_move="The person may still be in it. Delete the file: the next run makes it anew from the lake.",
+        ) from None
+
+
+@contextmanager
+def _drafted(target: Path, *, doing: str) -> Iterator[Path]:
+    """Yield the path of a draft; rename it over `target` when the block ends well, remove it when it does not."""
+    draft = target.with_name(f"{target.name}.{os.getpid()}.draft")
+    try:
+        target.parent.mkdir(parents=True, exist_ok=True)
+        _clear_drafts(target)
+        yield draft
+        _sync(draft)
+        draft.replace(target)
+        _sync(target.parent)
+    except (OSError, duckdb.IOException) as error:
+        raise SinkError(
+            f"{doing}: {type(error).__name__}.",
+            next_move="Check space and permissions there and run again; the warehouse is as it was.",
+        ) from error
+    finally:
+        with suppress(OSError):
+            _clear_drafts(target)
+
+
+def _clear_drafts(target: Path) -> None:
+    # One process at a time feeds the file: what is there was left behind by one that was killed.
+    for left_behind in target.parent.glob(f"{target.name}.*.draft*"):
+        left_behind.unlink()
+
+
+def _write_draft(
+    con: duckdb.DuckDBPyConnection, feeds: Mapping[Table, str | None], publication: Publication, draft: Path
+) -> int:
+    """Write tables, views and the publication's number in one transaction; returns rows written."""
+    con.execute(f"ATTACH {literal(str(draft))} AS {DRAFT}")
+    con.execute("BEGIN")
+    written = sum(
+        _write_whole(con, table) if feed is None else _write_changes(con, table, feed) for table, feed in feeds.items()
+    )
+    _write_views(con)
+    con.execute(f"CREATE OR REPLACE TABLE {DRAFT}._publication (snapshot_id BIGINT, run_id VARCHAR)")
+    con.execute(f"INSERT INTO {DRAFT}._publication VALUES ({publication.number}, {literal(publication.run_id)})")
+    _compare(con, publication.number)
+    con.execute("COMMIT")
+    con.execute(f"DETACH {DRAFT}")
+    return written
+
+
+def _write_whole(con: duckdb.DuckDBPyConnection, table: Table) -> int:
+    columns = column_list(table.column_names)
+    _make_empty(con, table)
+    con.execute(f"INSERT INTO {DRAFT}.{table.sql_name} ({columns}) SELECT {columns} FROM {table.in_lake}")
+    return fetch_int(con, f"SELECT count(*) FROM {DRAFT}.{table.sql_name}")
+
+
+def _write_changes(con: duckdb.DuckDBPyConnection, table: Table, feed: str) -> int:
+    target, columns, keys = f"{DRAFT}.{table.sql_name}", column_list(table.column_names), column_list(table.key)
+    con.execute(f"CREATE OR REPLACE TEMP TABLE touched_keys AS SELECT DISTINCT {keys} FROM ({feed})")
+    touched = fetch_int(con, "SELECT count(*) FROM touched_keys")
+    if touched:
+        on = " AND ".join(f"t.{quote(key)} = k.{quote(key)}" for key in table.key)
+        con.execute(f"DELETE FROM {target} t USING touched_keys k WHERE {on}")
+        con.execute(
+            f"INSERT INTO {target} ({columns}) SELECT {columns} FROM {table.in_lake} t"
+            f" WHERE EXISTS (SELECT 1 FROM touched_keys k WHERE {on})"
+        )
+    return touched
+
+
+def _copy_without(con: duckdb.DuckDBPyConnection, table: Table, subject: Subject) -> int:
+    """Copy a table but for a person's rows; returns how many were left out."""
+    _make_empty(con, table)
+    source = f"{_SHOWN}.{table.sql_name}"
+    columns = column_list(name for (name,) in con.execute(f"SELECT column_name FROM (DESCRIBE {source})").fetchall())
+    ids = {table.subject: subject.customer_ids, "record_id": subject.record_ids}
+    about = [
+        f"{quote(column)} IN ({', '.join(map(literal, sorted(chosen)))})"
+        for column, chosen in ids.items()
+        if column in table.column_names and chosen
+    ]
+    condition = f"coalesce({' OR '.join(about)}, false)" if about else "false"
+    con.execute(
+        f"INSERT INTO {DRAFT}.{table.sql_name} ({columns}) SELECT {columns} FROM {source} WHERE NOT {condition}"
+    )
+    return fetch_int(con, f"SELECT count(*) FROM {source} WHERE {condition}")
+
+
+def _make_empty(con: duckdb.DuckDBPyConnection, table: Table) -> None:
+    con.execute(f"CREATE SCHEMA IF NOT EXISTS {DRAFT}.{quote(table.schema)}")
+    con.execute(f"DROP TABLE IF EXISTS {DRAFT}.{table.sql_name}")
+    con.execute(create_table_sql(table, database=DRAFT))
+
+
+def _write_views(con: duckdb.DuckDBPyConnection) -> None:
+    con.execute(f"USE {DRAFT}")
+    for view in VIEWS:
+        con.execute(f"CREATE OR REPLACE VIEW published.{quote(view.name)} AS {sql_of(view.rows())}")
+        con.execute(f"COMMENT ON VIEW published.{quote(view.name)} IS {literal(view.description)}")
+    con.execute("USE memory")
+
+
+def _compare(con: duckdb.DuckDBPyConnection, number: int) -> None:
+    """Raise SinkError unless every table has as many rows as the lake."""
+    counts = [
+        (
+            table.full_name,
+            fetch_int(con, f"SELECT count(*) FROM {table.in_lake}"),
+            fetch_int(con, f"SELECT count(*) FROM {DRAFT}.{table.sql_name}"),
+        )
+        for table in published.TABLES
+    ]
+    differing = [f"{name}: {lake} in the lake, {here} here" for name, lake, here in counts if lake != here]
+    if differing:
+        raise SinkError(
+            f"The warehouse would not show publication {number}: {'; '.join(differing)}.",
+            next_move="The warehouse is as it was. Delete its file and run again to build it anew.",
+        )
+
+
+def _sync(path: Path) -> None:
+    descriptor = os.open(path, os.O_RDONLY)
+    try:
+        os.fsync(descriptor)
+    finally:
+        os.close(descriptor)

@@ -1,0 +1,33 @@
+"""Every sink there is, each one declaration; the one place to add one."""
+
+from __future__ import annotations
+
+from checks.registry import Registry
+from dataflow.settings import Settings
+from dataflow.sinks.protocol import Sink, SinkKind
+
+
+def _warehouse(settings: Settings) -> Sink:
+    from dataflow.sinks.warehouse import Warehouse
+
+    return Warehouse(settings)
+
+
+SINKS: Registry[SinkKind] = Registry(
+    "sink",
+    (
+        SinkKind(
+            name="warehouse",
+            meaning="A DuckDB file with the published tables and the views for analysts",
+            section="warehouse",
+            is_on=lambda settings: bool(settings.warehouse.path),
+            open=_warehouse,
+        ),
+    ),
+    name=lambda kind: kind.name,
+)
+
+
+def active_sinks(settings: Settings) -> list[SinkKind]:
+    """List the sinks that the settings switch on."""
+    return [kind for kind in SINKS.values() if kind.is_on(settings)]

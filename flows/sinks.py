@@ -1,0 +1,42 @@
+"""Sinks follow side by side, each as a task of its own; what goes wrong in one is an error of that one."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from prefect.task_runners import ThreadPoolTaskRunner
+
+from dataflow.publish import Publication
+from dataflow.run.session import RunSession
+from dataflow.sinks import active_sinks
+from dataflow.workspace.report import BEHIND_FACT, StepReport
+from flows.retry import with_retries
+from flows.tasks import feed_sink
+
+
+def feed_sinks(session: RunSession, publication: Publication) -> list[StepReport]:
+    """Bring every sink to the publication, also to one that is not new: a run may have died before its sinks.
+
+    Shape: one report for each sink; of one that is not there the report has the fact `behind`, which says why.
+    """
+    names = [kind.name for kind in active_sinks(session.settings)]
+    if not names:
+        return []
+    with session.stage("sink"), ThreadPoolTaskRunner[Any](max_workers=len(names)) as runner:
+        futures = {
+            name: runner.submit(
+                with_retries(feed_sink, session.settings, name=f"sink {name}"),
+                parameters={"run_id": session.run.run_id, "name": name, "publication": publication},
+            )
+            for name in names
+        }
+        answers = {name: future.result(raise_on_failure=False) for name, future in futures.items()}
+    return [_report(name, answer) for name, answer in answers.items()]
+
+
+def _report(name: str, answer: Any) -> StepReport:
+    if isinstance(answer, StepReport):
+        return answer
+    # Every error has been given a text without values by then; one of Prefect itself may not be an exception of ours.
+    why = str(answer) if getattr(answer, "owner", None) else f"unexpected {type(answer).__name__}"
+    return StepReport(stage="sink", subject=name, rows_in=0, rows_out=0, facts={BEHIND_FACT: why})
