@@ -1,17 +1,11 @@
-"""Soda contracts: derived from a table's declaration, joined with hand-written checks, verified on an open connection.
-
-Soda 4 checks missing, invalid, duplicate, schema and row_count by SQL on the caller's connection, so inside a
-transaction it sees the rows that are not committed yet.
-"""
+"""Contracts: derived from a table's declaration, joined with hand-written checks, verified on an open connection."""
 
 from __future__ import annotations
 
-import logging
 import re
 from collections.abc import Iterable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass, field
-from importlib import import_module
 from importlib.resources import files
 from pathlib import Path
 from typing import Any
@@ -20,10 +14,10 @@ import duckdb
 import yaml
 
 from checks.errors import CheckDeclarationError
+from checks.soda import SodaCheck, run_soda
 from lakehouse.table import Column, Table, quote
 
 _DECIMAL = re.compile(r"DECIMAL\((\d+),\s*(\d+)\)")
-_SODA_LOGGER = logging.getLogger("soda")
 
 
 class ContractMalformed(CheckDeclarationError):
@@ -80,67 +74,12 @@ def verify_contracts(
     texts = [yaml.safe_dump(contract_of(t, database=database, folder=folder), sort_keys=False) for t in chosen.values()]
     if not texts:
         return []
-    with _using(con, database), _quiet_soda() as errors:
-        results = _run_soda(con, texts, database)
-    found = [check for result in results for check in _checks_of(result, chosen)]
-    return found + [_not_run(table) for name, table in chosen.items() if name not in _verified(results)] + errors
-
-
-def load_soda() -> None:
-    """Import Soda, which takes as long as a small publication's checks, before it is needed."""
-    _keep_soda_to_itself()
-    for module in ("soda_core.contracts.contract_verification", "soda_duckdb.common.data_sources.duckdb_data_source"):
-        import_module(module)
-
-
-def _run_soda(con: duckdb.DuckDBPyConnection, texts: list[str], database: str) -> list[Any]:
-    _keep_soda_to_itself()
-    # Soda takes two seconds to import; only a run that publishes should pay for it.
-    from soda_core.common.yaml import ContractYamlSource
-    from soda_core.contracts.contract_verification import ContractVerificationSession
-    from soda_duckdb.common.data_sources.duckdb_data_source import DuckDBDataSourceImpl
-
-    session = ContractVerificationSession.execute(
-        contract_yaml_sources=[ContractYamlSource.from_str(text) for text in texts],
-        data_source_impls=[DuckDBDataSourceImpl.from_existing_cursor(con, name=database)],
-    )
-    return list(session.contract_verification_results)
-
-
-def _keep_soda_to_itself() -> None:
-    """Stop what importing Soda does to the process around it.
-
-    Its import makes a tracer that sends to collect.soda.io the tracer of the whole process, Prefect's spans
-    included, and loads `.env` of the working folder into the environment. Its own switch is an environment variable,
-    which only settings may touch.
-    """
-    from soda_core.common.env_config_helper import EnvConfigHelper
-
-    EnvConfigHelper.soda_core_telemetry_enabled = False
-    EnvConfigHelper._initialize = lambda _: None
-
-
-@contextmanager
-def _quiet_soda() -> Iterator[list[ContractCheck]]:
-    """Take Soda's log, which quotes SQL and prints tables, out of ours; an error in it is a check that failed."""
-    errors: list[ContractCheck] = []
-
-    class Errors(logging.Handler):
-        def emit(self, record: logging.LogRecord) -> None:
-            # The text may quote SQL with values: say only that there was one.
-            errors.append(ContractCheck("all contracts", "execution", f"Soda error in {record.module}", passed=False))
-
-    handler = Errors(level=logging.ERROR)
-    before = _SODA_LOGGER.propagate, _SODA_LOGGER.level
-    _SODA_LOGGER.addHandler(handler)
-    _SODA_LOGGER.propagate = False
-    _SODA_LOGGER.setLevel(logging.ERROR)
-    try:
-        yield errors
-    finally:
-        _SODA_LOGGER.removeHandler(handler)
-        _SODA_LOGGER.propagate = before[0]
-        _SODA_LOGGER.setLevel(before[1])
+    with _using(con, database):
+        ran = run_soda(con, texts, database=database)
+    found = [_check(one, chosen) for one in ran.checks]
+    verified = {one.dataset for one in ran.checks}
+    missing = [_not_run(table) for name, table in chosen.items() if name not in verified]
+    return found + missing + [_failed(module) for module in ran.errors]
 
 
 @contextmanager
@@ -155,22 +94,14 @@ def _using(con: duckdb.DuckDBPyConnection, database: str) -> Iterator[None]:
         con.execute(f"USE {quote(row[0])}.{quote(row[1])}")
 
 
-def _checks_of(result: Any, tables: Mapping[str, Table]) -> Iterator[ContractCheck]:
-    name = result.contract.soda_qualified_dataset_name
-    table = tables[name].full_name if name in tables else str(name)
-    for found in result.check_results:
-        measured = found.diagnostic_metric_values or {}
-        yield ContractCheck(
-            table=table,
-            check=str(found.check.relative_path),
-            name=str(found.check.name),
-            passed=found.outcome.name in ("PASSED", "WARN"),
-            measured={str(k): float(v) for k, v in measured.items() if isinstance(v, int | float)},
-        )
+def _check(found: SodaCheck, tables: Mapping[str, Table]) -> ContractCheck:
+    table = tables[found.dataset].full_name if found.dataset in tables else found.dataset
+    return ContractCheck(table, found.check, found.name, passed=found.passed, measured=found.measured)
 
 
-def _verified(results: list[Any]) -> set[str]:
-    return {str(result.contract.soda_qualified_dataset_name) for result in results if result.check_results}
+def _failed(module: str) -> ContractCheck:
+    """An error that Soda logged is a check that failed."""
+    return ContractCheck("all contracts", "execution", f"Soda error in {module}", passed=False)
 
 
 def _not_run(table: Table) -> ContractCheck:

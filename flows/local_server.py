@@ -20,6 +20,7 @@ from typing import TYPE_CHECKING, Self
 from dataflow.errors import OrchestratorUnavailable
 from dataflow.settings.environment import prefect_server_environment
 from flows.new_database import lay_down
+from flows.prefect_server import make_app
 
 if TYPE_CHECKING:
     import uvicorn
@@ -82,9 +83,8 @@ def serve(descriptor: int) -> None:
     # Importing makes millions of objects that stay; collecting among them took a third of the start.
     gc.disable()
     import uvicorn
-    from prefect.server.api.server import create_app
 
-    server = uvicorn.Server(uvicorn.Config(create_app(), log_level="error", lifespan="on", timeout_graceful_shutdown=5))
+    server = uvicorn.Server(uvicorn.Config(make_app(), log_level="error", lifespan="on", timeout_graceful_shutdown=5))
     threading.Thread(target=_leave_with_parent, args=[server], daemon=True).start()
     gc.freeze()
     gc.enable()

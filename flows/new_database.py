@@ -16,6 +16,7 @@ from importlib.metadata import version
 from pathlib import Path
 
 from dataflow.settings.environment import prefect_database_url, prefect_environment
+from flows.prefect_server import make_database
 
 
 def original() -> Path:
@@ -45,16 +46,8 @@ def make_original() -> None:
     original().parent.mkdir(parents=True, exist_ok=True)
     with tempfile.TemporaryDirectory(dir=original().parent) as folder:
         with prefect_environment(Path(folder), api_url=None):
-            asyncio.run(_migrate())
+            asyncio.run(make_database())
         (Path(folder) / "prefect" / "prefect.db").replace(original())
-
-
-async def _migrate() -> None:
-    from prefect.server.database import provide_database_interface
-
-    database = provide_database_interface()
-    await database.create_db()
-    await (await database.engine()).dispose()
 
 
 if __name__ == "__main__":

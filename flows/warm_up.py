@@ -16,5 +16,5 @@ def _load() -> None:
     import_module("pandas")
     import_module("pyarrow.dataset")
     import_module("dataflow.publish").compile_builders()
-    import_module("checks.contract").load_soda()
+    import_module("checks.soda").load_soda()
     import_module("dataflow.observe.report_page").warm_up()

@@ -6,13 +6,13 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 
 import ibis
-from ibis.backends.sql.datatypes import DuckDBType
 from ibis.expr import types as ir
 
 from dataflow.conform.expressions import as_text, joined_text
 from dataflow.conform.joining import Join
 from dataflow.conform.operators import SEPARATOR, record_id
 from dataflow.settings import MappingSettings
+from dataflow.workspace.ibis_types import ibis_type
 from dataflow.workspace.relations import relation
 from lakehouse.table import Table
 
@@ -45,7 +45,7 @@ class CompiledMapping:
 
     def keys(self, name: str) -> ir.Table:
         """Name a table of `key_columns` that the stage makes on its connection."""
-        types = {column: DuckDBType.from_string(self.source.column(column).type) for column in self.key_columns}
+        types = {column: ibis_type(self.source.column(column).type) for column in self.key_columns}
         return ibis.table(types, name=name)
 
     def key_of(self, rows: ir.Table) -> ir.StringValue:

@@ -8,7 +8,6 @@ from functools import partial
 
 import duckdb
 import ibis
-from ibis.backends.sql.datatypes import DuckDBType
 from ibis.expr import types as ir
 
 from dataflow.conform.companies import normalise_company
@@ -22,6 +21,7 @@ from dataflow.conform.second import SecondPython, apply_here
 from dataflow.conform.streets import normalise_street
 from dataflow.conform.texts import capitalise, tidy
 from dataflow.vocabulary.placeholders import DEFAULT_DATES
+from dataflow.workspace.ibis_types import ibis_type
 from dataflow.workspace.relations import sql_of
 from lakehouse.query import fetch_int
 
@@ -149,9 +149,7 @@ def _assembled(draft: ir.Table) -> ir.Table:
     rows = draft
     for lookup in LOOKUPS:
         names = {name: f"{lookup.name}.{name}" for name in ("key", *(given for given, _ in lookup.gives))}
-        found = ibis.table(
-            {name: DuckDBType.from_string(kind) for name, kind in (("key", _TEXT), *lookup.gives)}, name=lookup.name
-        )
+        found = ibis.table({name: ibis_type(kind) for name, kind in (("key", _TEXT), *lookup.gives)}, name=lookup.name)
         found = found.select(**{new: found[old] for old, new in names.items()})
         rows = rows.left_join(found, lookup.key_of(rows) == found[f"{lookup.name}.key"])
     is_person = rows["entity_type"] == "person"

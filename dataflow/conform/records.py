@@ -6,7 +6,6 @@ Shape: the columns of its conformed table as mapped, not yet normalised, one row
 from __future__ import annotations
 
 import ibis
-from ibis.backends.sql.datatypes import DuckDBType
 from ibis.expr import datatypes as dt
 from ibis.expr import types as ir
 
@@ -17,6 +16,7 @@ from dataflow.conform.names_in_scope import GroupScope, RowScope, WantedScope
 from dataflow.conform.operators import SEPARATOR, build_value, record_id
 from dataflow.errors import MappingError
 from dataflow.tables.columns import LINEAGE
+from dataflow.workspace.ibis_types import ibis_type
 
 _CARRIED = tuple(column.name for column in LINEAGE if column.name != "_run_id")
 
@@ -63,7 +63,7 @@ def _grouped(mapping: CompiledMapping, chosen: ir.Table) -> ir.Table:
 def _value(mapping: CompiledMapping, column: str, scope: RowScope) -> ir.Value:
     scope.place = f"mappings.{mapping.name}.fields.{column}"
     value = build_value(mapping.settings.fields[column], scope)
-    wanted = DuckDBType.from_string(mapping.target.column(column).type)
+    wanted = ibis_type(mapping.target.column(column).type)
     if not _fits(value.type(), wanted):
         raise MappingError(
             f"{scope.place} gives {value.type()}, but {mapping.target.full_name}.{column} is {wanted}.",

@@ -11,10 +11,10 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-from mmdb_writer import MMDBWriter
 from netaddr import IPSet
 
 from dataflow.sample.arrays import Ints, Random, Text, text
+from dataflow.sample.mmdb_dated import DatedWriter
 from dataflow.sample.places import City, Country, countries
 
 _CONTINENTS = {
@@ -95,24 +95,9 @@ def _city_record(country: Country, city: City | None, number: int) -> dict[str, 
     return record
 
 
-class _FixedDateWriter(MMDBWriter):
-    """A writer whose file says when the sample starts, not when it was built."""
-
-    def __init__(self, built: date) -> None:
-        super().__init__(
-            ip_version=6, ipv4_compatible=True, database_type="GeoLite2-City", languages=["en"],
-            description="Invented networks of the sample",
-        )  # fmt: skip
-        self._built = built
-
-    def _build_meta(self) -> dict[str, Any]:
-        days = (self._built - date(1970, 1, 1)).days
-        return super()._build_meta() | {"build_epoch": days * 86_400}
-
-
 def write_mmdb(path: Path, built: date) -> None:
     """Write the City database of all networks."""
-    writer = _FixedDateWriter(built)
+    writer = DatedWriter(built, description="Invented networks of the sample")
     for network, record in _records():
         writer.insert_network(IPSet([str(network.range)]), record)
     writer.to_db_file(str(path))

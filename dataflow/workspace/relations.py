@@ -6,16 +6,16 @@ The relations are unbound: the same expression compiles for DuckDB here and for 
 from __future__ import annotations
 
 import ibis
-from ibis.backends.sql.datatypes import DuckDBType
 from ibis.expr import types as ir
 
 from dataflow.tables.columns import RUN_ID
+from dataflow.workspace.ibis_types import ibis_type
 from lakehouse.table import Table
 
 
 def relation(table: Table) -> ir.Table:
     """Name a declared table, typed, for use in expressions."""
-    schema = {column.name: DuckDBType.from_string(column.type) for column in table.columns}
+    schema = {column.name: ibis_type(column.type) for column in table.columns}
     return ibis.table(schema, name=table.name, database=table.schema)
 
 
@@ -27,7 +27,7 @@ def key_relation(name: str, *columns: str) -> ir.Table:
 def shaped(table: Table, rows: ir.Table) -> ir.Table:
     """Bring an expression to the declared columns and types; `_run_id` is left to the workspace."""
     chosen = {
-        column.name: rows[column.name].cast(DuckDBType.from_string(column.type))
+        column.name: rows[column.name].cast(ibis_type(column.type))
         for column in table.columns
         if column.name in rows.columns and column != RUN_ID
     }

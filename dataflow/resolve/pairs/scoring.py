@@ -5,12 +5,11 @@ from __future__ import annotations
 import re
 
 import duckdb
-from splink.internals.misc import prob_to_match_weight
 
 from dataflow.resolve.comparisons import EntitySpec
 from dataflow.resolve.model.frequencies import HOT_COLUMNS, hot_name, known_name
 from dataflow.resolve.model.model import KIN, Epoch, LevelWeights
-from dataflow.resolve.model.weights import weight_sql
+from dataflow.resolve.model.splink_weights import match_weight, weight_sql
 from dataflow.resolve.pairs.numbers import is_among, is_member, number_of
 from lakehouse.table import literal
 
@@ -230,7 +229,7 @@ def by_level_sql(weights: LevelWeights) -> str:
 
 def least_weight(epoch: Epoch, threshold: float) -> float:
     """What Splink's model must say of a pair at least, that all together may come over the threshold."""
-    return float(prob_to_match_weight(threshold)) - _most(epoch.learnt)
+    return match_weight(threshold) - _most(epoch.learnt)
 
 
 def _most(weights: LevelWeights) -> float:

@@ -13,8 +13,8 @@ from functools import cache
 import duckdb
 import pyarrow as pa
 from anyascii import anyascii
-from nicknames import NickNamer
 
+from dataflow.resolve.records.nickname_dictionary import canonicals_of, full_names, is_known
 from dataflow.vocabulary import version_of
 from dataflow.vocabulary.companies import (
     FORMS_THAT_ARE_WORDS,
@@ -110,25 +110,20 @@ def nickname_roots(con: duckdb.DuckDBPyConnection, names: str, *, into: str) -> 
     _make_map(con, into, {"name": values, "root": [root_of(r) for r in roots], "roots": roots})
 
 
-@cache
-def _nicknames() -> NickNamer:
-    return NickNamer()
-
-
 def roots_of(name: str) -> list[str]:
     """The name and every name it is a short form of, sorted."""
-    return sorted({name, *_nicknames().canonicals_of(name)})
+    return sorted({name, *canonicals_of(name)})
 
 
 def is_given_name(word: str) -> bool:
     """Whether the word is a given name, or short for one."""
-    return bool(_nicknames().canonicals_of(word) or _nicknames().nicknames_of(word))
+    return is_known(word)
 
 
 @cache
 def known_given_names() -> tuple[str, ...]:
     """Every given name that the dictionary of nicknames knows, short forms left out: "al" may be anything."""
-    return tuple(sorted(name for name in _nicknames()._nickname_lookup if len(name) > 3 and name.isalpha()))
+    return tuple(name for name in full_names() if len(name) > 3 and name.isalpha())
 
 
 def root_of(roots: list[str]) -> str:

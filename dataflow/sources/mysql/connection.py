@@ -2,17 +2,15 @@
 
 from __future__ import annotations
 
-import socket
-import ssl
-import struct
 from collections.abc import Iterator, Sequence
-from contextlib import contextmanager, suppress
+from contextlib import contextmanager
 from typing import Any
 
 import pymysql
 from pymysql.connections import Connection
 
 from dataflow.settings import MySQLSettings
+from dataflow.sources.mysql.pymysql_socket import hang_up, tls_version_of
 from dataflow.sources.mysql.trouble import error_number, explained, peer_of
 from dataflow.sources.tls import tls_context
 
@@ -64,8 +62,7 @@ class Session:
     @property
     def tls_version(self) -> str:
         """The version the connection speaks, as the socket knows it."""
-        sock = self.con._sock
-        return str(sock.version()) if isinstance(sock, ssl.SSLSocket) else "none"
+        return tls_version_of(self.con)
 
 
 @contextmanager
@@ -94,19 +91,7 @@ def open_session(name: str, settings: MySQLSettings, *, doing: str) -> Iterator[
             session.ask(statement, doing=doing)
         yield session
     finally:
-        _hang_up(con)
-
-
-def _hang_up(con: Connection[Any]) -> None:
-    """Disconnect without a goodbye: in the middle of a result there is nobody to hear it.
-
-    And at once: a server whose client is gone, but politely, was measured to go on writing to it for a minute.
-    """
-    if con._sock is not None:
-        # A socket that the other side has ended may take no options any more.
-        with suppress(OSError):
-            con._sock.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
-    con._force_close()
+        hang_up(con)
 
 
 def quote(identifier: str) -> str:

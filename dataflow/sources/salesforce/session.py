@@ -27,7 +27,8 @@ from dataflow.sources.salesforce.answers import (
     server_time,
 )
 from dataflow.sources.salesforce.budget import Budget
-from dataflow.sources.salesforce.transport import Transport, read_body
+from dataflow.sources.salesforce.requests_body import read_body
+from dataflow.sources.salesforce.transport import Transport
 
 TOKEN_PATH = "/services/oauth2/token"
 _SUFFIX = ".salesforce.com"

@@ -2,25 +2,17 @@
 
 from __future__ import annotations
 
-import time
 from typing import Any
 from urllib.parse import urlsplit
 
-import requests
 from requests.adapters import HTTPAdapter
-from urllib3.exceptions import HTTPError
 
 from dataflow.errors import ConfigurationError
 from dataflow.settings import SalesforceSettings
 from dataflow.sources.salesforce.answers import PEER
 from dataflow.sources.tls import tls_context
 
-_CHUNK_BYTES = 256 * 1024
 _IDLE_CONNECTIONS = 32
-
-
-class TooSlow(requests.exceptions.Timeout):  # type: ignore[misc] # requests ships no types
-    """An answer was still coming in when its time was over."""
 
 
 class Transport(HTTPAdapter):  # type: ignore[misc]
@@ -66,27 +58,3 @@ def _parse_endpoint(endpoint: str) -> tuple[str, int] | None:
             "The endpoint of a Salesforce source is not of the form host:port.",
             next_move="Correct it in dataflow.toml.",
         ) from None
-
-
-def read_body(response: requests.Response, *, seconds: float) -> None:
-    """Read the whole body into the response, or give up when it takes longer than `seconds`.
-
-    A socket's time limit starts anew with every byte, so that an answer which drips would hold a worker for ever.
-    Raises: TooSlow, requests' ConnectionError when the connection breaks off.
-    """
-    ends = time.monotonic() + seconds
-    pieces: list[bytes] = []
-    try:
-        while piece := response.raw.read1(_CHUNK_BYTES, decode_content=True):
-            pieces.append(piece)
-            if time.monotonic() > ends:
-                raise TooSlow(f"the answer took longer than {seconds:g} s")
-    except (HTTPError, OSError) as error:
-        response.raw.close()
-        if isinstance(error, TooSlow):
-            raise
-        raise requests.exceptions.ConnectionError("the answer broke off") from error
-    response.raw.release_conn()
-    # The library keeps what it has read here; it has no public way to be handed a body.
-    response._content = b"".join(pieces)
-    response._content_consumed = True

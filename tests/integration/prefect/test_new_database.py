@@ -28,7 +28,7 @@ def test_the_copy_is_what_this_prefect_would_migrate_to(prefect_home: Path) -> N
     new_database.lay_down(prefect_home)
     database = prefect_home / "prefect.db"
     before = revision(database)
-    migrate = "import asyncio; from flows.new_database import _migrate; asyncio.run(_migrate())"
+    migrate = "import asyncio; from flows.prefect_server import make_database; asyncio.run(make_database())"
     subprocess.run(
         [sys.executable, "-c", migrate],
         env={
@@ -62,12 +62,13 @@ def test_a_database_that_appears_meanwhile_stays(prefect_home: Path, monkeypatch
     assert list(prefect_home.glob("new-*")) == []
 
 
-def test_without_an_original_or_with_another_database_nothing_is_laid_down(
-    prefect_home: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    with monkeypatch.context() as patch:
-        patch.setattr("flows.new_database.original", lambda: prefect_home / "none.db")
-        new_database.lay_down(prefect_home)
+def test_without_an_original_an_empty_file_is_laid_down(prefect_home: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("flows.new_database.original", lambda: prefect_home / "none.db")
+    new_database.lay_down(prefect_home)
+    assert [(path.name, path.stat().st_size) for path in prefect_home.iterdir()] == [("prefect.db", 0)]
+
+
+def test_with_another_database_nothing_is_laid_down(prefect_home: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("PREFECT_API_DATABASE_CONNECTION_URL", "sqlite+aiosqlite:///elsewhere.db")
     new_database.lay_down(prefect_home)
     assert list(prefect_home.iterdir()) == []

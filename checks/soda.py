@@ -1,0 +1,110 @@
+"""Run Soda on an open connection, quietly: the one module that touches Soda and its private parts.
+
+Soda 4 checks missing, invalid, duplicate, schema and row_count by SQL on the caller's connection, so inside a
+transaction it sees the rows that are not committed yet. It has no public switch for what its import does to the process
+(soda-core 4.28, November 2026); tests/unit/test_private_parts.py says when these parts move.
+"""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass
+from importlib import import_module
+from typing import Any
+
+import duckdb
+
+_LOGGER = logging.getLogger("soda")
+
+
+@dataclass(frozen=True)
+class SodaCheck:
+    """What became of one check of a dataset. `measured` holds counts and shares, never a value of a row."""
+
+    dataset: str
+    check: str
+    name: str
+    passed: bool
+    measured: Mapping[str, float]
+
+
+@dataclass(frozen=True)
+class SodaRun:
+    """The checks that were evaluated, and the modules of Soda that logged an error."""
+
+    checks: Sequence[SodaCheck]
+    errors: Sequence[str]
+
+
+def load_soda() -> None:
+    """Import Soda, which takes as long as a small publication's checks, before it is needed."""
+    _keep_to_itself()
+    for module in ("soda_core.contracts.contract_verification", "soda_duckdb.common.data_sources.duckdb_data_source"):
+        import_module(module)
+
+
+def run_soda(con: duckdb.DuckDBPyConnection, contracts: Sequence[str], *, database: str) -> SodaRun:
+    """Verify contracts, as YAML, about tables of the connection's default database."""
+    _keep_to_itself()
+    # Soda takes two seconds to import; only a run that publishes should pay for it.
+    from soda_core.common.yaml import ContractYamlSource
+    from soda_core.contracts.contract_verification import ContractVerificationSession
+    from soda_duckdb.common.data_sources.duckdb_data_source import DuckDBDataSourceImpl
+
+    with _quiet() as errors:
+        session = ContractVerificationSession.execute(
+            contract_yaml_sources=[ContractYamlSource.from_str(text) for text in contracts],
+            data_source_impls=[DuckDBDataSourceImpl.from_existing_cursor(con, name=database)],
+        )
+    found = [check for result in session.contract_verification_results for check in _checks_of(result)]
+    return SodaRun(found, errors)
+
+
+def _keep_to_itself() -> None:
+    """Stop what importing Soda does to the process around it.
+
+    Its import makes a tracer that sends to collect.soda.io the tracer of the whole process, Prefect's spans
+    included, and loads `.env` of the working folder into the environment. Its own switch is an environment variable,
+    which only settings may touch.
+    """
+    from soda_core.common.env_config_helper import EnvConfigHelper
+
+    EnvConfigHelper.soda_core_telemetry_enabled = False
+    EnvConfigHelper._initialize = lambda _: None
+
+
+@contextmanager
+def _quiet() -> Iterator[list[str]]:
+    """Take Soda's log, which quotes SQL and prints tables, out of ours; yields the modules that log an error."""
+    errors: list[str] = []
+
+    class Errors(logging.Handler):
+        def emit(self, record: logging.LogRecord) -> None:
+            # The text may quote SQL with values: say only that there was one.
+            errors.append(record.module)
+
+    handler = Errors(level=logging.ERROR)
+    before = _LOGGER.propagate, _LOGGER.level
+    _LOGGER.addHandler(handler)
+    _LOGGER.propagate = False
+    _LOGGER.setLevel(logging.ERROR)
+    try:
+        yield errors
+    finally:
+        _LOGGER.removeHandler(handler)
+        _LOGGER.propagate = before[0]
+        _LOGGER.setLevel(before[1])
+
+
+def _checks_of(result: Any) -> Iterator[SodaCheck]:
+    for found in result.check_results:
+        measured = found.diagnostic_metric_values or {}
+        yield SodaCheck(
+            dataset=str(result.contract.soda_qualified_dataset_name),
+            check=str(found.check.relative_path),
+            name=str(found.check.name),
+            passed=found.outcome.name in ("PASSED", "WARN"),
+            measured={str(k): float(v) for k, v in measured.items() if isinstance(v, int | float)},
+        )
