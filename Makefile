@@ -21,11 +21,12 @@ demo: venv ## run sample data through the whole pipeline
 test: venv servers ## run every test, side by side; real servers are started and stopped by the tests
 	@$(PYTEST) -n $(PROCESSES) --dist loadfile $(TESTS)
 
-check: venv ## lint, formatting, strict types, direction of imports
+check: venv ## lint, formatting, strict types, direction of imports, declared packages
 	@$(BIN)/ruff check .
 	@$(BIN)/ruff format --check .
 	@$(BIN)/mypy
 	@$(BIN)/lint-imports --no-cache
+	@$(BIN)/deptry .
 	@$(PYTEST) tests/test_architecture.py
 
 fix: venv ## repair what ruff can repair

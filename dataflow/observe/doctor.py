@@ -80,8 +80,8 @@ def _probe(name: str, look: Callable[[], str]) -> Finding:
 
 def _python() -> str:
     version = ".".join(map(str, sys.version_info[:3]))
-    if not (3, 11) <= sys.version_info[:2] <= (3, 13):
-        raise _Unwell(f"Python {version}", "Use Python 3.11, 3.12 or 3.13.")
+    if not (3, 11) <= sys.version_info[:2] <= (3, 14):
+        raise _Unwell(f"Python {version}", "Use Python 3.11, 3.12, 3.13 or 3.14.")
     return version
 
 
