@@ -4,13 +4,14 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from datetime import timedelta
+from importlib import import_module
 from pathlib import Path
 from typing import Any
 
 import pytest
 
 from dataflow.publish.commit import claim_messages, commit
-from dataflow.run.taking import Taken, take_inbox
+from dataflow.run.taking import KINDS, Taken, take_inbox
 from dataflow.settings import load_settings
 from dataflow.tables.ops import DEAD_LETTERS, INBOX_TAKEN, JUDGEMENT
 from dataflow.tables.published import CUSTOMER_360
@@ -199,3 +200,7 @@ def test_whether_a_second_person_is_needed_is_asked_again(lake: Lake, inbox: Inb
         take_inbox(ws, settings, inbox)
         rows = ws.con.execute(f"SELECT decided_by, verdict, needs_second FROM {JUDGEMENT.sql_name} ORDER BY ALL")
         assert rows.fetchall() == [("ann", "different", False), ("ann", "same", True), ("bob", "same", True)]
+
+
+def test_each_kind_is_registered_under_its_name() -> None:
+    assert {name: import_module(module).KIND for name, module in KINDS.items()} == {name: name for name in KINDS}
