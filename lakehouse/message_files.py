@@ -37,7 +37,7 @@ class MessageFolder:
 
     def read(self, name: str, *, limit: int) -> bytes:
         """Read at most `limit` bytes of a file. Raises: FileNotFoundError, another OSError."""
-        # A symbolic link would let whoever may write here have any other file read.
+        # A symbolic link would have a reader read any other file.
         descriptor = os.open(self._folder / name, os.O_RDONLY | os.O_NOFOLLOW)
         with os.fdopen(descriptor, "rb") as stream:
             return stream.read(limit)

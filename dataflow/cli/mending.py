@@ -251,7 +251,7 @@ def maintain(
     ] = None,
     output: OutputOption = Output.TABLE,
 ) -> None:
-    """Compact small files, expire old snapshots, remove files nobody can reach. Alone: never beside a run.
+    """Compact small files, expire old snapshots, remove files that no snapshot needs. Alone: never beside a run.
 
     Decisions that wait for the next run stay in the inbox.
 

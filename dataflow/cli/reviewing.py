@@ -99,7 +99,7 @@ def list_waiting(
 def show(
     context: typer.Context, pair: PairArgument, other: WithOption = None, output: OutputOption = Output.TABLE
 ) -> None:
-    """Show a pair side by side, why the model thinks what it thinks, and what was said: this shows customer data.
+    """Show a pair side by side, with the reasons of the model and the judgements so far: this shows customer data.
 
     Example:  dataflow review show 3f2a91
     """
@@ -220,7 +220,7 @@ def _write_decision(decision: Decision, *, output: Output) -> None:
 def _row(pair: ReviewPair) -> dict[str, object]:
     return {
         "pair": pair.pair_id,
-        "reason": pair.reason + (", somebody was unsure" if pair.is_unsure else ""),
+        "reason": pair.reason + (", a steward was unsure" if pair.is_unsure else ""),
         "type": pair.entity_type,
         "chance": f"{100 * pair.chance:.0f} %",
         "value": round(pair.value, 2),

@@ -24,7 +24,7 @@ STATUSES = ("open", "replaying", "resolved", "superseded", "discarded")
 IN_LAKE = LettersNow()
 """The dead letters as the lake holds them."""
 
-_SHORTEST_ID = 6  # characters of an id that name a letter, where they are unambiguous
+_SHORTEST_ID = 6  # characters of an id that name a dead letter, where they are unambiguous
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -50,8 +50,8 @@ class Taken:
 def take_inbox(ws: Workspace, settings: Settings, inbox: Inbox) -> Taken:
     """Stage every message that no earlier commit took, and its id; the commit of the workspace takes them.
 
-    Files that an earlier run took and did not come to remove are removed; what is no message is set aside. A message of
-    a kind that only a later version knows stays.
+    Files that an earlier run took and did not come to remove are removed; what is not a message is set aside. A message
+    of a kind that only a later version knows stays.
     """
     found = inbox.read()
     before = ids_taken(ws.con, found.messages, relation=ws.before(INBOX_TAKEN))

@@ -43,7 +43,7 @@ from lakehouse import Inbox
 
 @dataclass(frozen=True, kw_only=True)
 class Decision:
-    """What became of a judgement. `overruled`: pairs (ids) said to be the same before, which it now rules out."""
+    """What became of a judgement. `overruled`: ids of pairs judged the same before, which it rules out."""
 
     pair_id: str
     verdict: str
@@ -130,15 +130,15 @@ def _refuse_empty(
     con: duckdb.DuckDBPyConnection, pair: Pair, standing: Sequence[Standing], judgements: JudgementsNow
 ) -> None:
     """A judgement that sleeps can be withdrawn too."""
-    said = words_on(con, pair, judgements=judgements)
-    if not any(s.newest.pair == pair for s in standing) and (not said or said[-1].verdict == WITHDRAWN):
+    before = words_on(con, pair, judgements=judgements)
+    if not any(s.newest.pair == pair for s in standing) and (not before or before[-1].verdict == WITHDRAWN):
         raise UsageError("There is no judgement on this pair to withdraw.")
 
 
 def _judgement(
     pair: Pair, kind: str, verdict: str, who: str, now: datetime, judgements: Sequence[Judgement], *, needs_second: bool
 ) -> Judgement:
-    """The new word is the newest, also where a clock was set back."""
+    """Make the judgement; it is the newest on its pair, also where a clock was set back."""
     last = max((j.decided_at for j in judgements if j.pair == pair), default=None)
     decided_at = now if last is None or last < now else last + timedelta(microseconds=1)
     named = "|".join((*pair, verdict, who, decided_at.isoformat()))

@@ -1,4 +1,4 @@
-"""Pairs of records as stewards name them, and what was said of them."""
+"""Pairs of records as stewards name them, and the judgements on them."""
 
 from __future__ import annotations
 
@@ -105,7 +105,7 @@ def words_on(con: duckdb.DuckDBPyConnection, pair: Pair, *, judgements: Judgemen
 
 
 def standing_words(standing: Standing | None) -> str:
-    """What holds on a pair, in words; empty when nobody has spoken."""
+    """What holds on a pair, in words; empty without a judgement."""
     if standing is None:
         return ""
     if standing.is_contradicted:

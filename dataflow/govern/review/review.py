@@ -49,7 +49,7 @@ REASONS: Mapping[str, str] = {
     "weak bridge": "The two are much alike, but the other records of their customers speak against it.",
     "oversized cluster": "Too many records hang together here: the group was cut, and here is one of the cuts.",
     "second person": "Two large customers would become one: a second person has to agree.",
-    "contradiction": "A steward said that they are the same; other judgements say that they cannot be.",
+    "contradiction": "A steward judged them the same; other judgements rule it out.",
     "training": "The answer would teach the model most: it is near the threshold, and few like it were judged.",
 }
 
@@ -107,7 +107,7 @@ def list_pairs(
 ) -> list[ReviewPair]:
     """List what waits for a decision, most valuable first: uncertainty × business weight × age.
 
-    Pairs that were decided since the last run are left out; those on which somebody was unsure come last.
+    Pairs that were decided since the last run are left out; those that a steward was unsure of come last.
     """
     if reason is not None and reason not in REASONS:
         raise UsageError(f"There is no such reason; there are {', '.join(REASONS)}.")

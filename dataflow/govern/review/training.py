@@ -26,7 +26,7 @@ NEAREST = 2_000
 
 @dataclass(frozen=True)
 class Candidate:
-    """A pair that nobody has judged, how far its weight is from the threshold, and its levels."""
+    """A pair without a judgement, how far its weight is from the threshold, and its levels."""
 
     pair: Pair
     distance: float
