@@ -198,3 +198,5 @@ def test_what_was_said_outlives_a_restore(home: Path, capsys: pytest.CaptureFixt
     [first] = answer(capsys, home, "query", sql)
     answer(capsys, home, "restore", "--to", str(first["id"]), "--yes")
     assert len(answer(capsys, home, "query", "from ops.judgement")) == 3
+    # what was taken is never taken again, although its file should come back
+    assert len(answer(capsys, home, "query", "from ops.inbox_taken")) == 5
