@@ -3,7 +3,7 @@
 import random
 import signal
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from datetime import UTC, datetime
 
 from dataflow.access.door import open_to_decide
@@ -31,11 +31,14 @@ def some_pairs(settings: Settings) -> list[Pair]:
     return [(left, right) for left, right in rows]
 
 
-def decide(settings: Settings, pair: Pair, verdict: str) -> None:
+def decide(settings: Settings, pairs: Sequence[Pair], chance: random.Random) -> None:
     with open_to_decide(Who("ann"), settings=settings) as (door, inbox):
-        con, judgements = door.con, lay_over_judgements(door.con, door.waiting)
-        now = datetime.now(UTC)
-        decide_pair(con, inbox, pair, verdict, who="ann", why="as it is", now=now, large=1_000, judgements=judgements)
+        judgements = lay_over_judgements(door.con, door.waiting)
+        for pair in pairs:
+            verdict, now = chance.choice(["same", "different", "unsure"]), datetime.now(UTC)
+            decide_pair(
+                door.con, inbox, pair, verdict, who="ann", why="as it is", now=now, large=1_000, judgements=judgements
+            )
 
 
 def test_each_decision_is_there_once(
@@ -45,8 +48,9 @@ def test_each_decision_is_there_once(
     left = list(pairs)
     for number in range(kills + 1):
         process = start_dataflow(published.home, "run", "--publish-only", environment=environment)
-        for _ in range(len(left) // (kills + 1 - number)):
-            decide(published, left.pop(), chance.choice(["same", "different", "unsure"]))
+        count = len(left) // (kills + 1 - number)
+        decide(published, left[:count], chance)
+        del left[:count]
         if number < kills:
             # From before the run has begun to after its commit: a run takes some seconds.
             time.sleep(chance.uniform(0, 6))
