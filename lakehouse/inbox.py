@@ -30,6 +30,7 @@ _SUFFIX = ".json"
 _TIME = "%Y%m%dT%H%M%S%fZ"
 _NAME = re.compile(r"(\d{8}T\d{12}Z)-[0-9a-f]{16}\.json")
 _KIND = re.compile(r"[a-z][a-z_]*")
+_EARLIEST, _LATEST = datetime.min.replace(tzinfo=UTC), datetime(9999, 1, 1, tzinfo=UTC)
 
 
 class MessageStore(Protocol):
@@ -56,7 +57,7 @@ class MessageStore(Protocol):
 
 @dataclass(frozen=True, kw_only=True)
 class Message:
-    """One message. Ids sort by time: a message comes after every one that its writer had read."""
+    """One message. Ids sort by time: a message comes after every one that was there when its writer began."""
 
     id: str
     kind: str
@@ -84,7 +85,7 @@ class Inbox:
 
     def __init__(self, store: MessageStore) -> None:
         self._store = store
-        self._newest = datetime.min.replace(tzinfo=UTC)
+        self._newest: datetime | None = None
 
     def __str__(self) -> str:
         return str(self._store)
@@ -110,8 +111,8 @@ class Inbox:
         Raises: LakeUnreachable when the inbox itself cannot be read.
         """
         messages, damaged, unreadable = [], [], []
-        for name in sorted(self._store.names()):
-            if not _NAME.fullmatch(name):
+        for name in self._names():
+            if _time_of(name) is None:
                 damaged.append(name)
                 continue
             try:
@@ -120,10 +121,8 @@ class Inbox:
                 continue  # taken and removed since it was listed
             except OSError:
                 unreadable.append(name)
-            except (ValueError, OverflowError, RecursionError):
+            except (ValueError, RecursionError):
                 damaged.append(name)
-        if messages:
-            self._newest = max(self._newest, _time_of(messages[-1].id))
         return InboxContents(
             tuple(messages), tuple(damaged), tuple(unreadable), tuple(sorted(self._store.names_set_aside()))
         )
@@ -144,8 +143,18 @@ class Inbox:
         """Move messages whose body their kind cannot read out of the way; they are kept."""
         self.set_aside(message.id + _SUFFIX for message in messages)
 
+    def _names(self) -> list[str]:
+        """The names of all there is, in order, and remember the newest time of an id."""
+        names = sorted(self._store.names())
+        times = [time for time in map(_time_of, names) if time is not None]
+        self._newest = max([*times[-1:], self._newest or _EARLIEST])
+        return names
+
     def _next_id(self, now: datetime) -> str:
         # A clock that was set back must not put an answer before its question.
+        if self._newest is None:
+            self._names()
+        assert self._newest is not None
         self._newest = max(now.astimezone(UTC), self._newest + timedelta(microseconds=1))
         return f"{self._newest:{_TIME}}-{secrets.token_hex(8)}"
 
@@ -204,8 +213,15 @@ def laid_over(table: Table, rows: str) -> str:
     return f"(SELECT * FROM {table.in_lake} ANTI JOIN ({rows}) USING ({keys}) UNION ALL BY NAME ({rows}))"
 
 
-def _time_of(message_id: str) -> datetime:
-    return datetime.strptime(message_id.partition("-")[0], _TIME).replace(tzinfo=UTC)
+def _time_of(name: str) -> datetime | None:
+    """The time in the name of a message, where it is one that another can follow."""
+    if not _NAME.fullmatch(name):
+        return None
+    try:
+        time = datetime.strptime(name.partition("-")[0], _TIME).replace(tzinfo=UTC)
+    except ValueError:
+        return None
+    return time if time < _LATEST else None
 
 
 def _encoded(message: Message) -> bytes:
@@ -231,7 +247,6 @@ def _decoded(name: str, data: bytes) -> Message:
     match plain:
         case {"id": str(key), "kind": str(kind), "author": str(author), "written_at": str(at), "body": dict(body)}:
             written_at = datetime.fromisoformat(at)
-            _time_of(key) + timedelta(days=1)  # the next id must be a time as well
             if key + _SUFFIX == name and _KIND.fullmatch(kind) and written_at.tzinfo is not None:
                 return Message(id=key, kind=kind, author=author, written_at=written_at, body=body)
     raise ValueError("not a message")

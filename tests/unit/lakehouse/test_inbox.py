@@ -15,7 +15,16 @@ from typing import Any
 import duckdb
 import pytest
 
-from lakehouse import Inbox, LakeConflict, LakeLocation, LakeUnwritable, MessageFolder, MessageTooLarge, S3Access
+from lakehouse import (
+    Inbox,
+    LakeConflict,
+    LakeLocation,
+    LakeUnreachable,
+    LakeUnwritable,
+    MessageFolder,
+    MessageTooLarge,
+    S3Access,
+)
 from lakehouse.inbox import LARGEST_MESSAGE_BYTES, InboxContents, claim, laid_over, without_taken
 from lakehouse.location import PostgresCatalogue
 from tests.lib.inboxes import NOTE, TAKEN, inbox_of, noted, take, write
@@ -66,7 +75,7 @@ def test_a_folder_that_is_not_there_is_an_empty_inbox(folder: Path) -> None:
 def test_a_thousand_messages_come_in_the_order_they_were_written(folder: Path) -> None:
     first, second = (Inbox(MessageFolder(folder)) for _ in range(2))
     written = [first.write("note", author="ann", body={"number": number}, now=NOON).id for number in range(500)]
-    second.read()  # a writer comes after all that it has read, although the clock stands still
+    # the second writer comes after all that was there, although the clock stands still
     written += [second.write("note", author="bob", body={"number": n}, now=NOON).id for n in range(500, 1_000)]
     read = first.read()
     assert ids(read) == written == sorted(set(written))
@@ -76,7 +85,6 @@ def test_a_thousand_messages_come_in_the_order_they_were_written(folder: Path) -
 def test_a_clock_set_back_puts_no_answer_before_its_question(folder: Path) -> None:
     question = Inbox(MessageFolder(folder)).write("note", author="ann", body={}, now=NOON)
     answering = Inbox(MessageFolder(folder))
-    answering.read()
     answer = answering.write("note", author="bob", body={}, now=NOON - timedelta(days=1))
     assert ids(answering.read()) == [question.id, answer.id]
     assert answer.written_at == NOON - timedelta(days=1)
@@ -178,7 +186,13 @@ def test_a_damaged_file_is_named_and_kept_and_stops_nothing(folder: Path, conten
 
 @pytest.mark.parametrize(
     "name",
-    ["README", "20260301T120000000000Z.json", "20261301T120000000000Z-0123456789abcdef.json", "a.json.orig"],
+    [
+        "README",
+        "20260301T120000000000Z.json",
+        "20261301T120000000000Z-0123456789abcdef.json",
+        "99991231T235959999999Z-0123456789abcdef.json",
+        "a.json.orig",
+    ],
 )
 def test_a_foreign_file_is_set_aside_even_twice(folder: Path, name: str) -> None:
     inbox = Inbox(MessageFolder(folder))
@@ -203,9 +217,11 @@ def test_a_link_or_a_folder_in_the_place_of_a_message_is_not_read(folder: Path, 
     assert (found.messages, len(found.unreadable)) == ((), 2)
 
 
-def test_an_inbox_that_cannot_be_written_is_named(tmp_path: Path) -> None:
+def test_an_inbox_that_cannot_be_reached_is_named(tmp_path: Path) -> None:
     (tmp_path / "file").write_text("")
     with pytest.raises(LakeUnwritable, match="Writing a message to the inbox"):
+        MessageFolder(tmp_path / "file" / "inbox").put_if_absent("name", b"")
+    with pytest.raises(LakeUnreachable, match="Reading the inbox"):
         write(Inbox(MessageFolder(tmp_path / "file" / "inbox")), 1)
 
 
