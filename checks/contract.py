@@ -13,15 +13,11 @@ from typing import Any
 import duckdb
 import yaml
 
-from checks.errors import CheckDeclarationError
+from checks.errors import ContractMalformed
 from checks.soda import SodaCheck, run_soda
 from lakehouse.table import Column, Table, quote
 
 _DECIMAL = re.compile(r"DECIMAL\((\d+),\s*(\d+)\)")
-
-
-class ContractMalformed(CheckDeclarationError):
-    """A contract file says something about a table or column that is not declared."""
 
 
 @dataclass(frozen=True)

@@ -25,7 +25,11 @@ DataFlowError
 ├── ChunkFailed             a worker pool did not score a chunk of pairs    exit 1   the engineer, retry helps
 └── BenchmarkFailed         a command of the benchmark did not end well     exit 1   the engineer
 
-Storage has a tree of its own with the same attributes, since it knows nothing above it: lakehouse/errors.py, LakeError.
+Packages below this one know nothing above them, and have trees of their own with the same attributes:
+LakeError (lakehouse/errors.py): LakeLocked, LakeConflict, LakeUnreachable, LakeUnwritable, LakeIncompatible,
+    MessageTooLarge, SnapshotNotFound, TableNotFound
+CheckDeclarationError (checks/errors.py): ContractMalformed
+
 Messages name what was being done, where, what was expected and found, and the next move; never a customer's value.
 """
 
@@ -64,6 +68,7 @@ class DataFlowError(Exception):
 
     def __init__(self, message: str, *, next_move: str = "") -> None:
         super().__init__(f"{message} {next_move}".rstrip())
+        self.message = message
         self.next_move = next_move
 
 

@@ -222,7 +222,7 @@ class Finding:
     @classmethod
     def of_error(cls, name: str, error: DataFlowError) -> Self:
         """The finding of a probe that an error ended."""
-        return cls(name, False, str(error).removesuffix(error.next_move).rstrip(), error.next_move)
+        return cls(name, False, error.message, error.next_move)
 
 
 @dataclass(frozen=True)

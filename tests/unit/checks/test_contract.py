@@ -8,7 +8,8 @@ import duckdb
 import pytest
 from opentelemetry import trace
 
-from checks.contract import ContractMalformed, contract_of, verify_contracts
+from checks.contract import contract_of, verify_contracts
+from checks.errors import ContractMalformed
 from dataflow.tables import published
 from lakehouse.table import Column, Table, create_table_sql
 
