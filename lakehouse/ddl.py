@@ -4,8 +4,10 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 
+import duckdb
 from duckdb import DuckDBPyConnection
 
+from lakehouse.errors import LakeIncompatible
 from lakehouse.table import Table, column_list, create_table_sql, literal, quote
 
 
@@ -27,6 +29,23 @@ def missing_ddl(con: DuckDBPyConnection, tables: Iterable[Table], *, database: s
             statements.extend(_create(table, database))
         else:
             statements.extend(_alter(con, table, existing, database))
+    return statements
+
+
+def bring_to_declarations(con: DuckDBPyConnection, tables: Iterable[Table], *, database: str) -> list[str]:
+    """Create and alter what is missing, inside the caller's transaction; returns the statements that did it.
+
+    Raises: LakeIncompatible when a declared type is not wider than the one that is there.
+    """
+    statements = missing_ddl(con, tables, database=database)
+    for statement in statements:
+        try:
+            con.execute(statement)
+        except duckdb.CatalogException as error:
+            raise LakeIncompatible(
+                f"Bringing the lake's tables to their declarations with: {statement}: {error}; "
+                "declare the type that is there, or a wider one"
+            ) from error
     return statements
 
 

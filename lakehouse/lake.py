@@ -7,27 +7,26 @@ from __future__ import annotations
 
 import os
 import stat
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Mapping
 from contextlib import ExitStack
 from datetime import datetime
 from pathlib import Path
 from types import TracebackType
 from typing import Self, TypeVar
 
-import duckdb
 from duckdb import DuckDBPyConnection
 
 from lakehouse import rewind
 from lakehouse.attach import attach, detach, refuse_foreign_file
 from lakehouse.connect import connect, spread_small_tables
-from lakehouse.ddl import missing_ddl
-from lakehouse.errors import LakeError, LakeIncompatible
+from lakehouse.ddl import bring_to_declarations
+from lakehouse.errors import LakeError
 from lakehouse.extremes import renew_extremes
 from lakehouse.lease import creating, writing
 from lakehouse.location import LakeLocation
 from lakehouse.publish import is_published, publish_catalogue
 from lakehouse.snapshot import Snapshot
-from lakehouse.table import DATABASE, Table
+from lakehouse.table import DATABASE, Table, create_table_sql
 from lakehouse.transaction import commit
 from lakehouse.translate import translating
 from lakehouse.view import LakeView
@@ -99,9 +98,12 @@ class Lake(LakeView):
         """Detach and let the next writer in."""
         self._closing.close()
 
-    def ensure(self, tables: Iterable[Table]) -> None:
+    def ensure(
+        self, tables: Iterable[Table], *, first_rows: Mapping[Table, Callable[[DuckDBPyConnection], None]] | None = None
+    ) -> None:
         """Create what is missing of these tables, in one transaction; nothing is committed when nothing is.
 
+        `first_rows` fills a table in the transaction that creates it, and at no other time.
         Raises: LakeIncompatible when a declared type is not wider than the one that is there.
         """
         wanted = list(tables)
@@ -110,14 +112,10 @@ class Lake(LakeView):
 
         def create(con: DuckDBPyConnection) -> None:
             # Two processes may both have found the tables missing: look again inside the transaction.
-            for statement in missing_ddl(con, wanted, database=DATABASE):
-                try:
-                    con.execute(statement)
-                except duckdb.CatalogException as error:
-                    raise LakeIncompatible(
-                        f"Bringing the lake's tables to their declarations with: {statement}: {error}; "
-                        "declare the type that is there, or a wider one"
-                    ) from error
+            done = bring_to_declarations(con, wanted, database=DATABASE)
+            for table, fill in (first_rows or {}).items():
+                if create_table_sql(table, database=DATABASE) in done:
+                    fill(con)
 
         self.transact(create, author="lakehouse", run_id="", message="create tables")
 
@@ -155,15 +153,23 @@ class Lake(LakeView):
             ) from error
         return result, snapshot
 
-    def restore_table(self, name: str, to: datetime | int, *, author: str, run_id: str) -> Snapshot:
-        """Make one table (`schema.table`) what it was at a snapshot, as a new commit.
+    def restore_table(
+        self,
+        name: str,
+        to: datetime | int,
+        *,
+        author: str,
+        run_id: str,
+        also: Callable[[DuckDBPyConnection], None] | None = None,
+    ) -> Snapshot:
+        """Make one table (`schema.table`) what it was at a snapshot, as a new commit; `also` as `restore` has it.
 
         Raises: SnapshotNotFound, TableNotFound.
         """
         target = self.snapshot_at(to)
         plan = rewind.plan(self.con, self.metadata, to=target.id, chosen=lambda table: table == name)
         rewind.require(plan, name, target)
-        return self._restore(plan, f"restore {name} to snapshot {target.id}", author, run_id)
+        return self._restore(plan, f"restore {name} to snapshot {target.id}", author, run_id, also)
 
     def restore(
         self,
@@ -173,9 +179,11 @@ class Lake(LakeView):
         run_id: str,
         keep_schemas: Iterable[str] = ("raw",),
         keep_tables: Iterable[str] = (),
+        also: Callable[[DuckDBPyConnection], None] | None = None,
     ) -> Snapshot:
         """Make the whole lake what it was at a snapshot, but for schemas and tables to keep, as one new commit.
 
+        `also` is done in the same transaction, after the tables are back.
         Raises: SnapshotNotFound.
         """
         target = self.snapshot_at(to)
@@ -186,7 +194,7 @@ class Lake(LakeView):
             to=target.id,
             chosen=lambda table: table not in kept and table.partition(".")[0] not in kept,
         )
-        return self._restore(plan, f"restore to snapshot {target.id}", author, run_id)
+        return self._restore(plan, f"restore to snapshot {target.id}", author, run_id, also)
 
     def publish_catalogue(self) -> None:
         """Renew the readers' copy. Readers of a PostgreSQL catalogue need none."""
@@ -202,8 +210,20 @@ class Lake(LakeView):
         detach(self.con)
         attach(self.con, self.location)
 
-    def _restore(self, plan: rewind.Plan, message: str, author: str, run_id: str) -> Snapshot:
-        return self.transact(plan.apply, author=author, run_id=run_id, message=message)[1]
+    def _restore(
+        self,
+        plan: rewind.Plan,
+        message: str,
+        author: str,
+        run_id: str,
+        also: Callable[[DuckDBPyConnection], None] | None,
+    ) -> Snapshot:
+        def work(con: DuckDBPyConnection) -> None:
+            plan.apply(con)
+            if also is not None:
+                also(con)
+
+        return self.transact(work, author=author, run_id=run_id, message=message)[1]
 
     def _share_folders(self) -> None:
         """Let the group write where it reads: DuckDB makes folders that only their owner may write in."""

@@ -51,7 +51,8 @@ class Table:
 
     `grain` completes the sentence "one row per …"; `key` identifies a row; `subject` names the column by which a
     person is erased from the table (None: it holds no person). `append_only` tables are never updated by a run. An
-    `is_sorted` table is written in the order of its key: whoever asks for a few keys reads few pieces of its files.
+    `is_sorted` table is written in the order of its key: a question about few keys reads few pieces of its files. A
+    table that `survives_restore` records what was received, decided or done: a restore of the lake leaves it as it is.
     """
 
     schema: str
@@ -64,6 +65,7 @@ class Table:
     append_only: bool = False
     partition_by: tuple[str, ...] = field(default=())
     is_sorted: bool = False
+    survives_restore: bool = False
 
     @property
     def full_name(self) -> str:

@@ -57,36 +57,48 @@ def restore(
     yes: YesOption = False,
     output: OutputOption = Output.TABLE,
 ) -> None:
-    """Make the lake what it was, as a new commit: nothing in between is lost, and raw keeps everything received.
+    """Make the lake what it was, as a new commit. What was received, decided and done stays.
 
-    The next run lands nothing twice and publishes again what was received since. Stewards' judgements stay, and
-    decisions that wait for the next run stay in the inbox; what runs since then took of decisions on dead letters is
-    undone with the dead letters.
+    Raw, run records, judgements and decisions on dead letters are kept, and a later restore can undo this one. The next
+    run asks the sources for nothing twice, and publishes again what was received since.
+
+    With --table only that table goes back: the next run brings a valid or conformed table up to date again, and of any
+    other table only the rows that it touches.
 
     Example:  dataflow restore --to 2026-01-31T18:00:00Z
     """
     from dataflow.access.lake import open_lake
-    from dataflow.run.folders import name_run
-    from dataflow.tables.ops import INBOX_TAKEN, JUDGEMENT
+    from dataflow.govern.restore import require_restorable
+    from dataflow.govern.restore import restore as restore_lake
 
     version = parse_version(to, option="--to")
     settings = settings_of(context)
-    with open_lake(settings, purpose="restore") as lake:
+    if table is not None:
+        require_restorable(settings, table)
+    what = table or "every table but what was received, decided and done"
+    with open_lake(settings, purpose="restore", alone=True) as lake:
         target = lake.snapshot_at(version)
-        what = table or "every table but raw and the judgements"
         question = f"Restore {what} to snapshot {target.id} of {target.at:%Y-%m-%d %H:%M:%S} UTC ({target.message})?"
         if not yes and not typer.confirm(visible(question), err=True):
             raise UsageError("Nothing was restored.", next_move="Answer y, or give --yes.")
-        run_id = name_run("restore", datetime.now(UTC))
-        if table is None:
-            kept = (JUDGEMENT.full_name, INBOX_TAKEN.full_name)
-            made = lake.restore(target.id, author="dataflow", run_id=run_id, keep_tables=kept)
-        else:
-            made = lake.restore_table(table, target.id, author="dataflow", run_id=run_id)
+        done = restore_lake(lake, settings, target.id, table=table)
     if output is Output.JSON:
-        write_json({"restored": what, "to_snapshot": target.id, "snapshot_id": made.id})
+        write_json(
+            {
+                "restored": what,
+                "to_snapshot": done.target.id,
+                "snapshot_id": done.snapshot.id,
+                "run_id": done.run_id,
+                "objects_behind": done.objects_behind,
+                "decisions_kept": done.decisions_kept,
+            }
+        )
     else:
-        words.print(f"Restored {what} to snapshot {target.id}; the lake is now at snapshot {made.id}.")
+        words.print(
+            f"Restored {what} to snapshot {done.target.id}; the lake is now at snapshot {done.snapshot.id}. "
+            f"The next run reads {done.objects_behind} objects again from raw; {done.decisions_kept} decisions that "
+            "were made since on dead letters are kept."
+        )
 
 
 def list_dead(

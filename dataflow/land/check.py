@@ -19,7 +19,7 @@ from dataflow.land.plan import read_states
 from dataflow.settings import Settings
 from dataflow.sources import Halves, ObjectState, PlannedWindow, Source, Surveys, Window, WindowMeasure, open_source
 from dataflow.sources.protocol import BEGINNING, END
-from dataflow.sources.versions import complete, key_fingerprint_sql
+from dataflow.sources.versions import complete, key_fingerprint_sql, newest_sql
 from dataflow.tables.raw import raw_table
 from dataflow.workspace.report import GAP_FACT, StepReport
 from dataflow.workspace.staging import Run
@@ -198,11 +198,9 @@ def _live_sql(planned: PlannedWindow) -> str:
     raw = raw_table(planned.source, planned.object)
     return f"""
         CREATE OR REPLACE TEMP TABLE live AS
-        SELECT _record_key AS record_key, _changed_at AS changed_at FROM (
-            SELECT _record_key, _changed_at, _is_deleted FROM {raw.in_lake}
-            QUALIFY row_number() OVER (PARTITION BY _record_key
-                ORDER BY _changed_at DESC NULLS LAST, _is_deleted DESC, _extracted_at DESC, _row_hash DESC) = 1
-        ) WHERE NOT _is_deleted AND _changed_at IS NOT NULL
+        SELECT _record_key AS record_key, _changed_at AS changed_at
+        FROM ({newest_sql(raw.in_lake, "_record_key, _changed_at, _is_deleted")})
+        WHERE NOT _is_deleted AND _changed_at IS NOT NULL
     """
 
 

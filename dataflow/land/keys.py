@@ -21,7 +21,7 @@ from dataflow.settings import ObjectSettings, Settings
 from dataflow.sources import ListsKeys, PlannedWindow, Window, WindowMeasure, open_source
 from dataflow.sources.protocol import BEGINNING
 from dataflow.sources.rows import key_fields
-from dataflow.sources.versions import NO_KEY
+from dataflow.sources.versions import NO_KEY, newest_sql
 from dataflow.tables.ops import COMPLETENESS
 from dataflow.tables.raw import raw_table
 from dataflow.workspace.report import StepReport
@@ -107,11 +107,9 @@ def _ask(con: duckdb.DuckDBPyConnection, source: ListsKeys, name: tuple[str, str
     # The row without key is named by its hash, which no source knows.
     con.execute(f"""
         CREATE OR REPLACE TEMP TABLE known_keys AS
-        SELECT _record_key AS record_key FROM (
-            SELECT _record_key, _is_deleted, _defect FROM {raw.in_lake}
-            QUALIFY row_number() OVER (PARTITION BY _record_key
-                ORDER BY _changed_at DESC NULLS LAST, _is_deleted DESC, _extracted_at DESC, _row_hash DESC) = 1
-        ) WHERE NOT _is_deleted AND NOT contains(coalesce(_defect, ''), {literal(NO_KEY)})
+        SELECT _record_key AS record_key
+        FROM ({newest_sql(raw.in_lake, "_record_key, _is_deleted, _defect")})
+        WHERE NOT _is_deleted AND NOT contains(coalesce(_defect, ''), {literal(NO_KEY)})
     """)
     known = fetch_int(con, "SELECT count(*) FROM known_keys")
     return _Answer(known, sorted(set(source.missing_keys(name[1], _keys(con)))) if known else [])

@@ -1,4 +1,7 @@
-"""Write one publication: everything staged, the run's record, the audits; all in one lake transaction or nothing."""
+"""Write one publication: everything staged, the run's record, the positions, the audits.
+
+All of it in one lake transaction, or nothing.
+"""
 
 from __future__ import annotations
 
@@ -13,6 +16,7 @@ from checks.contract import ContractCheck, verify_contracts
 from dataflow.errors import AuditRefused
 from dataflow.publish.invariants import InvariantResult, check_invariants
 from dataflow.tables.ops import INBOX_TAKEN
+from dataflow.workspace.position import move_positions
 from dataflow.workspace.report import StepReport, gap_words, list_gaps, measured, resident_bytes
 from dataflow.workspace.run_row import CrashedRun, RunRow, write_run
 from dataflow.workspace.staging import Staged, delta_names
@@ -73,6 +77,7 @@ def commit(
         claim_messages(con, ws, is_alone=lake.is_alone)
         by_table = ws.write(con)
         write_run(con, _row(ws, reports, by_table), crashed=crashed)
+        move_positions(con, ws.validated, run_id=ws.run.run_id, moved_at=ws.run.now)
         return _Written(by_table, audit(con, ws, by_table))
 
     with measured() as watch:
@@ -142,6 +147,5 @@ def _row(ws: Workspace, reports: Sequence[StepReport], written: Mapping[str, Sta
         started_at=ws.run.now,
         # The run's own clock moved on by what its steps took: no second clock is read.
         finished_at=ws.run.now + timedelta(seconds=sum(report.seconds for report in reports)),
-        raw_snapshot_id=ws.base.id,
         reports=reports,
     )

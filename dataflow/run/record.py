@@ -8,7 +8,10 @@ from datetime import datetime
 from pathlib import Path
 from typing import Any
 
+import duckdb
+
 from dataflow.tables.ops import RunStatus
+from dataflow.workspace.position import Positions, move_positions
 from dataflow.workspace.report import StepReport
 from dataflow.workspace.run_row import CrashedRun, RunRow, write_run
 from lakehouse import Lake
@@ -86,12 +89,17 @@ class RunOutcome:
         }
 
 
-def record_run(lake: Lake, row: RunRow, *, crashed: Sequence[CrashedRun] = ()) -> int:
-    """Put a run on record in `ops.run`, in a small transaction; returns the snapshot."""
+def record_run(
+    lake: Lake, row: RunRow, *, crashed: Sequence[CrashedRun] = (), positions: Positions | None = None
+) -> int:
+    """Put a run on record in `ops.run`, and its positions, in a small transaction; returns the snapshot."""
+
+    def write(con: duckdb.DuckDBPyConnection) -> None:
+        write_run(con, row, crashed=crashed)
+        move_positions(con, positions or {}, run_id=row.run_id, moved_at=row.finished_at)
+
     message = f"{row.kind}: {row.status}"
-    return lake.transact(
-        lambda con: write_run(con, row, crashed=crashed), author="dataflow", run_id=row.run_id, message=message
-    )[1].id
+    return lake.transact(write, author="dataflow", run_id=row.run_id, message=message)[1].id
 
 
 def _totals(stage: str, reports: Sequence[StepReport], timings: Sequence[StageTiming]) -> StageTotals:

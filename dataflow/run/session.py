@@ -19,9 +19,10 @@ from dataflow.run.progress import StageEvent, announce
 from dataflow.run.record import RunOutcome, StageTiming, record_run
 from dataflow.run.taking import Taken, take_inbox
 from dataflow.settings import Settings
-from dataflow.tables.declared import declared_tables
-from dataflow.tables.ops import RunStatus
+from dataflow.tables.declared import declared_objects, declared_tables
+from dataflow.tables.ops import POSITION, RunStatus
 from dataflow.workspace.defects import telling_defects
+from dataflow.workspace.position import Positions, adopt_former
 from dataflow.workspace.report import StepReport, gap_words, list_behind, list_gaps, measured
 from dataflow.workspace.run_row import RunRow
 from dataflow.workspace.staging import Run
@@ -63,7 +64,6 @@ class RunSession:
         self.outcome: RunOutcome | None = None
         self._has_failed = False
         self._memory = memory
-        self._seen_upto: int | None = None
         self._taken = Taken()
         self._crashed = list(crashed)
         self._holds_lake = True
@@ -79,7 +79,6 @@ class RunSession:
         """Lay the run's workspace over the lake as it is now, with the messages that wait in the inbox staged."""
         with self.one_at_a_time("publish"), Workspace(self.lake, self.run, tables=self.tables) as workspace:
             self._workspace = workspace
-            self._seen_upto = workspace.base.id
             self._take_inbox(workspace)
             try:
                 yield workspace
@@ -160,9 +159,9 @@ class RunSession:
         ended: RunStatus = "partial" if gaps else status
         message = f"{message}; {gap_words(gaps)}" if gaps else message
         if status != "published":
-            # An unchanged run has seen everything landed so far; one that only landed leaves it to be seen.
-            seen = self._seen_upto if status == "unchanged" else None
-            snapshot_id = self._record(ended, message, finished_at=finished_at, raw_snapshot_id=seen)
+            # An unchanged run has validated what landed so far; one that only landed leaves it to be validated.
+            moved = self._workspace.validated if self._workspace and status == "unchanged" else {}
+            snapshot_id = self._record(ended, message, finished_at=finished_at, positions=moved)
         self.outcome = self._outcome(ended, message, finished_at=finished_at, snapshot_id=snapshot_id)
         return self.outcome
 
@@ -178,7 +177,7 @@ class RunSession:
             status, words = "partial", f"sinks behind: {', '.join(behind)}"
             message = f"{message}; {words}"
             try:
-                self._record("partial", words, finished_at=datetime.now(UTC), raw_snapshot_id=None)
+                self._record("partial", words, finished_at=datetime.now(UTC))
             except LakeError as error:
                 message = f"{message} (not on record: {type(error).__name__})"
         return self._outcome(status, message, finished_at=datetime.now(UTC), snapshot_id=outcome.snapshot_id)
@@ -198,7 +197,7 @@ class RunSession:
         status: RunStatus = "refused" if refused else "failed"
         finished_at = datetime.now(UTC)
         try:
-            snapshot_id = self._record(status, message, finished_at=finished_at, raw_snapshot_id=None)
+            snapshot_id = self._record(status, message, finished_at=finished_at)
         except Exception as second:  # noqa: BLE001 (whatever it is, it must not hide the reason of the failure)
             error.add_note(f"The run could not be put on record either ({type(second).__name__}).")
             return None
@@ -221,7 +220,9 @@ class RunSession:
             timings=tuple(self.timings),
         )
 
-    def _record(self, status: RunStatus, message: str, *, finished_at: datetime, raw_snapshot_id: int | None) -> int:
+    def _record(
+        self, status: RunStatus, message: str, *, finished_at: datetime, positions: Positions | None = None
+    ) -> int:
         row = RunRow(
             run_id=self.run.run_id,
             kind=self.run.kind,
@@ -229,11 +230,11 @@ class RunSession:
             message=message,
             started_at=self.started_at,
             finished_at=finished_at,
-            raw_snapshot_id=raw_snapshot_id,
             reports=self.reports,
         )
+        crashed = [folder.crashed() for folder in self._crashed]
         with self._writable_lake() as lake:
-            snapshot_id = record_run(lake, row, crashed=[folder.crashed() for folder in self._crashed])
+            snapshot_id = record_run(lake, row, crashed=crashed, positions=positions)
         self._forget_crashed()
         return snapshot_id
 
@@ -271,7 +272,8 @@ def open_run(settings: Settings, kind: str, *, now: datetime | None = None) -> I
             PeakMemory() as memory,
             claim_folder(runs, run.run_id) as folder,
         ):
-            lake.ensure(tables.values())
+            former = adopt_former(declared_objects(settings), run)
+            lake.ensure(tables.values(), first_rows={POSITION: former})
             session = RunSession(
                 settings,
                 run,

@@ -1,8 +1,11 @@
-"""What one version of a record is, and how a set of versions is counted and fingerprinted without order.
+"""What one version of a record is, which of several is the newest, and how a set of versions is fingerprinted.
 
 A version is (record key, time of change at the source, MD5 of the payload). The fingerprint of a set is the sum of a
 64-bit number per version: it does not depend on order, and unlike XOR it sees a version that is there twice. MD5 and
 not DuckDB's hash(), which may change between releases while fingerprints stay in the lake.
+
+Versions are ordered by the source's cursor; then a deletion beats a row; then the later extraction, because a source
+with whole seconds can change a row twice in one; then the hash, so that the order is total.
 """
 
 from __future__ import annotations
@@ -16,6 +19,9 @@ from dataflow.sources.protocol import BATCH_SCHEMA, WindowMeasure
 
 NO_KEY = "no key"
 NOT_JSON = "payload is not valid JSON"
+
+NEWEST_BY = ("_changed_at", "_is_deleted", "_extracted_at", "_row_hash")
+"""Columns of raw by which versions of a record are ordered: the one rule, for every stage."""
 
 VERSION_SCHEMA = BATCH_SCHEMA.append(pa.field("row_hash", pa.string()))
 """Columns of the landing area: a batch in which every row has a key, a hash and a payload that JSON readers take."""
@@ -63,6 +69,29 @@ def _complete(con: duckdb.DuckDBPyConnection, group: Sequence[pa.RecordBatch]) -
         return con.execute(_COMPLETE).to_arrow_table().cast(VERSION_SCHEMA)
     finally:
         con.unregister("batch")
+
+
+def newest_first() -> str:
+    """Build the ORDER BY list over raw's columns that puts the newest version first; one without time comes last."""
+    return ", ".join(f"{column} DESC NULLS LAST" for column in NEWEST_BY)
+
+
+def newest_sql(versions: str, columns: str) -> str:
+    """Build the SELECT of `columns` of each record's newest version in `versions`, which has raw's columns."""
+    return f"""
+        SELECT {columns} FROM {versions}
+        QUALIFY row_number() OVER (PARTITION BY _record_key ORDER BY {newest_first()}) = 1
+    """
+
+
+def is_newer(left: str, right: str, *, left_is_deleted: str | None = None) -> str:
+    """Build the condition that the version of one alias is newer than another's.
+
+    `left_is_deleted` stands in for a column that the left side lacks.
+    """
+    deleted = left_is_deleted or f"{left}._is_deleted"
+    lefts = [deleted if column == "_is_deleted" else f"{left}.{column}" for column in NEWEST_BY]
+    return f"({', '.join(lefts)}) > ({', '.join(f'{right}.{column}' for column in NEWEST_BY)})"
 
 
 def fingerprint_sql(key: str, changed_at: str, row_hash: str) -> str:

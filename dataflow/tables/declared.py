@@ -20,6 +20,11 @@ def declared_tables(settings: Settings) -> Mapping[str, Table]:
     return register(tables)
 
 
+def declared_objects(settings: Settings) -> list[tuple[str, str]]:
+    """List the objects of all sources, each as (source, object)."""
+    return [(source, name) for source, system in settings.sources.items() for name in system.objects]
+
+
 def field_columns(source: str, object_name: str, declared: ObjectSettings) -> tuple[Column, ...]:
     """Turn the declared fields of an object into columns; a field of no stated class may hold anything."""
     return tuple(

@@ -1,4 +1,15 @@
-"""What the operators need: dead letters, watermarks, completeness, runs, the review queue."""
+"""What the operators need: dead letters, watermarks, completeness, positions, runs, the review queue.
+
+What a restore of the lake leaves alone (`survives_restore`), and why:
+
+- Raw keeps everything received, so what is on record about landing stays with it: watermarks, landed files,
+  completeness and gaps. Taken back, the next run would ask the sources again for what raw has, and a file or a version
+  that is gone from its source would look as if it had never come; a gap closed since would be read a second time.
+- Runs are what happened, and judgements what people said: neither is undone by going back.
+
+Everything else follows from raw, from judgements and from positions; it goes back and is computed again. Of the dead
+letters the rows go back, and what people decided on them since is laid over.
+"""
 
 from __future__ import annotations
 
@@ -7,7 +18,9 @@ from typing import Literal, get_args
 from dataflow.tables.columns import RUN_ID
 from lakehouse.table import Column, Table, literal
 
-RunStatus = Literal["published", "unchanged", "landed", "complete", "partial", "refused", "failed", "crashed"]
+RunStatus = Literal[
+    "published", "unchanged", "landed", "complete", "partial", "refused", "failed", "crashed", "restored"
+]
 """How a run ended. `partial`, whatever it published or landed: something could not be had whole."""
 
 DEAD_LETTERS = Table(
@@ -62,6 +75,7 @@ WATERMARK = Table(
     grain="object of a source",
     key=("source", "object"),
     owner="data engineering",
+    survives_restore=True,
     columns=(
         Column("source", "VARCHAR", "Source system", nullable=False),
         Column("object", "VARCHAR", "Object", nullable=False),
@@ -77,6 +91,7 @@ LANDED_FILE = Table(
     grain="file of a source, by path and fingerprint",
     key=("source", "object", "path", "fingerprint"),
     owner="data engineering",
+    survives_restore=True,
     columns=(
         Column("source", "VARCHAR", "Source system", nullable=False),
         Column("object", "VARCHAR", "Object", nullable=False),
@@ -97,6 +112,7 @@ COMPLETENESS = Table(
     key=("source", "object", "window_from", "window_until", "keys", "comparison", "_run_id"),
     owner="data engineering",
     append_only=True,
+    survives_restore=True,
     columns=(
         Column("source", "VARCHAR", "Source system", nullable=False),
         Column("object", "VARCHAR", "Object", nullable=False),
@@ -120,6 +136,7 @@ GAP = Table(
     grain="window of an object that raw does not hold whole, or did not",
     key=("gap_id",),
     owner="data engineering",
+    survives_restore=True,
     columns=(
         Column("gap_id", "VARCHAR", "MD5 of source, object, window and keys", nullable=False),
         Column("source", "VARCHAR", "Source system", nullable=False),
@@ -153,19 +170,39 @@ RECIPE = Table(
     ),
 )
 
+POSITION = Table(
+    schema="ops",
+    name="position",
+    grain="object of a source that was published",
+    key=("source", "object"),
+    owner="data engineering",
+    columns=(
+        Column("source", "VARCHAR", "Source system", nullable=False),
+        Column("object", "VARCHAR", "Object", nullable=False),
+        Column(
+            "raw_snapshot_id",
+            "BIGINT",
+            "Its rows landed in snapshots up to this one are valid or dead letters; the next run reads later ones",
+            nullable=False,
+        ),
+        Column("run_id", "VARCHAR", "Run or restore that moved it", nullable=False, volatile=True),
+        Column("moved_at", "TIMESTAMPTZ", "When", nullable=False, volatile=True),
+    ),
+)
+
 RUN = Table(
     schema="ops",
     name="run",
     grain="run",
     key=("run_id",),
     owner="data engineering",
+    survives_restore=True,
     columns=(
         Column("run_id", "VARCHAR", "Id of the run, sorts by time", nullable=False),
-        Column("kind", "VARCHAR", "ingest, publish, daily, backfill or check", nullable=False),
+        Column("kind", "VARCHAR", "ingest, publish, daily, backfill, check or restore", nullable=False),
         Column("status", "VARCHAR", ", ".join(get_args(RunStatus)), nullable=False),
         Column("started_at", "TIMESTAMPTZ", "When it started", nullable=False),
         Column("finished_at", "TIMESTAMPTZ", "When it ended", nullable=False),
-        Column("raw_snapshot_id", "BIGINT", "Everything landed up to this snapshot is in the publication"),
         Column(
             "steps",
             "VARCHAR",
@@ -207,6 +244,7 @@ JUDGEMENT = Table(
     owner="data stewardship",
     subject="record_id_l",
     append_only=True,
+    survives_restore=True,
     columns=(
         Column("judgement_id", "VARCHAR", "MD5 of pair, verdict, person and time", nullable=False),
         Column("record_id_l", "VARCHAR", "Left record, smaller id", "pseudonym", nullable=False),
@@ -229,6 +267,7 @@ INBOX_TAKEN = Table(
     key=("message_id",),
     owner="data engineering",
     append_only=True,
+    survives_restore=True,
     columns=(
         Column("message_id", "VARCHAR", "Id of the message, sorts by time; it is never taken again", nullable=False),
         Column("kind", "VARCHAR", "judgement, letter_decision", nullable=False),
@@ -242,4 +281,16 @@ INBOX_TAKEN = Table(
     ),
 )
 
-TABLES = (DEAD_LETTERS, WATERMARK, LANDED_FILE, COMPLETENESS, GAP, RECIPE, RUN, REVIEW_QUEUE, JUDGEMENT, INBOX_TAKEN)
+TABLES = (
+    DEAD_LETTERS,
+    WATERMARK,
+    LANDED_FILE,
+    COMPLETENESS,
+    GAP,
+    RECIPE,
+    POSITION,
+    RUN,
+    REVIEW_QUEUE,
+    JUDGEMENT,
+    INBOX_TAKEN,
+)

@@ -20,6 +20,7 @@ def raw_table(source: str, object_name: str) -> Table:
         owner="data engineering",
         subject="_record_key",
         append_only=True,
+        survives_restore=True,
         columns=(
             *LINEAGE,
             CHANGED_AT,

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataflow.tables.ops import DEAD_LETTERS, LETTER_WAITS, RUN
+from dataflow.tables.ops import DEAD_LETTERS, LETTER_WAITS
 from dataflow.validate.plan import ObjectPlan
 from dataflow.workspace.workspace import Workspace
 from lakehouse import SnapshotNotFound
@@ -13,15 +13,6 @@ KNOWN = "known_letters"
 
 INCOMING = "incoming"
 """Temporary table: raw columns, `_row_id`, and of a dead letter: `was_dead`, `attempts`, `first_seen_at`."""
-
-
-def last_raw_snapshot(ws: Workspace) -> int:
-    """Return the snapshot up to which raw rows have been published or found to change nothing; 0 for none."""
-    statuses = "'published', 'unchanged', 'partial'"
-    row = ws.con.execute(
-        f"SELECT coalesce(max(raw_snapshot_id), 0) FROM {RUN.sql_name} WHERE status IN ({statuses})"
-    ).fetchone()
-    return int(row[0]) if row else 0
 
 
 def collect_known(ws: Workspace) -> None:

@@ -50,8 +50,9 @@ def _bad_sql(ws: Workspace, plan: ObjectPlan) -> str:
     newer = f"""
         EXISTS (SELECT 1 FROM {NEWEST} n WHERE n._record_key = i._record_key AND {_outranks("n", "i")})
         OR EXISTS (SELECT 1 FROM {plan.valid.sql_name} v
-                   WHERE v._record_key = i._record_key AND v._changed_at > i._changed_at)
-        OR EXISTS (SELECT 1 FROM {GONE} g WHERE g._record_key = i._record_key AND g._changed_at >= i._changed_at)
+                   WHERE v._record_key = i._record_key AND {_outranks("v", "i", is_deleted="false")})
+        OR EXISTS (SELECT 1 FROM {GONE} g
+                   WHERE g._record_key = i._record_key AND {_outranks("g", "i", is_deleted="true")})
     """
     return f"""
         SELECT {_ID} AS dead_letter_id, _source, _object, _record_key, _row_hash, _changed_at, payload,
@@ -90,6 +91,7 @@ def _superseded_sql(ws: Workspace) -> str:
     """
 
 
-def _outranks(good: str, bad: str) -> str:
-    """Condition: the good version leaves nothing to repair in the bad one; of one moment, a deletion does."""
-    return f"({good}._changed_at > {bad}._changed_at OR {good}._is_deleted AND {good}._changed_at = {bad}._changed_at)"
+def _outranks(good: str, bad: str, *, is_deleted: str = "") -> str:
+    """Condition: the good version leaves nothing to repair in the bad one; of two of one time, a deletion does."""
+    deleted = is_deleted or f"{good}._is_deleted"
+    return f"({good}._changed_at > {bad}._changed_at OR {deleted} AND {good}._changed_at = {bad}._changed_at)"

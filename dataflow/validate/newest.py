@@ -1,11 +1,8 @@
-"""Of the good versions of each record the newest one stands; the rest are merged into it.
-
-Versions are ordered by the source's cursor; then a deletion beats a row; then the later extraction, because a source
-with whole seconds can change a row twice in one; then the hash, so that the order is total.
-"""
+"""Of the good versions of each record the newest one stands; the rest are merged into it."""
 
 from __future__ import annotations
 
+from dataflow.sources.versions import NEWEST_BY, is_newer, newest_sql
 from dataflow.validate.incoming import INCOMING
 from dataflow.validate.plan import ObjectPlan
 from dataflow.validate.verdict import BREACH
@@ -20,8 +17,6 @@ GOOD = "good"
 GONE = "gone"
 """Temporary table: `_record_key`, `_changed_at`; the last deletion that raw remembers of each incoming record."""
 
-VERSION = "_changed_at, _is_deleted, _extracted_at, _row_hash"
-
 
 def choose_newest(ws: Workspace, plan: ObjectPlan, *, is_whole: bool) -> None:
     """Fill GOOD, NEWEST and GONE. `is_whole`: all of raw was read, so that nothing before counts."""
@@ -34,21 +29,14 @@ def choose_newest(ws: Workspace, plan: ObjectPlan, *, is_whole: bool) -> None:
     """)
     ws.con.execute(f"""
         CREATE OR REPLACE TEMP TABLE {GOOD} AS
-        SELECT _row_id, _record_key, {VERSION}, was_dead FROM {INCOMING}
+        SELECT _row_id, _record_key, {", ".join(NEWEST_BY)}, was_dead FROM {INCOMING}
         WHERE _row_id NOT IN (SELECT row_id FROM {BREACH})
     """)
     ws.con.execute(f"""
         CREATE OR REPLACE TEMP TABLE {NEWEST} AS
-        SELECT * FROM (
-            SELECT * FROM {GOOD}
-            QUALIFY row_number() OVER (PARTITION BY _record_key ORDER BY {_newest_first()}) = 1
-        ) n
+        SELECT * FROM ({newest_sql(GOOD, "*")}) n
         WHERE {"true" if is_whole else _newer_than_before(ws, plan)}
     """)
-
-
-def _newest_first() -> str:
-    return ", ".join(f"{column} DESC" for column in VERSION.split(", "))
 
 
 def _newer_than_before(ws: Workspace, plan: ObjectPlan) -> str:
@@ -56,8 +44,7 @@ def _newer_than_before(ws: Workspace, plan: ObjectPlan) -> str:
     return f"""
         NOT EXISTS (
             SELECT 1 FROM {ws.before(plan.valid)} v WHERE v._record_key = n._record_key
-            AND (v._changed_at, false, v._extracted_at, v._row_hash)
-              > (n._changed_at, n._is_deleted, n._extracted_at, n._row_hash)
+            AND {is_newer("v", "n", left_is_deleted="false")}
         )
         AND NOT EXISTS (
             SELECT 1 FROM {GONE} g WHERE g._record_key = n._record_key

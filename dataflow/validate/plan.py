@@ -32,6 +32,11 @@ class ObjectPlan:
         return f"{self.source}.{self.name}"
 
     @property
+    def key(self) -> tuple[str, str]:
+        """Source and object, as positions name it."""
+        return (self.source, self.name)
+
+    @property
     def recipe(self) -> str:
         """Fingerprint of all that decides what becomes of a row."""
         words = ("key", "cursor", "deleted_flag", "deleted_when_set", "fields", "checks")

@@ -14,7 +14,6 @@ from dataflow.validate.incoming import (
     collect_incoming,
     collect_known,
     fresh_sql,
-    last_raw_snapshot,
     of_object,
 )
 from dataflow.validate.letters import LETTERS, add_letters, begin_letters, stage_letters
@@ -22,6 +21,7 @@ from dataflow.validate.newest import GONE, GOOD, NEWEST, choose_newest
 from dataflow.validate.plan import ObjectPlan, plan_objects
 from dataflow.validate.verdict import BREACH, judge_incoming
 from dataflow.workspace.fingerprints import known_recipes, stage_recipes
+from dataflow.workspace.position import read_positions
 from dataflow.workspace.report import StepReport, measured, resident_bytes
 from dataflow.workspace.staging import Staged
 from dataflow.workspace.workspace import Workspace
@@ -30,28 +30,29 @@ from lakehouse.table import column_list
 
 
 def validate(ws: Workspace, settings: Settings) -> list[StepReport]:
-    """Bring `valid.*` up to the raw rows landed since the last publication, and set the bad ones aside.
+    """Bring `valid.*` up to the raw rows landed after each object's position, and set the bad ones aside.
 
-    An object whose fields or checks changed since is validated anew, from all of raw.
+    An object whose fields or checks changed since is validated anew, from all of raw, and so is one without position.
     Shape: one report per object; rows in are new raw rows and dead letters tried again, rows out the records whose
     newest version came now (upserted or deleted), merged the versions that are not the newest.
     Raises: TooManyDeadLetters, ConfigurationError.
     """
     plans = plan_objects(settings, ws.tables)
-    after = last_raw_snapshot(ws)
+    positions = read_positions(ws)
     recipes = known_recipes(ws)
     collect_known(ws)
     begin_letters(ws)
     reports: list[StepReport] = []
     filled: dict[str, str] = {}
     for row in plans:
-        known = [plan for plan in row if after and recipes.get(plan.valid.full_name) == plan.recipe]
-        fresh = {plan.full_name: fresh_sql(ws, plan, after=after) for plan in known}
+        known = [plan for plan in row if plan.key in positions and recipes.get(plan.valid.full_name) == plan.recipe]
+        fresh = {plan.full_name: fresh_sql(ws, plan, after=positions[plan.key]) for plan in known}
         jobs = [
             partial(_validate_object, settings=settings, plan=plan, fresh=fresh.get(plan.full_name)) for plan in row
         ]
         done = ws.side_by_side(jobs)
         filled |= {plan.valid.full_name: plan.recipe for plan, one in zip(row, done, strict=True) if one.rows_in}
+        ws.validated |= {plan.key: ws.base.id for plan in row}
         reports += done
     stage_letters(ws)
     stage_recipes(ws, filled)

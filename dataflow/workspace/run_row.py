@@ -18,7 +18,7 @@ CRASHED: RunStatus = "crashed"
 
 @dataclass(frozen=True)
 class RunRow:
-    """A run that ended. `raw_snapshot_id`: everything landed up to it is in the publication."""
+    """A run that ended."""
 
     run_id: str
     kind: str
@@ -26,7 +26,6 @@ class RunRow:
     message: str
     started_at: datetime
     finished_at: datetime
-    raw_snapshot_id: int | None = None
     reports: Sequence[StepReport] = ()
 
 
@@ -95,7 +94,6 @@ def _insert(con: duckdb.DuckDBPyConnection, row: RunRow) -> None:
         "status": literal(row.status),
         "started_at": timestamp_literal(row.started_at),
         "finished_at": timestamp_literal(row.finished_at),
-        "raw_snapshot_id": "NULL" if row.raw_snapshot_id is None else str(row.raw_snapshot_id),
         "steps": literal(json.dumps([report.as_dict() for report in row.reports], default=str)),
         "message": literal(row.message),
     }

@@ -34,6 +34,9 @@ _LANES = 2
 class Workspace:
     """Tables of one run: the base snapshot and what was staged since.
 
+    `validated` has, by source and object, the snapshot up to which the run has validated raw: the positions that the
+    commit writes. An object that is left out of it keeps its position.
+
     Steps work on `con` one after the other, so `rows` and `scope` may name their temporary tables. Jobs that do not
     depend on one another go `side_by_side`; a table that they share is not temporary, and lives in `work` like a step.
     """
@@ -46,6 +49,7 @@ class Workspace:
         self.base = lake.snapshot()
         self._filled = lake.filled_tables(self.base.id)
         self.staged: dict[str, Table] = {}
+        self.validated: dict[tuple[str, str], int] = {}
         self.con: duckdb.DuckDBPyConnection
 
     def __enter__(self) -> Self:

@@ -14,6 +14,7 @@ import pyarrow as pa
 from dataflow.access.lake import open_lake
 from dataflow.settings import Settings
 from dataflow.tables.declared import declared_tables
+from dataflow.workspace.position import move_positions
 from dataflow.workspace.staging import Run
 from dataflow.workspace.workspace import Workspace
 from lakehouse import Lake
@@ -89,14 +90,10 @@ def workspace(
 
 
 def commit(ws: Workspace) -> None:
-    """Write what was staged, and the run's row: the next run starts after it."""
-    sql = f"""
-        INSERT INTO lake.ops.run (run_id, kind, status, started_at, finished_at, raw_snapshot_id, steps, message)
-        VALUES ('{ws.run.run_id}', 'publish', 'published', '{NOW}', '{NOW}', {ws.base.id}, '[]', '')
-    """
+    """Write what was staged, and the positions of the objects that were validated: the next run starts after them."""
 
     def write(con: duckdb.DuckDBPyConnection) -> None:
         ws.write(con)
-        con.execute(sql)
+        move_positions(con, ws.validated, run_id=ws.run.run_id, moved_at=ws.run.now)
 
     ws.lake.transact(write, author="test", run_id=ws.run.run_id, message="publish")

@@ -13,6 +13,7 @@ from dataflow.run.folders import name_run
 from dataflow.run.progress import StageEvent, watched_by
 from dataflow.run.session import open_run
 from dataflow.settings import Settings, load_settings
+from dataflow.tables.ops import RunStatus
 from dataflow.workspace.report import StepReport
 from lakehouse import LakeLocked, LakeUnwritable
 
@@ -25,7 +26,16 @@ def settings(tmp_path: Path) -> Settings:
 def recorded(settings: Settings) -> list[tuple[object, ...]]:
     con = open_published(settings)
     try:
-        return con.execute("SELECT kind, status, message, raw_snapshot_id FROM ops.run ORDER BY run_id").fetchall()
+        return con.execute("SELECT kind, status, message FROM ops.run ORDER BY run_id").fetchall()
+    finally:
+        con.close()
+
+
+def positions(settings: Settings) -> dict[tuple[str, str], int]:
+    con = open_published(settings)
+    try:
+        rows = con.execute("SELECT source, object, raw_snapshot_id FROM ops.position").fetchall()
+        return {(source, name): upto for source, name, upto in rows}
     finally:
         con.close()
 
@@ -47,7 +57,7 @@ def test_a_landing_is_on_record_with_its_steps(settings: Settings) -> None:
         outcome = session.conclude("landed", "3 rows landed")
         assert session.folder.is_dir()
     assert not session.folder.exists()
-    assert recorded(settings) == [("ingest", "landed", "3 rows landed", None)]
+    assert recorded(settings) == [("ingest", "landed", "3 rows landed")]
     assert outcome.snapshot_id is not None
     assert outcome.peak_rss_bytes > 0
     assert json.loads(json.dumps(outcome.as_dict()))["steps"][0]["rows_out"] == 3
@@ -55,11 +65,28 @@ def test_a_landing_is_on_record_with_its_steps(settings: Settings) -> None:
     assert outcome.reports[0].peak_rss_bytes > 0
 
 
-def test_an_unchanged_run_has_seen_what_was_landed(settings: Settings) -> None:
+def test_an_unchanged_run_moves_the_positions_of_what_it_validated(settings: Settings) -> None:
     with open_run(settings, "publish") as session, session.open_workspace() as workspace:
+        workspace.validated["shop", "person"] = workspace.base.id
         base = workspace.base.id
         session.conclude("unchanged", "nothing new")
-    assert recorded(settings) == [("publish", "unchanged", "nothing new", base)]
+    assert recorded(settings) == [("publish", "unchanged", "nothing new")]
+    assert positions(settings) == {("shop", "person"): base}
+
+
+@pytest.mark.parametrize("status", ["landed", "complete"])
+def test_a_run_that_publishes_nothing_moves_no_position(settings: Settings, status: RunStatus) -> None:
+    with open_run(settings, "publish") as session, session.open_workspace() as workspace:
+        workspace.validated["shop", "person"] = workspace.base.id
+        session.conclude(status, "")
+    assert positions(settings) == {}
+
+
+def test_a_run_that_fails_moves_no_position(settings: Settings) -> None:
+    with pytest.raises(DataFlowError), open_run(settings, "publish") as session, session.open_workspace() as workspace:
+        workspace.validated["shop", "person"] = workspace.base.id
+        raise DataFlowError("broken")
+    assert positions(settings) == {}
 
 
 @pytest.mark.parametrize(
@@ -73,7 +100,7 @@ def test_an_unchanged_run_has_seen_what_was_landed(settings: Settings) -> None:
 def test_a_run_that_raises_is_on_record(settings: Settings, error: Exception, status: str, message: str) -> None:
     with pytest.raises(type(error)), open_run(settings, "daily"):
         raise error
-    assert recorded(settings) == [("daily", status, message, None)]
+    assert recorded(settings) == [("daily", status, message)]
 
 
 def test_a_second_writer_is_told_who_holds_the_lake(settings: Settings) -> None:

@@ -1,0 +1,162 @@
+"""Take the lake back to an earlier snapshot, as a new commit. What was received, decided and done stays.
+
+Tables that survive a restore (`Table.survives_restore`; dataflow/tables/ops.py has the reasons) stay as they are, and
+so does everything in raw. The positions become those of the target, so the next run validates again what landed after
+them: it publishes what would be published if the runs after the target had never happened. Where snapshots in between
+were expired, it reads all of raw instead. A restore is one lake transaction: killed anywhere, it is done or not done.
+
+One table by itself: a valid table comes back with the position, the recipe and the dead letters of its object, so the
+next run validates again what landed after them; a conformed table is computed anew by the next run; of any other table
+the next run computes only the rows that it touches.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from datetime import UTC, datetime
+
+from duckdb import DuckDBPyConnection
+
+from dataflow.errors import UsageError
+from dataflow.govern.restored_letters import lay_out_letters, write_letters
+from dataflow.run.folders import name_run
+from dataflow.settings import Settings
+from dataflow.tables.declared import declared_objects, declared_tables
+from dataflow.tables.ops import DEAD_LETTERS, POSITION, RECIPE
+from dataflow.workspace.position import ObjectName, Positions, positions_at, rewind_positions
+from dataflow.workspace.run_row import RunRow, write_run
+from lakehouse import Lake, LakeView, Snapshot
+from lakehouse.ddl import bring_to_declarations
+from lakehouse.maintain import require_alone
+from lakehouse.table import DATABASE, literal
+
+_RESTORABLE = ("valid", "conformed", "resolved", "enriched", "published")
+"""Schemas of tables that can be restored one by one; raw and ops record what was received, decided and done."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Restored:
+    """What a restore did. `snapshot` is its own commit.
+
+    `objects_behind` counts the objects that the next run reads again from raw; `decisions_kept` the decisions on dead
+    letters that were made after the target.
+    """
+
+    run_id: str
+    target: Snapshot
+    snapshot: Snapshot
+    objects_behind: int
+    decisions_kept: int
+
+
+def restore(lake: Lake, settings: Settings, to: datetime | int, *, table: str | None = None) -> Restored:
+    """Make the lake, or one table of it by its full name, what it was at a snapshot.
+
+    Raises: SnapshotNotFound, TableNotFound; UsageError for a table that is not restored by itself; LakeLocked where
+    the lake is not open alone.
+    """
+    if table is not None:
+        require_restorable(settings, table)
+    require_alone(lake, "restore")
+    target, started_at = lake.snapshot_at(to), datetime.now(UTC)
+    run_id = name_run("restore", started_at)
+    found = None if table is None else _object_of(settings, table)
+    before = positions_at(lake, declared_objects(settings), version=lake.snapshot().id)
+    positions = positions_at(lake, declared_objects(settings), version=target.id)
+    if table is not None:
+        positions = {name: upto for name, upto in before.items() if name != found} | {
+            name: upto for name, upto in positions.items() if name == found
+        }
+    letters = "true" if table is None else _letters_of(found)
+    laid_over = lay_out_letters(lake, version=target.id, of=letters)
+    positions = {name: upto for name, upto in positions.items() if name not in laid_over.contradicted}
+    recipe = None if table is None else _recipe_at(lake, table, version=target.id)
+
+    def write(con: DuckDBPyConnection) -> None:
+        # The target may be older than some declarations.
+        bring_to_declarations(con, declared_tables(settings).values(), database=DATABASE)
+        write_letters(con, of=letters)
+        rewind_positions(con, positions, run_id=run_id, moved_at=started_at)
+        if table is not None:
+            _write_recipe(con, table, recipe, run_id)
+        write_run(con, _row_of(run_id, target, table, started_at=started_at))
+
+    if table is None:
+        made = lake.restore(target.id, author="dataflow", run_id=run_id, keep_tables=_kept(settings), also=write)
+    else:
+        made = lake.restore_table(table, target.id, author="dataflow", run_id=run_id, also=write)
+    return Restored(
+        run_id=run_id,
+        target=target,
+        snapshot=made,
+        objects_behind=_count_behind(positions, before),
+        decisions_kept=laid_over.decisions,
+    )
+
+
+def require_restorable(settings: Settings, table: str) -> None:
+    """Refuse a table that is not restored by itself. Raises: UsageError."""
+    schema = table.partition(".")[0]
+    if schema not in _RESTORABLE:
+        raise UsageError(
+            f"Restoring {table}: only tables of {', '.join(_RESTORABLE)} are restored one by one; raw and ops record "
+            "what was received, decided and done.",
+            next_move="Name one of these, or restore the whole lake without --table.",
+        )
+    if schema == "valid" and _object_of(settings, table) is None:
+        objects = ", ".join(f"valid.{source}_{name}" for source, name in declared_objects(settings))
+        raise UsageError(
+            f"Restoring {table}: no declared object has this table, so no run would bring it up to date again.",
+            next_move=f"Name one of {objects}, or declare its object.",
+        )
+
+
+def _kept(settings: Settings) -> list[str]:
+    """The tables that are not brought back: what survives, and what is written row by row from the target."""
+    survivors = [table.full_name for table in declared_tables(settings).values() if table.survives_restore]
+    return [*survivors, DEAD_LETTERS.full_name, POSITION.full_name]
+
+
+def _object_of(settings: Settings, table: str) -> ObjectName | None:
+    """The object whose valid table this is."""
+    return next((name for name in declared_objects(settings) if f"valid.{name[0]}_{name[1]}" == table), None)
+
+
+def _letters_of(name: ObjectName | None) -> str:
+    return "false" if name is None else f"_source = {literal(name[0])} AND _object = {literal(name[1])}"
+
+
+def _recipe_at(lake: LakeView, table: str, *, version: int) -> str | None:
+    """The recipe that a valid table had at a snapshot; None makes the next run compute the table anew."""
+    if not table.startswith("valid.") or RECIPE.full_name not in lake.tables(version):
+        return None
+    row = lake.con.execute(
+        f"SELECT fingerprint FROM {RECIPE.in_lake} AT (VERSION => {version}) WHERE table_name = {literal(table)}"
+    ).fetchone()
+    return str(row[0]) if row else None
+
+
+def _write_recipe(con: DuckDBPyConnection, table: str, recipe: str | None, run_id: str) -> None:
+    con.execute(f"DELETE FROM {RECIPE.in_lake} WHERE table_name = {literal(table)}")
+    if recipe is not None:
+        con.execute(
+            f"INSERT INTO {RECIPE.in_lake} (table_name, fingerprint, _run_id)"
+            f" VALUES ({literal(table)}, {literal(recipe)}, {literal(run_id)})"
+        )
+
+
+def _row_of(run_id: str, target: Snapshot, table: str | None, *, started_at: datetime) -> RunRow:
+    """The restore as a run of its own."""
+    to = f"snapshot {target.id} of {target.at.astimezone(UTC):%Y-%m-%d %H:%M:%S} UTC ({target.message})"
+    return RunRow(
+        run_id=run_id,
+        kind="restore",
+        status="restored",
+        message=f"{table or 'the lake'} restored to {to}",
+        started_at=started_at,
+        finished_at=datetime.now(UTC),
+    )
+
+
+def _count_behind(positions: Positions, before: Positions) -> int:
+    return sum(positions.get(name, 0) < upto for name, upto in before.items())

@@ -1,0 +1,87 @@
+"""The dead letters of a restored lake: the rows of the target, and over them what people decided since.
+
+A row that was discarded stays out when raw is read again. One that was replayed since is tried again by the next run,
+which therefore comes to the same answer as the run that the restore took back.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from duckdb import DuckDBPyConnection
+
+from dataflow.tables.ops import DEAD_LETTERS
+from dataflow.workspace.position import ObjectName
+from lakehouse import LakeView
+from lakehouse.table import column_list
+
+_RESTORED = "restored_letter"
+"""Temporary table: the columns of ops.dead_letters, and of each row whether a later decision was laid over it
+(`is_decided`) and whether that discards a row that is valid at the target (`is_valid`)."""
+
+_EMPTY = ", ".join(f"NULL::{column.type} AS {column.name}" for column in DEAD_LETTERS.columns)
+
+
+@dataclass(frozen=True)
+class LaidOver:
+    """How many decisions were laid over the target's dead letters, and the objects whose valid table they contradict.
+
+    Such an object has a valid row at the target that was a dead letter and was discarded since: only reading all of
+    its raw rows again leaves the row out.
+    """
+
+    decisions: int
+    contradicted: frozenset[ObjectName]
+
+
+def lay_out_letters(lake: LakeView, *, version: int, of: str = "true") -> LaidOver:
+    """Fill restored_letter from the lake as it is and as it was at a snapshot.
+
+    `of` is a condition on dead letters: which of them are restored. Call it before the transaction: inside one, the
+    past of a table is seen without the rows that the transaction deletes.
+    """
+    now = _letters(lake, version=None)
+    then = _letters(lake, version=version)
+    columns = column_list(DEAD_LETTERS.column_names, prefix="t")
+    is_decided = """coalesce(t.status = 'open' AND n.status = 'replaying'
+        OR t.status = 'discarded' AND n.status <> 'discarded', false)"""
+    # Resolved since, perhaps by a replay that is over: tried once more it is resolved once more.
+    is_resolved = "coalesce(t.status = 'open' AND n.status = 'resolved', false)"
+    lake.con.execute(f"""
+        CREATE OR REPLACE TEMP TABLE {_RESTORED} AS
+        WITH now_letter AS (SELECT * FROM ({now}) WHERE {of}),
+        then_letter AS (SELECT * FROM ({then}) WHERE {of}),
+        went_back AS (
+            SELECT {columns}, {is_decided} AS is_decided, {is_resolved} AS is_resolved, false AS is_valid
+            FROM then_letter t LEFT JOIN now_letter n ON n.dead_letter_id = t.dead_letter_id
+            WHERE n.status IS DISTINCT FROM 'discarded'
+        )
+        SELECT n.*, false AS is_resolved, t.status IS DISTINCT FROM 'discarded' AS is_decided,
+            coalesce(t.status = 'resolved', false) AS is_valid
+        FROM now_letter n LEFT JOIN then_letter t ON t.dead_letter_id = n.dead_letter_id WHERE n.status = 'discarded'
+        UNION ALL BY NAME
+        SELECT * REPLACE (CASE WHEN is_decided OR is_resolved THEN 'replaying' ELSE status END AS status) FROM went_back
+    """)
+    rows = lake.con.execute(f"""
+        SELECT _source, _object, count(*) FILTER (WHERE is_decided), bool_or(is_valid) FROM {_RESTORED} GROUP BY ALL
+    """).fetchall()
+    contradicted = frozenset((str(source), str(name)) for source, name, _, is_valid in rows if is_valid)
+    return LaidOver(sum(int(count) for _, _, count, _ in rows), contradicted)
+
+
+def write_letters(con: DuckDBPyConnection, *, of: str = "true") -> None:
+    """Replace the dead letters that `of` selects by restored_letter, inside the caller's lake transaction."""
+    columns = column_list(DEAD_LETTERS.column_names)
+    con.execute(f"DELETE FROM {DEAD_LETTERS.in_lake} WHERE {of}")
+    con.execute(f"INSERT INTO {DEAD_LETTERS.in_lake} ({columns}) SELECT {columns} FROM {_RESTORED}")
+
+
+def _letters(lake: LakeView, *, version: int | None) -> str:
+    """SELECT of the dead letters of a snapshot, by default of now, in the declared columns."""
+    if DEAD_LETTERS.full_name not in lake.tables(version):
+        return f"SELECT {_EMPTY} WHERE false"
+    past = "" if version is None else f" AT (VERSION => {version})"
+    empty = f"SELECT {_EMPTY} WHERE false"
+    # By name: a lake of an earlier version may lack a column.
+    rows = f"{empty} UNION ALL BY NAME SELECT * FROM {DEAD_LETTERS.in_lake}{past}"
+    return f"SELECT {column_list(DEAD_LETTERS.column_names)} FROM ({rows})"
