@@ -11,13 +11,13 @@ from typing import Any
 from dataflow.conform.step import conform
 from dataflow.enrich import enrich
 from dataflow.publish import build, commit
-from dataflow.resolve import resolve
+from dataflow.resolve.step import resolve
 from dataflow.run.folders import name_run
 from dataflow.run.record import record_run
 from dataflow.settings import Settings, load_settings
 from dataflow.tables.declared import declared_objects, declared_tables
 from dataflow.tables.ops import POSITION
-from dataflow.validate import validate
+from dataflow.validate.step import validate
 from dataflow.workspace.position import adopt_former
 from dataflow.workspace.report import StepReport
 from dataflow.workspace.run_row import RunRow

@@ -9,7 +9,6 @@ from typing import Any
 import pytest
 
 from dataflow.errors import UsageError
-from dataflow.govern.dead_letters import LetterFilter, discard_letters, replay_letters
 from dataflow.govern.restore import Restored, restore
 from dataflow.tables.declared import declared_objects
 from dataflow.workspace.position import needed_after
@@ -170,8 +169,11 @@ def letters(company: Company) -> dict[str, str]:
 
 
 def discard_purchases(company: Company) -> None:
-    chosen = LetterFilter(source="shop", object="purchase", statuses=("open", "replaying"))
-    discard_letters(company.lake, chosen, who="ann", why="of a test")
+    """What a run does that takes such a decision from the inbox."""
+    company.rows("""
+        UPDATE lake.ops.dead_letters SET status = 'discarded', decided_by = 'ann', decision_reason = 'of a test'
+        WHERE _object = 'purchase' AND status IN ('open', 'replaying')
+    """)
 
 
 class TestDecisionsOnDeadLetters:
@@ -205,7 +207,7 @@ class TestDecisionsOnDeadLetters:
     def test_a_discard_that_was_taken_back_since_stays_taken_back(self, one: Company) -> None:
         discard_purchases(one)
         discarded = one.snapshot()
-        replay_letters(one.lake, LetterFilter(object="purchase", statuses=("discarded",)))
+        one.rows("UPDATE lake.ops.dead_letters SET status = 'replaying' WHERE status = 'discarded'")
         one.validate()
         assert letters(one)["purchase 2"] == "open"
         assert went_back(one, discarded).decisions_kept == 1

@@ -6,6 +6,7 @@ from datetime import UTC, datetime
 from pathlib import Path
 
 import pytest
+from duckdb import DuckDBPyConnection
 
 from dataflow.tables.ops import POSITION, RUN
 from dataflow.workspace.position import (
@@ -44,12 +45,10 @@ def former_run(lake: Lake, run_id: str, status: str, upto: int | None) -> None:
 
 
 def move(lake: Lake, positions: dict[ObjectName, int], run: Run = ME) -> None:
-    lake.transact(
-        lambda con: move_positions(con, positions, run_id=run.run_id, moved_at=run.now),
-        author="test",
-        run_id=run.run_id,
-        message="move",
-    )
+    def work(con: DuckDBPyConnection) -> None:
+        move_positions(con, positions, run_id=run.run_id, moved_at=run.now)
+
+    lake.transact(work, author="test", run_id=run.run_id, message="move")
 
 
 def now(lake: Lake) -> dict[ObjectName, int]:
@@ -82,12 +81,11 @@ def test_the_oldest_position_of_a_declared_object_says_what_is_needed(lake: Lake
 def test_positions_go_back_whole(lake: Lake) -> None:
     prepare(lake)
     move(lake, {PERSON: 9, PURCHASE: 7})
-    lake.transact(
-        lambda con: rewind_positions(con, {PERSON: 4}, run_id="r", moved_at=ME.now),
-        author="test",
-        run_id="",
-        message="rewind",
-    )
+
+    def work(con: DuckDBPyConnection) -> None:
+        rewind_positions(con, {PERSON: 4}, run_id="restore", moved_at=ME.now)
+
+    lake.transact(work, author="test", run_id="", message="rewind")
     assert now(lake) == {PERSON: 4}
 
 
