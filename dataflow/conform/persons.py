@@ -5,8 +5,8 @@ from __future__ import annotations
 import re
 from typing import NamedTuple
 
-from dataflow.conform.texts import capitalise, tidy
-from dataflow.vocabulary.names import GENERATIONS, PARTICLES, TITLES, TITLES_THAT_ARE_INITIALS
+from dataflow.conform.texts import PARTICLES, capitalise, tidy
+from dataflow.vocabulary.names import GENERATIONS, TITLES, TITLES_THAT_ARE_INITIALS
 
 _TITLES = frozenset((*TITLES, *TITLES_THAT_ARE_INITIALS))
 _EAST_ASIAN = re.compile(r"[\u3040-\u30ff\u3400-\u9fff\uac00-\ud7af]")

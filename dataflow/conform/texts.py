@@ -5,11 +5,14 @@ from __future__ import annotations
 import re
 import unicodedata
 
-from dataflow.vocabulary.names import PARTICLES
+from dataflow.vocabulary import names
 from dataflow.vocabulary.placeholders import NOTHING
 
 _BLANKS = re.compile(r"\s+")
 _WORD = re.compile(r"[^\W\d_]+")
+
+PARTICLES = frozenset((*names.PARTICLES, *names.PARTICLES_THAT_ARE_SURNAMES))
+"""Words before a surname that stay in lower case."""
 
 
 def tidy(text: str | None) -> str | None:

@@ -68,10 +68,18 @@ PARTICLES = WordList(
     source="our own: particles of Dutch, German, Romance, Nordic and Arabic surnames",
     as_of="2026-11-29",
     means=plain(
-        "van von der den de del della di da do dos das du la le las los ter ten zu zum zur af av bin ibn al el y e"
+        "van von der den de del della di da do dos du la le las los ter ten zu zum zur af av bin ibn al el y e"
     ),
 )
 """Words before a surname that belong to it and stay in lower case."""
+
+PARTICLES_THAT_ARE_SURNAMES = WordList(
+    name="particles that are surnames",
+    source="our own: Portuguese particles that are Indian surnames",
+    as_of="2026-11-29",
+    means=plain("das"),
+)
+"""Particles where a name is read; where names are compared they may be all of a surname."""
 
 PARTS_OF_SURNAMES = WordList(
     name="parts of surnames",

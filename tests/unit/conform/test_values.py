@@ -26,6 +26,7 @@ from dataflow.conform.texts import capitalise, tidy
         ("none@none.com", None),
         ("noemail@example.com", None),
         ("a@a.com", None),
+        ("guest@customer.com", None),
         ("a@x.org", Email("a@x.org", "a@x.org", "x.org", False)),
         ("nobody knows", None),
         ("", None),
@@ -77,6 +78,11 @@ def test_phones(text: str, country: str | None, expected: str | None) -> None:
             "Prof. Dr. Ludwig van der Beek",
             PersonName("Ludwig", "van der Beek", None, "Ludwig van der Beek"),
         ),
+        (None, None, "Capt. John Smith", PersonName("John", "Smith", None, "John Smith")),
+        (None, None, "M. Jean Dupont", PersonName("Jean", "Dupont", None, "Jean Dupont")),
+        (None, None, "Don Smith", PersonName("Don", "Smith", None, "Don Smith")),
+        (None, None, "JOAO DAS NEVES", PersonName("Joao", "Das Neves", None, "Joao Das Neves")),
+        (None, None, "John Smith 2nd", PersonName("John", "Smith", "ii", "John Smith")),
         (None, None, "山田 太郎", PersonName("太郎", "山田", None, "山田太郎")),
         (None, None, "Cher", PersonName(None, "Cher", None, "Cher")),
         (None, None, "Mr", PersonName(None, "Mr", None, "Mr")),
@@ -113,6 +119,10 @@ def test_a_generation_of_its_own_field_wins() -> None:
         ("山田建設株式会社", "山田建設", "kk"),
         ("建筑有限公司", "建筑", "co ltd"),
         ("ООО Ромашка", "Ромашка", "ooo"),
+        ("Turnverein Beispiel e.V.", "Turnverein Beispiel", "ev"),
+        ("Foo SE & Co. KGaA", "Foo SE & Co", "kgaa"),
+        ("Acme Group", "Acme Group", None),
+        ("Gaming PC", "Gaming PC", None),
         ("Join Me", "Join Me", None),
         ("IBM", "IBM", None),
         ("GmbH", "GmbH", None),
@@ -175,7 +185,16 @@ def test_capitals(text: str, expected: str) -> None:
 
 
 @pytest.mark.parametrize(
-    ("text", "expected"), [("  a \t b ", "a b"), ("e\u0301", "é"), ("'x y',", "x y"), ("N/A", None), ("", None)]
+    ("text", "expected"),
+    [
+        ("  a \t b ", "a b"),
+        ("e\u0301", "é"),
+        ("'x y',", "x y"),
+        ("N/A", None),
+        ("(null)", None),
+        ("Nan", "Nan"),
+        ("", None),
+    ],
 )
 def test_tidy(text: str, expected: str | None) -> None:
     assert tidy(text) == expected

@@ -20,6 +20,7 @@ def companies(tmp_path: Path) -> Path:
         {"domain": "Acme.example", "company_name": "Acme", "employee_count": 300, "naics_code": "332710"},
         {"domain": "acme.example", "company_name": "Acme Branch", "employee_count": 3, "naics_code": "1"},
         {"domain": "gmail.com", "company_name": "A mail provider", "employee_count": 9, "naics_code": "518"},
+        {"domain": "yahoo.it", "company_name": "Another", "employee_count": 9, "naics_code": "518"},
         {"domain": None, "company_name": "No domain", "employee_count": 1, "naics_code": "11"},
     ]
     extra = {"annual_revenue_usd": 5, "founded_year": 1999, "country_code": "US"}
@@ -32,6 +33,7 @@ def test_a_domain_leads_to_its_company(lake: Lake, tmp_path: Path, companies: Pa
     world.customer("company", entity_type="company", website_domain="acme.example")
     world.customer("employee", email="ann@acme.example")
     world.customer("at home", email="ann@gmail.com")
+    world.customer("abroad", email="ann@yahoo.it")
     world.customer("stranger", email="bob@elsewhere.example")
     world.customer("no mail")
     tables = Enriched(lake, tmp_path, settings_in(tmp_path, firmographics=str(companies))).run(world)
