@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator, Mapping
-from difflib import get_close_matches
 from typing import Generic, TypeVar
 
 from checks.errors import CheckDeclarationError
@@ -38,12 +37,15 @@ class Registry(Mapping[str, T], Generic[T]):
     def find(self, name: str) -> T:
         """Return the declaration of this name. Raises: CheckDeclarationError with the nearest name and the list."""
         if name not in self._found:
-            raise CheckDeclarationError(unknown(self.kind, name, self._found))
+            raise CheckDeclarationError(unknown_name(self.kind, name, self._found))
         return self._found[name]
 
 
-def unknown(kind: str, name: str, known: Iterable[str]) -> str:
+def unknown_name(kind: str, name: str, known: Iterable[str]) -> str:
     """Say that a name is not declared: the nearest one, then all of them."""
+    # Loaded here: every command reads the settings, and few get a name wrong.
+    from difflib import get_close_matches
+
     names = sorted(known)
     folded = {each.casefold(): each for each in names}
     near = get_close_matches(name.casefold(), folded, n=1)

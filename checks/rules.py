@@ -10,6 +10,7 @@ from typing import Any
 from pydantic import ValidationError
 
 from checks.errors import CheckDeclarationError
+from checks.registry import Registry, unknown_name
 from checks.rule import Arguments, Check, OneField, Rule, SeveralFields, Surroundings, value_rule
 from checks.values import is_currency, is_email, is_ip_address
 from lakehouse.table import literal, quote, timestamp_literal
@@ -142,16 +143,7 @@ _ALL: tuple[Rule[Any], ...] = (
 )
 
 
-def _index(rules: Iterable[Rule[Any]]) -> Mapping[str, Rule[Any]]:
-    found: dict[str, Rule[Any]] = {}
-    for rule in rules:
-        if rule.name in found:
-            raise CheckDeclarationError(f"The rule {rule.name} is declared twice.")
-        found[rule.name] = rule
-    return found
-
-
-RULES = _index(_ALL)
+RULES: Registry[Rule[Any]] = Registry("rule", _ALL, name=lambda rule: rule.name)
 
 
 def compile_check(declared: Mapping[str, Any], *, fields: Iterable[str], place: str) -> Check:
@@ -162,7 +154,7 @@ def compile_check(declared: Mapping[str, Any], *, fields: Iterable[str], place: 
     named = str(declared.get("rule", ""))
     rule = RULES.get(named)
     if rule is None:
-        raise CheckDeclarationError(f"{place} names the rule {named!r}; there are: {', '.join(sorted(RULES))}.")
+        raise CheckDeclarationError(f"{place}: {unknown_name('rule', named, RULES)}")
     try:
         arguments: Arguments = rule.arguments(**{name: value for name, value in declared.items() if name != "rule"})
     except ValidationError as error:

@@ -6,16 +6,30 @@ compares speed and memory and nothing else.
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+from functools import partial
 from urllib.parse import quote as percent
 from urllib.parse import urlencode
 
 import pymysql.cursors
 
+from dataflow.bench.reading import OURS, Reading, Way, read, time_count
 from dataflow.errors import BenchmarkFailed
 from dataflow.settings import MySQLSettings
 from dataflow.sources.mysql.connection import open_session, quote
 
 _ROWS_AT_ONCE = 10_000
+
+
+def ways(reading: Reading) -> Mapping[str, Way]:
+    """By our own reader, by connectorx and by PyMySQL."""
+    server = reading.declared.section(MySQLSettings)
+    table = reading.declared.objects[reading.object].remote or reading.object
+    others = {"connectorx arrow_stream": count_by_connectorx, "PyMySQL SSCursor": count_by_pymysql}
+    found: dict[str, Way] = {OURS: partial(read, reading)}
+    for way, count in others.items():
+        found[way] = partial(time_count, reading, partial(count, server, table, reading.rows))
+    return found
 
 
 def count_by_connectorx(server: MySQLSettings, table: str, rows: int) -> tuple[int, int]:

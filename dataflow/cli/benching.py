@@ -13,7 +13,7 @@ from dataflow.errors import UsageError
 if TYPE_CHECKING:
     from dataflow.bench import Figures
     from dataflow.bench.identity import IdentityFigures
-    from dataflow.bench.sources import ReadFigures
+    from dataflow.bench.reading import ReadFigures
 
 _MIB = 2**20
 

@@ -9,6 +9,7 @@ import urllib.request
 from collections.abc import Callable, Iterator
 from contextlib import closing
 from dataclasses import replace
+from functools import partial
 from pathlib import Path
 
 from dataflow.access.inbox import inbox_at
@@ -16,11 +17,10 @@ from dataflow.access.lake import lake_location, open_lake
 from dataflow.access.modes import find_misplaced, mend
 from dataflow.access.pipeline import open_published
 from dataflow.errors import DataFlowError
-from dataflow.settings import Settings, SourceSettings
+from dataflow.settings import Settings
 from dataflow.settings.environment import prefect_api_url
-from dataflow.sinks import active_sinks
-from dataflow.sources import open_source
-from dataflow.sources.protocol import Finding
+from dataflow.sinks import SinkKind, active_sinks
+from dataflow.sources import Finding, probe_source
 from lakehouse import LakeError, LakeLocked, LakeView
 from lakehouse.connect import extension_path
 
@@ -29,8 +29,6 @@ _SHOWN_PATHS = 3
 # The versions that were measured to work together; others break silently (see pyproject.toml).
 _PINNED = ("prefect", "duckdb", "ibis-framework", "splink", "soda-core")
 _API_TIMEOUT_SECONDS = 5.0
-# Adapters that are asked by a `probe` of their own, several looks each.
-_ASKED = frozenset({"s3", "salesforce", "mysql"})
 
 
 class _Unwell(Exception):
@@ -50,17 +48,16 @@ def probe_all(settings: Settings) -> Iterator[Finding]:
         ("lake", lambda: _lake(settings)),
         ("published lake", lambda: _published(settings)),
         ("inbox", lambda: _inbox(settings)),
-        *((f"source {name}", _source_probe(settings, name)) for name in settings.sources if not _asks(settings, name)),
         ("geoip", lambda: _geoip(settings)),
         ("firmographics", lambda: _firmographics(settings)),
         ("prefect", _prefect),
     ]
     for name, look in probes:
         yield _probe(name, look)
-    for name in settings.sources:
-        yield from _ask_source(settings, name)
+    for name, declared in settings.sources.items():
+        yield from _ask(f"source {name}", partial(probe_source, name, declared))
     for kind in active_sinks(settings):
-        yield from _ask(f"sink {kind.name}", kind.open(settings).probe())
+        yield from _ask(f"sink {kind.name}", partial(_probe_sink, kind, settings))
 
 
 def _probe(name: str, look: Callable[[], str]) -> Finding:
@@ -172,60 +169,17 @@ def _inbox(settings: Settings) -> str:
     return f"{len(found.messages)} messages in {inbox}"
 
 
-def _source_probe(settings: Settings, name: str) -> Callable[[], str]:
-    def look() -> str:
-        root = Path(settings.sources[name].root)
-        if not root.is_dir():
-            raise _Unwell(
-                f"there is no folder {root}",
-                f"Put the source's files there, correct sources.{name}.root, or: dataflow sample",
-            )
-        held = open_source(settings, name).discover()
-        ignored = [each.name for each in held if not each.is_declared]
-        words = f"{len(held) - len(ignored)} objects in {root}"
-        return f"{words}; not declared and not read: {', '.join(ignored)}" if ignored else words
-
-    return look
+def _probe_sink(kind: SinkKind, settings: Settings) -> Iterator[Finding]:
+    return kind.open(settings).probe()
 
 
-def _asks(settings: Settings, name: str) -> bool:
-    return settings.sources[name].adapter in _ASKED
-
-
-def _ask_source(settings: Settings, name: str) -> Iterator[Finding]:
-    """Several looks at a source that is reached over the network, by the module that knows how to speak to it."""
-    if not _asks(settings, name):
-        return
-    yield from _ask(f"source {name}", _probe_of(settings.sources[name].adapter)(name, settings.sources[name]))
-
-
-def _ask(name: str, findings: Iterator[Finding]) -> Iterator[Finding]:
-    while True:
-        try:
-            finding = next(findings)
-        except StopIteration:
-            return
-        except Exception as error:  # noqa: BLE001 (as in _probe)
-            yield Finding(name, False, f"unexpected {type(error).__name__}", "Report this as a defect.")
-            return
-        yield replace(finding, name=f"{name}: {finding.name}")
-
-
-def _probe_of(adapter: str) -> Callable[[str, SourceSettings], Iterator[Finding]]:
-    """What knows how to ask such a source; imported only where declared: their clients load slowly."""
-    match adapter:
-        case "s3":
-            from dataflow.sources.s3.probe import probe as ask_s3
-
-            return ask_s3
-        case "mysql":
-            from dataflow.sources.mysql.probe import probe as ask_mysql
-
-            return ask_mysql
-        case _:
-            from dataflow.sources.salesforce.probe import probe as ask_salesforce
-
-            return ask_salesforce
+def _ask(name: str, probe: Callable[[], Iterator[Finding]]) -> Iterator[Finding]:
+    """Several looks at a source or sink, by the module that knows how to speak to it."""
+    try:
+        for finding in probe():
+            yield replace(finding, name=f"{name}: {finding.name}")
+    except Exception as error:  # noqa: BLE001 (as in _probe)
+        yield Finding(name, False, f"unexpected {type(error).__name__}", "Report this as a defect of dataflow doctor.")
 
 
 def _geoip(settings: Settings) -> str:

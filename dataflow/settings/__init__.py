@@ -1,5 +1,7 @@
 """Settings: what dataflow.toml, the environment and .env say, read once at the edge."""
 
+from dataflow.settings.adapters.mysql import MySQLSettings
+from dataflow.settings.adapters.salesforce import SalesforceSettings
 from dataflow.settings.environment import keep_libraries_quiet
 from dataflow.settings.load import default_toml, load_settings
 from dataflow.settings.model import (
@@ -7,12 +9,11 @@ from dataflow.settings.model import (
     FieldExpression,
     JoinSettings,
     MappingSettings,
-    MySQLSettings,
     ObjectSettings,
-    SalesforceSettings,
     Settings,
     SourceSettings,
 )
+from dataflow.settings.section import S3Settings
 
 __all__ = [
     "CheckSettings",
@@ -21,6 +22,7 @@ __all__ = [
     "MappingSettings",
     "MySQLSettings",
     "ObjectSettings",
+    "S3Settings",
     "SalesforceSettings",
     "Settings",
     "SourceSettings",

@@ -4,105 +4,17 @@ from __future__ import annotations
 
 from decimal import Decimal
 from pathlib import Path
-from typing import Annotated, Any, Literal, Self
-from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
+from typing import TYPE_CHECKING, Annotated, Any, Literal, Self, TypeVar
 
-from pydantic import BaseModel, ConfigDict, Field, SecretStr, field_validator, model_validator
+from pydantic import ConfigDict, Field, create_model, model_validator
 from pydantic_settings import BaseSettings, PydanticBaseSettingsSource, SettingsConfigDict
 
+from checks.registry import unknown_name
+from dataflow.errors import ConfigurationError
+from dataflow.settings.adapters import ADAPTERS
+from dataflow.settings.section import S3Settings, Section
 
-class Section(BaseModel):
-    """A table of dataflow.toml."""
-
-    model_config = ConfigDict(extra="forbid", frozen=True)
-
-
-class S3Settings(Section):
-    """How to reach the bucket of an `s3://` path. Empty endpoint: AWS."""
-
-    endpoint: str = ""
-    region: str = "us-east-1"
-    key_id: SecretStr | None = None
-    secret: SecretStr | None = None
-    url_style: Literal["path", "vhost"] = "vhost"
-    use_tls: bool = True
-    ca_file: str = ""
-    """Certificates that the server's is checked against; empty: the public authorities. Only sources read it."""
-
-
-class SalesforceSettings(Section):
-    """How to reach a Salesforce org: client credentials (`client_secret`), or JWT bearer (`username` with a key)."""
-
-    domain: str
-    """The org's My Domain, as acme.my.salesforce.com; for JWT bearer also login.salesforce.com or test.…"""
-    client_id: str
-    client_secret: SecretStr | None = None
-    username: str = ""
-    private_key: SecretStr | None = None
-    """PEM text of the key whose certificate the connected app holds."""
-    private_key_file: str = ""
-    api_version: str = "60.0"
-    endpoint: str = ""
-    """`host:port` to connect to in place of Salesforce's own (a private link): the certificate is still checked
-    against Salesforce's name."""
-    proxy: SecretStr | None = None
-    ca_file: str = ""
-    """Certificates that the server's is checked against; empty: the public authorities."""
-    timeout_seconds: float = 60.0
-    """Without a byte for so long a call is given up and tried again."""
-    answer_seconds: float = 600.0
-    """So long an answer may take as a whole, however steadily it drips."""
-    attempts: int = 6
-    backoff_seconds: float = 1.0
-    """The first wait before a call is tried again; it doubles, with jitter."""
-    reserve_share: Annotated[float, Field(ge=0, lt=1)] = 0.1
-    """Share of the org's daily API calls that is left to others: a run stops as partial before it touches it."""
-    bulk_from_rows: int = 20_000
-    """From so many rows on Bulk API 2.0 reads a window; a REST page brings 2,000."""
-    bulk_page_rows: int = 50_000
-    downloads: int = 4
-    """Result pages of a Bulk job fetched at once: this many are in memory."""
-    slice_rows: int = 2_000_000
-    """A first load of more rows is cut into windows of fewer, which are staged each for itself."""
-
-    @model_validator(mode="after")
-    def _check_credentials(self) -> Self:
-        signs = self.private_key is not None or bool(self.private_key_file)
-        if (self.client_secret is None) == (not (self.username and signs)):
-            raise ValueError("needs either client_secret, or username with private_key or private_key_file")
-        return self
-
-
-class MySQLSettings(Section):
-    """How to reach a MySQL or MariaDB, best a read replica. TLS 1.3, and its certificate must bear the host's name."""
-
-    host: str
-    port: int = 3306
-    user: str
-    password: SecretStr
-    database: str
-    ca_file: str = ""
-    """Certificates that the server's is checked against; empty: the authorities that this machine trusts."""
-    connect_timeout_seconds: Annotated[float, Field(gt=0)] = 10.0
-    read_timeout_seconds: Annotated[float, Field(gt=0)] = 120.0
-    """How long the server may be silent."""
-    time_zone: str = "UTC"
-    """Of columns that state none (DATETIME); a TIMESTAMP is UTC at the server already."""
-    chunk_rows: Annotated[int, Field(gt=0)] = 500_000
-    """A window of more rows is cut into ranges of about so many, read at once, each in a short transaction."""
-    max_replica_lag_seconds: float = 300.0
-    """A replica further behind is not read: the run ends as partial."""
-    lookback_keys: Annotated[int, Field(ge=0)] = 10_000
-    """How many keys before the highest are read again where the cursor is the key: a lower one may commit later."""
-
-    @field_validator("time_zone")
-    @classmethod
-    def _check_zone(cls, name: str) -> str:
-        try:
-            ZoneInfo(name)
-        except (ZoneInfoNotFoundError, ValueError):
-            raise ValueError("is no time zone such as UTC or Europe/Berlin") from None
-        return name
+S = TypeVar("S", bound=Section)
 
 
 class LakeSettings(Section):
@@ -164,37 +76,67 @@ class ObjectSettings(Section):
     """More gone than this share, and at least 100, is taken for a source that does not show all it has."""
 
 
-class SourceSettings(Section):
-    """One system to read from."""
+class _SourceSettings(Section):
+    """One system to read from. Its adapter's own settings stand in a section of the adapter's name."""
 
-    adapter: Literal["files", "salesforce", "mysql", "s3"] = "files"
+    adapter: str = "files"
+    """How it is read: the name of an adapter."""
     root: str = ""
-    """Folder or bucket of a source of files."""
+    """Folder, or `s3://bucket/prefix`, of a source of files."""
     trust: int = 1
     """Survivorship: a higher number wins where a field is decided by source."""
     lookback_seconds: float = 600.0
     """How far before the watermark a query reads again: a row may be committed later than it is stamped."""
-    s3: S3Settings = S3Settings()
-    """How to reach the bucket that `root` names; without a key, what the environment or the machine's role gives."""
-    salesforce: SalesforceSettings | None = None
-    mysql: MySQLSettings | None = None
     objects: dict[str, ObjectSettings]
+    """What is read of it, by name."""
+
+    def section(self, kind: type[S]) -> S:
+        """Return the section that only this source's adapter reads. Raises: ConfigurationError where there is none."""
+        found = getattr(self, self.adapter, None)
+        if not isinstance(found, kind):
+            raise ConfigurationError(
+                f"A source of the adapter {self.adapter} has no section {self.adapter}.",
+                next_move=f"Add [sources.NAME.{self.adapter}] to dataflow.toml.",
+            )
+        return found
 
     @model_validator(mode="after")
-    def _check_files(self) -> Self:
-        """A source of files must say where they are; one that answers queries has none, and says how to reach it."""
-        if self.adapter == "salesforce" and self.salesforce is None:
-            raise ValueError('adapter "salesforce" needs the section salesforce, with domain and client_id')
-        if self.adapter == "mysql" and self.mysql is None:
-            raise ValueError('adapter "mysql" needs the section mysql, with host, user, password and database')
-        if self.adapter not in ("files", "s3"):
+    def _check_adapter(self) -> Self:
+        """A source of files says where they are; one that answers queries says in its section how to reach it."""
+        if self.adapter not in ADAPTERS:
+            raise ValueError(unknown_name("adapter", self.adapter, ADAPTERS))
+        adapter = ADAPTERS[self.adapter]
+        if adapter.needs_section and getattr(self, adapter.name) is None:
+            raise ValueError(
+                f'adapter "{adapter.name}" needs the section {adapter.name}, with {", ".join(adapter.required)}'
+            )
+        if not adapter.reads_files:
             return self
         missing = [] if self.root else ["root"]
         for name, declared in self.objects.items():
-            missing += [f"objects.{name}.{word}" for word in ("format", "path") if not getattr(declared, word)]
+            missing += [f"objects.{name}.{setting}" for setting in ("format", "path") if not getattr(declared, setting)]
         if missing:
             raise ValueError(f'adapter "{self.adapter}" needs {", ".join(missing)}')
         return self
+
+
+def _with_sections() -> type[_SourceSettings]:
+    """Make the class of a source's settings with a field for the section of each adapter."""
+    sections: dict[str, Any] = {
+        name: (adapter.section | None, None) if adapter.needs_section else (adapter.section, adapter.section())
+        for name, adapter in ADAPTERS.items()
+        if adapter.section
+    }
+    return create_model("SourceSettings", __base__=_SourceSettings, __module__=__name__, **sections)
+
+
+if TYPE_CHECKING:
+
+    class SourceSettings(_SourceSettings):
+        """One system to read from."""
+
+else:
+    SourceSettings = _with_sections()
 
 
 FieldExpression = str | dict[str, Any]

@@ -2,16 +2,20 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator
+from importlib import import_module
+from typing import Any
 
+from checks.registry import unknown_name
 from dataflow.errors import UsageError
 from dataflow.settings import Settings, SourceSettings
-from dataflow.sources.files import FilesSource
+from dataflow.settings.adapters import ADAPTERS
 from dataflow.sources.protocol import (
     Drift,
     Fetch,
     FetchReport,
     FieldInfo,
+    Finding,
     Halves,
     KeyRange,
     ListsKeys,
@@ -26,51 +30,37 @@ from dataflow.sources.protocol import (
 )
 
 
-def _s3(name: str, settings: SourceSettings) -> Source:
-    # Its client takes a quarter of a second to import.
-    from dataflow.sources.s3 import S3Source
-
-    return S3Source(name, settings)
-
-
-def _salesforce(name: str, settings: SourceSettings) -> Source:
-    from dataflow.sources.salesforce import SalesforceSource
-
-    return SalesforceSource(name, settings)
-
-
-def _mysql(name: str, settings: SourceSettings) -> Source:
-    # So does its driver, with NumPy.
-    from dataflow.sources.mysql import MySQLSource
-
-    return MySQLSource(name, settings)
-
-
-ADAPTERS: Mapping[str, Callable[[str, SourceSettings], Source]] = {
-    "files": FilesSource,
-    "s3": _s3,
-    "salesforce": _salesforce,
-    "mysql": _mysql,
-}
-
-
 def open_source(settings: Settings, name: str) -> Source:
     """Make the source that dataflow.toml declares under this name. Raises: UsageError for an unknown one."""
     if name not in settings.sources:
-        raise UsageError(
-            f"There is no source {name}; dataflow.toml declares {', '.join(sorted(settings.sources)) or 'none'}.",
-            next_move="Name one of these, or declare it.",
-        )
-    declared = settings.sources[name]
-    return ADAPTERS[declared.adapter](name, declared)
+        raise UsageError(unknown_name("source", name, settings.sources), next_move="Name one of these, or declare it.")
+    return make_source(name, settings.sources[name])
+
+
+def make_source(name: str, declared: SourceSettings) -> Source:
+    """Make a source as its settings declare it."""
+    make: Callable[[str, SourceSettings], Source] = named(ADAPTERS[declared.adapter].source)
+    return make(name, declared)
+
+
+def probe_source(name: str, declared: SourceSettings) -> Iterator[Finding]:
+    """Look at what a run needs of the source, for `dataflow doctor`."""
+    probe: Callable[[str, SourceSettings], Iterator[Finding]] = named(ADAPTERS[declared.adapter].probe)
+    return probe(name, declared)
+
+
+def named(reference: str) -> Any:
+    """Load what an adapter names as `module:attribute`; its drivers are imported with it."""
+    module, _, attribute = reference.partition(":")
+    return getattr(import_module(module), attribute)
 
 
 __all__ = [
-    "ADAPTERS",
     "Drift",
     "Fetch",
     "FetchReport",
     "FieldInfo",
+    "Finding",
     "Halves",
     "KeyRange",
     "ListsKeys",
@@ -82,5 +72,8 @@ __all__ = [
     "Surveys",
     "Window",
     "WindowMeasure",
+    "make_source",
+    "named",
     "open_source",
+    "probe_source",
 ]

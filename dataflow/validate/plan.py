@@ -6,8 +6,10 @@ from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from graphlib import CycleError, TopologicalSorter
 
-from checks import Check, CheckDeclarationError, PayloadSchema, compile_checks
-from checks.rules import Reference
+from checks.errors import CheckDeclarationError
+from checks.json_schema import PayloadSchema
+from checks.rule import Check
+from checks.rules import Reference, compile_checks
 from dataflow.errors import ConfigurationError
 from dataflow.settings import ObjectSettings, Settings
 from dataflow.workspace.fingerprints import fingerprint

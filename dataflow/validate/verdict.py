@@ -6,7 +6,9 @@ from collections.abc import Iterator
 
 import pyarrow as pa
 
-from checks import PayloadSchema, Surroundings, find_breaches
+from checks.json_schema import PayloadSchema
+from checks.rule import Surroundings
+from checks.runner import find_breaches
 from dataflow.validate.cast import TYPED, typed_sql
 from dataflow.validate.incoming import INCOMING
 from dataflow.validate.plan import ObjectPlan

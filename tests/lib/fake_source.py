@@ -15,7 +15,6 @@ from dataflow.land import Failure, FetchedWindow, Tidings, commit_what_holds, fe
 from dataflow.land.plan import Stretch
 from dataflow.settings import ObjectSettings, Settings, SourceSettings
 from dataflow.sources import (
-    ADAPTERS,
     Fetch,
     FetchReport,
     FieldInfo,
@@ -187,7 +186,7 @@ _TIME = pa.timestamp("us", tz="UTC")
 
 def with_source(home: Any, fake: FakeSource, patch: pytest.MonkeyPatch, **declared: Any) -> Settings:
     """Settings whose only source is the fake one; `declared` changes its object's declaration."""
-    patch.setitem(ADAPTERS, "mysql", lambda _name, _settings: fake)
+    patch.setattr("dataflow.sources.make_source", lambda _name, _settings: fake)
     thing = THING.model_copy(update=declared)
     # Not validated: a real database would need an address.
     system = SourceSettings.model_construct(adapter="mysql", objects={"thing": thing})

@@ -169,7 +169,8 @@ class TestBeginning:
     ) -> None:
         told = answer(capsys, tmp_path, "doctor", code=5)
         failed = {probe["name"]: probe["fix"] for probe in told if not probe["is_well"]}
-        assert set(failed) == {"source salesforce", "source mysql", "source tickets", "geoip", "firmographics"}
+        folders = {f"source {name}: folder" for name in ("salesforce", "mysql", "tickets")}
+        assert set(failed) == folders | {"geoip", "firmographics"}
         assert all("dataflow sample" in fix for fix in failed.values())
 
     @pytest.mark.usefixtures("prefect_api")

@@ -43,13 +43,9 @@ class MySQLSource:
     """A source whose objects are tables or views of one database."""
 
     def __init__(self, name: str, settings: SourceSettings) -> None:
-        if settings.mysql is None:
-            raise ConfigurationError(
-                f"The source {name} has no section mysql.", next_move=f"Add [sources.{name}.mysql] to dataflow.toml."
-            )
         self.name = name
         self.objects = settings.objects
-        self.server: MySQLSettings = settings.mysql
+        self.server = settings.section(MySQLSettings)
         self.lookback = timedelta(seconds=settings.lookback_seconds)
 
     def discover(self) -> list[SourceObject]:

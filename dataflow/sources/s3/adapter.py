@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataflow.errors import ConfigurationError
-from dataflow.settings import SourceSettings
+from dataflow.settings import S3Settings, SourceSettings
 from dataflow.sources.files.parts import PartsSource
 from dataflow.sources.s3.bucket import Bucket
 from dataflow.sources.s3.client import connect
@@ -25,4 +25,4 @@ def open_bucket(name: str, settings: SourceSettings) -> Bucket:
             f"The root of sources.{name} is {settings.root}, which names no bucket.",
             next_move="Write s3://bucket or s3://bucket/prefix.",
         )
-    return Bucket(connect(settings.s3), bucket, prefix.strip("/"), setting=f"sources.{name}")
+    return Bucket(connect(settings.section(S3Settings)), bucket, prefix.strip("/"), setting=f"sources.{name}")

@@ -9,7 +9,7 @@ import boto3
 from botocore.config import Config
 
 from dataflow.errors import ConfigurationError
-from dataflow.settings.model import S3Settings
+from dataflow.settings import S3Settings
 from dataflow.sources.s3.botocore_tls import speak_tls13
 from dataflow.sources.tls import tls_context
 

@@ -8,8 +8,8 @@ from datetime import datetime, timedelta
 
 import pyarrow as pa
 
-from dataflow.errors import ConfigurationError, UsageError
-from dataflow.settings import ObjectSettings, SourceSettings
+from dataflow.errors import UsageError
+from dataflow.settings import ObjectSettings, SalesforceSettings, SourceSettings
 from dataflow.sources.protocol import (
     BEGINNING,
     Fetch,
@@ -33,10 +33,8 @@ class SalesforceSource:
     """A source whose objects are those of one Salesforce org."""
 
     def __init__(self, name: str, settings: SourceSettings) -> None:
-        if settings.salesforce is None:
-            raise ConfigurationError(f"The source {name} has no section sources.{name}.salesforce.")
         self.name = name
-        self.settings = settings.salesforce
+        self.settings = settings.section(SalesforceSettings)
         self.objects = settings.objects
         self.lookback = timedelta(seconds=settings.lookback_seconds)
 

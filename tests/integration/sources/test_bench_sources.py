@@ -6,7 +6,7 @@ from pathlib import Path
 import pytest
 
 from dataflow.bench.fresh import in_fresh_process, peak_rss_bytes
-from dataflow.bench.sources import ReadFigures
+from dataflow.bench.reading import ReadFigures
 from dataflow.cli.main import run
 from dataflow.settings import default_toml
 from tests.lib.bench import write_company

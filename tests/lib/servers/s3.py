@@ -18,7 +18,7 @@ import pytest
 from botocore.config import Config
 from pydantic import SecretStr
 
-from dataflow.settings.model import S3Settings
+from dataflow.settings import S3Settings
 from lakehouse import S3Access
 from tests.lib.servers.certificates import Certificate, Certificates
 from tests.lib.servers.ports import free_port, wait_for_port

@@ -6,8 +6,8 @@ from typing import Any
 
 import pytest
 
-from checks import CheckDeclarationError, PayloadSchema
-from checks.json_schema import schema_names
+from checks.errors import CheckDeclarationError
+from checks.json_schema import PayloadSchema, schema_names
 
 SCHEMA = {
     "$defs": {"short": {"type": ["string", "null"], "maxLength": 3}},

@@ -7,7 +7,10 @@ from typing import Any
 import duckdb
 import pytest
 
-from checks import RULES, CheckDeclarationError, Surroundings, compile_check, compile_checks, find_breaches
+from checks.errors import CheckDeclarationError
+from checks.rule import Surroundings
+from checks.rules import RULES, compile_check, compile_checks
+from checks.runner import find_breaches
 from lakehouse.connect import connect
 
 NOW = datetime(2026, 3, 10, 12, tzinfo=UTC)
@@ -125,7 +128,7 @@ def test_no_reason_holds_a_value(con: duckdb.DuckDBPyConnection) -> None:
 @pytest.mark.parametrize(
     ("declared", "told"),
     [
-        ({"rule": "e-mail", "field": "text"}, "there are: any_required, at_least"),
+        ({"rule": "e-mail", "field": "text"}, "Did you mean email? There are: any_required, at_least"),
         ({"rule": "at_least", "field": "number"}, "value: Field required. It takes: field, value"),
         ({"rule": "required", "field": "text", "loud": True}, "loud: Extra inputs are not permitted"),
         ({"rule": "required", "field": "nam"}, "names nam; the object has: number, other, since, text, until"),

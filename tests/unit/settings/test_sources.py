@@ -7,7 +7,8 @@ from typing import Any
 import pytest
 from pydantic import ValidationError
 
-from dataflow.settings import ObjectSettings, SalesforceSettings, SourceSettings
+from dataflow.errors import ConfigurationError
+from dataflow.settings import MySQLSettings, ObjectSettings, SalesforceSettings, SourceSettings
 
 COLUMNS: dict[str, Any] = {"key": "id", "cursor": "at", "fields": {"id": "VARCHAR", "at": "TIMESTAMPTZ"}}
 ORG: dict[str, Any] = {"domain": "acme.my.salesforce.com", "client_id": "c", "client_secret": "s"}
@@ -29,6 +30,18 @@ def test_a_source_that_answers_queries_needs_no_path() -> None:
 def test_salesforce_needs_its_section() -> None:
     with pytest.raises(ValidationError, match="needs the section salesforce"):
         SourceSettings.model_validate({"adapter": "salesforce", "objects": {}})
+
+
+def test_an_unknown_adapter_is_answered_with_the_nearest_and_the_list() -> None:
+    with pytest.raises(ValidationError, match=r"no adapter mysqll\. Did you mean mysql\? There are: files, mysql, s3"):
+        SourceSettings.model_validate({"adapter": "mysqll", "objects": {}})
+
+
+def test_a_section_is_asked_for_by_its_class() -> None:
+    declared = SourceSettings.model_validate({"adapter": "salesforce", "salesforce": ORG, "objects": {"a": COLUMNS}})
+    assert declared.section(SalesforceSettings).domain == ORG["domain"]
+    with pytest.raises(ConfigurationError, match=r"Add \[sources\.NAME\.salesforce\]"):
+        declared.section(MySQLSettings)
 
 
 @pytest.mark.parametrize(

@@ -137,7 +137,7 @@ def test_an_object_without_any_file(tmp_path: Path) -> None:
 def test_names_that_are_not_declared(tmp_path: Path, crm: FilesSource) -> None:
     with pytest.raises(UsageError, match="no object invoice; it declares person"):
         crm.plan("invoice", ObjectState())
-    with pytest.raises(UsageError, match=r"no source erp; dataflow\.toml declares crm, desk, shop"):
+    with pytest.raises(UsageError, match=r"no source erp\. There are: crm, desk, shop"):
         open_source(company(tmp_path), "erp")
 
 
