@@ -1,1 +1,1 @@
-"""Raw rows become valid rows or dead letters; none is lost and none counts twice."""
+"""Turn raw rows into valid rows and dead letters; no row is lost or counted twice."""

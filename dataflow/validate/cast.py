@@ -1,4 +1,4 @@
-"""Payload text to typed columns, without a silent loss."""
+"""Cast payload text to typed columns; text that a type does not hold exactly is flagged."""
 
 from __future__ import annotations
 
@@ -43,9 +43,9 @@ def _given(value: str) -> str:
 
 
 def _is_lost(text: str, kind: str) -> str:
-    """SQL condition: there is a text, and the type does not hold it exactly."""
+    """Return the SQL condition: the text exists and the type does not hold it exactly."""
     uncastable = f"{text} IS NOT NULL AND TRY_CAST({text} AS {kind}) IS NULL"
     if kind.upper() in _WHOLE:
-        # DuckDB rounds '3.7' to 4 without a word.
+        # DuckDB silently rounds '3.7' to 4.
         return f"({uncastable}) OR TRY_CAST({text} AS {kind}) <> TRY_CAST({text} AS DECIMAL(38,9))"
     return uncastable

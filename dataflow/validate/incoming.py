@@ -1,4 +1,4 @@
-"""Which rows this run validates: new raw rows, dead letters to be replayed, and those whose parent has come."""
+"""Choose the rows that a run validates: new raw rows, dead letters to replay, rows whose parent is valid now."""
 
 from __future__ import annotations
 
@@ -9,14 +9,14 @@ from lakehouse import SnapshotNotFound
 from lakehouse.table import literal
 
 KNOWN = "known_letters"
-"""Table that objects share: all dead letters as they were decided on before; the payload of those not closed."""
+"""Table shared by all objects: the dead letters as decided before this run; payload only of those not closed."""
 
 INCOMING = "incoming"
-"""Temporary table: raw columns, `_row_id`, and of a dead letter: `was_dead`, `attempts`, `first_seen_at`."""
+"""Temporary table: raw columns, `_row_id`, `was_dead`; of a dead letter also `attempts`, `first_seen_at`."""
 
 
 def collect_known(ws: Workspace) -> None:
-    """Fill KNOWN: the lake is asked once, not once an object."""
+    """Fill KNOWN for all objects: one query of the lake instead of one per object."""
     ws.con.execute(f"""
         CREATE OR REPLACE TABLE work.main.{KNOWN} AS
         SELECT * REPLACE (CASE WHEN {LETTER_WAITS} THEN payload END AS payload)
@@ -25,7 +25,7 @@ def collect_known(ws: Workspace) -> None:
 
 
 def fresh_sql(ws: Workspace, plan: ObjectPlan, *, after: int) -> str | None:
-    """SELECT of the raw rows landed in snapshots after `after`; None where the lake can no longer tell."""
+    """Return the SELECT of raw rows landed in snapshots after `after`; None where that snapshot has expired."""
     try:
         return ws.lake.insertions(plan.raw, after=after, upto=ws.base.id)
     except SnapshotNotFound:
@@ -33,7 +33,7 @@ def fresh_sql(ws: Workspace, plan: ObjectPlan, *, after: int) -> str | None:
 
 
 def collect_incoming(ws: Workspace, plan: ObjectPlan, *, fresh: str | None) -> None:
-    """Fill INCOMING from the raw rows `fresh`, or from all of raw. A discarded row stays out.
+    """Fill INCOMING from the raw rows `fresh`, or from all of raw where it is None; discarded rows stay out.
 
     A row that is both new and a dead letter counts as new.
     """
@@ -61,12 +61,12 @@ def collect_incoming(ws: Workspace, plan: ObjectPlan, *, fresh: str | None) -> N
 
 
 def of_object(plan: ObjectPlan) -> str:
-    """SQL condition: a dead letter of this object."""
+    """Return the SQL condition: a dead letter of this object."""
     return f"_source = {literal(plan.source)} AND _object = {literal(plan.name)}"
 
 
 def _due(ws: Workspace, plan: ObjectPlan) -> str:
-    """Replays asked for, and rows set aside for a missing parent that this run found valid."""
+    """Return the SQL condition: a replay was requested, or a missing parent became valid in this run."""
     due = ["status = 'replaying'"]
     for reference in plan.references:
         parent = ws.tables["valid." + reference.object.replace(".", "_", 1)]

@@ -1,7 +1,7 @@
-"""Decisions on dead letters as messages of the inbox: taken by the next run, before it validates.
+"""Apply decisions on dead letters: messages of the inbox that the next run takes before it validates.
 
-Of several decisions on one dead letter the last one stands. One that was resolved or superseded since, or is gone, is
-left as it is; how many there were is the outcome of the message.
+The last decision on a dead letter applies. A dead letter that is closed (resolved, superseded) or no longer exists by
+then stays unchanged; the outcome of the message counts these.
 """
 
 from __future__ import annotations
@@ -23,16 +23,16 @@ from lakehouse.inbox import laid_over
 KIND = "letter_decision"
 
 DECIDABLE = ("open", "replaying", "discarded")
-"""What can still be decided on: the rest is closed."""
+"""Statuses that can still be decided on; the others are closed."""
 
 MOST_IDS = 20_000
-"""Ids of one message: it stays within the largest that an inbox takes."""
+"""Dead letter ids per message: the message stays below the size limit of an inbox."""
 
 _DECIDABLE = ", ".join(f"'{status}'" for status in DECIDABLE)
 
 
 class LetterDecision(BaseModel):
-    """To validate dead letters again, or that they stay out; the author of the message is who decided."""
+    """A decision to replay or discard dead letters; `decided_by` is the author of the message."""
 
     model_config = ConfigDict(frozen=True)
 
@@ -42,13 +42,13 @@ class LetterDecision(BaseModel):
     reason: str = ""
 
     def as_body(self) -> dict[str, object]:
-        """The body of its message."""
+        """Return the body of the message."""
         return self.model_dump(exclude={"decided_by"})
 
 
 @dataclass(frozen=True)
 class LettersNow:
-    """The relation of ops.dead_letters as decided so far, and the SQL condition that a decision waits for a run."""
+    """The relation of ops.dead_letters with pending decisions applied; the SQL condition that a decision is pending."""
 
     relation: str = DEAD_LETTERS.in_lake
     is_waiting: str = "false"
@@ -60,7 +60,7 @@ def parse(message: Message) -> LetterDecision:
 
 
 def lay_over_letters(con: duckdb.DuckDBPyConnection, contents: InboxContents) -> LettersNow:
-    """Lay the decisions that wait over the dead letters of the lake on `con`; without any this costs no statement."""
+    """Apply pending decisions to the dead letters read on `con`; without any, no statement runs."""
     waiting = _readable(contents)
     if not waiting:
         return LettersNow()
@@ -73,7 +73,7 @@ def lay_over_letters(con: duckdb.DuckDBPyConnection, contents: InboxContents) ->
 
 
 def stage(ws: Workspace, decisions: Sequence[LetterDecision], _settings: Settings) -> list[str]:
-    """Stage what was decided so that this run validates by it; returns the outcome of each decision."""
+    """Stage the decisions so that this run validates by them; return the outcome of each."""
     con, before = ws.con, ws.before(DEAD_LETTERS)
     con.register("letter_arrow", _table(decisions))
     con.execute("CREATE OR REPLACE TEMP TABLE letter_taken AS FROM letter_arrow")
@@ -82,7 +82,7 @@ def stage(ws: Workspace, decisions: Sequence[LetterDecision], _settings: Setting
     ws.stage(
         DEAD_LETTERS,
         f"SELECT * EXCLUDE (_run_id) FROM ({_decided_sql('letter_taken', before)})",
-        # A dead letter on which nothing was decided any more stays as it is, and out of the scope.
+        # A dead letter that can no longer be decided on stays unchanged and out of the scope.
         scope=f"SELECT dead_letter_id FROM ({_decided_sql('letter_taken', before)})",
     )
     con.execute("DROP TABLE letter_taken")
@@ -90,7 +90,7 @@ def stage(ws: Workspace, decisions: Sequence[LetterDecision], _settings: Setting
 
 
 def _decided_sql(decisions: str, letters: str) -> str:
-    """SELECT of the dead letters that decisions change, as they are then; all columns."""
+    """Return the SELECT of the dead letters that the decisions change, with the decision applied; all columns."""
     return f"""
         SELECT d.* REPLACE (
             CASE w.decision WHEN 'replay' THEN 'replaying' ELSE 'discarded' END AS status,
@@ -118,11 +118,11 @@ def _outcomes(con: duckdb.DuckDBPyConnection, letters: str, count: int) -> list[
 def _outcome(total: int, closed: int, gone: int) -> str:
     if not closed and not gone:
         return "applied"
-    return f"{total - closed - gone} of {total} applied; {closed} were closed since, {gone} are gone"
+    return f"{total - closed - gone} of {total} applied; {closed} already closed, {gone} no longer exist"
 
 
 def _readable(contents: InboxContents) -> list[LetterDecision]:
-    """The decisions among the messages; what cannot be read is set aside by the next run."""
+    """Return the decisions among the messages; the next run sets unreadable ones aside."""
     found = []
     for message in contents.of_kind(KIND):
         try:
@@ -133,7 +133,7 @@ def _readable(contents: InboxContents) -> list[LetterDecision]:
 
 
 def _table(decisions: Sequence[LetterDecision]) -> pa.Table:
-    """One row for each decision and dead letter; `number` orders the decisions."""
+    """Return one row per decision and dead letter; `number` orders the decisions."""
     counts = [len(one.dead_letter_ids) for one in decisions]
     number = pa.array([n for n, count in enumerate(counts) for _ in range(count)], pa.int32())
     said = pa.table({

@@ -1,4 +1,4 @@
-"""The dead letters of one object: new ones, ones tried again, ones that a later valid version made pointless."""
+"""Write the dead letters of one object: new, retried, resolved, superseded by a later valid version."""
 
 from __future__ import annotations
 
@@ -11,19 +11,19 @@ from dataflow.workspace.workspace import Workspace
 from lakehouse.table import quote
 
 LETTERS = "letters"
-"""Table that objects share: the columns of ops.dead_letters, and `is_incoming`: set aside by this run."""
+"""Table shared by all objects: the columns of ops.dead_letters, and `is_incoming`: set aside by this run."""
 
 _ID = "md5(concat_ws('|', _source, _object, _record_key, _row_hash))"
 
 
 def begin_letters(ws: Workspace) -> None:
-    """Make LETTERS, empty."""
+    """Create LETTERS, empty."""
     columns = ", ".join(f"{quote(column.name)} {column.type}" for column in DEAD_LETTERS.columns)
     ws.con.execute(f"CREATE OR REPLACE TABLE work.main.{LETTERS} ({columns}, is_incoming BOOLEAN)")
 
 
 def add_letters(ws: Workspace, plan: ObjectPlan) -> None:
-    """Add what this run says about the dead letters of one object."""
+    """Add the dead letters of one object that this run sets aside, resolves or supersedes."""
     ws.con.execute(f"""
         INSERT INTO {LETTERS} BY NAME
         WITH known AS (SELECT * FROM {KNOWN} WHERE {of_object(plan)} AND {LETTER_WAITS}),
@@ -37,7 +37,7 @@ def add_letters(ws: Workspace, plan: ObjectPlan) -> None:
 
 
 def stage_letters(ws: Workspace) -> None:
-    """Stage the dead letters of all objects at once."""
+    """Stage the dead letters of all objects in one step."""
     ws.stage(
         DEAD_LETTERS,
         f"SELECT * EXCLUDE (is_incoming, _run_id) FROM {LETTERS}",
@@ -46,7 +46,7 @@ def stage_letters(ws: Workspace) -> None:
 
 
 def _bad_sql(ws: Workspace, plan: ObjectPlan) -> str:
-    """The bad rows, one a version: a row received twice is one dead letter."""
+    """Return the SELECT of the bad rows, one per version: a row received twice is one dead letter."""
     newer = f"""
         EXISTS (SELECT 1 FROM {NEWEST} n WHERE n._record_key = i._record_key AND {_outranks("n", "i")})
         OR EXISTS (SELECT 1 FROM {plan.valid.sql_name} v
@@ -75,7 +75,7 @@ def _bad_sql(ws: Workspace, plan: ObjectPlan) -> str:
 
 
 def _resolved_sql(ws: Workspace) -> str:
-    # A row that is good now, though nobody asked to replay it, was read again because the checks changed.
+    # A row that is good without a requested replay was read again because the checks changed.
     return f"""
         SELECT k.* REPLACE ('resolved' AS status, k.attempts + 1 AS attempts, {ws.run.now_sql} AS last_seen_at)
         FROM known k SEMI JOIN {GOOD} g ON g._record_key = k._record_key AND g._row_hash = k._row_hash
@@ -92,6 +92,6 @@ def _superseded_sql(ws: Workspace) -> str:
 
 
 def _outranks(good: str, bad: str, *, is_deleted: str = "") -> str:
-    """Condition: the good version leaves nothing to repair in the bad one; of two of one time, a deletion does."""
+    """Return the SQL condition: the good version replaces the bad one. At equal times only a deletion does."""
     deleted = is_deleted or f"{good}._is_deleted"
     return f"({good}._changed_at > {bad}._changed_at OR {deleted} AND {good}._changed_at = {bad}._changed_at)"

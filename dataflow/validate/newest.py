@@ -1,4 +1,4 @@
-"""Of the good versions of each record the newest one stands; the rest are merged into it."""
+"""Choose the newest good version of each record; the other versions are merged into it."""
 
 from __future__ import annotations
 
@@ -9,18 +9,18 @@ from dataflow.validate.verdict import BREACH
 from dataflow.workspace.workspace import Workspace
 
 NEWEST = "newest"
-"""Temporary table: `_row_id`, `_record_key`, version columns; one row per record whose newest version came now."""
+"""Temporary table: `_row_id`, `_record_key`, version columns; one row per record with a new newest version."""
 
 GOOD = "good"
-"""Temporary table: the same columns, for each incoming row that broke no rule."""
+"""Temporary table: the same columns, for each incoming row that breaks no rule."""
 
 GONE = "gone"
-"""Temporary table: `_record_key`, `_changed_at`; the last deletion that raw remembers of each incoming record."""
+"""Temporary table: `_record_key`, `_changed_at`: the last deletion in raw of each incoming record."""
 
 
 def choose_newest(ws: Workspace, plan: ObjectPlan, *, is_whole: bool) -> None:
-    """Fill GOOD, NEWEST and GONE. `is_whole`: all of raw was read, so that nothing before counts."""
-    # a record that is gone has no valid row: only raw remembers the deletion
+    """Fill GOOD, NEWEST and GONE. `is_whole`: all of raw was read, so earlier results do not count."""
+    # A deleted record has no valid row: only raw holds the deletion.
     ws.con.execute(f"""
         CREATE OR REPLACE TEMP TABLE {GONE} AS
         SELECT t._record_key, max(t._changed_at) AS _changed_at FROM {ws.before(plan.raw)} t
@@ -40,7 +40,7 @@ def choose_newest(ws: Workspace, plan: ObjectPlan, *, is_whole: bool) -> None:
 
 
 def _newer_than_before(ws: Workspace, plan: ObjectPlan) -> str:
-    """A late version of a record that is gone must not bring it back."""
+    """Return the SQL condition: newer than the valid row, and not a late version of a deleted record."""
     return f"""
         NOT EXISTS (
             SELECT 1 FROM {ws.before(plan.valid)} v WHERE v._record_key = n._record_key

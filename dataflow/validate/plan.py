@@ -1,4 +1,4 @@
-"""What each object's rows are held to, and the order of the objects: what is referred to comes first."""
+"""Plan the validation of each object: its checks, and the order of objects (referenced objects first)."""
 
 from __future__ import annotations
 
@@ -30,17 +30,17 @@ class ObjectPlan:
 
     @property
     def full_name(self) -> str:
-        """`source.object`, as checks and mappings name it."""
+        """Return `source.object`, as used in checks and mappings."""
         return f"{self.source}.{self.name}"
 
     @property
     def key(self) -> tuple[str, str]:
-        """Source and object, as positions name it."""
+        """Return source and object, as used in positions."""
         return (self.source, self.name)
 
     @property
     def recipe(self) -> str:
-        """Fingerprint of all that decides what becomes of a row."""
+        """Return the fingerprint of the settings that decide the result of a row."""
         words = ("key", "cursor", "deleted_flag", "deleted_when_set", "fields", "checks")
         declared = {word: getattr(self.settings, word) for word in words}
         checks = [check.model_dump() for check in declared.pop("checks")]
@@ -48,14 +48,14 @@ class ObjectPlan:
 
     @property
     def references(self) -> tuple[Reference, ...]:
-        """The checks by which rows refer to records of an object."""
+        """Return the arguments of the checks that refer to records of an object."""
         return tuple(check.arguments for check in self.checks if isinstance(check.arguments, Reference))
 
 
 def plan_objects(settings: Settings, tables: Mapping[str, Table]) -> list[list[ObjectPlan]]:
-    """Compile the checks of every object, in rows: the objects of a row refer only to those of rows before.
+    """Compile the checks of every object, in rows: the objects of a row refer only to objects of earlier rows.
 
-    Raises: ConfigurationError for an unknown rule, argument, field, schema or object, and for a circle of references.
+    Raises: ConfigurationError for an unknown rule, argument, field, schema or object, and for circular references.
     """
     plans = {
         f"{source}.{name}": _plan(source, name, declared, settings=settings, tables=tables)
@@ -70,7 +70,7 @@ def plan_objects(settings: Settings, tables: Mapping[str, Table]) -> list[list[O
     except CycleError as error:
         circle = " → ".join(error.args[1])
         raise ConfigurationError(
-            f"Rule refers_to goes in a circle: {circle}.", next_move="Drop one of these checks."
+            f"Checks with rule refers_to form a circle: {circle}.", next_move="Remove one of these checks."
         ) from None
 
 

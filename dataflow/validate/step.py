@@ -1,4 +1,4 @@
-"""The validation stage."""
+"""Run the validation stage."""
 
 from __future__ import annotations
 
@@ -30,11 +30,11 @@ from lakehouse.table import column_list
 
 
 def validate(ws: Workspace, settings: Settings) -> list[StepReport]:
-    """Bring `valid.*` up to the raw rows landed after each object's position, and set the bad ones aside.
+    """Validate the raw rows landed after each object's position into `valid.*`; set bad rows aside as dead letters.
 
-    An object whose fields or checks changed since is validated anew, from all of raw, and so is one without position.
-    Shape: one report per object; rows in are new raw rows and dead letters tried again, rows out the records whose
-    newest version came now (upserted or deleted), merged the versions that are not the newest.
+    An object without a position, or with changed fields or checks, is validated again from all of raw.
+    Shape: one report per object; rows in are new raw rows and retried dead letters, rows out the records whose
+    newest version is in this run (upserted or deleted), merged the versions that are not the newest.
     Raises: TooManyDeadLetters, ConfigurationError.
     """
     plans = plan_objects(settings, ws.tables)
@@ -93,7 +93,7 @@ def _validate_object(ws: Workspace, *, settings: Settings, plan: ObjectPlan, fre
 
 
 def _stage_valid(ws: Workspace, plan: ObjectPlan, *, is_whole: bool) -> Staged:
-    """Typed rows of the newest versions; a deleted record is in scope and has no row."""
+    """Stage the typed rows of the newest versions; a deleted record is in scope and has no row."""
     fields = column_list(plan.settings.fields, prefix="t")
     return ws.stage(
         plan.valid,
@@ -106,7 +106,7 @@ def _stage_valid(ws: Workspace, plan: ObjectPlan, *, is_whole: bool) -> Staged:
 
 
 def _merged_sql() -> str:
-    """Good versions that are not the newest, and bad rows received twice."""
+    """Return the SELECT that counts good versions that are not the newest, and bad rows received twice."""
     return f"""
         SELECT (SELECT count(*) FROM {GOOD} WHERE _row_id NOT IN (SELECT _row_id FROM {NEWEST}))
         + (SELECT count(*) - count(DISTINCT (_record_key, _row_hash)) FROM {INCOMING}
@@ -115,7 +115,7 @@ def _merged_sql() -> str:
 
 
 def _refuse_too_many(ws: Workspace, settings: Settings, plan: ObjectPlan) -> None:
-    """Stop when the share of bad rows says that something other than single rows is wrong. Replays do not count."""
+    """Raise TooManyDeadLetters when the share of bad rows exceeds the limit. Replays do not count."""
     limits = settings.validation
     fresh = fetch_int(ws.con, f"SELECT count(*) FROM {INCOMING} WHERE NOT was_dead")
     bad = fetch_int(

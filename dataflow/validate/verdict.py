@@ -1,4 +1,4 @@
-"""Every rule that every incoming row breaks, in one table."""
+"""Find every rule that each incoming row breaks, in one table."""
 
 from __future__ import annotations
 
@@ -23,10 +23,9 @@ _BATCH_ROWS = 20_000
 
 
 def judge_incoming(ws: Workspace, plan: ObjectPlan, *, currencies: frozenset[str]) -> None:
-    """Fill TYPED and BREACH from INCOMING. A deleted record is held to nothing but its key and version.
+    """Fill TYPED and BREACH from INCOMING. A deleted record is checked for its key and version only.
 
-    A row whose text does not fit the types is not held to the checks as well: they would find fields missing
-    that are only unreadable.
+    Checks do not run on a row whose text does not fit the types: they would report unreadable fields as missing.
     """
     con = ws.con
     con.execute(typed_sql(plan.settings.fields))
@@ -50,9 +49,9 @@ def judge_incoming(ws: Workspace, plan: ObjectPlan, *, currencies: frozenset[str
 
 
 def surroundings(ws: Workspace, plan: ObjectPlan, *, currencies: frozenset[str]) -> Surroundings:
-    """Say what the rules of this object may look at beside the row: the run's clock, other records, rates.
+    """Return what the rules of this object can read besides the row: the run's clock, other records, rates.
 
-    A record can be referred to when it is valid, or was until the source deleted it: an order outlives its customer.
+    A reference holds when the record is valid, or was until the source deleted it: an order outlives its customer.
     Where records refer to records of the same object, those of the same delivery count, valid or not.
     """
 
@@ -78,7 +77,7 @@ def surroundings(ws: Workspace, plan: ObjectPlan, *, currencies: frozenset[str])
 
 
 def _unreadable_sql(cursor: str) -> str:
-    versionless = literal(f"{cursor} is missing or is no time: the row has no version")
+    versionless = literal(f"{cursor} is missing or is not a timestamp: the row has no version")
     return f"""
         SELECT _row_id, {_READ}, 0, 'land', 'unreadable', _defect FROM {INCOMING} WHERE _defect IS NOT NULL
         UNION ALL

@@ -210,7 +210,7 @@ def test_rows_that_the_reader_could_not_shape_are_dead_letters_of_landing(compan
     assert rows == [
         ("land", "unreadable", "8 fields where the header has 6"),
         ("land", "unreadable", "the row is not JSON"),
-        ("validate", "required", "changed is missing or is no time: the row has no version"),
+        ("validate", "required", "changed is missing or is not a timestamp: the row has no version"),
     ]
 
 
@@ -303,7 +303,7 @@ def test_a_wrong_check_is_told_before_any_row_is_read(tmp_path: Path, before: st
 
 def test_references_in_a_circle_are_refused(tmp_path: Path) -> None:
     circle = '{ rule = "refers_to", field = "age", object = "shop.purchase" },\n  { rule = "email"'
-    assert_refused(configured(tmp_path, CONFIG.replace('{ rule = "email"', circle, 1)), "in a circle: shop.person")
+    assert_refused(configured(tmp_path, CONFIG.replace('{ rule = "email"', circle, 1)), "form a circle: shop.person")
 
 
 def assert_refused(settings: Settings, told: str) -> None:

@@ -149,7 +149,7 @@ def test_a_decision_that_came_too_late_is_noted(lake: Lake, inbox: Inbox, tmp_pa
     message = decide(inbox, "replay", "aaaaaa01", "bbbbbb03", "cccccc04")
     taken = run(lake, inbox, tmp_path)
     [row] = taken_rows(lake)
-    assert row["outcome"] == "1 of 3 applied; 1 were closed since, 1 are gone"
+    assert row["outcome"] == "1 of 3 applied; 1 already closed, 1 no longer exist"
     assert taken.report is not None
     assert list_notes([taken.report]) == [f"letter_decision {message} of 2026-03-01 12:00 UTC: {row['outcome']}"]
     assert status(lake, "aaaaaa01") == ("replaying", None)
