@@ -1,4 +1,4 @@
-"""What a step did not foresee, told without a customer's value: the error's class and place, never its words."""
+"""Wrap unexpected errors of a step: the new error names class and place, never the message, which can hold data."""
 
 from __future__ import annotations
 
@@ -16,9 +16,9 @@ from lakehouse.translate import translating
 
 @contextmanager
 def telling_defects(stage: str) -> Iterator[None]:
-    """Let the errors with words of their own pass, and turn any other into one that quotes no row.
+    """Re-raise DataFlow and lake errors; wrap any other in StepDefect without its message, which can contain data.
 
-    The original is the new error's `__context__`: for a terminal that asked for it, not for a log.
+    The original stays as the new error's `__context__`: shown by --debug on a terminal, not written to a log.
     """
     try:
         with translating(f"In {stage}"):
@@ -30,15 +30,15 @@ def telling_defects(stage: str) -> Iterator[None]:
             f"{stage} ran out of memory; nothing was published.",
             next_move="Raise lake.memory_limit, lower lake.threads, or load fewer days at once with dataflow backfill.",
         ) from None
-    except Exception as error:  # noqa: BLE001 (every unforeseen error ends here, and is told)
+    except Exception as error:  # noqa: BLE001 (every unexpected error is wrapped here and reported)
         raise StepDefect(
             f"{stage} failed: unexpected {type(error).__name__} at {place_of(error)}; nothing was published.",
-            next_move="Run again with dataflow --debug to see it in full (it may show customer data).",
+            next_move="Run again with dataflow --debug to see the whole error (it can show customer data).",
         ) from None
 
 
 def place_of(error: BaseException) -> str:
-    """File and line of our own code that the error came through last."""
+    """Return file and line of the last frame outside installed packages."""
     frames = [f for f in traceback.extract_tb(error.__traceback__) if "site-packages" not in f.filename]
     if not frames:
         return "an unknown place"

@@ -1,6 +1,6 @@
-"""With which settings each table was last computed: a changed mapping, field or check computes its table anew.
+"""Keep the settings' fingerprint of each table: a changed mapping, field or check recomputes the whole table.
 
-Without it a run would only apply new settings to new rows, and the table would hold rows of both kinds.
+Otherwise a run would apply new settings to new rows only, and the table would mix rows of old and new settings.
 """
 
 from __future__ import annotations
@@ -15,18 +15,18 @@ from lakehouse.table import literal
 
 
 def fingerprint(**parts: object) -> str:
-    """MD5 of what shapes a table."""
+    """Return the MD5 of the settings that decide the rows of a table."""
     return hashlib.md5(json.dumps(parts, sort_keys=True, default=str).encode(), usedforsecurity=False).hexdigest()
 
 
 def known_recipes(ws: Workspace) -> dict[str, str]:
-    """The fingerprint of each table, by full name, as the run found it."""
+    """Return the fingerprint of each table, by full name, at the base snapshot."""
     rows = ws.con.execute(f"SELECT table_name, fingerprint FROM {ws.before(RECIPE)}").fetchall()
     return {str(name): str(found) for name, found in rows}
 
 
 def stage_recipes(ws: Workspace, recipes: Mapping[str, str]) -> None:
-    """Keep the fingerprints of these tables, where they differ."""
+    """Stage the fingerprints of these tables where they changed."""
     known = known_recipes(ws)
     changed = {name: found for name, found in recipes.items() if known.get(name) != found}
     if changed:

@@ -1,7 +1,7 @@
-"""Ibis's types by DuckDB's names: the one module that reaches into Ibis's backends.
+"""Map DuckDB's type names to Ibis types: the one module that uses a private part of Ibis.
 
-Ibis's own parser of types knows other names, and DuckDB's stands in the backend (ibis-framework 12.0, November 2026);
-tests/unit/test_private_parts.py says when it moves.
+Ibis's own type parser uses other names; the parser for DuckDB's names is in the backend (ibis-framework 12.0, November
+2026). tests/unit/test_private_parts.py fails when it moves.
 """
 
 from __future__ import annotations
@@ -11,5 +11,5 @@ from ibis.expr import datatypes as dt
 
 
 def ibis_type(kind: str) -> dt.DataType:
-    """The type that a declared column has in an expression."""
+    """Return the Ibis type of a declared column."""
     return DuckDBType.from_string(kind)

@@ -1,13 +1,12 @@
-"""How far each object is published: the one fact that decides which raw rows a run reads next.
+"""Keep the position of each object: the raw snapshot up to which it is published, after which a run reads.
 
-Every row of an object that landed in a snapshot up to its position is in its valid table or among the dead letters.
-A publication moves the positions of the objects that it validated, in its own transaction; a run that finds nothing to
-publish moves them as well. An object that a run leaves out keeps its position, and its new rows wait in raw. A restore
-writes the positions that stood at its target. An object without a position is read from all of raw, which is always
-right and only slower.
+Every row of an object landed in a snapshot up to its position is in the valid table or among the dead letters. A
+publication moves the positions of the objects it validated, in its own transaction; so does a run that finds nothing
+to publish. An object that a run leaves out keeps its position, and its new rows wait in raw. A restore writes the
+positions of its target snapshot. An object without a position is read from all of raw: always right, only slower.
 
-A lake made before `ops.position` existed had one number for all objects, in `ops.run.raw_snapshot_id`. The transaction
-that creates the table takes that number over; a snapshot without the table still answers by it.
+A lake made before `ops.position` existed has one number for all objects, in `ops.run.raw_snapshot_id`. The transaction
+that creates the table copies that number; for a snapshot without the table the number is read instead.
 """
 
 from __future__ import annotations
@@ -27,19 +26,19 @@ ObjectName = tuple[str, str]
 """Source and object."""
 
 Positions = Mapping[ObjectName, int]
-"""The raw snapshot up to which each object is published; an object that is absent was never published."""
+"""The raw snapshot up to which each object is published; an object that was never published is absent."""
 
 _FORMER = "raw_snapshot_id"
-"""Column of `ops.run` in lakes made before November 2026; no longer declared, written or read anywhere else."""
+"""Column of `ops.run` in lakes made before November 2026; used only in this module."""
 
 
 def read_positions(ws: Workspace) -> dict[ObjectName, int]:
-    """Read the positions as the run found them."""
+    """Read the positions at the base snapshot of the run."""
     return _read(ws.con, ws.before(POSITION))
 
 
 def positions_at(lake: LakeView, objects: Iterable[ObjectName], *, version: int) -> dict[ObjectName, int]:
-    """Read the positions that stood at a snapshot; where it has none, all of `objects` have the number of that time."""
+    """Read the positions at a snapshot; without the position table, give `objects` the number of that snapshot."""
     tables = set(lake.tables(version))
     if POSITION.full_name in tables:
         return _read(lake.con, f"{POSITION.in_lake} AT (VERSION => {version})")
@@ -49,7 +48,7 @@ def positions_at(lake: LakeView, objects: Iterable[ObjectName], *, version: int)
 
 
 def move_positions(con: duckdb.DuckDBPyConnection, positions: Positions, *, run_id: str, moved_at: datetime) -> None:
-    """Set these positions, inside the caller's lake transaction; others stay."""
+    """Set these positions inside the caller's lake transaction; other positions stay."""
     if not positions:
         return
     rows = ", ".join(
@@ -67,13 +66,13 @@ def move_positions(con: duckdb.DuckDBPyConnection, positions: Positions, *, run_
 
 
 def rewind_positions(con: duckdb.DuckDBPyConnection, positions: Positions, *, run_id: str, moved_at: datetime) -> None:
-    """Make these the positions of all objects, inside the caller's lake transaction: an object left out has none."""
+    """Replace all positions inside the caller's lake transaction; an object left out has no position afterwards."""
     con.execute(f"DELETE FROM {POSITION.in_lake}")
     move_positions(con, positions, run_id=run_id, moved_at=moved_at)
 
 
 def adopt_former(objects: Iterable[ObjectName], run: Run) -> Callable[[duckdb.DuckDBPyConnection], None]:
-    """What fills `ops.position` in the transaction that creates it: the number of a lake from before it, if any."""
+    """Return the function that fills `ops.position` when it is created, from the former number if there is one."""
 
     def adopt(con: duckdb.DuckDBPyConnection) -> None:
         move_positions(con, _former(con, objects, RUN.in_lake), run_id=run.run_id, moved_at=run.now)
@@ -82,7 +81,7 @@ def adopt_former(objects: Iterable[ObjectName], run: Run) -> Callable[[duckdb.Du
 
 
 def needed_after(lake: LakeView, objects: Iterable[ObjectName]) -> int | None:
-    """The oldest position of these objects: their runs read what landed in later snapshots. None: none has one."""
+    """Return the oldest position of these objects: runs read what landed in later snapshots. None: none has one."""
     wanted = set(objects)
     found = positions_at(lake, wanted, version=lake.snapshot().id)
     return min((upto for name, upto in found.items() if name in wanted), default=None)

@@ -1,9 +1,9 @@
-"""Reading a few rows of a large table: their keys are written into the statement.
+"""Read a small number of rows of a large table: write their keys into the statement.
 
-DuckDB hands a single key of a join down to the scan, where the other columns are then left alone but for its row. Of
-two keys and more it hands down their range, or a list that serves to skip pieces of a file, and reads all else whole:
-of records in no order, seven times the work (DuckDB 1.5.5, November 2026). A list in `list_contains` goes down whole,
-and one in IN beside it skips the pieces of a sorted table: a tenth of the time again.
+For a single join key DuckDB pushes the key down to the scan and reads the other columns of its row only. For two or
+more keys it pushes down their range, or a list that skips row groups, and reads all other columns whole: seven times
+the time for records in random order (DuckDB 1.5.5, November 2026). A list in `list_contains` is pushed down whole; the
+same list in IN beside it skips row groups of a sorted table, which takes a tenth of that time.
 """
 
 from __future__ import annotations
@@ -12,16 +12,16 @@ import duckdb
 
 from lakehouse.table import literal, quote
 
-# each row is compared with each of them: a hundred cost a third of what reading all columns does
+# Each row is compared with each key: 100 keys cost a third of reading all columns.
 FEW = 100
 NO_ROW = "false"
 
 
 def if_few(con: duckdb.DuckDBPyConnection, keys: str, column: str, *, kind: str = "VARCHAR") -> str:
-    """SQL condition that `column` is among those of the relation `keys`, where they are few.
+    """Return the SQL condition that `column` is among the relation `keys`, where it has at most FEW keys.
 
-    It only spares work: the statement must choose its rows by itself. Where there are many keys it is `true`, and where
-    there is none `NO_ROW`, so that nothing is read. `kind` is the type of the column, which is called so in `keys`.
+    It only saves time: the statement must select its rows without it. With more keys it is `true`; without any it is
+    `NO_ROW`, so that no row is read. `kind` is the type of the column, which has the same name in `keys`.
     """
     found = con.execute(f"SELECT DISTINCT {quote(column)}::VARCHAR FROM {keys} LIMIT {FEW + 1}").fetchall()
     if len(found) > FEW:

@@ -1,6 +1,6 @@
-"""Declared tables as Ibis relations, and expressions back to SQL text for the workspace.
+"""Declare tables as Ibis relations, and compile expressions to SQL text for the workspace.
 
-The relations are unbound: the same expression compiles for DuckDB here and for the warehouse's dialect there.
+The relations are unbound: one expression compiles for DuckDB here and for the SQL dialect of a warehouse.
 """
 
 from __future__ import annotations
@@ -14,18 +14,18 @@ from lakehouse.table import Table
 
 
 def relation(table: Table) -> ir.Table:
-    """Name a declared table, typed, for use in expressions."""
+    """Return a declared table as a typed relation."""
     schema = {column.name: ibis_type(column.type) for column in table.columns}
     return ibis.table(schema, name=table.name, database=table.schema)
 
 
 def key_relation(name: str, *columns: str) -> ir.Table:
-    """Name a table of text keys that the stage has made on its connection."""
+    """Return the relation of a table of text keys that the stage has created on its connection."""
     return ibis.table(dict.fromkeys(columns, "string"), name=name)
 
 
 def shaped(table: Table, rows: ir.Table) -> ir.Table:
-    """Bring an expression to the declared columns and types; `_run_id` is left to the workspace."""
+    """Cast an expression to the declared columns and types; the workspace adds `_run_id`."""
     chosen = {
         column.name: rows[column.name].cast(ibis_type(column.type))
         for column in table.columns
@@ -40,6 +40,6 @@ def sql_of(rows: ir.Table, *, dialect: str = "duckdb") -> str:
 
 
 def widened(rows: ir.Table, other: ir.Table, *keys: str) -> ir.Table:
-    """Left-join columns onto rows; the other side's copies of the keys go."""
+    """Left-join columns onto rows; drop the other side's copies of the keys."""
     joined = rows.left_join(other, list(keys), rname="{name}__other")
     return joined.select(*[name for name in joined.columns if not name.endswith("__other")])

@@ -1,4 +1,4 @@
-"""What a step did, in numbers that must add up."""
+"""Report what a step did: row counts that must add up, changes, time, memory."""
 
 from __future__ import annotations
 
@@ -14,24 +14,24 @@ import psutil
 from dataflow.errors import ConservationError
 
 GAP_FACT = "gap"
-"""Fact of a report whose subject raw does not hold whole, and why: it makes the run partial."""
+"""Fact of a report: why raw is incomplete for the subject; it makes the run partial."""
 
 BEHIND_FACT = "behind"
-"""Fact of the report of a sink that did not take the publication, and why: it makes the run partial."""
+"""Fact of a sink's report: why the sink did not take the publication; it makes the run partial."""
 
 DRIFT_FACT = "drift"
-"""Fact of a report whose fields are not the declared ones: which."""
+"""Fact of a report: how the fields of an object differ from the declared ones."""
 
 NOTES_FACT = "notes"
-"""Fact of a report: sentences for whoever started the run, on what was found and is no failure."""
+"""Fact of a report: messages to the user about findings that are not failures."""
 
 
 @dataclass(frozen=True, kw_only=True)
 class StepReport:
     """Rows through one step for one subject (an object or a table).
 
-    `rows_in = rows_out + set_aside + merged`, or the report cannot be made. `merged` are rows that another row of
-    the same step stands for: older versions, exact repeats, records folded into one customer.
+    `rows_in = rows_out + set_aside + merged`; otherwise ConservationError is raised. `merged` are rows that another row
+    of the same step replaces: older versions, exact repeats, records folded into one customer.
     """
 
     stage: str
@@ -63,24 +63,24 @@ class StepReport:
         return self.inserted + self.updated + self.deleted
 
     def as_dict(self) -> dict[str, Any]:
-        """The report as JSON types."""
+        """Return the report as JSON types."""
         plain = asdict(self)
         plain["watermark"] = self.watermark.isoformat() if self.watermark else None
         return plain
 
 
 def list_gaps(reports: Iterable[StepReport]) -> dict[str, str]:
-    """What the steps could not get whole, and why, by subject; a run with any is partial, however else it ended."""
+    """Return the reason for each incomplete subject; a run with any is partial, whatever its status otherwise."""
     return {report.subject: str(report.facts[GAP_FACT]) for report in reports if GAP_FACT in report.facts}
 
 
 def list_behind(reports: Iterable[StepReport]) -> dict[str, str]:
-    """The sinks that did not take the publication, and why, by name."""
+    """Return the sinks that did not take the publication, each with the reason."""
     return {report.subject: str(report.facts[BEHIND_FACT]) for report in reports if BEHIND_FACT in report.facts}
 
 
 def list_drift(reports: Iterable[StepReport]) -> dict[str, str]:
-    """How the fields of objects differ from their declarations, by object; what its windows tell alike is told once."""
+    """Return how the fields of each object differ from its declaration; equal findings of its windows count once."""
     found: dict[str, list[str]] = {}
     for report in reports:
         if drift := report.facts.get(DRIFT_FACT):
@@ -91,18 +91,18 @@ def list_drift(reports: Iterable[StepReport]) -> dict[str, str]:
 
 
 def list_notes(reports: Iterable[StepReport]) -> list[str]:
-    """The notes of all steps, in their order."""
+    """Return the notes of all steps, in order."""
     return [str(note) for report in reports for note in report.facts.get(NOTES_FACT, ())]
 
 
 def gap_words(subjects: Iterable[str]) -> str:
-    """How a partial run's message names what is missing."""
+    """Return the part of a partial run's message that names the incomplete subjects."""
     first, rest = list(subjects)[:3], list(subjects)[3:]
-    return f"not whole: {', '.join(first)}" + (f" and {len(rest)} more" if rest else "")
+    return f"incomplete: {', '.join(first)}" + (f" and {len(rest)} more" if rest else "")
 
 
 class Stopwatch:
-    """Seconds since it was started."""
+    """Seconds since its creation."""
 
     def __init__(self) -> None:
         self._started = time.perf_counter()
@@ -119,5 +119,5 @@ def measured() -> Iterator[Stopwatch]:
 
 
 def resident_bytes() -> int:
-    """Memory this process holds now, in bytes."""
+    """Return the resident memory of this process in bytes."""
     return int(psutil.Process().memory_info().rss)

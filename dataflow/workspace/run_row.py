@@ -1,4 +1,4 @@
-"""The row of a run in `ops.run`, written with the run's last commit, and the rows of runs that crashed before it."""
+"""Write the row of a run to `ops.run` with the run's last commit, and the rows of runs that crashed before it."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ CRASHED: RunStatus = "crashed"
 
 @dataclass(frozen=True)
 class RunRow:
-    """A run that ended."""
+    """A finished run."""
 
     run_id: str
     kind: str
@@ -31,7 +31,7 @@ class RunRow:
 
 @dataclass(frozen=True)
 class CrashedRun:
-    """A run whose process is gone and whose end is not on record. `last_seen_at` is its last sign of life."""
+    """A run whose process ended before its end was recorded. `last_seen_at` is the time of its last heartbeat."""
 
     run_id: str
     kind: str
@@ -41,18 +41,18 @@ class CrashedRun:
 
     @property
     def message(self) -> str:
-        """Say what is known."""
+        """Return what is known of the crash, and what happens to its work."""
         return (
-            f"{self.owner} is gone, last sign of life {self.last_seen_at:%Y-%m-%d %H:%M:%S} UTC; "
-            "what it committed stays, and the next run goes on from there"
+            f"{self.owner} is no longer running, last heartbeat {self.last_seen_at:%Y-%m-%d %H:%M:%S} UTC; "
+            "its commits stay, and the next run continues from them"
         )
 
 
 def write_run(con: duckdb.DuckDBPyConnection, row: RunRow, *, crashed: Sequence[CrashedRun] = ()) -> None:
-    """Put a run on record inside the caller's transaction, and with it the runs that crashed before it.
+    """Record a run inside the caller's transaction, and with it the runs that crashed before it.
 
-    A run that its own commit has put on record already stays what it is; the message is added to its own. A crashed
-    run is put on record once, however often this is called.
+    A run already recorded by its own commit keeps its row; status and message are appended to the row's message. A
+    crashed run is recorded once, however often this is called.
     """
     for each in crashed:
         _write_crashed(con, each)
@@ -71,13 +71,13 @@ def _write_crashed(con: duckdb.DuckDBPyConnection, run: CrashedRun) -> None:
 
 
 def crash_note(run: CrashedRun, status: str, message: str) -> str:
-    """What the message of a run lacks that put itself on record with a commit and crashed later, feeding its sinks."""
+    """Return what to append to the message of a run that recorded itself and crashed later, while feeding sinks."""
     mark = f"; then {CRASHED}: "
     return "" if status == CRASHED or mark in message else f"{mark}{run.message}"
 
 
 def _recorded(con: duckdb.DuckDBPyConnection, run_id: str) -> tuple[str, str] | None:
-    """Status and message of the run's row."""
+    """Return status and message of the run's row."""
     row = con.execute(f"SELECT status, message FROM {RUN.in_lake} WHERE run_id = {literal(run_id)}").fetchone()
     return None if row is None else (str(row[0]), str(row[1]))
 
@@ -87,7 +87,7 @@ def _amend(con: duckdb.DuckDBPyConnection, run_id: str, added: str) -> None:
 
 
 def _insert(con: duckdb.DuckDBPyConnection, row: RunRow) -> None:
-    # Literals: bound parameters make duckdb import pandas, half a second for one row.
+    # Literals: bound parameters make DuckDB import pandas, half a second for one row.
     values = {
         "run_id": literal(row.run_id),
         "kind": literal(row.kind),

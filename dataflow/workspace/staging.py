@@ -1,4 +1,4 @@
-"""What a run stages for a table: who runs, what changed, and the statements that bring the lake to it."""
+"""Describe what a run stages for a table: the run, the changes, and the statements that apply them to the lake."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from lakehouse.table import Table, column_list, quote, timestamp_literal
 
 @dataclass(frozen=True)
 class Run:
-    """Who is computing, and the one clock that all of the run's steps share. `now` is UTC and aware."""
+    """The run, and the one clock that all of its steps share. `now` is UTC and timezone-aware."""
 
     run_id: str
     kind: str
@@ -19,13 +19,13 @@ class Run:
 
     @property
     def now_sql(self) -> str:
-        """The run's clock as an SQL literal."""
+        """Return the run's clock as an SQL literal."""
         return timestamp_literal(self.now)
 
 
 @dataclass(frozen=True)
 class Staged:
-    """What staging changed, in rows of the target table."""
+    """Rows of the target table that staging changed."""
 
     inserted: int = 0
     updated: int = 0
@@ -39,25 +39,25 @@ class Staged:
 
 @dataclass(frozen=True)
 class DeltaNames:
-    """The tables of a workspace that hold what a run staged for one table: rows that come, rows that go."""
+    """The workspace tables that hold what a run staged for one table: new or changed rows, and deleted rows."""
 
     delta: str
     gone: str
 
 
 def delta_names(table: Table) -> DeltaNames:
-    """Name the tables of staged rows of `table`."""
+    """Return the names of the tables that hold the staged rows of `table`."""
     flat = quote(f"{table.schema}__{table.name}")
     return DeltaNames(delta=f"work.delta.{flat}", gone=f"work.gone.{flat}")
 
 
 def keys_agree(table: Table, left: str, right: str) -> str:
-    """SQL condition: the rows under two aliases have the same key."""
+    """Return the SQL condition: the rows of two aliases have the same key."""
     return " AND ".join(f"{left}.{quote(key)} = {right}.{quote(key)}" for key in table.key)
 
 
 def write_sql(table: Table, staged: Staged) -> Iterable[str]:
-    """Build the statements that bring a lake table from the base snapshot to what was staged."""
+    """Yield the statements that bring a lake table from the base snapshot to the staged state."""
     names = delta_names(table)
     target = table.in_lake
     keys = column_list(table.key)

@@ -1,7 +1,7 @@
-"""Which customers, orders and tickets a run has touched, so that later stages compute those and no others.
+"""Mark the customers, orders and tickets that a run touched, so that later stages compute only those.
 
-A record that moved touches two customers: the one it came to and the one it left. The latter is only known from the
-crosswalk as it was before the run.
+A record that moved touches two customers: its new one and its former one. The former one is known only from the
+crosswalk at the base snapshot.
 """
 
 from __future__ import annotations
@@ -22,10 +22,10 @@ EVERYTHING = "touched_everything"
 
 
 def mark_touched(ws: Workspace, *, enriched: Iterable[Table] = (), everything: bool = False) -> None:
-    """Fill touched_record, touched_order, touched_ticket and touched_customer, which builders side by side share.
+    """Fill touched_record, touched_order, touched_ticket and touched_customer, which parallel builders share.
 
-    `enriched`: tables by customer whose changes count as well. `everything` marks all there is and was; the table
-    touched_everything says so to those who go by other keys.
+    `enriched`: tables by customer whose changes count as well. `everything` marks all present and former keys; the
+    table touched_everything has that flag, for builders with other keys.
     """
     _mark(ws, EVERYTHING, f"SELECT {everything} AS everything")
     _mark(ws, RECORD_KEYS, _all_keys(ws, XREF) if everything else f"SELECT record_id FROM ({ws.changed(XREF)})")

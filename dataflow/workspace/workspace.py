@@ -1,8 +1,8 @@
-"""What a run has computed and not yet committed, laid over the lake as it was when the run began.
+"""Hold what a run has computed and not yet committed, as changes on top of its base snapshot.
 
-Stages never write the lake. Each reads `schema.table` here, which is the table at the base snapshot with this run's
-own changes applied, and stages its result. One committer then writes all of it in one lake transaction, so a run that
-dies anywhere leaves the lake as it was, and a conflicting commit costs the commit again and not the computation.
+Stages never write the lake. Each reads `schema.table` here: the table at the base snapshot with this run's own
+changes applied. It stages its result. One committer then writes all of it in one lake transaction, so a run that
+crashes at any step leaves the lake unchanged, and a conflicting commit repeats only the commit, not the computation.
 """
 
 from __future__ import annotations
@@ -27,22 +27,22 @@ T = TypeVar("T")
 _FRESH = "fresh_rows"
 """Temporary table of rows staged for a table that was staged before."""
 
-# DuckDB keeps several cores busy by itself; a second lane is for the time that a job spends in Python.
+# DuckDB uses several cores by itself; the second lane fills the time that a job spends in Python.
 _LANES = 2
 
 
 class Workspace:
-    """Tables of one run: the base snapshot and what was staged since.
+    """Tables of one run: the base snapshot and what was staged on it.
 
-    `validated` has, by source and object, the snapshot up to which the run has validated raw: the positions that the
-    commit writes. An object that is left out of it keeps its position.
+    `validated` maps source and object to the snapshot up to which the run has validated raw: the positions that the
+    commit writes. An object that is absent keeps its position.
 
-    Steps work on `con` one after the other, so `rows` and `scope` may name their temporary tables. Jobs that do not
-    depend on one another go `side_by_side`; a table that they share is not temporary, and lives in `work` like a step.
+    Steps use `con` one after the other, so `rows` and `scope` can name their temporary tables. Independent jobs run
+    `side_by_side`; a table that they share is not temporary: it is in `work`.
     """
 
     def __init__(self, lake: LakeView, run: Run, *, tables: Mapping[str, Table]) -> None:
-        """Remember what to lay out; entering attaches the scratch database and a view over each of `tables`."""
+        """Keep the arguments; entering attaches the scratch database and creates a view over each of `tables`."""
         self.lake = lake
         self.run = run
         self.tables = tables
@@ -54,8 +54,8 @@ class Workspace:
 
     def __enter__(self) -> Self:
         self.con = self.lake.cursor()
-        # In memory: ten times as fast to fill as a file (measured 2026-11-23, 1M rows), spilled to the lake's temporary
-        # folder at the memory limit, and nothing to clean up after a kill.
+        # In memory: filled ten times as fast as a file (measured 2026-11-23, 1M rows), spilled to the lake's temporary
+        # folder at the memory limit, and no clean-up after a kill.
         self.con.execute("ATTACH ':memory:' AS work")
         self.con.execute("USE work")
         for schema in sorted({"delta", "gone", "scratch", *(table.schema for table in self.tables.values())}):
@@ -72,16 +72,16 @@ class Workspace:
         self.con.close()
 
     def cursor(self) -> duckdb.DuckDBPyConnection:
-        """Open a further connection; temporary tables are seen only by the connection that made them."""
+        """Open a further connection; temporary tables are visible only to the connection that created them."""
         cursor = self.lake.cursor()
         cursor.execute("USE work")
         return cursor
 
     def side_by_side(self, jobs: Sequence[Callable[[Workspace], T]]) -> list[T]:
-        """Do independent jobs two at a time; returns their results in order.
+        """Run independent jobs two at a time; return their results in order.
 
-        Each gets this workspace with a connection, and so temporary tables, of its own. No two may stage one table.
-        Raises: the first job's error, when all that had begun have ended.
+        Each gets this workspace with its own connection and temporary tables. Two jobs must not stage the same table.
+        Raises: the first job's error, after all started jobs have ended.
         """
         with ThreadPoolExecutor(_LANES, thread_name_prefix="lane") as lanes:
             started = [lanes.submit(self._do, job) for job in jobs]
@@ -99,19 +99,19 @@ class Workspace:
             lane.con.close()
 
     def before(self, table: Table) -> str:
-        """The table as the run found it, for a FROM clause; its columns stand as declared.
+        """Return the table at the base snapshot, for a FROM clause, with the columns in the declared order.
 
-        In the lake a column that was declared later stands last.
+        In the lake, a column that was declared later is the last one.
         """
         if table.full_name not in self._filled:
-            # Binding a lake table was measured at 10 ms and its view at 40 ms; most are empty on a first run.
+            # Binding a lake table takes 10 ms and its view 40 ms (measured); most are empty on a first run.
             columns = ", ".join(f"NULL::{column.type} AS {quote(column.name)}" for column in table.columns)
             return f"(SELECT {columns} WHERE false)"
         columns = column_list(table.column_names)
         return f"(SELECT {columns} FROM {table.in_lake} AT (VERSION => {self.base.id}))"
 
     def stage(self, table: Table, rows: str, *, scope: str | None = None) -> Staged:
-        """Take `rows` as what the table now says about `scope`; keep only what differs from before.
+        """Stage `rows` as the new state of `scope`; keep only what differs from before.
 
         Shape: `rows` is a SELECT of the table's columns (`_run_id` is filled in when absent); `scope` is a SELECT of
         some of its columns: every row of the table that agrees with one of them was recomputed, and is deleted when
@@ -120,7 +120,7 @@ class Workspace:
         """
         names = delta_names(table)
         is_first = table.full_name not in self.staged
-        # The first time the rows become the delta themselves: every copy of a wide table was measured to cost.
+        # The first time, the rows become the delta without a copy: copies of wide tables cost measurable time.
         fresh = names.delta if is_first else _FRESH
         self._collect(table, rows, into=fresh)
         total = self._check_grain(table, fresh)
@@ -141,13 +141,13 @@ class Workspace:
         return Staged(inserted, updated, deleted, total - inserted - updated)
 
     def _compare(self, table: Table, fresh: str, scope_columns: Sequence[str], *, has_rows: bool) -> None:
-        """Leave in `fresh` what is new or differs from the table as it was, and note the rows that are gone.
+        """Reduce `fresh` to rows that are new or differ from the base snapshot, and record the deleted rows.
 
-        Rows with a key of `fresh` are not gone, so that the scope alone says which are.
+        Rows with a key in `fresh` are not deleted; of the others the scope alone decides.
         """
         before, keys = self.before(table), column_list(table.key)
-        # Keys alone are read to find which rows to read whole: of many new rows none. And by semi-joins that say so:
-        # from EXISTS the few keys are not handed down to the scan (eight times the work for one row, November 2026).
+        # Read keys first, to find the rows to read whole: none when all rows are new. Semi-joins, as DuckDB does not
+        # push a small number of keys from EXISTS down to the scan (eight times the time for one row, November 2026).
         known = f"SELECT {keys} FROM {before} SEMI JOIN {fresh} USING ({keys})"
         some_known = has_rows and fetch_int(self.con, f"CREATE OR REPLACE TEMP TABLE known_key AS {known}") > 0
         if some_known:
@@ -157,7 +157,7 @@ class Workspace:
             self.con.execute(f"DROP TABLE IF EXISTS {laid_out}")
 
     def _drop_unchanged(self, table: Table, fresh: str) -> None:
-        """Drop from `fresh` the rows that stand in the table as they are; the others of `known_key` are updates."""
+        """Drop from `fresh` the rows that equal the row in the table; the others of `known_key` become updates."""
         differs = " OR ".join(f"n.{quote(c)} IS DISTINCT FROM o.{quote(c)}" for c in table.compared) or "false"
         read = column_list(dict.fromkeys((*table.key, *table.compared)))
         self.con.execute(f"""
@@ -174,7 +174,7 @@ class Workspace:
         self.con.execute("DROP TABLE known_rows")
 
     def _note_gone(self, table: Table, scope_columns: Sequence[str], *, unless: str) -> None:
-        """Note the rows of the table that are in the scope, and do not come again; `unless` joins out those that do."""
+        """Record the deleted rows: in the scope and no longer staged; `unless` is the join that drops staged keys."""
         before, keys, in_scope = self.before(table), column_list(table.key), ""
         if scope_columns:
             scope = table.column(scope_columns[0])
@@ -195,7 +195,7 @@ class Workspace:
         return if_few(self.con, keys, first.name, kind=first.type)
 
     def append(self, table: Table, rows: str) -> int:
-        """Add rows to an append-only table; returns how many."""
+        """Add rows to an append-only table; return how many."""
         names = delta_names(table)
         is_first = table.full_name not in self.staged
         fresh = names.delta if is_first else _FRESH
@@ -210,7 +210,7 @@ class Workspace:
         return count
 
     def changed(self, table: Table) -> str:
-        """SELECT of the key columns and `change` (insert, update, delete) of every row this run changed."""
+        """Return the SELECT of key columns and `change` (insert, update, delete) of every row this run changed."""
         keys = column_list(table.key)
         if table.full_name not in self.staged:
             return f"SELECT {keys}, 'insert' AS change FROM {self.before(table)} WHERE false"
@@ -233,7 +233,7 @@ class Workspace:
         return written
 
     def _collect(self, table: Table, rows: str, *, into: str) -> None:
-        """Make the table `into`: the rows in the declared columns and types, every one an insert so far."""
+        """Create the table `into`: the rows in the declared columns and types, each marked as an insert."""
         self.con.execute(f"CREATE OR REPLACE {'TEMP ' if into == _FRESH else ''}TABLE {into} AS {rows}")
         have = dict(self.con.execute(f"SELECT column_name, column_type FROM (DESCRIBE {into})").fetchall())
         if "_run_id" in table.column_names and "_run_id" not in have:
@@ -252,12 +252,12 @@ class Workspace:
         self.con.execute(f"ALTER TABLE {into} ADD COLUMN change VARCHAR DEFAULT 'insert'")
 
     def _types(self, table: Table) -> dict[str, str]:
-        """The declared types as DuckDB spells them."""
+        """Return the declared types in DuckDB's spelling."""
         columns = ", ".join(f"NULL::{column.type} AS {quote(column.name)}" for column in table.columns)
         return dict(self.con.execute(f"SELECT column_name, column_type FROM (DESCRIBE SELECT {columns})").fetchall())
 
     def _check_grain(self, table: Table, fresh: str) -> int:
-        """Count the new rows; raise GrainError unless each has a key of its own."""
+        """Return the number of new rows. Raises: GrainError when a key is null or occurs twice."""
         keys = column_list(table.key)
         anywhere_null = " OR ".join(f"{quote(key)} IS NULL" for key in table.key)
         total, distinct, nulls = self.con.execute(f"""
@@ -266,14 +266,14 @@ class Workspace:
         """).fetchall()[0]
         if total != distinct or nulls:
             raise GrainError(
-                f"{table.full_name} has one row per {table.grain}, but {total - distinct} staged rows repeat a key "
-                f"({', '.join(table.key)}) and {nulls} have none.",
+                f"{table.full_name} has one row per {table.grain}, but {total - distinct} staged rows have a duplicate "
+                f"key ({', '.join(table.key)}) and {nulls} have none.",
                 next_move="Nothing was published; this is a defect of the step that staged them.",
             )
         return int(total)
 
     def _lay_out_scope(self, table: Table, scope: str | None, fresh: str) -> tuple[str, ...]:
-        """Make `scope_keys`, and say by which columns it tells a row; none where the whole table was recomputed."""
+        """Create `scope_keys` and return its columns; none where the whole table was recomputed."""
         if scope is None:
             return ()
         self.con.execute(f"CREATE OR REPLACE TEMP TABLE scope_keys AS SELECT DISTINCT * FROM ({scope})")
@@ -284,9 +284,9 @@ class Workspace:
         return columns
 
     def _scope_condition(self, table: Table, columns: Sequence[str], fresh: str) -> str:
-        """SQL condition on a row `t`: it was recomputed. A row that moved into the scope counts by its key as well.
+        """Return the SQL condition on a row `t`: it was recomputed. A row that moved into the scope matches by its key.
 
-        Holds until unchanged rows leave `fresh`; those are told by their keys, which the scope's keys then hold.
+        Valid until unchanged rows leave `fresh`; their keys are then in the scope's keys.
         """
         if not columns:
             return "true"
@@ -312,7 +312,7 @@ class Workspace:
         names = delta_names(table)
         columns = column_list(table.column_names)
         keys = column_list(table.key)
-        # One anti-join, and against nothing where rows only came: it is paid by every row of the table.
+        # One anti-join, empty where rows were only inserted: every row of the table pays for it.
         replaced = f"SELECT {keys} FROM {names.delta} WHERE change = 'update' UNION ALL SELECT {keys} FROM {names.gone}"
         unchanged = "" if table.append_only else f" ANTI JOIN ({replaced}) USING ({keys})"
         self.con.execute(f"""

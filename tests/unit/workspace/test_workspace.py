@@ -180,7 +180,7 @@ def test_appended_rows_are_added_and_counted(ws: Workspace) -> None:
     [
         (
             "SELECT 1 AS id, 'a' AS box, 1 AS size, 1 AS seen UNION ALL SELECT 1, 'b', 2, 1",
-            "1 staged rows repeat a key",
+            "1 staged rows have a duplicate key",
         ),
         ("SELECT NULL::BIGINT AS id, 'a' AS box, 1 AS size, 1 AS seen", "1 have none"),
         ("SELECT 1 AS id, 'a' AS box, 1 AS weight", "missing ['seen', 'size'], unknown ['weight']"),
