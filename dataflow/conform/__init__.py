@@ -1,1 +1,1 @@
-"""Valid rows of any company's schema become our model; the mapping is configuration."""
+"""Map valid rows of any company's schema to the conformed model, by configured mappings."""

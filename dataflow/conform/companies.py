@@ -1,4 +1,4 @@
-"""Names of companies: the name proper and the legal form, whichever way it is spelt and wherever it stands."""
+"""Split company names into the name proper and the legal form, in any spelling and position of the form."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ _LONGEST = 5  # words: "S. de R.L. de C.V."
 
 
 class CompanyName(NamedTuple):
-    """`name` is without the legal form; `full` is the tidy whole."""
+    """`name` is without the legal form; `full` is the whole name, tidied."""
 
     name: str | None
     legal_form: str | None
@@ -29,7 +29,7 @@ def normalise_company(text: str) -> CompanyName:
     name, form = _cut_form(whole)
     shown = name.strip(" ,.-&\"'«»„“”()") or whole
     if len(shown) > 5 or " " in shown:
-        # IBM and SAP are written so; ACME TOOLS is the caps lock.
+        # IBM and SAP are names in capitals; ACME TOOLS was typed with the caps lock on.
         shown = capitalise(shown)
     return CompanyName(shown, form, whole)
 
@@ -52,6 +52,6 @@ def _cut_form(whole: str) -> tuple[str, str | None]:
 
 
 def _is_written_as_form(tail: list[str], whole: str) -> bool:
-    """Two letters are a legal form in capitals or with dots ("SA", "e.K."), not as the word "me" or "as"."""
+    """Return whether a tail is a legal form: two letters only in capitals or with dots (SA, e.K.), not "me" or "as"."""
     text = "".join(tail)
     return len(_MARKS.sub("", text)) > 2 or "." in text or text.isupper() or text.lower() == "co" or whole.islower()

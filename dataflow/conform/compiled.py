@@ -1,4 +1,4 @@
-"""A mapping of dataflow.toml with checked names: the rows of its source that make up its records, and their ids."""
+"""Hold a mapping of dataflow.toml with checked names: the source rows that make up its records, and their ids."""
 
 from __future__ import annotations
 
@@ -30,7 +30,7 @@ class CompiledMapping:
 
     @property
     def prefix(self) -> str:
-        """The beginning of the ids of this mapping's records."""
+        """Return the common prefix of the ids of this mapping's records."""
         source, _, object_name = self.settings.object.partition(".")
         return f"{source}{SEPARATOR}{self.settings.record_object or object_name}{SEPARATOR}"
 
@@ -40,27 +40,27 @@ class CompiledMapping:
 
     @property
     def key_columns(self) -> tuple[str, ...]:
-        """The columns of the source table that tell which record a row belongs to."""
+        """Return the columns of the source table that identify the record of a row."""
         return tuple(self.settings.group_by) or ("_record_key",)
 
     def keys(self, name: str) -> ir.Table:
-        """Name a table of `key_columns` that the stage makes on its connection."""
+        """Return the relation of a table of `key_columns` that the stage creates on its connection."""
         types = {column: ibis_type(self.source.column(column).type) for column in self.key_columns}
         return ibis.table(types, name=name)
 
     def key_of(self, rows: ir.Table) -> ir.StringValue:
-        """The record key: the source's own, or the MD5 of the grouping fields; null where all of them are."""
+        """Return the record key: the source's own, or the MD5 of the grouping fields; null where all are null."""
         if not self.is_grouped:
             return as_text(rows["_record_key"])
         whole = joined_text([rows[name] for name in self.settings.group_by])
         return as_text(whole.hexdigest("md5"))
 
     def id_of(self, rows: ir.Table) -> ir.StringValue:
-        """The id of the record that a row belongs to."""
+        """Return the id of the record that a row belongs to."""
         return record_id(self.prefix, self.key_of(rows))
 
     def source_rows(self, keys: ir.Table) -> ir.Table:
-        """The rows of the source table that make up the records of `keys`."""
+        """Return the rows of the source table that make up the records of `keys`."""
         rows = relation(self.source)
         rows = rows.semi_join(keys, [rows[name].identical_to(keys[name]) for name in self.key_columns])
         for name, wanted in self.settings.where.items():

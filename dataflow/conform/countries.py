@@ -1,4 +1,4 @@
-"""Countries to ISO 3166-1 alpha-2, from codes and names as people write them."""
+"""Convert country codes and names, as people write them, to ISO 3166-1 alpha-2."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from dataflow.vocabulary.countries import COUNTRY_NAMES
 
 @lru_cache(maxsize=10_000)
 def normalise_country(text: str) -> str | None:
-    """Return the alpha-2 code, or None where the text names no country."""
+    """Return the alpha-2 code, or None where the text is not a known country."""
     said = tidy(text)
     if said is None:
         return None

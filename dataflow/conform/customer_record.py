@@ -34,18 +34,18 @@ _CARRIED = (
 
 @dataclass(frozen=True)
 class Lookup:
-    """One table of normalised values: the columns of the draft it reads, and what it gives."""
+    """One table of normalised values: the columns of the draft it reads, and the columns it fills."""
 
     name: str
     reads: tuple[str, ...]
     gives: tuple[tuple[str, str], ...]
     function: Callable[..., Sequence[object] | None]
     people_only: bool = False
-    # whether a second Python may take half: it names the function, whose module must not bring much along
+    # Whether a second Python can take half: it imports the function's module, which must be cheap to import.
     halved: bool = False
 
     def key_of(self, rows: ir.Table) -> ir.StringValue:
-        """The columns it reads in one text; null where all of them are."""
+        """Return the columns it reads as one text; null where all of them are null."""
         return joined_text([rows[column] for column in self.reads])
 
 
@@ -55,7 +55,7 @@ def _one(function: Callable[[str], object | None], text: str) -> tuple[object] |
 
 
 def _place(text: str) -> str | None:
-    """A city or region: codes of up to three letters stay in capitals."""
+    """Capitalise a city or region; a code of up to three letters stays as it is."""
     said = tidy(text)
     return said if said is None or len(said) <= 3 else capitalise(said)
 
@@ -105,7 +105,7 @@ def normalise_records(con: duckdb.DuckDBPyConnection, draft: ir.Table) -> ir.Tab
     """Build the lookups for the rows of `draft` and return the conformed rows as an expression over both.
 
     Shape: `draft` names a temporary table with the columns of conformed.customer_record as mapped. Its country codes
-    are replaced first, because telephone numbers are read by the country.
+    are replaced first, because telephone numbers are parsed by country.
     """
     with SecondPython() as second:
         _build_all(con, draft, second)
@@ -124,7 +124,7 @@ def _build_all(con: duckdb.DuckDBPyConnection, draft: ir.Table, second: SecondPy
 
 
 def count_dropped(con: duckdb.DuckDBPyConnection) -> dict[str, int]:
-    """Count the distinct values that said nothing or were no such thing, by what they were meant to be."""
+    """Count the distinct values that were dropped as placeholders or malformed, by column."""
     dropped = {}
     for lookup in (COUNTRY, *LOOKUPS):
         told = lookup.gives[-1 if lookup.people_only else 0][0]

@@ -1,4 +1,4 @@
-"""E-mail addresses: normal form, the form in which two spellings of one mailbox agree, role mailboxes."""
+"""Normalise e-mail addresses: normal form, canonical form of a mailbox with several spellings, role mailboxes."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ _PLACEHOLDERS = frozenset((*PLACEHOLDER_MAILBOXES, *NOTHING, *NO_NAMES))
 
 
 class Email(NamedTuple):
-    """`canonical` is None for a mailbox that identifies nobody."""
+    """`canonical` is None for a role mailbox, which does not identify a person."""
 
     email: str
     canonical: str | None
@@ -21,7 +21,7 @@ class Email(NamedTuple):
 
 
 def normalise_email(text: str) -> Email | None:
-    """Return the address in its forms, or None where it is none or a placeholder."""
+    """Return the forms of the address, or None for a placeholder or text that is not an address."""
     found = normal_email(text.strip().removeprefix("mailto:").strip("<>").lower())
     if found is None:
         return None
@@ -36,7 +36,7 @@ def normalise_email(text: str) -> Email | None:
 
 
 def _is_placeholder(mailbox: str, domain: str) -> bool:
-    """test@test.com, a@a.com, noemail@example.com: both sides say nothing."""
+    """Return whether both sides are placeholders: test@test.com, a@a.com, noemail@example.com."""
     plain = mailbox.replace("-", "").replace("_", "").replace(".", "")
     if plain not in _PLACEHOLDERS:
         return False

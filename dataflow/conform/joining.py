@@ -1,4 +1,4 @@
-"""A second object joined to the mapped one: its best row, by the order that the mapping prefers."""
+"""Join a second object to the mapped one: one row each, the first in the order that the mapping prefers."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ from lakehouse.table import Table
 
 @dataclass(frozen=True, kw_only=True)
 class Join:
-    """A joined object: what the mapping calls it, its valid table, and how it joins."""
+    """A joined object: its alias in the mapping, its valid table, its join settings."""
 
     alias: str
     table: Table
@@ -24,12 +24,12 @@ class Join:
 
 
 def joined_name(alias: str, field: str) -> str:
-    """The column of a joined field beside the fields of the mapped object."""
+    """Return the name of a joined field's column beside the fields of the mapped object."""
     return f"{alias}.{field}"
 
 
 def check_join(join: Join, source: Table, *, place: str) -> None:
-    """Refuse names that neither side has. Raises: MappingError listing what exists."""
+    """Refuse unknown field names. Raises: MappingError listing the known ones."""
     sides = [
         ("on", list(join.settings.on), join.table),
         ("on", list(join.settings.on.values()), source),
@@ -41,11 +41,11 @@ def check_join(join: Join, source: Table, *, place: str) -> None:
             known = ", ".join(name for name in table.column_names if not name.startswith("_"))
             raise MappingError(f"{place}.{word} names {', '.join(map(repr, unknown))}; {table.name} has: {known}.")
     if not join.settings.on:
-        raise MappingError(f"{place}.on is empty; say which field equals which.")
+        raise MappingError(f"{place}.on is empty; declare which fields must be equal.")
 
 
 def joined(rows: ir.Table, join: Join) -> ir.Table:
-    """Add the best joined row's fields to each row, null where there is none."""
+    """Add the fields of the preferred joined row to each row; null where there is none."""
     best = _best(rows, join)
     renamed = best.select(**{joined_name(join.alias, name): best[name] for name in join.table.column_names})
     on = [
@@ -59,7 +59,7 @@ def _best(rows: ir.Table, join: Join) -> ir.Table:
     other = relation(join.table)
     on = [as_text(other[theirs]) == as_text(rows[mine]) for theirs, mine in join.settings.on.items()]
     needed = other.semi_join(rows, on)
-    # The record key last: the order must be total, or two runs could choose differently.
+    # The record key is last: without a total order two runs could choose different rows.
     order = [_ordering(needed, name) for name in (*join.settings.prefer, "_record_key")]
     place = ibis.row_number().over(ibis.window(group_by=[needed[name] for name in join.settings.on], order_by=order))
     ranked = needed.mutate(_place=place)

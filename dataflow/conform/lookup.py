@@ -1,4 +1,4 @@
-"""Tables of normalised values: each distinct value goes through Python once, and is joined back in SQL."""
+"""Build tables of normalised values: each distinct value passes Python once and is joined back in SQL."""
 
 from __future__ import annotations
 
@@ -22,12 +22,12 @@ def build_lookup(
     gives: Sequence[tuple[str, str]],
     apply: Callable[[Sequence[tuple[Any, ...]]], Sequence[Sequence[object] | None]],
 ) -> None:
-    """Make the temporary table `name`: the columns of `distinct`, its first one the key, and those of `gives`.
+    """Create the temporary table `name`: the key, which is the first column of `distinct`, and the columns of `gives`.
 
-    `distinct` is a SELECT of the key and the arguments that `apply` takes rows of; a result of None gives nulls.
+    `distinct` is a SELECT of the key and the arguments of `apply`, which gets rows of arguments; None gives nulls.
     `gives` names columns with their types, VARCHAR or BOOLEAN.
     """
-    # Read in pieces from a table of its own: the values of a big day would not fit into Python's memory at once.
+    # Read in batches from a table of their own: the values of a large day do not fit into the memory of Python.
     con.execute(f"CREATE OR REPLACE TEMP TABLE distinct_values AS {distinct}")
     columns = ", ".join(f"{quote(column)} {kind}" for column, kind in gives)
     con.execute(f"CREATE OR REPLACE TEMP TABLE {quote(name)} (key VARCHAR, {columns})")

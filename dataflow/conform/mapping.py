@@ -17,7 +17,7 @@ TARGETS: Mapping[str, Table] = {table.name: table for table in conformed.TABLES}
 
 
 def compile_mappings(settings: Settings, tables: Mapping[str, Table]) -> dict[str, CompiledMapping]:
-    """Compile every mapping and check every name in it. Raises: MappingError listing what exists."""
+    """Compile every mapping and check every name in it. Raises: MappingError listing the known names."""
     compiled: dict[str, CompiledMapping] = {}
     for name, declared in settings.mappings.items():
         compiled[name] = _compile(name, declared, siblings=compiled, tables=tables)
@@ -37,7 +37,7 @@ def _compile(
     _refuse_unknown(f"{place}.where", declared.where, source.column_names)
     _refuse_unknown(f"{place}.group_by", declared.group_by, source.column_names)
     if declared.group_by and declared.joins:
-        raise MappingError(f"{place} has both group_by and joins, but a group is made of one object's rows.")
+        raise MappingError(f"{place} has both group_by and joins; a group is made of one object's rows only.")
     joins = tuple(
         Join(alias=alias, table=valid_table(one.object, tables, place=f"{place}.joins.{alias}.object"), settings=one)
         for alias, one in declared.joins.items()
@@ -48,13 +48,13 @@ def _compile(
 
 
 def mappable_columns(target: Table) -> list[str]:
-    """The columns of a conformed table that a mapping can fill."""
+    """Return the columns of a conformed table that a mapping can fill."""
     kept = {column.name for column in LINEAGE} | set(target.key)
     return [name for name in target.column_names if name not in kept]
 
 
 def valid_table(object_name: str, tables: Mapping[str, Table], *, place: str) -> Table:
-    """The valid table of `source.object`. Raises: MappingError listing the objects there are."""
+    """Return the valid table of `source.object`. Raises: MappingError listing the declared objects."""
     found = tables.get("valid." + object_name.replace(".", "_", 1))
     if found is None:
         known = ", ".join(name.removeprefix("valid.") for name in tables if name.startswith("valid."))

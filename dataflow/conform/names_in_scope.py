@@ -1,4 +1,4 @@
-"""What the names in a field expression mean: in a row, and in a group of rows."""
+"""Resolve the names in a field expression: to fields of a row, or to values of a group of rows."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from dataflow.errors import MappingError
 
 
 class RowScope:
-    """Names as one source row sees them."""
+    """Names resolved to the columns of one source row."""
 
     def __init__(self, mapping: CompiledMapping, rows: ir.Table) -> None:
         self.mapping = mapping
@@ -18,7 +18,7 @@ class RowScope:
         self.place = f"mappings.{mapping.name}"
 
     def field(self, name: str) -> ir.Value:
-        """The column of a field, or of a joined object's field (`join.field`)."""
+        """Return the column of a field, or of a joined object's field (`join.field`)."""
         alias, dot, inner = name.partition(".")
         column = joined_name(alias, inner) if dot else name
         if column not in self.rows.columns:
@@ -26,7 +26,7 @@ class RowScope:
         return self.rows[column]
 
     def record_prefix(self, object_name: str) -> str:
-        """The beginning of the ids of an object's records."""
+        """Return the common prefix of the ids of an object's records."""
         prefixes = {one.settings.object: one.prefix for one in self.mapping.siblings.values() if not one.is_grouped}
         if object_name not in prefixes:
             raise MappingError(
@@ -35,7 +35,7 @@ class RowScope:
         return prefixes[object_name]
 
     def group_id(self, name: str) -> ir.Value:
-        """The id of the group that the row belongs to in another mapping of the same object."""
+        """Return the id of the group that the row belongs to in another mapping of the same object."""
         groups = {
             key: one
             for key, one in self.mapping.siblings.items()
@@ -63,7 +63,7 @@ class RowScope:
 
 
 class WantedScope(RowScope):
-    """Collects what a group has to hold: its grouping fields, and values over time."""
+    """Collect what a group must aggregate: its grouping fields, and values over time."""
 
     def __init__(self, mapping: CompiledMapping, rows: ir.Table) -> None:
         super().__init__(mapping, rows)
@@ -76,13 +76,13 @@ class WantedScope(RowScope):
         grouping = self.mapping.settings.group_by
         if name not in grouping:
             raise MappingError(
-                f"{self.place} names {name!r}, which may differ within a group (group_by is {', '.join(grouping)}); "
-                f'say which value, e.g. {{ latest = "{name}" }}.'
+                f"{self.place} names {name!r}, which can differ within a group (group_by is {', '.join(grouping)}); "
+                f'declare which value to take, e.g. {{ latest = "{name}" }}.'
             )
         return value
 
     def over_time(self, operator: str, name: str) -> ir.Value:
-        """Of a time or date the last or first there is; of anything else that of the last or first row that has one."""
+        """Aggregate the extreme of a time or date; of another field, its value in the last or first row with one."""
         column = super().field(name) if name in self.mapping.settings.group_by else RowScope.field(self, name)
         assert isinstance(column, ir.Column)
         is_latest = operator == "latest"
@@ -96,7 +96,7 @@ class WantedScope(RowScope):
 
 
 class GroupScope(RowScope):
-    """Names as a group sees them."""
+    """Names resolved to the aggregated columns of a group."""
 
     def field(self, name: str) -> ir.Value:
         return self.rows[f"_by_{name}"]

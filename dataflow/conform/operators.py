@@ -1,4 +1,4 @@
-"""The words of a field mapping, each one declaration: how it turns columns of the source into one value.
+"""Declare the operators of a field mapping: how each turns columns of the source into one value.
 
 A mapping is `column = "field"`, or `column = { operator = …, argument = … }`. Operators nest.
 """
@@ -17,41 +17,41 @@ from dataflow.errors import MappingError
 from dataflow.settings import FieldExpression
 
 SEPARATOR = "|"
-"""Between the parts of a record id."""
+"""Separator of the parts of a record id."""
 
 
 class Scope(Protocol):
-    """What an expression may name where it stands."""
+    """The names that an expression can use in its place."""
 
     place: str
 
     def field(self, name: str) -> ir.Value:
-        """The column of a field, or of a joined object's field (`join.field`). Raises: MappingError."""
+        """Return the column of a field, or of a joined object's field (`join.field`). Raises: MappingError."""
         ...
 
     def record_prefix(self, object_name: str) -> str:
-        """The beginning of the record ids of an object's records. Raises: MappingError."""
+        """Return the common prefix of the record ids of an object's records. Raises: MappingError."""
         ...
 
     def group_id(self, mapping: str) -> ir.Value:
-        """The record id of the group that the row belongs to in another mapping. Raises: MappingError."""
+        """Return the record id of the row's group in another mapping. Raises: MappingError."""
         ...
 
     def over_time(self, operator: str, name: str) -> ir.Value:
-        """The latest or earliest value of a field in the group. Raises: MappingError."""
+        """Return the latest or earliest value of a field in the group. Raises: MappingError."""
         ...
 
 
 @dataclass(frozen=True)
 class Operator:
-    """How to build one kind of value; `arguments` are the other words it takes."""
+    """How to build one kind of value; `arguments` are the other keys of its table."""
 
     build: Callable[[Mapping[str, Any], Scope], ir.Value]
     arguments: tuple[str, ...] = ()
 
 
 def build_value(expression: FieldExpression, scope: Scope) -> ir.Value:
-    """Compile one field expression. Raises: MappingError naming the place and what exists."""
+    """Compile one field expression. Raises: MappingError naming the place and the known names."""
     if isinstance(expression, str):
         return scope.field(expression)
     named = [word for word in OPERATORS if word in expression]
@@ -69,7 +69,7 @@ def build_value(expression: FieldExpression, scope: Scope) -> ir.Value:
 
 
 def record_id(prefix: str, key: ir.Value) -> ir.StringValue:
-    """`source|object|key`; null where the key is."""
+    """Return `source|object|key`; null where the key is null."""
     return as_text(ibis.literal(prefix) + as_text(key))
 
 
@@ -84,7 +84,7 @@ def _first_of(expression: Mapping[str, Any], scope: Scope) -> ir.Value:
 def _join(expression: Mapping[str, Any], scope: Scope) -> ir.Value:
     parts = [as_text(build_value(one, scope)) for one in _several(expression, "join", scope)]
     separator = str(expression.get("with", " "))
-    # An absent part takes its separator with it.
+    # An absent part is left out together with its separator.
     pieces = [ibis.ifelse(part.notnull(), ibis.literal(separator) + part, ibis.literal("")) for part in parts]
     whole = pieces[0]
     for piece in pieces[1:]:

@@ -1,4 +1,4 @@
-"""Names of people: given name, surname, generation; from fields, or from one line."""
+"""Normalise names of people: given name, surname, generation; from separate fields, or from one line."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ class PersonName(NamedTuple):
 
 
 def normalise_person(given: str | None, surname: str | None, full: str | None, generation: str | None) -> PersonName:
-    """Tidy the parts of a name; take them from the line where only that is known."""
+    """Tidy the parts of a name; split them from the full name where the parts are missing."""
     given, surname, line = _without_title(tidy(given)), tidy(surname), tidy(full)
     marked = _generation(generation)
     if given is None and surname is None and line is not None:
@@ -36,7 +36,7 @@ def normalise_person(given: str | None, surname: str | None, full: str | None, g
 
 
 def _split(line: str, generation: str | None) -> tuple[str | None, str | None, str | None]:
-    """ "Given Surname", "Surname, Given", "Given Surname, Jr."; a single word is a surname unless it is East Asian."""
+    """Split "Given Surname", "Surname, Given", "Given Surname, Jr."; one word is a surname unless it is East Asian."""
     before, comma, after = (part.strip() for part in line.partition(","))
     if comma and _generation(after):
         line, generation = before, generation or _generation(after)
@@ -57,7 +57,7 @@ def _split(line: str, generation: str | None) -> tuple[str | None, str | None, s
 
 
 def _one_line(given: str | None, surname: str | None) -> str | None:
-    """Family name first and no blank where the script has it so."""
+    """Join the names on one line; East Asian names family name first, without a blank."""
     if given and surname and _EAST_ASIAN.search(given) and _EAST_ASIAN.search(surname):
         return surname + given
     return " ".join(part for part in (given, surname) if part) or None
@@ -67,7 +67,7 @@ def _without_title(name: str | None) -> str | None:
     while name:
         first, _, rest = name.partition(" ")
         if not rest or first.lower().replace(".", "") not in _TITLES:
-            # A lone "M." or "Ing" may be an initial or a name: a title stands before one.
+            # A lone "M." or "Ing" can be an initial or a name: a title is followed by a name.
             break
         name = rest
     return name

@@ -1,4 +1,4 @@
-"""Telephone numbers to E.164, read as people of the record's country dial them."""
+"""Convert telephone numbers to E.164, parsed as dialled in the record's country."""
 
 from __future__ import annotations
 
@@ -11,21 +11,21 @@ from phonenumbers import NumberParseException, PhoneNumberFormat
 from dataflow.vocabulary.placeholders import KEY_RUNS
 
 _DIGIT = re.compile(r"\d")
-# What stands between digits says nothing; the same number written otherwise is read once.
+# Punctuation between digits has no meaning; without it, spellings of one number share a cache entry.
 _BETWEEN = re.compile(r"[\s()./\-]+")
 
 
 def normalise_phone(text: str, country_code: str | None) -> str | None:
-    """Return E.164, or None for a placeholder or what no such country could dial.
+    """Return E.164, or None for a placeholder or a number that is impossible in its country.
 
-    Possible numbers are kept, not only those in use: a mistyped digit is for matching to judge.
+    Possible numbers are kept, not only assigned ones: matching decides on a mistyped digit.
     Source: https://github.com/daviddrysdale/python-phonenumbers
     """
     return _read_number(_BETWEEN.sub("", text), country_code)
 
 
 def normalise_phone_value(text: str | None, country_code: str | None) -> tuple[str | None] | None:
-    """Return the number as the one value of a row, or None where there is no text."""
+    """Return the number as a row of one value, or None where there is no text."""
     return None if text is None else (normalise_phone(text, country_code),)
 
 
@@ -44,6 +44,6 @@ def _read_number(text: str, country_code: str | None) -> str | None:
 
 
 def _is_placeholder(digits: str) -> bool:
-    """All of one digit (but for a calling code), or the keys in a row."""
+    """Return whether all digits are equal (but for a calling code), or the digits are a run of keys."""
     significant = digits.lstrip("0") or "0"
     return len(set(digits[-7:])) == 1 or any(significant in run for run in KEY_RUNS) or len(set(significant)) == 1

@@ -1,4 +1,4 @@
-"""The records that a mapping makes of its rows, as Ibis expressions.
+"""Build the records that a mapping makes of its rows, as Ibis expressions.
 
 Shape: the columns of its conformed table as mapped, not yet normalised, one row per record.
 """
@@ -22,7 +22,7 @@ _CARRIED = tuple(column.name for column in LINEAGE if column.name != "_run_id")
 
 
 def mapped_records(mapping: CompiledMapping, keys: ir.Table) -> ir.Table:
-    """The mapped records of `keys`."""
+    """Return the mapped records of `keys`."""
     chosen = mapping.source_rows(keys)
     return _grouped(mapping, chosen) if mapping.is_grouped else _plain(mapping, chosen)
 
@@ -66,14 +66,14 @@ def _value(mapping: CompiledMapping, column: str, scope: RowScope) -> ir.Value:
     wanted = ibis_type(mapping.target.column(column).type)
     if not _fits(value.type(), wanted):
         raise MappingError(
-            f"{scope.place} gives {value.type()}, but {mapping.target.full_name}.{column} is {wanted}.",
+            f"{scope.place} has type {value.type()}, but {mapping.target.full_name}.{column} has {wanted}.",
             next_move="Declare the source field with a type that fits: what cannot be cast becomes a dead letter.",
         )
     return value.cast(wanted)
 
 
 def _fits(given: dt.DataType, wanted: dt.DataType) -> bool:
-    """Whether a cast loses nothing and never fails: text can hold all, only text is read by the declared types."""
+    """Return whether a cast is lossless and cannot fail: any type to text, but text to no other type."""
     if wanted.is_string() or given.is_null() or given == wanted:
         return True
     if wanted.is_numeric():

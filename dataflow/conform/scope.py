@@ -1,4 +1,4 @@
-"""Which records of a mapping this run has to compute: those whose rows, joined rows or groups changed."""
+"""Find the records of a mapping that this run computes: those with changed rows, joined rows or groups."""
 
 from __future__ import annotations
 
@@ -8,9 +8,9 @@ from lakehouse.table import Table, column_list, quote
 
 
 def mark_scope(ws: Workspace, mapping: CompiledMapping, *, is_whole: bool) -> str:
-    """Make the temporary table of the mapping's keys to compute, and return its name.
+    """Create the temporary table of the mapping's keys to compute, and return its name.
 
-    A key whose rows are gone is in it as well: its record goes. `is_whole`: all the keys there are.
+    It includes keys without rows, whose records are deleted. `is_whole`: all present keys.
     """
     name = f"scope_{mapping.name}"
     if is_whole:
@@ -28,7 +28,7 @@ def mark_scope(ws: Workspace, mapping: CompiledMapping, *, is_whole: bool) -> st
 
 
 def _touched(ws: Workspace, table: Table, columns: tuple[str, ...] | list[str]) -> str:
-    """The values that changed rows have now, and those that they had before."""
+    """Return the SELECT of the values that changed rows have now and had before."""
     if tuple(columns) == table.key:
         return f"SELECT {column_list(table.key)} FROM ({ws.changed(table)})"
     changed = f"({ws.changed(table)})"

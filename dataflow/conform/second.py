@@ -1,7 +1,7 @@
-"""A second Python beside this one takes half of the values that only Python can normalise.
+"""Run a second Python process that normalises half of the values that need Python.
 
-Run as a module it is that process. It reads its standard input, which the kernel closes when its owner is gone,
-however that ended: nobody has to stop it.
+Run as a module, this is that process. It reads standard input, which the kernel closes when its owner ends for any
+reason, so the process ends by itself.
 """
 
 from __future__ import annotations
@@ -16,12 +16,12 @@ from typing import IO, Any, Self
 Function = Callable[..., Sequence[object] | None]
 Found = list[Sequence[object] | None]
 
-# Fewer values are done before a second Python has started.
+# Below this number of values, starting a second Python takes longer than it saves.
 _WORTH_STARTING = 5_000
 
 
 class SecondPython:
-    """Started with the first values that are worth it."""
+    """A second process, started at the first batch that is large enough."""
 
     def __init__(self) -> None:
         self._process: subprocess.Popen[bytes] | None = None
@@ -37,9 +37,9 @@ class SecondPython:
             self._process.communicate()
 
     def apply(self, function: Function, rows: Sequence[tuple[Any, ...]]) -> Found:
-        """Return the results in the order of the rows. `function` must be one that a module names.
+        """Return the results in the order of the rows. `function` must be importable by name from a module.
 
-        Raises: whatever the function raises.
+        Raises: what the function raises.
         """
         if self._process is None and len(rows) < _WORTH_STARTING:
             return apply_here(function, rows)
@@ -50,13 +50,13 @@ class SecondPython:
             mine = apply_here(function, rows[:half])
             other: Found = _receive(process.stdout)
             return mine + other
-        except (OSError, EOFError, pickle.UnpicklingError):  # it could not start, or died
+        except (OSError, EOFError, pickle.UnpicklingError):  # it did not start, or crashed
             return apply_here(function, rows)
 
     def _started(self) -> subprocess.Popen[bytes]:
         if self._process is None:
             command = [sys.executable, "-P", "-m", "dataflow.conform.second"]
-            # what it would say of an error could hold a value; the error comes again here
+            # Its error output could contain a value; the error is raised again in this process.
             self._process = subprocess.Popen(
                 command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL
             )
@@ -80,7 +80,7 @@ def _receive(pipe: IO[bytes] | None) -> Any:
 
 
 def serve() -> None:
-    """Be the second Python: apply functions to rows until standard input ends."""
+    """Apply functions to rows until standard input ends: the main loop of the second process."""
     while True:
         try:
             function, rows = _receive(sys.stdin.buffer)

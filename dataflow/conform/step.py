@@ -1,4 +1,4 @@
-"""The conform stage: valid rows of any company's schema become our customer records, orders, items and tickets."""
+"""Run the conform stage: valid rows become customer records, orders, items and tickets of the conformed model."""
 
 from __future__ import annotations
 
@@ -27,17 +27,17 @@ from lakehouse.query import fetch_int
 from lakehouse.table import Table, quote
 
 CONFORM_VERSION = f"3.{VOCABULARY_VERSION}"
-"""Raise the number with any change of what the stage makes of a value; every table is then made anew."""
+"""Raise this number with any change of how a value is conformed; every conformed table is then recomputed."""
 
 DRAFT = "draft"
 """Temporary table: the rows of one conformed table as mapped, not yet normalised."""
 
 
 def conform(ws: Workspace, settings: Settings) -> list[StepReport]:
-    """Bring `conformed.*` up to the valid rows that this run changed; a table whose mapping changed is made anew.
+    """Update `conformed.*` from the valid rows that this run changed; recompute a table whose mapping changed.
 
-    Shape: one report per conformed table; rows in are the valid rows behind the records computed, merged those that
-    were folded into a group's record.
+    Shape: one report per conformed table; rows in are the valid rows of the computed records, merged those that were
+    folded into a group's record.
     Raises: MappingError.
     """
     mappings = compile_mappings(settings, ws.tables)
@@ -60,7 +60,7 @@ def conform(ws: Workspace, settings: Settings) -> list[StepReport]:
 
 
 def recipe_of(table: Table, mappings: Mapping[str, CompiledMapping], *, settings: Settings) -> str:
-    """Fingerprint of all that decides what the rows of a conformed table are made of."""
+    """Return the fingerprint of all settings that decide the rows of a conformed table."""
     return fingerprint(
         version=CONFORM_VERSION,
         mappings={name: one.settings.model_dump() for name, one in mappings.items()},
@@ -107,14 +107,14 @@ def _conform_table(
 
 
 def _record_ids(mapping: CompiledMapping, scope: str) -> str:
-    """The ids of all records in scope, those that are gone as well."""
+    """Return the SELECT of the ids of all records in scope, deleted ones included."""
     keys = mapping.keys(scope)
     ids = keys.select(**{mapping.target.key[0]: mapping.id_of(keys)})
     return f"SELECT * FROM ({sql_of(ids)})"
 
 
 def _count_sources(ws: Workspace, chosen: Mapping[str, CompiledMapping], scopes: Mapping[str, str]) -> tuple[int, int]:
-    """Count the valid rows behind the records in scope, and how many of them a group's record stands for."""
+    """Count the valid rows of the records in scope, and how many of them are merged into a group's record."""
     rows_in = merged = 0
     for name, mapping in chosen.items():
         rows = mapping.source_rows(mapping.keys(scopes[name]))
@@ -139,7 +139,7 @@ def _draft(table: Table) -> ir.Table:
 
 
 def _refuse_unknown_types(ws: Workspace, table: Table) -> None:
-    """A record is of a person or of a company; resolution has no third way."""
+    """Raise MappingError for an entity_type other than person or company: resolution knows only these two."""
     if table != CUSTOMER_RECORD:
         return
     other = fetch_int(

@@ -1,4 +1,4 @@
-"""Street lines to street, house number and unit, in the usual orders of the world."""
+"""Split street lines into street, house number and unit, in the orders used worldwide."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from dataflow.conform.texts import capitalise, tidy
 from dataflow.vocabulary.lists import any_of
 from dataflow.vocabulary.streets import UNIT_WORDS, UNIT_WORDS_THAT_ARE_WORDS
 
-# the French "d" is a unit only before its number
+# The French "d" is a unit only before its number.
 _UNIT_WORDS = rf"{any_of((*UNIT_WORDS, *UNIT_WORDS_THAT_ARE_WORDS))}|d(?=[:.\s]*\d)"
 _UNIT_AFTER = re.compile(
     rf"(?:^|[,;\s/])\s*((?:(?:{_UNIT_WORDS})\b[.:]?\s*#?\s*[\w-]+|#\s*\w+|\d+\s*(?:hs|hoog)|\d+\s*[ºª°](?:\s*\w+\.?)?))$",
@@ -17,7 +17,7 @@ _UNIT_AFTER = re.compile(
 )
 _UNIT_BEFORE = re.compile(rf"^((?:{_UNIT_WORDS})\b[.:]?\s*#?\s*\d+\w?|#\s*\d+)\s*[,;]\s*(?=.)", re.IGNORECASE)
 _NUMBER = r"\d+(?:\s?[a-zA-Z](?![\w]))?(?:\s?[-/]\s?\d+(?:[a-zA-Z](?!\w))?)*"
-# Without a blank before its letter: in "12 N Main St" the letter is of the street.
+# No blank before the letter of a number: in "12 N Main St" the letter belongs to the street.
 _NUMBER_FIRST = re.compile(r"^(\d+[a-zA-Z]?(?:\s?[-/]\s?\d+[a-zA-Z]?)*)\s*,?\s+(.+)$")
 _NUMBER_LAST = re.compile(
     rf"^(.*?[^\s,\d].*?)\s*[,\s]\s*(?:no[.:]?|nr\.?|nº|n°|d\.|д\.)?\s*({_NUMBER})$", re.IGNORECASE
@@ -33,7 +33,7 @@ class Street(NamedTuple):
 
 
 def normalise_street(line: str | None, second_line: str | None) -> Street:
-    """Split an address line; the unit stands in it or on the second line."""
+    """Split an address line; the unit is in this line or in the second one."""
     whole = tidy(line.replace("\r", "").replace("\n", ", ")) if line else None
     unit = tidy(second_line)
     if whole is None:

@@ -1,4 +1,4 @@
-"""Text as people write it: blanks, capitals, and words that stand for nothing."""
+"""Tidy text as people write it: blanks, capitals, placeholders."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ PARTICLES = frozenset((*names.PARTICLES, *names.PARTICLES_THAT_ARE_SURNAMES))
 
 
 def tidy(text: str | None) -> str | None:
-    """Compose, fold blanks and drop surrounding quotes; None where nothing is said."""
+    """Compose Unicode, collapse blanks, drop surrounding quotes; None for an empty or placeholder text."""
     if text is None:
         return None
     if not text.isascii():
@@ -26,12 +26,12 @@ def tidy(text: str | None) -> str | None:
 
 
 def is_one_case(text: str) -> bool:
-    """Whether a text was typed with the caps lock on, or with no capitals at all."""
+    """Return whether a text is all in capitals or without any."""
     return text.isupper() or text.islower()
 
 
 def capitalise(text: str) -> str:
-    """Give each word its capital where the text was typed in one case; else leave it as its owner writes it."""
+    """Capitalise each word of a text typed in one case; leave a text in mixed case as it is."""
     if not is_one_case(text):
         return text
     return _WORD.sub(lambda found: _capital(found[0], starts=found.start() == 0), text.lower())

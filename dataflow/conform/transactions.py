@@ -8,12 +8,12 @@ from ibis.expr import types as ir
 from dataflow.conform.expressions import tidy_text, without_blanks
 from dataflow.settings.model import CurrencySettings
 
-# Wide enough for any rate; the product with an amount is DECIMAL(36,10).
+# Wide enough for any rate; its product with an amount is DECIMAL(36,10).
 _RATE = "decimal(18, 8)"
 
 
 def normalise_orders(draft: ir.Table, *, currency: CurrencySettings) -> ir.Table:
-    """Currency codes and states in one spelling; the amount in the base currency, null where no rate is known."""
+    """Normalise currency codes and states; convert the amount to the base currency, null where the rate is unknown."""
     code = without_blanks(draft["currency_code"]).upper()
     mapped = draft["base_amount"]
     return draft.mutate(
@@ -25,12 +25,12 @@ def normalise_orders(draft: ir.Table, *, currency: CurrencySettings) -> ir.Table
 
 
 def normalise_items(draft: ir.Table) -> ir.Table:
-    """Product texts without stray blanks."""
+    """Tidy the product texts."""
     return draft.mutate(**{n: tidy_text(draft[n]) for n in ("product_code", "product_name", "product_category")})
 
 
 def normalise_tickets(draft: ir.Table) -> ir.Table:
-    """Categories and states in one spelling; the subject as it was written."""
+    """Normalise categories and states; the subject stays as written."""
     lower = {name: tidy_text(draft[name]).lower() for name in ("category", "priority", "status", "channel")}
     return draft.mutate(
         subject=tidy_text(draft["subject"]), ip_address=without_blanks(draft["ip_address"]).lower(), **lower
@@ -38,7 +38,7 @@ def normalise_tickets(draft: ir.Table) -> ir.Table:
 
 
 def in_base_currency(amount: ir.Value, code: ir.Value, *, currency: CurrencySettings) -> ir.Value:
-    """Convert at the configured rate, rounded to cents; null where there is none.
+    """Convert at the configured rate, rounded to cents; null where no rate is configured.
 
     Units: rates are units of the base currency for one unit of the other.
     """
