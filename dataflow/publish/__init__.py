@@ -1,4 +1,4 @@
-"""From golden customers to what readers see: build the tables, audit and commit them."""
+"""Build the published tables from golden records, audit and commit them."""
 
 from dataflow.publish.build import build, compile_builders
 from dataflow.publish.commit import Publication, commit

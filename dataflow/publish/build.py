@@ -1,4 +1,4 @@
-"""Stage every published table, touching only what the run touched."""
+"""Stage every published table; compute only the rows that the run touched."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ from dataflow.workspace.report import StepReport
 from dataflow.workspace.touched import mark_touched
 from dataflow.workspace.workspace import Workspace
 
-# Those of a row do not read one another; they may read the rows before.
+# Tables of one row do not read each other; they can read tables of earlier rows.
 BUILDERS = (
     (XREF, REDIRECTS, ORDERS, TICKETS),
     (CUSTOMER_360,),
@@ -27,7 +27,7 @@ BUILDERS = (
 
 
 def build(ws: Workspace, settings: Settings, *, everything: bool = False) -> list[StepReport]:  # noqa: ARG001
-    """Stage the published tables; `everything` recomputes untouched rows too, after a declaration has changed.
+    """Stage the published tables; `everything` recomputes untouched rows too, after a changed declaration.
 
     Raises: ConservationError, GrainError.
     """
@@ -39,7 +39,7 @@ def build(ws: Workspace, settings: Settings, *, everything: bool = False) -> lis
 
 
 def compile_builders() -> None:
-    """Compile what does not depend on the run; the builders find it done."""
+    """Compile the parts that do not depend on the run, so that the builders find them in the cache."""
     for row in BUILDERS:
         for builder in row:
             builder.compile()

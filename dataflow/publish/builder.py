@@ -1,4 +1,4 @@
-"""A published table is one declaration: what its rows are, which of them were touched, and what they come from."""
+"""Declare a published table: its rows, its scope, and the rows it is made from."""
 
 from __future__ import annotations
 
@@ -17,11 +17,11 @@ from lakehouse.table import Table
 
 @dataclass(frozen=True, kw_only=True)
 class Builder:
-    """How a published table follows its inputs.
+    """How a published table is computed from its inputs.
 
     Its rows are an `expression` over declared tables and the touched keys, or `sql` where they depend on the run;
-    `constant` is the part of that which does not.
-    `scope` is asked for after the rows (see Workspace.stage). `source` selects the rows of an earlier stage that
+    `constant` compiles the part of that SQL which does not depend on the run.
+    `scope` is evaluated after the rows (see Workspace.stage). `source` selects the rows of an earlier stage that
     must each become one row; None for derived figures.
     """
 
@@ -38,7 +38,7 @@ class Builder:
         return _compiled(self)
 
     def compile(self) -> None:
-        """Compile the part that is the same in every run."""
+        """Compile the part that is equal in every run."""
         if self.constant is not None:
             self.constant()
         elif self.expression is not None:
@@ -46,7 +46,7 @@ class Builder:
 
 
 def run_builder(ws: Workspace, builder: Builder) -> StepReport:
-    """Stage one published table. Raises: ConservationError when rows of the source got lost or doubled."""
+    """Stage one published table. Raises: ConservationError when rows of the source are lost or duplicated."""
     with measured() as watch:
         rows_in = fetch_int(ws.con, f"SELECT count(*) FROM ({builder.source})") if builder.source else None
         rows = builder.rows(ws)
@@ -68,6 +68,6 @@ def run_builder(ws: Workspace, builder: Builder) -> StepReport:
 
 @cache
 def _compiled(builder: Builder) -> str:
-    # Compiling takes Ibis as long as a small table takes DuckDB, and the text is the same in every run.
+    # Ibis needs as long to compile as DuckDB to run a small table, and the text is equal in every run.
     assert builder.expression is not None
     return sql_of(shaped(builder.table, builder.expression()))

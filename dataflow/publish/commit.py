@@ -1,6 +1,6 @@
-"""Write one publication: everything staged, the run's record, the positions, the audits.
+"""Write one publication: the staged rows, the run's row, the positions, the audits.
 
-All of it in one lake transaction, or nothing.
+One lake transaction writes all of it or none.
 """
 
 from __future__ import annotations
@@ -30,7 +30,7 @@ AUTHOR = "dataflow"
 
 @dataclass(frozen=True, kw_only=True)
 class Publication:
-    """What became of a run. `snapshot` is the lake's newest; `written` has rows by table.
+    """The result of a run. `snapshot` is the lake's newest; `written` counts rows by table.
 
     `report` is the commit's own step: rows written, checks made, seconds.
     """
@@ -48,10 +48,10 @@ class Publication:
 
     @property
     def number(self) -> int:
-        """The publication number: sinks show the lake as of this snapshot, carry the number, and compare by it alone.
+        """Return the publication number: sinks show the lake at this snapshot, store the number, and compare only it.
 
-        Today the newest snapshot when the run ended, which need not have changed `published.*`; a sink that finds no
-        change since its own number keeps that.
+        Today it is the newest snapshot at the end of the run, which need not have changed `published.*`; a sink without
+        a change since its own number keeps that number.
         """
         return self.snapshot.id
 
@@ -65,10 +65,10 @@ class _Written:
 def commit(
     ws: Workspace, lake: Lake, reports: Sequence[StepReport], *, crashed: Sequence[CrashedRun] = ()
 ) -> Publication:
-    """Commit what the workspace of a lake holds, audited inside the transaction. Nothing staged: nothing is committed.
+    """Commit what the workspace of a lake holds, audited inside the transaction. Without staged rows, commit nothing.
 
-    `crashed` are runs to put on record with this one.
-    Raises: AuditRefused, with the lake as it was; LakeConflict, LakeUnwritable.
+    `crashed` are runs to record with this one.
+    Raises: AuditRefused, with the lake unchanged; LakeConflict, LakeUnwritable.
     """
     if not any(ws.changes(table).changed for table in ws.staged.values()):
         return Publication(run_id=ws.run.run_id, status="unchanged", snapshot=ws.base)
@@ -108,14 +108,14 @@ def commit(
 
 
 def claim_messages(con: duckdb.DuckDBPyConnection, ws: Workspace, *, is_alone: bool) -> None:
-    """Make sure that no other commit takes the messages of the inbox that this run acts on. Raises: LakeConflict."""
+    """Ensure that no other commit takes the inbox messages that this run acts on. Raises: LakeConflict."""
     if INBOX_TAKEN.full_name in ws.staged:
         ids = f"SELECT message_id FROM {delta_names(INBOX_TAKEN).delta}"
         claim(con, ids, taken=INBOX_TAKEN, is_alone=is_alone)
 
 
 def audit(con: duckdb.DuckDBPyConnection, ws: Workspace, written: Mapping[str, Staged]) -> int:
-    """Verify the contracts of the published tables that changed, and every invariant; returns how many checks.
+    """Verify the contracts of the changed published tables, and every invariant; return the number of checks.
 
     `written` is what was written, by table.
     Raises: AuditRefused naming each failed check, its table and counts.
@@ -145,7 +145,7 @@ def _row(ws: Workspace, reports: Sequence[StepReport], written: Mapping[str, Sta
         status="partial" if gaps else "published",
         message="; ".join([f"{rows} rows in {len(tables)} tables", *([gap_words(gaps)] if gaps else [])]),
         started_at=ws.run.now,
-        # The run's own clock moved on by what its steps took: no second clock is read.
+        # The run's clock plus the seconds of its steps: no second clock is read.
         finished_at=ws.run.now + timedelta(seconds=sum(report.seconds for report in reports)),
         reports=reports,
     )

@@ -1,4 +1,4 @@
-"""A hash of what is published: equal whenever readers would see the same, whoever computed it and in what order."""
+"""Hash the published content: equal for equal rows, whichever run wrote them and in whatever order."""
 
 from __future__ import annotations
 
@@ -14,9 +14,9 @@ from lakehouse.table import Table, column_list
 def content_hash(reader: duckdb.DuckDBPyConnection, settings: Settings | None = None) -> str:  # noqa: ARG001
     """Hash the published tables of the lake attached to `reader` as `lake`.
 
-    The order of rows does not matter, and columns that tell when or by which run a row was written do not count
-    (Column.volatile). `customer_history.valid_from` and `valid_to` do: they are the history. Two runs that are to
-    agree share their `now`.
+    The order of rows does not count, nor do columns with the time or run of writing (Column.volatile).
+    `customer_history.valid_from` and `valid_to` do count: they are the history. For equal hashes, two runs must
+    share their `now`.
     """
     total = hashlib.md5(usedforsecurity=False)
     for table in sorted(published.TABLES, key=lambda table: table.name):
@@ -26,7 +26,7 @@ def content_hash(reader: duckdb.DuckDBPyConnection, settings: Settings | None = 
 
 def _table_hash(reader: duckdb.DuckDBPyConnection, table: Table) -> str:
     columns = column_list(column.name for column in table.columns if not column.volatile)
-    # A sum, unlike XOR, notices a row that is there twice.
+    # A sum, unlike XOR, detects a row that occurs twice.
     row = reader.execute(
         f"SELECT count(*), coalesce(sum(md5_number_lower(row({columns})::VARCHAR)::HUGEINT), 0) FROM {table.in_lake}"
     ).fetchone()

@@ -1,4 +1,4 @@
-"""published.customer_360: one row with all that is known about a customer."""
+"""Build published.customer_360: one row with everything known about a customer."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from lakehouse.table import Table
 
 
 def customer_rows() -> ir.Table:
-    """One row for each touched customer that is still there."""
+    """Return one row for each touched customer that has a golden record."""
     golden = _touched(relation(resolved.GOLDEN_CUSTOMER))
     rows = golden
     for table, columns in _ENRICHED:
@@ -45,7 +45,7 @@ _ENRICHED: tuple[tuple[Table, dict[str, str]], ...] = (
 
 
 def _merged(rows: ir.Table) -> dict[str, ir.Value]:
-    """What a source says comes before what a provider says, but for head counts, where providers are fresher."""
+    """Prefer a source's value over a provider's, except for head counts, where providers are more current."""
     parts = [rows.street, rows.house_number]
     line = ibis.literal(" ").join([part.fill_null("") for part in parts]).strip().nullif("")
     return {

@@ -1,4 +1,4 @@
-"""What changed between two states: rows by table, identities, key figures."""
+"""Compare two states of the lake: rows by table, identities, key figures."""
 
 from __future__ import annotations
 
@@ -28,7 +28,7 @@ class TableDiff:
 
 @dataclass(frozen=True)
 class IdentityDiff:
-    """Customers that came, went, took another one's records, or gave some away; and records that moved."""
+    """Counts of customers created, retired, merged into another and split off, and of records that moved."""
 
     created: int
     retired: int
@@ -50,7 +50,7 @@ class KpiDiff:
 
 @dataclass(frozen=True)
 class Diff:
-    """All that differs from snapshot `a` to snapshot `b`; None stands for what was staged on it and not committed."""
+    """All differences from snapshot `a` to snapshot `b`; None stands for the uncommitted rows staged on `a`."""
 
     a: int
     b: int | None
@@ -66,7 +66,7 @@ class Diff:
         return asdict(self)
 
 
-# a table as it was, or is, for a FROM clause
+# Function from a table to its state, as a relation for a FROM clause.
 _State = Callable[[Table], str]
 
 
@@ -76,7 +76,7 @@ def diff(reader: duckdb.DuckDBPyConnection, a: int, b: int) -> Diff:
 
 
 def diff_staged(ws: Workspace) -> Diff:
-    """Compare what is staged with the snapshot that it is staged on."""
+    """Compare what is staged with its base snapshot."""
     return _compare(ws.con, ws.base.id, None, old=ws.before, new=lambda table: table.sql_name)
 
 
@@ -93,7 +93,7 @@ def _compare(con: duckdb.DuckDBPyConnection, a: int, b: int | None, *, old: _Sta
 def _table_diff(con: duckdb.DuckDBPyConnection, table: Table, old: str, new: str) -> TableDiff:
     on = " AND ".join(f"n.{quote(key)} = o.{quote(key)}" for key in table.key)
     first = quote(table.key[0])
-    # No compared column (a pure link table): rows are there or not.
+    # Without a compared column (a pure link table) rows are only added or removed.
     differs = " OR ".join(f"n.{quote(c)} IS DISTINCT FROM o.{quote(c)}" for c in table.compared) or "false"
     added, changed, removed = _row(
         con,
@@ -108,7 +108,7 @@ def _table_diff(con: duckdb.DuckDBPyConnection, table: Table, old: str, new: str
 
 
 def _identity_diff(con: duckdb.DuckDBPyConnection, old: _State, new: _State) -> IdentityDiff:
-    """A merge leaves a redirect to a live customer; a split sends some records of a customer to a new one."""
+    """Count identity changes. A merge leaves a redirect to a current customer; a split sends records to a new one."""
     key = column_list(XREF.key)
     created, retired, split, moved = _row(
         con,
@@ -138,7 +138,7 @@ def _identity_diff(con: duckdb.DuckDBPyConnection, old: _State, new: _State) -> 
 
 
 def _kpi_diff(con: duckdb.DuckDBPyConnection, old: str, new: str) -> list[KpiDiff]:
-    """Amounts and counts of events add up over days; shares, hours, averages and stocks are averaged."""
+    """Compare key figures: amounts and counts of events are summed over days, the others are averaged."""
     rows = con.execute(f"""
         SELECT kpi_code, any_value(coalesce(n.unit, o.unit)),
             count(*) FILTER (WHERE n.value IS DISTINCT FROM o.value),
@@ -155,7 +155,7 @@ _ADDS_UP = f"kpi_code IN ({', '.join(literal(kpi.code) for kpi in KPIS if kpi.ad
 
 
 def as_of_sql(table: Table, version: int) -> str:
-    """The table at a snapshot, for a FROM clause."""
+    """Return the table at a snapshot, for a FROM clause."""
     return f"{table.in_lake} AT (VERSION => {int(version)})"
 
 

@@ -1,4 +1,4 @@
-"""published.orders and published.tickets: what customers did, with the customer in place of the source record."""
+"""Build published.orders and published.tickets, with the customer in place of the source record."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ _SECONDS_PER_HOUR = 3600
 
 
 def order_rows() -> ir.Table:
-    """One row for each touched order, with its lines counted."""
+    """Return one row for each touched order, with its lines counted."""
     touched = key_relation(ORDER_KEYS, "order_id")
     orders = _with_customer(relation(conformed.CUSTOMER_ORDER).semi_join(touched, "order_id"))
     lines = relation(conformed.ORDER_ITEM).semi_join(touched, "order_id").group_by("order_id")
@@ -33,7 +33,7 @@ def order_rows() -> ir.Table:
 
 
 def ticket_rows() -> ir.Table:
-    """One row for each touched ticket, with its waiting times."""
+    """Return one row for each touched ticket, with its waiting times."""
     tickets = _with_customer(relation(conformed.TICKET).semi_join(key_relation(TICKET_KEYS, "ticket_id"), "ticket_id"))
     return tickets.mutate(
         first_response_hours=_hours(tickets.opened_at, tickets.first_response_at),
@@ -47,7 +47,7 @@ def _with_customer(rows: ir.Table) -> ir.Table:
 
 
 def _hours(start: ir.Value, end: ir.Value) -> ir.Value:
-    # Whole seconds: sums of them are exact, whatever order they are added in.
+    # Whole seconds: their sum is exact in any order.
     return end.delta(start, unit="second") / _SECONDS_PER_HOUR
 
 

@@ -1,8 +1,8 @@
-"""published.customer_features: what was known of a customer on the first day of each month, for training models.
+"""Build published.customer_features: what was known of a customer on the first day of a month, to train models.
 
-A row holds nothing that happened on or after its day, so a later event never changes it. Two consequences: orders
-count whether or not they were cancelled since, because the time of a cancellation is not known; and a ticket's
-resolution counts from the day it was closed.
+A row uses only events before its day, so a later event never changes it. Two consequences: orders count whether or not
+they were cancelled later, because the time of a cancellation is unknown; a ticket's resolution counts from the day it
+was closed.
 """
 
 from __future__ import annotations
@@ -20,7 +20,7 @@ from dataflow.workspace.relations import key_relation, relation, shaped, sql_of,
 from dataflow.workspace.touched import CUSTOMER_KEYS
 from dataflow.workspace.workspace import Workspace
 
-# A year of months is what a yearly pattern needs; older rows leave the table.
+# Twelve months cover a yearly pattern; older rows leave the table.
 _MONTHS = 12
 _SECONDS_PER_HOUR = 3600
 
@@ -32,9 +32,9 @@ def feature_days(today: date) -> list[date]:
 
 
 def features_sql(ws: Workspace) -> str:
-    """One row for each touched customer and feature day after the customer's first order or ticket.
+    """Return the SELECT of one row per touched customer and feature day after its first order or ticket.
 
-    In a new month every customer gets a row, so all are touched.
+    The first run of a month touches every customer, because each gets a row.
     """
     ws.con.execute(f"CREATE OR REPLACE TEMP TABLE {_KEYS} AS {_touched_customers(ws)}")
     return _rows_sql(ws.run.now.date())
@@ -121,7 +121,7 @@ def _ticket_features(spine: ir.Table) -> ir.Table:
     seen = seen.filter(seen.opened_at < _midnight(seen.feature_date))
     age = _age_days(seen.opened_at, seen.feature_date)
     closed = seen.closed_at < _midnight(seen.feature_date)
-    # Whole seconds add up exactly; hours as floating point would depend on the order of rows.
+    # Whole seconds add up exactly; sums of fractional hours depend on the order of rows.
     seconds = seen.closed_at.delta(seen.opened_at, unit="second")
     return seen.group_by(["customer_id", "feature_date"]).agg(
         ticket_count_90d=(age <= 90).sum(),
@@ -131,7 +131,7 @@ def _ticket_features(spine: ir.Table) -> ir.Table:
 
 
 def _age_days(event_at: ir.Value, day: ir.Value) -> ir.Value:
-    """Days from the event's day to the feature day: 1 for the day before."""
+    """Return the days from the event's day to the feature day: 1 for the day before."""
     return day.delta(event_at.date(), unit="day")
 
 

@@ -1,4 +1,4 @@
-"""published.customer_history: every state the customer 360 has shown (slowly changing dimension, type 2)."""
+"""Build published.customer_history: every state of the customer 360 (slowly changing dimension, type 2)."""
 
 from __future__ import annotations
 
@@ -11,11 +11,11 @@ _STATE = tuple(c for c in CUSTOMER_360.column_names if c not in ("customer_id", 
 
 
 def history_sql(ws: Workspace) -> str:
-    """Close the open state of each changed customer and open the new one.
+    """Return the SELECT that closes the open state of each changed customer and opens the new one.
 
-    A state begins where the one before ended, or at the run's time. Where the run's time is not after what is
-    already recorded (a clock set back, one run's time used twice) the boundary is the latest time recorded, and a
-    state that would then last no time is replaced.
+    A state begins where the previous one ended, or at the run's time. Where the run's time is not after the recorded
+    times (a clock set back, a run's time used twice) the boundary is the latest recorded time, and a state of no
+    duration is replaced.
     """
     state = column_list(_STATE)
     return f"""
@@ -37,7 +37,7 @@ def history_sql(ws: Workspace) -> str:
 
 
 def history_scope(ws: Workspace) -> str:
-    """Only the open states of changed customers, and the ones this run opens, are written."""
+    """Return the scope: the open states of changed customers, and the ones this run opens."""
     return f"""
         WITH {_changed_cte(ws)}
         SELECT customer_id, valid_from FROM open_state SEMI JOIN changed USING (customer_id)

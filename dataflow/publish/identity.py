@@ -1,4 +1,4 @@
-"""published.xref and published.redirects: which source record is which customer, and what became of old ids."""
+"""Build published.xref and published.redirects: the customer of each source record, and of each retired id."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ _SEPARATOR = "|"
 
 
 def xref_rows() -> ir.Table:
-    """Split the record id into source, object and key; a key may hold the separator itself."""
+    """Split the record id into source, object and key; a key can contain the separator."""
     links = relation(resolved.XREF).semi_join(key_relation(RECORD_KEYS, "record_id"), "record_id")
     parts = links.record_id.split(_SEPARATOR)
     links = links.mutate(source=parts[0], object=parts[1])
@@ -23,7 +23,7 @@ def xref_rows() -> ir.Table:
 
 
 def redirects_sql(ws: Workspace) -> str:
-    """Take over the redirects that this run changed."""
+    """Return the SELECT of the redirects that this run changed."""
     changed = f"SELECT customer_id FROM ({ws.changed(resolved.REDIRECT)})"
     return f"""
         SELECT customer_id, to_customer_id, redirected_at FROM {resolved.REDIRECT.sql_name}

@@ -1,6 +1,6 @@
-"""What must hold across tables whenever a publication is committed. One row of INVARIANTS is one sentence.
+"""Check what must hold across tables in every publication. Each entry of INVARIANTS is one rule.
 
-Contracts say what a table alone must look like; these say how tables agree. Each is a query whose rows are the
+Contracts check one table alone; invariants check that tables agree. The rows of an invariant's query are its
 violations.
 """
 
@@ -30,7 +30,7 @@ from lakehouse.table import Table
 
 @dataclass(frozen=True)
 class Invariant:
-    """`sql` selects the violations from the lake (tables by `Table.in_lake`); none is what must be."""
+    """`sql` selects the violations from the lake (tables by `Table.in_lake`); it must return no row."""
 
     name: str
     table: Table
@@ -40,7 +40,7 @@ class Invariant:
 
 @dataclass(frozen=True)
 class InvariantResult:
-    """How many rows break an invariant."""
+    """The number of rows that break an invariant."""
 
     invariant: Invariant
     violations: int
@@ -115,13 +115,13 @@ INVARIANTS = (
     Invariant(
         "joined_by_word_are_one",
         JUDGED_PAIR,
-        "records that stewards hold to be the same belong to one customer",
+        "records judged the same by stewards belong to one customer",
         _judged("verdict = 'same' AND NOT is_contradicted AND l.customer_id IS DISTINCT FROM r.customer_id"),
     ),
     Invariant(
         "parted_by_word_are_two",
         JUDGED_PAIR,
-        "records that stewards hold to be different belong to two customers",
+        "records judged different by stewards belong to two customers",
         _judged("verdict = 'different' AND l.customer_id IS NOT DISTINCT FROM r.customer_id"),
     ),
     Invariant(
@@ -274,7 +274,7 @@ INVARIANTS = (
     Invariant(
         "redirects_lead_to_live_customers",
         REDIRECTS,
-        "a redirect leads to a customer of the 360, or to none",
+        "a redirect leads to a customer of the 360, or to no customer",
         _missing(REDIRECTS, "to_customer_id", CUSTOMER_360, "customer_id"),
     ),
     Invariant(
@@ -287,7 +287,7 @@ INVARIANTS = (
 
 
 def check_invariants(con: duckdb.DuckDBPyConnection) -> list[InvariantResult]:
-    """Count the violations of every invariant, in whatever transaction is open on `con`."""
+    """Count the violations of every invariant, inside the open transaction of `con`."""
     return [InvariantResult(invariant, _violations(con, invariant)) for invariant in INVARIANTS]
 
 

@@ -1,4 +1,4 @@
-"""published.kpi_daily: the declared figures for every day the run touched."""
+"""Build published.kpi_daily: the declared figures for every day that the run touched."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ _DAYS = "touched_day"
 
 
 def kpi_sql(ws: Workspace) -> str:
-    """One row for each touched day of the calendar and figure."""
+    """Return the SELECT of one row per touched day of the calendar and figure."""
     _mark_days(ws)
     return _figures_sql()
 
@@ -58,10 +58,10 @@ def _figure(kpi: Kpi) -> ir.Table:
 
 
 def _mark_days(ws: Workspace) -> None:
-    """Fill touched_day: days of changed rows, days the calendar gained, days it lost.
+    """Fill touched_day: days of changed rows, days added to the calendar, days removed from it.
 
-    The calendar runs from the first to the last day on which anything happened, but not beyond the run's day: one
-    order dated 2199 would make two centuries of zeros.
+    The calendar runs from the first to the last day with an event, but not beyond the run's day: one order dated
+    2199 would add two centuries of zeros.
     """
     union = " UNION ALL ".join(f"SELECT min({m}) AS first, max({m}) AS last FROM {t.sql_name}" for t, m in _moments())
     today = f"{literal(ws.run.now.date().isoformat())}::DATE"
@@ -87,7 +87,7 @@ def _mark_days(ws: Workspace) -> None:
 
 
 def _touched_days(ws: Workspace) -> str:
-    """Days of every row that changed, as it is and as it was, with the days on which it counts."""
+    """Return the SELECT of the days of every changed row, now and before, with the days on which it counts."""
     days = []
     for table, moment in _moments():
         reach = max(kpi.days for kpi in KPIS if kpi.table is table and kpi.moment == moment)
@@ -103,7 +103,7 @@ def _changed_days(ws: Workspace, table: Table, moment: str) -> str:
     rows = f"SELECT {keys}, {moment}::DATE AS event_date FROM"
     changed = f"SEMI JOIN ({ws.changed(table)}) USING ({keys})"
     now, before = f"{rows} {table.sql_name} {changed}", f"{rows} {ws.before(table)} {changed}"
-    # A customer's row changes for many reasons, of which the figures see only the day; an order's amount counts too.
+    # Many changes of a customer's row leave the figures unchanged: only its day counts. An order's amount counts too.
     both = (
         f"({now} EXCEPT {before}) UNION ({before} EXCEPT {now})" if table is CUSTOMER_360 else f"{now} UNION {before}"
     )

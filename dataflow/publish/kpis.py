@@ -1,6 +1,6 @@
-"""The key figures, by day (UTC). One row of KPIS is one figure.
+"""Declare the key figures, by day (UTC). Each entry of KPIS is one figure.
 
-Which orders count and which earn, MEANING says. Waiting times count on the day of opening.
+MEANING declares which orders count and which earn. Waiting times count on the day of opening.
 """
 
 from __future__ import annotations
@@ -21,8 +21,8 @@ _ACTIVE_DAYS = 30
 class Kpi:
     """One figure: `value` over the rows of `table` whose `moment` falls on the day and for which `where` holds.
 
-    `days`: a row counts on its own day and on the days after it, this many in all. `empty` is the figure of a day
-    without rows; None leaves the day out (there is no average of nothing).
+    `days`: a row counts on its own day and on the following ones, this many in all. `empty` is the figure of a day
+    without rows; None leaves the day out (the average of no rows is undefined).
     """
 
     code: str
@@ -37,7 +37,7 @@ class Kpi:
 
     @property
     def adds_up(self) -> bool:
-        """Whether the days' figures have a meaningful sum."""
+        """Return whether a sum over days is meaningful."""
         return self.empty is not None and self.days == 1
 
 

@@ -1,4 +1,4 @@
-"""published.segments: which customers are in which group. One row of SEGMENTS is one group."""
+"""Build published.segments: which customers are in which group. Each entry of SEGMENTS is one group."""
 
 from __future__ import annotations
 
@@ -18,10 +18,10 @@ from dataflow.workspace.workspace import Workspace
 
 @dataclass(frozen=True)
 class Segment:
-    """A group of customers: `holds` says who is in it, from the columns of customer_360.
+    """A group of customers: `holds` is the condition on the columns of customer_360.
 
-    It may not look at a clock: what depends on time comes from the lifecycle stage, which moves a customer when a
-    band is crossed and at no other time.
+    It must not read a clock: time enters only through the lifecycle stage, which changes when a band is crossed and
+    at no other time.
     """
 
     code: str
@@ -29,7 +29,7 @@ class Segment:
     holds: Callable[[ir.Table], ir.Value]
 
 
-# In the base currency; about the top thirtieth of the sample's buyers.
+# In the base currency; about the top thirtieth of buyers in the sample.
 _HIGH_VALUE = 500
 
 SEGMENTS = (
@@ -61,7 +61,7 @@ SEGMENTS = (
 
 
 def segments_sql(ws: Workspace) -> str:
-    """One row for each touched customer and segment; who stays in a segment keeps the time of entry."""
+    """Return the SELECT of one row per touched customer and segment; a customer that stays keeps its time of entry."""
     now = ws.run.now_sql
     return f"""
         SELECT n.*, coalesce(o.entered_at, {now}) AS entered_at
