@@ -1,4 +1,4 @@
-"""What others know about our customers: one enrichment for each thing that a provider knows."""
+"""Enrich customers from external providers: one enrichment for each kind of fact."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from dataflow.workspace.report import StepReport
 from dataflow.workspace.touched import mark_touched
 from dataflow.workspace.workspace import Workspace
 
-# Those of a row do not read one another; they may read the rows before.
+# Enrichments of one row do not read each other; they can read those of earlier rows.
 ENRICHMENTS = (
     (geography.ENRICHMENT, firmographics.ENRICHMENT, lifecycle.ENRICHMENT),
     (industry.ENRICHMENT,),
@@ -19,7 +19,7 @@ ENRICHMENTS = (
 
 
 def enrich(ws: Workspace, settings: Settings) -> list[StepReport]:
-    """Stage the enriched tables for customers that changed, values that expired, and providers with new releases.
+    """Stage the enriched tables for customers that changed, values that expired, and providers with a new release.
 
     Raises: ConfigurationError when a provider's data is missing or unusable.
     """

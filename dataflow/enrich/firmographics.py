@@ -1,4 +1,4 @@
-"""What is known about a company, found by its domain: for companies, and for people by their employer's domain."""
+"""Find a company's facts by its domain: for companies, and for people by their employer's domain."""
 
 from __future__ import annotations
 
@@ -33,9 +33,9 @@ _COLUMNS = {
 
 
 def releases(settings: Settings) -> tuple[Release, ...]:
-    """Name the table of companies by the hash of its bytes, and the domains that are nobody's employer by theirs.
+    """Name the version of the company file and of the free-mail domains, which belong to no employer.
 
-    Raises: ConfigurationError when it is missing.
+    Raises: ConfigurationError when the file is missing.
     """
     if not settings.enrich.firmographics:
         return ()
@@ -47,12 +47,12 @@ def releases(settings: Settings) -> tuple[Release, ...]:
     except OSError as error:
         raise ConfigurationError(
             f"enrich.firmographics names {path}, which cannot be read ({type(error).__name__}).",
-            next_move="Put a Parquet file there, or set enrich.firmographics to an empty text to do without.",
+            next_move="Put a Parquet file there, or set enrich.firmographics to an empty text to switch it off.",
         ) from error
 
 
 def firmographics_sql(ws: Workspace, settings: Settings) -> str:
-    """Rows for the customers in CUSTOMERS whose domain the provider knows."""
+    """Return the SELECT of rows for the customers in CUSTOMERS whose domain the provider knows."""
     _load(ws, Path(settings.enrich.firmographics))
     (release,) = releases(settings)
     return _rows_sql(release)
@@ -72,7 +72,7 @@ def _rows_sql(release: Release) -> str:
 
 
 def _load(ws: Workspace, path: Path) -> None:
-    """Read the companies; where two rows share a domain the larger company is meant."""
+    """Read the companies; of two rows with one domain the larger company is kept."""
     columns = ", ".join(f"{name}::{kind} AS {name}" for name, kind in _COLUMNS.items() if name != "domain")
     try:
         ws.con.execute(f"""
@@ -85,9 +85,9 @@ def _load(ws: Workspace, path: Path) -> None:
         """)
     except (duckdb.InvalidInputException, duckdb.BinderException, duckdb.ConversionException, duckdb.IOException) as e:
         raise ConfigurationError(
-            f"enrich.firmographics names {path}, which does not hold what is expected: "
+            f"enrich.firmographics names {path}, which does not have the expected content: "
             f"a Parquet file with {', '.join(f'{name} {kind}' for name, kind in _COLUMNS.items())}.",
-            next_move="Correct the file, or set enrich.firmographics to an empty text to do without.",
+            next_move="Correct the file, or set enrich.firmographics to an empty text to switch it off.",
         ) from e
 
 

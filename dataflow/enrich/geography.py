@@ -1,4 +1,4 @@
-"""Where a customer is: the address says the country; the network address fills in what the address leaves open."""
+"""Locate customers: the postal address decides the country; the network address fills in what it leaves open."""
 
 from __future__ import annotations
 
@@ -49,10 +49,10 @@ def releases(settings: Settings) -> tuple[Release, ...]:
 
 
 def geography_sql(ws: Workspace, settings: Settings) -> str:
-    """Rows for the customers in CUSTOMERS whose place is known.
+    """Return the SELECT of rows for the customers in CUSTOMERS whose place is known.
 
-    Latitude, longitude and time zone are those of the network address, and only where its country is the
-    customer's: somebody who logs in from abroad has not moved.
+    Latitude, longitude and time zone come from the network address, and only where its country is the customer's:
+    a login from abroad is not a move.
     """
     return _rows_sql(_look_up(ws, settings))
 
@@ -80,9 +80,9 @@ def _rows_sql(release: Release) -> str:
 
 
 def find_places(reader: geoip2.database.Reader, addresses: Iterable[str]) -> pa.Table:
-    """Look network addresses up; unknown and malformed ones are left out.
+    """Look up network addresses; leave out unknown and malformed ones.
 
-    Neighbours share an answer: in order, an address that lies in the network of the last answer is not asked for.
+    Addresses are sorted, so that an address in the network of the last answer takes that answer without a lookup.
     """
     places = []
     last: dict[str, object] | None = None
@@ -104,12 +104,12 @@ def open_geoip(path: Path) -> Iterator[geoip2.database.Reader]:
     except FileNotFoundError:
         raise ConfigurationError(
             f"enrich.geoip names {path}, but there is no such file.",
-            next_move="Put a City MMDB there, or set enrich.geoip to an empty text to do without.",
+            next_move="Put a City MMDB there, or set enrich.geoip to an empty text to switch it off.",
         ) from None
     except (maxminddb.InvalidDatabaseError, ValueError, OSError) as error:
         raise ConfigurationError(
             f"enrich.geoip names {path}, which cannot be read as an MMDB ({type(error).__name__}).",
-            next_move="Fetch it again, or set enrich.geoip to an empty text to do without.",
+            next_move="Download it again, or set enrich.geoip to an empty text to switch it off.",
         ) from error
     with reader:
         if "City" not in reader.metadata().database_type:
@@ -121,7 +121,7 @@ def open_geoip(path: Path) -> Iterator[geoip2.database.Reader]:
 
 
 def _look_up(ws: Workspace, settings: Settings) -> Release:
-    """Fill the temporary table of places, asking once for each network address."""
+    """Fill the temporary table of places with one lookup per network address."""
     if not settings.enrich.geoip:
         _keep(ws, _PLACE_SCHEMA.empty_table())
         return _FROM_ADDRESS
@@ -154,7 +154,7 @@ def _parsed(addresses: Iterable[str]) -> Iterator[tuple[int, int, str]]:
 
 
 def _place(reader: geoip2.database.Reader, address: str) -> tuple[_Network | None, dict[str, object] | None]:
-    """The network that the answer holds for, and the answer; None where the database does not know it."""
+    """Return the network that the answer covers, and the answer; None where the address is unknown."""
     try:
         found: City = reader.city(address)
     except geoip2.errors.AddressNotFoundError as unknown:

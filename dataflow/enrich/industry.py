@@ -1,4 +1,4 @@
-"""Which industry a customer is in: the NAICS sector from firmographics, else from the words a source uses.
+"""Classify a customer's industry: the NAICS sector from firmographics, else from the source's own text.
 
 Source of the sectors: North American Industry Classification System 2022, U.S. Census Bureau.
 """
@@ -41,10 +41,10 @@ SECTORS = {
     "81": "Other Services",
     "92": "Public Administration",
 }
-# NAICS spreads these three sectors over several two-digit codes; the first stands for all.
+# NAICS gives these three sectors several two-digit codes; the first one represents all.
 _SAME_SECTOR = {"32": "31", "33": "31", "45": "44", "49": "48"}
 
-# Word of the source, lower case, to sector. The first that matches decides, so the specific come first.
+# Pattern in the source's text, lower case, to sector. The first match decides, so specific patterns come first.
 KEYWORDS = (
     ("bank|insur|financ|invest|fintech", "52"),
     ("real estate|propert", "53"),
@@ -69,7 +69,7 @@ KEYWORDS = (
 
 
 def industry_sql(ws: Workspace, settings: Settings) -> str:  # noqa: ARG001 (one signature for all enrichments)
-    """Rows for the customers in CUSTOMERS whose industry is known."""
+    """Return the SELECT of rows for the customers in CUSTOMERS whose industry is known."""
     return _rows_sql()
 
 
@@ -92,13 +92,13 @@ def _rows_sql() -> str:
 
 
 def sector_of_naics(code: ir.Value) -> ir.Value:
-    """Shorten a NAICS code of any length to its sector; null for what is none."""
+    """Shorten a NAICS code of any length to its sector; null for an invalid code."""
     sector = code.substr(0, 2).substitute(_SAME_SECTOR)
     return ibis.ifelse(sector.isin(list(SECTORS)), sector, ibis.null())
 
 
 def sector_of_text(text: ir.Value) -> ir.Value:
-    """Find the sector that a source's wording means; null where no keyword is in it."""
+    """Return the sector of a source's text; null where no pattern matches."""
     words = text.lower() + " "
     return ibis.cases(*[(words.re_search(pattern), sector) for pattern, sector in KEYWORDS], else_=ibis.null("string"))
 

@@ -1,12 +1,12 @@
-"""Where a customer stands: stage and score, from orders and tickets.
+"""Compute a customer's lifecycle stage and score from orders and tickets.
 
-The score is the sum of four parts, each read from a table of bands below, at most 100:
+The score is the sum of four parts, at most 100, each read from a table of bands below:
 recency (days since the last order, 40), frequency (orders, 30), value (their total in the base currency, 25) and
-support (tickets waiting for us, 5 when there is none). Which orders count and which tickets are open, MEANING says.
+support (tickets waiting for us, 5 without any). MEANING declares which orders count and which tickets are open.
 
-Time enters only through bands of whole days, so a customer's row changes on the day a band is crossed and on no
-other; `expires_at` is that day. The shape follows RFM analysis (Hughes 1994), with fixed bands in place of quantiles,
-since a quantile moves with everybody else's orders.
+Time enters only through bands of whole days, so a customer's row changes only on the day a band is crossed;
+`expires_at` is that day. The design follows RFM analysis (Hughes 1994), with fixed bands instead of quantiles,
+because a quantile changes with the orders of other customers.
 """
 
 from __future__ import annotations
@@ -34,12 +34,12 @@ _RELEASE = Release("DataFlow lifecycle", "1")
 RECENCY = ((30, "0-30", 40), (90, "31-90", 30), (180, "91-180", 18), (365, "181-365", 8))
 RECENCY_OVER = ("over", 2)
 NEVER = "never"
-# Lower bound, points; the first that holds counts.
+# Lower bound, points; the first bound that is reached counts.
 FREQUENCY = ((10, 30), (5, 25), (3, 20), (2, 14), (1, 8))
 VALUE = ((1000, 25), (250, 18), (75, 10), (0.01, 4))
 SUPPORT = ((2, 0), (1, 3), (0, 5))
 
-# A customer is new for a quarter, unless orders already speak for themselves.
+# A customer is new for a quarter, unless its orders already place it in another stage.
 NEW_DAYS = 90
 LOYAL_ORDERS = 5
 AT_RISK_DAYS = 90
@@ -49,7 +49,7 @@ _FOREVER = date(9999, 1, 1)
 
 
 def lifecycle_sql(ws: Workspace, settings: Settings) -> str:  # noqa: ARG001 (one signature for all enrichments)
-    """Rows for all customers in CUSTOMERS."""
+    """Return the SELECT of rows for all customers in CUSTOMERS."""
     return _rows_sql(ws.run.now.date())
 
 
@@ -73,7 +73,7 @@ def _rows_sql(day: date) -> str:
 
 
 def stage_of(recency: ir.Value, age: ir.Value, orders: ir.Value) -> ir.Value:
-    """Name the stage from days since the last order, days since the first, and orders."""
+    """Return the stage by days since the last order, days since the first order, and number of orders."""
     return ibis.cases(
         (recency.isnull(), "lead"),
         (recency > LAPSED_DAYS, "lapsed"),
@@ -85,7 +85,7 @@ def stage_of(recency: ir.Value, age: ir.Value, orders: ir.Value) -> ir.Value:
 
 
 def score_of(recency: ir.Value, orders: ir.Value, amount: ir.Value, open_tickets: ir.Value) -> ir.Value:
-    """Add the four parts."""
+    """Return the sum of the four parts."""
     return (
         _recency(recency, lambda band: band[2], over=RECENCY_OVER[1], never=0)
         + _points(orders, FREQUENCY)
@@ -95,7 +95,7 @@ def score_of(recency: ir.Value, orders: ir.Value, amount: ir.Value, open_tickets
 
 
 def _facts() -> ir.Table:
-    """Orders that count and tickets of each customer."""
+    """Return the counted orders and tickets of each customer."""
     keys = key_relation(CUSTOMERS, "customer_id")
     customers = relation(GOLDEN_CUSTOMER).semi_join(keys, "customer_id").select("customer_id")
     links = relation(XREF).semi_join(keys, "customer_id").select("record_id", "customer_id")
@@ -129,7 +129,7 @@ def _points(figure: ir.Value, bands: tuple[tuple[float, int], ...]) -> ir.Value:
 
 
 def _next_crossing(today: ir.Value, last_order: ir.Value, first_order: ir.Value) -> ir.Value:
-    """The first day after today on which a band is crossed if nothing happens."""
+    """Return the first day after today on which a band is crossed without further events."""
     forever = ibis.date(_FOREVER)
     crossings = [last_order + ibis.interval(days=band[0] + 1) for band in RECENCY]
     crossings.append(first_order + ibis.interval(days=NEW_DAYS + 1))

@@ -1,4 +1,4 @@
-"""An enrichment is one declaration: what it adds to a customer, who says so, and when it must be asked again."""
+"""Declare an enrichment: the columns it adds to a customer, its provider, and when a value expires."""
 
 from __future__ import annotations
 
@@ -13,14 +13,14 @@ from lakehouse.query import fetch_int
 from lakehouse.table import Table, column_list, quote
 
 CUSTOMERS = "enriched_customer"
-"""Temporary table with the customers that the running enrichment computes."""
+"""Temporary table of the customers that the running enrichment computes."""
 
 _ADDED_HERE = ("obtained_at", "expires_at", "_run_id")
 
 
 @dataclass(frozen=True)
 class Release:
-    """Which data an answer comes from. A new version makes every earlier answer stale."""
+    """The provider's data that a value comes from. A new version makes every earlier value stale."""
 
     provider: str
     version: str
@@ -30,9 +30,9 @@ class Release:
 class Enrichment:
     """How one enriched table is computed.
 
-    `releases` opens the provider's data (for an error before any work) and names it; none: it is switched off.
-    `rows` gives SQL for the customers in CUSTOMERS: the value columns, `provider`, `provider_version`, and
-    `expires_at` where the value itself knows it. `follows` is SQL for the customers whose inputs changed.
+    `releases` opens the provider's data (so that an error comes before any work) and names it; empty: switched off.
+    `rows` returns SQL for the customers in CUSTOMERS: the value columns, `provider`, `provider_version`, and
+    `expires_at` where `knows_expiry`. `follows` is SQL for the customers whose inputs changed.
     """
 
     table: Table
@@ -87,9 +87,9 @@ def _customers(ws: Workspace, enrichment: Enrichment, releases: tuple[Release, .
 
 
 def _has_new_release(ws: Workspace, before: str, releases: tuple[Release, ...]) -> bool:
-    """Whether the table was made from other releases.
+    """Return whether the table was made from other releases.
 
-    A release that knows nobody leaves no trace, so its table is computed anew each time: dear, but never stale.
+    A release without a match in the table leaves no trace, so the table is recomputed in each run: slow, never stale.
     """
     used = {
         Release(str(provider), str(version))
@@ -99,7 +99,7 @@ def _has_new_release(ws: Workspace, before: str, releases: tuple[Release, ...]) 
 
 
 def _dated(ws: Workspace, settings: Settings, enrichment: Enrichment, found: str) -> str:
-    """Add when a value was obtained and when it expires; an answer that stands keeps its dates."""
+    """Add when a value was obtained and when it expires; an unchanged, unexpired value keeps its dates."""
     if enrichment.knows_expiry:
         return f"SELECT *, {ws.run.now_sql} AS obtained_at FROM ({found})"
     values = [c for c in enrichment.table.column_names if c not in ("customer_id", *_ADDED_HERE)]
