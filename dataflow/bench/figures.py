@@ -1,4 +1,4 @@
-"""What a benchmark found, and how it compares with what was asked for."""
+"""Hold what a benchmark measured, and compare it with its targets."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ class Figures:
     """One measured step of the benchmark: the sample, a first run, or the next day's increment.
 
     `seconds` is the wall time of the whole process, start of Python included; `stages` are seconds inside it.
-    `cpu_seconds` is what the process itself computed: on a busy machine it says more than the wall.
+    `cpu_seconds` is the processor time of the process itself: on a busy machine it is more reliable than wall time.
     """
 
     step: str
@@ -33,7 +33,7 @@ class Figures:
 
     @property
     def orchestration_share(self) -> float:
-        """The part of the wall time that went to Prefect: its import, its server, its states."""
+        """Return Prefect's share of the wall time: its import, its server, its states."""
         return self.orchestration_seconds / self.seconds if self.seconds else 0.0
 
     def as_dict(self) -> dict[str, Any]:
@@ -46,7 +46,7 @@ class Figures:
 
 @dataclass(frozen=True)
 class Target:
-    """What was asked for on two cores: seconds and bytes for a step at a size."""
+    """The most seconds and bytes for a step at a size, on two cores."""
 
     step: str
     records: int
@@ -61,11 +61,11 @@ TARGETS = (
     Target("first run", 1_000_000, 300, 4 * GIB),
 )
 ORCHESTRATION_SHARE = 0.15
-"""Prefect may take this share of a run over 100,000 records."""
+"""Upper limit of the share of Prefect in a run over 100,000 records."""
 
 
 def judge(measured: Figures) -> str:
-    """Compare with the target of this step and size; empty where none was set."""
+    """Compare with the target of this step and size; empty without a target."""
     for target in TARGETS:
         if (target.step, target.records) == (measured.step, measured.records):
             return keeps(measured.seconds, measured.peak_rss_bytes, target.seconds, target.peak_rss_bytes)
@@ -73,16 +73,16 @@ def judge(measured: Figures) -> str:
 
 
 def keeps(seconds: float, peak_rss_bytes: int, most_seconds: float, most_bytes: int | None) -> str:
-    """Say whether seconds and memory stay within what was asked for."""
+    """Return whether seconds and memory stay within their limits, as text."""
     kept = seconds <= most_seconds and (most_bytes is None or peak_rss_bytes <= most_bytes)
     limit = f"≤ {most_seconds:g} s" + (f", ≤ {most_bytes / GIB:g} GiB" if most_bytes else "")
     return f"{'met' if kept else 'MISSED'} ({limit})"
 
 
 def exponent(small: Figures, large: Figures) -> dict[str, float]:
-    """By stage, the power of the number of records with which the seconds grew; `total` is the whole process.
+    """Return, by stage, the power of the number of records with which the seconds grew; `total` is the whole process.
 
-    1 is linear. Stages below a tenth of a second are left out: their figure would be noise.
+    1 is linear. Stages below a tenth of a second are left out: their figures are noise.
     """
     growth = math.log(large.records / small.records)
     pairs = {"total": (small.seconds, large.seconds)}
@@ -91,5 +91,5 @@ def exponent(small: Figures, large: Figures) -> dict[str, float]:
 
 
 def ordered_stages(found: Sequence[Figures]) -> list[str]:
-    """Names of all stages, in the order they were met."""
+    """Return the names of all stages, in order of first occurrence."""
     return list(dict.fromkeys(name for figures in found for name in figures.stages))

@@ -1,4 +1,4 @@
-"""Work in a process of its own, so that its seconds and its peak of memory are its own."""
+"""Run work in its own process, so that seconds and peak memory are its own."""
 
 from __future__ import annotations
 
@@ -14,17 +14,17 @@ Result = TypeVar("Result")
 
 
 def in_fresh_process(work: Callable[[], Result]) -> Result:
-    """Do it in a new Python and return what it returns. Raises: what it raises."""
-    # Spawned: a fork would inherit this process's memory, and its peak.
+    """Run `work` in a new Python process and return its result. Raises: what `work` raises."""
+    # Spawned: a fork would inherit this process's memory and its peak.
     with ProcessPoolExecutor(max_workers=1, mp_context=multiprocessing.get_context("spawn")) as pool:
         return pool.submit(work).result()
 
 
 def peak_rss_bytes() -> int:
-    """The most memory that this process held so far."""
+    """Return the peak resident memory of this process so far, in bytes."""
     status = Path("/proc/self/status")
     if status.is_file():
-        # Not ru_maxrss: Linux begins it with what the parent held when it started this process.
+        # Not ru_maxrss: Linux starts it at the memory of the parent when it started this process.
         [line] = [line for line in status.read_text(encoding="ascii").splitlines() if line.startswith("VmHWM")]
         return int(line.split()[1]) * 1024
     return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * (1 if sys.platform == "darwin" else 1024)

@@ -1,7 +1,7 @@
-"""What identity costs beside so many records: the resolver's own functions over match-ready records and a real lake.
+"""Measure identity resolution at a given number of records: the resolver's functions on match records and a real lake.
 
-Records are made in bulk, a model is trained on a part of them; then come all records at once, a day's records onto
-them, a deletion and a steward's word, each in a fresh process that tells its seconds and its peak of memory.
+Records are generated and a model is trained on a part of them. Then follow: all records in one run, an increment, a
+deletion and a steward's judgement, each in a fresh process that reports its seconds and peak memory.
 """
 
 from __future__ import annotations
@@ -38,7 +38,7 @@ from lakehouse import Lake, LakeLocation
 from lakehouse.connect import connect, spread_small_tables
 from lakehouse.table import literal
 
-# more records moved no parameter of the model; its frequencies are those of this part
+# More records did not change the model's parameters; its frequencies are those of this part.
 _TRAINED_ON = 200_000
 _TABLES = (MATCH_RECORD, EDGE, XREF, REDIRECT, IDENTITY_EVENT, JUDGED_PAIR)
 _KIND = PERSON.entity_type
@@ -47,9 +47,9 @@ _NOW = datetime(2026, 1, 2, tzinfo=UTC)
 
 @dataclass(frozen=True, kw_only=True)
 class IdentityFigures:
-    """One measured step beside `existing` records. `parts` are seconds within it, `counts` what it found.
+    """One measured step with `existing` records in the lake. `parts` are seconds within it, `counts` its results.
 
-    `seconds` leave out the start of Python; the peak is that of the whole process.
+    `seconds` exclude the start of Python; the peak is that of the whole process.
     """
 
     step: str
@@ -67,7 +67,7 @@ class IdentityFigures:
 
 @dataclass(frozen=True)
 class IdentityTarget:
-    """What was asked for on two cores."""
+    """The most seconds and bytes for a step, on two cores."""
 
     step: str
     existing: int
@@ -85,11 +85,11 @@ TARGETS = (
     IdentityTarget("judgement", 10_000_000, 0, 5),
 )
 LARGEST_EXPONENT = 1.1
-"""Seconds may grow with this power of the number of records."""
+"""The highest power of the number of records with which seconds can grow."""
 
 
 def judge_identity(measured: IdentityFigures) -> str:
-    """Compare with the target of this step and size; empty where none was set."""
+    """Compare with the target of this step and size; empty without a target."""
     for target in TARGETS:
         if (target.step, target.existing, target.added) == (measured.step, measured.existing, measured.added):
             return keeps(measured.seconds, measured.peak_rss_bytes, target.seconds, target.peak_rss_bytes)
@@ -97,7 +97,7 @@ def judge_identity(measured: IdentityFigures) -> str:
 
 
 def growth(found: Sequence[IdentityFigures]) -> dict[str, float]:
-    """By step, the power of the number of records with which processor seconds grew from the least to the most."""
+    """Return, by step, the power of the number of records with which processor time grew, smallest to largest size."""
     powers = {}
     for step in dict.fromkeys(figures.step for figures in found):
         of_step = sorted((f for f in found if f.step == step), key=lambda f: f.existing)
@@ -108,14 +108,14 @@ def growth(found: Sequence[IdentityFigures]) -> dict[str, float]:
 
 
 def measure_identity(sizes: Sequence[int], *, added: int, tell: Told) -> Iterator[IdentityFigures]:
-    """For each size: resolve that many records at once, then `added` more, a deletion, and a steward's word.
+    """For each size: resolve all records in one run, then a deletion, a judgement, and `added` more records.
 
-    `tell` is told in words what happens. Everything is temporary and removed.
+    `tell` receives progress messages. All files are temporary and removed.
     """
     for size in sizes:
         with tempfile.TemporaryDirectory(prefix="dataflow-bench-", ignore_cleanup_errors=True) as folder:
             home = Path(folder)
-            tell(f"{size:,} records: making them, and a model")
+            tell(f"{size:,} records: generating records and a model")
             in_fresh_process(partial(_make, home, size, added))
             tell(f"{size:,} records: all at once")
             edges = in_fresh_process(partial(_compare_all, home, size))
@@ -130,7 +130,7 @@ def measure_identity(sizes: Sequence[int], *, added: int, tell: Told) -> Iterato
                 counts=edges.counts | clusters.counts,
             )
             yield replace(clusters, seconds=clusters.parts["clusters"])
-            tell(f"{size:,} records: laying them into a lake")
+            tell(f"{size:,} records: writing them to a lake")
             in_fresh_process(partial(_fill_lake, home))
             for step, work in (("deletion", _delete), ("judgement", _judge), ("increment", _add)):
                 tell(f"{size:,} records: {step}")
@@ -138,7 +138,7 @@ def measure_identity(sizes: Sequence[int], *, added: int, tell: Told) -> Iterato
 
 
 class _Watch:
-    """Seconds, processor seconds and the peak of this process."""
+    """Seconds, processor seconds and peak memory of this process."""
 
     def __init__(self) -> None:
         self.began, self.used = time.perf_counter(), time.process_time()
@@ -169,7 +169,7 @@ def _make(home: Path, size: int, added: int) -> None:
     with _working(home) as con:
         write_people(con, home / "record.parquet", start=0, count=size, known=size)
         write_people(con, home / "added.parquet", start=size, count=added, known=size)
-        # chosen by their ids and not by a limit: the same part each time
+        # Chosen by id and not by a limit: the same part in each run.
         con.execute(f"""
             CREATE TEMP TABLE part AS FROM {_file(home, "record")}
             WHERE hash(record_id) % {size} < {min(size, _TRAINED_ON)} ORDER BY record_id
@@ -184,7 +184,7 @@ def _file(home: Path, name: str) -> str:
 
 
 def _epoch(con: duckdb.DuckDBPyConnection, home: Path, table: str) -> Epoch:
-    """The model, its frequencies in `table`."""
+    """Return the model, with its frequencies from `table`."""
     con.execute(f"CREATE OR REPLACE TABLE {table} AS FROM {_file(home, 'frequency')}")
     return Epoch.from_text((home / "epoch.json").read_text(encoding="utf-8"), frequencies=table)
 
@@ -220,7 +220,7 @@ def _cluster_all(home: Path, size: int) -> IdentityFigures:
 
 
 def _fill_lake(home: Path) -> None:
-    """Lay what was found into a lake as a first run would have left it."""
+    """Write the results to a lake as a first run would leave it."""
     epoch_id = literal(json.loads((home / "epoch.json").read_text(encoding="utf-8"))["epoch_id"])
     kind, day = literal(_KIND), "TIMESTAMPTZ '2026-01-01'"
     rows = {
@@ -259,7 +259,7 @@ def _delete(home: Path, size: int, added: int, step: str) -> IdentityFigures:
 
 
 def _judge(home: Path, size: int, added: int, step: str) -> IdentityFigures:
-    """Two records that are one customer are said to be different."""
+    """Judge two records of one customer different."""
 
     def stage(ws: Workspace) -> None:
         ws.stage(
@@ -283,12 +283,12 @@ def _add(home: Path, size: int, added: int, step: str) -> IdentityFigures:
 
 
 def _one(ws: Workspace) -> str:
-    """An edge of two that are one, and its left record."""
+    """Return the SELECT of an edge between two records of one customer, with its left record."""
     return f"SELECT *, record_id_l AS record_id FROM {ws.before(EDGE)} WHERE match_probability > 0.99 LIMIT 1"
 
 
 def _run(home: Path, size: int, added: int, step: str, stage: Callable[[Workspace], None]) -> IdentityFigures:
-    """A change staged, what follows from it found, and all of it committed."""
+    """Stage a change, resolve what follows from it, and commit all of it."""
     with _lake(home) as lake:
         watch, steps = _Watch(), Steps()
         with Workspace(lake, Run(step, "bench", _NOW), tables={t.full_name: t for t in _TABLES}) as ws:

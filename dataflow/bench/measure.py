@@ -1,4 +1,4 @@
-"""Run the benchmark: `dataflow` itself, as a user would call it."""
+"""Run the benchmark with the `dataflow` command, as a user does."""
 
 from __future__ import annotations
 
@@ -20,9 +20,9 @@ Told = Callable[[str], None]
 
 
 def measure_sizes(sizes: Sequence[int], *, tell: Told) -> Iterator[Figures]:
-    """For each size: make a sample of two days, run the first day with training, then the next day's increment.
+    """For each size: generate a sample of two days, run the first day with training, then the next day's increment.
 
-    `tell` is told in words what happens. Homes are temporary and removed.
+    `tell` receives progress messages. Homes are temporary and removed.
     """
     for records in sizes:
         with tempfile.TemporaryDirectory(prefix="dataflow-bench-", ignore_cleanup_errors=True) as folder:
@@ -58,7 +58,7 @@ def _measure_one(home: Path, records: int, tell: Told) -> Iterator[Figures]:
 
 
 def _dataflow(home: Path, command: str, *arguments: str) -> tuple[dict[str, Any], float, float]:
-    """Run one command in a fresh process; its answer, the wall seconds, the processor seconds."""
+    """Run one command in a fresh process; return its answer, the wall seconds and the processor seconds."""
     began, used = time.perf_counter(), _cpu_of_children()
     done = subprocess.run(
         [sys.executable, "-m", "dataflow.cli", "--home", str(home), command, "-o", "json", *arguments],

@@ -1,8 +1,8 @@
-"""Match-ready records of people in any number, made in one statement: what identity alone costs, without a pipeline.
+"""Generate any number of match records of people in one statement, to measure identity resolution without a pipeline.
 
-Two or three records of each person on average, as different sources know them: a letter wrong, an initial, another
-mailbox, a move, whole fields missing. Names and towns are as unevenly common as real ones. Always the same records:
-everything hangs on the hash of a number.
+Each person has two or three records on average, as different sources would hold them: with a typo, an initial, another
+mailbox, a former address, missing fields. Names and towns have skewed frequencies, as real ones do. The records are the
+same in each run: every value derives from the hash of a number.
 """
 
 from __future__ import annotations
@@ -26,14 +26,14 @@ _RECORDS_PER_PERSON = 2.5
 def write_people(con: duckdb.DuckDBPyConnection, file: Path, *, start: int, count: int, known: int) -> None:
     """Write the match records numbered from `start` to a Parquet file.
 
-    Those below `known` are of the people that `known` records have; later ones are half of them, half of new people.
+    Those below `known` belong to the people of `known` records; half of the later ones do, half are of new people.
     Shape: resolved.match_record without `_run_id`.
     """
     con.execute(f"COPY ({_people_sql(start=start, count=count, known=known)}) TO {literal(str(file))}")
 
 
 def _chance(salt: str, of: str = "record") -> str:
-    """A number from 0 to 1 that belongs to the record, or to the person."""
+    """Return the SQL of a number from 0 to 1, fixed for the record or the person."""
     return f"((hash({of}, {literal(salt)}) % 1000003) / 1000003.0)"
 
 
@@ -45,7 +45,7 @@ def _name(number: str, syllables: int) -> str:
 
 
 def _uneven(salt: str, size: int) -> str:
-    """A number below `size`, small ones far more often than large ones."""
+    """Return the SQL of a number below `size`; small numbers are far more frequent."""
     return f"(pow({_chance(salt, 'person')}, 3) * {size})::BIGINT"
 
 

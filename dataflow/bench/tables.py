@@ -1,7 +1,7 @@
-"""Other readers of a MySQL table, to be measured beside our own: connectorx, in Rust, and PyMySQL, in Python.
+"""Read a MySQL table with other readers, to compare with our own: connectorx (Rust) and PyMySQL (Python).
 
-They give other things than our reader (typed columns, and tuples; decimals cut at ten digits, no zero dates), so this
-compares speed and memory and nothing else.
+Their results differ from our reader's (typed columns, tuples; decimals cut at ten digits, no zero dates), so only
+speed and memory are compared.
 """
 
 from __future__ import annotations
@@ -33,12 +33,12 @@ def ways(reading: Reading) -> Mapping[str, Way]:
 
 
 def count_by_connectorx(server: MySQLSettings, table: str, rows: int) -> tuple[int, int]:
-    """Read a table as connectorx streams it to Arrow. Raises: BenchmarkFailed where it is not installed, or fails."""
+    """Read a table as connectorx streams it to Arrow. Raises: BenchmarkFailed where it is not installed or fails."""
     try:
         import connectorx
     except ImportError:
         raise BenchmarkFailed("connectorx is not installed; pip install connectorx") from None
-    # Its ssl-ca alone encrypts nothing, and on loopback it would leave TCP for a socket in the file system.
+    # Its ssl-ca alone does not encrypt, and on loopback it would replace TCP by a socket file.
     words = {"ssl-mode": "VERIFY_IDENTITY", "prefer_socket": "false"}
     words |= {"ssl-ca": server.ca_file} if server.ca_file else {}
     login = f"{percent(server.user, safe='')}:{percent(server.password.get_secret_value(), safe='')}"
@@ -50,12 +50,12 @@ def count_by_connectorx(server: MySQLSettings, table: str, rows: int) -> tuple[i
         return sum(batch.num_rows for batch in batches), 0
     except (KeyboardInterrupt, SystemExit):
         raise
-    except BaseException as error:  # noqa: BLE001 (Rust's panic is no Exception, and its words may hold the password)
+    except BaseException as error:  # noqa: BLE001 (a Rust panic is not an Exception; its text can hold the password)
         raise BenchmarkFailed(f"connectorx failed with {type(error).__name__}") from None
 
 
 def count_by_pymysql(server: MySQLSettings, table: str, rows: int) -> tuple[int, int]:
-    """Read a table as PyMySQL streams it to tuples. Raises: as a connection of our own does."""
+    """Read a table as PyMySQL streams it to tuples. Raises: the errors of our own connection."""
     read = 0
     with (
         open_session("bench", server, doing="Reading with PyMySQL") as session,
