@@ -1,4 +1,4 @@
-"""Sample data with known truth: the same world seen by a CRM, an orders database and a help desk."""
+"""Generate sample data with known truth: one world seen by a CRM, an orders database and a help desk."""
 
 from __future__ import annotations
 

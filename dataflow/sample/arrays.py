@@ -1,4 +1,4 @@
-"""Columns of text and the few vector steps that every part of the sample uses."""
+"""Provide columns of text and the vector operations that every part of the sample uses."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ Random = np.random.Generator
 
 
 def text(values: Iterable[Any]) -> Text:
-    """Make an object column; a plain np.array would guess a dtype and cut or pad strings."""
+    """Build an object column; a plain np.array would guess a dtype and cut or pad strings."""
     items = list(values)
     column = np.empty(len(items), dtype=object)
     column[:] = items
@@ -29,7 +29,7 @@ def blank(size: int) -> Text:
 
 
 def either(rows: Flags, yes: Any, no: Any) -> Text:
-    """Take `yes` in the flagged rows and `no` in the others; either may be a column or one value, None too."""
+    """Take `yes` in the flagged rows and `no` in the others; each is a column or one value, possibly None."""
     column = np.empty(len(rows), dtype=object)
     column[:] = no
     column[rows] = yes[rows] if isinstance(yes, np.ndarray) else yes
@@ -54,7 +54,7 @@ def mend(column: Text, rows: Flags, change: Callable[[str, int], str], rng: Rand
 
 
 def skewed(size: int, *, exponent: float = 0.85, offset: float = 6.0) -> npt.NDArray[np.float64]:
-    """Cumulative Zipf-like weights; the offset keeps the commonest value below a few percent."""
+    """Return cumulative Zipf-like weights; the offset keeps the most common value below a small percentage."""
     weights = 1.0 / np.power(np.arange(size) + offset, exponent)
     return np.asarray(np.cumsum(weights) / weights.sum())
 
@@ -71,7 +71,7 @@ def choose(rng: Random, size: int, options: dict[str | None, float]) -> Text:
 
 
 def stack(frames: list[Frame]) -> Frame:
-    """Put frames with the same columns one below the other."""
+    """Concatenate frames with the same columns."""
     return {name: np.concatenate([frame[name] for frame in frames]) for name in frames[0]}
 
 

@@ -1,4 +1,4 @@
-"""When things happened, by the sample's own clock."""
+"""Draw the times of events on the sample's own clock."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ import numpy as np
 
 from dataflow.sample.arrays import Random, Times
 
-# A first load holds what three years of business left behind.
+# A first load contains the records of three years of business.
 _HISTORY_SECONDS = 3 * 365 * 86_400
 _DAY_SECONDS = 86_400
 
@@ -35,9 +35,9 @@ class Day:
 
 
 def made_and_changed(rng: Random, size: int, day: Day) -> tuple[Times, Times]:
-    """Draw creation and last change: over three years on a first load, within the day later."""
+    """Draw creation and last change: over the three years before the end of a first load, on a later day within it."""
     span = _HISTORY_SECONDS if day.first_load else _DAY_SECONDS
-    # more of it is recent: the business grew
+    # Recent times are more frequent: the business grows.
     age = (rng.random(size) ** 1.5 * (span - 2)).astype(np.int64)
     made = day.end - age.astype("timedelta64[s]")
     changed = made + (rng.random(size) ** 0.7 * age).astype(np.int64).astype("timedelta64[s]")
@@ -45,5 +45,5 @@ def made_and_changed(rng: Random, size: int, day: Day) -> tuple[Times, Times]:
 
 
 def within(rng: Random, size: int, day: Day) -> Times:
-    """Draw moments of the day itself."""
+    """Draw timestamps within the day."""
     return day.start + rng.integers(0, _DAY_SECONDS, size).astype("timedelta64[s]")

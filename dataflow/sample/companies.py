@@ -1,4 +1,4 @@
-"""Companies of the world: names with legal forms, domains, switchboards, parents and branches."""
+"""Generate companies: names with legal forms, domains, switchboards, parents and branches."""
 
 from __future__ import annotations
 
@@ -47,7 +47,7 @@ def industries() -> tuple[Industry, ...]:
 
 @cache
 def legal_forms(country: str) -> tuple[tuple[str, ...], ...]:
-    """Legal forms of a country; each with its spellings, commonest first."""
+    """Return the legal forms of a country; each with its spellings, most common first."""
     listed = read_pool("companies")["legal_forms"][country]
     return tuple(tuple(form.split("/")) for form in listed.split(";"))
 
@@ -60,7 +60,7 @@ def _local_forms(country: str) -> tuple[str, ...]:
 
 @dataclass
 class Companies:
-    """Companies, one per row. `parent` is a row of the same set or -1; `kind` says why it exists.
+    """Companies, one per row. `parent` is a row of the same set or -1; `kind` is the reason that the row exists.
 
     `core_latin` is the name without legal form and store number, `form` indexes legal_forms(country).
     """
@@ -87,7 +87,7 @@ class Companies:
 
 
 def build_companies(rng: Random, size: int, first: int, claims: Claims) -> Companies:
-    """Make `size` companies numbered from `first`; groups stay inside the set."""
+    """Build `size` companies numbered from `first`; parents are in the same set."""
     country = draw_countries(rng, size)
     kind = choose(rng, size, {
         "single": 1 - RATES.branch - RATES.subsidiary - RATES.sole_trader - RATES.same_name_abroad,
@@ -124,7 +124,7 @@ def build_companies(rng: Random, size: int, first: int, claims: Claims) -> Compa
 
 
 def _draw_parents(rng: Random, kind: Text) -> Ints:
-    """Give each branch, subsidiary and namesake a single company made before it; big groups are few."""
+    """Give each branch, subsidiary and namesake a single company built before it; large groups are rare."""
     parent = np.full(len(kind), -1, dtype=np.int64)
     heads: list[int] = []
     dice = rng.random(len(kind))
@@ -132,7 +132,7 @@ def _draw_parents(rng: Random, kind: Text) -> Ints:
         if what == "single":
             heads.append(row)
         elif what != "sole":
-            # squared: early heads get many branches, most get none
+            # Squared: the first companies get many branches, most get none.
             parent[row] = heads[int(dice[row] ** 2 * len(heads))]
     return parent
 
@@ -166,7 +166,7 @@ def _name_alone(made: Companies, row: int, country: Country, dice: list[int], cl
     local_word, latin_word = _word(made, row, country.language, dice[0])
     by_name = country.language in _OWN_SCRIPT or dice[1] % 100 < 22
     if by_name:
-        # an even draw: firms named after the commonest surnames would all be called the same
+        # A uniform draw: a skewed one would give too many firms the same common surname.
         surnames = language.surname[0]
         at = dice[2] % len(surnames.local)
         brand_local, brand = surnames.local[at], surnames.latin[at]

@@ -1,8 +1,8 @@
-"""Invalid rows of each kind: what is broken in which object, and how.
+"""Break rows in known ways: which column of which object, and how.
 
-Only delivered copies are broken; the sample itself goes on with the right values, so that a later update of
-the same record arrives valid. Customers, orders and accounts that others refer to are left whole: a broken
-row must not make its neighbours invalid.
+Only delivered copies are broken; the sample keeps the right values, so that a later update of the same record
+arrives valid. Customers, orders and accounts that other rows refer to stay valid: a broken row must not
+invalidate rows that refer to it.
 """
 
 from __future__ import annotations
@@ -49,7 +49,7 @@ def _closed_before_opened(frame: Frame, row: int, dice: int) -> None:
 
 
 def _ragged(frame: Frame, row: int, dice: int) -> None:
-    """One field too few or one too many; the writer does it."""
+    """Mark a row to have one field too few or too many; the writer applies it."""
     frame["_ragged"][row] = -1 if dice % 2 else 1
 
 
@@ -106,12 +106,12 @@ BREAKERS: dict[Key, dict[str, Breaker]] = {
 
 
 def draw_defects(rng: Random, key: Key, free: Flags) -> Text:
-    """Choose which rows to break and how: None, or the name of the defect; only `free` rows, each kind in turn."""
+    """Choose rows and their defects: None, or the name of the defect; only `free` rows, each kind in turn."""
     kinds = list(BREAKERS[key])
     size = len(free)
     chosen = blank(size)
     at = np.flatnonzero(free)
-    # at least one of each kind where the block is not tiny
+    # At least one of each kind, except in a tiny block.
     wanted = min(max(round(size * RATES.defect), len(kinds) if size >= 100 else 0), at.size // 2)
     for turn, row in enumerate(rng.permutation(at)[:wanted].tolist()):
         chosen[row] = kinds[turn % len(kinds)]
@@ -119,7 +119,7 @@ def draw_defects(rng: Random, key: Key, free: Flags) -> Text:
 
 
 def break_rows(rng: Random, key: Key, frame: Frame, defects: Text) -> Frame:
-    """Copy a frame with the chosen rows broken; ticket times become text, so that they can be impossible."""
+    """Copy a frame with the chosen rows broken; ticket times become text, so that they can be invalid."""
     broken = {name: column.copy() for name, column in frame.items()}
     if key == ("tickets", "ticket"):
         broken["_ragged"] = np.zeros(height(frame), dtype=np.int64)

@@ -1,4 +1,4 @@
-"""Write frames as the sources deliver them: JSON pages, typed Parquet, awkward CSV."""
+"""Write frames in the formats of the sources: JSON pages, typed Parquet, irregular CSV."""
 
 from __future__ import annotations
 
@@ -22,17 +22,17 @@ from dataflow.sample.mysql import SCHEMAS
 from dataflow.sample.objects import OBJECTS, Key
 from dataflow.sample.tickets import HEADER
 
-# What drift brings: a custom field of the CRM and a column of the help desk, filled for some records.
+# Added by drift: a custom field of the CRM and a column of the help desk, filled for some records.
 LOYALTY = ("Loyalty_Tier__c", ("Bronze", "Silver", "Gold", None))
 SATISFACTION = ("satisfaction_score", ("5", "4", "3", "", "", ""))
 Extra = tuple[str, tuple[str | None, ...]]
-# The REST API's default page.
+# The REST API's default page size.
 _PAGE_ROWS = 2000
 _API = "/services/data/v62.0"
 
 
 class Delivery(Protocol):
-    """Where one object's rows of one day go, block by block."""
+    """Destination of one object's rows of one day, written block by block."""
 
     def append(self, frame: Frame) -> None: ...
 
@@ -40,17 +40,17 @@ class Delivery(Protocol):
 
 
 def extra_value(extra: Extra, key: str | None) -> str | None:
-    """Give a record always the same value of a new field, from its key."""
+    """Return a record's value of a new field, always the same one for its key."""
     return extra[1][zlib.crc32((key or "").encode()) % len(extra[1])]
 
 
 def api_times(column: Text) -> list[str]:
-    """Times as the REST API writes them: 2026-03-01T09:30:00.000+0000."""
+    """Return times in the format of the REST API: 2026-03-01T09:30:00.000+0000."""
     return [f"{moment}.000+0000" for moment in np.datetime_as_string(column, unit="s").tolist()]
 
 
 class SalesforcePages:
-    """REST query responses, at most 2000 records a page; `total` rows are promised on each page."""
+    """REST query responses of at most 2000 records a page; each page states `total` rows."""
 
     def __init__(self, folder: Path, name: str, total: int, *, extra: Extra | None = None) -> None:
         folder.mkdir(parents=True, exist_ok=True)
@@ -91,7 +91,7 @@ class SalesforcePages:
 
 
 def write_deleted(folder: Path, ids: Iterable[str], moments: Text, covered: date) -> None:
-    """Write a getDeleted response; its window is the day."""
+    """Write a getDeleted response whose window is the day."""
     folder.mkdir(parents=True, exist_ok=True)
     response = {
         "deletedRecords": [
@@ -112,7 +112,7 @@ def _parquet_column(column: Text, kind: pa.DataType) -> pa.Array:
 
 
 class MysqlTable:
-    """One Parquet file: the table's rows changed that day, typed as the database types them."""
+    """One Parquet file: the table's rows changed that day, with the types of the database."""
 
     def __init__(self, path: Path, table: str) -> None:
         path.parent.mkdir(parents=True, exist_ok=True)
@@ -129,7 +129,7 @@ class MysqlTable:
 
 @dataclass(frozen=True)
 class Dialect:
-    """How one help-desk instance exports: encoding, delimiter, quoting, line end."""
+    """The export format of one help-desk instance: encoding, delimiter, quoting, line end."""
 
     encoding: str
     delimiter: str
@@ -155,7 +155,7 @@ def _fits_windows(row: tuple[Any, ...]) -> bool:
 
 
 class TicketFiles:
-    """CSV files, one a dialect and block; rows that an encoding cannot hold go to another file."""
+    """CSV files, one per dialect and block; rows that an encoding cannot represent go to another file."""
 
     def __init__(self, folder: Path, *, extra: Extra | None = None) -> None:
         folder.mkdir(parents=True, exist_ok=True)
@@ -190,11 +190,11 @@ class TicketFiles:
             writer.writerows(rows)
 
     def close(self) -> None:
-        """Nothing is held back."""
+        """Do nothing: every file is written and closed by `append`."""
 
 
 def _csv_times(column: Text) -> list[str]:
-    """Times as "2026-01-01 09:30:00"; empty where unknown; text stays as it is."""
+    """Return times as "2026-01-01 09:30:00", empty where unknown; text stays as it is."""
     if column.dtype.kind == "M":
         moments: list[str] = np.datetime_as_string(column.astype("datetime64[s]"), unit="s").tolist()
         return ["" if moment == "NaT" else moment.replace("T", " ") for moment in moments]
@@ -218,7 +218,7 @@ def object_folder(root: Path, key: Key, day: Day) -> Path:
 
 
 def open_deliveries(root: Path, day: Day, quota: dict[Key, int], *, drift: bool) -> Deliveries:
-    """Open where each object's rows of a day go; with `drift` one field and one CSV column are new."""
+    """Open the destination of each object's rows of a day; `drift` adds one field and one CSV column."""
     out: Deliveries = {}
     for key, each in OBJECTS.items():
         folder = object_folder(root, key, day)

@@ -1,4 +1,4 @@
-"""What happens to people and companies between two days: they move, marry, change numbers."""
+"""Change people and companies between two days: moves, marriages, new numbers and mailboxes."""
 
 from __future__ import annotations
 
@@ -12,20 +12,20 @@ from dataflow.sample.places import Addresses, draw_addresses, draw_phones
 from dataflow.sample.unique import Claims
 from dataflow.sample.world import World
 
-# Shares of all people (and companies) to whom it happens on one day; far above life's, to give increments work.
+# Daily shares of people and companies; far above real rates, so that increments have changes.
 _MOVES, _MARRIES, _NEW_NUMBER, _NEW_MAILBOX, _COMPANY_MOVES = 0.010, 0.003, 0.004, 0.004, 0.006
 
 
 @dataclass(frozen=True)
 class Events:
-    """Who changed today; flags by row of the world."""
+    """The people and companies that changed today; flags by row of the world."""
 
     people: Flags
     companies: Flags
 
 
 def live_one_day(rng: Random, world: World, claims: Claims) -> Events:
-    """Change the world in place and say who is touched."""
+    """Change the world in place and return the changed rows."""
     people, companies = world.people, world.companies
     moved = np.flatnonzero(chance(rng, people.size, _MOVES))
     people.former_home.put(moved, people.home, moved)
@@ -53,5 +53,5 @@ def live_one_day(rng: Random, world: World, claims: Claims) -> Events:
 
 
 def _rehouse(rng: Random, home: Addresses, rows: Ints) -> None:
-    """Move within the country, so that numbers and postcodes go on fitting."""
+    """Move within the country, so that telephone numbers and postcodes stay consistent."""
     home.put(rows, draw_addresses(rng, home.country[rows]), np.arange(rows.size, dtype=np.int64))

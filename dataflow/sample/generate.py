@@ -1,4 +1,4 @@
-"""Generate a whole sample: days of deliveries, reference data and the truth about them."""
+"""Generate a whole sample: days of deliveries, reference data and their truth."""
 
 from __future__ import annotations
 
@@ -33,9 +33,9 @@ Progress = Callable[[str, int, int], None]
 Quota = dict[Key, int]
 _COUNTED = ("delivered", "new", "updated", "late", "repeated", "stale", "soft_deleted", "deleted", "current")
 
-# Rows made at once: small enough to keep a million-row day in a few hundred MB.
+# Rows built together: small enough that a million-row day needs a few hundred MB.
 _SLICE_ROWS = 50_000
-# On a later day new records describe newcomers and people already there, about half and half.
+# On a later day about half of the new records describe new people and companies, half existing ones.
 _NEWCOMERS, _ACQUAINTED = 0.5, 0.45
 
 _FOLDERS = ("salesforce", "mysql", "tickets", "reference", "truth")
@@ -51,16 +51,16 @@ def generate(spec: SampleSpec, root: Path, *, progress: Progress | None = None) 
     truth/{truth.parquet,defects.parquet,counts.json}. Each day delivers `records_per_day` rows exactly;
     Salesforce deletions (deleted.json) are counted apart. Day 1 is a first load and reaches three years back;
     later days bring new records, new versions, repeats, late rows and deletions.
-    An older sample under `root` is replaced. `progress(what, done, total)` is told the delivered rows.
+    An older sample under `root` is replaced. `progress(what, done, total)` gets the number of delivered rows.
     """
-    # an older sample must not shine through; nothing else in the folder is touched
+    # Files of an older sample must not remain; other files in the folder stay.
     for folder in _FOLDERS:
         shutil.rmtree(root / folder, ignore_errors=True)
     return _Generator(spec, root, progress).run()
 
 
 class _Generator:
-    """Carries what one slice or day leaves to the next: numbers taken, mailboxes claimed, records made."""
+    """Carry state from one slice or day to the next: used numbers, claimed mailboxes, built records."""
 
     def __init__(self, spec: SampleSpec, root: Path, progress: Progress | None) -> None:
         self.spec, self.root, self.progress = spec, root, progress
@@ -68,7 +68,7 @@ class _Generator:
         self.truth = Truth(root / "truth")
         self.firms = Firmographics(root / "reference" / "firmographics.parquet")
         self.people = self.companies = self.delivered = 0
-        # nobody looks back at a sample of one day: then nothing is kept
+        # A sample of one day has no later versions, so no ledger is kept.
         self.ledger = Ledger() if spec.days > 1 else None
         self.world: World | None = None
         self.days: list[dict[str, object]] = []
@@ -157,7 +157,7 @@ class _Generator:
             self._deliver(rng, key, delivered(each, new), out, day, tally)
 
     def _grow(self, rng: Random, rows: int) -> tuple[World, Ints, Ints]:
-        """Add the people and companies that `rows` rows describe; return the world and the rows of the newcomers."""
+        """Add the people and companies that `rows` rows describe; return the world and the rows of the new ones."""
         people, companies = max(8, round(rows * PEOPLE_PER_ROW)), max(10, round(rows * COMPANIES_PER_ROW))
         world = build_world(
             rng, people=people, companies=companies, first_person=self.people + 1, first_company=self.companies + 1,

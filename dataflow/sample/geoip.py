@@ -1,4 +1,4 @@
-"""Network addresses: which ones people use, and the MMDB that knows where they are."""
+"""Generate network addresses of people, and the MMDB of their locations."""
 
 from __future__ import annotations
 
@@ -21,13 +21,13 @@ _CONTINENTS = {
     "US": "NA", "CA": "NA", "MX": "NA", "BR": "SA", "IN": "AS", "JP": "AS", "CN": "AS", "TR": "AS", "AU": "OC",
 }  # fmt: skip
 _CONTINENT_NAMES = {"NA": "North America", "SA": "South America", "AS": "Asia", "OC": "Oceania", "EU": "Europe"}
-# Fixed so that the same spec gives the same file; GeoNames-like numbers start here and are ours.
+# Fixed, so that the same spec gives the same file; GeoNames-like numbers of our own start here.
 _FIRST_GEONAME = 9_000_000
 
 
 @dataclass(frozen=True)
 class Network:
-    """A range and the place it belongs to; `place` is None where only the country is known."""
+    """A network and its place; `place` is None where only the country is known."""
 
     range: IPv4Network | IPv6Network
     country: Country
@@ -36,7 +36,7 @@ class Network:
 
 @cache
 def networks() -> tuple[Network, ...]:
-    """Two IPv4 ranges and one IPv6 range a city, one country-wide range a country; all invented."""
+    """Return two IPv4 networks and one IPv6 network per city, one country-wide network per country; all invented."""
     found = []
     number = 0
     for country in countries():
@@ -61,7 +61,7 @@ def _by_place() -> dict[tuple[int, int], list[Network]]:
 
 
 def draw_ips(rng: Random, country: Ints, place: Ints) -> Text:
-    """Draw an address in a network of each city: mostly IPv4, some IPv6, some only country-wide."""
+    """Draw an address in a network of each city: mostly IPv4, some IPv6, some country-wide."""
     size = len(country)
     pick = np.searchsorted([0.48, 0.88, 0.94], rng.random(size)).tolist()
     offset = rng.integers(1, 4000, size).tolist()

@@ -1,4 +1,4 @@
-"""One later day: new versions of old records, repeats, deletions, late rows, and room for new records."""
+"""Build one later day: new versions of old records, repeats, deletions, late rows, and a quota for new records."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ from dataflow.sample.trouble import RATES
 from dataflow.sample.updates import due_first, update
 from dataflow.sample.world import World
 
-# Of a later day's rows, the share that are new versions of earlier records; the rest is new, four in ten overall.
+# Share of new versions of earlier records in a later day's rows; the rest is new records, four in ten overall.
 _UPDATED: dict[Key, float] = {
     ("salesforce", "account"): 0.45,
     ("salesforce", "contact"): 0.42,
@@ -29,7 +29,7 @@ _UPDATED: dict[Key, float] = {
     ("mysql", "order_items"): 0.12,
     ("tickets", "ticket"): 0.42,
 }
-# A soft-deleted row hides the rows that hang on it: (object, column) -> the object it refers to.
+# A soft-deleted row hides the rows that refer to it: (object, column) -> the object it refers to.
 _PARENTS: dict[Key, tuple[str, Key]] = {
     ("mysql", "addresses"): ("customer_id", ("mysql", "customers")),
     ("mysql", "orders"): ("customer_id", ("mysql", "customers")),
@@ -39,7 +39,7 @@ _PARENTS: dict[Key, tuple[str, Key]] = {
 
 @dataclass
 class Changes:
-    """What one later day delivers of one object beside its new records."""
+    """The rows of one object that a later day delivers besides its new records."""
 
     rows: Ints
     updated: Made
@@ -56,7 +56,7 @@ class Changes:
 def change_records(
     rng: Random, key: Key, ledger: Ledger, world: World, events: Events, *, quota: int, day: Day
 ) -> Changes:
-    """Choose and make the new versions and repeats of one object, and write them to the ledger."""
+    """Choose and build the new versions and repeats of one object, and write them to the ledger."""
     repeats, stales = round(quota * RATES.duplicate), round(quota * RATES.stale)
     candidates = np.flatnonzero(ledger.alive[key] & ~_orphaned(ledger, key))
     wanted = min(round(quota * _UPDATED[key]), candidates.size)
@@ -68,7 +68,7 @@ def change_records(
     late = make_late(rng, key, after, day, before)
     defects = draw_defects(rng, key, ledger.known[key][rows] & ~deleted)
     stale = take(before, np.flatnonzero(ledger.intact[key][rows])[:stales])
-    # repeats come from what stays as it is: the same version, once more
+    # Repeats are drawn from the unchanged records: the same version again.
     others = np.setdiff1d(np.flatnonzero(ledger.intact[key] & ledger.alive[key]), rows)
     repeated = ledger.take(key, rng.permutation(others)[:repeats])
     ledger.change(key, rows, after, ~present(defects))
@@ -77,7 +77,7 @@ def change_records(
 
 
 def _orphaned(ledger: Ledger, key: Key) -> Flags:
-    """Flag rows whose owner was deleted: the application does not touch them any more."""
+    """Flag rows whose owner was deleted: the application no longer changes them."""
     if key not in _PARENTS:
         return np.zeros(len(ledger.alive[key]), dtype=bool)
     column, parent = _PARENTS[key]
@@ -95,7 +95,7 @@ def _soft_delete(rng: Random, key: Key, frame: Frame, known: Flags) -> Flags:
 
 
 def make_late(rng: Random, key: Key, frame: Frame, day: Day, before: Frame | None) -> int:
-    """Let some rows carry a cursor of one of the three days before; never older than the version before."""
+    """Set the cursor of some rows to one of the three days before; never before the previous version."""
     cursor = OBJECTS[key].cursor
     moment = frame[cursor]
     back = rng.integers(60, 3 * 86_400, height(frame)).astype("timedelta64[s]")
@@ -106,7 +106,7 @@ def make_late(rng: Random, key: Key, frame: Frame, day: Day, before: Frame | Non
     shift = moment[late] - target[late]
     for name, column in frame.items():
         if column.dtype.kind == "M" and name != cursor:
-            # a new record happened earlier as a whole; of an old one only what happened at that moment
+            # A late new record moves as a whole; of an old record only the fields with the cursor's timestamp move.
             same = np.ones(int(late.sum()), dtype=bool) if before is None else column[late] == moment[late]
             column[np.flatnonzero(late)[same]] -= shift[same]
     frame[cursor] = np.where(late, target, moment)
@@ -114,7 +114,7 @@ def make_late(rng: Random, key: Key, frame: Frame, day: Day, before: Frame | Non
 
 
 def delete_in_crm(rng: Random, key: Key, ledger: Ledger, touched: Ints, world: World, day: Day) -> tuple[Text, Text]:
-    """Delete some records that nothing else was said about today: their Ids and the moments."""
+    """Delete some records without other changes today; return their Ids and timestamps."""
     free = np.setdiff1d(ledger.usable(key), touched)
     rows = rng.permutation(free)[: round(free.size * RATES.deleted)]
     ledger.alive[key][rows] = False
@@ -126,7 +126,7 @@ def delete_in_crm(rng: Random, key: Key, ledger: Ledger, touched: Ints, world: W
 
 
 def earlier_records(rng: Random, ledger: Ledger, customers: int, requesters: int) -> Earlier:
-    """Sample customers that order again and requesters that write again."""
+    """Sample earlier customers with a new order and earlier requesters with a new ticket."""
     key: Key = ("mysql", "customers")
     buyers = rng.permutation(ledger.usable(key))[:customers]
     tickets = ledger.frames["tickets", "ticket"]
@@ -135,7 +135,7 @@ def earlier_records(rng: Random, ledger: Ledger, customers: int, requesters: int
 
 
 def delivered(changes: Changes | None, new: Made) -> Made:
-    """Everything one object delivers on a day, in one frame; repeats are never broken."""
+    """Return everything that one object delivers on a day, in one frame; repeats are never broken."""
     if changes is None:
         return new
     again = stack([changes.repeated, changes.stale])

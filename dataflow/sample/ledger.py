@@ -1,4 +1,4 @@
-"""What the sources hold by now: the latest version of each record, for updates, deletes and repeats."""
+"""Keep what the sources hold: the latest version of each record, for updates, deletions and repeats."""
 
 from __future__ import annotations
 
@@ -9,10 +9,10 @@ from dataflow.sample.objects import OBJECTS, Key
 
 
 class Ledger:
-    """One frame per object, a row per record ever made.
+    """One frame per object, one row per record ever built.
 
-    `alive`: not deleted. `known`: a valid version has been delivered. `intact`: the version delivered last was
-    valid, so that delivering it again is a true duplicate.
+    `alive`: not deleted. `known`: a valid version has been delivered. `intact`: the last delivered version was valid,
+    so that delivering it again is a true duplicate.
     """
 
     def __init__(self) -> None:
@@ -39,5 +39,5 @@ class Ledger:
         self.intact[key][rows] = valid
 
     def usable(self, key: Key) -> Ints:
-        """Rows that others may refer to: alive, and valid as far as a reader can know."""
+        """Return the rows that others can refer to: not deleted, and delivered in a valid version."""
         return np.flatnonzero(self.alive[key] & self.known[key])

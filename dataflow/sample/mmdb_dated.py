@@ -1,7 +1,7 @@
-"""A MaxMind database that says when it was made, and the one module that touches a private part of mmdb-writer.
+"""Write a MaxMind database with a given build date: the one module that uses a private part of mmdb-writer.
 
-It stamps the file with the time of writing, and a sample is the same whenever it is made (mmdb-writer 0.2, November
-2026); tests/unit/test_private_parts.py says when that part moves.
+mmdb-writer stamps the file with the current time, but a sample must be equal whenever it is generated (mmdb-writer
+0.2, November 2026). tests/unit/test_private_parts.py fails when that part moves.
 """
 
 from __future__ import annotations
@@ -13,7 +13,7 @@ from mmdb_writer import MMDBWriter
 
 
 class DatedWriter(MMDBWriter):
-    """A writer of a City database whose file says that it was made on a given day."""
+    """A writer of a City database with a given build date."""
 
     def __init__(self, made_on: date, *, description: str) -> None:
         super().__init__(

@@ -1,4 +1,4 @@
-"""Customers, addresses, orders and order items as the orders database holds them.
+"""Generate customers, addresses, orders and order items of the orders database.
 
 Times are naive UTC; money is in integer cents until it is written as DECIMAL(12,2).
 """
@@ -35,7 +35,7 @@ NEVER = np.datetime64("NaT", "s")
 ORDER_STATUSES: dict[str | None, float] = {
     "placed": 0.06, "paid": 0.08, "shipped": 0.10, "delivered": 0.66, "cancelled": 0.06, "refunded": 0.04,
 }  # fmt: skip
-# Units of a currency for one dollar, roughly; only to make amounts look right.
+# Approximate units of a currency for one dollar; they only make amounts plausible.
 _SCALE = {"JPY": 150.0, "INR": 84.0, "RUB": 90.0, "TRY": 33.0, "UAH": 41.0, "CNY": 7.2, "MXN": 18.0, "SEK": 10.5,
           "PLN": 4.0, "BRL": 5.4}  # fmt: skip
 _CATEGORIES = ("Kitchen", "Garden", "Office", "Lighting", "Storage", "Textiles", "Tools", "Toys", "Sport", "Travel",
@@ -48,7 +48,7 @@ _LOOKS = ("Oak", "Slate", "Linen", "Copper", "Sage", "Ivory", "Graphite", "Amber
 def make_customers(
     rng: Random, world: World, people: Ints, firms: Ints, first: int, times: tuple[Times, Times]
 ) -> Frame:
-    """One customer per person of `people`, then one per company of `firms`; times cover both."""
+    """Return one customer per person of `people`, then one per company of `firms`; times cover both."""
     made = [_person_customers(rng, world, people), _company_customers(rng, world.companies, firms)]
     frame = {name: np.concatenate([part[name] for part in made]) for name in made[0]}
     size = people.size + firms.size
@@ -118,7 +118,7 @@ def trouble_ips(rng: Random, ip: Text) -> Text:
 
 
 def homes_of(world: World, customers: Frame) -> Addresses:
-    """The address of the person or company behind each row (`_type`, `_row`)."""
+    """Return the address of the person or company behind each row (`_type`, `_row`)."""
     size = height(customers)
     homes = Addresses.empty(size)
     for kind, source in (("person", world.people.home), ("company", world.companies.home)):
@@ -128,7 +128,7 @@ def homes_of(world: World, customers: Frame) -> Addresses:
 
 
 def make_addresses(rng: Random, world: World, customers: Frame, owner: Ints, first: int, day: Day) -> Frame:
-    """One address per row of `owner` (rows of `customers`); the first of an owner is primary."""
+    """Return one address per row of `owner` (rows of `customers`); the first of an owner is primary."""
     size = owner.size
     homes = homes_of(world, customers).take(owner)
     local = chance(rng, size, RATES.own_script * 0.9)
@@ -157,7 +157,7 @@ def make_addresses(rng: Random, world: World, customers: Frame, owner: Ints, fir
 
 
 def make_orders(rng: Random, customers: Frame, owner: Ints, first: int, day: Day) -> Frame:
-    """One order per row of `owner` (rows of `customers`), after the customer was made."""
+    """Return one order per row of `owner` (rows of `customers`), later than the customer's creation."""
     size = owner.size
     made = customers["created_at"][owner]
     start = made if day.first_load else np.maximum(made, day.start)
@@ -183,17 +183,17 @@ def make_orders(rng: Random, customers: Frame, owner: Ints, first: int, day: Day
 
 
 def make_items(rng: Random, orders: Frame, owner: Ints, first: int) -> Frame:
-    """One line per row of `owner` (rows of `orders`); also sets the orders' totals, in cents."""
+    """Return one line per row of `owner` (rows of `orders`); also set the orders' totals, in cents."""
     size = owner.size
     product = draw(rng, size, skewed(2400, exponent=0.8))
     scale = orders["_scale"][owner]
     price = (np.exp(2.2 + product % 97 / 40.0) * scale * 100).astype(np.int64)
-    # currencies of small units are priced in whole units
+    # Currencies with small units are priced in whole units.
     price = np.where(scale > 20, price // 100 * 100, price)
     quantity = np.minimum(rng.geometric(0.6, size), 20)
     totals = np.bincount(owner, weights=(price * quantity).astype(float), minlength=len(orders["id"]))
     empty = totals == 0
-    # no line yet: a gift card or a draft keeps its own amount
+    # An order without lines (a gift card or a draft) keeps its own amount.
     totals[empty] = 2500 * orders["_scale"][empty]
     orders["total_amount"] = totals.astype(np.int64).astype(object)
     looks = len(_LOOKS)

@@ -1,4 +1,4 @@
-"""The source objects: where each is delivered, its key and its cursor."""
+"""Declare the source objects: folder, key and cursor of each."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ Key = tuple[str, str]
 
 @dataclass(frozen=True)
 class SourceObject:
-    """`deleted` names the soft-delete column; Salesforce has none in its rows, it tells deletions apart."""
+    """`deleted` names the soft-delete column; Salesforce has none, it reports deletions separately."""
 
     source: str
     name: str

@@ -1,4 +1,4 @@
-"""People of the world: names, homes, mailboxes, numbers, households, employers."""
+"""Generate people: names, homes, mailboxes, numbers, households, employers."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ _LATIN_ONLY = {"US", "GB", "CA", "AU", "DE", "NL", "FR", "SE", "BR", "PL", "IT",
 
 @cache
 def _codes() -> tuple[str, ...]:
-    """Languages by their index in `People.language`."""
+    """Return the languages by their index in `People.language`."""
     return tuple(languages())
 
 
@@ -28,7 +28,7 @@ def _codes() -> tuple[str, ...]:
 class People:
     """People, one per row. `former_*` is None where nothing changed; `employer` is a company's row or -1.
 
-    `own_script` tells who may be written in another script than Latin at home.
+    `own_script` flags people whose name can be written in a non-Latin script at home.
     """
 
     entity: Text
@@ -65,7 +65,7 @@ class People:
 def build_people(
     rng: Random, size: int, companies: Companies, *, first: int, claims: Claims, year: int, hot: Addresses
 ) -> People:
-    """Make `size` people numbered from `first`, some of whom live together, share or inherit names."""
+    """Build `size` people numbered from `first`; some live together, share names or inherit them."""
     country = draw_countries(rng, size)
     home = draw_addresses(rng, country)
     moved = chance(rng, size, RATES.moved_house)
@@ -130,14 +130,14 @@ def _languages_of(rng: Random, country: Ints) -> Ints:
 
 
 def _employers(rng: Random, country: Ints, companies: Companies) -> Ints:
-    """Give most people an employer in their own country; bigger companies employ more."""
+    """Give most people an employer in their own country; larger companies employ more."""
     employer = np.full(len(country), -1, dtype=np.int64)
     works = chance(rng, len(country), RATES.employed)
     for index in range(len(countries())):
         rows = np.flatnonzero((country == index) & works)
         firms = np.flatnonzero((companies.home.country == index) & (companies.kind != "sole"))
         if rows.size and firms.size:
-            # capped: no employer may hold most of a block's people
+            # Capped, so that no employer has most of a block's people.
             weight = np.minimum(companies.employees[firms], 400) ** 0.5
             employer[rows] = firms[draw(rng, rows.size, np.cumsum(weight) / weight.sum())]
     return employer
@@ -158,7 +158,7 @@ def _name_rows(rng: Random, made: People, rows: Ints, language: Language, sex: i
     made.surname[rows], made.surname_latin[rows] = surname.local[s], surname.latin[s]
     made.surname_slug[rows] = surname.slug[s]
     if language.code in ("es", "pt"):
-        # two family names: the father's, then the mother's
+        # Two family names: the father's, then the mother's.
         second = surname.draw(rng, rows.size)
         both = chance(rng, rows.size, 0.6) & (second != s)
         made.surname[rows[both]] = made.surname[rows[both]] + " " + surname.local[second[both]]
@@ -174,7 +174,7 @@ _SURNAME = ("surname", "surname_latin", "surname_slug", "language", "own_script"
 
 
 def _pair_up(rng: Random, made: People) -> None:
-    """Turn some neighbours (rows 2k, 2k+1) into spouses, father and son, twins or people of one building."""
+    """Turn some neighbours (rows 2k, 2k+1) into spouses, father and son, twins or residents of one building."""
     even = np.arange(0, made.size - 1, 2, dtype=np.int64)
     bounds = np.cumsum([RATES.spouses, RATES.father_and_son, RATES.twins, RATES.flat_neighbours])
     kind = np.searchsorted(bounds, rng.random(even.size))
@@ -187,11 +187,11 @@ def _pair_up(rng: Random, made: People) -> None:
     _marry(rng, made, spouses)
     _copy(made, (*_SURNAME, "given", "given_latin", "given_slug", "female"), fathers + 1, fathers)
     made.suffix[fathers], made.suffix[fathers + 1] = "Sr", "Jr"
-    # the son keeps a grown-up's date of birth, the father is a generation older
+    # The son keeps an adult's date of birth; the father is a generation older.
     older = rng.integers(22 * 365, 36 * 365, fathers.size).astype("timedelta64[D]")
     made.birth[fathers] = made.birth[fathers + 1] - older
     _twin(rng, made, twins)
-    # one building: same line, another flat
+    # One building: the same line, another flat.
     made.home.unit[flats] = made.home.unit_latin[flats] = "1A"
     made.home.unit[flats + 1] = made.home.unit_latin[flats + 1] = "4C"
     plan = together[chance(rng, together.size, RATES.family_plan)]
@@ -206,7 +206,7 @@ def _marry(rng: Random, made: People, spouses: Ints) -> None:
         for sex in (0, 1):
             rows = both[(made.language[both] == index) & (made.female[both] == bool(sex))]
             _name_rows(rng, made, rows, languages()[_codes()[index]], sex)
-    # most share the family name; the female form of the pool is found by its Latin stem
+    # Most share the family name; its female form is found in the pool by the Latin stem.
     share = chance(rng, spouses.size, 0.8)
     for row in spouses[share].tolist():
         pools = languages()[_codes()[made.language[row]]].surname
@@ -218,7 +218,7 @@ def _marry(rng: Random, made: People, spouses: Ints) -> None:
 
 
 def _twin(rng: Random, made: People, twins: Ints) -> None:
-    """Same surname, home and date of birth, another given name."""
+    """Give the same surname, home and date of birth, and another given name."""
     _copy(made, (*_SURNAME, "birth", "female"), twins + 1, twins)
     for row in twins.tolist():
         pool = languages()[_codes()[made.language[row]]].given[int(made.female[row])]
@@ -309,7 +309,7 @@ def _work_mailbox(made: People, row: int, employer: int, domain: str) -> str:
 
 
 def _share_mailboxes(rng: Random, made: People) -> None:
-    """Let some spouses use one mailbox, and give some abandoned mailboxes to somebody else."""
+    """Let some spouses share one mailbox, and give some abandoned mailboxes to another person."""
     even = np.arange(0, made.size - 1, 2, dtype=np.int64)
     same_home = made.landline[even] == made.landline[even + 1]
     shared = even[
@@ -318,7 +318,7 @@ def _share_mailboxes(rng: Random, made: People) -> None:
     made.email[shared + 1] = made.email[shared]
     former = np.flatnonzero(chance(rng, made.size // 2, RATES.recycled_mailbox * 2)) * 2
     former = former[former + 3 < made.size]
-    # the mailbox passes from row r (who gets its second one) to row r + 3, a stranger
+    # The mailbox passes from row r, which gets its second one, to row r + 3, an unrelated person.
     former = former[present(made.other_email[former])]
     made.former_email[former] = made.email[former]
     made.email[former + 3] = made.email[former]
@@ -326,7 +326,7 @@ def _share_mailboxes(rng: Random, made: People) -> None:
 
 
 def _name_sole_traders(rng: Random, made: People, companies: Companies) -> None:
-    """Call each sole trader after a person of its country, at that person's home and number."""
+    """Name each sole trader after a person of its country, at that person's home and number."""
     for row in np.flatnonzero(companies.kind == "sole").tolist():
         near = np.flatnonzero(made.home.country == companies.home.country[row])
         if not near.size:

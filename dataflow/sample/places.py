@@ -1,4 +1,4 @@
-"""Countries, cities, streets, postcodes and telephone numbers."""
+"""Generate countries, cities, streets, postcodes and telephone numbers."""
 
 from __future__ import annotations
 
@@ -70,7 +70,7 @@ def _city(row: str) -> City:
 
 
 def _streets(kinds: list[str], words: str, language: str) -> tuple[tuple[str, str], ...]:
-    """All street names, in an order fixed per country so that the skew mixes words and kinds."""
+    """Return all street names, in an order fixed per country, so that the skew mixes words and kinds."""
     script = SCRIPTS.get(language)
     made = []
     for word in words.split("|") if "|" in words else words.split():
@@ -85,7 +85,7 @@ def _streets(kinds: list[str], words: str, language: str) -> tuple[tuple[str, st
 
 @cache
 def countries() -> tuple[Country, ...]:
-    """Every country of the pools, in file order; `index` is its position."""
+    """Return every country of the pools, in file order; `index` is its position."""
     found = []
     for index, (code, raw) in enumerate(read_pool("countries").items()):
         found.append(
@@ -118,7 +118,7 @@ _DICE_FACES = {"#": "0123456789", "%": "23456789", "@": _POSTCODE_LETTERS}
 
 
 def fill(mask: str, dice: Sequence[int]) -> str:
-    """Fill a mask ('#' 0-9, '%' 2-9, '@' letter); one die is spent per position, so there are as many at least."""
+    """Fill a mask ('#' 0-9, '%' 2-9, '@' letter); `dice` has at least one number per position."""
     return "".join(
         faces[die % len(faces)] if (faces := _DICE_FACES.get(letter)) else letter
         for letter, die in zip(mask, dice, strict=False)
@@ -127,7 +127,7 @@ def fill(mask: str, dice: Sequence[int]) -> str:
 
 @dataclass
 class Addresses:
-    """Postal addresses, one per row; `_latin` columns are the twin in Latin letters.
+    """Postal addresses, one per row; `_latin` columns hold the same values in Latin letters.
 
     `unit` is a flat or suite, None for most. `country` and `place` index countries() and its cities.
     """
@@ -202,7 +202,7 @@ def _fill_country(rng: Random, made: Addresses, rows: Ints, country: Country, fl
 
 
 def draw_phones(rng: Random, country: Ints, place: Ints, *, mobile: bool) -> Text:
-    """Draw numbers in E.164 that are valid by the country's numbering plan."""
+    """Draw E.164 numbers that are valid by the country's numbering plan."""
     digits = rng.integers(0, 1_000_000, (len(country), 12)).tolist()
     pick = rng.integers(0, 1_000_000, len(country))
     return text(
@@ -221,7 +221,7 @@ def _phone(country: Country, place: int, digits: Sequence[int], pick: int, mobil
     return f"+{country.calling_code}{fill(mask, digits)}"
 
 
-# Where people do not dial 00 to call abroad; "+" is what they write down then.
+# Countries that do not dial 00 for calls abroad; numbers are written with "+" there.
 _OTHER_PREFIX = {"61": "0011 61 ", "81": "010 81 ", "55": "+55-", "7": "+7-"}
 
 

@@ -1,4 +1,4 @@
-"""Read the packaged pools and compose them into weighted lists of names."""
+"""Read the packaged pools and build weighted lists of names from them."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ import numpy.typing as npt
 from dataflow.sample.arrays import Ints, Random, Text, draw, skewed, text
 from dataflow.sample.scripts import romanise, slug
 
-# A pool of names longer than this only costs memory: ranks beyond it are seen less than once per million people.
+# A longer pool of names only costs memory: ranks beyond this occur less than once per million people.
 _LONGEST_POOL = 3000
 
 
@@ -25,7 +25,7 @@ def read_pool(name: str) -> dict[str, Any]:
 
 @dataclass(frozen=True)
 class Names:
-    """One pool: the same index gives the name in its own script, in Latin letters and as a slug."""
+    """One pool: an index gives the name in its own script, in Latin letters and as a slug."""
 
     local: Text
     latin: Text
@@ -38,7 +38,7 @@ class Names:
 
 @dataclass(frozen=True)
 class Language:
-    """Names of one language; female surnames share their index with the male ones."""
+    """Names of one language; a female surname has the index of the male one."""
 
     code: str
     given: tuple[Names, Names]
@@ -64,7 +64,7 @@ def _names(pairs: list[tuple[str, str]], *, exponent: float) -> Names:
 
 
 def _compose(raw: dict[str, Any], script: str | None, seed: int) -> list[tuple[str, str]]:
-    """Make stems x endings in an order fixed by the language, so that the skew does not favour one stem."""
+    """Combine stems and endings in an order fixed by the language, so that the skew does not favour one stem."""
     stems, endings = _pairs(raw.get("stems", ""), None), _pairs(raw.get("endings", ""), None)
     made = [(s + e, sl + el) for s, sl in stems for e, el in endings if s.lower() != e]
     order = np.random.default_rng(seed).permutation(len(made))
@@ -91,7 +91,7 @@ def _feminine(pair: tuple[str, str], code: str, script: str | None) -> tuple[str
 
 
 def _chinese_given(words: str) -> list[tuple[str, str]]:
-    """One- and two-character given names from the single characters."""
+    """Return one- and two-character given names built from the single characters."""
     single = _pairs(words, None)
     double = [(a + b, (la + lb).capitalize()) for a, la in single for b, lb in single if a != b]
     order = np.random.default_rng(7).permutation(len(double))
@@ -100,7 +100,7 @@ def _chinese_given(words: str) -> list[tuple[str, str]]:
 
 @cache
 def languages() -> dict[str, Language]:
-    """Every language of the pools by its code."""
+    """Return every language of the pools by its code."""
     found: dict[str, Language] = {}
     for position, (code, raw) in enumerate(read_pool("names").items()):
         if code == "nicknames":
@@ -128,7 +128,7 @@ def languages() -> dict[str, Language]:
 
 @cache
 def nicknames() -> dict[str, list[str]]:
-    """Short forms by given name as written in its own script, and by its romanisation."""
+    """Return short forms by given name, in its own script and in romanisation."""
     table: dict[str, list[str]] = {}
     for name, short in read_pool("names")["nicknames"].items():
         table[name] = short.split()

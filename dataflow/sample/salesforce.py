@@ -1,6 +1,6 @@
-"""Accounts, contacts and leads as the CRM holds them.
+"""Generate accounts, contacts and leads of the CRM.
 
-Frames have the API's field names; `_entity`, `_type` and `_row` (of the world) travel beside them.
+Frames have the API's field names, and `_entity`, `_type` and `_row` (of the world).
 """
 
 from __future__ import annotations
@@ -33,7 +33,7 @@ LEAD_STATUSES: dict[str | None, float] = {
 
 
 def salesforce_ids(name: str, first: int, size: int) -> Text:
-    """Make 18-character Ids: prefix, instance, base-62 number and the three letters that guard the case.
+    """Build 18-character Ids: prefix, instance, base-62 number and the three check letters for the case.
 
     Source: Salesforce's rule for 18-character Ids (one letter per five characters, a bit per capital).
     """
@@ -50,7 +50,7 @@ def salesforce_ids(name: str, first: int, size: int) -> Text:
 
 
 def make_accounts(rng: Random, world: World, rows: Ints, first: int, times: tuple[Times, Times]) -> Frame:
-    """One account per row of `rows` (companies)."""
+    """Return one account per row of `rows` (companies)."""
     firms, size = world.companies, rows.size
     local = chance(rng, size, 0.2)
     place = write_place(rng, firms.home.take(rows), local=local, mess=1.0, code_share=0.2, line2_share=0.0)
@@ -58,7 +58,7 @@ def make_accounts(rng: Random, world: World, rows: Ints, first: int, times: tupl
     plain = text(each.code.title() for each in industries())[firms.industry[rows]]
     staff = (firms.employees[rows] * rng.uniform(0.9, 1.1, size)).astype(np.int64) + 1
     ids = salesforce_ids("account", first, size)
-    # a parent may have its account in this very frame
+    # The account of a parent can be in this same frame.
     account = firms.account.copy()
     new = ~present(account[rows])
     account[rows[new]] = ids[new]
@@ -89,7 +89,7 @@ def make_accounts(rng: Random, world: World, rows: Ints, first: int, times: tupl
 
 
 def _work_phone(rng: Random, world: World, rows: Ints, seen: PersonView) -> Text:
-    """The number a salesperson notes: the employer's switchboard, the home line or the mobile."""
+    """Return the number that a salesperson records: the employer's switchboard, the home line or the mobile."""
     size = rows.size
     employer = world.people.employer[rows]
     number = np.where(chance(rng, size, 0.4), seen.landline, seen.mobile)
@@ -99,7 +99,7 @@ def _work_phone(rng: Random, world: World, rows: Ints, seen: PersonView) -> Text
 
 
 def make_contacts(rng: Random, world: World, rows: Ints, first: int, times: tuple[Times, Times]) -> Frame:
-    """One contact per row of `rows` (people)."""
+    """Return one contact per row of `rows` (people)."""
     people, size = world.people, rows.size
     seen = view_people(rng, people, world.companies, rows, work_mail=0.12, birth_share=0.45, own_script=0.7)
     employer = people.employer[rows]
@@ -139,7 +139,7 @@ def _employer_names(rng: Random, firms: Companies, employer: Ints) -> Text:
 
 
 def make_leads(rng: Random, world: World, rows: Ints, first: int, times: tuple[Times, Times]) -> Frame:
-    """One lead per row of `rows` (people); Company is required by the CRM, so private people get a filler."""
+    """Return one lead per row of `rows` (people); the CRM requires Company, so private people get a filler."""
     people, size = world.people, rows.size
     seen = view_people(rng, people, world.companies, rows, mess=1.6, work_mail=0.08, own_script=0.8)
     employer = people.employer[rows]

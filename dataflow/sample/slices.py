@@ -1,4 +1,4 @@
-"""New records of one slice of a day, for all objects at once, so that references hold."""
+"""Build the new records of one slice of a day, for all objects together, so that references are valid."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from dataflow.sample.salesforce import make_accounts, make_contacts, make_leads
 from dataflow.sample.tickets import REQUESTERS_PER_TICKET, assign_tickets, make_requesters, make_tickets
 from dataflow.sample.world import World
 
-# Of the records of an object, the share that describes somebody the object does not know yet.
+# Share of an object's records that describe a person or company new to the object.
 _DISTINCT = {"account": 0.58, "contact": 0.72, "lead": 0.80, "customers": 0.95, "requester": 0.93}
 _COMPANY_CUSTOMERS = 0.2
 
@@ -34,7 +34,7 @@ class Counters:
 
 @dataclass
 class Made:
-    """New rows of one object with the defect chosen for each (None: valid)."""
+    """New rows of one object with the defect of each (None: valid)."""
 
     frame: Frame
     defects: Text
@@ -42,14 +42,14 @@ class Made:
 
 @dataclass
 class Earlier:
-    """Records of earlier days that new ones may refer to; empty frames on a first load."""
+    """Records of earlier days that new ones can refer to; empty frames on a first load."""
 
     customers: Frame | None = None
     requesters: Frame | None = None
 
 
 def assign(rng: Random, size: int, entities: Ints, share: float) -> Ints:
-    """Spread `size` records over entities: a share of them to distinct ones, the rest to those again."""
+    """Assign `size` records to entities: a share of them to distinct entities, the rest to the same ones again."""
     if not entities.size or not size:
         return np.zeros(0, dtype=np.int64)
     distinct = rng.permutation(entities)[: max(1, min(entities.size, round(size * share)))]
@@ -61,7 +61,7 @@ def make_slice(
     rng: Random, world: World, quota: dict[Key, int], day: Day, *, counters: Counters, people: Ints, companies: Ints,
     earlier: Earlier,
 ) -> dict[Key, Made]:  # fmt: skip
-    """Make the new records of a slice; `people` and `companies` are the rows of the world it may use."""
+    """Build the new records of a slice; `people` and `companies` are the rows of the world to use."""
     maker = _Slice(rng, world, quota, day, counters, people, companies)
     maker.make_crm()
     maker.make_shop(earlier.customers)
@@ -71,7 +71,7 @@ def make_slice(
 
 @dataclass
 class _Slice:
-    """What the three sources share while one slice is made."""
+    """State that the three sources share while one slice is built."""
 
     rng: Random
     world: World
@@ -83,7 +83,7 @@ class _Slice:
     made: dict[Key, Made] = field(default_factory=dict)
 
     def keep(self, key: Key, frame: Frame, free: Flags | None = None) -> Flags:
-        """Take a frame with defects drawn among its free rows; say which rows are whole."""
+        """Keep a frame with defects drawn among its free rows; return the flags of valid rows."""
         allowed = np.ones(height(frame), dtype=bool) if free is None else free
         self.made[key] = Made(frame, draw_defects(self.rng, key, allowed))
         return ~present(self.made[key].defects)
@@ -97,7 +97,7 @@ class _Slice:
         first = self.counters.reserve(key, rows.size)
         frame = make_accounts(self.rng, self.world, rows, first, self.times(rows.size))
         clean = self.keep(key, frame)
-        # contacts and branches hang on an account that arrives whole
+        # Contacts and branches refer to accounts that arrive valid.
         broken = frame["Id"][~clean].tolist()
         frame["ParentId"][np.isin(frame["ParentId"].astype(str), broken)] = None
         self.world.companies.account[rows[clean]] = frame["Id"][clean]
@@ -114,7 +114,7 @@ class _Slice:
         size = firms.size + folk.size
         first = self.counters.reserve(key, size)
         customers = make_customers(self.rng, self.world, folk, firms, first, self.times(size))
-        # a fifth buys nothing yet; only among them are broken rows
+        # A fifth has no order yet; broken rows are drawn only from these.
         buys = chance(self.rng, size, 0.8)
         clean = self.keep(key, customers, ~buys)
         if earlier is not None:
@@ -135,7 +135,7 @@ class _Slice:
         orders = make_orders(self.rng, customers, owner, first, self.day)
         has_lines = chance(self.rng, owner.size, 0.82)
         lined = np.flatnonzero(has_lines)
-        # every order with lines has one; the rest of the lines go to some of them
+        # Every order with lines gets one; the remaining lines go to some of these orders.
         base = self.rng.permutation(lined)[: self.quota[items_key]]
         extra = lined[self.rng.integers(0, lined.size, self.quota[items_key] - base.size)]
         of_order = self.rng.permutation(np.concatenate([base, extra]))

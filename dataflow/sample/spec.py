@@ -1,4 +1,4 @@
-"""What to generate, and what was generated."""
+"""Describe a sample: what to generate, and what was generated."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ SHARES: dict[tuple[str, str], float] = {
 class SampleSpec:
     """Size, seed and first day of a sample.
 
-    The sample's clock is `start`, never today, so that the same spec gives the same bytes.
+    The sample's clock starts at `start`, never today, so that the same spec gives the same bytes.
     From `drift_day` on (1 is the first day) a Salesforce field and a CSV column appear; 0 switches drift off.
     """
 
@@ -37,16 +37,16 @@ class SampleSpec:
 
     def __post_init__(self) -> None:
         if self.days < 1:
-            raise UsageError(f"A sample has at least one day; days = {self.days}.", next_move="Ask for 1 or more.")
+            raise UsageError(f"A sample has at least one day; days = {self.days}.", next_move="Use 1 or more.")
         if self.records_per_day < 500:
             raise UsageError(
                 "A sample has at least 500 records a day, so that each object and each defect appears; "
                 f"records_per_day = {self.records_per_day}.",
-                next_move="Ask for more.",
+                next_move="Use 500 or more.",
             )
 
     def quota(self) -> dict[tuple[str, str], int]:
-        """Rows to deliver by (source, object) on each day; they add up to `records_per_day` exactly."""
+        """Return the rows to deliver by (source, object) on each day; their sum is `records_per_day`."""
         rows = {key: int(self.records_per_day * share) for key, share in SHARES.items()}
         rows["salesforce", "contact"] += self.records_per_day - sum(rows.values())
         return rows

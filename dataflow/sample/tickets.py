@@ -1,4 +1,4 @@
-"""Support tickets as the help desk exports them."""
+"""Generate support tickets as exported by the help desk."""
 
 from __future__ import annotations
 
@@ -36,7 +36,7 @@ _SECOND_LINES = (
     "Sent from my phone",
     "Order was last week; still waiting",
 )
-# Requester identities per ticket: a requester writes two and a half tickets.
+# Requester identities per ticket: a requester opens 2.5 tickets on average.
 REQUESTERS_PER_TICKET = 0.4
 
 
@@ -47,7 +47,7 @@ REQUESTER = (
 
 
 def make_requesters(rng: Random, world: World, rows: Ints) -> Frame:
-    """One help-desk identity per row of `rows` (people): the values each of its tickets repeats."""
+    """Return one help-desk identity per row of `rows` (people): the values that each of its tickets repeats."""
     people, size = world.people, rows.size
     seen = view_people(rng, people, world.companies, rows, mess=1.3, work_mail=0.04, own_script=0.5)
     country = people.home.country[rows]
@@ -68,7 +68,7 @@ def make_requesters(rng: Random, world: World, rows: Ints) -> Frame:
 
 
 def _one_line(rng: Random, given: Text, surname: Text) -> Text:
-    """Given name first, or "Surname, Given", or the given name alone; Chinese and Japanese names as written there."""
+    """Write given name first, "Surname, Given" or the given name alone; Chinese and Japanese names surname first."""
     form = np.searchsorted([0.86, 0.93, 0.96], rng.random(len(given))).tolist()
     shapes = ("{g} {s}", "{s}, {g}", "{g}", " {g}  {s} ")
     return text(
@@ -82,14 +82,14 @@ def _is_han(name: str) -> bool:
 
 
 def assign_tickets(rng: Random, requesters: int, tickets: int) -> Ints:
-    """Give every requester one ticket and the rest to a busy few."""
+    """Give every requester one ticket and the rest to a small share of requesters."""
     first = np.arange(min(requesters, tickets), dtype=np.int64)
     rest = draw(rng, tickets - first.size, skewed(max(requesters, 1), exponent=0.6))
     return rng.permutation(np.concatenate([first, rng.permutation(requesters)[rest] if requesters else rest]))
 
 
 def make_tickets(rng: Random, requesters: Frame, asked_by: Ints, first: int, day: Day) -> Frame:
-    """One ticket per row of `asked_by` (rows of `requesters`)."""
+    """Return one ticket per row of `asked_by` (rows of `requesters`)."""
     size = asked_by.size
     who = take(requesters, asked_by)
     age = (rng.random(size) ** 2 * (120 * 86_400 if day.first_load else 86_000)).astype(np.int64)
@@ -126,7 +126,7 @@ def make_tickets(rng: Random, requesters: Frame, asked_by: Ints, first: int, day
 
 
 def progress_times(rng: Random, opened: Text, status: Text, day: Day) -> tuple[Text, Text]:
-    """First response and closing times that fit the status; never after the day's end."""
+    """Draw first response and closing times that match the status; never after the day's end."""
     size = len(opened)
     wait = rng.exponential(6 * 3600, size).astype(np.int64).astype("timedelta64[s]")
     work = rng.exponential(2 * 86_400, size).astype(np.int64).astype("timedelta64[s]")

@@ -1,4 +1,4 @@
-"""What goes wrong in real records: how often (one table) and how (small functions on one value)."""
+"""Declare the noise of real records: its rates (one table) and its operations (functions on one value)."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from dataflow.sample.scripts import without_marks
 
 @dataclass(frozen=True)
 class Rates:
-    """Shares between 0 and 1. People and companies first, then what one record does to its entity's values."""
+    """Shares between 0 and 1: first of people and companies, then of the values in one record, then of a delivery."""
 
     # the world
     spouses: float = 0.18
@@ -65,12 +65,12 @@ class Rates:
     form_other_spelling: float = 0.30
     address_missing: float = 0.08
     region_missing: float = 0.20
-    # a delivery
+    # one delivery
     defect: float = 0.005
     duplicate: float = 0.03
     late: float = 0.03
     stale: float = 0.004
-    deleted: float = 0.004  # of CRM records a day, told by getDeleted
+    deleted: float = 0.004  # of CRM records a day, reported by getDeleted
     soft_deleted: float = 0.02  # of updated rows of the orders database
 
 
@@ -90,7 +90,7 @@ _MAIL_SLIPS = (("gmail.com", "gmial.com"), ("hotmail", "hotmial"), (".com", ".co
 
 
 def typo(value: str, dice: int) -> str:
-    """Make one slip of the hand: swap, drop, double or neighbouring key; never at the first letter."""
+    """Make one typing error: swap, drop, double or neighbouring key; never at the first letter."""
     if len(value) < 3:
         return value + value[-1:]
     at = 1 + dice // 7 % (len(value) - 1)
@@ -106,7 +106,7 @@ def typo(value: str, dice: int) -> str:
 
 
 def typo_email(value: str, dice: int) -> str:
-    """Slip in the mailbox name, or one of the well-known slips in the domain; the address stays well-formed."""
+    """Make a typing error in the mailbox name or a common one in the domain; the address stays well-formed."""
     local, _, domain = value.partition("@")
     if dice % 3 == 0:
         for right, wrong in _MAIL_SLIPS:
@@ -126,7 +126,7 @@ def digit_off(value: str, dice: int) -> str:
 
 
 def look_alike(value: str, dice: int) -> str:
-    """Put letters that only look the same: Cyrillic а for Latin a, 0 for o."""
+    """Replace letters by look-alikes: Cyrillic а for Latin a, 0 for o."""
     del dice
     return value[:1] + value[1:].translate(_LOOK_ALIKES)
 
@@ -136,7 +136,7 @@ def initial(value: str, dice: int) -> str:
 
 
 def drop_marks(value: str, dice: int) -> str:
-    """Drop diacritics, or in the German way write ae, oe, ue."""
+    """Drop diacritics, or replace German ones by ae, oe, ue."""
     if dice % 3 == 0:
         for mark, plain in (("ä", "ae"), ("ö", "oe"), ("ü", "ue"), ("Ö", "Oe"), ("Ü", "Ue"), ("ß", "ss")):
             value = value.replace(mark, plain)

@@ -1,4 +1,4 @@
-"""What is known: who each valid record is, which rows are broken, and how many of everything."""
+"""Write the truth of a sample: the entity of each valid record, the broken rows, and all counts."""
 
 from __future__ import annotations
 
@@ -25,10 +25,10 @@ _DEFECTS = pa.schema([
 
 
 class Truth:
-    """Writes truth/ while the days are delivered; a record is known from its first valid delivery on.
+    """Writer of truth/ during the deliveries; a record is known from its first valid delivery on.
 
     truth.parquet: one row per record that describes a customer (source, object, record_key).
-    defects.parquet: one row per broken row as delivered; record_key is null where the key is what is missing.
+    defects.parquet: one row per broken row as delivered; record_key is null where the key is missing.
     """
 
     def __init__(self, folder: Path) -> None:
@@ -41,7 +41,7 @@ class Truth:
         self.defects = 0
 
     def add(self, key: Key, frame: Frame, defects: Text, day: Day) -> None:
-        """Record one delivery: `frame` as it should be, `defects` as it was broken (None where valid)."""
+        """Record one delivery: `frame` as it should be, `defects` the defect of each row (None where valid)."""
         keys = text(str(value) for value in frame[OBJECTS[key].key].tolist())
         valid = ~present(defects)
         if OBJECTS[key].describes_customer:
@@ -100,7 +100,7 @@ class Firmographics:
 
 
 def _first_places(values: list[str]) -> dict[str, int]:
-    """Where each value stands first, in that order."""
+    """Return the index of the first occurrence of each value, in that order."""
     places: dict[str, int] = {}
     for at, value in enumerate(values):
         places.setdefault(value, at)

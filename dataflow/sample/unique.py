@@ -1,4 +1,4 @@
-"""Mailboxes, numbers and domains that belong to one entity only, whatever the size of the sample."""
+"""Claim mailboxes, numbers and domains, so that each belongs to one entity in samples of any size."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from dataflow.sample.arrays import Text, text
 
 
 class Claims:
-    """Hands each value out once in a whole sample; without it two people of one name would share a mailbox."""
+    """Gives each value out once per sample; otherwise two people with one name would share a mailbox."""
 
     def __init__(self) -> None:
         self._taken: set[str] = set()
@@ -30,7 +30,7 @@ class Claims:
         return text(self._claim(value, _next_number) for value in wanted)
 
     def domain(self, base: str, extra: str, suffix: str) -> str:
-        """Claim base.suffix, else with the extra word, else with a number."""
+        """Claim base.suffix, or with the extra word where it is taken, or with a number."""
         bases = (base, f"{base}-{extra}" if base != extra else f"{base}-group")
 
         def again(_: str, attempt: int) -> str:
@@ -43,7 +43,7 @@ class Claims:
 
 def _numbered_mailbox(value: str, attempt: int) -> str:
     local, _, domain = value.partition("@")
-    # spread, so that the tenth John Smith is not john.smith10 beside john.smith11
+    # Spread, so that the numbers of the John Smiths are not consecutive.
     return f"{local}{attempt * 37 % 997 if attempt < 997 else attempt}@{domain}"
 
 

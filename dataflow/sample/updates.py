@@ -1,4 +1,4 @@
-"""New versions of records that are already there."""
+"""Generate new versions of existing records."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from dataflow.sample.salesforce import LEAD_STATUSES
 from dataflow.sample.views import format_phones, write_place
 from dataflow.sample.world import World
 
-# Columns of each object by what a correction touches: names, e-mail, telephone, address lines.
+# Columns of each object by the topic of a correction: names, e-mail, telephone, address lines.
 _NAMES: dict[Key, tuple[str, str]] = {
     ("salesforce", "contact"): ("FirstName", "LastName"),
     ("salesforce", "lead"): ("FirstName", "LastName"),
@@ -42,7 +42,7 @@ _NEXT_ORDER = {"placed": ("paid", "paid", "cancelled"), "paid": ("shipped",), "s
                "delivered": ("refunded",), "cancelled": ("cancelled",), "refunded": ("refunded",)}  # fmt: skip
 _NEXT_TICKET = {"open": ("pending", "solved"), "pending": ("solved", "open"), "solved": ("closed", "closed", "open"),
                 "closed": ("closed",)}  # fmt: skip
-# Greek and everything after it in Unicode: not Latin.
+# Greek and all later Unicode blocks: not Latin.
 _FIRST_OTHER_SCRIPT = 0x370
 
 
@@ -69,7 +69,7 @@ def _advance(rng: Random, status: Text, steps: dict[str, tuple[str, ...]]) -> Te
 
 
 def _answer(rng: Random, frame: Frame, moment: Text) -> None:
-    """Move tickets on: answered when no longer open, closed when solved or closed."""
+    """Advance tickets: answered when no longer open, closed when solved or closed."""
     frame["status"] = _advance(rng, frame["status"], _NEXT_TICKET)
     status = frame["status"]
     unanswered = np.isnat(frame["first_response_at"]) & (status != "open")
@@ -85,7 +85,7 @@ def _relabel(frame: Frame) -> None:
 
 
 def _correct(rng: Random, key: Key, frame: Frame, world: World, events: Events) -> None:
-    """Refresh what changed in life, and one more thing that somebody corrected."""
+    """Apply what changed in the world, and one more correction."""
     size = height(frame)
     rows = frame["_row"].astype(np.int64)
     person = frame["_type"] == "person"
@@ -96,7 +96,7 @@ def _correct(rng: Random, key: Key, frame: Frame, world: World, events: Events) 
     local = _in_own_script(key, frame)
     _names(key, frame, world, rows, person, local, touched | (topic == 0))
     if key in _EMAIL:
-        # only what changed or was missing: a correct second mailbox stays
+        # Only changed or missing values: a correct second mailbox stays.
         column = frame[_EMAIL[key]]
         some = np.flatnonzero(person & ((touched & chance(rng, size, 0.5)) | ((topic == 1) & ~present(column))))
         column[some] = world.people.email[rows[some]]
@@ -113,7 +113,7 @@ def _in_own_script(key: Key, frame: Frame) -> Flags:
 
 
 def _names(key: Key, frame: Frame, world: World, rows: Ints, person: Flags, local: Flags, some: Flags) -> None:
-    """Write the name of today without slips."""
+    """Write the current name without typing errors."""
     people = world.people
     if key in _NAMES:
         for names, own, latin in zip(
@@ -148,7 +148,7 @@ def _places(rng: Random, key: Key, frame: Frame, world: World, some: Ints, local
 
 
 def due_first(rng: Random, key: Key, frame: Frame, candidates: Ints, events: Events, wanted: int) -> Ints:
-    """Choose records to update: first those with something to tell, then any; at most `wanted`."""
+    """Choose records to update: first those with changes in the world, then others; at most `wanted`."""
     if "_row" in frame:
         rows = frame["_row"][candidates].astype(np.int64)
         person = frame["_type"][candidates] == "person"

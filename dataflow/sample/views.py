@@ -1,4 +1,4 @@
-"""How one record sees its person or company: the entity's values with the record's own trouble."""
+"""Derive how one record shows its person or company: the entity's values with the record's own noise."""
 
 from __future__ import annotations
 
@@ -31,7 +31,7 @@ from dataflow.sample.trouble import (
 
 @dataclass
 class Place:
-    """A postal address as one record writes it; `line2` is the flat where the record keeps it apart."""
+    """A postal address as one record writes it; `line2` is the flat where the record keeps it separately."""
 
     line1: Text
     line2: Text
@@ -56,7 +56,7 @@ class PersonView:
 
 
 def country_text(rng: Random, country: Ints, *, code_share: float) -> Text:
-    """Write countries as ISO code, or as one of the names in use."""
+    """Write countries as ISO code or as one of their common names."""
     as_code = chance(rng, len(country), code_share)
     pick = np.minimum(rng.geometric(0.6, len(country)) - 1, 9)
     names, codes = [c.names for c in countries()], [c.code for c in countries()]
@@ -114,7 +114,7 @@ def view_people(
     birth_share: float = 0.0,
     code_share: float = 0.3,
 ) -> PersonView:
-    """See each person of `rows` once. `mess` scales the typing trouble, `own_script` the local spelling."""
+    """View each person of `rows` once. `mess` scales the typing errors, `own_script` the local spelling."""
     size = rows.size
     local = chance(rng, size, RATES.own_script * own_script) & people.own_script[rows]
     given, surname = _names(rng, people, rows, local, mess)
@@ -159,7 +159,7 @@ def _names(rng: Random, people: People, rows: Ints, local: Flags, mess: float) -
         mend(surname, shouted, change, rng)
     swapped = chance(rng, size, RATES.swapped_names * mess)
     given[swapped], surname[swapped] = surname[swapped], given[swapped]
-    # some type one family name of two
+    # Some enter only one of two family names.
     mend(surname, chance(rng, size, 0.3) & ~swapped, _first_family_name, rng)
     unknown = chance(rng, size, RATES.placeholder_name)
     given[unknown] = text(PLACEHOLDER_NAMES)[rng.integers(0, len(PLACEHOLDER_NAMES), int(unknown.sum()))]
@@ -178,7 +178,7 @@ def _nickname(value: str, dice: int) -> str:
 
 
 def _births(rng: Random, birth: Times, share: float) -> Text:
-    """Dates as datetime.date; swapped day and month, a wrong year, the default 1900-01-01, or None."""
+    """Return datetime.date values; some with day and month swapped, a wrong year, the default 1900-01-01, or None."""
     size = len(birth)
     days = birth.astype("datetime64[D]").tolist()
     kept = chance(rng, size, share).tolist()
@@ -223,7 +223,7 @@ def _emails(rng: Random, people: People, companies: Companies, rows: Ints, work_
 
 
 def _numbers(rng: Random, numbers: Text, mess: float) -> Text:
-    """Numbers in E.164, some one digit off, some placeholders."""
+    """Return E.164 numbers; some with a wrong digit, some placeholders."""
     written = numbers.copy()
     mend(written, chance(rng, len(written), RATES.digit_off * mess), digit_off, rng)
     fake = chance(rng, len(written), RATES.placeholder_phone)
@@ -232,7 +232,7 @@ def _numbers(rng: Random, numbers: Text, mess: float) -> Text:
 
 
 def format_phones(rng: Random, numbers: Text, country: Ints, *, missing: float) -> Text:
-    """Write numbers in the formats people use, and leave some out."""
+    """Write numbers in common formats, and leave some out."""
     size = len(numbers)
     style = rng.integers(0, 7, size).tolist()
     gone = chance(rng, size, missing).tolist()
@@ -269,7 +269,7 @@ def latin_company(rng: Random, companies: Companies, rows: Ints, *, mess: float,
 
 
 def websites(rng: Random, domains: Text, *, missing: float) -> Text:
-    """Write a domain as people type websites."""
+    """Write a domain as a website address in common forms."""
     shape = rng.integers(0, 5, len(domains)).tolist()
     gone = chance(rng, len(domains), missing).tolist()
     forms = ("https://www.{d}", "www.{d}", "http://{d}/", "{d}", "https://{d}")

@@ -1,4 +1,4 @@
-"""One slice of the world: its companies and people, made together."""
+"""Build one slice of the world: companies and people that refer to each other."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ from dataflow.sample.unique import Claims
 
 T = TypeVar("T", Companies, People, Addresses)
 
-# Per delivered row of a first load: about 2.2 source records describe one entity, people and companies together.
+# Entities per delivered row of a first load: about 2.2 source records describe one person or company.
 PEOPLE_PER_ROW = 0.255
 COMPANIES_PER_ROW = 0.048
 
@@ -32,7 +32,7 @@ class World:
 
 @cache
 def hot_addresses() -> Addresses:
-    """Forwarders and registered-office agents: three addresses a country, the same in every sample."""
+    """Return forwarders and registered-office agents: three addresses per country, equal in every sample."""
     country = np.repeat(np.arange(len(countries()), dtype=np.int64), 3)
     return draw_addresses(np.random.default_rng(11), country, flats=1.0)
 
@@ -47,7 +47,7 @@ def build_world(
         some = agents[firms.home.country[agents] == index]
         spots = np.flatnonzero(hot.country == index)
         firms.home.put(some, hot, spots[rng.integers(0, spots.size, some.size)])
-        # an agent rents out suites: one building, many companies
+        # An agent rents out suites: one building, many companies.
         suites = rng.integers(100, 900, some.size)
         firms.home.unit[some] = firms.home.unit_latin[some] = text(f"Suite {n}" for n in suites)
     folk = build_people(rng, people, firms, first=first_person, claims=claims, year=year, hot=hot)
@@ -64,7 +64,7 @@ def _join(first: T, second: T) -> T:
 
 
 def join_worlds(first: World, second: World) -> World:
-    """Append `second`; its row references (employer, parent) are moved along."""
+    """Append `second`; shift its row references (employer, parent)."""
     shift = first.companies.size
     second.people.employer = _shifted(second.people.employer, shift)
     second.companies.parent = _shifted(second.companies.parent, shift)
