@@ -2,15 +2,17 @@
 
 from __future__ import annotations
 
+import shutil
 from collections.abc import Iterator
 from datetime import timedelta
 from importlib import import_module
 from pathlib import Path
 from typing import Any
 
+import duckdb
 import pytest
 
-from dataflow.publish.commit import claim_messages, commit
+from dataflow.publish.commit import claim_messages
 from dataflow.run.taking import KINDS, Taken, take_inbox
 from dataflow.settings import load_settings
 from dataflow.tables.ops import DEAD_LETTERS, INBOX_TAKEN, JUDGEMENT
@@ -18,6 +20,7 @@ from dataflow.tables.published import CUSTOMER_360
 from dataflow.tables.resolved import XREF
 from dataflow.validate.incoming import KNOWN, collect_known
 from dataflow.workspace.report import list_notes
+from dataflow.workspace.workspace import Workspace
 from lakehouse import Inbox, Lake, LakeConflict
 from tests.lib.inboxes import inbox_of
 from tests.lib.tables import MOMENT, arrow_rows, read_rows, small_lake, workspace
@@ -27,13 +30,21 @@ LETTERS = [("aaaaaa01", "open"), ("aaaaaa02", "discarded"), ("bbbbbb03", "resolv
 LEFT, RIGHT, THIRD = "mysql|customers|1", "mysql|customers|2", "mysql|customers|3"
 
 
-@pytest.fixture
-def lake(tmp_path: Path) -> Iterator[Lake]:
-    """A lake with three dead letters."""
-    with small_lake(tmp_path) as lake:
-        letters = [{"dead_letter_id": key, "status": status, "payload": "{}"} for key, status in LETTERS]
-        insert(lake, DEAD_LETTERS, letters)
+@pytest.fixture(scope="module")
+def shared(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Lake]:
+    with small_lake(tmp_path_factory.mktemp("shared")) as lake:
         yield lake
+
+
+@pytest.fixture
+def lake(shared: Lake) -> Lake:
+    """A lake with three dead letters, in which no message was taken, and an empty inbox."""
+    shutil.rmtree(str(inbox_of(shared.location)), ignore_errors=True)
+    for table in (DEAD_LETTERS, JUDGEMENT, INBOX_TAKEN, XREF, CUSTOMER_360):
+        shared.con.execute(f"DELETE FROM {table.in_lake}")
+    letters = [{"dead_letter_id": key, "status": status, "payload": "{}"} for key, status in LETTERS]
+    insert(shared, DEAD_LETTERS, letters)
+    return shared
 
 
 def insert(lake: Lake, table: Any, rows: list[dict[str, Any]]) -> None:
@@ -70,9 +81,19 @@ def run(lake: Lake, inbox: Inbox, folder: Path) -> Taken:
     """Take, commit, remove: the beginning and the end of a run."""
     with workspace(lake, folder) as ws:
         taken = take_inbox(ws, SETTINGS, inbox)
-        commit(ws, lake, [])
+        commit(ws, lake)
     inbox.remove(taken.ids)
     return taken
+
+
+def commit(ws: Workspace, lake: Lake) -> None:
+    """Commit as a run does, but for its audits: they have nothing to look at here."""
+
+    def write(con: duckdb.DuckDBPyConnection) -> None:
+        claim_messages(con, ws, is_alone=lake.is_alone)
+        ws.write(con)
+
+    lake.transact(write, author="test", run_id="run", message="test")
 
 
 def taken_rows(lake: Lake) -> list[dict[str, Any]]:
@@ -104,7 +125,7 @@ def test_a_message_of_a_run_that_died_before_removing_it_is_only_removed(
     message = decide(inbox, "discard", "aaaaaa01")
     with workspace(lake, tmp_path) as ws:
         take_inbox(ws, SETTINGS, inbox)
-        commit(ws, lake, [])
+        commit(ws, lake)
     decide(inbox, "replay", "aaaaaa01")
     assert len(inbox.read().messages) == 2
     taken = run(lake, inbox, tmp_path)

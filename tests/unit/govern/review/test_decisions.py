@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from datetime import timedelta
-from pathlib import Path
 
 import pytest
 
@@ -28,10 +27,10 @@ A, B, C = (f"mysql|customers|{name}" for name in "abc")
 FIRM = "salesforce|account|firm"
 
 
-@pytest.fixture
-def lake(tmp_path: Path) -> Iterator[Lake]:
+@pytest.fixture(scope="module")
+def shared(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Lake]:
     """Three people and a firm, customers of two records each; one pair waits for a decision."""
-    with small_lake(tmp_path) as lake:
+    with small_lake(tmp_path_factory.mktemp("shared")) as lake:
         for table, rows in {
             CUSTOMER_RECORD: [
                 {"record_id": record, "entity_type": "company" if record == FIRM else "person", "full_name": record}
@@ -44,6 +43,14 @@ def lake(tmp_path: Path) -> Iterator[Lake]:
             insert(lake, table, rows)
         lake.con.execute("USE lake")
         yield lake
+
+
+@pytest.fixture
+def lake(shared: Lake) -> Lake:
+    """That lake with an empty inbox: nothing that is decided changes the lake itself."""
+    inbox = inbox_of(shared.location)
+    inbox.remove(message.id for message in inbox.read().messages)
+    return shared
 
 
 def insert(lake: Lake, table: Table, rows: list[dict[str, object]]) -> None:
