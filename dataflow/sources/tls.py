@@ -144,8 +144,8 @@ def _read(error: BaseException) -> tuple[Fault, str] | None:
 def _read_tls(error: ssl.SSLError) -> tuple[Fault, str]:
     if isinstance(error, ssl.SSLCertVerificationError):
         return _read_certificate(error.verify_message.rstrip(".").lower())
-    # One that Python itself raises on a broken connection has no reason at all.
-    reason = error.reason or ""
+    # An error that Python itself raises for a broken connection has no such attribute before 3.12.
+    reason = getattr(error, "reason", None) or ""
     if any(word in reason for word in _PLAIN):
         return Fault.PLAIN, "it does not speak TLS"
     if any(word in reason for word in _OLDER):

@@ -212,7 +212,8 @@ def test_a_link_or_a_folder_in_the_place_of_a_message_is_not_read(folder: Path, 
     (tmp_path / "elsewhere.json").write_bytes((folder / f"{message.id}.json").read_bytes())
     inbox.remove([message.id, message.id])
     (folder / f"{message.id}.json").symlink_to(tmp_path / "elsewhere.json")
-    (folder / f"{message.id[:-1]}0.json").mkdir()
+    other = "0" if message.id[-1] != "0" else "1"
+    (folder / f"{message.id[:-1]}{other}.json").mkdir()
     found = inbox.read()
     assert (found.messages, len(found.unreadable)) == ((), 2)
 
