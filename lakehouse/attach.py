@@ -93,11 +93,14 @@ def refuse_foreign_file(con: duckdb.DuckDBPyConnection, catalogue: Path) -> None
 
 
 def _check_certificates(con: duckdb.DuckDBPyConnection, access: S3Access) -> None:
-    """Have each HTTP client of DuckDB check certificates: curl does by itself, the other one (httplib) must be told."""
-    con.execute("SET enable_curl_server_cert_verification = true")
-    con.execute("SET enable_server_cert_verification = true")
+    """Have each HTTP client of DuckDB check certificates: curl does by itself, the other one (httplib) must be told.
+
+    GLOBAL: cursors, and the connections on which DuckLake lists and removes files, do not see a session's settings.
+    """
+    con.execute("SET GLOBAL enable_curl_server_cert_verification = true")
+    con.execute("SET GLOBAL enable_server_cert_verification = true")
     if access.ca_file is not None:
-        con.execute(f"SET ca_cert_file = {literal(str(access.ca_file))}")
+        con.execute(f"SET GLOBAL ca_cert_file = {literal(str(access.ca_file))}")
 
 
 def s3_secret_sql(access: S3Access, *, scope: str) -> str:

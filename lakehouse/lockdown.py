@@ -28,6 +28,6 @@ def lock_down(con: DuckDBPyConnection, location: LakeLocation) -> None:
             con.execute(f"DROP SECRET {name}")
     con.execute(f"SET allowed_directories = [{literal(location.data_path)}]")
     # DuckDB would take a name that is no table for a variable of the Python code around it.
-    con.execute("SET python_enable_replacements = false")
+    con.execute("SET GLOBAL python_enable_replacements = false")
     con.execute("SET enable_external_access = false")
     con.execute("SET lock_configuration = true")

@@ -71,6 +71,8 @@ def plant(root: Path, files: dict[str, str]) -> list[str]:
         ("dataflow/a.py", "from duckdb import read_parquet", "hidden global connection"),
         ("lakehouse/connect.py", "import duckdb\nduckdb.connect()\nduckdb.connect()", "a second time"),
         ("lakehouse/connect.py", "import duckdb\nfrom duckdb import connect\nduckdb.connect()", "a second time"),
+        ("dataflow/observe/a.py", "from lakehouse import Lake, open_reader", "read through dataflow.access"),
+        ("flows/a.py", "from lakehouse.reader import open_reader", "read through dataflow.access"),
         # the environment
         ("dataflow/a.py", "import os\nos.environ['A']", "the environment is read in"),
         ("lakehouse/a.py", "import os as system\nsystem.getenv('A')", "the environment is read in"),
@@ -96,6 +98,7 @@ def test_a_planted_breach_is_found(tmp_path: Path, path: str, text: str, expecte
         ("deployments/register.py", "import prefect\nimport os\nos.environ['A']"),
         ("dataflow/publish/a.py", "from dataflow.sources import protocol\nfrom dataflow.publish.b import c"),
         ("dataflow/run/stages.py", "from importlib import import_module\nimport_module('dataflow.publish')"),
+        ("dataflow/access/door.py", "from lakehouse import open_reader"),
         ("dataflow/settings/load.py", "import os\nos.environ.get('A')"),
         ("checks/runner.py", "from lakehouse.table import Table\nimport os\nos.replace('a', 'b')"),
         ("dataflow/a.py", "import duckdb\nCon = duckdb.DuckDBPyConnection\nPREFECT = 'prefect.yaml'"),

@@ -16,7 +16,7 @@ from pathlib import Path
 from duckdb import DuckDBPyConnection
 
 from dataflow.access.inbox import inbox_at, leave_out_taken, read_inbox
-from dataflow.access.lake import lake_location
+from dataflow.access.lake import lake_location, reading_location
 from dataflow.access.statements import check_statement
 from dataflow.access.who import Purpose, Who
 from dataflow.errors import ConfigurationError, UsageError
@@ -56,7 +56,7 @@ def open_for(who: Who, purpose: Purpose, *, settings: Settings, as_of: datetime 
 
     Raises: LakeUnreachable when nothing was published yet, SnapshotNotFound, ConfigurationError.
     """
-    location = lake_location(settings)
+    location = reading_location(settings)
     contents = read_inbox(location) if as_of is None else InboxContents()
     # What does not fit in memory is customers' data: it goes to a folder that only this user can open.
     with tempfile.TemporaryDirectory(prefix="dataflow-spill-") as spill:

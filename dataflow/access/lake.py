@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
 
 from dataflow.access.catalogue import read_catalogue
 from dataflow.access.modes import prepare_folders
 from dataflow.errors import ConfigurationError
 from dataflow.settings import Settings
-from lakehouse import Lake, LakeLocation, S3Access
+from lakehouse import Lake, LakeLocation, PostgresCatalogue, S3Access
 
 
 def lake_location(settings: Settings) -> LakeLocation:
@@ -30,6 +31,23 @@ def lake_location(settings: Settings) -> LakeLocation:
     )
 
 
+def reading_location(settings: Settings) -> LakeLocation:
+    """Say where readers find the lake: as `lake_location`, by the readers' role where one is named.
+
+    Raises: ConfigurationError, also where that role's address is of another catalogue.
+    """
+    place, declared = lake_location(settings), settings.lake.catalogue_reader
+    if declared is None:
+        return place
+    reader = read_catalogue(declared.get_secret_value(), setting="lake.catalogue_reader")
+    if _name(reader) is None or _name(reader) != _name(place.catalogue):
+        raise ConfigurationError(
+            f"lake.catalogue_reader names {reader}, lake.catalogue {place.catalogue}.",
+            next_move="Give both the same database and schema of a PostgreSQL; user, password and host may differ.",
+        )
+    return replace(place, catalogue=reader)
+
+
 def open_lake(settings: Settings, *, purpose: str, alone: bool = False, temp_directory: Path | None = None) -> Lake:
     """Open the lake for writing; `alone` for maintenance, which no writer may run beside.
 
@@ -45,6 +63,10 @@ def open_lake(settings: Settings, *, purpose: str, alone: bool = False, temp_dir
         threads=settings.lake.threads or None,
         temp_directory=temp_directory,
     )
+
+
+def _name(catalogue: Path | PostgresCatalogue) -> tuple[str, str] | None:
+    return (catalogue.database, catalogue.schema) if isinstance(catalogue, PostgresCatalogue) else None
 
 
 def _s3_access(settings: Settings) -> S3Access | None:

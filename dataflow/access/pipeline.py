@@ -13,7 +13,7 @@ from pathlib import Path
 import duckdb
 
 from dataflow.access.inbox import leave_out_taken, read_inbox
-from dataflow.access.lake import lake_location
+from dataflow.access.lake import reading_location
 from dataflow.settings import Settings
 from lakehouse import InboxContents, open_reader
 from lakehouse.table import DATABASE
@@ -27,7 +27,7 @@ def open_published(
     Raises: LakeUnreachable when nothing was published yet, SnapshotNotFound.
     """
     con = open_reader(
-        lake_location(settings),
+        reading_location(settings),
         at=at,
         memory_limit=settings.lake.memory_limit,
         threads=settings.lake.threads or None,
@@ -45,6 +45,6 @@ def open_with_inbox(
 
     Raises: as `open_published`.
     """
-    contents = read_inbox(lake_location(settings))
+    contents = read_inbox(reading_location(settings))
     with closing(open_published(settings, temp_directory=temp_directory)) as con:
         yield con, leave_out_taken(con, contents)

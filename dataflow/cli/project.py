@@ -24,11 +24,14 @@ _ENVIRONMENT_SAMPLE = """\
 # DATAFLOW_LAKE__THREADS=4
 
 # A lake in production: catalogue in PostgreSQL, data on S3
-# DATAFLOW_LAKE__CATALOGUE=postgresql://user:password@host:5432/database?schema=lake_meta&sslmode=verify-full
+# (TLS 1.3, the certificate checked; a private authority: &sslrootcert=/path/ca.pem), readers by a role with SELECT only
+# DATAFLOW_LAKE__CATALOGUE=postgresql://user:password@host:5432/database?schema=lake_meta
+# DATAFLOW_LAKE__CATALOGUE_READER=postgresql://reader:password@host:5432/database?schema=lake_meta
 # DATAFLOW_LAKE__DATA=s3://bucket/prefix
 # DATAFLOW_LAKE__S3__KEY_ID=
 # DATAFLOW_LAKE__S3__SECRET=
 # DATAFLOW_LAKE__S3__REGION=eu-central-1
+# DATAFLOW_LAKE__S3__CA_FILE=
 
 # A Prefect server or Prefect Cloud; without it Prefect runs inside `dataflow run`
 # PREFECT_API_URL=http://127.0.0.1:4200/api

@@ -17,6 +17,7 @@ from dataflow.access.lake import lake_location, open_lake
 from dataflow.access.modes import find_misplaced, mend
 from dataflow.access.pipeline import open_published
 from dataflow.errors import DataFlowError
+from dataflow.observe.lake_looks import connection_of, look_at_data, look_at_readers
 from dataflow.settings import Settings
 from dataflow.settings.environment import prefect_api_url
 from dataflow.sinks import SinkKind, active_sinks
@@ -46,7 +47,9 @@ def probe_all(settings: Settings) -> Iterator[Finding]:
         ("disk space", lambda: _disk_space(settings.home)),
         ("file modes", lambda: _file_modes(settings)),
         ("lake", lambda: _lake(settings)),
+        ("lake data", lambda: look_at_data(settings)),
         ("published lake", lambda: _published(settings)),
+        ("lake readers", lambda: look_at_readers(settings)),
         ("inbox", lambda: _inbox(settings)),
         ("geoip", lambda: _geoip(settings)),
         ("firmographics", lambda: _firmographics(settings)),
@@ -138,7 +141,7 @@ def _lake(settings: Settings) -> str:
         return f"not made yet: the first run makes it at {place.catalogue}"
     try:
         with open_lake(settings, purpose="doctor") as lake:
-            return f"snapshot {lake.snapshot().id} at {place.catalogue}"
+            return f"snapshot {lake.snapshot().id} at {place.catalogue}{connection_of(place)}"
     except LakeLocked as locked:
         # A run at work is no fault.
         return str(locked)

@@ -6,7 +6,7 @@ from decimal import Decimal
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any, Literal, Self, TypeVar
 
-from pydantic import ConfigDict, Field, create_model, model_validator
+from pydantic import ConfigDict, Field, SecretStr, create_model, model_validator
 from pydantic_settings import BaseSettings, PydanticBaseSettingsSource, SettingsConfigDict
 
 from checks.registry import unknown_name
@@ -21,6 +21,8 @@ class LakeSettings(Section):
     """Where the lake is. `catalogue` is a file, or postgresql://… with `data` on S3 in production."""
 
     catalogue: str = "${home}/lake/catalogue.ducklake"
+    catalogue_reader: SecretStr | None = None
+    """The same catalogue on its server, by the address of a role with SELECT only: readers connect with it."""
     data: str = "${home}/lake/data"
     published: str = "${home}/lake/published"
     inbox: str = ""

@@ -19,6 +19,8 @@ OPENS_DUCKDB = "lakehouse/connect.py"
 # the extra `spark`: half a gigabyte that hardly anybody has
 USES_SPARK = "dataflow/resolve/pairs/spark.py"
 OF_SPARK = ("pyspark", "py4j", "rapidfuzz", "splink.backends.spark", "splink.internals.spark")
+# Sinks follow a publication by its snapshot; whoever else reads takes the door or the pipeline's reader.
+OPENS_READERS = ("lakehouse/", "dataflow/access/", "dataflow/sinks/")
 READS_ENVIRONMENT = "dataflow/settings/"
 ENVIRONMENT = frozenset({"environ", "environb", "getenv", "getenvb", "putenv", "unsetenv"})
 # A function of the duckdb module that connections have as a method works on a hidden global connection.
@@ -63,6 +65,7 @@ def violations(sources: Mapping[str, str]) -> list[str]:
         _environment_outside_settings,
         _prints_outside_cli,
         _opens_duckdb_elsewhere,
+        _opens_readers_elsewhere,
     )
     found = [violation for module in modules for rule in each for violation in rule(module)]
     return found + _opens_duckdb_twice(modules)
@@ -180,6 +183,14 @@ def _opens_duckdb_elsewhere(module: Module) -> Iterator[str]:
             yield module.at(node, f"uses duckdb.{name}, a hidden global connection; take a connection as an argument")
         elif name == "connect" and module.path != OPENS_DUCKDB:
             yield module.at(node, f"uses duckdb.connect; connections are opened in {OPENS_DUCKDB}")
+
+
+def _opens_readers_elsewhere(module: Module) -> Iterator[str]:
+    if module.path.startswith(OPENS_READERS):
+        return
+    for node, target in imports(module):
+        if target in ("lakehouse.open_reader", "lakehouse.reader.open_reader", "lakehouse.reader"):
+            yield module.at(node, f"imports {target}; the lake is read through dataflow.access")
 
 
 def _opens_duckdb_twice(modules: list[Module]) -> list[str]:

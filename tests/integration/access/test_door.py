@@ -7,8 +7,11 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
+import duckdb
 import pytest
 from psycopg import sql as psql
+from psycopg.errors import InsufficientPrivilege
+from pydantic import SecretStr
 
 from dataflow.access.door import Door, open_for
 from dataflow.access.lake import lake_location
@@ -53,7 +56,7 @@ class Place:
 
     def catalogue(self) -> dict[str, str]:
         """Hash every table of a catalogue on a server; a catalogue in a file is among the files."""
-        catalogue = self.door.location.catalogue
+        catalogue = lake_location(self.settings).catalogue
         return _tables(catalogue) if isinstance(catalogue, PostgresCatalogue) else {}
 
 
@@ -70,6 +73,8 @@ def place(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFacto
     with opened(lake_location(settings)) as made:
         for number in range(3):
             commit(made, "a", number)
+    if request.param != "file":
+        settings = _as_reader(request, settings)
     with open_for(READER, Purpose.ANALYSIS, settings=settings) as door:
         yield Place(settings, folders, outside, door)
 
@@ -87,9 +92,18 @@ def _files(home: Path) -> LakeSettings:
 def _servers(request: pytest.FixtureRequest, home: Path) -> LakeSettings:
     postgres: PostgresServer = request.getfixturevalue("postgres")
     s3: S3Server = request.getfixturevalue("s3")
-    address = postgres.address.format(database=postgres.create_database("door").database)
+    address = postgres.address(postgres.create_database("door"))
     data = f"{s3.create_bucket('door')}/data"
     return LakeSettings(catalogue=address, data=data, published=str(home / "published"), s3=s3.settings, threads=1)
+
+
+def _as_reader(request: pytest.FixtureRequest, settings: Settings) -> Settings:
+    """The same with a role of the server for readers, which has SELECT only."""
+    postgres: PostgresServer = request.getfixturevalue("postgres")
+    written = lake_location(settings).catalogue
+    assert isinstance(written, PostgresCatalogue)
+    reader = SecretStr(postgres.address(postgres.create_reader("door_reader", written)))
+    return settings.model_copy(update={"lake": settings.lake.model_copy(update={"catalogue_reader": reader})})
 
 
 def _address(catalogue: PostgresCatalogue) -> str:
@@ -145,3 +159,25 @@ def test_the_door_leaves_no_folder_behind(place: Place) -> None:
         [(spill,)] = door.con.execute("SELECT current_setting('temp_directory')").fetchall()
         assert Path(spill).stat().st_mode & 0o777 == 0o700
     assert not Path(spill).exists()
+
+
+def test_the_role_of_readers_cannot_write_whatever_statement_reaches_it(place: Place) -> None:
+    catalogue = place.door.location.catalogue
+    if not isinstance(catalogue, PostgresCatalogue):
+        assert place.settings.lake.catalogue_reader is None
+        return
+    assert catalogue.user == "door_reader"
+    before = place.catalogue()
+    with connect(catalogue) as con:
+        for statement in (
+            "DELETE FROM lake_meta.ducklake_snapshot",
+            "CREATE TABLE lake_meta.x (i int)",
+            "CREATE SCHEMA x",
+        ):
+            with pytest.raises(InsufficientPrivilege):
+                con.execute(statement.encode())
+    with pytest.raises(duckdb.Error):
+        place.door.con.execute(
+            "FROM postgres_query('__ducklake_metadata_lake', 'select pg_read_file(''/etc/passwd'')')"
+        )
+    assert place.catalogue() == before

@@ -4,12 +4,22 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import replace
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
 import duckdb
 import pytest
 
-from lakehouse import Lake, LakeLocation, LakeUnreachable, PostgresCatalogue, open_reader
+from lakehouse import (
+    Lake,
+    LakeLocation,
+    LakeUnreachable,
+    PostgresCatalogue,
+    clean_up,
+    compact,
+    expire,
+    open_reader,
+)
 from lakehouse.lease import server_connection
 from tests.lib.lakes import commit, committed, local_lake, opened, read
 from tests.lib.servers.certificates import Certificates
@@ -87,6 +97,13 @@ def test_a_server_without_tls_gets_no_password(postgres: PostgresServer, tmp_pat
     assert all("does not support SSL" in refused for refused in open_both_ways(location))
 
 
+def files(lake: Lake) -> int:
+    """Count the files that are in the bucket."""
+    row = lake.con.execute(f"SELECT count(*) FROM glob('{lake.location.data_path}**')").fetchone()
+    assert row is not None
+    return int(row[0])
+
+
 @pytest.fixture
 def on_bucket(s3_tls: S3Server, tmp_path: Path, request: pytest.FixtureRequest) -> LakeLocation:
     """Return a lake whose data is reached over TLS."""
@@ -94,10 +111,18 @@ def on_bucket(s3_tls: S3Server, tmp_path: Path, request: pytest.FixtureRequest) 
     return replace(local_lake(tmp_path), data=data, s3=s3_tls.access)
 
 
-def test_data_over_tls_of_a_private_authority_is_written_and_read(on_bucket: LakeLocation) -> None:
+def test_data_over_tls_of_a_private_authority_is_written_read_and_removed(on_bucket: LakeLocation) -> None:
     with opened(on_bucket) as lake:
-        commit(lake, "a", 0)
-    assert read(on_bucket) == {"a": 1, "all": 1}
+        for number in range(4):
+            commit(lake, "a", number)
+        compact(lake)
+        expire(lake, older_than=datetime.now(UTC))
+        before = files(lake)
+        # Lists and removes by connections of DuckLake's own, which have to know the authority too.
+        removed = clean_up(lake, grace=timedelta())
+        assert removed == before - files(lake) > 0
+        assert committed(lake.cursor()) == {"a": 4, "all": 4}
+    assert read(on_bucket) == {"a": 4, "all": 4}
 
 
 def test_data_behind_an_unknown_certificate_is_refused(on_bucket: LakeLocation, certificates: Certificates) -> None:

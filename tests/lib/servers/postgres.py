@@ -54,11 +54,23 @@ class PostgresServer:
             sslrootcert=self.ca_file,
         )
 
-    @property
-    def address(self) -> str:
-        """The same, as dataflow.toml says it, without the database."""
+    def create_reader(self, name: str, catalogue: PostgresCatalogue) -> PostgresCatalogue:
+        """Create a role that reads a catalogue that is there, with the grants that dataflow.example.toml shows."""
+        words = {"role": sql.Identifier(name), "schema": sql.Identifier(catalogue.schema)}
+        with connect(catalogue) as con:
+            for statement in (
+                "CREATE ROLE {role} LOGIN PASSWORD 'reader-password'",
+                "GRANT USAGE ON SCHEMA {schema} TO {role}",
+                "GRANT SELECT ON ALL TABLES IN SCHEMA {schema} TO {role}",
+            ):
+                con.execute(sql.SQL(statement).format(**words))
+        return replace(catalogue, user=name, password="reader-password")
+
+    def address(self, catalogue: PostgresCatalogue) -> str:
+        """A catalogue on this server, as dataflow.toml says it."""
         tls = f"sslrootcert={self.ca_file}" if self.ca_file else "sslmode=disable"
-        return f"postgresql://{self.user}:{self.password}@127.0.0.1:{self.port}/{{database}}?{tls}"
+        who = f"{catalogue.user}:{catalogue.password}"
+        return f"postgresql://{who}@{catalogue.host}:{catalogue.port}/{catalogue.database}?{tls}"
 
     @contextmanager
     def speaking(self, certificate: Certificate, *, newest: str = "TLSv1.3") -> Iterator[None]:

@@ -1,0 +1,62 @@
+"""What `dataflow doctor` looks at in the lake's own servers: the data path, TLS, and what readers may do."""
+
+from __future__ import annotations
+
+import tempfile
+from pathlib import Path
+
+from dataflow.access.catalogue import is_this_machine
+from dataflow.access.lake import lake_location, reading_location
+from dataflow.errors import ConfigurationError
+from dataflow.settings import Settings
+from lakehouse import LakeLocation, PostgresCatalogue
+from lakehouse.probe import probe_data, write_privileges
+
+
+def look_at_data(settings: Settings) -> str:
+    """Write, read and remove a file below the data path. Raises: ConfigurationError, LakeError."""
+    place = lake_location(settings)
+    if isinstance(place.data, Path) and not place.data.is_dir():
+        return f"not made yet: the first run makes {place.data}"
+    with tempfile.TemporaryDirectory(prefix="dataflow-probe-") as scratch:
+        probe_data(place, scratch=Path(scratch))
+    found = f"a file was written, read and removed at {place.data_path}"
+    if isinstance(place.data, Path) or place.s3 is None:
+        return found
+    if place.s3.use_ssl:
+        return f"{found}, over TLS, and the certificate is trusted"
+    if is_this_machine(place.s3.endpoint.rpartition(":")[0].strip("[]")):
+        return f"{found}, unencrypted, which stays on this machine"
+    raise ConfigurationError(
+        f"{found}, unencrypted: whoever is in between reads the rows.", next_move="Set lake.s3.use_tls = true."
+    )
+
+
+def look_at_readers(settings: Settings) -> str:
+    """Say as whom readers connect. Raises: ConfigurationError naming a role that can write; LakeError."""
+    place = reading_location(settings)
+    catalogue = place.catalogue
+    if not isinstance(catalogue, PostgresCatalogue):
+        return "a catalogue in a file: readers attach a copy of their own, read-only"
+    if settings.lake.catalogue_reader is None:
+        raise ConfigurationError(
+            f"readers connect to {catalogue} as {catalogue.user}, who writes the lake.",
+            next_move="Make a role with SELECT only and give its address in lake.catalogue_reader; "
+            "deployments/dataflow.example.toml shows the grants.",
+        )
+    granted = write_privileges(catalogue)
+    if granted:
+        raise ConfigurationError(
+            f"readers connect to {catalogue} as {catalogue.user}, who {', '.join(granted)}.",
+            next_move="Revoke it: readers need CONNECT, USAGE on the schema, and SELECT on its tables.",
+        )
+    return f"readers connect as {catalogue.user}, who may read and nothing else"
+
+
+def connection_of(place: LakeLocation) -> str:
+    """How the catalogue's server is reached, for the end of a sentence; empty for a catalogue in a file."""
+    if not isinstance(place.catalogue, PostgresCatalogue):
+        return ""
+    if place.catalogue.is_encrypted:
+        return ", over TLS 1.3, and the certificate is trusted"
+    return ", unencrypted, which stays on this machine"
