@@ -1,11 +1,13 @@
-"""Which authorities a server's certificate is checked against where none are named."""
+"""Which authorities a server's certificate is checked against, and whether a server speaks TLS 1.3."""
 
 from __future__ import annotations
 
+import socket
 import ssl
 from pathlib import Path
 
 MINIMUM_VERSION = "TLSv1.3"
+_CONNECT_SECONDS = 10.0
 # Debian, Ubuntu; Fedora, RHEL, Amazon Linux; Alpine, macOS.
 _BUNDLES = (
     Path("/etc/ssl/certs/ca-certificates.crt"),
@@ -22,3 +24,17 @@ def trusted_authorities() -> str:
     named = ssl.get_default_verify_paths().cafile
     found = Path(named) if named else next((bundle for bundle in _BUNDLES if bundle.is_file()), None)
     return str(found) if found else "system"
+
+
+def speaks_tls13(host: str, port: int, *, ca_file: Path | None) -> bool:
+    """Whether a server takes TLS 1.3: then a client that prefers it, as DuckDB's does, speaks it. Raises: OSError."""
+    context = ssl.create_default_context(cafile=ca_file)
+    context.minimum_version = ssl.TLSVersion.TLSv1_3
+    with socket.create_connection((host, port), timeout=_CONNECT_SECONDS) as plain:
+        try:
+            context.wrap_socket(plain, server_hostname=host).close()
+        except ssl.SSLCertVerificationError:
+            raise
+        except ssl.SSLError:
+            return False
+    return True

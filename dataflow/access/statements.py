@@ -100,10 +100,10 @@ def _parse(con: duckdb.DuckDBPyConnection, sql: str) -> list[Any]:
 def _children(node: dict[str, Any], scope: Scope) -> Iterator[tuple[Any, Scope]]:
     """What stands below a node, each with the CTEs it can name: those written before it, and its own if recursive."""
     if "cte_map" not in node:
-        for name, value in node.items():
-            # The table function itself is judged with its node: what stands below are its arguments.
-            is_judged = name == "function" and isinstance(value, dict)
-            yield from ((below, scope) for below in (value.values() if is_judged else (value,)))
+        # A table function is judged with its node: below it stand its arguments.
+        judged = node["function"] if node.get("type") == "TABLE_FUNCTION" else {}
+        yield from ((value, scope) for value in node.values() if value is not judged)
+        yield from ((value, scope) for value in judged.values())
         return
     for entry in node["cte_map"]["map"]:
         yield entry["value"], scope
@@ -164,7 +164,7 @@ def _refuse_table(node: dict[str, Any], scope: Scope) -> Iterator[str]:
         yield f"the file {full_name}"
     elif not schema:
         if name.lower() not in scope | _SYSTEM_VIEWS:
-            yield f"{full_name}, which names no schema and is no CTE in reach"
+            yield f"{full_name}, which names no schema and is not a CTE in scope"
     elif not _is_place(catalogue, schema):
         yield f"the table {full_name}"
 

@@ -9,8 +9,9 @@ from dataflow.access.catalogue import is_this_machine
 from dataflow.access.lake import lake_location, reading_location
 from dataflow.errors import ConfigurationError
 from dataflow.settings import Settings
-from lakehouse import LakeLocation, PostgresCatalogue
+from lakehouse import LakeLocation, PostgresCatalogue, S3Access
 from lakehouse.probe import probe_data, write_privileges
+from lakehouse.tls import speaks_tls13
 
 
 def look_at_data(settings: Settings) -> str:
@@ -21,15 +22,31 @@ def look_at_data(settings: Settings) -> str:
     with tempfile.TemporaryDirectory(prefix="dataflow-probe-") as scratch:
         probe_data(place, scratch=Path(scratch))
     found = f"a file was written, read and removed at {place.data_path}"
-    if isinstance(place.data, Path) or place.s3 is None:
-        return found
-    if place.s3.use_ssl:
-        return f"{found}, over TLS, and the certificate is trusted"
-    if is_this_machine(place.s3.endpoint.rpartition(":")[0].strip("[]")):
-        return f"{found}, unencrypted, which stays on this machine"
-    raise ConfigurationError(
-        f"{found}, unencrypted: whoever is in between reads the rows.", next_move="Set lake.s3.use_tls = true."
-    )
+    return found if isinstance(place.data, Path) or place.s3 is None else f"{found}, {encryption_of(place.s3)}"
+
+
+def encryption_of(access: S3Access) -> str:
+    """How the data path is reached, for the end of a sentence. Raises: ConfigurationError where it is not safe."""
+    host, _, port = access.endpoint.rpartition(":") if ":" in access.endpoint else (access.endpoint, "", "443")
+    host = host.strip("[]") or f"s3.{access.region}.amazonaws.com"
+    if not access.use_ssl:
+        if is_this_machine(host):
+            return "unencrypted, which stays on this machine"
+        raise ConfigurationError(
+            f"The lake's data is reached at {host} unencrypted: whoever is in between reads the rows.",
+            next_move="Set lake.s3.use_tls = true.",
+        )
+    try:
+        is_current = speaks_tls13(host, int(port), ca_file=access.ca_file)
+    except OSError:
+        # Reached by DuckDB and not from here: by a proxy. Its certificate was checked all the same.
+        return "over TLS, and the certificate is trusted"
+    if not is_current:
+        raise ConfigurationError(
+            f"The lake's data is reached at {host} over an older version than TLS 1.3.",
+            next_move="Switch TLS 1.3 on at that server: DuckDB's client has no setting to refuse older versions.",
+        )
+    return "over TLS 1.3, and the certificate is trusted"
 
 
 def look_at_readers(settings: Settings) -> str:

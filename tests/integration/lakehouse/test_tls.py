@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import ssl
 from collections.abc import Callable
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
@@ -21,7 +22,9 @@ from lakehouse import (
     open_reader,
 )
 from lakehouse.lease import server_connection
+from lakehouse.tls import speaks_tls13
 from tests.lib.lakes import commit, committed, local_lake, opened, read
+from tests.lib.older_tls import older_tls
 from tests.lib.servers.certificates import Certificates
 from tests.lib.servers.postgres import PostgresServer
 from tests.lib.servers.s3 import S3Server
@@ -136,3 +139,11 @@ def test_data_behind_an_unknown_certificate_is_refused(on_bucket: LakeLocation, 
     with open_reader(stranger) as con, pytest.raises(duckdb.Error, match=r"(?i)ssl|certificate"):
         committed(con)
     assert read(on_bucket) == {"a": 1, "all": 1}
+
+
+def test_a_server_is_asked_for_tls13(s3_tls: S3Server, certificates: Certificates) -> None:
+    assert speaks_tls13("127.0.0.1", s3_tls.port, ca_file=certificates.ca)
+    with older_tls(certificates.server) as port:
+        assert not speaks_tls13("127.0.0.1", port, ca_file=certificates.ca)
+    with pytest.raises(ssl.SSLCertVerificationError):
+        speaks_tls13("127.0.0.1", s3_tls.port, ca_file=certificates.other_ca)

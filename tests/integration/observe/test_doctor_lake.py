@@ -68,7 +68,7 @@ def test_a_lake_behind_a_private_authority_is_well(settings: Settings, postgres_
     findings = {finding.name: finding for finding in probe_all(well) if "lake" in finding.name}
     assert [name for name, finding in findings.items() if not finding.is_well] == []
     assert "over TLS 1.3, and the certificate is trusted" in findings["lake"].found
-    assert "over TLS, and the certificate is trusted" in findings["lake data"].found
+    assert "over TLS 1.3, and the certificate is trusted" in findings["lake data"].found
     assert "as well_reader, who may read and nothing else" in findings["lake readers"].found
     with open_for(Who("tests"), Purpose.ANALYSIS, settings=well) as door:
         assert door.query("from published.tally").fetchall()

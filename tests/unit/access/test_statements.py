@@ -65,7 +65,7 @@ def test_a_harmless_statement_passes(con: duckdb.DuckDBPyConnection, sql: str) -
         ("from read_csv('x')", "the table function read_csv"),
         ("select current_setting('x'), getvariable('y')", "the function current_setting, the function getvariable"),
         ("from '/etc/passwd'", "the file /etc/passwd"),
-        ("from customers", "customers, which names no schema and is no CTE in reach"),
+        ("from customers", "customers, which names no schema and is not a CTE in scope"),
         ("from pg_catalog.pg_class", "the table pg_catalog.pg_class"),
         ("drop table x", "this is DROP"),
         ("select 1; select 2", "here are 2 statements"),
