@@ -29,9 +29,10 @@ check: venv ## lint, formatting, strict types, direction of imports, declared pa
 	@$(BIN)/deptry .
 	@$(PYTEST) tests/test_architecture.py
 
-fix: venv ## repair what ruff can repair
+fix: venv ## repair what ruff can repair, and write the reference anew
 	@$(BIN)/ruff check --fix .
 	@$(BIN)/ruff format .
+	@$(BIN)/dataflow docs --out .github
 
 bench: venv servers ## print measured figures of this machine: the pipeline, then sources on real servers
 	@$(BIN)/dataflow bench

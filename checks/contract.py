@@ -36,7 +36,7 @@ class ContractCheck:
 
 
 def contract_of(table: Table, *, database: str, folder: Path | None = None) -> dict[str, Any]:
-    """Build the Soda contract of a table: schema, not null, unique key; and what `<schema>.<table>.yml` adds.
+    """Build the Soda contract of a table: schema, not null, unique key, values; and what `<schema>.<table>.yml` adds.
 
     Raises: ContractMalformed when the file names a column that is not declared.
     """
@@ -110,6 +110,8 @@ def _column(column: Column, table: Table, extra: list[dict[str, Any]]) -> dict[s
         checks.append({"missing": None})
     if table.key == (column.name,):
         checks.append({"duplicate": None})
+    if column.values:
+        checks.append({"invalid": {"valid_values": list(column.values)}})
     checks += extra
     return {"name": column.name, **_data_type(column.type), **({"checks": checks} if checks else {})}
 

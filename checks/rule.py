@@ -66,13 +66,16 @@ A = TypeVar("A", bound=Arguments)
 
 @dataclass(frozen=True, kw_only=True)
 class Rule(Generic[A]):
-    """One rule. `broken` may name the columns of the row; for a null value a rule other than `required` holds.
+    """One rule: `meaning` says what holds of a good row.
+
+    `broken` may name the columns of the row; for a null value a rule other than `required` holds.
 
     A rule with a `judge` is about single values: the runner asks it once per distinct value, and `broken` looks the
     refused ones up.
     """
 
     name: str
+    meaning: str
     arguments: type[A]
     broken: Callable[[A, Surroundings], str]
     reason: Callable[[A], str]
@@ -100,6 +103,7 @@ def value_rule(name: str, judge: Callable[[str], bool], *, expected: str) -> Rul
     refused = f"SELECT value FROM {REFUSED_VALUES} WHERE rule = '{name}'"
     return Rule(
         name=name,
+        meaning=f"The field is {expected}",
         arguments=OneField,
         broken=lambda a, _: f"CAST({a.sql} AS VARCHAR) IN ({refused})",
         reason=lambda a: f"{a.field} is not {expected}",

@@ -2,7 +2,7 @@
 
 DataFlowError
 ├── UsageError              the command or call is wrong                    exit 2   the caller
-├── ConfigurationError      dataflow.toml or a variable is wrong or missing exit 2   the engineer
+├── ConfigurationError      dataflow.toml or a variable is wrong or absent  exit 2   the engineer
 │   └── MappingError        a mapping names what its source does not have   exit 2   the engineer
 ├── SourceError             a source cannot be read                         exit 1   the engineer
 │   ├── SourceUnavailable   not reached, timed out, too busy                exit 1   the source's owner, retry helps

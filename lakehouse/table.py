@@ -34,7 +34,8 @@ def qualified(schema: str, name: str) -> str:
 class Column:
     """One column. `classification` is the class of personal data it holds; the registry knows the classes.
 
-    A `volatile` column says when or by which run a row was written; it does not count as a change of the row.
+    A `volatile` column says when or by which run a row was written; it does not count as a change of the row. `values`
+    are the only ones it may have; none: any of its type.
     """
 
     name: str
@@ -43,6 +44,7 @@ class Column:
     classification: str = "none"
     nullable: bool = True
     volatile: bool = False
+    values: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -10,7 +10,18 @@ from typing import Annotated
 import typer
 
 from dataflow.access.modes import private_files
-from dataflow.cli import benching, drifting, mending, project, reading, resolving, reviewing, running, sampling
+from dataflow.cli import (
+    benching,
+    describing,
+    drifting,
+    mending,
+    project,
+    reading,
+    resolving,
+    reviewing,
+    running,
+    sampling,
+)
 from dataflow.cli.failing import explain
 from dataflow.cli.options import Globals
 from dataflow.cli.terminal import prepare_streams
@@ -44,7 +55,7 @@ def choose(
     context.obj = Globals(config=config, home=home, debug=debug)
 
 
-for module in (project, sampling, running, drifting, reading, mending, resolving, reviewing, benching):
+for module in (project, sampling, running, describing, drifting, reading, mending, resolving, reviewing, benching):
     module.register(app)
 
 

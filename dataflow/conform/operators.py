@@ -6,12 +6,13 @@ A mapping is `column = "field"`, or `column = { operator = …, argument = … }
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any, Protocol
 
 import ibis
 from ibis.expr import types as ir
 
+from checks.registry import Registry
 from dataflow.conform.expressions import as_text
 from dataflow.errors import MappingError
 from dataflow.settings import FieldExpression
@@ -42,12 +43,19 @@ class Scope(Protocol):
         ...
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, kw_only=True)
 class Operator:
-    """How to build one kind of value; `arguments` are the other keys of its table."""
+    """How to build one kind of value.
 
+    `takes` says what stands behind its name, `arguments` are the other keys of its table.
+    """
+
+    name: str
+    meaning: str
+    takes: str
+    example: str
     build: Callable[[Mapping[str, Any], Scope], ir.Value]
-    arguments: tuple[str, ...] = ()
+    arguments: Mapping[str, str] = field(default_factory=dict)
 
 
 def build_value(expression: FieldExpression, scope: Scope) -> ir.Value:
@@ -126,13 +134,71 @@ def _several(expression: Mapping[str, Any], operator: str, scope: Scope) -> list
     return listed
 
 
-OPERATORS: Mapping[str, Operator] = {
-    "value": Operator(_constant),
-    "first_of": Operator(_first_of),
-    "join": Operator(_join, ("with",)),
-    "record": Operator(_record, ("key",)),
-    "group": Operator(_group),
-    "map": Operator(_map, ("of", "default")),
-    "latest": Operator(_latest),
-    "earliest": Operator(_earliest),
-}
+OPERATORS: Registry[Operator] = Registry(
+    "operator",
+    (
+        Operator(
+            name="value",
+            meaning="A constant",
+            takes="text, number or true/false",
+            example='entity_type = { value = "company" }',
+            build=_constant,
+        ),
+        Operator(
+            name="first_of",
+            meaning="The first of several values that is not null",
+            takes="a list of fields or expressions",
+            example='phone = { first_of = ["MobilePhone", "Phone"] }',
+            build=_first_of,
+        ),
+        Operator(
+            name="join",
+            meaning="Several values as one text; an absent one takes its separator with it",
+            takes="a list of fields or expressions",
+            example='full_name = { join = ["first_name", "last_name"] }',
+            build=_join,
+            arguments={"with": "the separator; default: a blank"},
+        ),
+        Operator(
+            name="record",
+            meaning="The record id of a record of an object, from its key: what links a row to it",
+            takes="`source.object`",
+            example='record_id = { record = "mysql.customers", key = "customer_id" }',
+            build=_record,
+            arguments={"key": "field or expression that holds the other record's key"},
+        ),
+        Operator(
+            name="group",
+            meaning="The record id of the row's group in a mapping with group_by over the same object",
+            takes="name of that mapping",
+            example='record_id = { group = "requesters" }',
+            build=_group,
+        ),
+        Operator(
+            name="map",
+            meaning="The value that a table gives for a value",
+            takes="a table of value = value",
+            example='status = { map = { new = "placed", done = "delivered" }, of = "state" }',
+            build=_map,
+            arguments={
+                "of": "field or expression to look up",
+                "default": "what a value gives that the table lacks; default: itself",
+            },
+        ),
+        Operator(
+            name="latest",
+            meaning="In a mapping with group_by: the value of the group's last row that has one; of times the last",
+            takes="a field",
+            example='full_name = { latest = "requester_name" }',
+            build=_latest,
+        ),
+        Operator(
+            name="earliest",
+            meaning="In a mapping with group_by: the value of the group's first row that has one; of times the first",
+            takes="a field",
+            example='created_at = { earliest = "created_at" }',
+            build=_earliest,
+        ),
+    ),
+    name=lambda operator: operator.name,
+)

@@ -4,8 +4,9 @@ from __future__ import annotations
 
 from functools import partial
 
+from checks.registry import Registry
 from dataflow.enrich import firmographics, geography, industry, lifecycle
-from dataflow.enrich.provider import run_enrichment
+from dataflow.enrich.provider import Enrichment, run_enrichment
 from dataflow.settings import Settings
 from dataflow.workspace.report import StepReport
 from dataflow.workspace.touched import mark_touched
@@ -15,6 +16,10 @@ from dataflow.workspace.workspace import Workspace
 ENRICHMENTS = (
     (geography.ENRICHMENT, firmographics.ENRICHMENT, lifecycle.ENRICHMENT),
     (industry.ENRICHMENT,),
+)
+
+BY_TABLE: Registry[Enrichment] = Registry(
+    "enrichment", (one for row in ENRICHMENTS for one in row), name=lambda one: one.table.name
 )
 
 

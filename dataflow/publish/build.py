@@ -4,7 +4,9 @@ from __future__ import annotations
 
 from functools import partial
 
-from dataflow.publish.builder import run_builder
+from checks.registry import Registry
+from dataflow.errors import ConfigurationError
+from dataflow.publish.builder import Builder, run_builder
 from dataflow.publish.customer import CUSTOMER_360
 from dataflow.publish.events import ORDERS, TICKETS
 from dataflow.publish.features import FEATURES
@@ -13,7 +15,7 @@ from dataflow.publish.identity import REDIRECTS, XREF
 from dataflow.publish.kpi import KPI_BUILDER
 from dataflow.publish.segments import SEGMENT_BUILDER
 from dataflow.settings import Settings
-from dataflow.tables import enriched
+from dataflow.tables import enriched, published
 from dataflow.workspace.report import StepReport
 from dataflow.workspace.touched import mark_touched
 from dataflow.workspace.workspace import Workspace
@@ -24,6 +26,13 @@ BUILDERS = (
     (CUSTOMER_360,),
     (HISTORY, FEATURES, SEGMENT_BUILDER, KPI_BUILDER),
 )
+
+BUILDER_OF: Registry[Builder] = Registry(
+    "builder", (builder for row in BUILDERS for builder in row), name=lambda builder: builder.table.full_name
+)
+# A published table that is built by nothing would stay empty and pass every audit.
+if missing := [table.full_name for table in published.TABLES if table.full_name not in BUILDER_OF]:
+    raise ConfigurationError(f"Published tables without a builder: {', '.join(missing)}.")
 
 
 def build(ws: Workspace, settings: Settings, *, everything: bool = False) -> list[StepReport]:  # noqa: ARG001

@@ -151,7 +151,7 @@ def _kpi_diff(con: duckdb.DuckDBPyConnection, old: str, new: str) -> list[KpiDif
     return [KpiDiff(str(code), str(unit), int(days), was, now) for code, unit, days, was, now in rows if days]
 
 
-_ADDS_UP = f"kpi_code IN ({', '.join(literal(kpi.code) for kpi in KPIS if kpi.adds_up)})"
+_ADDS_UP = f"kpi_code IN ({', '.join(literal(kpi.code) for kpi in KPIS.values() if kpi.adds_up)})"
 
 
 def as_of_sql(table: Table, version: int) -> str:

@@ -26,7 +26,7 @@ def kpi_sql(ws: Workspace) -> str:
 
 @cache
 def _figures_sql() -> str:
-    return sql_of(shaped(KPI_DAILY, ibis.union(*[_figure(kpi) for kpi in KPIS])))
+    return sql_of(shaped(KPI_DAILY, ibis.union(*[_figure(kpi) for kpi in KPIS.values()])))
 
 
 def _figure(kpi: Kpi) -> ir.Table:
@@ -90,7 +90,7 @@ def _touched_days(ws: Workspace) -> str:
     """Return the SELECT of the days of every changed row, now and before, with the days on which it counts."""
     days = []
     for table, moment in _moments():
-        reach = max(kpi.days for kpi in KPIS if kpi.table is table and kpi.moment == moment)
+        reach = max(kpi.days for kpi in KPIS.values() if kpi.table is table and kpi.moment == moment)
         days.append(
             f"SELECT unnest(generate_series(event_date::TIMESTAMP, event_date::TIMESTAMP + INTERVAL {reach - 1} DAY,"
             f" INTERVAL 1 DAY))::DATE AS kpi_date FROM ({_changed_days(ws, table, moment)})"
@@ -111,7 +111,7 @@ def _changed_days(ws: Workspace, table: Table, moment: str) -> str:
 
 
 def _moments() -> list[tuple[Table, str]]:
-    return list(dict.fromkeys((kpi.table, kpi.moment) for kpi in KPIS))
+    return list(dict.fromkeys((kpi.table, kpi.moment) for kpi in KPIS.values()))
 
 
 KPI_BUILDER = Builder(table=KPI_DAILY, sql=kpi_sql, constant=_figures_sql, scope=f"SELECT kpi_date FROM {_DAYS}")

@@ -9,6 +9,7 @@ from functools import cache
 import ibis
 from ibis.expr import types as ir
 
+from checks.registry import Registry
 from dataflow.publish.builder import Builder
 from dataflow.tables import published
 from dataflow.workspace.relations import key_relation, relation, shaped, sql_of
@@ -18,7 +19,7 @@ from dataflow.workspace.workspace import Workspace
 
 @dataclass(frozen=True)
 class Segment:
-    """A group of customers: `holds` is the condition on the columns of customer_360.
+    """A group of customers: `holds` is the condition on the columns of customer_360, `meaning` the same in words.
 
     It must not read a clock: time enters only through the lifecycle stage, which changes when a band is crossed and
     at no other time.
@@ -26,37 +27,68 @@ class Segment:
 
     code: str
     name: str
+    meaning: str
     holds: Callable[[ir.Table], ir.Value]
 
 
 # In the base currency; about the top thirtieth of buyers in the sample.
 _HIGH_VALUE = 500
+_MANY_TICKETS = 3
+# The EU's bound between medium and large.
+_LARGE_COMPANY = 250
 
-SEGMENTS = (
-    Segment("high_value", "High value", lambda c: c.order_amount >= _HIGH_VALUE),
-    Segment("loyal", "Loyal", lambda c: c.lifecycle_stage == "loyal"),
-    Segment("new_customer", "New customer", lambda c: c.lifecycle_stage == "new"),
-    Segment("open_lead", "Lead without an order", lambda c: c.lifecycle_stage == "lead"),
-    Segment("at_risk", "At risk of leaving", lambda c: c.lifecycle_stage == "at_risk"),
-    Segment(
-        "at_risk_high_value",
-        "At risk and of high value",
-        lambda c: (c.lifecycle_stage == "at_risk") & (c.order_amount >= _HIGH_VALUE),
+SEGMENTS: Registry[Segment] = Registry(
+    "segment",
+    (
+        Segment(
+            "high_value",
+            "High value",
+            f"Orders that come to {_HIGH_VALUE} or more in the base currency",
+            lambda c: c.order_amount >= _HIGH_VALUE,
+        ),
+        Segment("loyal", "Loyal", "In the lifecycle stage loyal", lambda c: c.lifecycle_stage == "loyal"),
+        Segment("new_customer", "New customer", "In the lifecycle stage new", lambda c: c.lifecycle_stage == "new"),
+        Segment("open_lead", "Lead without an order", "In the stage lead", lambda c: c.lifecycle_stage == "lead"),
+        Segment("at_risk", "At risk of leaving", "In the stage at_risk", lambda c: c.lifecycle_stage == "at_risk"),
+        Segment(
+            "at_risk_high_value",
+            "At risk and of high value",
+            f"In the stage at_risk, with orders that come to {_HIGH_VALUE} or more in the base currency",
+            lambda c: (c.lifecycle_stage == "at_risk") & (c.order_amount >= _HIGH_VALUE),
+        ),
+        Segment("lapsed", "Lapsed", "In the lifecycle stage lapsed", lambda c: c.lifecycle_stage == "lapsed"),
+        Segment(
+            "support_heavy",
+            "More support than orders",
+            f"{_MANY_TICKETS} tickets or more, and more tickets than orders",
+            lambda c: (c.ticket_count >= _MANY_TICKETS) & (c.ticket_count > c.order_count),
+        ),
+        Segment(
+            "waiting_for_support",
+            "Has an open ticket",
+            "A ticket that is neither solved nor closed",
+            lambda c: c.open_ticket_count > 0,
+        ),
+        Segment(
+            "company_large",
+            f"Company with {_LARGE_COMPANY} employees or more",
+            f"A company of at least {_LARGE_COMPANY} employees",
+            lambda c: (c.entity_type == "company") & (c.employee_count >= _LARGE_COMPANY),
+        ),
+        Segment(
+            "no_contact",
+            "Neither e-mail nor telephone",
+            "Neither an e-mail address nor a telephone number is known",
+            lambda c: c.email.isnull() & c.phone.isnull(),
+        ),
+        Segment(
+            "known_everywhere",
+            "Known to three sources or more",
+            "Records of at least three sources",
+            lambda c: c.sources.length() >= 3,
+        ),
     ),
-    Segment("lapsed", "Lapsed", lambda c: c.lifecycle_stage == "lapsed"),
-    Segment(
-        "support_heavy",
-        "More support than orders",
-        lambda c: (c.ticket_count >= 3) & (c.ticket_count > c.order_count),
-    ),
-    Segment("waiting_for_support", "Has an open ticket", lambda c: c.open_ticket_count > 0),
-    Segment(
-        "company_large",
-        "Company with 250 employees or more",  # the EU's bound between medium and large
-        lambda c: (c.entity_type == "company") & (c.employee_count >= 250),
-    ),
-    Segment("no_contact", "Neither e-mail nor telephone", lambda c: c.email.isnull() & c.phone.isnull()),
-    Segment("known_everywhere", "Known to three sources or more", lambda c: c.sources.length() >= 3),
+    name=lambda segment: segment.code,
 )
 
 
@@ -73,7 +105,9 @@ def segments_sql(ws: Workspace) -> str:
 def _members_sql() -> str:
     touched = key_relation(CUSTOMER_KEYS, "customer_id")
     customers = relation(published.CUSTOMER_360).semi_join(touched, "customer_id")
-    return sql_of(shaped(published.SEGMENTS, ibis.union(*[_members(customers, segment) for segment in SEGMENTS])))
+    return sql_of(
+        shaped(published.SEGMENTS, ibis.union(*[_members(customers, segment) for segment in SEGMENTS.values()]))
+    )
 
 
 def _members(customers: ir.Table, segment: Segment) -> ir.Table:

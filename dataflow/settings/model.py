@@ -21,10 +21,13 @@ class LakeSettings(Section):
     """Where the lake is. `catalogue` is a file, or postgresql://… with `data` on S3 in production."""
 
     catalogue: str = "${home}/lake/catalogue.ducklake"
+    """The catalogue: a file, or `postgresql://user:password@host:5432/database?schema=lake_meta&sslmode=verify-full`."""
     catalogue_reader: SecretStr | None = None
     """The same catalogue on its server, by the address of a role with SELECT only: readers connect with it."""
     data: str = "${home}/lake/data"
+    """Where the data files are: a folder, or `s3://bucket/prefix`."""
     published: str = "${home}/lake/published"
+    """Folder of the readers' copy of a catalogue that is a file."""
     inbox: str = ""
     """Folder of decisions that wait for the next run, reached by all who decide and by the run; empty: beside a
     catalogue that is a file, else beside the data. Needed where the catalogue is a server and the data in a bucket."""
@@ -32,10 +35,13 @@ class LakeSettings(Section):
     group: str = ""
     """The group of users that share the lake's files, and all else in the home; empty: they are this user's alone."""
     memory_limit: str = "1500MB"
+    """What DuckDB may hold in memory before it spills, as it writes it: 4GB."""
     threads: int = 0
+    """Threads of DuckDB; 0: one for each core."""
     wait_seconds: float = 0.0
     """How long a run waits for another run's lock; a laptop user wants to be told at once."""
     snapshot_retention_days: int = 30
+    """How long `dataflow maintain` keeps snapshots to look back to."""
 
 
 class CheckSettings(Section):
@@ -43,6 +49,7 @@ class CheckSettings(Section):
 
     model_config = ConfigDict(extra="allow", frozen=True)
     rule: str
+    """Name of the rule; its arguments stand beside it."""
 
 
 class ObjectSettings(Section):
@@ -51,15 +58,22 @@ class ObjectSettings(Section):
     remote: str = ""
     """Its name at a source that answers queries (an API's object, a table); empty: the object's own name."""
     format: Literal["", "rest-json", "parquet", "csv"] = ""
+    """Of files: pages of a REST API, Parquet, or CSV."""
     path: str = ""
     """Below the source's root; `{date}` stands for the day (YYYY-MM-DD), `*` for anything. Only files have a path."""
     deletions: str = ""
+    """Path of files that name deleted records (getDeleted answers), below the root; empty: none."""
     encoding: str = ""
     """Of CSV files, as Python names it, where detection gets it wrong; empty: detect it."""
     key: str
+    """The field that identifies a record, and stays the record's for ever."""
     cursor: str
+    """The field that versions a record: a time that each change moves on, or, of a table that is only added to, its
+    key."""
     deleted_flag: str = ""
+    """A true/false field that marks a record as deleted."""
     deleted_when_set: str = ""
+    """A field that, where it is not null, marks a record as deleted."""
     fields: dict[str, str]
     """Field of the source to DuckDB type; what cannot be cast is a dead letter."""
     optional: list[str] = []
@@ -70,6 +84,7 @@ class ObjectSettings(Section):
     """A file in checks/schemas, or a path beside dataflow.toml."""
     checks: list[CheckSettings] = []
     on_drift: Literal["evolve", "freeze", "set_aside"] = "evolve"
+    """What fields that differ from the declared ones do: read on without them, stop, or make each row a dead letter."""
     reread_every_hours: float = 0.0
     """How often all rows are read again, for fields that change without moving the cursor (formulas); 0: never."""
     anti_join_every_days: int = 0
@@ -149,7 +164,9 @@ class JoinSettings(Section):
     """A second object whose best row joins the record: `on` maps its field to a field of the mapped object."""
 
     object: str
+    """`source.object`"""
     on: dict[str, str]
+    """Its fields to the mapped object's fields that they equal."""
     prefer: list[str] = []
     """Order in which the best of several rows is taken: field, or `-field` for descending."""
 
@@ -158,6 +175,7 @@ class MappingSettings(Section):
     """How the rows of one object become rows of a conformed table."""
 
     table: str
+    """The conformed table, without its schema."""
     object: str
     """`source.object`"""
     where: dict[str, str | bool | int] = {}
@@ -168,20 +186,25 @@ class MappingSettings(Section):
     """Name used in record ids where it is not the object's own."""
     joins: dict[str, JoinSettings] = {}
     fields: dict[str, FieldExpression]
+    """Column of the table to field, or to one operator with its arguments."""
 
 
 class CurrencySettings(Section):
     """Base currency, and units of it for one unit of each other currency."""
 
     base: str = "USD"
+    """ISO 4217 code of the base currency, in which amounts are added up."""
     rates: dict[str, Decimal] = {}
+    """Units of the base currency for one unit of each other, by ISO 4217 code."""
 
 
 class ValidateSettings(Section):
     """When bad rows are too many: above this share of an object's rows, with at least this many, the run stops."""
 
     dead_letter_limit_share: Annotated[float, Field(ge=0, le=1)] = 0.05
+    """Share of an object's rows."""
     dead_letter_limit_floor: int = 100
+    """Fewer dead letters than this never stop a run."""
 
 
 class CompletenessSettings(Section):
@@ -195,7 +218,9 @@ class ResolveSettings(Section):
     """Identity. Thresholds left out are chosen when the epoch is trained."""
 
     link_threshold: Annotated[float, Field(gt=0, lt=1)] | None = None
+    """Probability from which a pair is linked; left out: chosen when the epoch is trained."""
     review_threshold: Annotated[float, Field(gt=0, lt=1)] | None = None
+    """Probability from which a pair that is not linked is shown to a steward; left out: chosen likewise."""
     second_person_from_records: Annotated[int, Field(ge=1)] = 10
     """A steward's `same` on customers of so many records each holds when a second person has said it too."""
     id_churn_budget: Annotated[float, Field(ge=0, le=1)] = 0.01
@@ -215,14 +240,18 @@ class EnrichSettings(Section):
     """Providers of the enrichment stage; an empty path switches one off."""
 
     geoip: str = "${home}/sample/reference/geoip.mmdb"
+    """A MaxMind database (MMDB) of network addresses; empty: off."""
     firmographics: str = "${home}/sample/reference/firmographics.parquet"
+    """A table of companies by website (Parquet); empty: off."""
     expires_after_days: int = 90
+    """After so long a value is asked for again."""
 
 
 class WarehouseSettings(Section):
     """The local warehouse: a DuckDB file with the published tables and views."""
 
     path: str = "${home}/warehouse.duckdb"
+    """The file; empty: no warehouse."""
 
 
 class SinksSettings(Section):
@@ -237,7 +266,9 @@ class PrefectSettings(Section):
     """Orchestration knobs that a deployment may want to change."""
 
     retries: int = 3
+    """How often a task is tried again where its error says that this can help."""
     retry_delay_seconds: float = 1.0
+    """The first delay; it doubles, with jitter."""
     source_concurrency: int = 10
     """Windows fetched at once."""
     fetch_deployment: str = ""
@@ -266,12 +297,18 @@ class Settings(BaseSettings):
         return (init_settings,)
 
     home: Path
+    """Folder for data; relative to dataflow.toml. Default: `.dataflow` beside it."""
     config_file: Path | None = None
+    """The dataflow.toml that was read; set when settings are loaded."""
     lake: LakeSettings = LakeSettings()
     landing: str = "${home}/landing"
+    """Folder of windows that are fetched and not yet landed."""
     runs: str = "${home}/runs"
+    """Folder with one folder for each run at work."""
     reports: str = "${home}/reports"
+    """Folder of the runs' reports."""
     sample: str = "${home}/sample"
+    """Folder of the generated sample."""
     sources: dict[str, SourceSettings] = {}
     mappings: dict[str, MappingSettings] = {}
     currency: CurrencySettings = CurrencySettings()

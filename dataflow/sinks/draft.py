@@ -171,7 +171,7 @@ def _make_empty(con: duckdb.DuckDBPyConnection, table: Table) -> None:
 
 def _write_views(con: duckdb.DuckDBPyConnection) -> None:
     con.execute(f"USE {DRAFT}")
-    for view in VIEWS:
+    for view in VIEWS.values():
         con.execute(f"CREATE OR REPLACE VIEW published.{quote(view.name)} AS {sql_of(view.rows())}")
         con.execute(f"COMMENT ON VIEW published.{quote(view.name)} IS {literal(view.description)}")
     con.execute("USE memory")

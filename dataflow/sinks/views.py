@@ -8,6 +8,7 @@ from dataclasses import dataclass
 import ibis
 from ibis.expr import types as ir
 
+from checks.registry import Registry
 from dataflow.publish.kpis import KPIS
 from dataflow.tables.meaning import MEANING
 from dataflow.tables.published import CUSTOMER_360, CUSTOMER_HISTORY, KPI_DAILY, ORDERS, SEGMENTS
@@ -71,7 +72,7 @@ def _monthly_revenue() -> ir.Table:
 
 def _kpi_by_day() -> ir.Table:
     kpis = relation(KPI_DAILY)
-    columns = {kpi.code: kpis.value.max(where=kpis.kpi_code == kpi.code) for kpi in KPIS}
+    columns = {kpi.code: kpis.value.max(where=kpis.kpi_code == kpi.code) for kpi in KPIS.values()}
     return kpis.group_by("kpi_date").agg(**columns)
 
 
@@ -84,10 +85,16 @@ def _history_changes() -> ir.Table:
     )
 
 
-VIEWS = (
-    View("v_customer_overview", "One line for each customer, with its segments", _overview),
-    View("v_segment_sizes", "Customers, order total and tickets by segment", _segment_sizes),
-    View("v_monthly_revenue", "Orders, ordering customers and revenue by month", _monthly_revenue),
-    View("v_kpi_by_day", "Key figures side by side, one row for each day", _kpi_by_day),
-    View("v_changed_customers", "Customers whose state has changed since they were first published", _history_changes),
+VIEWS: Registry[View] = Registry(
+    "view",
+    (
+        View("v_customer_overview", "One line for each customer, with its segments", _overview),
+        View("v_segment_sizes", "Customers, order total and tickets by segment", _segment_sizes),
+        View("v_monthly_revenue", "Orders, ordering customers and revenue by month", _monthly_revenue),
+        View("v_kpi_by_day", "Key figures side by side, one row for each day", _kpi_by_day),
+        View(
+            "v_changed_customers", "Customers whose state has changed since they were first published", _history_changes
+        ),
+    ),
+    name=lambda view: view.name,
 )

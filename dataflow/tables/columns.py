@@ -14,6 +14,9 @@ CLASSIFICATIONS = {
     "free_text": "written by or about a person: may hold anything",
 }
 
+ENTITY_TYPES = ("person", "company")
+"""What a customer, and a record of one, can be."""
+
 RUN_ID = Column("_run_id", "VARCHAR", "Run that last wrote the row", nullable=False, volatile=True)
 
 LINEAGE = (

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataflow.tables.columns import LINEAGE
+from dataflow.tables.columns import ENTITY_TYPES, LINEAGE
 from dataflow.tables.meaning import MEANING
 from lakehouse.table import Column, Table
 
@@ -15,7 +15,7 @@ CUSTOMER_RECORD = Table(
     subject="record_id",
     columns=(
         Column("record_id", "VARCHAR", "source|object|record key", "pseudonym", nullable=False),
-        Column("entity_type", "VARCHAR", "person or company", nullable=False),
+        Column("entity_type", "VARCHAR", "What the customer is", nullable=False, values=ENTITY_TYPES),
         Column("full_name", "VARCHAR", "Name as one line, of a person or of a company", "identity"),
         Column("given_name", "VARCHAR", "Given name or names", "identity"),
         Column("surname", "VARCHAR", "Family name", "identity"),
@@ -64,7 +64,7 @@ CUSTOMER_ORDER = Table(
         Column("record_id", "VARCHAR", "Customer record that ordered", "pseudonym"),
         Column("order_number", "VARCHAR", "Number shown to the customer", "pseudonym"),
         Column("ordered_at", "TIMESTAMPTZ", "When it was ordered", "behaviour"),
-        Column("status", "VARCHAR", ", ".join(MEANING.order_states), "behaviour"),
+        Column("status", "VARCHAR", "State of the order", "behaviour", values=MEANING.order_states),
         Column("currency_code", "VARCHAR", "ISO 4217"),
         Column("amount", "DECIMAL(18,2)", "Total in the order's currency", "behaviour"),
         Column("base_amount", "DECIMAL(18,2)", "Total in the base currency of dataflow.toml", "behaviour"),
@@ -103,8 +103,8 @@ TICKET = Table(
         Column("record_id", "VARCHAR", "Customer record that asked", "pseudonym"),
         Column("subject", "VARCHAR", "Subject line", "free_text"),
         Column("category", "VARCHAR", "Category"),
-        Column("priority", "VARCHAR", ", ".join(MEANING.priorities)),
-        Column("status", "VARCHAR", ", ".join(MEANING.ticket_states), "behaviour"),
+        Column("priority", "VARCHAR", "How urgent the ticket is", values=MEANING.priorities),
+        Column("status", "VARCHAR", "State of the ticket", "behaviour", values=MEANING.ticket_states),
         Column("channel", "VARCHAR", "email, phone, chat, web"),
         Column("ip_address", "VARCHAR", "Network address of the requester", "online"),
         Column("opened_at", "TIMESTAMPTZ", "When it was opened", "behaviour"),

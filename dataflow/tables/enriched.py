@@ -68,11 +68,13 @@ INDUSTRY = _enrichment(
     ),
 )
 
+LIFECYCLE_STAGES = ("lead", "new", "active", "loyal", "at_risk", "lapsed")
+
 LIFECYCLE = _enrichment(
     "lifecycle",
     "customer",
     (
-        Column("stage", "VARCHAR", "lead, new, active, loyal, at_risk, lapsed", "behaviour", nullable=False),
+        Column("stage", "VARCHAR", "Where the customer stands", "behaviour", nullable=False, values=LIFECYCLE_STAGES),
         Column(
             "score",
             "DOUBLE",

@@ -15,7 +15,7 @@ from __future__ import annotations
 
 from typing import Literal, get_args
 
-from dataflow.tables.columns import RUN_ID
+from dataflow.tables.columns import ENTITY_TYPES, RUN_ID
 from lakehouse.table import Column, Table, literal
 
 RunStatus = Literal[
@@ -223,7 +223,7 @@ REVIEW_QUEUE = Table(
     columns=(
         Column("record_id_l", "VARCHAR", "Left record", "pseudonym", nullable=False),
         Column("record_id_r", "VARCHAR", "Right record", "pseudonym", nullable=False),
-        Column("entity_type", "VARCHAR", "person or company", nullable=False),
+        Column("entity_type", "VARCHAR", "What is compared", nullable=False, values=ENTITY_TYPES),
         Column("match_probability", "DOUBLE", "How sure the model is", nullable=False),
         Column(
             "reason",

@@ -2,14 +2,15 @@
 
 from __future__ import annotations
 
-from dataflow.tables.columns import RUN_ID
+from dataflow.tables.columns import ENTITY_TYPES, RUN_ID
+from dataflow.tables.enriched import LIFECYCLE_STAGES
 from dataflow.tables.meaning import MEANING
 from lakehouse.table import Column, Table
 
 _CUSTOMER_ID = Column("customer_id", "VARCHAR", "Customer", "pseudonym", nullable=False)
 
 _PROFILE = (
-    Column("entity_type", "VARCHAR", "person or company", nullable=False),
+    Column("entity_type", "VARCHAR", "What the customer is", nullable=False, values=ENTITY_TYPES),
     Column("full_name", "VARCHAR", "Name as one line", "identity"),
     Column("given_name", "VARCHAR", "Given name", "identity"),
     Column("surname", "VARCHAR", "Family name", "identity"),
@@ -32,7 +33,7 @@ _PROFILE = (
     Column("employee_count", "BIGINT", "Employees"),
     Column("annual_revenue_usd", "BIGINT", "Revenue a year, US dollars"),
     Column("crm_status", "VARCHAR", "Status in the CRM"),
-    Column("lifecycle_stage", "VARCHAR", "lead, new, active, loyal, at_risk, lapsed", "behaviour"),
+    Column("lifecycle_stage", "VARCHAR", "Where the customer stands", "behaviour", values=LIFECYCLE_STAGES),
     Column("lifecycle_score", "DOUBLE", "0 to 100", "behaviour"),
     Column("order_count", "BIGINT", "Orders, cancelled ones left out", "behaviour", nullable=False),
     Column("order_amount", "DECIMAL(18,2)", "Their total in the base currency", "behaviour", nullable=False),
@@ -96,7 +97,7 @@ ORDERS = _published(
         Column("customer_id", "VARCHAR", "Customer that ordered", "pseudonym"),
         Column("order_number", "VARCHAR", "Number shown to the customer", "pseudonym"),
         Column("ordered_at", "TIMESTAMPTZ", "When it was ordered", "behaviour"),
-        Column("status", "VARCHAR", ", ".join(MEANING.order_states), "behaviour"),
+        Column("status", "VARCHAR", "State of the order", "behaviour", values=MEANING.order_states),
         Column("currency_code", "VARCHAR", "ISO 4217"),
         Column("amount", "DECIMAL(18,2)", "Total in the order's currency", "behaviour"),
         Column("base_amount", "DECIMAL(18,2)", "Total in the base currency", "behaviour"),
@@ -115,8 +116,8 @@ TICKETS = _published(
         Column("customer_id", "VARCHAR", "Customer that asked", "pseudonym"),
         Column("subject", "VARCHAR", "Subject line", "free_text"),
         Column("category", "VARCHAR", "Category"),
-        Column("priority", "VARCHAR", ", ".join(MEANING.priorities)),
-        Column("status", "VARCHAR", ", ".join(MEANING.ticket_states), "behaviour"),
+        Column("priority", "VARCHAR", "How urgent the ticket is", values=MEANING.priorities),
+        Column("status", "VARCHAR", "State of the ticket", "behaviour", values=MEANING.ticket_states),
         Column("channel", "VARCHAR", "email, phone, chat, web"),
         Column("opened_at", "TIMESTAMPTZ", "When it was opened", "behaviour"),
         Column("first_response_at", "TIMESTAMPTZ", "When it was first answered", "behaviour"),
@@ -184,6 +185,8 @@ SEGMENTS = _published(
     ),
 )
 
+KPI_UNITS = ("count", "base currency", "hours", "share")
+
 KPI_DAILY = _published(
     "kpi_daily",
     "day and key figure",
@@ -193,7 +196,7 @@ KPI_DAILY = _published(
         Column("kpi_code", "VARCHAR", "Code of the figure", nullable=False),
         Column("kpi_name", "VARCHAR", "Name of the figure", nullable=False),
         Column("value", "DOUBLE", "The figure", nullable=False),
-        Column("unit", "VARCHAR", "count, base currency, hours or share", nullable=False),
+        Column("unit", "VARCHAR", "What the figure counts", nullable=False, values=KPI_UNITS),
     ),
     subject=None,
 )

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataflow.tables.columns import RUN_ID
+from dataflow.tables.columns import ENTITY_TYPES, RUN_ID
 from lakehouse.table import Column, Table
 
 EPOCH = Table(
@@ -13,7 +13,7 @@ EPOCH = Table(
     owner="data engineering",
     columns=(
         Column("epoch_id", "VARCHAR", "Opaque id of the epoch", nullable=False),
-        Column("entity_type", "VARCHAR", "person or company", nullable=False),
+        Column("entity_type", "VARCHAR", "What is compared", nullable=False, values=ENTITY_TYPES),
         Column("model_json", "VARCHAR", "Splink settings with trained parameters", nullable=False),
         Column("link_threshold", "DOUBLE", "Match probability from which two records are one", nullable=False),
         Column("review_threshold", "DOUBLE", "Match probability from which a pair is kept", nullable=False),
@@ -51,7 +51,7 @@ MATCH_RECORD = Table(
     subject="record_id",
     columns=(
         Column("record_id", "VARCHAR", "Customer record", "pseudonym", nullable=False),
-        Column("entity_type", "VARCHAR", "person or company", nullable=False),
+        Column("entity_type", "VARCHAR", "What is compared", nullable=False, values=ENTITY_TYPES),
         Column("is_han", "BOOLEAN", "Whether the name is written in Chinese characters"),
         Column("given", "VARCHAR", "First given name, folded", "identity"),
         Column("given_root", "VARCHAR", "The name it is a short form of", "identity"),
@@ -100,7 +100,7 @@ EDGE = Table(
     columns=(
         Column("record_id_l", "VARCHAR", "Left record", "pseudonym", nullable=False),
         Column("record_id_r", "VARCHAR", "Right record", "pseudonym", nullable=False),
-        Column("entity_type", "VARCHAR", "person or company", nullable=False),
+        Column("entity_type", "VARCHAR", "What is compared", nullable=False, values=ENTITY_TYPES),
         Column("match_weight", "DOUBLE", "log2 of the Bayes factor, prior included", nullable=False),
         Column("match_probability", "DOUBLE", "The same as a probability", nullable=False),
         Column("epoch_id", "VARCHAR", "Epoch that scored it", nullable=False),
@@ -119,7 +119,7 @@ XREF = Table(
     columns=(
         Column("record_id", "VARCHAR", "Customer record", "pseudonym", nullable=False),
         Column("customer_id", "VARCHAR", "Customer it belongs to", "pseudonym", nullable=False),
-        Column("entity_type", "VARCHAR", "person or company", nullable=False),
+        Column("entity_type", "VARCHAR", "What is compared", nullable=False, values=ENTITY_TYPES),
         Column(
             "confidence",
             "DOUBLE",
@@ -140,7 +140,7 @@ GOLDEN_CUSTOMER = Table(
     subject="customer_id",
     columns=(
         Column("customer_id", "VARCHAR", "Permanent id", "pseudonym", nullable=False),
-        Column("entity_type", "VARCHAR", "person or company", nullable=False),
+        Column("entity_type", "VARCHAR", "What is compared", nullable=False, values=ENTITY_TYPES),
         Column("full_name", "VARCHAR", "Name as one line", "identity"),
         Column("given_name", "VARCHAR", "Given name", "identity"),
         Column("surname", "VARCHAR", "Family name", "identity"),
@@ -247,7 +247,7 @@ JUDGED_RECORD = Table(
     columns=(
         Column("record_id", "VARCHAR", "Record as it was named", "pseudonym", nullable=False),
         Column("present_record_id", "VARCHAR", "The record it is today; null while there is none", "pseudonym"),
-        Column("entity_type", "VARCHAR", "person or company; null while there is none"),
+        Column("entity_type", "VARCHAR", "What is compared; null while there is none", values=ENTITY_TYPES),
         Column("fingerprint", "VARCHAR", "What it said when it was last there, hashed", "pseudonym"),
         RUN_ID,
     ),
@@ -263,7 +263,7 @@ JUDGED_PAIR = Table(
     columns=(
         Column("record_id_l", "VARCHAR", "Left record, smaller id", "pseudonym", nullable=False),
         Column("record_id_r", "VARCHAR", "Right record", "pseudonym", nullable=False),
-        Column("entity_type", "VARCHAR", "person or company", nullable=False),
+        Column("entity_type", "VARCHAR", "What is compared", nullable=False, values=ENTITY_TYPES),
         Column("verdict", "VARCHAR", "What holds: same, different, unsure; null while nothing does"),
         Column("is_waiting", "BOOLEAN", "A `same` waits for a second person", nullable=False),
         Column("is_contradicted", "BOOLEAN", "A `same` that other judgements rule out", nullable=False),

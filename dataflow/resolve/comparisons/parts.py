@@ -9,6 +9,8 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
+from checks.registry import Registry
+
 
 @dataclass(frozen=True, kw_only=True)
 class Level:
@@ -107,6 +109,12 @@ class EntitySpec:
     adjustments: tuple[Adjustment, ...] = ()
     link_threshold: float = 0.8
     review_threshold: float = 0.2
+
+    def __post_init__(self) -> None:
+        """Refuse a second part of one name. Raises: CheckDeclarationError."""
+        Registry(f"comparison of {self.entity_type}", self.comparisons, name=lambda one: one.name)
+        Registry(f"blocking rule of {self.entity_type}", (*self.blocking, *self.wide), name=lambda one: one.name)
+        Registry(f"adjustment of {self.entity_type}", self.adjustments, name=lambda one: one.name)
 
 
 # Chinese characters and letters: read by a dictionary of the wrong language they would look like another name

@@ -5,6 +5,11 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Literal
 
+from checks.errors import CheckDeclarationError
+from checks.registry import Registry, unknown_name
+from dataflow.tables.conformed import CUSTOMER_RECORD
+from dataflow.tables.resolved import GOLDEN_CUSTOMER
+
 Criterion = Literal["frequency", "completeness", "trust", "recency"]
 
 
@@ -52,3 +57,18 @@ RULES = (
     Survivorship(fields=("crm_status",), anchor="crm_status", by=("recency", "trust")),
     Survivorship(fields=("parent_customer_id",), anchor="parent_customer_id", by=("trust", "recency")),
 )
+
+
+def index_rules(rules: tuple[Survivorship, ...]) -> Registry[Survivorship]:
+    """Index the rules by field. Raises: CheckDeclarationError for a field that two rules name or that no record has."""
+    by_field = [(field, rule) for rule in rules for field in rule.fields]
+    found = Registry("golden field", by_field, name=lambda pair: pair[0])
+    known = {*CUSTOMER_RECORD.column_names, *GOLDEN_CUSTOMER.column_names}
+    for field in found:
+        if field not in known:
+            raise CheckDeclarationError(unknown_name("golden field", field, known))
+    return Registry("golden field", rules, name=lambda rule: rule.fields[0])
+
+
+SURVIVORSHIP = index_rules(RULES)
+"""The rules by their first field."""

@@ -10,6 +10,8 @@ from dataflow.cli.main import run
 COMMANDS = [
     "init",
     "doctor",
+    "describe",
+    "docs",
     "demo",
     "sample",
     "plan",

@@ -141,7 +141,7 @@ def test_every_view_answers_and_compiles_for_bigquery(shop: Shop, tmp_path: Path
     warehouse = tmp_path / "w.duckdb"
     Warehouse(shop.settings_for(warehouse)).follow(shop.days[2])
     con = duckdb.connect(str(warehouse), read_only=True)
-    for view in VIEWS:
+    for view in VIEWS.values():
         assert con.execute(f"SELECT count(*) FROM published.{view.name}").fetchone()
         assert "`published`" in sql_of(view.rows(), dialect="bigquery")
     overview = read_rows(con, "SELECT customer_id, order_count, segments FROM published.v_customer_overview ORDER BY 1")
@@ -153,7 +153,7 @@ def test_a_file_made_before_a_column_was_declared_is_written_anew(shop: Shop, tm
     warehouse = tmp_path / "warehouse.duckdb"
     Warehouse(shop.settings_for(warehouse)).follow(shop.days[0])
     con = duckdb.connect(str(warehouse))
-    for view in VIEWS:
+    for view in VIEWS.values():
         con.execute(f"DROP VIEW published.{view.name}")
     con.execute("ALTER TABLE published.customer_360 DROP COLUMN ticket_count")
     con.close()

@@ -1,0 +1,108 @@
+"""describe, docs: what there is, as it is declared."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any
+
+import typer
+
+from dataflow.cli.options import Output, OutputOption, globals_of
+from dataflow.cli.output import words, write_json, write_line, write_records
+from dataflow.errors import ConfigurationError, UsageError
+
+if TYPE_CHECKING:
+    from dataflow.observe.describe import Description
+    from dataflow.settings import Settings
+
+
+def register(app: typer.Typer) -> None:
+    app.command("describe")(describe)
+    app.command("docs")(docs)
+
+
+def describe(
+    context: typer.Context,
+    kind: Annotated[
+        str | None,
+        typer.Argument(
+            metavar="[table|rule|operator|kpi|segment|setting|error|source|sink|…]",
+            help="What kind of declaration; without it, the kinds and how many there are.",
+        ),
+    ] = None,
+    name: Annotated[str | None, typer.Argument(help="Which one; without it, all of the kind.")] = None,
+    output: OutputOption = Output.TABLE,
+) -> None:
+    """Print any declaration: a table's columns, a rule's arguments, a setting's variable, an error's next move.
+
+    Examples:  dataflow describe table published.customer_360
+
+               dataflow describe setting lake
+
+               dataflow describe error SinkError -o json
+    """
+    from dataflow.observe.describe import KINDS, find_kind
+    from dataflow.observe.describe import describe as find
+
+    if kind is None:
+        settings = _settings_if_well(context)
+        kinds = [
+            {"kind": one.name, "count": len(one.found(settings)), "meaning": one.meaning, "declared in": one.where}
+            for one in KINDS.values()
+        ]
+        write_records(kinds, output=output, title="Kinds of declarations")
+        return
+    chosen = find_kind(kind)
+    settings = _settings_if_well(context)
+    if name is None:
+        found = [{"name": one.name, "meaning": one.meaning} for one in chosen.found(settings)]
+        write_records(found, output=output, title=chosen.meaning)
+    else:
+        _write(find(chosen, name, settings), output=output)
+
+
+def docs(
+    out: Annotated[Path, typer.Option("--out", help="Folder to write reference.md into.")] = Path(),
+) -> None:
+    """Write the reference of every setting, operator, rule, table and error as one Markdown page.
+
+    Example:  dataflow docs --out .github
+    """
+    from dataflow.observe.reference import FILE_NAME, write_reference
+
+    out.mkdir(parents=True, exist_ok=True)
+    (out / FILE_NAME).write_text(write_reference(), encoding="utf-8")
+    words.print(f"Wrote {out / FILE_NAME}")
+
+
+def _settings_if_well(context: typer.Context) -> Settings | None:
+    """The settings; None where dataflow.toml is wrong: what a setting may be is asked most when one is wrong."""
+    try:
+        return globals_of(context).settings()
+    except ConfigurationError as error:
+        words.print(f"Without what dataflow.toml declares: {error}")
+        return None
+
+
+def _write(found: list[Description], *, output: Output) -> None:
+    if output is Output.JSON:
+        told = [one.as_dict() for one in found]
+        write_json(told[0] if len(told) == 1 else told)
+    elif output is Output.CSV:
+        raise UsageError("A declaration has several parts and cannot be one CSV.", next_move="Use -o json.")
+    for one in found if output is Output.TABLE else ():
+        write_line(one.name)
+        facts = {"meaning": one.meaning, **one.facts}
+        write_records([{"fact": label, "value": _text(value)} for label, value in facts.items()], output=output)
+        for title, rows in one.parts.items():
+            write_line()
+            cells = [{label: _text(value) for label, value in row.items()} for row in rows]
+            write_records(cells, output=output, title=title.capitalize())
+        write_line()
+
+
+def _text(value: Any) -> Any:
+    if isinstance(value, list):
+        return ", ".join(str(one) for one in value)
+    return json.dumps(value, ensure_ascii=False) if isinstance(value, dict) else value

@@ -1,0 +1,88 @@
+"""Print any declaration: what there is, found in the same registries that the pipeline runs by."""
+
+from __future__ import annotations
+
+from checks.registry import Registry, unknown_name
+from dataflow.errors import UsageError
+from dataflow.observe.describe.description import Description, Kind
+from dataflow.observe.describe.figures import describe_enrichments, describe_kpis, describe_segments, describe_views
+from dataflow.observe.describe.identity import describe_comparisons, describe_survivorship, describe_vocabulary
+from dataflow.observe.describe.places import describe_errors, describe_sinks, describe_sources
+from dataflow.observe.describe.rules import describe_operators, describe_rules
+from dataflow.observe.describe.settings import LISTED, NAMED, describe_settings
+from dataflow.observe.describe.tables import describe_objects, describe_tables
+from dataflow.settings import Settings
+
+KINDS: Registry[Kind] = Registry(
+    "kind",
+    (
+        Kind(name="setting", meaning="Settings of dataflow.toml", where="dataflow/settings/", found=describe_settings),
+        Kind(
+            name="operator",
+            meaning="Operators of a mapping's fields",
+            where="dataflow/conform/operators.py",
+            found=describe_operators,
+        ),
+        Kind(name="rule", meaning="Rules of an object's checks", where="checks/rules.py", found=describe_rules),
+        Kind(name="table", meaning="Tables of the lake", where="dataflow/tables/", found=describe_tables),
+        Kind(name="object", meaning="Objects of the sources", where="dataflow.toml", found=describe_objects),
+        Kind(name="vocabulary", meaning="Lists of words", where="dataflow/vocabulary/", found=describe_vocabulary),
+        Kind(name="kpi", meaning="Key figures by day", where="dataflow/publish/kpis.py", found=describe_kpis),
+        Kind(name="segment", meaning="Segments", where="dataflow/publish/segments.py", found=describe_segments),
+        Kind(name="view", meaning="Views of the warehouse", where="dataflow/sinks/views.py", found=describe_views),
+        Kind(name="enrichment", meaning="Enrichments", where="dataflow/enrich/", found=describe_enrichments),
+        Kind(
+            name="comparison",
+            meaning="Comparisons of identity",
+            where="dataflow/resolve/comparisons/",
+            found=describe_comparisons,
+        ),
+        Kind(
+            name="survivorship",
+            meaning="Which record a golden value is taken from",
+            where="dataflow/resolve/customers/survivorship.py",
+            found=describe_survivorship,
+        ),
+        Kind(name="source", meaning="Source adapters", where="dataflow/settings/adapters/", found=describe_sources),
+        Kind(name="sink", meaning="Sinks", where="dataflow/sinks/registry.py", found=describe_sinks),
+        Kind(name="error", meaning="Classes of errors", where="dataflow/errors.py", found=describe_errors),
+    ),
+    name=lambda kind: kind.name,
+)
+
+
+def find_kind(name: str) -> Kind:
+    """Look a kind up. Raises: UsageError with the nearest and the list."""
+    chosen = KINDS.get(name.lower())
+    if chosen is None:
+        raise UsageError(unknown_name("kind", name, KINDS), next_move="`dataflow describe` lists them.")
+    return chosen
+
+
+def describe(kind: Kind, name: str, settings: Settings | None) -> list[Description]:
+    """Find a declaration by its name, or all below it where it names a section; in a setting's name any part may be
+    the user's own.
+
+    Raises: UsageError with the nearest name and the list.
+    """
+    found = kind.found(settings)
+    chosen = [one for one in found if one.name == name]
+    chosen = chosen or [one for one in found if _is_meant(one.name, name)]
+    chosen = chosen or [one for one in found if one.name.startswith(f"{name}.")]
+    if not chosen:
+        names = [one.name for one in found]
+        raise UsageError(unknown_name(kind.name, name, names), next_move=f"`dataflow describe {kind.name}` lists them.")
+    return chosen
+
+
+def _is_meant(name: str, asked: str) -> bool:
+    """Whether a name is asked for without its schema, or a setting's with the user's own names in it."""
+    parts, asked_parts = name.split("."), asked.split(".")
+    if len(asked_parts) == 1:
+        return parts[-1] == asked and len(parts) == 2
+    return len(parts) == len(asked_parts) and all(
+        part in (NAMED, LISTED, mine) for part, mine in zip(parts, asked_parts, strict=True)
+    )
+
+
+__all__ = ["KINDS", "Description", "Kind", "describe", "find_kind"]

@@ -1,0 +1,68 @@
+"""Describe key figures, segments, views and enrichments. They are Ibis expressions, imported when asked for."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from dataflow.observe.describe.description import Description
+from dataflow.settings import Settings
+
+
+def describe_kpis(_: Settings | None) -> Sequence[Description]:
+    """The key figures of published.kpi_daily."""
+    from dataflow.publish.kpis import KPIS
+
+    return [
+        Description(
+            name=kpi.code,
+            meaning=kpi.meaning,
+            facts={
+                "title": kpi.name,
+                "unit": kpi.unit,
+                "table": kpi.table.full_name,
+                "day of": kpi.moment,
+                "days": kpi.days,
+                "without rows": kpi.empty,
+                "adds up over days": kpi.adds_up,
+            },
+        )
+        for kpi in KPIS.values()
+    ]
+
+
+def describe_segments(_: Settings | None) -> Sequence[Description]:
+    """The segments of published.segments."""
+    from dataflow.publish.segments import SEGMENTS
+
+    return [
+        Description(name=segment.code, meaning=segment.meaning, facts={"title": segment.name})
+        for segment in SEGMENTS.values()
+    ]
+
+
+def describe_views(_: Settings | None) -> Sequence[Description]:
+    """The views of the warehouse."""
+    from dataflow.sinks.views import VIEWS
+
+    return [
+        Description(
+            name=view.name,
+            meaning=view.description,
+            parts={"columns": [{"column": name, "type": str(kind)} for name, kind in view.rows().schema().items()]},
+        )
+        for view in VIEWS.values()
+    ]
+
+
+def describe_enrichments(_: Settings | None) -> Sequence[Description]:
+    """The enrichments, each a table of its own."""
+    from dataflow.enrich import BY_TABLE
+
+    return [
+        Description(
+            name=name,
+            meaning=f"One row per {one.table.grain}",
+            facts={"table": one.table.full_name, "expires by": "its own date" if one.knows_expiry else "the setting"},
+        )
+        for name, one in BY_TABLE.items()
+    ]
