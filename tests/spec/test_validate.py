@@ -287,7 +287,7 @@ def test_too_many_bad_rows_stop_the_run(lake: Lake, settings: Settings, bad: int
 @pytest.mark.parametrize(
     ("before", "after", "told"),
     [
-        ('rule = "email"', 'rule = "e_mail"', "there are: any_required"),
+        ('rule = "email"', 'rule = "e_mail"', "There are: any_required"),
         ('field = "mail"', 'field = "male"', "names male; the object has: age, changed, gone, id, mail, name"),
         (
             'object = "shop.person"',
