@@ -261,7 +261,7 @@ def test_values_that_say_nothing_are_counted_not_kept(company: Company) -> None:
         ('"home.town"', '{ record = "shop.address", key = "id" }', "names the object 'shop.address'; mapped are"),
         ('"home.town"', '{ group = "writer" }', "the mappings of shop.person with group_by are: none"),
         ('"home.town"', '{ latest = "name" }', "latest of 'name' needs a mapping with group_by"),
-        ('{ latest = "place" }', '"place"', "names 'place', which may differ within a group (group_by is mail, name)"),
+        ('{ latest = "place" }', '"place"', "names 'place', which can differ within a group (group_by is mail, name)"),
         ('updated_at = "changed"', 'employee_count = "age"', "Declare the source field with a type that fits"),
         ("on = { person = ", "on = { owner = ", "mappings.person.joins.home.on names 'owner'; shop_address has: id"),
         ('prefer = ["-changed"]', 'prefer = ["-age"]', "mappings.person.joins.home.prefer names 'age'"),
