@@ -20,7 +20,7 @@ from dataflow.resolve.pairs.chunks import ScoreChunks, Spreading, score_in_proce
 from dataflow.resolve.pairs.edges import find_edges
 from dataflow.resolve.records.match_record import INPUT_COLUMNS, match_records
 from dataflow.resolve.training.churn import measure_churn, refuse_churn
-from dataflow.resolve.training.epochs import specs_of, stored_epochs, train_and_store
+from dataflow.resolve.training.epochs import keep_and_store, specs_of, stored_epochs, train_and_store
 from dataflow.settings.model import Settings
 from dataflow.tables.conformed import CUSTOMER_RECORD
 from dataflow.tables.resolved import EDGE, GOLDEN_CUSTOMER, JUDGED_PAIR, MATCH_RECORD, XREF
@@ -53,7 +53,7 @@ def resolve(
                 settings,
                 specs=specs,
                 epochs=epochs,
-                train=set(specs) if retrain else set(specs) - set(epochs),
+                retrain=retrain,
                 steps=steps,
                 spreading=_spreading(ws, settings, run_chunks),
             )
@@ -75,7 +75,7 @@ class Steps:
 
 
 def _is_outdated(ws: Workspace, epochs: Mapping[str, Epoch]) -> bool:
-    """Whether stored match records were made by another normaliser: then everything is made anew, ids are kept."""
+    """Whether stored match records were folded by another version: then everything is folded anew, ids are kept."""
     kinds = ws.con.execute(f"SELECT DISTINCT entity_type FROM {MATCH_RECORD.sql_name}").fetchall()
     return any(kind not in epochs for (kind,) in kinds)
 
@@ -110,7 +110,7 @@ def _resolve_changed(
     *,
     specs: Mapping[str, EntitySpec],
     epochs: dict[str, Epoch],
-    train: set[str],
+    retrain: bool,
     steps: Steps,
     spreading: Spreading | None,
 ) -> int:
@@ -118,7 +118,9 @@ def _resolve_changed(
     with steps.time("normalise"):
         _stage_match_records(ws, tuple(specs.values()))
     with steps.time("train"):
-        new_epochs = train_and_store(ws, specs, kinds=train, present=epochs)
+        kept = {} if retrain else keep_and_store(ws)
+        untrained = set(specs) if retrain else set(specs) - set(epochs) - set(kept)
+        new_epochs = kept | train_and_store(ws, specs, kinds=untrained, present=epochs)
     epochs = epochs | new_epochs
     links = {kind: epoch.link_threshold for kind, epoch in epochs.items()}
     compared = identify(ws, specs=specs, epochs=epochs, whole_types=set(new_epochs), steps=steps, spreading=spreading)

@@ -113,7 +113,9 @@ class EntitySpec:
     def __post_init__(self) -> None:
         """Refuse a second part of one name. Raises: CheckDeclarationError."""
         Registry(f"comparison of {self.entity_type}", self.comparisons, name=lambda one: one.name)
-        Registry(f"blocking rule of {self.entity_type}", (*self.blocking, *self.wide), name=lambda one: one.name)
+        Registry(f"blocking rule of {self.entity_type}", self.blocking, name=lambda one: one.name)
+        # apart from those above: the spec of a small table has its wide rules among them too, with lower caps
+        Registry(f"wide blocking rule of {self.entity_type}", self.wide, name=lambda one: one.name)
         Registry(f"adjustment of {self.entity_type}", self.adjustments, name=lambda one: one.name)
 
 

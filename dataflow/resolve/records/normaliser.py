@@ -2,7 +2,7 @@
 
 SQL does what SQL can; what needs a library (transliteration, nicknames) is worked out once for each distinct value
 in Python and joined. An epoch freezes FOLDING_VERSION, so that no record folded one way is ever compared with a record
-folded another way.
+folded another way: another version folds every record anew.
 """
 
 from __future__ import annotations
@@ -58,10 +58,19 @@ FOLDED_WITH = (
     TITLES,
     TITLES_THAT_ARE_NAMES,
 )
-"""The lists that a match record is made with: a changed word trains the models anew, one of another list does not."""
+"""The lists that a match record is made with: a changed word folds every record anew, one of another list does not."""
 
-FOLDING_VERSION = f"8.{version_of(*FOLDED_WITH)}"
-"""Raise the number with any change of the rules in this package; the lists speak for themselves."""
+RULES_VERSION = "7"
+"""Raise it with any change of the rules of folding or of a comparison's levels: the models are then trained anew."""
+
+FOLDING_VERSION = f"{RULES_VERSION}.{version_of(*FOLDED_WITH)}"
+"""Version of the rules and of the lists. Under other lists a model is kept, for what it learnt of levels holds: trained
+anew it moved 45 of the golden lake's 3,413 records to other customers, kept it moves none."""
+
+
+def same_rules(version: str) -> bool:
+    """Whether records folded under `version` were folded by today's rules, whatever the lists."""
+    return version.split(".")[0] == RULES_VERSION
 
 
 def in_list(words: Iterable[str]) -> str:

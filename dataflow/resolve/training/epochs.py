@@ -9,8 +9,8 @@ from dataclasses import replace
 import duckdb
 
 from dataflow.resolve.comparisons import SPECS, EntitySpec
-from dataflow.resolve.model.model import Epoch
-from dataflow.resolve.records.normaliser import FOLDING_VERSION
+from dataflow.resolve.model.model import Epoch, epoch_id_of
+from dataflow.resolve.records.normaliser import FOLDING_VERSION, same_rules
 from dataflow.resolve.training.epoch import train_epoch
 from dataflow.resolve.training.labels import learn_from_labels
 from dataflow.settings.model import ResolveSettings
@@ -65,6 +65,26 @@ def read_epochs(con: duckdb.DuckDBPyConnection) -> dict[str, Epoch]:
         )
         for row in rows
     }
+
+
+def keep_and_store(ws: Workspace) -> dict[str, Epoch]:
+    """Stage an epoch for each model that was trained under other lists of words and the same rules of folding.
+
+    Its weights and frequencies are kept, its id is new: the records that it scores are folded anew.
+    """
+    kept = {
+        kind: replace(
+            epoch,
+            epoch_id=epoch_id_of(kind, epoch.epoch_id, FOLDING_VERSION),
+            frequencies=_load_frequencies(ws, epoch.epoch_id, kind),
+            normaliser_version=FOLDING_VERSION,
+        )
+        for kind, epoch in read_epochs(ws.con).items()
+        if epoch.normaliser_version != FOLDING_VERSION and same_rules(epoch.normaliser_version)
+    }
+    for epoch in kept.values():
+        _store(ws, epoch)
+    return kept
 
 
 def train_and_store(

@@ -13,9 +13,8 @@ from dataflow.settings import Settings, load_settings
 from tests.lib.servers.postgres import PostgresServer
 
 
-def on_server(postgres: PostgresServer, home: Path) -> Settings:
-    place = postgres.create_database("crashed_runs")
-    address = f"postgresql://{place.user}:{place.password}@{place.host}:{place.port}/{place.database}"
+def on_server(postgres_tls: PostgresServer, home: Path) -> Settings:
+    address = postgres_tls.address(postgres_tls.create_database("crashed_runs"))
     settings = load_settings(home=home)
     return settings.model_copy(update={"lake": settings.lake.model_copy(update={"catalogue": address})})
 
@@ -27,8 +26,8 @@ def leave_crashed(settings: Settings) -> None:
     os.utime(folder, (time.time() - 60,) * 2)
 
 
-def test_one_of_two_runs_at_once_puts_it_on_record(postgres: PostgresServer, tmp_path: Path) -> None:
-    settings = on_server(postgres, tmp_path)
+def test_one_of_two_runs_at_once_puts_it_on_record(postgres_tls: PostgresServer, tmp_path: Path) -> None:
+    settings = on_server(postgres_tls, tmp_path)
     leave_crashed(settings)
     with ExitStack() as runs:
         first = runs.enter_context(open_run(settings, "ingest"))

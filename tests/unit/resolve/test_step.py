@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 
-from dataflow.resolve.records.normaliser import FOLDING_VERSION
+from dataflow.resolve.records.normaliser import FOLDING_VERSION, RULES_VERSION
 from dataflow.resolve.step import resolve
 from dataflow.tables.conformed import CUSTOMER_RECORD
 from dataflow.tables.resolved import EDGE, EPOCH, GOLDEN_CUSTOMER, IDENTITY_EVENT, REDIRECT, TERM_FREQUENCY, XREF
@@ -139,16 +139,29 @@ def test_a_change_that_means_nothing_for_identity_touches_one_golden_row(lake: L
     assert (report.updated, report.changed) == (1, 1)
 
 
-def test_a_model_of_another_normaliser_is_trained_anew_and_ids_stay(
-    lake: Lake, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+@pytest.mark.parametrize(("version", "models"), [(f"{RULES_VERSION}.other lists", 1), ("other rules", 2)])
+def test_other_lists_keep_the_model_other_rules_train_it_anew_and_ids_stay(
+    lake: Lake, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, version: str, models: int
 ) -> None:
     owners = rows(lake, "SELECT record_id, customer_id FROM lake.resolved.xref ORDER BY ALL")
     for module in ("epoch", "epochs"):
-        monkeypatch.setattr(f"dataflow.resolve.training.{module}.FOLDING_VERSION", "next")
-    resolve_day(lake, tmp_path, [], day=2)
-    versions = rows(lake, "SELECT DISTINCT normaliser_version FROM lake.resolved.epoch ORDER BY ALL")
-    assert versions == [(FOLDING_VERSION,), ("next",)]
-    assert rows(lake, "SELECT record_id, customer_id FROM lake.resolved.xref ORDER BY ALL") == owners
+        monkeypatch.setattr(f"dataflow.resolve.training.{module}.FOLDING_VERSION", version)
+    monkeypatch.setattr("dataflow.resolve.records.normaliser.RULES_VERSION", version.split(".")[0])
+    one_more = {
+        **BOB,
+        "record_id": "mysql|customers|zoe",
+        "email_canonical": "zoe@nine.example",
+        "given_name": "Zoe",
+        "full_name": "Zoe Lopez",
+    }
+    resolve_day(lake, tmp_path, [one_more], day=2)
+    persons = "FROM lake.resolved.epoch WHERE entity_type = 'person'"
+    versions = rows(lake, f"SELECT DISTINCT normaliser_version {persons} ORDER BY ALL")
+    assert versions == sorted([(FOLDING_VERSION,), (version,)])
+    assert rows(lake, f"SELECT count(DISTINCT model_json) {persons}") == [(models,)]
+    assert rows(lake, "SELECT count(DISTINCT epoch_id) FROM lake.resolved.term_frequency") == [(2,)]
+    now = rows(lake, "SELECT record_id, customer_id FROM lake.resolved.xref ORDER BY ALL")
+    assert [row for row in now if row[0] != one_more["record_id"]] == owners
 
 
 def test_an_empty_lake_resolves_to_nothing(tmp_path: Path) -> None:
