@@ -23,8 +23,10 @@ from pydantic_settings import (
     SettingsError,
 )
 
+from checks.registry import unknown_name
 from dataflow.errors import ConfigurationError
 from dataflow.settings.model import Settings
+from dataflow.settings.walk import settings_at
 
 CONFIG_NAME = "dataflow.toml"
 _PREFIX = "DATAFLOW_"
@@ -94,16 +96,21 @@ def _merge(declared: dict[str, Any], given: dict[str, Any], *, dotenv: Path, pla
     try:
         return Loaded(**given)
     except ValidationError as error:
-        faults = "; ".join(
-            f"{'.'.join(str(part) for part in fault['loc'])}: {fault['msg']}"
-            for fault in error.errors(include_input=False, include_url=False, include_context=False)
-        )
+        found = error.errors(include_input=False, include_url=False, include_context=False)
+        faults = "; ".join(_say_fault(fault["type"], fault["loc"], fault["msg"]) for fault in found)
         raise ConfigurationError(
             f"The configuration is not usable: {faults}.",
             next_move=f"Looked in {place}, {dotenv} and the variables {_PREFIX}…; correct it there.",
         ) from None
     except SettingsError as error:
         raise ConfigurationError(f"A variable {_PREFIX}… cannot be read: {error}.") from None
+
+
+def _say_fault(kind: str, path: tuple[int | str, ...], message: str) -> str:
+    """One fault with its place; of an unknown setting the nearest one and those there are."""
+    place = ".".join(str(part) for part in path)
+    known = settings_at(Settings, path[:-1]) if kind == "extra_forbidden" else []
+    return f"{place}: {unknown_name('setting', str(path[-1]), known).rstrip('.') if known else message}"
 
 
 def _with_home(section: Settings, home: str) -> Settings:

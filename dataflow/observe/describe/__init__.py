@@ -9,9 +9,10 @@ from dataflow.observe.describe.figures import describe_enrichments, describe_kpi
 from dataflow.observe.describe.identity import describe_comparisons, describe_survivorship, describe_vocabulary
 from dataflow.observe.describe.places import describe_errors, describe_sinks, describe_sources
 from dataflow.observe.describe.rules import describe_operators, describe_rules
-from dataflow.observe.describe.settings import LISTED, NAMED, describe_settings
+from dataflow.observe.describe.settings import describe_settings
 from dataflow.observe.describe.tables import describe_objects, describe_tables
 from dataflow.settings import Settings
+from dataflow.settings.walk import LISTED, NAMED
 
 KINDS: Registry[Kind] = Registry(
     "kind",

@@ -7,8 +7,7 @@ import inspect
 import textwrap
 from collections.abc import Iterator, Mapping, Sequence
 from functools import cache
-from types import NoneType
-from typing import Any, get_args, get_origin
+from typing import Any, get_args
 
 from pydantic import BaseModel, SecretStr
 from pydantic.fields import FieldInfo
@@ -17,17 +16,10 @@ from dataflow.observe.describe.description import Description
 from dataflow.observe.describe.types import type_name
 from dataflow.settings import Settings
 from dataflow.settings.adapters import ADAPTERS
+from dataflow.settings.walk import FOUND, LISTED, NAMED, section_in
 
-NAMED = "NAME"
-"""Stands in a setting's name for what the user calls a source, object or mapping."""
-LISTED = "N"
-"""Stands in a setting's name for a place in a list."""
-
-_HOLDS: Mapping[Any, tuple[str, ...]] = {dict: (NAMED,), list: (LISTED,)}
 _VARIABLE_PREFIX = "DATAFLOW_"
 _UNITS = ("seconds", "hours", "days", "rows", "keys", "pairs", "records", "share")
-# `load_settings` finds these two; no file and no variable sets the first.
-_NOT_SET = "config_file"
 _DEFAULT_HOME = ".dataflow"
 
 
@@ -39,26 +31,13 @@ def describe_settings(_: Settings | None) -> Sequence[Description]:
 def _walk(section: type[BaseModel], path: tuple[str, ...]) -> Iterator[Description]:
     meanings = _meanings(section)
     for name, field in section.model_fields.items():
-        if not path and name == _NOT_SET:
+        if not path and name == FOUND:
             continue
-        inner, below = _section_in(field.annotation)
+        inner, below = section_in(field.annotation)
         if inner is not None:
             yield from _walk(inner, (*path, name, *below))
         else:
             yield _setting((*path, name), field, meanings.get(name, ""))
-
-
-def _section_in(annotation: Any) -> tuple[type[BaseModel] | None, tuple[str, ...]]:
-    """The section that a field holds, and what stands between the two where it holds several."""
-    if isinstance(annotation, type) and issubclass(annotation, BaseModel):
-        return annotation, ()
-    holds = _HOLDS.get(get_origin(annotation), ())
-    # The last: a table's values, `Section | None` without its None.
-    for argument in reversed([one for one in get_args(annotation) if one is not NoneType]):
-        inner, below = _section_in(argument)
-        if inner is not None:
-            return inner, (*holds, *below)
-    return None, ()
 
 
 def _setting(path: tuple[str, ...], field: FieldInfo, meaning: str) -> Description:

@@ -61,6 +61,33 @@ def test_variables_are_put_in_and_a_missing_one_is_named(tmp_path: Path, monkeyp
 
 
 @pytest.mark.parametrize(
+    ("text", "told"),
+    [
+        (
+            "[lake]\nthreds = 2\n",
+            "lake.threds: There is no setting threds. Did you mean threads? There are: catalogue",
+        ),
+        (
+            "[lak]\n",
+            "lak: There is no setting lak. Did you mean lake? There are: completeness, currency, ",
+        ),
+        ("[lake.s3]\nregoin = 'eu'\n", "lake.s3.regoin: There is no setting regoin. Did you mean region?"),
+        ("[sources.shop]\nadaptor = 'mysql'\nobjects = {}\n", "sources.shop.adaptor: There is no setting adaptor."),
+        (
+            "[sources.shop]\nroot = 'x'\n[sources.shop.objects.a]\nformat = 'csv'\npath = 'p'\nkey = 'k'\n"
+            "cursor = 'c'\nfields = {}\noptinal = []\n",
+            "sources.shop.objects.a.optinal: There is no setting optinal. Did you mean optional?",
+        ),
+    ],
+)
+def test_an_unknown_setting_is_answered_with_the_nearest_and_the_list(tmp_path: Path, text: str, told: str) -> None:
+    (tmp_path / "dataflow.toml").write_text(text)
+    with pytest.raises(ConfigurationError) as caught:
+        load_settings()
+    assert told in str(caught.value)
+
+
+@pytest.mark.parametrize(
     ("text", "named"),
     [
         ("[lake]\nmemory = 1\n", "lake.memory"),
