@@ -8,6 +8,7 @@ from __future__ import annotations
 from lakehouse.erase import Erased, Selection, erase
 from lakehouse.errors import (
     LakeConflict,
+    LakeDamaged,
     LakeError,
     LakeIncompatible,
     LakeLocked,
@@ -37,6 +38,7 @@ __all__ = [
     "InboxContents",
     "Lake",
     "LakeConflict",
+    "LakeDamaged",
     "LakeError",
     "LakeIncompatible",
     "LakeLocation",

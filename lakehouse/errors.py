@@ -5,6 +5,7 @@ LakeError
 ├── LakeConflict        a concurrent commit won, attempts used up   exit 1   the caller, retry helps
 ├── LakeUnreachable     catalogue or data path cannot be opened     exit 1   the engineer, retry helps
 ├── LakeUnwritable      no permission, no space                     exit 1   the engineer
+├── LakeDamaged         a file of it is lost or broken              exit 1   the engineer
 ├── LakeIncompatible    not a lake, or of another version           exit 2   the engineer
 ├── MessageTooLarge     more than one message of the inbox holds    exit 1   the caller
 ├── SnapshotNotFound    no such version or time, or it was expired  exit 2   the caller
@@ -12,6 +13,8 @@ LakeError
 """
 
 from __future__ import annotations
+
+from enum import Enum
 
 
 class LakeError(Exception):
@@ -53,6 +56,25 @@ class LakeUnwritable(LakeError):
     """The lake cannot be written: no permission, or no space."""
 
     usual_move = "Free space on that disk or give this user write access, then run again."
+
+
+class Part(Enum):
+    """What of a lake is damaged."""
+
+    CATALOGUE = "the catalogue"
+    COPY = "the readers' copy of the catalogue"
+    FILES = "data files"
+
+
+class LakeDamaged(LakeError):
+    """A file of the lake is lost or broken; `next_move` is the way back."""
+
+    usual_move = "Run `dataflow doctor`, which names what is damaged and the way back."
+
+    def __init__(self, message: str, *, part: Part, next_move: str) -> None:
+        super().__init__(f"{message}. {next_move}")
+        self.part = part
+        self.next_move = next_move
 
 
 class LakeIncompatible(LakeError):

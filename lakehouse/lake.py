@@ -19,12 +19,19 @@ from duckdb import DuckDBPyConnection
 from lakehouse import rewind
 from lakehouse.attach import attach, detach, refuse_foreign_file
 from lakehouse.connect import connect, spread_small_tables
+from lakehouse.damage import (
+    damage_behind,
+    damage_behind_closed,
+    damaged_catalogue,
+    naming_damaged_catalogue,
+    refuse_lost_catalogue,
+)
 from lakehouse.ddl import bring_to_declarations
 from lakehouse.errors import LakeError
 from lakehouse.extremes import renew_extremes
 from lakehouse.lease import creating, writing
 from lakehouse.location import LakeLocation
-from lakehouse.publish import is_published, publish_catalogue
+from lakehouse.publish import catalogue_state, copied_state, publish_catalogue
 from lakehouse.snapshot import Snapshot
 from lakehouse.table import DATABASE, Table, create_table_sql
 from lakehouse.transaction import commit
@@ -61,9 +68,10 @@ class Lake(LakeView):
     ) -> Self:
         """Open the lake as `lake`, creating it when it is missing; `alone` as maintenance and erasure need it.
 
-        Raises: LakeLocked, LakeUnreachable, LakeUnwritable, LakeIncompatible.
+        Raises: LakeLocked, LakeUnreachable, LakeUnwritable, LakeDamaged, LakeIncompatible.
         """
-        with ExitStack() as closing, translating(f"Opening the lake at {location.catalogue}"):
+        doing = f"Opening the lake at {location.catalogue}"
+        with translating(doing), naming_damaged_catalogue(location), ExitStack() as closing:
             closing.enter_context(writing(location, purpose=purpose, alone=alone, wait_seconds=wait_seconds))
             con = connect(
                 extensions=location.extensions,
@@ -76,6 +84,7 @@ class Lake(LakeView):
             if isinstance(location.data, Path):
                 location.data.mkdir(parents=True, exist_ok=True)
             if isinstance(location.catalogue, Path):
+                refuse_lost_catalogue(location)
                 refuse_foreign_file(con, location.catalogue)
             with creating(location, purpose=purpose):
                 attach(con, location)
@@ -92,7 +101,12 @@ class Lake(LakeView):
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
+        damaged = damage_behind(error, self.con, self.location) if error is not None else None
         self.close()
+        if error is not None:
+            damaged = damaged or damage_behind_closed(error, self.location)
+        if damaged is not None:
+            raise damaged from error
 
     def close(self) -> None:
         """Detach and let the next writer in."""
@@ -253,8 +267,11 @@ class Lake(LakeView):
         ).fetchone()
         if row and str(row[0]).startswith(("rewrite_delete", "merge_adjacent")):
             self.renew_extremes()
-        if isinstance(self.location.catalogue, Path) and not is_published(
-            self.con, self.location.published_catalogue, metadata=self.metadata
-        ):
-            self.was_behind = True
-            self.publish_catalogue()
+        if isinstance(self.location.catalogue, Path):
+            copied = copied_state(self.con, self.location.published_catalogue)
+            if copied is not None and copied.snapshot > self._history.current_id():
+                fault = f"it is at snapshot {self._history.current_id()}, older than what readers see"
+                raise damaged_catalogue(self.location, fault)
+            if copied != catalogue_state(self.con, self.metadata):
+                self.was_behind = True
+                self.publish_catalogue()

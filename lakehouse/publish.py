@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 from contextlib import suppress
+from dataclasses import dataclass
 from pathlib import Path
 
 import duckdb
@@ -14,12 +15,21 @@ from lakehouse.table import literal
 _DRAFT = "catalogue_copy"
 # What differs between two states of a catalogue: commits add snapshots, expiry takes them away, compaction and
 # cleanup change files.
-_FINGERPRINT = (
-    "SELECT (SELECT count(*) || ':' || max(snapshot_id) FROM {m}.ducklake_snapshot)"
-    " || '/' || (SELECT count(*) || ':' || coalesce(max(data_file_id), 0) FROM {m}.ducklake_data_file)"
-    " || '/' || (SELECT count(*) FROM {m}.ducklake_files_scheduled_for_deletion)"
-    " || '/' || (SELECT count(*) FROM {m}.ducklake_metadata)"
-)
+_STATE = """
+    SELECT (SELECT max(snapshot_id) FROM {m}.ducklake_snapshot),
+        (SELECT count(*) FROM {m}.ducklake_snapshot) || '/'
+        || (SELECT count(*) || ':' || coalesce(max(data_file_id), 0) FROM {m}.ducklake_data_file) || '/'
+        || (SELECT count(*) FROM {m}.ducklake_files_scheduled_for_deletion) || '/'
+        || (SELECT count(*) FROM {m}.ducklake_metadata)
+"""
+
+
+@dataclass(frozen=True)
+class CatalogueState:
+    """What tells one state of a catalogue from another; `snapshot` is its newest."""
+
+    snapshot: int
+    fingerprint: str
 
 
 def publish_catalogue(con: duckdb.DuckDBPyConnection, target: Path, *, metadata: str) -> None:
@@ -34,7 +44,7 @@ def publish_catalogue(con: duckdb.DuckDBPyConnection, target: Path, *, metadata:
     try:
         copy_catalogue(con, draft, metadata=metadata)
         draft.replace(target)
-        _sync(target.parent)
+        sync(target.parent)
     except BaseException:
         with suppress(OSError):
             draft.unlink(missing_ok=True)
@@ -49,31 +59,37 @@ def copy_catalogue(con: duckdb.DuckDBPyConnection, target: Path, *, metadata: st
         con.execute(f"COPY FROM DATABASE {metadata.partition('.')[0]} TO {_DRAFT}")
     finally:
         con.execute(f"DETACH {_DRAFT}")
-    _sync(target)
+    sync(target)
 
 
-def is_published(con: duckdb.DuckDBPyConnection, target: Path, *, metadata: str) -> bool:
-    """Whether `target` shows what the attached catalogue holds; a run killed after its commit leaves it behind."""
+def copied_state(con: duckdb.DuckDBPyConnection, target: Path) -> CatalogueState | None:
+    """The state of a copy, to compare with that of the attached catalogue; None where there is none that can be read.
+
+    A run killed after its commit leaves a copy behind that is older.
+    """
     if not target.exists():
-        return False
+        return None
     try:
         con.execute(f"ATTACH {literal(str(target))} AS {_DRAFT} (READ_ONLY)")
     except duckdb.Error:
-        return False
+        return None
     try:
-        return _fingerprint(con, f"{_DRAFT}.main") == _fingerprint(con, metadata)
+        return catalogue_state(con, f"{_DRAFT}.main")
     except duckdb.Error:
-        return False
+        return None
     finally:
         con.execute(f"DETACH {_DRAFT}")
 
 
-def _fingerprint(con: duckdb.DuckDBPyConnection, metadata: str) -> str:
-    row = con.execute(_FINGERPRINT.format(m=metadata)).fetchone()
-    return str(row[0]) if row else ""
+def catalogue_state(con: duckdb.DuckDBPyConnection, metadata: str) -> CatalogueState:
+    """The state of an attached catalogue."""
+    row = con.execute(_STATE.format(m=metadata)).fetchone()
+    assert row is not None
+    return CatalogueState(int(row[0] or 0), str(row[1]))
 
 
-def _sync(path: Path) -> None:
+def sync(path: Path) -> None:
+    """Make a file, or the names in a folder, durable."""
     descriptor = os.open(path, os.O_RDONLY)
     try:
         os.fsync(descriptor)

@@ -2,14 +2,19 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+from contextlib import contextmanager
 from datetime import datetime
 from pathlib import Path
 
+import duckdb
 from duckdb import DuckDBPyConnection
 
 from lakehouse.attach import attach, metadata_of
 from lakehouse.connect import connect
+from lakehouse.damage import damaged_copy
 from lakehouse.errors import LakeUnreachable, SnapshotNotFound
+from lakehouse.inventory import read_catalogue
 from lakehouse.location import LakeLocation
 from lakehouse.snapshot import History
 from lakehouse.table import DATABASE
@@ -27,7 +32,7 @@ def open_reader(
     """Open a connection with the lake attached read-only as `lake`, at one snapshot.
 
     Without `at` a local lake stays at the snapshot that was newest when it was opened; a server shows each commit.
-    Raises: LakeUnreachable when nothing is published yet, SnapshotNotFound.
+    Raises: LakeUnreachable when nothing is published yet, LakeDamaged, SnapshotNotFound.
     """
     con = connect(
         extensions=location.extensions,
@@ -36,7 +41,7 @@ def open_reader(
         temp_directory=temp_directory,
     )
     try:
-        with translating(f"Reading the lake at {location.catalogue}"):
+        with translating(f"Reading the lake at {location.catalogue}"), _naming_damaged_copy(location):
             _attach_for_reading(con, location, at)
     except BaseException:
         con.close()
@@ -44,11 +49,23 @@ def open_reader(
     return con
 
 
+@contextmanager
+def _naming_damaged_copy(location: LakeLocation) -> Iterator[None]:
+    try:
+        yield
+    except duckdb.Error as error:
+        if isinstance(location.catalogue, Path) and (fault := read_catalogue(location.published_catalogue).fault):
+            raise damaged_copy(location, fault) from error
+        raise
+
+
 def _attach_for_reading(con: DuckDBPyConnection, location: LakeLocation, at: datetime | int | None) -> None:
     file = None
     if isinstance(location.catalogue, Path):
         file = location.published_catalogue
         if not file.exists():
+            if location.catalogue.exists():
+                raise damaged_copy(location, "it is not there")
             raise LakeUnreachable(
                 f"Reading the lake at {location.catalogue}: nothing is published in {location.published} yet; "
                 "finish a first run, then read again"

@@ -62,6 +62,11 @@ _MEANINGS: tuple[tuple[str, type[LakeError], str], ...] = (
 )
 
 
+# How DuckDB says that a database file is broken: its pages and its log carry checksums.
+_CORRUPTION = re.compile(
+    r"corrupt (database|wal) file|could not read enough bytes|failure while replaying wal|failed to deserialize", re.I
+)
+
 # What the caller's own SQL or rows got wrong is not the lake's trouble, whatever words its text holds.
 _OF_THE_CALLER = (
     duckdb.BinderException,
@@ -77,13 +82,29 @@ _OF_THE_CALLER = (
 
 def meaning_of(error: BaseException) -> tuple[type[LakeError], str, str] | None:
     """The error class, the telling words and the next move of a raw error; None when it is not the lake's trouble."""
-    if isinstance(error, _OF_THE_CALLER):
+    if is_of_the_caller(error):
         return None
     text = str(error).lower()
     for pattern, kind, next_move in _MEANINGS:
         if found := re.search(pattern, text):
             return kind, found.group(), next_move
     return None
+
+
+def is_of_the_caller(error: BaseException) -> bool:
+    """Whether the caller's SQL or rows are wrong, and not the lake."""
+    return isinstance(error, _OF_THE_CALLER)
+
+
+def is_corruption(text: str) -> bool:
+    """Whether DuckDB says that a database file is broken."""
+    return _CORRUPTION.search(text) is not None
+
+
+def first_line(error: BaseException) -> str:
+    """The first line of an error: later ones quote SQL, which can hold values."""
+    lines = str(error).strip().splitlines()
+    return lines[0][:300] if lines else type(error).__name__
 
 
 def is_conflict(error: BaseException) -> bool:
@@ -111,7 +132,6 @@ def translating(doing: str) -> Iterator[None]:
 
 
 def _summary(error: BaseException, words: str) -> str:
-    """The first line; of the later ones, which quote SQL and so can hold values, only the telling words."""
-    lines = str(error).strip().splitlines()
-    first = lines[0][:300] if lines else type(error).__name__
+    """The first line; of the later ones only the telling words."""
+    first = first_line(error)
     return first if words in first.lower() else f"{first} ({words})"

@@ -22,6 +22,7 @@ from dataflow.access.who import Purpose, Who
 from dataflow.errors import ConfigurationError, UsageError
 from dataflow.settings import Settings
 from lakehouse import Inbox, InboxContents, LakeLocation, LakeView, lock_down, open_reader
+from lakehouse.damage import naming_damage
 from lakehouse.table import DATABASE
 
 
@@ -67,7 +68,7 @@ def open_for(who: Who, purpose: Purpose, *, settings: Settings, as_of: datetime 
             threads=settings.lake.threads or None,
             temp_directory=Path(spill),
         )
-        with closing(con):
+        with closing(con), naming_damage(con, location, is_reader=True):
             con.execute(f"USE {DATABASE}")
             lock_down(con, location)
             waiting = leave_out_taken(con, contents)
@@ -88,7 +89,8 @@ def open_to_decide(who: Who, *, settings: Settings) -> Iterator[tuple[Door, Inbo
             "server and its data in a bucket.",
             next_move="Name that folder in lake.inbox.",
         )
-    if isinstance(place.catalogue, Path) and not place.published_catalogue.exists():
+    # A catalogue without its readers' copy is a damage, which opening names.
+    if isinstance(place.catalogue, Path) and not (place.published_catalogue.exists() or place.catalogue.exists()):
         raise UsageError(
             "Nothing was published to this lake yet, so there is nothing to decide.",
             next_move="Run `dataflow run` first.",

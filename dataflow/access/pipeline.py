@@ -16,6 +16,7 @@ from dataflow.access.inbox import leave_out_taken, read_inbox
 from dataflow.access.lake import reading_location
 from dataflow.settings import Settings
 from lakehouse import InboxContents, open_reader
+from lakehouse.damage import naming_damage
 from lakehouse.table import DATABASE
 
 
@@ -45,6 +46,10 @@ def open_with_inbox(
 
     Raises: as `open_published`.
     """
-    contents = read_inbox(reading_location(settings))
-    with closing(open_published(settings, temp_directory=temp_directory)) as con:
+    location = reading_location(settings)
+    contents = read_inbox(location)
+    with (
+        closing(open_published(settings, temp_directory=temp_directory)) as con,
+        naming_damage(con, location, is_reader=True),
+    ):
         yield con, leave_out_taken(con, contents)

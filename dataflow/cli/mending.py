@@ -29,6 +29,7 @@ if TYPE_CHECKING:
     import duckdb
 
     from dataflow.govern.dead_letters import DeadLetter, LetterFilter
+    from dataflow.settings import Settings
     from dataflow.validate.letter_decisions import LettersNow
 
 RuleOption = Annotated[str | None, typer.Option("--rule", help="Only those that broke this rule.")]
@@ -52,8 +53,14 @@ def register(app: typer.Typer) -> None:
 
 def restore(
     context: typer.Context,
-    to: Annotated[str, typer.Option("--to", help="The time, or the snapshot number, to go back to.")],
+    to: Annotated[str | None, typer.Option("--to", help="The time, or the snapshot number, to go back to.")] = None,
     table: Annotated[str | None, typer.Option("--table", help="Only this table, e.g. published.segments.")] = None,
+    catalogue: Annotated[
+        bool, typer.Option("--catalogue", help="Mend a damaged catalogue from its readers' copy, or that copy.")
+    ] = False,
+    lost_files: Annotated[
+        bool, typer.Option("--lost-files", help="Go on without data files that are lost and that no backup has.")
+    ] = False,
     yes: YesOption = False,
     output: OutputOption = Output.TABLE,
 ) -> None:
@@ -65,8 +72,26 @@ def restore(
     With --table only that table goes back: the next run brings a valid or conformed table up to date again, and of any
     other table only the rows that it touches.
 
-    Example:  dataflow restore --to 2026-01-31T18:00:00Z
+    With --catalogue, what is damaged is replaced by what is whole, at the snapshot that readers see; a damaged
+    catalogue is kept beside it. With --lost-files, tables go back to the last snapshot that needs none of the files.
+
+    Examples:  dataflow restore --to 2026-01-31T18:00:00Z
+
+               dataflow restore --catalogue
     """
+    if [to is not None, catalogue, lost_files].count(True) != 1 or (table and to is None):
+        raise UsageError(
+            "restore goes back --to a time, one --table with it, or mends the --catalogue, or goes on without "
+            "--lost-files.",
+            next_move="Give one of them.",
+        )
+    if catalogue:
+        _restore_catalogue(settings_of(context), output=output)
+        return
+    if lost_files:
+        _restore_lost_files(settings_of(context), yes=yes, output=output)
+        return
+    assert to is not None
     from dataflow.access.lake import open_lake
     from dataflow.govern.restore import require_restorable
     from dataflow.govern.restore import restore as restore_lake
@@ -99,6 +124,44 @@ def restore(
             f"The next run reads {done.objects_behind} objects again from raw; {done.decisions_kept} decisions that "
             "were made since on dead letters are kept."
         )
+
+
+def _restore_lost_files(settings: Settings, *, yes: bool, output: Output) -> None:
+    from dataflow.access.lake import open_lake
+    from dataflow.govern.restore_lost import go_on_without_lost, plan_without_lost
+
+    with open_lake(settings, purpose="restore", alone=True) as lake:
+        plan = plan_without_lost(lake, settings)
+        steps = [f"{name} to snapshot {version}" for name, version in plan.tables.items()]
+        if plan.derived is not None:
+            steps.append(f"every table that runs make to snapshot {plan.derived}")
+        question = f"Restore {', '.join(steps)}?"
+        if steps and not yes and not typer.confirm(visible(question), err=True):
+            raise UsageError("Nothing was restored.", next_move="Answer y, or give --yes.")
+        go_on_without_lost(lake, settings, plan)
+    if output is Output.JSON:
+        write_json(asdict(plan))
+    elif not steps:
+        words.print("No data file of the newest snapshot is lost: nothing to restore.")
+    else:
+        words.print(f"Restored {', '.join(steps)}.")
+        words.print("Next: `dataflow check` reads again what the sources still have, `dataflow run` publishes.")
+
+
+def _restore_catalogue(settings: Settings, *, output: Output) -> None:
+    from dataflow.access.lake import lake_location
+    from lakehouse.mend import mend_catalogue
+
+    done = mend_catalogue(lake_location(settings), wait_seconds=settings.lake.wait_seconds)
+    if output is Output.JSON:
+        restored, kept = done.part.value if done.part else None, str(done.kept) if done.kept else None
+        write_json({"restored": restored, "snapshot_id": done.snapshot, "kept": kept})
+    elif done.part is None:
+        words.print(f"The catalogue and its readers' copy are whole, at snapshot {done.snapshot}: nothing to restore.")
+    else:
+        words.print(f"Restored {done.part.value}; the lake is at snapshot {done.snapshot}.")
+        if done.kept:
+            words.print(f"The damaged file is kept as {done.kept}.")
 
 
 def list_dead(

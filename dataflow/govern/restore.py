@@ -82,7 +82,7 @@ def restore(lake: Lake, settings: Settings, to: datetime | int, *, table: str | 
         write_run(con, _row_of(run_id, target, table, started_at=started_at))
 
     if table is None:
-        made = lake.restore(target.id, author="dataflow", run_id=run_id, keep_tables=_kept(settings), also=write)
+        made = lake.restore(target.id, author="dataflow", run_id=run_id, keep_tables=kept_tables(settings), also=write)
     else:
         made = lake.restore_table(table, target.id, author="dataflow", run_id=run_id, also=write)
     return Restored(
@@ -111,8 +111,8 @@ def require_restorable(settings: Settings, table: str) -> None:
         )
 
 
-def _kept(settings: Settings) -> list[str]:
-    """The tables that are not brought back: what survives, and what is written row by row from the target."""
+def kept_tables(settings: Settings) -> list[str]:
+    """Name the tables that a restore does not bring back: what survives, and what it writes row by row."""
     survivors = [table.full_name for table in declared_tables(settings).values() if table.survives_restore]
     return [*survivors, DEAD_LETTERS.full_name, POSITION.full_name]
 

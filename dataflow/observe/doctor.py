@@ -17,13 +17,15 @@ from dataflow.access.lake import lake_location, open_lake
 from dataflow.access.modes import find_misplaced, mend
 from dataflow.access.pipeline import open_published
 from dataflow.errors import DataFlowError
-from dataflow.observe.lake_looks import connection_of, look_at_data, look_at_readers
+from dataflow.observe.lake_looks import connection_of, look_at_data, look_at_files, look_at_readers
 from dataflow.settings import Settings
 from dataflow.settings.environment import prefect_api_url
 from dataflow.sinks import SinkKind, active_sinks
 from dataflow.sources import Finding, probe_source
-from lakehouse import LakeError, LakeLocked, LakeView
+from lakehouse import LakeDamaged, LakeError, LakeLocked, LakeView
 from lakehouse.connect import extension_path
+from lakehouse.damage import damaged_copy, refuse_lost_catalogue
+from lakehouse.inventory import read_catalogue, read_through
 
 _NEEDED_BYTES = 2 * 2**30
 _SHOWN_PATHS = 3
@@ -46,9 +48,11 @@ def probe_all(settings: Settings) -> Iterator[Finding]:
         ("lake extension", lambda: str(extension_path("ducklake").name)),
         ("disk space", lambda: _disk_space(settings.home)),
         ("file modes", lambda: _file_modes(settings)),
-        ("lake", lambda: _lake(settings)),
-        ("lake data", lambda: look_at_data(settings)),
+        # Before the lake is opened, which brings a copy that is behind up to date.
         ("published lake", lambda: _published(settings)),
+        ("lake", lambda: _lake(settings)),
+        ("lake files", lambda: look_at_files(settings)),
+        ("lake data", lambda: look_at_data(settings)),
         ("lake readers", lambda: look_at_readers(settings)),
         ("inbox", lambda: _inbox(settings)),
         ("geoip", lambda: _geoip(settings)),
@@ -70,6 +74,8 @@ def _probe(name: str, look: Callable[[], str]) -> Finding:
         return Finding(name, False, str(unwell), unwell.fix)
     except DataFlowError as error:
         return Finding.of_error(name, error)
+    except LakeDamaged as error:
+        return Finding(name, False, str(error).removesuffix(f" {error.next_move}"), error.next_move)
     except LakeError as error:
         return Finding(name, False, str(error))
     except OSError as error:
@@ -135,24 +141,31 @@ def fix_modes(settings: Settings) -> tuple[int, int]:
     return mended, refused
 
 
+def _published(settings: Settings) -> str:
+    place = lake_location(settings)
+    if isinstance(place.catalogue, Path):
+        if not place.published_catalogue.exists() and not place.catalogue.exists():
+            return "nothing published yet"
+        copy = read_catalogue(place.published_catalogue)
+        if not copy.is_whole:
+            raise damaged_copy(place, copy.fault)
+    with closing(open_published(settings)) as con:
+        return f"readers see snapshot {LakeView(con, place).snapshot().id}"
+
+
 def _lake(settings: Settings) -> str:
     place = lake_location(settings)
-    if isinstance(place.catalogue, Path) and not place.catalogue.exists():
-        return f"not made yet: the first run makes it at {place.catalogue}"
+    if isinstance(place.catalogue, Path):
+        refuse_lost_catalogue(place)
+        if not place.catalogue.exists():
+            return f"not made yet: the first run makes it at {place.catalogue}"
     try:
         with open_lake(settings, purpose="doctor") as lake:
+            read_through(lake.con, place)
             return f"snapshot {lake.snapshot().id} at {place.catalogue}{connection_of(place)}"
     except LakeLocked as locked:
         # A run at work is no fault.
         return str(locked)
-
-
-def _published(settings: Settings) -> str:
-    place = lake_location(settings)
-    if isinstance(place.catalogue, Path) and not place.published_catalogue.exists():
-        return "nothing published yet"
-    with closing(open_published(settings)) as con:
-        return f"readers see snapshot {LakeView(con, place).snapshot().id}"
 
 
 def _inbox(settings: Settings) -> str:

@@ -1,15 +1,19 @@
-"""What `dataflow doctor` looks at in the lake's own servers: the data path, TLS, and what readers may do."""
+"""What `dataflow doctor` looks at in the lake's own servers: the data path, its files, TLS, and what readers may do."""
 
 from __future__ import annotations
 
 import tempfile
+from contextlib import closing
 from pathlib import Path
 
 from dataflow.access.catalogue import is_this_machine
 from dataflow.access.lake import lake_location, reading_location
+from dataflow.access.pipeline import open_published
 from dataflow.errors import ConfigurationError
 from dataflow.settings import Settings
 from lakehouse import LakeLocation, PostgresCatalogue, S3Access
+from lakehouse.damage import damaged_files
+from lakehouse.inventory import lost_files
 from lakehouse.probe import probe_data, write_privileges
 from lakehouse.tls import speaks_tls13
 
@@ -23,6 +27,18 @@ def look_at_data(settings: Settings) -> str:
         probe_data(place, scratch=Path(scratch))
     found = f"a file was written, read and removed at {place.data_path}"
     return found if isinstance(place.data, Path) or place.s3 is None else f"{found}, {encryption_of(place.s3)}"
+
+
+def look_at_files(settings: Settings) -> str:
+    """Look whether the files of the newest snapshot are there. Raises: LakeDamaged, another LakeError."""
+    place = lake_location(settings)
+    if isinstance(place.catalogue, Path) and not place.published_catalogue.exists():
+        return "nothing published yet"
+    with closing(open_published(settings)) as con:
+        lost, count = lost_files(con, place)
+        if lost:
+            raise damaged_files(place, lost)
+    return f"all {count:,} data files of the newest snapshot are in {place.data}"
 
 
 def encryption_of(access: S3Access) -> str:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import closing, contextmanager
 from datetime import datetime
 from typing import Any
 
@@ -16,6 +16,7 @@ from dataflow.sources import ObjectState, open_source
 from dataflow.sources.proposals import FieldChange, propose, sample_types
 from lakehouse import LakeUnreachable, LakeView
 from lakehouse.connect import connect
+from lakehouse.damage import naming_damage
 
 _SAMPLED_ROWS = 1_000
 
@@ -66,17 +67,16 @@ def require_declared(settings: Settings, source: str | None, object_name: str | 
 @contextmanager
 def published_view(settings: Settings) -> Iterator[LakeView | None]:
     """The published lake, or None where nothing was published yet."""
+    location = lake_location(settings)
     try:
         con = open_published(settings)
     except LakeUnreachable:
-        if lake_location(settings).published_catalogue.exists():
+        if location.published_catalogue.exists():
             raise
         yield None
         return
-    try:
-        yield LakeView(con, lake_location(settings))
-    finally:
-        con.close()
+    with closing(con), naming_damage(con, location, is_reader=True):
+        yield LakeView(con, location)
 
 
 def read_proposals(

@@ -28,6 +28,7 @@ from dataflow.workspace.run_row import RunRow
 from dataflow.workspace.staging import Run
 from dataflow.workspace.workspace import Workspace
 from lakehouse import Lake, LakeError, LakeLocked
+from lakehouse.damage import naming_damage, require_whole
 from lakehouse.lease import lease
 from lakehouse.table import Table
 
@@ -118,7 +119,7 @@ class RunSession:
         """Measure a stage, and tell its unforeseen errors without their words."""
         announce(StageEvent(name, "began"))
         self._memory.restart()
-        with measured() as watch, telling_defects(name):
+        with measured() as watch, telling_defects(name), naming_damage(self.lake.con, self.lake.location):
             yield
         self.timings.append(StageTiming(name, watch.seconds, self._memory.stretch_bytes()))
         announce(StageEvent(name, "ended"))
@@ -258,7 +259,7 @@ def open_run(settings: Settings, kind: str, *, now: datetime | None = None) -> I
     """Open the lake as its one writer and make it ready for a run of this kind.
 
     `now` is the run's clock, by default the time it starts. A run that raises is put on record as failed or refused.
-    Raises: LakeLocked naming the holder, LakeUnreachable, LakeUnwritable, ConfigurationError.
+    Raises: LakeLocked naming the holder, LakeUnreachable, LakeUnwritable, LakeDamaged, ConfigurationError.
     """
     started_at = datetime.now(UTC)
     run = Run(name_run(kind, started_at), kind, now or started_at)
@@ -285,6 +286,7 @@ def open_run(settings: Settings, kind: str, *, now: datetime | None = None) -> I
                 crashed=crashed,
             )
             try:
+                require_whole(lake.con, lake.location)
                 yield session
             except BaseException as error:
                 session.record_failure(error)

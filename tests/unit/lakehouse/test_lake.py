@@ -9,7 +9,7 @@ import duckdb
 import pytest
 from duckdb import DuckDBPyConnection
 
-from lakehouse import Column, Lake, LakeConflict, LakeIncompatible, LakeLocation, Snapshot, open_reader
+from lakehouse import Column, Lake, LakeConflict, LakeDamaged, LakeIncompatible, LakeLocation, Snapshot, open_reader
 from lakehouse.transaction import commit as commit_whole
 from tests.lib.lakes import (
     EVENT,
@@ -191,7 +191,7 @@ def test_the_lock_is_given_back_when_opening_fails(location: LakeLocation) -> No
     whole = damaged.read_bytes()
     damaged.write_bytes(b"not a database")
     for _ in range(2):
-        with pytest.raises(LakeIncompatible):
+        with pytest.raises(LakeDamaged):
             Lake.open(location, purpose="test")
     damaged.write_bytes(whole)
     with opened(location, wait_seconds=0) as lake:

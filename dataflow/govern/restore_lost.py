@@ -1,0 +1,63 @@
+"""Go on without data files that are lost: take each table back to the last snapshot that needs none of them.
+
+What was received, decided and done goes back table by table, since nothing else brings it again: rows of raw that the
+sources still have are found by `dataflow check`. All else goes back together, as a restore does, and is made anew from
+raw by the next run. Killed in between, it is given again and does the rest.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from datetime import UTC, datetime
+
+from dataflow.govern.restore import kept_tables, restore
+from dataflow.run.folders import name_run
+from dataflow.settings import Settings
+from dataflow.tables.ops import DEAD_LETTERS
+from lakehouse import Lake, SnapshotNotFound
+from lakehouse.inventory import LostFile, lost_files
+
+_RAW = "raw."
+
+
+@dataclass(frozen=True, kw_only=True)
+class WithoutLost:
+    """How to go on: `tables` are taken back each by itself to a snapshot, all that runs make to `derived`."""
+
+    tables: Mapping[str, int]
+    derived: int | None
+
+
+def plan_without_lost(lake: Lake, settings: Settings) -> WithoutLost:
+    """Find the snapshots to go back to. Raises: SnapshotNotFound where every snapshot that is left needs lost files."""
+    lost, _ = lost_files(lake.con, lake.location, only_newest=False)
+    damaged = {file.table for file in lost if file.until is None}
+    versions = [snapshot.id for snapshot in reversed(lake.snapshots())]
+    kept = {*kept_tables(settings), *(table for table in damaged if table.startswith(_RAW))}
+    # Rows that lost their dead letter are validated again, so what was made of them goes back as well.
+    made = {file.table for file in lost} - kept | {DEAD_LETTERS.full_name}
+    return WithoutLost(
+        tables={name: _last_without(versions, lost, {name}) for name in sorted(damaged & kept)},
+        derived=_last_without(versions, lost, made) if damaged & made else None,
+    )
+
+
+def go_on_without_lost(lake: Lake, settings: Settings, plan: WithoutLost) -> None:
+    """Carry the plan out, one commit a table and one for all that runs make."""
+    run_id = name_run("restore", datetime.now(UTC))
+    for name, version in plan.tables.items():
+        lake.restore_table(name, version, author="dataflow", run_id=run_id)
+    if plan.derived is not None:
+        restore(lake, settings, plan.derived)
+
+
+def _last_without(versions: Sequence[int], lost: Iterable[LostFile], tables: set[str]) -> int:
+    needed = [file for file in lost if file.table in tables]
+    for version in versions:
+        if not any(file.is_needed_at(version) for file in needed):
+            return version
+    raise SnapshotNotFound(
+        f"Looking for a snapshot that needs none of the lost files of {', '.join(sorted(tables))}: there is none any "
+        "more; put them back from a backup"
+    )

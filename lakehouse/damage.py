@@ -1,0 +1,150 @@
+"""Name what of a lake is lost or broken in place of the error that it led to, and what is whole.
+
+Nothing here is asked while all goes well, but for `require_whole`, which looks at the list of files alone.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+import duckdb
+
+from lakehouse.errors import LakeDamaged, LakeError, LakeIncompatible, LakeLocked, LakeUnreachable, Part
+from lakehouse.inventory import LostFile, lost_files, read_catalogue, read_through
+from lakehouse.location import LakeLocation
+from lakehouse.translate import first_line, is_corruption, is_of_the_caller
+
+_SHOWN_FILES = 3
+
+
+def require_whole(con: duckdb.DuckDBPyConnection, location: LakeLocation) -> None:
+    """Refuse a lake in a folder that has lost files of its newest snapshot. Raises: LakeDamaged.
+
+    A bucket is not asked: listing it costs more than a run may, and what it has taken it keeps.
+    """
+    if isinstance(location.data, Path) and (lost := lost_files(con, location)[0]):
+        raise damaged_files(location, lost)
+
+
+@contextmanager
+def naming_damage(con: duckdb.DuckDBPyConnection, location: LakeLocation, *, is_reader: bool = False) -> Iterator[None]:
+    """Raise LakeDamaged in place of what went wrong in the block, if a damage of the attached lake is behind it."""
+    try:
+        yield
+    except Exception as error:
+        if (damaged := damage_behind(error, con, location, is_reader=is_reader)) is not None:
+            raise damaged from error
+        raise
+
+
+@contextmanager
+def naming_damaged_catalogue(location: LakeLocation) -> Iterator[None]:
+    """Raise LakeDamaged in place of what went wrong in the block, if a local catalogue is damaged.
+
+    Around all that has the catalogue open: it is closed by the time it is looked at.
+    """
+    try:
+        yield
+    except Exception as error:
+        if (damaged := damage_behind_closed(error, location)) is not None:
+            raise damaged from error
+        raise
+
+
+def damage_behind(
+    error: BaseException, con: duckdb.DuckDBPyConnection, location: LakeLocation, *, is_reader: bool = False
+) -> LakeDamaged | None:
+    """What of an attached lake is damaged, if that can have led to an error; the connection may be in a transaction."""
+    if not _may_be_damage(error):
+        return None
+    try:
+        with con.cursor() as look:
+            if lost := lost_files(look, location)[0]:
+                return damaged_files(location, lost)
+            if lost := lost_files(look, location, only_newest=False)[0]:
+                return damaged_files(location, lost)
+            read_through(look, location)
+    except duckdb.Error as second:
+        if isinstance(location.catalogue, Path) and is_corruption(str(second)):
+            fault = first_line(second)
+            return damaged_copy(location, fault) if is_reader else damaged_catalogue(location, fault)
+    return None
+
+
+def damage_behind_closed(error: BaseException, location: LakeLocation) -> LakeDamaged | None:
+    """What is wrong with a local catalogue that is open no more, if that can have led to an error."""
+    if not isinstance(location.catalogue, Path) or not _may_be_damage(error):
+        return None
+    try:
+        state = read_catalogue(location.catalogue)
+    except (duckdb.Error, LakeLocked):
+        return None
+    # Without a copy it may be a file that was never a lake, and the setting wrong.
+    is_damaged = is_corruption(state.fault) or (state.fault and location.published_catalogue.exists())
+    return damaged_catalogue(location, state.fault) if is_damaged else None
+
+
+def refuse_lost_catalogue(location: LakeLocation) -> None:
+    """Refuse to make a new lake where readers still see one. Raises: LakeDamaged."""
+    assert isinstance(location.catalogue, Path)
+    if location.published_catalogue.exists():
+        if not location.catalogue.exists():
+            raise damaged_catalogue(location, "it is not there")
+        if location.catalogue.stat().st_size == 0:
+            raise damaged_catalogue(location, "it is empty")
+
+
+def damaged_files(location: LakeLocation, lost: list[LostFile]) -> LakeDamaged:
+    """Say which files of which tables are lost, and how to go on without them."""
+    tables = ", ".join(sorted({file.table for file in lost}))
+    shown = "; ".join(map(str, lost[:_SHOWN_FILES]))
+    more = f"; and {len(lost) - _SHOWN_FILES:,} more" if len(lost) > _SHOWN_FILES else ""
+    needed, move = "", f"Put them back from a backup of {location.data}"
+    if all(file.until is not None for file in lost):
+        needed, move = " that only older snapshots need", f"{move}, or ask for a newer state."
+    else:
+        move += "; or go on without: `dataflow restore --lost-files`."
+    return LakeDamaged(
+        f"The lake at {location.catalogue} has lost {len(lost):,} data files{needed}, of {tables}: {shown}{more}",
+        part=Part.FILES,
+        next_move=move,
+    )
+
+
+def damaged_catalogue(location: LakeLocation, fault: str) -> LakeDamaged:
+    """Say what is wrong with a local catalogue, and whether the readers' copy of it is whole."""
+    copy = read_catalogue(location.published_catalogue)
+    if copy.is_whole:
+        state = f"is whole, at snapshot {copy.snapshot}"
+        move = f"`dataflow restore --catalogue` puts it in its place; the lake is at snapshot {copy.snapshot} then."
+    else:
+        state = f"is not whole either: {copy.fault}"
+        move = "Put the catalogue back from a backup: data files alone do not say which of their rows are valid."
+    return LakeDamaged(
+        f"The catalogue {location.catalogue} is damaged: {fault}; the readers' copy {copy.path} {state}",
+        part=Part.CATALOGUE,
+        next_move=move,
+    )
+
+
+def damaged_copy(location: LakeLocation, fault: str) -> LakeDamaged:
+    """Say what is wrong with the readers' copy of a local catalogue."""
+    return LakeDamaged(
+        f"The readers' copy of the catalogue {location.catalogue} is damaged: {location.published_catalogue}: {fault}",
+        part=Part.COPY,
+        next_move="`dataflow restore --catalogue` writes it anew from the catalogue; so does the next run.",
+    )
+
+
+def _may_be_damage(error: BaseException) -> bool:
+    """Whether a damage of the lake can be behind an error: DuckDB or the system raised it, and not over a statement."""
+    if isinstance(error, duckdb.Error):
+        return not is_of_the_caller(error)
+    if isinstance(error, OSError | LakeUnreachable | LakeIncompatible):
+        return True
+    if isinstance(error, LakeError):
+        return False
+    inner = error.__cause__ or error.__context__
+    return inner is not None and _may_be_damage(inner)
