@@ -15,6 +15,7 @@ from dataflow.conform.mapping import compile_mappings
 from dataflow.conform.records import mapped_records
 from dataflow.conform.scope import mark_scope
 from dataflow.conform.transactions import normalise_items, normalise_orders, normalise_tickets
+from dataflow.conform.unseen import drop_unseen_sql
 from dataflow.errors import MappingError
 from dataflow.settings import Settings
 from dataflow.tables.conformed import CUSTOMER_ORDER, CUSTOMER_RECORD, ORDER_ITEM, TABLES
@@ -26,7 +27,7 @@ from dataflow.workspace.workspace import Workspace
 from lakehouse.query import fetch_int
 from lakehouse.table import Table, quote
 
-CONFORM_VERSION = f"3.{VOCABULARY_VERSION}"
+CONFORM_VERSION = f"4.{VOCABULARY_VERSION}"
 """Raise this number with any change of how a value is conformed; every conformed table is then recomputed."""
 
 DRAFT = "draft"
@@ -127,10 +128,15 @@ def _count_sources(ws: Workspace, chosen: Mapping[str, CompiledMapping], scopes:
 
 def _write_draft(ws: Workspace, table: Table, chosen: Mapping[str, CompiledMapping], scopes: Mapping[str, str]) -> None:
     columns = ", ".join(f"{quote(c.name)} {c.type}" for c in table.columns if c.name != "_run_id")
+    mapped = {name for one in chosen.values() for name in one.settings.fields}
     ws.con.execute(f"CREATE OR REPLACE TEMP TABLE {DRAFT} ({columns})")
     for name, mapping in chosen.items():
         records = mapped_records(mapping, mapping.keys(scopes[name]))
         ws.con.execute(f"INSERT INTO {DRAFT} BY NAME {sql_of(records)}")
+    # Ids are of a source's keys, which stay as they are.
+    texts = [c.name for c in table.columns if c.type == "VARCHAR" and c.name in mapped and not c.name.endswith("_id")]
+    if texts:
+        ws.con.execute(drop_unseen_sql(DRAFT, texts))
 
 
 def _draft(table: Table) -> ir.Table:

@@ -300,3 +300,17 @@ def test_a_mapping_taken_out_takes_its_records_along(company: Company, tmp_path:
     )
     assert changed(company.publish()["customer_record"]) == (0, 0, 1)
     assert company.records() == {"shop|person|1": None}
+
+
+def test_characters_that_nobody_sees_are_dropped_from_names_and_not_from_keys(company: Company) -> None:
+    company.deliver("person", person(1, name="\u202aAnn\x1b Le\u200be\u202c"), person(2, name="علی\u200cرضا"))
+    company.deliver("address", address(1, 1, "Ki\x07el\x9b"), address(2, 2, "\ufeff\u200e"))
+    company.deliver("case", case(1, "a@x.org\u202c", "Bonn\x00", name="B\x1fc"), case(2, "a@x.org", "Bonn", name="Bc"))
+    company.publish()
+    assert company.records() == {
+        "shop|person|1": "Kiel",
+        "shop|person|2": None,
+        "a@x.org": "Bonn",
+    }
+    assert company.records("full_name")["shop|person|1"] == "Ann Lee"
+    assert company.records("full_name")["shop|person|2"] == "علی\u200cرضا"
