@@ -139,7 +139,7 @@ class _Bisection:
     gaps: list[Gap] = field(default_factory=list)
 
     def check(self) -> Checked:
-        self.con.execute(_live_sql(self.whole))
+        self.con.execute(_current_sql(self.whole))
         at_source, in_raw = self._ask(self.whole.window), self._measure(self.whole.window)
         self._look(self.whole.window, at_source, in_raw)
         if not at_source.fingerprint:
@@ -171,7 +171,7 @@ class _Bisection:
     def _halves(self, planned: PlannedWindow) -> tuple[Window, ...]:
         """Two windows that are all of it, or none. The first cut is where raw begins: nothing much is before it."""
         window = planned.window
-        row = self.con.execute("SELECT min(changed_at) FROM live").fetchone()
+        row = self.con.execute("SELECT min(changed_at) FROM current_record").fetchone()
         first = row[0].replace(microsecond=0) if row and row[0] else BEGINNING
         if window.start == BEGINNING and window.start < first < window.until:
             return Window(window.start, first), Window(first, window.until)
@@ -186,18 +186,18 @@ class _Bisection:
 
     def _measure(self, window: Window) -> WindowMeasure:
         count, fingerprint = self.con.execute(
-            f"SELECT count(*), {key_fingerprint_sql('record_key', 'changed_at')} FROM live"
+            f"SELECT count(*), {key_fingerprint_sql('record_key', 'changed_at')} FROM current_record"
             f" WHERE changed_at >= {timestamp_literal(window.start)}"
             f" AND changed_at < {timestamp_literal(window.until)}"
         ).fetchall()[0]
         return WindowMeasure(int(count), str(fingerprint))
 
 
-def _live_sql(planned: PlannedWindow) -> str:
-    """Build the temporary table of the records that live by raw, each with its newest version."""
+def _current_sql(planned: PlannedWindow) -> str:
+    """Return the statement that makes `current_record`: the newest version of each record that raw holds undeleted."""
     raw = raw_table(planned.source, planned.object)
     return f"""
-        CREATE OR REPLACE TEMP TABLE live AS
+        CREATE OR REPLACE TEMP TABLE current_record AS
         SELECT _record_key AS record_key, _changed_at AS changed_at
         FROM ({newest_sql(raw.in_lake, "_record_key, _changed_at, _is_deleted")})
         WHERE NOT _is_deleted AND _changed_at IS NOT NULL

@@ -15,7 +15,7 @@ import duckdb
 from dataflow.errors import ConservationError
 from dataflow.land.fetch import FetchedWindow
 from dataflow.land.gaps import Failure, Gap, covers, gap_of, read_open_gaps
-from dataflow.land.landing import Landing, short_words, shortfall, window_report
+from dataflow.land.landing import Landing, shortfall, shortfall_message, window_report
 from dataflow.land.ledger import Ledger
 from dataflow.land.plan import read_states
 from dataflow.sources import ObjectState, PlannedWindow
@@ -113,7 +113,7 @@ def _note_gaps(ledger: Ledger, windows: Sequence[FetchedWindow], told: Tidings) 
     for window in windows:
         missing = shortfall(window.report)
         if missing:
-            detail = short_words(window.report)
+            detail = shortfall_message(window.report)
             ledger.gaps.open(gap_of(window.planned, reason="short", detail=detail, missing_count=missing))
     ledger.gaps.close(lambda gap: _is_over(gap, windows, told))
 

@@ -118,7 +118,7 @@ def window_report(window: FetchedWindow, appended: int) -> StepReport:
     if seen.notes:
         facts["notes"] = dict(seen.notes)
     if shortfall(seen):
-        facts[GAP_FACT] = short_words(seen)
+        facts[GAP_FACT] = shortfall_message(seen)
     return StepReport(
         stage="land",
         subject=window.planned.subject,
@@ -135,8 +135,8 @@ def shortfall(report: FetchReport) -> int:
     return max((report.promised or 0) - report.rows, 0)
 
 
-def short_words(report: FetchReport) -> str:
-    """What a short window is told as."""
+def shortfall_message(report: FetchReport) -> str:
+    """Return the message of a window for which the source handed over fewer rows than it promised."""
     return f"the source promised {report.promised} rows and handed over {report.rows}"
 
 

@@ -17,7 +17,7 @@ from dataflow.errors import AuditRefused
 from dataflow.publish.invariants import InvariantResult, check_invariants
 from dataflow.tables.ops import INBOX_TAKEN
 from dataflow.workspace.position import move_positions
-from dataflow.workspace.report import StepReport, gap_words, list_gaps, measured, resident_bytes
+from dataflow.workspace.report import StepReport, gap_message, list_gaps, measured, resident_bytes
 from dataflow.workspace.run_row import CrashedRun, RunRow, write_run
 from dataflow.workspace.staging import Staged, delta_names
 from dataflow.workspace.workspace import Workspace
@@ -143,7 +143,7 @@ def _row(ws: Workspace, reports: Sequence[StepReport], written: Mapping[str, Sta
         run_id=ws.run.run_id,
         kind=ws.run.kind,
         status="partial" if gaps else "published",
-        message="; ".join([f"{rows} rows in {len(tables)} tables", *([gap_words(gaps)] if gaps else [])]),
+        message="; ".join([f"{rows} rows in {len(tables)} tables", *([gap_message(gaps)] if gaps else [])]),
         started_at=ws.run.now,
         # The run's clock plus the seconds of its steps: no second clock is read.
         finished_at=ws.run.now + timedelta(seconds=sum(report.seconds for report in reports)),

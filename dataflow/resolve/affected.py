@@ -8,7 +8,7 @@ from dataflow.resolve.comparisons import EntitySpec
 from dataflow.resolve.pairs.candidates import cap_sql
 from dataflow.resolve.pairs.numbers import number_of
 from dataflow.tables.resolved import EDGE, JUDGED_PAIR, MATCH_RECORD, XREF
-from dataflow.workspace.pushdown import if_few
+from dataflow.workspace.pushdown import pushdown_condition
 from dataflow.workspace.workspace import Workspace
 
 
@@ -115,8 +115,8 @@ def find_lost_edges(ws: Workspace, spec: EntitySpec, *, into: str) -> None:
 
 def _keys_of(con: duckdb.DuckDBPyConnection, records: str) -> str:
     """SELECT of the keys of stale records; chosen before their lists are laid out, which is most of the work."""
-    few = if_few(con, "stale_record", "record_id")
-    stale = f"FROM ({records}) SEMI JOIN stale_record USING (record_id) WHERE {few}"
+    pushdown = pushdown_condition(con, "stale_record", "record_id")
+    stale = f"FROM ({records}) SEMI JOIN stale_record USING (record_id) WHERE {pushdown}"
     return f"SELECT {number_of('record_id')} AS record, unnest(block_keys) AS key FROM ({stale})"
 
 

@@ -24,7 +24,7 @@ from dataflow.resolve.training.epochs import keep_and_store, specs_of, stored_ep
 from dataflow.settings.model import Settings
 from dataflow.tables.conformed import CUSTOMER_RECORD
 from dataflow.tables.resolved import EDGE, GOLDEN_CUSTOMER, JUDGED_PAIR, MATCH_RECORD, XREF
-from dataflow.workspace.pushdown import if_few
+from dataflow.workspace.pushdown import pushdown_condition
 from dataflow.workspace.report import StepReport, measured
 from dataflow.workspace.workspace import Workspace
 from lakehouse.table import column_list, literal
@@ -223,7 +223,7 @@ def _stage_edges(
 
 def _if_among(ws: Workspace, records: str, column: str) -> str:
     """Condition on `column`, which the table `records` calls record_id, that spares work where these are few."""
-    return if_few(ws.con, f"(SELECT record_id AS {column} FROM {records})", column)
+    return pushdown_condition(ws.con, f"(SELECT record_id AS {column} FROM {records})", column)
 
 
 def _found(what: str, spec: EntitySpec) -> str:

@@ -23,7 +23,7 @@ from dataflow.tables.declared import declared_objects, declared_tables
 from dataflow.tables.ops import POSITION, RunStatus
 from dataflow.workspace.defects import telling_defects
 from dataflow.workspace.position import Positions, adopt_former
-from dataflow.workspace.report import StepReport, gap_words, list_behind, list_gaps, measured
+from dataflow.workspace.report import StepReport, gap_message, list_behind, list_gaps, measured
 from dataflow.workspace.run_row import RunRow
 from dataflow.workspace.staging import Run
 from dataflow.workspace.workspace import Workspace
@@ -158,7 +158,7 @@ class RunSession:
         finished_at = datetime.now(UTC)
         gaps = list_gaps(self.reports)
         ended: RunStatus = "partial" if gaps else status
-        message = f"{message}; {gap_words(gaps)}" if gaps else message
+        message = f"{message}; {gap_message(gaps)}" if gaps else message
         if status != "published":
             # An unchanged run has validated what landed so far; one that only landed leaves it to be validated.
             moved = self._workspace.validated if self._workspace and status == "unchanged" else {}

@@ -13,18 +13,20 @@ import duckdb
 from lakehouse.table import literal, quote
 
 # Each row is compared with each key: 100 keys cost a third of reading all columns.
-FEW = 100
+MAX_PUSHDOWN_KEYS = 100
 NO_ROW = "false"
 
 
-def if_few(con: duckdb.DuckDBPyConnection, keys: str, column: str, *, kind: str = "VARCHAR") -> str:
-    """Return the SQL condition that `column` is among the relation `keys`, where it has at most FEW keys.
+def pushdown_condition(con: duckdb.DuckDBPyConnection, keys: str, column: str, *, kind: str = "VARCHAR") -> str:
+    """Return the SQL condition that `column` is among the relation `keys`, where it has at most MAX_PUSHDOWN_KEYS keys.
 
     It only saves time: the statement must select its rows without it. With more keys it is `true`; without any it is
     `NO_ROW`, so that no row is read. `kind` is the type of the column, which has the same name in `keys`.
     """
-    found = con.execute(f"SELECT DISTINCT {quote(column)}::VARCHAR FROM {keys} LIMIT {FEW + 1}").fetchall()
-    if len(found) > FEW:
+    found = con.execute(
+        f"SELECT DISTINCT {quote(column)}::VARCHAR FROM {keys} LIMIT {MAX_PUSHDOWN_KEYS + 1}"
+    ).fetchall()
+    if len(found) > MAX_PUSHDOWN_KEYS:
         return "true"
     listed = ", ".join(f"{literal(key)}::{kind}" for (key,) in found if key is not None)
     return f"{quote(column)} IN ({listed}) AND list_contains([{listed}], {quote(column)})" if listed else NO_ROW

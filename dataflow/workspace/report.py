@@ -95,7 +95,7 @@ def list_notes(reports: Iterable[StepReport]) -> list[str]:
     return [str(note) for report in reports for note in report.facts.get(NOTES_FACT, ())]
 
 
-def gap_words(subjects: Iterable[str]) -> str:
+def gap_message(subjects: Iterable[str]) -> str:
     """Return the part of a partial run's message that names the incomplete subjects."""
     first, rest = list(subjects)[:3], list(subjects)[3:]
     return f"incomplete: {', '.join(first)}" + (f" and {len(rest)} more" if rest else "")

@@ -16,7 +16,7 @@ from typing import Self, TypeVar
 import duckdb
 
 from dataflow.errors import GrainError
-from dataflow.workspace.pushdown import NO_ROW, if_few
+from dataflow.workspace.pushdown import NO_ROW, pushdown_condition
 from dataflow.workspace.staging import Run, Staged, delta_names, keys_agree, write_sql
 from lakehouse import LakeView
 from lakehouse.query import fetch_int
@@ -165,7 +165,7 @@ class Workspace:
             SELECT {column_list(table.key, prefix="o")}, {differs} AS differs
             FROM {fresh} n JOIN (
                 SELECT {read} FROM {self.before(table)} SEMI JOIN known_key USING ({column_list(table.key)})
-                WHERE {self._if_few(table, "known_key")}
+                WHERE {self._pushdown_condition(table, "known_key")}
             ) o ON {keys_agree(table, "n", "o")}
         """)
         known = keys_agree(table, "k", "n")
@@ -178,21 +178,21 @@ class Workspace:
         before, keys, in_scope = self.before(table), column_list(table.key), ""
         if scope_columns:
             scope = table.column(scope_columns[0])
-            few = if_few(self.con, "scope_keys", scope.name, kind=scope.type)
-            if few == NO_ROW:
+            pushdown = pushdown_condition(self.con, "scope_keys", scope.name, kind=scope.type)
+            if pushdown == NO_ROW:
                 return
-            in_scope = f"SEMI JOIN scope_keys USING ({column_list(scope_columns)}) WHERE {few}"
+            in_scope = f"SEMI JOIN scope_keys USING ({column_list(scope_columns)}) WHERE {pushdown}"
         gone = f"SELECT {keys} FROM (FROM {before} {in_scope}) {unless}"
         if fetch_int(self.con, f"CREATE OR REPLACE TEMP TABLE gone_key AS {gone}") > 0:
             self.con.execute(f"""
                 INSERT INTO {delta_names(table).gone}
                 SELECT {column_list(table.column_names)} FROM {before} SEMI JOIN gone_key USING ({keys})
-                WHERE {self._if_few(table, "gone_key")}
+                WHERE {self._pushdown_condition(table, "gone_key")}
             """)
 
-    def _if_few(self, table: Table, keys: str) -> str:
+    def _pushdown_condition(self, table: Table, keys: str) -> str:
         first = table.column(table.key[0])
-        return if_few(self.con, keys, first.name, kind=first.type)
+        return pushdown_condition(self.con, keys, first.name, kind=first.type)
 
     def append(self, table: Table, rows: str) -> int:
         """Add rows to an append-only table; return how many."""

@@ -8,7 +8,7 @@ from dataflow.resolve.customers.golden import golden_sql, other_values_sql
 from dataflow.resolve.customers.identity import assign_ids
 from dataflow.tables.conformed import CUSTOMER_RECORD
 from dataflow.tables.resolved import GOLDEN_CUSTOMER, IDENTITY_EVENT, OTHER_VALUE, REDIRECT, XREF
-from dataflow.workspace.pushdown import if_few
+from dataflow.workspace.pushdown import pushdown_condition
 from dataflow.workspace.workspace import Workspace
 from lakehouse.table import literal
 
@@ -19,16 +19,16 @@ def stage_identities(ws: Workspace, clusters: str) -> None:
     con.execute(f"""
         CREATE OR REPLACE TEMP TABLE xref_before AS
         SELECT record_id, customer_id, linked_at FROM {ws.before(XREF)} SEMI JOIN region USING (record_id)
-        WHERE {if_few(con, "region", "record_id")}
+        WHERE {pushdown_condition(con, "region", "record_id")}
     """)
     born = f"""
         SELECT customer_id, min(occurred_at) AS born_at FROM {ws.before(IDENTITY_EVENT)}
         WHERE kind IN ('created', 'split') AND customer_id IN (SELECT customer_id FROM xref_before)
         GROUP BY customer_id
     """
-    live = f"SELECT customer_id FROM {ws.before(XREF)}"
+    current = f"SELECT customer_id FROM {ws.before(XREF)}"
     retired = f"SELECT customer_id, to_customer_id FROM {ws.before(REDIRECT)}"
-    assign_ids(con, clusters, "xref_before", born=born, live=live, retired=retired, into="assigned")
+    assign_ids(con, clusters, "xref_before", born=born, current=current, retired=retired, into="assigned")
     now = ws.run.now_sql
     ws.stage(
         XREF,

@@ -14,19 +14,19 @@ from __future__ import annotations
 
 import duckdb
 
-from dataflow.workspace.pushdown import if_few
+from dataflow.workspace.pushdown import pushdown_condition
 
 ID_PREFIX = "C"
 
 
 def assign_ids(
-    con: duckdb.DuckDBPyConnection, clusters: str, before: str, *, born: str, live: str, retired: str, into: str
+    con: duckdb.DuckDBPyConnection, clusters: str, before: str, *, born: str, current: str, retired: str, into: str
 ) -> None:
     """Give each cluster its customer id.
 
     `clusters` (record_id, cluster, …) and `before` (record_id, customer_id, linked_at) cover the same part of the
     crosswalk: every record that is now in one of the clusters or was with a customer of theirs. `born` (customer_id,
-    born_at) says since when ids exist. A new cluster takes no id of `live` (customer_id), and of `retired`
+    born_at) says since when ids exist. A new cluster takes no id of `current` (customer_id), and of `retired`
     (customer_id, to_customer_id) only one that led to nobody, when its records are new, or one that it goes back to.
     Shape: temporary tables `into`: record_id, customer_id; `into`_change: kind, customer_id, other_customer_id,
     record_count; one row per id created, split off, merged away or retired.
@@ -60,7 +60,7 @@ def assign_ids(
         SELECT h.*, row_number() OVER (PARTITION BY cluster ORDER BY born_at NULLS LAST, h.customer_id) = 1 AS stays
         FROM heir h LEFT JOIN ({born}) b ON b.customer_id = h.customer_id
     """)
-    _make_new_ids(con, live=live, retired=retired)
+    _make_new_ids(con, current=current, retired=retired)
     con.execute(f"""
         CREATE OR REPLACE TEMP TABLE {into} AS
         SELECT c.record_id, coalesce(k.customer_id, n.customer_id) AS customer_id
@@ -73,7 +73,7 @@ def assign_ids(
         con.execute(f"DROP TABLE {table}")
 
 
-def _make_new_ids(con: duckdb.DuckDBPyConnection, *, live: str, retired: str) -> None:
+def _make_new_ids(con: duckdb.DuckDBPyConnection, *, current: str, retired: str) -> None:
     """Ids for clusters without an heir: counted up until one is free, which the first nearly always is."""
     con.execute(f"""
         CREATE OR REPLACE TEMP TABLE id_new AS
@@ -91,9 +91,9 @@ def _make_new_ids(con: duckdb.DuckDBPyConnection, *, live: str, retired: str) ->
         ELSE n.goes_back AND coalesce(s.to_customer_id = n.came_from, false) END"""
     while True:
         attempt += 1
-        few = if_few(con, "id_new", "customer_id")
+        pushdown = pushdown_condition(con, "id_new", "customer_id")
         taken = f"""
-            n.customer_id IN (SELECT customer_id FROM ({live}) WHERE {few})
+            n.customer_id IN (SELECT customer_id FROM ({current}) WHERE {pushdown})
             OR EXISTS (SELECT 1 FROM ({retired}) s WHERE s.customer_id = n.customer_id AND NOT {may_take})
         """
         moved = con.execute(f"""

@@ -10,7 +10,7 @@ from dataflow.resolve.pairs.candidates import find_candidates
 from dataflow.resolve.pairs.chunks import Spreading, score_spread
 from dataflow.resolve.pairs.numbers import is_member
 from dataflow.resolve.pairs.scoring import score_pairs
-from dataflow.workspace.pushdown import FEW, if_few
+from dataflow.workspace.pushdown import MAX_PUSHDOWN_KEYS, pushdown_condition
 
 
 def find_edges(
@@ -45,9 +45,9 @@ def find_edges(
 def records_in_pairs(con: duckdb.DuckDBPyConnection, records: str, pairs: str) -> str:
     """`records`, without those that are in none of the table `pairs` (one, other) where these are few."""
     count = con.table(pairs).shape[0]
-    if count > FEW * FEW:
+    if count > MAX_PUSHDOWN_KEYS * MAX_PUSHDOWN_KEYS:
         return records  # so many pairs are not of few
     # their names are in the records alone, of which one column is read for it; where there are no pairs, not even that
     members = is_member(f"SELECT unnest([one, other]) FROM {pairs}")
     named = f"(SELECT record_id FROM {records} WHERE {count} > 0 AND {members})"
-    return f"(FROM {records} WHERE {if_few(con, named, 'record_id')})"
+    return f"(FROM {records} WHERE {pushdown_condition(con, named, 'record_id')})"

@@ -25,8 +25,8 @@ def survey(session: Session, table: Table, planned: PlannedWindow, *, doing: str
 
     Raises: pymysql.MySQLError, OSError, SourceError.
     """
-    alive = _alive(table)
-    if alive is None or not _is_plain(table):
+    not_deleted = _not_deleted(table)
+    if not_deleted is None or not _is_plain(table):
         return _by_reading(session, table, planned)
     within = (
         key_condition(table.cursor, key_range(planned.window))
@@ -38,7 +38,7 @@ def survey(session: Session, table: Table, planned: PlannedWindow, *, doing: str
     number = f"CAST(CONV(LEFT(MD5({told}), 15), 16, 10) AS DECIMAL(20))"
     found = session.attempt(
         f"SELECT COUNT(*) AS rows_found, CAST(COALESCE(SUM({number}), 0) AS CHAR) AS total FROM {quote(table.name)}"
-        f" WHERE {' AND '.join([within, *keys, alive])}",
+        f" WHERE {' AND '.join([within, *keys, not_deleted])}",
         refusals=_NO_MD5,
         doing=doing,
     )
@@ -71,7 +71,7 @@ def _version(table: Table) -> str:
     return cursor if table.follows_key else f"TIMESTAMPDIFF(MICROSECOND, '1970-01-01', {cursor})"
 
 
-def _alive(table: Table) -> str | None:
+def _not_deleted(table: Table) -> str | None:
     """The rows that no column marks as deleted; None where the server would read a mark differently."""
     conditions = ["TRUE"]
     flag = table.column(table.declared.deleted_flag)

@@ -5,7 +5,7 @@ from __future__ import annotations
 import duckdb
 import pytest
 
-from dataflow.workspace.pushdown import FEW, if_few
+from dataflow.workspace.pushdown import MAX_PUSHDOWN_KEYS, pushdown_condition
 
 
 @pytest.fixture
@@ -16,26 +16,26 @@ def con() -> duckdb.DuckDBPyConnection:
     return con
 
 
-@pytest.mark.parametrize("count", [0, 1, 3, FEW])
+@pytest.mark.parametrize("count", [0, 1, 3, MAX_PUSHDOWN_KEYS])
 def test_few_keys_choose_their_rows(con: duckdb.DuckDBPyConnection, count: int) -> None:
     con.execute(f"INSERT INTO key SELECT record_id FROM record WHERE number < {count}")
     con.execute("INSERT INTO key SELECT record_id FROM key")  # twice is not more
-    found = con.execute(f"SELECT number FROM record WHERE {if_few(con, 'key', 'record_id')}").fetchall()
+    found = con.execute(f"SELECT number FROM record WHERE {pushdown_condition(con, 'key', 'record_id')}").fetchall()
     assert sorted(number for (number,) in found) == list(range(count))
 
 
 def test_a_key_that_is_null_chooses_nothing(con: duckdb.DuckDBPyConnection) -> None:
     con.execute("INSERT INTO key VALUES (NULL), ('it''s 7')")
-    found = con.execute(f"SELECT number FROM record WHERE {if_few(con, 'key', 'record_id')}").fetchall()
+    found = con.execute(f"SELECT number FROM record WHERE {pushdown_condition(con, 'key', 'record_id')}").fetchall()
     assert found == [(7,)]
 
 
 def test_many_keys_leave_the_choice_to_the_statement(con: duckdb.DuckDBPyConnection) -> None:
-    con.execute(f"INSERT INTO key SELECT record_id FROM record WHERE number <= {FEW}")
-    assert if_few(con, "key", "record_id") == "true"
+    con.execute(f"INSERT INTO key SELECT record_id FROM record WHERE number <= {MAX_PUSHDOWN_KEYS}")
+    assert pushdown_condition(con, "key", "record_id") == "true"
 
 
 def test_keys_may_be_numbers(con: duckdb.DuckDBPyConnection) -> None:
     con.execute("CREATE TABLE numbers AS SELECT * FROM (VALUES (3), (5)) v(number)")
-    few = if_few(con, "numbers", "number", kind="BIGINT")
-    assert con.execute(f"SELECT number FROM record WHERE {few} ORDER BY 1").fetchall() == [(3,), (5,)]
+    pushdown = pushdown_condition(con, "numbers", "number", kind="BIGINT")
+    assert con.execute(f"SELECT number FROM record WHERE {pushdown} ORDER BY 1").fetchall() == [(3,), (5,)]

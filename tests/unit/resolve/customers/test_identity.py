@@ -34,8 +34,8 @@ def assigned(
         for key, value in rows.items():
             con.execute(f"INSERT INTO {table} VALUES (?, ?)", [key, value])
     linked = f"(SELECT *, contains('{late}', record_id) AS linked_at FROM before)"
-    live = "SELECT customer_id FROM before"
-    assign_ids(con, "cluster", linked, born="FROM born", live=live, retired="FROM gone", into="assigned")
+    current = "SELECT customer_id FROM before"
+    assign_ids(con, "cluster", linked, born="FROM born", current=current, retired="FROM gone", into="assigned")
     return (
         dict(con.execute("FROM assigned").fetchall()),
         set(con.execute("SELECT kind, customer_id, other_customer_id, record_count FROM assigned_change").fetchall()),
