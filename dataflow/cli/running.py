@@ -188,11 +188,11 @@ def _require_declared(settings: Settings, source: str | None, object_name: str |
 def _plan_retrain(settings: Settings, *, now: str | None, output: Output) -> None:
     from dataflow.cli.reading import write_changes
     from dataflow.cli.watching import watching_run
-    from dataflow.observe.plan_retrain import rehearse_retrain
+    from dataflow.observe.plan_retrain import plan_retrain
     from dataflow.resolve.training.churn import refuse_churn
 
     with watching_run():
-        found = rehearse_retrain(settings, now=moment_or_none(now, option="--now"))
+        found = plan_retrain(settings, now=moment_or_none(now, option="--now"))
     told = found.as_dict()
     if output is Output.JSON:
         write_json(told)

@@ -1,8 +1,7 @@
-"""What new models of identity would change for readers, found out without writing anything.
+"""Plan a retraining: what new models of identity would change for readers, worked out without writing to the lake.
 
-The stages from resolve on are run over the readers' copy of the lake, so no run waits for a rehearsal. Nothing that
-was landed and not yet published comes into it: what differs is the doing of the new models, and of the judgements that
-wait for the next run, from which they learn.
+The stages from resolve on run over the readers' copy of the lake, so a plan blocks no run. It leaves out what was landed
+and not yet published: every difference comes from the new models and from the judgements that wait for the next run.
 """
 
 from __future__ import annotations
@@ -23,7 +22,7 @@ from dataflow.resolve.model.model import Epoch
 from dataflow.resolve.step import resolve
 from dataflow.resolve.training.churn import Churn, measure_churn
 from dataflow.resolve.training.epochs import read_epochs
-from dataflow.run.folders import REHEARSAL, claim_folder, clear_rehearsals, name_run
+from dataflow.run.folders import RETRAIN_PLAN, claim_folder, clear_plan_folders, name_run
 from dataflow.run.progress import StageEvent, announce
 from dataflow.run.stages import stage_function
 from dataflow.settings import Settings
@@ -42,7 +41,7 @@ LARGEST = 20
 class ModelChange:
     """A model of today and the one that would follow it; `after` is `before` where training gives the same again.
 
-    `judged_pairs` are there to learn from; `has_learnt` says whether they taught anything.
+    `judged_pairs` are there to learn from; `has_judgement_weights` says whether they changed the model.
     """
 
     entity_type: str
@@ -50,7 +49,7 @@ class ModelChange:
     after: str
     records: int
     judged_pairs: int
-    has_learnt: bool
+    has_judgement_weights: bool
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -64,7 +63,7 @@ class IdMove:
 
 
 @dataclass(frozen=True, kw_only=True)
-class Rehearsal:
+class RetrainPlan:
     """What would change, and whether the budget of id churn allows it."""
 
     models: tuple[ModelChange, ...]
@@ -87,21 +86,21 @@ class Rehearsal:
         }
 
 
-def rehearse_retrain(settings: Settings, *, now: datetime | None = None) -> Rehearsal:
+def plan_retrain(settings: Settings, *, now: datetime | None = None) -> RetrainPlan:
     """Train new models and work out what would be published by them.
 
     `now` is the clock of the publication, by default a moment after the last one: days that have passed since change
     figures too, and that is no model's doing.
     Raises: UsageError, LakeUnreachable.
     """
-    run_id, runs = name_run(REHEARSAL, datetime.now(UTC)), Path(settings.runs)
-    clear_rehearsals(runs)
+    run_id, runs = name_run(RETRAIN_PLAN, datetime.now(UTC)), Path(settings.runs)
+    clear_plan_folders(runs)
     with (
         claim_folder(runs, run_id) as folder,
         open_with_inbox(settings, temp_directory=folder / "spill") as (con, contents),
     ):
-        run = Run(run_id, REHEARSAL, now or _last_published(con) + timedelta(seconds=1))
-        return _rehearse(LakeView(con, lake_location(settings)), settings, run, contents)
+        run = Run(run_id, RETRAIN_PLAN, now or _last_published(con) + timedelta(seconds=1))
+        return _plan(LakeView(con, lake_location(settings)), settings, run, contents)
 
 
 def _last_published(con: duckdb.DuckDBPyConnection) -> datetime:
@@ -117,14 +116,14 @@ def _last_published(con: duckdb.DuckDBPyConnection) -> datetime:
     return last
 
 
-def _rehearse(lake: LakeView, settings: Settings, run: Run, contents: InboxContents) -> Rehearsal:
+def _plan(lake: LakeView, settings: Settings, run: Run, contents: InboxContents) -> RetrainPlan:
     tables = declared_tables(settings)
     if lake.missing(tables.values()):
         raise UsageError(
             "Planning a retraining: this lake was last published by an earlier version or configuration.",
             next_move="Run `dataflow run` first: what it changes would be taken for the new model's doing.",
         )
-    # The budget is judged by whoever looks at the rehearsal: figures over it are what they came for.
+    # The plan shows figures over the budget too: it exists so that people can decide about them.
     unbounded = settings.model_copy(update={"resolve": settings.resolve.model_copy(update={"id_churn_budget": 1.0})})
     with Workspace(lake, run, tables=tables) as ws:
         before = read_epochs(ws.con)
@@ -137,7 +136,7 @@ def _rehearse(lake: LakeView, settings: Settings, run: Run, contents: InboxConte
                 stage_function(stage)(ws, settings)
             announce(StageEvent(stage, "ended"))
         models = _models(ws, before)
-        return Rehearsal(
+        return RetrainPlan(
             models=models,
             churn=measure_churn(ws, [model.entity_type for model in models if model.after != model.before]),
             budget=settings.resolve.id_churn_budget,
@@ -160,7 +159,7 @@ def _models(ws: Workspace, before: dict[str, Epoch]) -> tuple[ModelChange, ...]:
             after=epoch.epoch_id,
             records=epoch.record_count,
             judged_pairs=judged.get(kind, 0),
-            has_learnt=bool(epoch.learnt),
+            has_judgement_weights=bool(epoch.learnt),
         )
         for kind, epoch in sorted(read_epochs(ws.con).items())
     )

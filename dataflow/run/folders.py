@@ -20,7 +20,7 @@ import psutil
 from dataflow.workspace.run_row import CrashedRun
 from lakehouse import LakeUnwritable
 
-REHEARSAL = "plan"
+RETRAIN_PLAN = "plan"
 """The kind of a run that commits nothing, and so is never on record."""
 
 _OWNER = "owner.json"
@@ -85,11 +85,11 @@ def claim_folder(runs: Path, run_id: str) -> Iterator[Path]:
 
 
 def list_runs(runs: Path) -> list[RunFolder]:
-    """List the runs that have a folder, alive or crashed, oldest first; rehearsals and strange folders are no runs."""
+    """List the runs that have a folder, alive or crashed, oldest first; retrain plans and unknown folders are left out."""
     named = ((path, _RUN_ID.fullmatch(path.name)) for path in runs.glob("*/"))
     found = []
     for path, name in sorted((path, name) for path, name in named if name is not None):
-        if name[2] != REHEARSAL:
+        if name[2] != RETRAIN_PLAN:
             started_at = datetime.strptime(name[1], _STARTED).replace(tzinfo=UTC)
             owner = _read_owner(path)
             found.append(RunFolder(path, path.name, name[2], started_at, _named(owner), _lives(path, owner)))
@@ -104,7 +104,7 @@ def take_crashed(runs: Path) -> list[RunFolder]:
     return crashed
 
 
-def clear_rehearsals(runs: Path) -> None:
+def clear_plan_folders(runs: Path) -> None:
     """Remove the folders of dead processes that are no run's. What was committed is in the lake."""
     listed = {folder.path for folder in list_runs(runs)}
     for path in runs.glob("*/"):

@@ -13,7 +13,7 @@ from dataflow.access.inbox import inbox_at
 from dataflow.access.lake import open_lake
 from dataflow.errors import DataFlowError, ExitCode
 from dataflow.run.declarations import check_declarations
-from dataflow.run.folders import RunFolder, claim_folder, clear_rehearsals, forget, list_runs, name_run, take_crashed
+from dataflow.run.folders import RunFolder, claim_folder, clear_plan_folders, forget, list_runs, name_run, take_crashed
 from dataflow.run.memory import PeakMemory
 from dataflow.run.progress import StageEvent, announce
 from dataflow.run.record import RunOutcome, StageTiming, record_run
@@ -267,7 +267,7 @@ def open_run(settings: Settings, kind: str, *, now: datetime | None = None) -> I
     check_declarations(settings, tables)
     runs = Path(settings.runs)
     with open_lake(settings, purpose=f"run {run.run_id}", temp_directory=runs / run.run_id / "spill") as lake:
-        clear_rehearsals(runs)
+        clear_plan_folders(runs)
         with (
             _crashed_runs(lake, runs, purpose=f"run {run.run_id}") as crashed,
             PeakMemory() as memory,

@@ -96,7 +96,7 @@ def stage(ws: Workspace, judgements: Sequence[JudgementMessage], settings: Setti
 
 
 def stage_waiting(ws: Workspace, contents: InboxContents, settings: Settings) -> None:
-    """Stage the judgements that wait, for a rehearsal: nothing is taken."""
+    """Stage the waiting judgements for a retrain plan; they stay in the inbox."""
     if waiting := _readable(contents):
         stage(ws, waiting, settings)
 

@@ -18,7 +18,7 @@ ROUNDS = 30
 FREEDOM = 12.0
 # no level is rarer than this between strangers, however few of them were looked at
 FLOOR = 1e-6
-MAX_PUSHDOWN_KEYS = 100
+PRIOR_PAIRS = 100
 # pairs of two entities that are close (kin): so many are thought to be there unseen, but no more than a share of the
 # pairs of records of one entity; and those seen are no more than a multiple of them
 KIN_UNSEEN = 25.0
@@ -104,8 +104,8 @@ def _stranger_levels(comparison: Comparison, fitted: Parameters, strangers: Patt
             strange = max((share - fitted.prior * m) / (1 - fitted.prior), share / 20)
             # and where hardly any pairs were looked at, as if a hundred had been seen to disagree
             prior = 1.0 if level is comparison.levels[-1] else 0.0
-            seen = (strange * total + prior * MAX_PUSHDOWN_KEYS) / (total + MAX_PUSHDOWN_KEYS)
-            found.append(min(max(seen, 0.3 / (total + MAX_PUSHDOWN_KEYS), FLOOR), 0.999))
+            seen = (strange * total + prior * PRIOR_PAIRS) / (total + PRIOR_PAIRS)
+            found.append(min(max(seen, 0.3 / (total + PRIOR_PAIRS), FLOOR), 0.999))
     return found
 
 

@@ -8,7 +8,15 @@ from pathlib import Path
 
 import pytest
 
-from dataflow.run.folders import REHEARSAL, claim_folder, clear_rehearsals, forget, list_runs, name_run, take_crashed
+from dataflow.run.folders import (
+    RETRAIN_PLAN,
+    claim_folder,
+    clear_plan_folders,
+    forget,
+    list_runs,
+    name_run,
+    take_crashed,
+)
 
 DAY = 24 * 3600.0
 STARTED = datetime(2026, 1, 2, 3, 4, 5, 678, tzinfo=UTC)
@@ -32,7 +40,7 @@ def test_the_living_keep_their_folder(tmp_path: Path) -> None:
     run_id = name_run("daily", STARTED)
     with claim_folder(tmp_path, run_id) as folder:
         assert take_crashed(tmp_path) == []
-        clear_rehearsals(tmp_path)
+        clear_plan_folders(tmp_path)
         [found] = list_runs(tmp_path)
         assert (found.run_id, found.kind, found.started_at, found.is_alive) == (run_id, "daily", STARTED, True)
         assert str(os.getpid()) in found.owner
@@ -57,17 +65,17 @@ def test_a_crashed_run_gives_its_space_back_and_stays_known_until_it_is_on_recor
 
 def test_a_folder_that_is_just_being_made_is_left_alone(tmp_path: Path) -> None:
     (tmp_path / name_run("daily", STARTED)).mkdir()
-    (tmp_path / name_run(REHEARSAL, STARTED)).mkdir()
-    clear_rehearsals(tmp_path)
+    (tmp_path / name_run(RETRAIN_PLAN, STARTED)).mkdir()
+    clear_plan_folders(tmp_path)
     assert take_crashed(tmp_path) == []
     assert len(list(tmp_path.iterdir())) == 2
 
 
-def test_of_rehearsals_and_strange_folders_nothing_stays(tmp_path: Path) -> None:
-    rehearsal, strange = leave(tmp_path, name_run(REHEARSAL, STARTED)), leave(tmp_path, "left")
+def test_folders_of_retrain_plans_and_unknown_folders_are_removed(tmp_path: Path) -> None:
+    plan, strange = leave(tmp_path, name_run(RETRAIN_PLAN, STARTED)), leave(tmp_path, "left")
     run = leave(tmp_path, name_run("daily", STARTED))
-    clear_rehearsals(tmp_path)
-    assert (rehearsal.exists(), strange.exists(), run.exists()) == (False, False, True)
+    clear_plan_folders(tmp_path)
+    assert (plan.exists(), strange.exists(), run.exists()) == (False, False, True)
 
 
 @pytest.mark.parametrize(("age_days", "is_alive"), [(1, True), (8, False)])
