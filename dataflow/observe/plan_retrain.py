@@ -1,7 +1,7 @@
 """Plan a retraining: what new models of identity would change for readers, worked out without writing to the lake.
 
-The stages from resolve on run over the readers' copy of the lake, so a plan blocks no run. It leaves out what was landed
-and not yet published: every difference comes from the new models and from the judgements that wait for the next run.
+The stages from resolve on run over the readers' copy of the lake, so a plan blocks no run. Rows that were landed and
+not yet published are left out: every difference comes from the new models and the judgements that wait for a run.
 """
 
 from __future__ import annotations

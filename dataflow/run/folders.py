@@ -85,7 +85,7 @@ def claim_folder(runs: Path, run_id: str) -> Iterator[Path]:
 
 
 def list_runs(runs: Path) -> list[RunFolder]:
-    """List the runs that have a folder, alive or crashed, oldest first; retrain plans and unknown folders are left out."""
+    """List the runs that have a folder, running or crashed, oldest first; without retrain plans and unknown folders."""
     named = ((path, _RUN_ID.fullmatch(path.name)) for path in runs.glob("*/"))
     found = []
     for path, name in sorted((path, name) for path, name in named if name is not None):
