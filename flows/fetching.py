@@ -27,8 +27,8 @@ from dataflow.land.signs import giving_signs, last_sign
 from dataflow.run.session import RunSession
 from dataflow.settings import Settings, load_settings
 from dataflow.sources.protocol import PlannedWindow
-from flows.live import live_session
 from flows.retry import take_what_there_is, with_retries
+from flows.sessions import session_of_run
 from flows.tasks import unless_incomplete
 
 Order = tuple[Task[..., Staged], dict[str, Any], int]
@@ -90,7 +90,7 @@ def fetch_share(run_id: str, folder: Path, number: int, deployment: str) -> Stag
     Only death is tried again here: what failed at a source was tried again by the worker.
     Raises: ConfigurationError when there is no such deployment.
     """
-    settings = live_session(run_id).settings
+    settings = session_of_run(run_id).settings
     with get_client(sync_client=True) as client:
         for attempt in range(settings.prefect.retries + 1):
             ended = watch_share(client, _start(settings, folder, number, deployment, attempt), folder, number)

@@ -21,8 +21,8 @@ from dataflow.run.session import RunSession
 from dataflow.settings import Settings, load_settings
 from flows.checking import check_objects
 from flows.ingest import ingest_windows
-from flows.journey import conclude, publish_landed, report_failure
-from flows.live import join_or_open, live_session
+from flows.publication import conclude, publish_landed, report_failure
+from flows.sessions import join_or_open, session_of_run
 
 
 @flow(name="ingest", persist_result=False)
@@ -182,6 +182,6 @@ def _run(
 
 
 def _settings(config: Path | None, home: Path | None, run_id: str | None) -> Settings:
-    settings = live_session(run_id).settings if run_id else load_settings(config, home=home)
+    settings = session_of_run(run_id).settings if run_id else load_settings(config, home=home)
     share_files(settings)
     return settings

@@ -15,8 +15,8 @@ from dataflow.run.session import open_run
 from dataflow.settings import Settings
 from dataflow.settings.environment import prefect_api_url, prefect_environment
 from dataflow.workspace.report import measured
-from flows.live import registered
 from flows.orchestrator import local_server, orchestrator
+from flows.sessions import registered
 from flows.warm_up import start_warm_up
 
 

@@ -30,8 +30,8 @@ from dataflow.run.stages import stage_function
 from dataflow.sinks import SINKS, follow_sink
 from dataflow.sources.protocol import PlannedWindow
 from dataflow.workspace.report import StepReport
-from flows.live import live_session
 from flows.retry import Incomplete
+from flows.sessions import session_of_run
 
 
 @task(name="plan", cache_policy=NO_CACHE, persist_result=False)
@@ -39,7 +39,7 @@ def plan(
     run_id: str, source: str | None, object_name: str | None, stretches: Sequence[Stretch], skip_landed: bool
 ) -> LandingPlan:
     """List the windows that hold something new. Raises: Incomplete when an object could not be planned."""
-    session = live_session(run_id)
+    session = session_of_run(run_id)
     with session.stage("plan"):
         planned = plan_landing(
             session.lake,
@@ -57,7 +57,7 @@ def plan(
 @task(name="fetch", cache_policy=NO_CACHE, persist_result=False)
 def fetch(run_id: str, windows: Sequence[PlannedWindow]) -> Staged:
     """Read windows of one object into the landing area; tried again, it reads those that failed. Raises: Incomplete."""
-    session = live_session(run_id)
+    session = session_of_run(run_id)
     return unless_incomplete(stage_windows(windows, session.settings, session.run))
 
 
@@ -71,7 +71,7 @@ def unless_incomplete(staged: Staged) -> Staged:
 @task(name="land", cache_policy=NO_CACHE, persist_result=False)
 def land(run_id: str, fetched: Sequence[FetchedWindow], tidings: Tidings) -> int:
     """Add fetched windows to raw in one lake transaction, and put the others on record; returns the new rows."""
-    session = live_session(run_id)
+    session = session_of_run(run_id)
     with session.one_at_a_time("land"):
         reports = session.step("land", lambda: commit_what_holds(session.lake, fetched, session.run, tidings=tidings))
     return sum(report.rows_out for report in reports)
@@ -80,7 +80,7 @@ def land(run_id: str, fetched: Sequence[FetchedWindow], tidings: Tidings) -> int
 @task(name="check", cache_policy=NO_CACHE, persist_result=False)
 def check(run_id: str, name: tuple[str, str], since: datetime | None, until: datetime | None) -> Checked:
     """Compare one object at its source with raw; nothing is written."""
-    session = live_session(run_id)
+    session = session_of_run(run_id)
     with session.stage("check"):
         return check_object(session.lake, session.settings, name, session.run, since=since, until=until)
 
@@ -88,7 +88,7 @@ def check(run_id: str, name: tuple[str, str], since: datetime | None, until: dat
 @task(name="keys", cache_policy=NO_CACHE, persist_result=False)
 def delete_gone(run_id: str, name: tuple[str, str]) -> None:
     """Ask which records of one object are gone at its source, and add their deletions to raw."""
-    session = live_session(run_id)
+    session = session_of_run(run_id)
     with session.one_at_a_time("land"):
         session.step("keys", lambda: delete_missing(session.lake, session.settings, name, session.run))
 
@@ -96,7 +96,7 @@ def delete_gone(run_id: str, name: tuple[str, str]) -> None:
 @task(name="compute", task_run_name="{stage}", cache_policy=NO_CACHE, persist_result=False)
 def compute(run_id: str, stage: str, retrain: bool = False) -> int:
     """Run one stage in the run's workspace; returns the rows it changes. `retrain`: identity by new models."""
-    session = live_session(run_id)
+    session = session_of_run(run_id)
     work = _resolving(session, retrain=retrain) if stage == "resolve" else _work_of(stage, session)
     reports = session.step(stage, work)
     return sum(report.changed for report in reports)
@@ -122,7 +122,7 @@ def _work_of(stage: str, session: RunSession) -> Step:
 @task(name="commit", cache_policy=NO_CACHE, persist_result=False)
 def commit_publication(run_id: str) -> Publication:
     """Write, audit and commit everything staged, in one lake transaction."""
-    session = live_session(run_id)
+    session = session_of_run(run_id)
     with session.stage("commit"):
         return session.commit()
 
@@ -130,4 +130,4 @@ def commit_publication(run_id: str) -> Publication:
 @task(name="sink", cache_policy=NO_CACHE, persist_result=False)
 def feed_sink(run_id: str, name: str, publication: Publication) -> StepReport:
     """Bring one sink to the publication; the lake is closed meanwhile."""
-    return follow_sink(SINKS.find(name), live_session(run_id).settings, publication)
+    return follow_sink(SINKS.find(name), session_of_run(run_id).settings, publication)

@@ -56,7 +56,7 @@ def watching_run(expected: Mapping[str, float] | None = None) -> Iterator[None]:
     ) as bar:
         estimate = _Estimate({**USUAL_SECONDS, **(expected or {})})
         task = bar.add_task("starting", total=1.0, left="")
-        with watched_by(estimate.hear), _ticking(lambda: estimate.show(bar, task)):
+        with watched_by(estimate.on_event), _ticking(lambda: estimate.show(bar, task)):
             yield
 
 
@@ -77,7 +77,7 @@ def watching_windows() -> Iterator[None]:
     ) as bar:
         task = bar.add_task("planning", total=0)
 
-        def hear(event: StageEvent | WindowEvent) -> None:
+        def on_event(event: StageEvent | WindowEvent) -> None:
             if isinstance(event, StageEvent):
                 bar.update(task, description=event.stage)
             elif event.what == "planned":
@@ -85,7 +85,7 @@ def watching_windows() -> Iterator[None]:
             else:
                 bar.advance(task, event.count)
 
-        with watched_by(hear):
+        with watched_by(on_event):
             yield
 
 
@@ -122,7 +122,7 @@ class _Estimate:
         self._current: str | None = None
         self._since = time.monotonic()
 
-    def hear(self, event: StageEvent | WindowEvent) -> None:
+    def on_event(self, event: StageEvent | WindowEvent) -> None:
         if isinstance(event, WindowEvent):
             return
         if event.what == "began":

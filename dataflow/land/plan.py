@@ -13,7 +13,7 @@ from dataflow.settings import Settings
 from dataflow.sources import ObjectState, Part, PlannedWindow, Source, open_source
 from dataflow.sources.protocol import BEGINNING
 from dataflow.tables.ops import COMPLETENESS, LANDED_FILE, WATERMARK
-from dataflow.workspace.defects import telling_defects
+from dataflow.workspace.defects import wrapping_defects
 from lakehouse import LakeView
 from lakehouse.table import timestamp_literal
 
@@ -107,7 +107,7 @@ def _plan_object(plan: LandingPlan, source: Source, asked: _Asked, *, whole: fro
     """Add one object to the plan; what keeps it from being planned is kept for the end of the run."""
     source_name, object_name = asked.name
     try:
-        with telling_defects(f"planning {source_name}.{object_name}"):
+        with wrapping_defects(f"planning {source_name}.{object_name}"):
             windows, ended = _with_repairs(source, asked, _found(source, asked))
     except (UsageError, ConfigurationError):
         raise

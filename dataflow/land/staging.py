@@ -11,7 +11,7 @@ from dataflow.land.fetch import FetchedWindow, fetch_window
 from dataflow.land.gaps import Failure
 from dataflow.settings import Settings
 from dataflow.sources import PlannedWindow
-from dataflow.workspace.defects import telling_defects
+from dataflow.workspace.defects import wrapping_defects
 from dataflow.workspace.staging import Run
 
 
@@ -40,7 +40,7 @@ def stage_windows(windows: Sequence[PlannedWindow], settings: Settings, run: Run
 
 def _stage(window: PlannedWindow, settings: Settings, run: Run) -> FetchedWindow | Failure:
     try:
-        with telling_defects(f"fetching {window.subject}"):
+        with wrapping_defects(f"fetching {window.subject}"):
             return fetch_window(window, settings, run)
     except (UsageError, ConfigurationError):
         raise

@@ -21,7 +21,7 @@ from dataflow.run.taking import Taken, take_inbox
 from dataflow.settings import Settings
 from dataflow.tables.declared import declared_objects, declared_tables
 from dataflow.tables.ops import POSITION, RunStatus
-from dataflow.workspace.defects import telling_defects
+from dataflow.workspace.defects import wrapping_defects
 from dataflow.workspace.position import Positions, adopt_former
 from dataflow.workspace.report import StepReport, gap_message, list_behind, list_gaps, measured
 from dataflow.workspace.run_row import RunRow
@@ -89,7 +89,7 @@ class RunSession:
     def _take_inbox(self, workspace: Workspace) -> None:
         if (inbox := inbox_at(self.lake.location)) is None:
             return
-        with telling_defects("inbox"):
+        with wrapping_defects("inbox"):
             self._taken = take_inbox(workspace, self.settings, inbox)
         if self._taken.report is not None:
             self.reports.append(self._taken.report)
@@ -119,7 +119,7 @@ class RunSession:
         """Measure a stage, and tell its unforeseen errors without their words."""
         announce(StageEvent(name, "began"))
         self._memory.restart()
-        with measured() as watch, telling_defects(name), naming_damage(self.lake.con, self.lake.location):
+        with measured() as watch, wrapping_defects(name), naming_damage(self.lake.con, self.lake.location):
             yield
         self.timings.append(StageTiming(name, watch.seconds, self._memory.stretch_bytes()))
         announce(StageEvent(name, "ended"))

@@ -24,7 +24,7 @@ class Events:
     companies: Flags
 
 
-def live_one_day(rng: Random, world: World, claims: Claims) -> Events:
+def apply_one_day(rng: Random, world: World, claims: Claims) -> Events:
     """Change the world in place and return the changed rows."""
     people, companies = world.people, world.companies
     moved = np.flatnonzero(chance(rng, people.size, _MOVES))

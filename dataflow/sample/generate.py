@@ -17,7 +17,7 @@ from dataflow.sample.clock import Day
 from dataflow.sample.companies import Companies, industries
 from dataflow.sample.defects import break_rows
 from dataflow.sample.deliver import Deliveries, object_folder, open_deliveries, write_deleted
-from dataflow.sample.events import live_one_day
+from dataflow.sample.events import apply_one_day
 from dataflow.sample.geoip import write_mmdb
 from dataflow.sample.increments import change_records, delete_in_crm, delivered, earlier_records, make_late
 from dataflow.sample.ledger import Ledger
@@ -125,7 +125,7 @@ class _Generator:
         ledger, world = self.ledger, self.world
         assert ledger is not None and world is not None
         rng = np.random.default_rng([self.spec.seed, day.number])
-        events = live_one_day(rng, world, self.claims)
+        events = apply_one_day(rng, world, self.claims)
         changes = {
             key: change_records(rng, key, ledger, world, events, quota=rows, day=day) for key, rows in quota.items()
         }

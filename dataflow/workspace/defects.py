@@ -15,7 +15,7 @@ from lakehouse.translate import translating
 
 
 @contextmanager
-def telling_defects(stage: str) -> Iterator[None]:
+def wrapping_defects(stage: str) -> Iterator[None]:
     """Re-raise DataFlow and lake errors; wrap any other in StepDefect without its message, which can contain data.
 
     The original stays as the new error's `__context__`: shown by --debug on a terminal, not written to a log.

@@ -53,8 +53,8 @@ def test_a_sink_that_fails_leaves_one_published_run_that_says_so(
 KILLED = """
 import os, signal, sys
 sys.path.insert(0, {root!r})
-from flows import journey
-journey.feed_sinks = lambda *_: os.kill(os.getpid(), signal.SIGKILL)
+from flows import publication
+publication.feed_sinks = lambda *_: os.kill(os.getpid(), signal.SIGKILL)
 from dataflow.cli.main import run
 run(sys.argv[1:])
 """

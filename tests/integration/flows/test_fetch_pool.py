@@ -28,7 +28,7 @@ from dataflow.tables.declared import declared_tables
 from flows import pipelines
 from flows.fetching import watch_share
 from flows.ingest import fetch_windows
-from flows.live import registered
+from flows.sessions import registered
 from tests.lib.homes import NOW, make_sample, open_gaps, start_dataflow
 from tests.lib.servers.prefect import PrefectServer, ProcessWorker
 

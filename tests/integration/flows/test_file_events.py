@@ -13,7 +13,7 @@ from typing import Any
 import pytest
 import yaml
 
-from flows.arrivals import OBJECT_CREATED, announce
+from flows.file_events import OBJECT_CREATED, announce
 from tests.lib.servers.prefect import PrefectServer
 from tests.lib.servers.s3 import s3_server
 

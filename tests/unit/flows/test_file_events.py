@@ -5,7 +5,7 @@ from typing import Any
 
 import pytest
 
-from flows.arrivals import created_objects
+from flows.file_events import created_objects
 
 NOTIFICATION = {
     "Records": [

@@ -12,7 +12,7 @@ from dataflow.settings import Settings
 _sessions: dict[str, RunSession] = {}
 
 
-def live_session(run_id: str) -> RunSession:
+def session_of_run(run_id: str) -> RunSession:
     """The session of a run of this process."""
     return _sessions[run_id]
 
@@ -31,7 +31,7 @@ def registered(session: RunSession) -> Iterator[RunSession]:
 def join_or_open(run_id: str | None, settings: Settings, kind: str, *, now: datetime | None) -> Iterator[RunSession]:
     """The session that the caller of the flow opened already, or a new one."""
     if run_id is not None:
-        yield live_session(run_id)
+        yield session_of_run(run_id)
         return
     with open_run(settings, kind, now=now) as session, registered(session):
         yield session
