@@ -20,7 +20,7 @@ from dataflow.errors import MappingError
 from dataflow.settings import Settings
 from dataflow.tables.conformed import CUSTOMER_ORDER, CUSTOMER_RECORD, ORDER_ITEM, TABLES
 from dataflow.vocabulary import VOCABULARY_VERSION
-from dataflow.workspace.fingerprints import fingerprint, known_recipes, stage_recipes
+from dataflow.workspace.fingerprints import hash_settings, known_fingerprints, stage_fingerprints
 from dataflow.workspace.relations import relation, shaped, sql_of
 from dataflow.workspace.report import StepReport, measured, resident_bytes
 from dataflow.workspace.workspace import Workspace
@@ -42,8 +42,8 @@ def conform(ws: Workspace, settings: Settings) -> list[StepReport]:
     Raises: MappingError.
     """
     mappings = compile_mappings(settings, ws.tables)
-    known = known_recipes(ws)
-    recipes = {table.full_name: recipe_of(table, mappings, settings=settings) for table in TABLES}
+    known = known_fingerprints(ws)
+    fingerprints = {table.full_name: fingerprint_of(table, mappings, settings=settings) for table in TABLES}
     reports = ws.side_by_side(
         [
             partial(
@@ -51,18 +51,18 @@ def conform(ws: Workspace, settings: Settings) -> list[StepReport]:
                 settings=settings,
                 table=table,
                 mappings=mappings,
-                is_whole=known.get(table.full_name) != recipes[table.full_name],
+                is_whole=known.get(table.full_name) != fingerprints[table.full_name],
             )
             for table in TABLES
         ]
     )
-    stage_recipes(ws, {one.subject: recipes[one.subject] for one in reports if one.rows_in or one.changed})
+    stage_fingerprints(ws, {one.subject: fingerprints[one.subject] for one in reports if one.rows_in or one.changed})
     return reports
 
 
-def recipe_of(table: Table, mappings: Mapping[str, CompiledMapping], *, settings: Settings) -> str:
+def fingerprint_of(table: Table, mappings: Mapping[str, CompiledMapping], *, settings: Settings) -> str:
     """Return the fingerprint of all settings that decide the rows of a conformed table."""
-    return fingerprint(
+    return hash_settings(
         version=CONFORM_VERSION,
         mappings={name: one.settings.model_dump() for name, one in mappings.items()},
         fields={one.source.full_name: [(c.name, c.type) for c in one.source.columns] for one in mappings.values()},

@@ -5,9 +5,9 @@ so does everything in raw. The positions become those of the target, so the next
 them: it publishes what would be published if the runs after the target had never happened. Where snapshots in between
 were expired, it reads all of raw instead. A restore is one lake transaction: killed anywhere, it is done or not done.
 
-One table by itself: a valid table comes back with the position, the recipe and the dead letters of its object, so the
-next run validates again what landed after them; a conformed table is computed anew by the next run; of any other table
-the next run computes only the rows that it touches.
+One table by itself: a valid table comes back with the position, the fingerprint and the dead letters of its object, so
+the next run validates again what landed after them; a conformed table is computed anew by the next run; of any other
+table the next run computes only the rows that it touches.
 """
 
 from __future__ import annotations
@@ -22,7 +22,8 @@ from dataflow.govern.restored_letters import lay_out_letters, write_letters
 from dataflow.run.folders import name_run
 from dataflow.settings import Settings
 from dataflow.tables.declared import declared_objects, declared_tables
-from dataflow.tables.ops import DEAD_LETTERS, POSITION, RECIPE
+from dataflow.tables.ops import DEAD_LETTERS, FINGERPRINT, POSITION
+from dataflow.workspace.fingerprints import adopt_former_fingerprints
 from dataflow.workspace.position import ObjectName, Positions, positions_at, rewind_positions
 from dataflow.workspace.run_row import RunRow, write_run
 from lakehouse import Lake, LakeView, Snapshot
@@ -70,15 +71,16 @@ def restore(lake: Lake, settings: Settings, to: datetime | int, *, table: str | 
     letters = "true" if table is None else _letters_of(found)
     laid_over = lay_out_letters(lake, version=target.id, of=letters)
     positions = {name: upto for name, upto in positions.items() if name not in laid_over.contradicted}
-    recipe = None if table is None else _recipe_at(lake, table, version=target.id)
+    fingerprint = None if table is None else _fingerprint_at(lake, table, version=target.id)
 
     def write(con: DuckDBPyConnection) -> None:
         # The target may be older than some declarations.
         bring_to_declarations(con, declared_tables(settings).values(), database=DATABASE)
+        adopt_former_fingerprints(con)
         write_letters(con, of=letters)
         rewind_positions(con, positions, run_id=run_id, moved_at=started_at)
         if table is not None:
-            _write_recipe(con, table, recipe, run_id)
+            _write_fingerprint(con, table, fingerprint, run_id)
         write_run(con, _row_of(run_id, target, table, started_at=started_at))
 
     if table is None:
@@ -126,22 +128,22 @@ def _letters_of(name: ObjectName | None) -> str:
     return "false" if name is None else f"_source = {literal(name[0])} AND _object = {literal(name[1])}"
 
 
-def _recipe_at(lake: LakeView, table: str, *, version: int) -> str | None:
-    """The recipe that a valid table had at a snapshot; None makes the next run compute the table anew."""
-    if not table.startswith("valid.") or RECIPE.full_name not in lake.tables(version):
+def _fingerprint_at(lake: LakeView, table: str, *, version: int) -> str | None:
+    """The fingerprint that a valid table had at a snapshot; None makes the next run compute the table anew."""
+    if not table.startswith("valid.") or FINGERPRINT.full_name not in lake.tables(version):
         return None
     row = lake.con.execute(
-        f"SELECT fingerprint FROM {RECIPE.in_lake} AT (VERSION => {version}) WHERE table_name = {literal(table)}"
+        f"SELECT fingerprint FROM {FINGERPRINT.in_lake} AT (VERSION => {version}) WHERE table_name = {literal(table)}"
     ).fetchone()
     return str(row[0]) if row else None
 
 
-def _write_recipe(con: DuckDBPyConnection, table: str, recipe: str | None, run_id: str) -> None:
-    con.execute(f"DELETE FROM {RECIPE.in_lake} WHERE table_name = {literal(table)}")
-    if recipe is not None:
+def _write_fingerprint(con: DuckDBPyConnection, table: str, fingerprint: str | None, run_id: str) -> None:
+    con.execute(f"DELETE FROM {FINGERPRINT.in_lake} WHERE table_name = {literal(table)}")
+    if fingerprint is not None:
         con.execute(
-            f"INSERT INTO {RECIPE.in_lake} (table_name, fingerprint, _run_id)"
-            f" VALUES ({literal(table)}, {literal(recipe)}, {literal(run_id)})"
+            f"INSERT INTO {FINGERPRINT.in_lake} (table_name, fingerprint, _run_id)"
+            f" VALUES ({literal(table)}, {literal(fingerprint)}, {literal(run_id)})"
         )
 
 

@@ -20,8 +20,9 @@ from dataflow.run.record import RunOutcome, StageTiming, record_run
 from dataflow.run.taking import Taken, take_inbox
 from dataflow.settings import Settings
 from dataflow.tables.declared import declared_objects, declared_tables
-from dataflow.tables.ops import POSITION, RunStatus
+from dataflow.tables.ops import FINGERPRINT, POSITION, RunStatus
 from dataflow.workspace.defects import wrapping_defects
+from dataflow.workspace.fingerprints import adopt_former_fingerprints
 from dataflow.workspace.position import Positions, adopt_former
 from dataflow.workspace.report import StepReport, gap_message, list_behind, list_gaps, measured
 from dataflow.workspace.run_row import RunRow
@@ -274,7 +275,7 @@ def open_run(settings: Settings, kind: str, *, now: datetime | None = None) -> I
             claim_folder(runs, run.run_id) as folder,
         ):
             former = adopt_former(declared_objects(settings), run)
-            lake.ensure(tables.values(), first_rows={POSITION: former})
+            lake.ensure(tables.values(), first_rows={POSITION: former, FINGERPRINT: adopt_former_fingerprints})
             session = RunSession(
                 settings,
                 run,

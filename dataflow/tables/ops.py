@@ -157,9 +157,9 @@ GAP = Table(
     ),
 )
 
-RECIPE = Table(
+FINGERPRINT = Table(
     schema="ops",
-    name="recipe",
+    name="fingerprint",
     grain="table that the configuration shapes",
     key=("table_name",),
     owner="data engineering",
@@ -287,7 +287,7 @@ TABLES = (
     LANDED_FILE,
     COMPLETENESS,
     GAP,
-    RECIPE,
+    FINGERPRINT,
     POSITION,
     RUN,
     REVIEW_QUEUE,

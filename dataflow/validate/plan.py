@@ -12,7 +12,7 @@ from checks.rule import Check
 from checks.rules import Reference, compile_checks
 from dataflow.errors import ConfigurationError
 from dataflow.settings import ObjectSettings, Settings
-from dataflow.workspace.fingerprints import fingerprint
+from dataflow.workspace.fingerprints import hash_settings
 from lakehouse.table import Table
 
 
@@ -39,12 +39,12 @@ class ObjectPlan:
         return (self.source, self.name)
 
     @property
-    def recipe(self) -> str:
+    def fingerprint(self) -> str:
         """Return the fingerprint of the settings that decide the result of a row."""
         words = ("key", "cursor", "deleted_flag", "deleted_when_set", "fields", "checks")
         declared = {word: getattr(self.settings, word) for word in words}
         checks = [check.model_dump() for check in declared.pop("checks")]
-        return fingerprint(**declared, checks=checks, schema=self.schema.schema if self.schema else None)
+        return hash_settings(**declared, checks=checks, schema=self.schema.schema if self.schema else None)
 
     @property
     def references(self) -> tuple[Reference, ...]:

@@ -20,7 +20,7 @@ from dataflow.validate.letters import LETTERS, add_letters, begin_letters, stage
 from dataflow.validate.newest import GONE, GOOD, NEWEST, choose_newest
 from dataflow.validate.plan import ObjectPlan, plan_objects
 from dataflow.validate.verdict import BREACH, judge_incoming
-from dataflow.workspace.fingerprints import known_recipes, stage_recipes
+from dataflow.workspace.fingerprints import known_fingerprints, stage_fingerprints
 from dataflow.workspace.position import read_positions
 from dataflow.workspace.report import StepReport, measured, resident_bytes
 from dataflow.workspace.staging import Staged
@@ -39,23 +39,25 @@ def validate(ws: Workspace, settings: Settings) -> list[StepReport]:
     """
     plans = plan_objects(settings, ws.tables)
     positions = read_positions(ws)
-    recipes = known_recipes(ws)
+    fingerprints = known_fingerprints(ws)
     collect_known(ws)
     begin_letters(ws)
     reports: list[StepReport] = []
     filled: dict[str, str] = {}
     for row in plans:
-        known = [plan for plan in row if plan.key in positions and recipes.get(plan.valid.full_name) == plan.recipe]
+        known = [
+            plan for plan in row if plan.key in positions and fingerprints.get(plan.valid.full_name) == plan.fingerprint
+        ]
         fresh = {plan.full_name: fresh_sql(ws, plan, after=positions[plan.key]) for plan in known}
         jobs = [
             partial(_validate_object, settings=settings, plan=plan, fresh=fresh.get(plan.full_name)) for plan in row
         ]
         done = ws.side_by_side(jobs)
-        filled |= {plan.valid.full_name: plan.recipe for plan, one in zip(row, done, strict=True) if one.rows_in}
+        filled |= {plan.valid.full_name: plan.fingerprint for plan, one in zip(row, done, strict=True) if one.rows_in}
         ws.validated |= {plan.key: ws.base.id for plan in row}
         reports += done
     stage_letters(ws)
-    stage_recipes(ws, filled)
+    stage_fingerprints(ws, filled)
     for table in (KNOWN, LETTERS):
         ws.con.execute(f"DROP TABLE {table}")
     return reports

@@ -114,7 +114,7 @@ def live_ten_publications(run: Run, home: Path) -> dict[str, Any]:
 
 def draw_no_pages() -> None:
     """Leave out the page of each run, a fifth of what a small run costs: it is no part of the lake."""
-    vars(import_module("flows.publication")).update(
+    vars(import_module("flows.journey")).update(
         write_run_report=lambda _, outcome, **__: outcome, drafting_report=lambda _: contextlib.nullcontext()
     )
 

@@ -239,18 +239,18 @@ class TestOneTable:
         [(message,)] = two.rows("SELECT message FROM lake.ops.run WHERE kind = 'restore'")
         assert message.startswith(f"valid.shop_purchase restored to snapshot {first} ")
 
-    def test_a_valid_table_comes_with_the_recipe_of_its_rows(self, one: Company) -> None:
-        recipes = dict(one.rows("SELECT table_name, fingerprint FROM lake.ops.recipe"))
+    def test_a_valid_table_comes_with_the_fingerprint_of_its_rows(self, one: Company) -> None:
+        fingerprints = dict(one.rows("SELECT table_name, fingerprint FROM lake.ops.fingerprint"))
         first = one.snapshot()
-        one.rows("UPDATE lake.ops.recipe SET fingerprint = 'another'")
+        one.rows("UPDATE lake.ops.fingerprint SET fingerprint = 'another'")
         went_back(one, first, table="valid.shop_purchase")
-        found = dict(one.rows("SELECT table_name, fingerprint FROM lake.ops.recipe"))
-        assert found == recipes | {"valid.shop_person": "another"}
+        found = dict(one.rows("SELECT table_name, fingerprint FROM lake.ops.fingerprint"))
+        assert found == fingerprints | {"valid.shop_person": "another"}
 
     def test_a_conformed_table_is_computed_anew(self, one: Company) -> None:
-        one.rows("INSERT INTO lake.ops.recipe VALUES ('conformed.customer_order', 'f', 'r')")
+        one.rows("INSERT INTO lake.ops.fingerprint VALUES ('conformed.customer_order', 'f', 'r')")
         went_back(one, publication(one, 0), table="conformed.customer_order")
-        assert one.rows("FROM lake.ops.recipe WHERE table_name = 'conformed.customer_order'") == []
+        assert one.rows("FROM lake.ops.fingerprint WHERE table_name = 'conformed.customer_order'") == []
 
     @pytest.mark.parametrize(
         ("table", "told"),
