@@ -17,7 +17,7 @@ import pyarrow as pa
 from dataflow.errors import SourceIncomplete, SourceMalformed
 from dataflow.settings import ObjectSettings
 from dataflow.sources.drift import answer_drift, find_drift
-from dataflow.sources.files.compression import open_content
+from dataflow.sources.files.compression import read_whole
 from dataflow.sources.files.store import Store
 from dataflow.sources.protocol import FetchReport, FieldInfo, Part
 from dataflow.sources.rows import RowReader, Rows, parse_time
@@ -168,8 +168,7 @@ _SCAN = json.JSONDecoder(parse_int=str, parse_float=str, parse_constant=_refuse_
 
 def _open_response(store: Store, part: Part, list_name: str) -> _Response:
     path = part.path
-    with open_content(store, part) as stream:
-        content = stream.read()
+    content = read_whole(store, part)
     try:
         text = content.decode("utf-8-sig")
     except UnicodeDecodeError as error:

@@ -16,7 +16,7 @@ import requests
 from simple_salesforce.login import SalesforceLogin
 from tenacity import RetryCallState, Retrying, retry_if_exception_type, wait_random_exponential
 
-from dataflow.errors import ConfigurationError, SourceRefused, SourceUnavailable
+from dataflow.errors import ConfigurationError, SourceMalformed, SourceRefused, SourceUnavailable
 from dataflow.settings import SalesforceSettings
 from dataflow.sources.salesforce.answers import (
     NotReached,
@@ -27,7 +27,7 @@ from dataflow.sources.salesforce.answers import (
     server_time,
 )
 from dataflow.sources.salesforce.budget import Budget
-from dataflow.sources.salesforce.requests_body import read_body
+from dataflow.sources.salesforce.requests_body import TooLarge, read_body
 from dataflow.sources.salesforce.transport import Transport
 
 TOKEN_PATH = "/services/oauth2/token"
@@ -39,6 +39,7 @@ _TRIES_TO_REACH = 2
 _REACH_SECONDS = 10.0
 """A server that takes longer than this to say hello is not there."""
 _SIGN_IN = "Signing in to Salesforce"
+_TOO_LARGE = "Check what endpoint and proxy lead to; if it is the org, lower bulk_page_rows or declare fewer fields."
 
 
 class OrgSession(requests.Session):  # type: ignore[misc] # requests ships no types
@@ -115,6 +116,8 @@ class OrgSession(requests.Session):  # type: ignore[misc] # requests ships no ty
         try:
             response = super().request(method, url, *args, **wanted)
             read_body(response, seconds=self._settings.answer_seconds)
+        except TooLarge as error:
+            raise SourceMalformed(f"{doing}: {error}.", next_move=_TOO_LARGE) from error
         except requests.RequestException as error:
             reached = self._settings.endpoint or urlsplit(str(url)).netloc
             raise explain_failure(error, doing=doing, host=reached) from error

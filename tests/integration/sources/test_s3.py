@@ -13,7 +13,7 @@ from typing import Any
 import pyarrow as pa
 import pytest
 
-from dataflow.errors import SourceMalformed, SourceMissing, SourceUnavailable
+from dataflow.errors import Owner, SourceMalformed, SourceMissing, SourceUnavailable
 from dataflow.settings import ObjectSettings, Settings
 from dataflow.sources import ObjectState, Part, PlannedWindow, Source, open_source
 from dataflow.sources.s3 import stream
@@ -223,7 +223,12 @@ def test_a_connection_that_is_cut_goes_on_where_it_was(drop: Drop) -> None:
             keys(desk, window)
 
 
-@pytest.mark.parametrize("pack", [gzip.compress, lambda content: pa.compress(content, "zstd", asbytes=True)])
+PACKERS = pytest.mark.parametrize(
+    "pack", [gzip.compress, lambda content: pa.compress(content, "zstd", asbytes=True)], ids=["gzip", "zstd"]
+)
+
+
+@PACKERS
 def test_compressed_exports(drop: Drop, pack: Callable[[bytes], bytes]) -> None:
     desk = drop.desk(ticket=TICKET.model_copy(update={"path": "{date}/*.csv*"}))
     packed = pack(CSV.encode("utf-16"))
@@ -234,6 +239,18 @@ def test_compressed_exports(drop: Drop, pack: Callable[[bytes], bytes]) -> None:
     [window] = plan(desk)
     with pytest.raises(SourceMalformed, match="breaks off or goes wrong on unpacking"):
         keys(desk, window)
+
+
+@PACKERS
+def test_an_object_that_unpacks_to_far_more_than_records_do_is_refused(
+    drop: Drop, pack: Callable[[bytes], bytes]
+) -> None:
+    drop.put("2026-03-01/a.csv", pack(b" " * 1024**2) * 4000)
+    desk = drop.desk()
+    [window] = plan(desk)
+    with pytest.raises(SourceMalformed, match=r"Reading 2026-03-01/a\.csv: .* times as many") as raised:
+        keys(desk, window)
+    assert raised.value.owner is Owner.SOURCE
 
 
 def test_withdrawn_and_returned_files_are_noted_once(drop: Drop) -> None:

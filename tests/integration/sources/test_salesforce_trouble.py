@@ -18,12 +18,14 @@ from dataflow.errors import (
     ConfigurationError,
     DataFlowError,
     ExitCode,
+    Owner,
     SourceIncomplete,
+    SourceMalformed,
     SourceRefused,
     SourceUnavailable,
 )
 from dataflow.sources import ObjectState
-from dataflow.sources.salesforce import SalesforceSource
+from dataflow.sources.salesforce import SalesforceSource, requests_body
 from dataflow.sources.salesforce.connection import close_connections
 from dataflow.sources.salesforce.probe import probe
 from tests.lib.forward_proxy import forward_proxy
@@ -155,6 +157,28 @@ def test_a_row_that_is_left_out_is_told_by_the_promise(salesforce: Simulator, ro
     fetch = reader.fetch(planned)
     assert sum(batch.num_rows for batch in fetch.batches) == len(made) - 1
     assert fetch.report.promised == len(made)
+
+
+@pytest.mark.parametrize(("rows", "place"), [(10_000, "/queryAll"), (10, r"results\?")])
+def test_an_answer_that_unpacks_to_far_more_than_records_do_is_refused(
+    salesforce: Simulator, rows: int, place: str
+) -> None:
+    made = fill(salesforce)
+    salesforce.faults.add(Fault("bomb", place))
+    with pytest.raises(SourceMalformed, match=r"bytes of gzip unpack to 6\d,.* over 500 times as many") as raised:
+        keys(source(salesforce, bulk_from_rows=rows))
+    assert not raised.value.retryable
+    assert raised.value.owner is Owner.SOURCE
+    assert "Asking Salesforce for " in str(raised.value)
+    assert raised.value.next_move.startswith("Check what endpoint and proxy lead to")
+    assert keys(source(salesforce, bulk_from_rows=rows)) == made
+
+
+def test_an_answer_that_does_not_fit_memory_is_refused(salesforce: Simulator, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(requests_body, "LARGEST_ANSWER_BYTES", 1000)
+    fill(salesforce)
+    with pytest.raises(SourceMalformed, match="the answer is larger than 1,000 bytes"):
+        keys(source(salesforce))
 
 
 def test_a_bulk_job_that_fails_may_be_tried_again(salesforce: Simulator) -> None:

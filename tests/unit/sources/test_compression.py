@@ -8,11 +8,24 @@ from pathlib import Path
 import pyarrow as pa
 import pytest
 
-from dataflow.errors import SourceMalformed, SourceUnavailable
-from dataflow.sources import ObjectState, open_source
+from dataflow.errors import Owner, SourceMalformed, SourceUnavailable
+from dataflow.sources import ObjectState, open_source, unpacking
 from dataflow.sources.files import compression, delimited
 from dataflow.sources.files.store import Folder
-from tests.lib.deliveries import PERSON, TICKET, company, deliver_csv, deliver_pages, parts_of, person, read_rows
+from dataflow.workspace.report import list_gaps
+from tests.lib.deliveries import (
+    DAY,
+    PERSON,
+    TICKET,
+    company,
+    deliver_csv,
+    deliver_pages,
+    opened,
+    parts_of,
+    person,
+    read_rows,
+)
+from tests.lib.fake_source import ingest
 
 CSV = "ticket_id,subject,updated_at\n" + "".join(f"{number},Größe,2026-03-01\n" for number in range(20_000))
 
@@ -108,3 +121,57 @@ def test_a_compressed_file_that_is_still_being_written_is_read_next_time(
     file.write_bytes(packed[:-50])
     with pytest.raises(SourceUnavailable, match="changed while it was read"):
         list(batches)
+
+
+BLANKS = b" " * 1024**2
+
+
+@pytest.mark.parametrize(
+    ("pack", "named"),
+    [(gzip.compress, "gzip unpack to .* over 500 times"), (zstd, "Zstandard unpack to .* over 2,500 times")],
+    ids=["gzip", "zstd"],
+)
+class TestBombs:
+    def test_a_file_that_unpacks_to_far_more_than_records_do_is_refused(
+        self, tmp_path: Path, pack: Callable[[bytes], bytes], named: str
+    ) -> None:
+        file = deliver_csv(tmp_path, pack(BLANKS) * 1000)
+        read = 0
+        with (
+            compression.open_content(Folder(tmp_path), *parts_of(tmp_path, file)) as stream,
+            pytest.raises(SourceMalformed, match=rf"Reading {DAY}/a\.csv: .* bytes of {named}") as raised,
+        ):
+            while content := stream.read(1024**2):
+                read += len(content)
+        # Unpacking libraries read a piece ahead, which counts as packed bytes.
+        assert read <= 3 * unpacking.HARMLESS_BYTES
+        assert raised.value.owner is Owner.SOURCE
+        assert raised.value.next_move.startswith("If it holds what it should, have it delivered without compression.")
+
+    def test_few_bytes_may_unpack_to_many_times_as_much(
+        self, tmp_path: Path, pack: Callable[[bytes], bytes], named: str
+    ) -> None:
+        file = tmp_path / "a.csv"
+        file.write_bytes(pack(BLANKS) * 60)
+        assert len(content_of(file)) == 60 * len(BLANKS), named
+
+
+def test_other_windows_of_its_object_land(tmp_path: Path) -> None:
+    deliver_csv(tmp_path / "desk", gzip.compress(BLANKS) * 1000)
+    deliver_csv(tmp_path / "desk", CSV, day="2026-03-02")
+    settings = company(tmp_path)
+    only = settings.model_copy(update={"sources": {"desk": settings.sources["desk"]}})
+    with opened(only) as lake:
+        gaps = list_gaps(ingest(lake, only, number=1))
+        assert list(gaps) == [f"desk.ticket {DAY}"]
+        assert "over 500 times as many" in str(gaps)
+        assert lake.con.execute("SELECT count(*) FROM lake.raw.desk_ticket").fetchall() == [(20_000,)]
+
+
+def test_a_page_that_does_not_fit_memory_is_refused(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(compression, "LARGEST_ANSWER_BYTES", 10 * 1024**2)
+    deliver_pages(tmp_path / "crm", [person("1", Name="x" * 11 * 1024**2)])
+    crm = open_source(company(tmp_path), "crm")
+    [window] = crm.plan("person", ObjectState())
+    with pytest.raises(SourceMalformed, match="larger than 10,485,760 bytes, the most for one page"):
+        list(crm.fetch(window).batches)

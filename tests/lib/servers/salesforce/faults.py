@@ -17,6 +17,7 @@ Kind = Literal[
     "cut",  # the connection breaks in the middle of the body
     "drip",  # the body comes a byte at a time
     "duplicate_page",  # a page is answered with the rows of the one before it
+    "bomb",  # a small packed body that unpacks to BOMB_BYTES of blanks, before the answer
     "lost_row",  # a page comes without its last row, and nothing else betrays it
 ]
 HTTP_FAULTS: tuple[Kind, ...] = (

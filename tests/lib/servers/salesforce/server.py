@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+import gzip
 import socket
 import ssl
 import threading
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from email.utils import format_datetime
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
@@ -26,6 +27,8 @@ from tests.lib.servers.salesforce.tls import Papers
 
 DOMAIN = "acme.my.salesforce.com"
 DRIP_SECONDS = 0.02
+BOMB_BYTES = 4 * 1024**3
+_BLANKS = 1024**2
 CONTROL = "/simulator/"
 _CONTENT_FAULTS = ("duplicate_page", "lost_row")
 
@@ -95,6 +98,12 @@ def _refusal(fault: Fault) -> Answer | None:
     return found
 
 
+def _bomb(body: bytes) -> bytes:
+    """Blanks are allowed before JSON, so that only the limit tells the answer from another. Packed in pieces: quick."""
+    blanks = gzip.compress(b" " * _BLANKS)
+    return blanks * (BOMB_BYTES // _BLANKS) + gzip.compress(body)
+
+
 class _Handler(BaseHTTPRequestHandler):
     protocol_version = "HTTP/1.1"
     server: _Server
@@ -117,6 +126,8 @@ class _Handler(BaseHTTPRequestHandler):
         headers = {name.lower(): value for name, value in self.headers.items()}
         answer, fault = self.server.simulator.answer(self.command, self.path, headers, body)
         kind = fault.kind if fault and fault.kind not in _CONTENT_FAULTS else ""
+        if kind == "bomb":
+            answer = replace(answer, body=_bomb(answer.body), headers={**answer.headers, "Content-Encoding": "gzip"})
         self.send_response_only(answer.status)
         self.send_header("Date", format_datetime(self.server.simulator.org.clock.now(), usegmt=True))
         for name, value in answer.headers.items():
