@@ -1,4 +1,4 @@
-"""Read an answer of requests within limits of time and bytes, and the one module that touches private parts of requests.
+"""Read an answer of requests within limits of time and size: the one module that touches private parts of requests.
 
 It has no public way to be given a body that was read elsewhere (requests 2.33, November 2026);
 tests/unit/test_private_parts.py says when these parts move.
