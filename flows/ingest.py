@@ -10,7 +10,7 @@ from prefect.futures import PrefectFuture, as_completed
 from prefect.task_runners import ThreadPoolTaskRunner
 
 from dataflow.errors import SourceIncomplete
-from dataflow.land import Failure, FetchedWindow, LandingPlan, Staged, Tidings
+from dataflow.land import Failure, FetchedWindow, LandingPlan, PlanFindings, Staged
 from dataflow.land.plan import Stretch
 from dataflow.run.progress import WindowEvent, announce
 from dataflow.run.session import RunSession
@@ -47,19 +47,19 @@ def ingest_windows(
     """
     planned = _planned(session, source, object_name, stretches, skip_landed=skip_landed)
     announce(WindowEvent("planned", len(planned.windows)))
-    tidings = Tidings(planned.failures, planned.ended)
+    findings = PlanFindings(planned.failures, planned.ended)
     failures: list[Failure] = list(planned.failures)
     landed: list[FetchedWindow] = []
     rows = 0
     for wave in _waves(planned.windows):
         staged = fetch_windows(session, wave, workers=workers, deployment=deployment) if wave else Staged()
-        told = Tidings((*tidings.failures, *staged.failures), tidings.ended)
-        if staged.fetched or told.failures or told.ended:
-            rows += with_retries(land, session.settings)(session.run.run_id, staged.fetched, told)
+        of_wave = PlanFindings((*findings.failures, *staged.failures), findings.closed_gaps)
+        if staged.fetched or of_wave.failures or of_wave.closed_gaps:
+            rows += with_retries(land, session.settings)(session.run.run_id, staged.fetched, of_wave)
         failures += staged.failures
         landed += staged.fetched
-        # What planning found out is told once.
-        tidings = Tidings()
+        # The findings of planning are recorded once, with the first wave.
+        findings = PlanFindings()
     _refuse_total_failure(planned, landed, failures)
     return rows
 

@@ -15,8 +15,8 @@ from dataflow.land import (
     Checked,
     FetchedWindow,
     LandingPlan,
+    PlanFindings,
     Staged,
-    Tidings,
     check_object,
     commit_what_holds,
     delete_missing,
@@ -69,11 +69,11 @@ def unless_incomplete(staged: Staged) -> Staged:
 
 
 @task(name="land", cache_policy=NO_CACHE, persist_result=False)
-def land(run_id: str, fetched: Sequence[FetchedWindow], tidings: Tidings) -> int:
+def land(run_id: str, fetched: Sequence[FetchedWindow], findings: PlanFindings) -> int:
     """Add fetched windows to raw in one lake transaction, and put the others on record; returns the new rows."""
     session = session_of_run(run_id)
     with session.one_at_a_time("land"):
-        reports = session.step("land", lambda: commit_what_holds(session.lake, fetched, session.run, tidings=tidings))
+        reports = session.step("land", lambda: commit_what_holds(session.lake, fetched, session.run, findings=findings))
     return sum(report.rows_out for report in reports)
 
 

@@ -6,7 +6,7 @@ Fetching touches no lake and may run in parallel; committing is the work of the 
 from __future__ import annotations
 
 from dataflow.land.check import Checked, check_object, record_checks
-from dataflow.land.commit import Tidings, commit_what_holds, commit_window, commit_windows
+from dataflow.land.commit import PlanFindings, commit_what_holds, commit_window, commit_windows
 from dataflow.land.fetch import FetchedWindow, fetch_window
 from dataflow.land.gaps import Failure, Gap, read_open_gaps
 from dataflow.land.keys import delete_missing, due_objects
@@ -19,8 +19,8 @@ __all__ = [
     "FetchedWindow",
     "Gap",
     "LandingPlan",
+    "PlanFindings",
     "Staged",
-    "Tidings",
     "check_object",
     "commit_what_holds",
     "commit_window",

@@ -27,11 +27,11 @@ _Placed = tuple[int, FetchedWindow]
 
 
 @dataclass(frozen=True)
-class Tidings:
-    """What is known besides the windows: what failed, and which open gaps planning found to be over, by id."""
+class PlanFindings:
+    """What a commit records besides the windows: failed windows, and the ids of open gaps that are closed."""
 
     failures: tuple[Failure, ...] = ()
-    ended: Collection[str] = ()
+    closed_gaps: Collection[str] = ()
 
 
 def commit_window(lake: Lake, fetched: FetchedWindow, run: Run) -> StepReport:
@@ -40,7 +40,7 @@ def commit_window(lake: Lake, fetched: FetchedWindow, run: Run) -> StepReport:
 
 
 def commit_windows(
-    lake: Lake, fetched: Sequence[FetchedWindow], run: Run, *, tidings: Tidings | None = None
+    lake: Lake, fetched: Sequence[FetchedWindow], run: Run, *, findings: PlanFindings | None = None
 ) -> list[StepReport]:
     """Commit fetched windows, of one object or of several, in one lake transaction: all of them or none.
 
@@ -51,7 +51,7 @@ def commit_windows(
     report without rows per failure, with its gap in the facts.
     Raises: ConservationError when raw would not hold exactly the windows' versions afterwards; LakeError.
     """
-    told = tidings or Tidings()
+    findings = findings or PlanFindings()
     with measured() as watch:
         reports = {place: window_report(window, 0) for place, window in enumerate(fetched)}
         pending = _by_object(_not_landed(lake, fetched))
@@ -59,7 +59,7 @@ def commit_windows(
 
         def land(con: duckdb.DuckDBPyConnection) -> dict[int, StepReport]:
             ledger = Ledger(con, run)
-            _note_gaps(ledger, windows, told)
+            _note_gaps(ledger, windows, findings)
             landed: dict[int, StepReport] = {}
             for group in pending:
                 made = Landing(con, [window for _, window in group], run).land(ledger)
@@ -67,37 +67,37 @@ def commit_windows(
             ledger.write()
             return landed
 
-        if pending or told.failures or not read_open_gaps(lake).keys().isdisjoint(told.ended):
-            landed, _ = lake.transact(land, author="dataflow", run_id=run.run_id, message=_message(windows, told))
+        if pending or findings.failures or not read_open_gaps(lake).keys().isdisjoint(findings.closed_gaps):
+            landed, _ = lake.transact(land, author="dataflow", run_id=run.run_id, message=_message(windows, findings))
             reports |= landed
     share = watch.seconds / max(len(fetched), 1)
     made = [replace(reports[place], seconds=fetched[place].seconds + share) for place in range(len(fetched))]
-    return made + [failure_report(failure) for failure in told.failures]
+    return made + [failure_report(failure) for failure in findings.failures]
 
 
 def commit_what_holds(
-    lake: Lake, fetched: Sequence[FetchedWindow], run: Run, *, tidings: Tidings | None = None
+    lake: Lake, fetched: Sequence[FetchedWindow], run: Run, *, findings: PlanFindings | None = None
 ) -> list[StepReport]:
     """Commit as `commit_windows`; where an object would not arrive whole, the others are committed without it.
 
     Shape: reports in the order of the windows' objects, then those of failures.
     Raises: LakeError.
     """
-    told = tidings or Tidings()
+    findings = findings or PlanFindings()
     try:
-        return commit_windows(lake, fetched, run, tidings=told)
+        return commit_windows(lake, fetched, run, findings=findings)
     except ConservationError:
         # Rare: each object alone says which it is, and the rest need not wait for its repair.
         pass
     reports: list[StepReport] = []
-    failures = list(told.failures)
+    failures = list(findings.failures)
     for group in _by_object(enumerate(fetched)):
         windows = [window for _, window in group]
         try:
             reports += commit_windows(lake, windows, run)
         except ConservationError as error:
             failures += [Failure(w.planned.source, w.planned.object, error, w.planned) for w in windows]
-    return reports + commit_windows(lake, [], run, tidings=replace(told, failures=tuple(failures)))
+    return reports + commit_windows(lake, [], run, findings=replace(findings, failures=tuple(failures)))
 
 
 def failure_report(failure: Failure) -> StepReport:
@@ -106,24 +106,24 @@ def failure_report(failure: Failure) -> StepReport:
     return StepReport(stage="land", subject=failure.gap.subject, rows_in=0, rows_out=0, facts=facts)
 
 
-def _note_gaps(ledger: Ledger, windows: Sequence[FetchedWindow], told: Tidings) -> None:
+def _note_gaps(ledger: Ledger, windows: Sequence[FetchedWindow], findings: PlanFindings) -> None:
     """Open and close gaps, before watermarks are moved: those must not pass a gap."""
-    for failure in told.failures:
+    for failure in findings.failures:
         ledger.gaps.open(failure.gap)
     for window in windows:
         missing = shortfall(window.report)
         if missing:
             detail = shortfall_message(window.report)
             ledger.gaps.open(gap_of(window.planned, reason="short", detail=detail, missing_count=missing))
-    ledger.gaps.close(lambda gap: _is_over(gap, windows, told))
+    ledger.gaps.close(lambda gap: _is_over(gap, windows, findings))
 
 
-def _is_over(gap: Gap, windows: Iterable[FetchedWindow], told: Tidings) -> bool:
+def _is_over(gap: Gap, windows: Iterable[FetchedWindow], findings: PlanFindings) -> bool:
     """Whether the gap is no more: planning found it to be over, or all of it is landed.
 
     A window taken up from an earlier run's staging may lack just the rows that opened the gap, and closes none.
     """
-    if gap.gap_id in told.ended:
+    if gap.gap_id in findings.closed_gaps:
         return True
     landed = [
         window.planned
@@ -142,9 +142,9 @@ def _by_object(placed: Iterable[_Placed]) -> list[list[_Placed]]:
     return [list(group) for _, group in groupby(sorted(placed, key=object_of), key=object_of)]
 
 
-def _message(windows: Sequence[FetchedWindow], told: Tidings) -> str:
+def _message(windows: Sequence[FetchedWindow], findings: PlanFindings) -> str:
     if not windows:
-        return f"land nothing: {len(told.failures)} failed"
+        return f"land nothing: {len(findings.failures)} failed"
     planned = [window.planned for window in windows]
     objects = ", ".join(sorted({f"{one.source}.{one.object}" for one in planned}))
     labels = sorted({one.window.label for one in planned})

@@ -11,7 +11,7 @@ from typing import Any
 import pyarrow as pa
 import pytest
 
-from dataflow.land import Failure, FetchedWindow, Tidings, commit_what_holds, fetch_window, plan_landing
+from dataflow.land import Failure, FetchedWindow, PlanFindings, commit_what_holds, fetch_window, plan_landing
 from dataflow.land.plan import Stretch
 from dataflow.settings import ObjectSettings, Settings, SourceSettings
 from dataflow.sources import (
@@ -205,4 +205,4 @@ def ingest(
             fetched.append(fetch_window(planned, settings, run(number)))
         except Exception as error:  # noqa: BLE001 (whatever the fake was told to raise)
             failures.append(Failure(planned.source, planned.object, error, planned))
-    return commit_what_holds(lake, fetched, run(number), tidings=Tidings(tuple(failures), plan.ended))
+    return commit_what_holds(lake, fetched, run(number), findings=PlanFindings(tuple(failures), plan.ended))
