@@ -22,8 +22,8 @@ from prefect.states import Cancelled, Crashed
 from dataflow.access.modes import private_files, share_files
 from dataflow.errors import ConfigurationError, ShareLost
 from dataflow.land import Staged, stage_windows
+from dataflow.land.heartbeats import last_heartbeat, sending_heartbeats
 from dataflow.land.shares import Share, answer_share, collect_share, is_answered, read_share, write_share
-from dataflow.land.signs import giving_signs, last_sign
 from dataflow.run.session import RunSession
 from dataflow.settings import Settings, load_settings
 from dataflow.sources.protocol import PlannedWindow
@@ -49,7 +49,7 @@ def fetch(folder: Path, share: int, config: Path | None = None, home: Path | Non
     with private_files():
         settings = load_settings(config, home=home)
         share_files(settings)
-        with giving_signs(folder, share):
+        with sending_heartbeats(folder, share):
             staged = _fetch_with_retries(told, settings)
         answer_share(folder, share, told, staged)
 
@@ -143,9 +143,9 @@ def watch_share(
         if is_answered(folder, number) or (run.state is not None and run.state.is_final()):
             return run
         is_waiting = run.state_type == StateType.SCHEDULED
-        sign = (run.state_type, last_sign(folder, None if is_waiting else number))
-        if sign != seen:
-            seen, since = sign, time.monotonic()
+        beat = (run.state_type, last_heartbeat(folder, None if is_waiting else number))
+        if beat != seen:
+            seen, since = beat, time.monotonic()
         elif time.monotonic() - since > silence_seconds:
             words = f"Given up after {silence_seconds:.0f} s without a sign of life."
             client.set_flow_run_state(run.id, Cancelled(message=words) if is_waiting else Crashed(message=words), True)

@@ -19,7 +19,7 @@ from dataflow import errors
 from dataflow.errors import ConfigurationError, DataFlowError, ShareOver
 from dataflow.land.fetch import FetchedWindow, take_up_staged
 from dataflow.land.gaps import Failure
-from dataflow.land.signs import write_whole
+from dataflow.land.heartbeats import write_whole
 from dataflow.land.staging import Staged
 from dataflow.settings import Settings
 from dataflow.sources import KeyRange, Part, PlannedWindow, Window

@@ -188,10 +188,10 @@ def test_a_killed_worker_s_share_is_given_out_again(server: PrefectServer, tmp_p
 
     def kill_whoever_waits_for_the_silent_server() -> None:
         connection, _ = silent.accept()
-        [sign] = tmp_path.rglob("sign-0.json")
+        [heartbeat] = tmp_path.rglob("heartbeat-0.json")
         # From now on nobody listens: the next worker is told so.
         silent.close()
-        os.kill(json.loads(sign.read_text())["pid"], signal.SIGKILL)
+        os.kill(json.loads(heartbeat.read_text())["pid"], signal.SIGKILL)
         connection.close()
 
     killer = Thread(target=kill_whoever_waits_for_the_silent_server)

@@ -18,6 +18,7 @@ from dataflow.errors import (
 )
 from dataflow.land import Staged, plan_windows, stage_windows
 from dataflow.land.gaps import Failure
+from dataflow.land.heartbeats import last_heartbeat, sending_heartbeats
 from dataflow.land.shares import (
     Share,
     answer_share,
@@ -26,7 +27,6 @@ from dataflow.land.shares import (
     read_share,
     write_share,
 )
-from dataflow.land.signs import giving_signs, last_sign
 from dataflow.settings import Settings
 from dataflow.sources import KeyRange, Part, PlannedWindow, Window
 from tests.lib.deliveries import company, deliver_csv, deliver_pages, person, run
@@ -135,18 +135,18 @@ def test_a_run_that_is_over_wants_no_share_and_no_answer(tmp_path: Path, share: 
     assert not (tmp_path / "gone").exists()
 
 
-def test_a_sign_says_who_is_at_a_share(tmp_path: Path) -> None:
-    assert (last_sign(tmp_path), last_sign(tmp_path, 1)) == (0, 0)
-    with giving_signs(tmp_path, 1):
-        assert json.loads((tmp_path / "sign-1.json").read_text())["pid"] == os.getpid()
-        assert last_sign(tmp_path, 2) == 0 < last_sign(tmp_path, 1) == last_sign(tmp_path)
+def test_a_heartbeat_names_the_process_that_fetches_the_share(tmp_path: Path) -> None:
+    assert (last_heartbeat(tmp_path), last_heartbeat(tmp_path, 1)) == (0, 0)
+    with sending_heartbeats(tmp_path, 1):
+        assert json.loads((tmp_path / "heartbeat-1.json").read_text())["pid"] == os.getpid()
+        assert last_heartbeat(tmp_path, 2) == 0 < last_heartbeat(tmp_path, 1) == last_heartbeat(tmp_path)
 
 
-def test_signs_go_on_while_somebody_is_at_it(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("dataflow.land.signs._EVERY_SECONDS", 0.01)
-    with giving_signs(tmp_path, 1):
-        first = last_sign(tmp_path, 1)
-        while last_sign(tmp_path, 1) == first:
+def test_heartbeats_are_sent_while_the_share_is_fetched(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("dataflow.land.heartbeats._EVERY_SECONDS", 0.01)
+    with sending_heartbeats(tmp_path, 1):
+        first = last_heartbeat(tmp_path, 1)
+        while last_heartbeat(tmp_path, 1) == first:
             pass
-        (tmp_path / "sign-1.json").unlink()
-    assert last_sign(tmp_path, 1) == 0
+        (tmp_path / "heartbeat-1.json").unlink()
+    assert last_heartbeat(tmp_path, 1) == 0
