@@ -11,7 +11,7 @@ from prefect.task_runners import ThreadPoolTaskRunner
 
 from dataflow.errors import SourceIncomplete
 from dataflow.land import Failure, FetchedWindow, LandingPlan, PlanFindings, Staged
-from dataflow.land.plan import Stretch
+from dataflow.land.plan import TimeRange
 from dataflow.run.progress import WindowEvent, announce
 from dataflow.run.session import RunSession
 from dataflow.sources.protocol import PlannedWindow
@@ -19,7 +19,7 @@ from flows.fetching import Order, share_out
 from flows.retry import take_what_there_is, with_retries
 from flows.tasks import fetch, land, plan
 
-EVERYTHING: Sequence[Stretch] = ((None, None),)
+EVERYTHING: Sequence[TimeRange] = ((None, None),)
 
 # Each commit costs a second or so and each task some 35 ms, and thousands of tasks in a row lose events (measured
 # November 2026): a long backfill is landed in about ten commits, each of about twice as many tasks as workers.
@@ -33,7 +33,7 @@ def ingest_windows(
     *,
     source: str | None = None,
     object_name: str | None = None,
-    stretches: Sequence[Stretch] = EVERYTHING,
+    ranges: Sequence[TimeRange] = EVERYTHING,
     skip_landed: bool = False,
     workers: int,
     deployment: str = "",
@@ -45,7 +45,7 @@ def ingest_windows(
     on where it was: landed waves are not planned again, staged windows not read again.
     Raises: the first error, when no object at all could be landed and it was not for a spent budget.
     """
-    planned = _planned(session, source, object_name, stretches, skip_landed=skip_landed)
+    planned = _planned(session, source, object_name, ranges, skip_landed=skip_landed)
     announce(WindowEvent("planned", len(planned.windows)))
     findings = PlanFindings(planned.failures, planned.ended)
     failures: list[Failure] = list(planned.failures)
@@ -96,12 +96,12 @@ def _planned(
     session: RunSession,
     source: str | None,
     object_name: str | None,
-    stretches: Sequence[Stretch],
+    ranges: Sequence[TimeRange],
     *,
     skip_landed: bool,
 ) -> LandingPlan:
     task = with_retries(plan, session.settings)
-    words = (session.run.run_id, source, object_name, stretches, skip_landed)
+    words = (session.run.run_id, source, object_name, ranges, skip_landed)
     return take_what_there_is(task(*words, return_state=True).result(raise_on_failure=False))
 
 

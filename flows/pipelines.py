@@ -119,22 +119,22 @@ def backfill(
     Started again it goes on where it was: windows that were landed whole are skipped, gaps are read again. The setting
     `prefect.fetch_deployment` has them fetched on a work pool, by as many runs; one process commits in any case.
     """
-    stretches = split_range(start, end, window_days=window_days)
+    ranges = split_range(start, end, window_days=window_days)
     if workers < 1:
         raise UsageError(f"A backfill needs at least one worker, not {workers}.")
 
     def work(session: RunSession) -> RunOutcome:
         deployment = session.settings.prefect.fetch_deployment
-        ingest_windows(session, stretches=stretches, skip_landed=True, workers=workers, deployment=deployment)
+        ingest_windows(session, ranges=ranges, skip_landed=True, workers=workers, deployment=deployment)
         return publish_landed(session)
 
     return _run("backfill", work, config=config, home=home, now=now, run_id=run_id)
 
 
 def split_range(start: date, end: date, *, window_days: int) -> list[tuple[datetime, datetime]]:
-    """Cut the days from `start` to `end`, both included, into stretches; from inclusive, until exclusive, UTC.
+    """Cut the days from `start` to `end`, both included, into ranges; from inclusive, until exclusive, UTC.
 
-    Raises: UsageError for a range that ends before it starts, or stretches shorter than a day.
+    Raises: UsageError for a range that ends before it starts, or windows shorter than a day.
     """
     if end < start:
         raise UsageError(f"A backfill from {start} to {end} ends before it starts.", next_move="Swap the two dates.")
@@ -150,8 +150,8 @@ def _ingest(
     session: RunSession, source: str | None, object_name: str | None, since: datetime | None, until: datetime | None
 ) -> int:
     workers = session.settings.prefect.source_concurrency
-    stretches = [(since, until)]
-    return ingest_windows(session, source=source, object_name=object_name, stretches=stretches, workers=workers)
+    ranges = [(since, until)]
+    return ingest_windows(session, source=source, object_name=object_name, ranges=ranges, workers=workers)
 
 
 def _run(

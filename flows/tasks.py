@@ -23,7 +23,7 @@ from dataflow.land import (
     plan_landing,
     stage_windows,
 )
-from dataflow.land.plan import Stretch
+from dataflow.land.plan import TimeRange
 from dataflow.publish import Publication
 from dataflow.run.session import RunSession, Step
 from dataflow.run.stages import stage_function
@@ -36,7 +36,7 @@ from flows.sessions import session_of_run
 
 @task(name="plan", cache_policy=NO_CACHE, persist_result=False)
 def plan(
-    run_id: str, source: str | None, object_name: str | None, stretches: Sequence[Stretch], skip_landed: bool
+    run_id: str, source: str | None, object_name: str | None, ranges: Sequence[TimeRange], skip_landed: bool
 ) -> LandingPlan:
     """List the windows that hold something new. Raises: Incomplete when an object could not be planned."""
     session = session_of_run(run_id)
@@ -46,7 +46,7 @@ def plan(
             session.settings,
             source=source,
             object=object_name,
-            stretches=stretches,
+            ranges=ranges,
             skip_landed=skip_landed,
         )
     if planned.failures:

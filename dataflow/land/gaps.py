@@ -106,10 +106,10 @@ def covers(windows: Iterable[PlannedWindow], gap: Gap) -> bool:
     for planned in windows:
         by_window[planned.window].append(planned.keys or KeyRange())
     reached = gap.window.start
-    for stretch in sorted(window for window, ranges in by_window.items() if _cover_keys(ranges, wanted)):
-        if stretch.start > reached:
+    for interval in sorted(window for window, ranges in by_window.items() if _cover_keys(ranges, wanted)):
+        if interval.start > reached:
             break
-        reached = max(reached, stretch.until)
+        reached = max(reached, interval.until)
     return reached >= gap.window.until
 
 

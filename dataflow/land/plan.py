@@ -18,7 +18,7 @@ from lakehouse import LakeView
 from lakehouse.table import timestamp_literal
 
 _Name = tuple[str, str]
-Stretch = tuple[datetime | None, datetime | None]
+TimeRange = tuple[datetime | None, datetime | None]
 """From (inclusive) and until (exclusive); None: without end on that side."""
 
 
@@ -41,7 +41,7 @@ def plan_landing(
     *,
     source: str | None = None,
     object: str | None = None,
-    stretches: Sequence[Stretch] = ((None, None),),
+    ranges: Sequence[TimeRange] = ((None, None),),
     skip_landed: bool = False,
 ) -> LandingPlan:
     """List what the sources hold and the lake does not, by source and object, oldest window first.
@@ -62,8 +62,8 @@ def plan_landing(
         asked = _Asked(
             name,
             replace(states.get(name, ObjectState()), read_whole_at=read_whole.get(name)),
-            [gap for gap in gaps if (gap.source, gap.object) == name and _starts_in(gap, stretches)],
-            stretches,
+            [gap for gap in gaps if (gap.source, gap.object) == name and _starts_in(gap, ranges)],
+            ranges,
         )
         plan = _plan_object(plan, open_source(settings, name[0]), asked, whole=whole)
     return plan
@@ -82,7 +82,7 @@ def plan_windows(
 
     Raises: what keeps the first object from being planned: SourceMissing, SourceUnavailable, …
     """
-    plan = plan_landing(lake, settings, source=source, object=object, stretches=[(since, until)])
+    plan = plan_landing(lake, settings, source=source, object=object, ranges=[(since, until)])
     for failure in plan.failures:
         raise failure.error
     return list(plan.windows)
@@ -95,7 +95,7 @@ class _Asked:
     name: _Name
     state: ObjectState
     gaps: Sequence[Gap]
-    stretches: Sequence[Stretch]
+    ranges: Sequence[TimeRange]
 
     def moves_watermark(self, since: datetime | None) -> bool:
         """Whether what is planned from `since` follows on from what is landed: nothing before it is left out."""
@@ -124,7 +124,7 @@ def _plan_object(plan: LandingPlan, source: Source, asked: _Asked, *, whole: fro
 
 def _found(source: Source, asked: _Asked) -> list[PlannedWindow]:
     found = []
-    for since, until in asked.stretches:
+    for since, until in asked.ranges:
         windows = source.plan(asked.name[1], asked.state, since=since, until=until)
         # Files are told apart by their bytes: none is left out because of a watermark.
         moves = asked.moves_watermark(since)
@@ -217,9 +217,9 @@ def _told(source: str, object_name: str, start: datetime, until: datetime, keys:
     return f"{source}|{object_name}|{start.timestamp()}|{until.timestamp()}|{keys}"
 
 
-def _starts_in(gap: Gap, stretches: Sequence[Stretch]) -> bool:
+def _starts_in(gap: Gap, ranges: Sequence[TimeRange]) -> bool:
     start = gap.window.start
-    return any((since is None or start >= since) and (until is None or start < until) for since, until in stretches)
+    return any((since is None or start >= since) and (until is None or start < until) for since, until in ranges)
 
 
 def _chosen(settings: Settings, source: str | None, object_name: str | None) -> list[_Name]:

@@ -34,11 +34,11 @@ class PeakMemory:
         self._thread.join()
 
     def restart(self) -> None:
-        """Begin a new stretch."""
+        """Begin a new interval of measuring."""
         self._since_restart = 0
         self._look()
 
-    def stretch_bytes(self) -> int:
+    def peak_bytes(self) -> int:
         """The peak since `restart`."""
         self._look()
         return self._since_restart

@@ -122,7 +122,7 @@ class RunSession:
         self._memory.restart()
         with measured() as watch, wrapping_defects(name), naming_damage(self.lake.con, self.lake.location):
             yield
-        self.timings.append(StageTiming(name, watch.seconds, self._memory.stretch_bytes()))
+        self.timings.append(StageTiming(name, watch.seconds, self._memory.peak_bytes()))
         announce(StageEvent(name, "ended"))
 
     def step(self, stage: str, work: Step) -> list[StepReport]:

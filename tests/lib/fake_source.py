@@ -12,7 +12,7 @@ import pyarrow as pa
 import pytest
 
 from dataflow.land import Failure, FetchedWindow, PlanFindings, commit_what_holds, fetch_window, plan_landing
-from dataflow.land.plan import Stretch
+from dataflow.land.plan import TimeRange
 from dataflow.settings import ObjectSettings, Settings, SourceSettings
 from dataflow.sources import (
     Fetch,
@@ -194,10 +194,10 @@ def with_source(home: Any, fake: FakeSource, patch: pytest.MonkeyPatch, **declar
 
 
 def ingest(
-    lake: Lake, settings: Settings, *, number: int = 1, stretches: list[Stretch] | None = None, **asked: Any
+    lake: Lake, settings: Settings, *, number: int = 1, ranges: list[TimeRange] | None = None, **asked: Any
 ) -> list[StepReport]:
     """Plan, fetch and land as a run does, each window tried once; returns the reports."""
-    plan = plan_landing(lake, settings, stretches=stretches or [(None, None)], **asked)
+    plan = plan_landing(lake, settings, ranges=ranges or [(None, None)], **asked)
     fetched: list[FetchedWindow] = []
     failures = list(plan.failures)
     for planned in plan.windows:

@@ -147,7 +147,7 @@ def test_records_that_moved_on_or_went_are_no_gap(place: Place) -> None:
     assert place.check(4).gaps == ()
 
 
-def test_many_stretches_that_differ_are_one_gap(place: Place, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_many_ranges_that_differ_are_one_gap(place: Place, monkeypatch: pytest.MonkeyPatch) -> None:
     place.fill()
     place.source.dropped = {f"{number:05}" for number in range(100, ROWS, 100)}
     disable_the_check_of_windows(monkeypatch)

@@ -168,23 +168,23 @@ def test_a_range_of_keys_that_fails_is_read_again_alone(place: Place) -> None:
 
 
 def test_a_range_lands_its_windows_and_moves_no_watermark_past_what_was_left_out(place: Place) -> None:
-    place.ingest(1, stretches=[(at(4), at(6))])
+    place.ingest(1, ranges=[(at(4), at(6))])
     assert (place.keys, place.watermark) == (["4", "5"], None)
     place.ingest(2)
     assert (place.keys, place.watermark) == (EVERYTHING, at(7.5))
 
 
 def test_a_range_resumed_skips_what_is_landed_whole(place: Place) -> None:
-    stretches = [(at(hour), at(hour + 2)) for hour in (0, 2, 4, 6)]
+    ranges = [(at(hour), at(hour + 2)) for hour in (0, 2, 4, 6)]
     place.source.failing = {at(4): [SourceUnavailable("away")]}
     place.source.dropped = {"2"}
-    assert len(place.ingest(1, stretches=stretches, skip_landed=True)) == 2
+    assert len(place.ingest(1, ranges=ranges, skip_landed=True)) == 2
     place.source.fetched.clear()
-    assert place.ingest(2, stretches=stretches, skip_landed=True) == []
+    assert place.ingest(2, ranges=ranges, skip_landed=True) == []
     assert sorted(window.start for window in place.source.fetched) == [at(2), at(4)]
     assert place.keys == EVERYTHING
     place.source.fetched.clear()
-    place.ingest(3, stretches=stretches, skip_landed=True)
+    place.ingest(3, ranges=ranges, skip_landed=True)
     assert place.source.fetched == []
 
 

@@ -23,7 +23,7 @@ _EASY = 1.5
 _HIDDEN = (1142, 1345)
 """What EXPLAIN answers where the user may read a view and not look into it."""
 
-Stretch = TypeVar("Stretch", Window, KeyRange)
+Interval = TypeVar("Interval", Window, KeyRange)
 
 
 def leading_columns(session: Session, table: Table, *, doing: str) -> frozenset[str]:
@@ -74,20 +74,20 @@ def estimate(session: Session, table: Table, where: str, *, doing: str) -> int:
     return 0 if isinstance(plan, int) or not plan else int(plan[0].get("rows") or 0)
 
 
-def _halve(stretch: Stretch, rows_of: Callable[[Stretch], int], most: int) -> Iterator[Stretch]:
-    parts = _halves(stretch)
-    if not parts or rows_of(stretch) <= most * _EASY:
-        yield stretch
+def _halve(interval: Interval, rows_of: Callable[[Interval], int], most: int) -> Iterator[Interval]:
+    parts = _halves(interval)
+    if not parts or rows_of(interval) <= most * _EASY:
+        yield interval
         return
     for part in parts:
         yield from _halve(part, rows_of, most)
 
 
-def _halves(stretch: Stretch) -> tuple[Stretch, ...]:
-    if isinstance(stretch, Window):
-        middle = stretch.start + (stretch.until - stretch.start) / 2
-        is_short = stretch.until - stretch.start <= _SHORTEST
-        return () if is_short else (Window(stretch.start, middle), Window(middle, stretch.until))
-    assert stretch.start is not None and stretch.until is not None
-    at = (stretch.start + stretch.until) // 2
-    return (KeyRange(stretch.start, at), KeyRange(at, stretch.until)) if at > stretch.start else ()
+def _halves(interval: Interval) -> tuple[Interval, ...]:
+    if isinstance(interval, Window):
+        middle = interval.start + (interval.until - interval.start) / 2
+        is_short = interval.until - interval.start <= _SHORTEST
+        return () if is_short else (Window(interval.start, middle), Window(middle, interval.until))
+    assert interval.start is not None and interval.until is not None
+    at = (interval.start + interval.until) // 2
+    return (KeyRange(interval.start, at), KeyRange(at, interval.until)) if at > interval.start else ()

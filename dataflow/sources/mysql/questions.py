@@ -86,9 +86,9 @@ def condition(table: Table, planned: PlannedWindow) -> str:
     if table.follows_key:
         within = key_condition(cursor, key_range(planned.window))
     else:
-        stretch = between(cursor, planned.window, zone=table.zone)
+        interval = between(cursor, planned.window, zone=table.zone)
         timeless = [f"{quote(cursor.name)} < '1970-01-01'", f"{quote(cursor.name)} IS NULL"]
-        within = f"({' OR '.join([stretch, *timeless])})"
+        within = f"({' OR '.join([interval, *timeless])})"
     if planned.keys is None or table.range_key is None:
         return within
     return f"{key_condition(table.range_key, planned.keys)} AND {within}"

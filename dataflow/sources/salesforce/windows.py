@@ -1,4 +1,4 @@
-"""Which stretch of the org's time to read: from the watermark less the look-back up to the org's own clock."""
+"""Which interval of the org's time to read: from the watermark less the look-back up to the org's own clock."""
 
 from __future__ import annotations
 

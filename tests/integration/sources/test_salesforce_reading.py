@@ -282,7 +282,7 @@ def test_a_big_first_load_is_cut_into_windows_that_cover_it(salesforce: Simulato
     assert len({window.fingerprint for window in planned}) == len(planned)
 
 
-def test_a_stretch_asked_for_is_read_whatever_the_watermark(salesforce: Simulator) -> None:
+def test_a_requested_range_is_read_whatever_the_watermark(salesforce: Simulator) -> None:
     fill(salesforce, 100)
     reader = source(salesforce)
     start, until = NOON + timedelta(seconds=3), NOON + timedelta(seconds=5)

@@ -28,14 +28,14 @@ HOURS, KEYS = 4, 4
 Square = tuple[int, int]
 
 
-def stretches(most: int) -> st.SearchStrategy[tuple[int, int]]:
+def intervals(most: int) -> st.SearchStrategy[tuple[int, int]]:
     return st.tuples(st.integers(0, most - 1), st.integers(1, most)).filter(lambda ends: ends[0] < ends[1])
 
 
 @st.composite
 def windows(draw: st.DrawFn) -> PlannedWindow:
-    start, until = draw(stretches(HOURS))
-    keys = draw(st.none() | stretches(KEYS))
+    start, until = draw(intervals(HOURS))
+    keys = draw(st.none() | intervals(KEYS))
     ranged = None
     if keys is not None:
         # The ends of all keys are open.

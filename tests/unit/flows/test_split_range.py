@@ -1,4 +1,4 @@
-"""A backfill's range, cut into stretches that meet and do not overlap."""
+"""A backfill's range, cut into ranges that meet and do not overlap."""
 
 from datetime import UTC, date, datetime, timedelta
 from itertools import pairwise
@@ -14,13 +14,13 @@ DAYS = st.dates(min_value=date(2020, 1, 1), max_value=date(2026, 12, 31))
 
 
 @given(start=DAYS, length=st.integers(0, 400), window=st.integers(1, 500))
-def test_stretches_cover_the_range_once(start: date, length: int, window: int) -> None:
+def test_ranges_cover_the_range_once(start: date, length: int, window: int) -> None:
     end = start + timedelta(days=length)
-    stretches = split_range(start, end, window_days=window)
-    assert stretches[0][0] == datetime(start.year, start.month, start.day, tzinfo=UTC)
-    assert stretches[-1][1].date() == end + timedelta(days=1)
-    assert all(before[1] == after[0] for before, after in pairwise(stretches))
-    assert all(timedelta(0) < until - since <= timedelta(days=window) for since, until in stretches)
+    ranges = split_range(start, end, window_days=window)
+    assert ranges[0][0] == datetime(start.year, start.month, start.day, tzinfo=UTC)
+    assert ranges[-1][1].date() == end + timedelta(days=1)
+    assert all(before[1] == after[0] for before, after in pairwise(ranges))
+    assert all(timedelta(0) < until - since <= timedelta(days=window) for since, until in ranges)
 
 
 @pytest.mark.parametrize(

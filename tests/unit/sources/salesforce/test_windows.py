@@ -1,4 +1,4 @@
-"""Which stretch of the org's time a run reads."""
+"""Which interval of the org's time a run reads."""
 
 from __future__ import annotations
 
