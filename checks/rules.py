@@ -32,7 +32,7 @@ class Reference(OneField):
     object: str
 
 
-class Moment(OneField):
+class TimestampRule(OneField):
     value: str
     """A date or time, ISO 8601."""
 
@@ -136,7 +136,7 @@ _ALL: tuple[Rule[Any], ...] = (
     Rule(
         name="not_before",
         meaning="The field does not lie before a day or time",
-        arguments=Moment,
+        arguments=TimestampRule,
         broken=lambda a, _: f"{a.sql} < TIMESTAMPTZ {literal(a.value)}",
         reason=lambda a: f"{a.field} lies before {a.value}",
     ),

@@ -44,22 +44,22 @@ class History:
         """Every snapshot that was not expired, oldest first."""
         return self._read("")
 
-    def at(self, moment: datetime | int) -> Snapshot:
+    def at(self, version: datetime | int) -> Snapshot:
         """The snapshot with this number, or the last one committed at or before this time.
 
         Raises: SnapshotNotFound when it never existed, was expired, or lies before the lake.
         """
-        if isinstance(moment, datetime):
-            if moment.tzinfo is None:
+        if isinstance(version, datetime):
+            if version.tzinfo is None:
                 raise SnapshotNotFound(
-                    f"Looking for a snapshot at {moment}: the time has no zone; give one, e.g. +00:00"
+                    f"Looking for a snapshot at {version}: the time has no zone; give one, e.g. +00:00"
                 )
-            upto = timestamp_literal(moment)
+            upto = timestamp_literal(version)
             found = self._read(f"WHERE snapshot_time <= {upto} ORDER BY snapshot_id DESC LIMIT 1")
         else:
-            found = self._read(f"WHERE snapshot_id = {int(moment)}")
+            found = self._read(f"WHERE snapshot_id = {int(version)}")
         if not found:
-            raise SnapshotNotFound(f"Looking for {_named(moment)}: {self._range()}; choose one of those")
+            raise SnapshotNotFound(f"Looking for {_named(version)}: {self._range()}; choose one of those")
         return found[0]
 
     def _range(self) -> str:
@@ -91,8 +91,8 @@ def metadata_name(database: str, schema: str) -> str:
     return f"{quote('__ducklake_metadata_' + database)}.{quote(schema)}"
 
 
-def _named(moment: datetime | int) -> str:
-    return f"snapshot {moment}" if isinstance(moment, int) else f"a snapshot at or before {moment.isoformat()}"
+def _named(version: datetime | int) -> str:
+    return f"snapshot {version}" if isinstance(version, int) else f"a snapshot at or before {version.isoformat()}"
 
 
 def _snapshot(row: tuple[object, ...], names: Mapping[str, str]) -> Snapshot:

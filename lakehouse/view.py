@@ -43,9 +43,9 @@ class LakeView:
         """Every snapshot that was not expired, oldest first."""
         return self._history.all()
 
-    def snapshot_at(self, moment: datetime | int) -> Snapshot:
+    def snapshot_at(self, version: datetime | int) -> Snapshot:
         """The snapshot with this number, or the last one at or before this time. Raises: SnapshotNotFound."""
-        return self._history.at(moment)
+        return self._history.at(version)
 
     def tables(self, version: int | None = None) -> list[str]:
         """Full names (`schema.table`) of the tables at a snapshot, by default the newest."""

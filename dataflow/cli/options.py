@@ -70,24 +70,24 @@ def open_door(
     return open_for(system_user(), Purpose(purpose), settings=settings_of(context), as_of=as_of)
 
 
-def parse_moment(text: str, *, option: str) -> datetime:
+def parse_timestamp(text: str, *, option: str) -> datetime:
     """Read a day or a time; without a zone it is UTC. Raises: UsageError."""
     try:
-        moment = datetime.fromisoformat(text)
+        timestamp = datetime.fromisoformat(text)
     except ValueError:
         raise UsageError(
             f"{option} is not a day or a time: it must look like 2026-01-31 or 2026-01-31T18:00:00Z.",
             next_move="Correct it and run the command again.",
         ) from None
-    return moment if moment.tzinfo else moment.replace(tzinfo=UTC)
+    return timestamp if timestamp.tzinfo else timestamp.replace(tzinfo=UTC)
 
 
 def parse_day(text: str, *, option: str) -> date:
     """Read a day. Raises: UsageError."""
-    moment = parse_moment(text, option=option)
-    if moment.timetz().replace(tzinfo=None) != time():
+    timestamp = parse_timestamp(text, option=option)
+    if timestamp.timetz().replace(tzinfo=None) != time():
         raise UsageError(f"{option} is a day, such as 2026-01-31, without a time.")
-    return moment.date()
+    return timestamp.date()
 
 
 def parse_days(text: str, *, option: str) -> int:
@@ -100,11 +100,11 @@ def parse_days(text: str, *, option: str) -> int:
 
 def parse_version(text: str, *, option: str) -> int | datetime:
     """Read a snapshot number or a time. Raises: UsageError."""
-    return int(text) if text.isdecimal() else parse_moment(text, option=option)
+    return int(text) if text.isdecimal() else parse_timestamp(text, option=option)
 
 
-def moment_or_none(text: str | None, *, option: str) -> datetime | None:
-    return None if text is None else parse_moment(text, option=option)
+def timestamp_or_none(text: str | None, *, option: str) -> datetime | None:
+    return None if text is None else parse_timestamp(text, option=option)
 
 
 OutputOption = Annotated[Output, typer.Option("-o", "--output", help="table, json or csv (UTF-8).")]

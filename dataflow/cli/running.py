@@ -15,10 +15,10 @@ from dataflow.cli.options import (
     SinceOption,
     SourceOption,
     UntilOption,
-    moment_or_none,
     parse_day,
     parse_days,
     settings_of,
+    timestamp_or_none,
 )
 from dataflow.cli.output import words, write_json, write_line, write_records
 from dataflow.errors import ExitCode, UsageError
@@ -66,8 +66,8 @@ def plan(
         settings_of(context),
         source=source,
         object_name=object_name,
-        since=moment_or_none(since, option="--since"),
-        until=moment_or_none(until, option="--until"),
+        since=timestamp_or_none(since, option="--since"),
+        until=timestamp_or_none(until, option="--until"),
     )
     write_records(records, output=output, title="A run would land:")
     if any(record["drift"] for record in records):
@@ -110,8 +110,8 @@ def run(
     chosen: dict[str, Any] = {
         "source": source,
         "object_name": object_name,
-        "since": moment_or_none(since, option="--since"),
-        "until": moment_or_none(until, option="--until"),
+        "since": timestamp_or_none(since, option="--since"),
+        "until": timestamp_or_none(until, option="--until"),
     }
     settings = settings_of(context)
     _require_declared(settings, source, object_name)
@@ -170,8 +170,8 @@ def check(
     parameters = {
         "source": source,
         "object_name": object_name,
-        "since": moment_or_none(since, option="--since"),
-        "until": moment_or_none(until, option="--until"),
+        "since": timestamp_or_none(since, option="--since"),
+        "until": timestamp_or_none(until, option="--until"),
     }
     write_outcome(perform(settings, "check", parameters, now=now), output=output)
 
@@ -192,7 +192,7 @@ def _plan_retrain(settings: Settings, *, now: str | None, output: Output) -> Non
     from dataflow.resolve.training.churn import refuse_churn
 
     with watching_run():
-        found = plan_retrain(settings, now=moment_or_none(now, option="--now"))
+        found = plan_retrain(settings, now=timestamp_or_none(now, option="--now"))
     told = found.as_dict()
     if output is Output.JSON:
         write_json(told)
@@ -210,12 +210,12 @@ def perform(settings: Settings, kind: str, parameters: dict[str, Any], *, now: s
     from dataflow.cli.watching import watching_run, watching_windows
     from flows.orchestrator import orchestrator
 
-    moment = moment_or_none(now, option="--now")
+    timestamp = timestamp_or_none(now, option="--now")
     # Prefect's API takes longest to get ready: it begins before anything else is even imported.
     with orchestrator(settings), watching_windows() if kind == "backfill" else watching_run():
         from flows.start import run_flow
 
-        return run_flow(settings, kind, now=moment, **parameters)
+        return run_flow(settings, kind, now=timestamp, **parameters)
 
 
 def write_outcome(outcome: RunOutcome, *, output: Output) -> None:

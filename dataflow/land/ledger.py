@@ -91,10 +91,10 @@ class Ledger:
         The row is written anew even when it stays: two landings of one object at once then conflict, and the second
         is repeated on top of what the first has committed.
         """
-        moments = [moment for moment in (before, reached) if moment is not None]
-        if not moments:
+        timestamps = [timestamp for timestamp in (before, reached) if timestamp is not None]
+        if not timestamps:
             return None
-        furthest: datetime = max(moments)
+        furthest: datetime = max(timestamps)
         self._watermarks.append(
             {
                 "source": source,

@@ -33,10 +33,10 @@ def _figure(kpi: Kpi) -> ir.Table:
     days = ibis.table({"kpi_date": "date", "is_in_calendar": "boolean"}, name=_DAYS)
     days = days.filter(days.is_in_calendar).select("kpi_date")
     rows = relation(kpi.table)
-    rows = rows.filter(rows[kpi.moment].notnull())
+    rows = rows.filter(rows[kpi.timestamp].notnull())
     if kpi.where is not None:
         rows = rows.filter(kpi.where(rows))
-    dated = rows.mutate(event_date=rows[kpi.moment].date())
+    dated = rows.mutate(event_date=rows[kpi.timestamp].date())
     if kpi.days > 1:
         dated = dated.mutate(days_after=ibis.range(0, kpi.days).unnest())
         dated = dated.mutate(kpi_date=dated.event_date + dated.days_after.as_interval("D"))
@@ -63,7 +63,9 @@ def _mark_days(ws: Workspace) -> None:
     The calendar runs from the first to the last day with an event, but not beyond the run's day: one order dated
     2199 would add two centuries of zeros.
     """
-    union = " UNION ALL ".join(f"SELECT min({m}) AS first, max({m}) AS last FROM {t.sql_name}" for t, m in _moments())
+    union = " UNION ALL ".join(
+        f"SELECT min({at}) AS first, max({at}) AS last FROM {t.sql_name}" for t, at in _timestamps()
+    )
     today = f"{literal(ws.run.now.date().isoformat())}::DATE"
     ws.con.execute(f"""
         CREATE OR REPLACE TEMP TABLE {_DAYS} AS
@@ -89,18 +91,18 @@ def _mark_days(ws: Workspace) -> None:
 def _touched_days(ws: Workspace) -> str:
     """Return the SELECT of the days of every changed row, now and before, with the days on which it counts."""
     days = []
-    for table, moment in _moments():
-        reach = max(kpi.days for kpi in KPIS.values() if kpi.table is table and kpi.moment == moment)
+    for table, timestamp in _timestamps():
+        reach = max(kpi.days for kpi in KPIS.values() if kpi.table is table and kpi.timestamp == timestamp)
         days.append(
             f"SELECT unnest(generate_series(event_date::TIMESTAMP, event_date::TIMESTAMP + INTERVAL {reach - 1} DAY,"
-            f" INTERVAL 1 DAY))::DATE AS kpi_date FROM ({_changed_days(ws, table, moment)})"
+            f" INTERVAL 1 DAY))::DATE AS kpi_date FROM ({_changed_days(ws, table, timestamp)})"
         )
     return " UNION ".join(days)
 
 
-def _changed_days(ws: Workspace, table: Table, moment: str) -> str:
+def _changed_days(ws: Workspace, table: Table, timestamp: str) -> str:
     keys = column_list(table.key)
-    rows = f"SELECT {keys}, {moment}::DATE AS event_date FROM"
+    rows = f"SELECT {keys}, {timestamp}::DATE AS event_date FROM"
     changed = f"SEMI JOIN ({ws.changed(table)}) USING ({keys})"
     now, before = f"{rows} {table.sql_name} {changed}", f"{rows} {ws.before(table)} {changed}"
     # Many changes of a customer's row leave the figures unchanged: only its day counts. An order's amount counts too.
@@ -110,8 +112,8 @@ def _changed_days(ws: Workspace, table: Table, moment: str) -> str:
     return f"SELECT DISTINCT event_date FROM ({both}) WHERE event_date IS NOT NULL"
 
 
-def _moments() -> list[tuple[Table, str]]:
-    return list(dict.fromkeys((kpi.table, kpi.moment) for kpi in KPIS.values()))
+def _timestamps() -> list[tuple[Table, str]]:
+    return list(dict.fromkeys((kpi.table, kpi.timestamp) for kpi in KPIS.values()))
 
 
 KPI_BUILDER = Builder(table=KPI_DAILY, sql=kpi_sql, constant=_figures_sql, scope=f"SELECT kpi_date FROM {_DAYS}")

@@ -21,7 +21,7 @@ _ACTIVE_DAYS = 30
 
 @dataclass(frozen=True, kw_only=True)
 class Kpi:
-    """One figure: `value` over the rows of `table` whose `moment` falls on the day and for which `where` holds.
+    """One figure: `value` over the rows of `table` whose `timestamp` falls on the day and for which `where` holds.
 
     `meaning` says what the figure counts and what it leaves out. `days`: a row counts on its own day and on the
     following ones, this many in all. `empty` is the figure of a day without rows; None leaves the day out (the average
@@ -33,16 +33,16 @@ class Kpi:
     meaning: str
     unit: str
     table: Table
-    moment: str
+    timestamp: str
     value: Callable[[ir.Table], ir.Value]
     where: Callable[[ir.Table], ir.Value] | None = None
     days: int = 1
     empty: float | None = None
 
     def __post_init__(self) -> None:
-        if self.moment not in self.table.column_names:
+        if self.timestamp not in self.table.column_names:
             raise ConfigurationError(
-                f"Key figure {self.code}: {unknown_name('column', self.moment, self.table.column_names)}"
+                f"Key figure {self.code}: {unknown_name('column', self.timestamp, self.table.column_names)}"
             )
         if self.unit not in KPI_UNITS:
             raise ConfigurationError(f"Key figure {self.code}: {unknown_name('unit', self.unit, KPI_UNITS)}")
@@ -66,7 +66,7 @@ KPIS: Registry[Kpi] = Registry(
             meaning="Orders placed on the day, cancelled ones left out",
             unit="count",
             table=ORDERS,
-            moment="ordered_at",
+            timestamp="ordered_at",
             value=_count,
             where=MEANING.counts,
             empty=0,
@@ -77,7 +77,7 @@ KPIS: Registry[Kpi] = Registry(
             meaning="Total of the orders placed on the day that earn: neither cancelled nor refunded",
             unit="base currency",
             table=ORDERS,
-            moment="ordered_at",
+            timestamp="ordered_at",
             value=lambda rows: rows.base_amount.sum(),
             where=MEANING.earns,
             empty=0,
@@ -88,7 +88,7 @@ KPIS: Registry[Kpi] = Registry(
             meaning="Revenue by earning order with a known amount",
             unit="base currency",
             table=ORDERS,
-            moment="ordered_at",
+            timestamp="ordered_at",
             value=lambda rows: rows.base_amount.sum().cast("float64") / rows.base_amount.count(),
             where=MEANING.earns,
         ),
@@ -98,7 +98,7 @@ KPIS: Registry[Kpi] = Registry(
             meaning="Cancelled orders by all orders placed on the day",
             unit="share",
             table=ORDERS,
-            moment="ordered_at",
+            timestamp="ordered_at",
             value=lambda rows: (~MEANING.counts(rows)).sum() / rows.count(),
         ),
         Kpi(
@@ -107,7 +107,7 @@ KPIS: Registry[Kpi] = Registry(
             meaning=f"Different customers with an order that counts in the {_ACTIVE_DAYS} days that end with the day",
             unit="count",
             table=ORDERS,
-            moment="ordered_at",
+            timestamp="ordered_at",
             value=lambda rows: rows.customer_id.nunique(),
             where=MEANING.counts,
             days=_ACTIVE_DAYS,
@@ -119,7 +119,7 @@ KPIS: Registry[Kpi] = Registry(
             meaning="Customers whose oldest record was made on the day",
             unit="count",
             table=CUSTOMER_360,
-            moment="first_seen_at",
+            timestamp="first_seen_at",
             value=_count,
             empty=0,
         ),
@@ -129,7 +129,7 @@ KPIS: Registry[Kpi] = Registry(
             meaning="Customers whose first order was placed on the day",
             unit="count",
             table=CUSTOMER_360,
-            moment="first_order_at",
+            timestamp="first_order_at",
             value=_count,
             empty=0,
         ),
@@ -139,7 +139,7 @@ KPIS: Registry[Kpi] = Registry(
             meaning="Tickets opened on the day",
             unit="count",
             table=TICKETS,
-            moment="opened_at",
+            timestamp="opened_at",
             value=_count,
             empty=0,
         ),
@@ -149,7 +149,7 @@ KPIS: Registry[Kpi] = Registry(
             meaning="Tickets closed on the day",
             unit="count",
             table=TICKETS,
-            moment="closed_at",
+            timestamp="closed_at",
             value=_count,
             empty=0,
         ),
@@ -159,7 +159,7 @@ KPIS: Registry[Kpi] = Registry(
             meaning="Urgent tickets by all tickets opened on the day",
             unit="share",
             table=TICKETS,
-            moment="opened_at",
+            timestamp="opened_at",
             value=lambda rows: MEANING.is_urgent(rows).sum() / rows.count(),
         ),
         Kpi(
@@ -168,7 +168,7 @@ KPIS: Registry[Kpi] = Registry(
             meaning="Median hours to the first answer, of the tickets opened on the day that have one",
             unit="hours",
             table=TICKETS,
-            moment="opened_at",
+            timestamp="opened_at",
             value=lambda rows: rows.first_response_hours.median(),
             where=lambda rows: rows.first_response_hours.notnull(),
         ),

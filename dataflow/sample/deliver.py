@@ -46,7 +46,7 @@ def extra_value(extra: Extra, key: str | None) -> str | None:
 
 def api_times(column: Text) -> list[str]:
     """Return times in the format of the REST API: 2026-03-01T09:30:00.000+0000."""
-    return [f"{moment}.000+0000" for moment in np.datetime_as_string(column, unit="s").tolist()]
+    return [f"{timestamp}.000+0000" for timestamp in np.datetime_as_string(column, unit="s").tolist()]
 
 
 class SalesforcePages:
@@ -90,12 +90,12 @@ class SalesforcePages:
             self._flush()
 
 
-def write_deleted(folder: Path, ids: Iterable[str], moments: Text, covered: date) -> None:
+def write_deleted(folder: Path, ids: Iterable[str], timestamps: Text, covered: date) -> None:
     """Write a getDeleted response whose window is the day."""
     folder.mkdir(parents=True, exist_ok=True)
     response = {
         "deletedRecords": [
-            {"id": each, "deletedDate": moment} for each, moment in zip(ids, api_times(moments), strict=True)
+            {"id": each, "deletedDate": timestamp} for each, timestamp in zip(ids, api_times(timestamps), strict=True)
         ],
         "earliestDateAvailable": "2025-12-01T00:00:00.000+0000",
         "latestDateCovered": f"{covered}T23:59:00.000+0000",
@@ -196,8 +196,8 @@ class TicketFiles:
 def _csv_times(column: Text) -> list[str]:
     """Return times as "2026-01-01 09:30:00", empty where unknown; text stays as it is."""
     if column.dtype.kind == "M":
-        moments: list[str] = np.datetime_as_string(column.astype("datetime64[s]"), unit="s").tolist()
-        return ["" if moment == "NaT" else moment.replace("T", " ") for moment in moments]
+        timestamps: list[str] = np.datetime_as_string(column.astype("datetime64[s]"), unit="s").tolist()
+        return ["" if timestamp == "NaT" else timestamp.replace("T", " ") for timestamp in timestamps]
     return [_csv_time(value) for value in column.tolist()]
 
 
@@ -206,8 +206,8 @@ def _csv_time(value: Any) -> str:
         return ""
     if isinstance(value, str):
         return value
-    moment = str(np.datetime64(value, "s"))
-    return "" if moment == "NaT" else moment.replace("T", " ")
+    timestamp = str(np.datetime64(value, "s"))
+    return "" if timestamp == "NaT" else timestamp.replace("T", " ")
 
 
 Deliveries = dict[Key, Delivery]

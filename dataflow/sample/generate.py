@@ -132,8 +132,8 @@ class _Generator:
         room = {key: rows - changes[key].size for key, rows in quota.items()}
         for key in quota:
             if key[0] == "salesforce":
-                gone, moments = delete_in_crm(rng, key, ledger, changes[key].rows, world, day)
-                write_deleted(object_folder(self.root, key, day), gone.tolist(), moments, day.date)
+                gone, timestamps = delete_in_crm(rng, key, ledger, changes[key].rows, world, day)
+                write_deleted(object_folder(self.root, key, day), gone.tolist(), timestamps, day.date)
                 tally[key]["deleted"] = gone.size
         earlier = earlier_records(
             rng, ledger, customers=room["mysql", "customers"], requesters=room["tickets", "ticket"] // 4

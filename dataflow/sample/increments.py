@@ -97,19 +97,19 @@ def _soft_delete(rng: Random, key: Key, frame: Frame, known: Flags) -> Flags:
 def make_late(rng: Random, key: Key, frame: Frame, day: Day, before: Frame | None) -> int:
     """Set the cursor of some rows to one of the three days before; never before the previous version."""
     cursor = OBJECTS[key].cursor
-    moment = frame[cursor]
+    timestamp = frame[cursor]
     back = rng.integers(60, 3 * 86_400, height(frame)).astype("timedelta64[s]")
     target = day.start - back
     late = chance(rng, height(frame), RATES.late)
     if before is not None:
         late &= target > before[cursor]
-    shift = moment[late] - target[late]
+    shift = timestamp[late] - target[late]
     for name, column in frame.items():
         if column.dtype.kind == "M" and name != cursor:
             # A late new record moves as a whole; of an old record only the fields with the cursor's timestamp move.
-            same = np.ones(int(late.sum()), dtype=bool) if before is None else column[late] == moment[late]
+            same = np.ones(int(late.sum()), dtype=bool) if before is None else column[late] == timestamp[late]
             column[np.flatnonzero(late)[same]] -= shift[same]
-    frame[cursor] = np.where(late, target, moment)
+    frame[cursor] = np.where(late, target, timestamp)
     return int(late.sum())
 
 

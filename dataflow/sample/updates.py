@@ -48,11 +48,11 @@ _FIRST_OTHER_SCRIPT = 0x370
 
 def update(rng: Random, key: Key, frame: Frame, world: World, events: Events, day: Day) -> None:
     """Turn copies of records into their next version, in place; the cursor moves into the day."""
-    moment = within(rng, height(frame), day)
+    timestamp = within(rng, height(frame), day)
     if key == ("mysql", "orders"):
         frame["status"] = _advance(rng, frame["status"], _NEXT_ORDER)
     elif key == ("tickets", "ticket"):
-        _answer(rng, frame, moment)
+        _answer(rng, frame, timestamp)
     elif key == ("mysql", "order_items"):
         _relabel(frame)
     else:
@@ -60,7 +60,7 @@ def update(rng: Random, key: Key, frame: Frame, world: World, events: Events, da
     if key == ("salesforce", "lead"):
         moved_on = chance(rng, height(frame), 0.3)
         frame["Status"][moved_on] = text(LEAD_STATUSES)[rng.integers(1, 4, int(moved_on.sum()))]
-    frame[OBJECTS[key].cursor] = moment
+    frame[OBJECTS[key].cursor] = timestamp
 
 
 def _advance(rng: Random, status: Text, steps: dict[str, tuple[str, ...]]) -> Text:
@@ -68,15 +68,15 @@ def _advance(rng: Random, status: Text, steps: dict[str, tuple[str, ...]]) -> Te
     return text(steps[value][k % len(steps[value])] for value, k in zip(status.tolist(), dice, strict=True))
 
 
-def _answer(rng: Random, frame: Frame, moment: Text) -> None:
+def _answer(rng: Random, frame: Frame, timestamp: Text) -> None:
     """Advance tickets: answered when no longer open, closed when solved or closed."""
     frame["status"] = _advance(rng, frame["status"], _NEXT_TICKET)
     status = frame["status"]
     unanswered = np.isnat(frame["first_response_at"]) & (status != "open")
-    frame["first_response_at"][unanswered] = moment[unanswered]
+    frame["first_response_at"][unanswered] = timestamp[unanswered]
     done = (status == "solved") | (status == "closed")
     fresh = done & np.isnat(frame["closed_at"])
-    frame["closed_at"][fresh] = moment[fresh]
+    frame["closed_at"][fresh] = timestamp[fresh]
     frame["closed_at"][~done] = NEVER
 
 

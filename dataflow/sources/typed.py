@@ -24,10 +24,10 @@ def shape_sql(
     is wrong with every row. A column that is gone reads as null; one that is not in `types` stays out of the payload.
     """
     cast = f"try_cast(t.{quote(declared.cursor)} AS TIMESTAMPTZ)" if declared.cursor in types else "NULL::TIMESTAMPTZ"
-    moment = changed_at or cast
+    timestamp = changed_at or cast
     packed = ", ".join(f"{quote(name)} := {_exact(name, kind)}" for name, kind in types.items())
     return f"""
-        SELECT {_key_sql(declared, types)} AS record_key, {moment} AS changed_at,
+        SELECT {_key_sql(declared, types)} AS record_key, {timestamp} AS changed_at,
             {_deleted_sql(declared, types)} AS is_deleted, {locator} AS locator,
             {literal(defect) if defect else "NULL::VARCHAR"} AS defect,
             to_json(struct_pack({packed}))::VARCHAR AS payload

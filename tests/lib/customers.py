@@ -11,7 +11,7 @@ from typing import Any
 from dataflow.tables.conformed import CUSTOMER_ORDER, CUSTOMER_RECORD, ORDER_ITEM, TICKET
 from dataflow.tables.resolved import GOLDEN_CUSTOMER, REDIRECT, XREF
 from dataflow.workspace.workspace import Workspace
-from tests.lib.tables import MOMENT, stage_rows
+from tests.lib.tables import NOW, stage_rows
 
 Rows = dict[str, dict[str, Any]]
 
@@ -31,7 +31,7 @@ class World:
         """Add or replace a customer; without records it has one of its own."""
         for record in records or (record_of(customer_id),):
             self.links[record] = customer_id
-        known = {"entity_type": "person", "first_seen_at": MOMENT, "sources": ["mysql"], "confidence": 1.0}
+        known = {"entity_type": "person", "first_seen_at": NOW, "sources": ["mysql"], "confidence": 1.0}
         self.customers[customer_id] = {**known, **self.customers.get(customer_id, {}), **values}
 
     def order(self, order_id: str, record: str, at: datetime, amount: int | Decimal, **values: Any) -> None:

@@ -15,7 +15,7 @@ from dataflow.settings import Settings
 from dataflow.tables import enriched
 from lakehouse import Lake
 from tests.lib.customers import World
-from tests.lib.tables import MOMENT, read_rows, workspace
+from tests.lib.tables import NOW, read_rows, workspace
 
 LISBON = {
     "country": {"iso_code": "PT"},
@@ -41,7 +41,7 @@ class Enriched:
     folder: Path
     settings: Settings
 
-    def run(self, world: World, *, now: datetime = MOMENT, keep: bool = False) -> dict[str, list[dict[str, Any]]]:
+    def run(self, world: World, *, now: datetime = NOW, keep: bool = False) -> dict[str, list[dict[str, Any]]]:
         """Rows of each enriched table, and under `asked` how many customers each enrichment computed."""
         with workspace(self.lake, self.folder, now=now) as ws:
             world.stage(ws)

@@ -61,7 +61,7 @@ class FakeSource:
     """Keys that the next fetch of their window leaves out, once."""
     promised_too_many: int = 0
     failing: dict[datetime, list[Exception]] = field(default_factory=dict)
-    """By a moment in the window: what its next fetches raise, in turn."""
+    """By a time in the window: what its next fetches raise, in turn."""
     key_ranges: tuple[KeyRange, ...] = ()
     """A first load is cut at these keys."""
     failing_keys: dict[int, list[Exception]] = field(default_factory=dict)
@@ -70,7 +70,7 @@ class FakeSource:
     fetched: list[Window] = field(default_factory=list)
     fetched_keys: list[KeyRange | None] = field(default_factory=list)
     plans: int = 0
-    """Read at another moment a window may hold something else: each plan names its windows anew."""
+    """A window read at another time can hold other rows: each plan names its windows anew."""
 
     def put(self, key: str, when: datetime, *, is_deleted: bool = False, note: str = "") -> None:
         """Write a row, as an update where the key is there."""
@@ -128,8 +128,8 @@ class FakeSource:
     def _batches(self, planned: PlannedWindow, report: FetchReport) -> Iterator[pa.RecordBatch]:
         self.fetched.append(planned.window)
         self.fetched_keys.append(planned.keys)
-        for moment, errors in self.failing.items():
-            if errors and planned.window.start <= moment < planned.window.until:
+        for timestamp, errors in self.failing.items():
+            if errors and planned.window.start <= timestamp < planned.window.until:
                 raise errors.pop(0)
         for number, errors in self.failing_keys.items():
             if errors and planned.keys and is_within(str(number), planned.keys):

@@ -27,8 +27,8 @@ def features(world: World, *, now: datetime) -> dict[tuple[str, date], Row]:
 
 
 def _feature_row(day: date, midnight: datetime, seen: datetime | None, ordered: list[Row], asked: list[Row]) -> Row:
-    def within(rows: list[Row], moment: str, days: int) -> list[Row]:
-        return [row for row in rows if (day - row[moment].date()).days <= days]
+    def within(rows: list[Row], timestamp: str, days: int) -> list[Row]:
+        return [row for row in rows if (day - row[timestamp].date()).days <= days]
 
     closed = [t for t in asked if t["closed_at"] is not None and t["closed_at"] < midnight]
     seconds = [int((t["closed_at"] - t["opened_at"]).total_seconds()) for t in closed]
@@ -59,9 +59,9 @@ def kpis(world: World, *, now: datetime) -> dict[tuple[date, str], float]:
         if (theirs := [o for o in orders_of(world, customer) if o["status"] != "cancelled"])
     ]
     seen = [c["first_seen_at"] for c in world.customers.values() if c["first_seen_at"] is not None]
-    moments = [o["ordered_at"] for o in orders] + [t["opened_at"] for t in tickets] + seen + firsts
-    moments += [t["closed_at"] for t in tickets if t["closed_at"] is not None]
-    days = {moment.date() for moment in moments}
+    timestamps = [o["ordered_at"] for o in orders] + [t["opened_at"] for t in tickets] + seen + firsts
+    timestamps += [t["closed_at"] for t in tickets if t["closed_at"] is not None]
+    days = {timestamp.date() for timestamp in timestamps}
     last = min(max(days), now.date())
     calendar = [min(days) + timedelta(days=n) for n in range((last - min(days)).days + 1)]
     rows: dict[tuple[date, str], float] = {}
@@ -74,8 +74,8 @@ def kpis(world: World, *, now: datetime) -> dict[tuple[date, str], float]:
         rows[day, "orders"] = len([o for o in kept if o["ordered_at"].date() == day])
         rows[day, "revenue"] = cents(earned) / 100
         rows[day, "active_customers_30d"] = len({world.links[o["record_id"]] for o in recent})
-        rows[day, "new_customers"] = len([moment for moment in seen if moment.date() == day])
-        rows[day, "first_orders"] = len([moment for moment in firsts if moment.date() == day])
+        rows[day, "new_customers"] = len([timestamp for timestamp in seen if timestamp.date() == day])
+        rows[day, "first_orders"] = len([timestamp for timestamp in firsts if timestamp.date() == day])
         rows[day, "tickets_opened"] = len(opened)
         rows[day, "tickets_closed"] = len([t for t in tickets if t["closed_at"] and t["closed_at"].date() == day])
         if earned:

@@ -14,7 +14,7 @@ from dataflow.workspace.report import StepReport
 from dataflow.workspace.workspace import Workspace
 from lakehouse import Lake
 from tests.lib.customers import World
-from tests.lib.tables import MOMENT, read_rows, workspace
+from tests.lib.tables import NOW, read_rows, workspace
 
 
 def settings_in(home: Path, *, geoip: str = "", firmographics: str = "") -> Settings:
@@ -31,7 +31,7 @@ def compute_world(ws: Workspace, world: World, settings: Settings, *, everything
 
 
 def publish_world(
-    lake: Lake, folder: Path, world: World, *, now: datetime = MOMENT, run_id: str = "run", everything: bool = False
+    lake: Lake, folder: Path, world: World, *, now: datetime = NOW, run_id: str = "run", everything: bool = False
 ) -> Publication:
     """Publish a world as one run at `now`."""
     settings = settings_in(folder)

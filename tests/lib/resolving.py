@@ -19,7 +19,7 @@ from dataflow.workspace.workspace import Workspace
 from lakehouse import Lake
 from tests.lib.identities import Record
 from tests.lib.inboxes import inbox_of
-from tests.lib.tables import MOMENT, stage_rows, workspace
+from tests.lib.tables import NOW, stage_rows, workspace
 
 
 def resolve_day(
@@ -35,7 +35,7 @@ def resolve_day(
 
     The run takes the judgements that wait, as every run that publishes.
     """
-    now, inbox = MOMENT + timedelta(days=day), inbox_of(lake.location)
+    now, inbox = NOW + timedelta(days=day), inbox_of(lake.location)
     with workspace(lake, folder, now=now, run_id=f"run{day}") as ws:
         taken = take_inbox(ws, settings(), inbox)
         stage_records(ws, records, gone=gone)
@@ -88,4 +88,4 @@ def _typed(record: Record) -> Record:
     born = record.get("date_of_birth")
     source, name, key = record["record_id"].split("|")
     lineage = {"_source": source, "_object": name, "_record_key": key}
-    return {**record, **lineage, "date_of_birth": date.fromisoformat(born) if born else None, "updated_at": MOMENT}
+    return {**record, **lineage, "date_of_birth": date.fromisoformat(born) if born else None, "updated_at": NOW}

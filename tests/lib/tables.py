@@ -18,7 +18,7 @@ from dataflow.workspace.workspace import Workspace
 from lakehouse import Lake, LakeLocation
 from lakehouse.table import Table
 
-MOMENT = datetime(2026, 3, 1, 12, tzinfo=UTC)
+NOW = datetime(2026, 3, 1, 12, tzinfo=UTC)
 
 _EMPTY: Mapping[str, Any] = {
     "VARCHAR": "",
@@ -26,7 +26,7 @@ _EMPTY: Mapping[str, Any] = {
     "DOUBLE": 0.0,
     "BOOLEAN": False,
     "VARCHAR[]": [],
-    "TIMESTAMPTZ": MOMENT,
+    "TIMESTAMPTZ": NOW,
     "DATE": date(2026, 3, 1),
     "DECIMAL(18,2)": 0,
 }
@@ -45,7 +45,7 @@ def small_lake(folder: Path) -> Iterator[Lake]:
 
 
 @contextmanager
-def workspace(lake: Lake, folder: Path, *, now: datetime = MOMENT, run_id: str = "run") -> Iterator[Workspace]:
+def workspace(lake: Lake, folder: Path, *, now: datetime = NOW, run_id: str = "run") -> Iterator[Workspace]:
     """Open a workspace of one run at `now`."""
     run = Run(run_id=run_id, kind="test", now=now)
     with Workspace(lake, run, tables=declared_tables(load_settings())) as ws:

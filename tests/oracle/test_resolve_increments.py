@@ -33,7 +33,7 @@ from lakehouse import Lake
 from tests.lib.identities import Record, population
 from tests.lib.resolving import judge, partition, resolve_day, rows, settings
 from tests.lib.steward_twin import Stewards
-from tests.lib.tables import MOMENT, small_lake, workspace
+from tests.lib.tables import NOW, small_lake, workspace
 
 KIND = "person"
 PICKS = st.integers(min_value=0, max_value=10_000)
@@ -165,7 +165,7 @@ class History(RuleBasedStateMachine):
 
     def _say(self, left: str, right: str, verdict: str) -> None:
         number = len(self.stewards.said)
-        now = MOMENT + timedelta(days=self.day, seconds=number)
+        now = NOW + timedelta(days=self.day, seconds=number)
         judge(self.lake, [left, right], verdict, who=f"steward {number % 3}", now=now)
         self.stewards.say(left, right, verdict, self.seen)
 

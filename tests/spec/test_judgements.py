@@ -17,7 +17,7 @@ from lakehouse import Lake
 from tests.lib.identities import Record, person, population
 from tests.lib.inboxes import inbox_of
 from tests.lib.resolving import judge, resolve_day, rows, settings
-from tests.lib.tables import MOMENT, small_lake, workspace
+from tests.lib.tables import NOW, small_lake, workspace
 
 CHANCE = random.Random(21)
 ANN = person(CHANCE, 8101)
@@ -37,7 +37,7 @@ def lake(tmp_path: Path) -> Iterator[Lake]:
 
 def say(lake: Lake, left: Record, right: Record, verdict: str, *, second: int) -> None:
     pair = [left["record_id"], right["record_id"]]
-    now = MOMENT + timedelta(days=1, seconds=second)
+    now = NOW + timedelta(days=1, seconds=second)
     judge(lake, pair, verdict, now=now, large=100)
 
 
@@ -59,7 +59,7 @@ def test_a_word_in_the_days_after_it(lake: Lake, tmp_path: Path) -> None:
     say(lake, ANN_CRM, BOB, "same", second=2)
 
     # nothing else is new: the word alone is published, and nobody else is looked at
-    with workspace(lake, tmp_path, now=MOMENT + timedelta(days=2), run_id="run2") as ws:
+    with workspace(lake, tmp_path, now=NOW + timedelta(days=2), run_id="run2") as ws:
         inbox = inbox_of(lake.location)
         taken = take_inbox(ws, settings(), inbox)
         resolve(ws, settings())

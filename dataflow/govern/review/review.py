@@ -185,7 +185,7 @@ def value_pairs(
     con: duckdb.DuckDBPyConnection, pairs: str, *, now: datetime, where: str, limit: int
 ) -> list[ReviewPair]:
     """Value the pairs of a table with the columns of review_now; best first."""
-    moment = timestamp_literal(now)
+    timestamp = timestamp_literal(now)
     rows = con.execute(f"""
         WITH owner AS (
             SELECT DISTINCT record_id_l, record_id_r, customer_id FROM (
@@ -201,7 +201,7 @@ def value_pairs(
         known AS (
             SELECT p.*, coalesce(orders, 0) AS orders, coalesce(tickets, 0) AS tickets,
                 coalesce(order_amount, 0) AS order_amount, coalesce(records, 0) AS records, customers,
-                greatest(epoch({moment}) - epoch(queued_at), 0) / 86400 AS waiting_days
+                greatest(epoch({timestamp}) - epoch(queued_at), 0) / 86400 AS waiting_days
             FROM {pairs} p LEFT JOIN stake USING (record_id_l, record_id_r)
         ),
         weighed AS (SELECT *, {PAIR_ID} AS pair_id, ({_UNCERTAINTY}) * ({_BUSINESS}) * ({_AGE}) AS alone FROM known),

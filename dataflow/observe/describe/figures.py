@@ -20,7 +20,7 @@ def describe_kpis(_: Settings | None) -> Sequence[Description]:
                 "title": kpi.name,
                 "unit": kpi.unit,
                 "table": kpi.table.full_name,
-                "day of": kpi.moment,
+                "day of": kpi.timestamp,
                 "days": kpi.days,
                 "without rows": kpi.empty,
                 "adds up over days": kpi.adds_up,

@@ -166,16 +166,16 @@ def _share(number: float) -> str:
     return f"{100 * number:.1f} %"
 
 
-def _when(moment: datetime) -> str:
-    return moment.strftime("%Y-%m-%d %H:%M:%S UTC")
+def _when(timestamp: datetime) -> str:
+    return timestamp.strftime("%Y-%m-%d %H:%M:%S UTC")
 
 
 def _seconds(number: float) -> str:
     return f"{number:.1f} s" if number < 120 else f"{number / 60:.1f} min"
 
 
-def _age(moment: datetime, now: datetime) -> str:
-    hours = (now - moment).total_seconds() / 3600
+def _age(timestamp: datetime, now: datetime) -> str:
+    hours = (now - timestamp).total_seconds() / 3600
     if hours < 0:
         return "up to date"
     return f"{hours:.1f} h" if hours < 48 else f"{hours / 24:.0f} days"

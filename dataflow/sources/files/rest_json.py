@@ -52,12 +52,12 @@ def read_deletions(store: Store, parts: Sequence[Part], report: FetchReport) -> 
         rows = Rows()
         for number, (text, entry) in enumerate(response.items, start=1):
             key = entry.get("id") if isinstance(entry, dict) else None
-            moment = parse_time(entry.get("deletedDate")) if isinstance(entry, dict) else None
+            timestamp = parse_time(entry.get("deletedDate")) if isinstance(entry, dict) else None
             rows.add(
                 text,
                 f"{part.path}#record={number}",
                 key=key if isinstance(key, str) else None,
-                changed_at=moment,
+                changed_at=timestamp,
                 is_deleted=True,
             )
         report.count(part.path, len(response.items))

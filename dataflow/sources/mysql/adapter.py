@@ -17,7 +17,7 @@ from dataflow.sources.mysql.columns import read_columns
 from dataflow.sources.mysql.connection import Session, literal, open_session, quote
 from dataflow.sources.mysql.cutting import cut
 from dataflow.sources.mysql.keys import find_missing_keys
-from dataflow.sources.mysql.questions import Table, moment_of_key, rows_sql
+from dataflow.sources.mysql.questions import Table, rows_sql, version_of_key
 from dataflow.sources.mysql.reading import read_rows
 from dataflow.sources.mysql.replica import read_clock, readable_until
 from dataflow.sources.mysql.surveying import survey
@@ -170,7 +170,7 @@ class MySQLSource:
         if highest is None:
             return None
         try:
-            until = moment_of_key(int(highest)) + _MICROSECOND
+            until = version_of_key(int(highest)) + _MICROSECOND
         except OverflowError:
             raise ConfigurationError(
                 f"{doing}: the keys of {table.name} are too great to follow.",

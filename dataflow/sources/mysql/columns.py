@@ -34,8 +34,8 @@ _TEXTS = frozenset(
 )
 """Types whose text on the wire is the value itself."""
 _DOUBLES = frozenset({"double", "float"})
-_MOMENTS = frozenset({"date", "datetime", "timestamp"})
-_PLAIN = frozenset({"decimal", "time", *_MOMENTS})
+_TIMESTAMPS = frozenset({"date", "datetime", "timestamp"})
+_PLAIN = frozenset({"decimal", "time", *_TIMESTAMPS})
 """Types whose text holds nothing that JSON would escape."""
 UTC_MARK = "+00"
 """What follows a TIMESTAMP, which is UTC."""
@@ -77,9 +77,9 @@ class Column:
         return self.base in _BYTES
 
     @property
-    def is_moment(self) -> bool:
+    def is_timestamp(self) -> bool:
         """Whether it can say when a row changed."""
-        return self.base in _MOMENTS
+        return self.base in _TIMESTAMPS
 
     @property
     def is_integer(self) -> bool:

@@ -56,7 +56,7 @@ class Table:
         Raises: ConfigurationError for a cursor that is neither a time nor a whole number that is the key.
         """
         cursor = self.cursor
-        if cursor.is_moment:
+        if cursor.is_timestamp:
             return False
         if cursor.is_integer and key_fields(self.declared) == (cursor.name,):
             return True
@@ -110,17 +110,17 @@ def local_bounds(window: Window, *, zone: str) -> tuple[str, str]:
         return _text(window.start), _text(window.until)
     place = ZoneInfo(zone)
     steps = [window.start + _FOLD * n / 12 for n in range(13)]
-    earliest = min(_local(moment, place) for moment in steps)
+    earliest = min(_local(timestamp, place) for timestamp in steps)
     latest = max(_local(window.until - _FOLD * n / 12, place) for n in range(13)) if window.until < END else END
     return _text(earliest), _text(latest)
 
 
-def _local(moment: datetime, place: ZoneInfo) -> datetime:
-    return moment.astimezone(place).replace(tzinfo=UTC)
+def _local(timestamp: datetime, place: ZoneInfo) -> datetime:
+    return timestamp.astimezone(place).replace(tzinfo=UTC)
 
 
-def _text(moment: datetime) -> str:
-    return f"{moment:%Y-%m-%d %H:%M:%S.%f}" if moment.year > 999 else "1000-01-01"
+def _text(timestamp: datetime) -> str:
+    return f"{timestamp:%Y-%m-%d %H:%M:%S.%f}" if timestamp.year > 999 else "1000-01-01"
 
 
 def key_condition(column: Column, keys: KeyRange) -> str:
@@ -129,7 +129,7 @@ def key_condition(column: Column, keys: KeyRange) -> str:
     return " AND ".join(f"{name} {sign} {end}" for sign, end in ends if end is not None) or "TRUE"
 
 
-def moment_of_key(key: int) -> datetime:
+def version_of_key(key: int) -> datetime:
     """The version of a row without a time of change: as many microseconds after 1970 as its key says.
 
     So the watermark of such an object is its highest key, and whatever follows watermarks follows it too.
@@ -142,5 +142,5 @@ def moment_of_key(key: int) -> datetime:
 
 def key_range(window: Window) -> KeyRange:
     """The keys whose versions lie in the window."""
-    start, until = ((moment - BEGINNING) // _MICROSECOND for moment in (window.start, window.until))
+    start, until = ((timestamp - BEGINNING) // _MICROSECOND for timestamp in (window.start, window.until))
     return KeyRange(start or None, None if window.until == END else until)

@@ -21,7 +21,7 @@ from dataflow.sources.protocol import BATCH_SCHEMA
 from dataflow.sources.rows import key_fields
 from lakehouse.connect import connect
 
-_MOMENT = pa.timestamp("us")
+_TIMESTAMP = pa.timestamp("us")
 
 
 def read_rows(
@@ -57,7 +57,7 @@ def _tidy(cells: Cells, columns: Sequence[Column]) -> Mapping[str, int]:
     """Make dates that are none null, and fractions short; how many such dates, by column."""
     zeros = {}
     for number, column in enumerate(columns):
-        if column.is_moment and (found := cells.empty_those_with(number, ZERO_DATE.encode())):
+        if column.is_timestamp and (found := cells.empty_those_with(number, ZERO_DATE.encode())):
             zeros[column.name] = found
         if column.has_fraction:
             cells.drop_zeros(number)
@@ -109,18 +109,18 @@ class _Shaper:
         cursor = self._table.cursor
         place = self._places.get(cursor.name)
         if place is None:
-            moments = pa.nulls(cells.rows, _MOMENT)
+            timestamps = pa.nulls(cells.rows, _TIMESTAMP)
         elif self._table.follows_key:
-            moments = pc.cast(self._texts(cells, place), pa.int64()).view(_MOMENT)
+            timestamps = pc.cast(self._texts(cells, place), pa.int64()).view(_TIMESTAMP)
         else:
             # Without the mark of its zone: it is UTC in any case, and a cast that looks for a zone takes longer.
             texts = cells.texts(place) if cursor.base == "timestamp" else self._texts(cells, place)
-            moments = self._moments(texts)
-        return moments.cast(BATCH_SCHEMA.field("changed_at").type)
+            timestamps = self._timestamps(texts)
+        return timestamps.cast(BATCH_SCHEMA.field("changed_at").type)
 
-    def _moments(self, texts: pa.Array) -> pa.Array:
+    def _timestamps(self, texts: pa.Array) -> pa.Array:
         try:
-            return pc.cast(texts, _MOMENT)
+            return pc.cast(texts, _TIMESTAMP)
         except pa.ArrowInvalid:
             # A day like 2026-02-31: it is none, and the others are.
             return self._ask({"0": texts}, ['try_cast("0" AS TIMESTAMP)'])[0]

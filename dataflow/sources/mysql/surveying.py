@@ -82,7 +82,7 @@ def _not_deleted(table: Table) -> str | None:
     stamp = table.column(table.declared.deleted_when_set)
     if stamp is not None:
         name = quote(stamp.name)
-        conditions.append(f"({name} IS NULL OR {name} < '0001-01-01')" if stamp.is_moment else f"{name} IS NULL")
+        conditions.append(f"({name} IS NULL OR {name} < '0001-01-01')" if stamp.is_timestamp else f"{name} IS NULL")
     return " AND ".join(conditions)
 
 

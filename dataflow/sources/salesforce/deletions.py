@@ -77,8 +77,8 @@ def _tombstones(lines: object, window: Window) -> dict[str, Tombstone]:
     return found
 
 
-def _second(moment: datetime) -> datetime:
-    return moment.replace(microsecond=0)
+def _second(timestamp: datetime) -> datetime:
+    return timestamp.replace(microsecond=0)
 
 
 def missing_keys(known: Iterator[str], held: Callable[[], Iterable[list[str]]]) -> Iterator[str]:

@@ -25,13 +25,13 @@ def within(window: Window, cursor: str) -> str:
     """The condition that a row's cursor lies in the window; an open end needs none."""
     ends = []
     if window.start > BEGINNING:
-        ends.append(f"{named(cursor)} >= {moment(window.start)}")
+        ends.append(f"{named(cursor)} >= {timestamp(window.start)}")
     if window.until < END:
-        ends.append(f"{named(cursor)} < {moment(window.until)}")
+        ends.append(f"{named(cursor)} < {timestamp(window.until)}")
     return " AND ".join(ends)
 
 
-def moment(value: datetime) -> str:
+def timestamp(value: datetime) -> str:
     """A time as SOQL writes it. Salesforce's own times are whole seconds; milliseconds are what SOQL can say."""
     value = value.astimezone(UTC)
     return f"{value:%Y-%m-%dT%H:%M:%S}.{value.microsecond // 1000:03d}Z"

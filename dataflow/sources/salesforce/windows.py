@@ -77,6 +77,6 @@ def _halve(
 def fingerprint(source: str, name: str, declared: ObjectSettings, window: Window, now: datetime) -> str:
     """Name a window's content. The moment of planning is part of it: the same stretch may hold other rows tomorrow."""
     shaping = declared.model_dump_json(exclude={"checks", "personal", "json_schema"})
-    ends = [moment.astimezone(UTC).isoformat() for moment in (window.start, window.until, now)]
+    ends = [timestamp.astimezone(UTC).isoformat() for timestamp in (window.start, window.until, now)]
     told = "\n".join([READER_VERSION, source, name, shaping, *ends])
     return hashlib.md5(told.encode(), usedforsecurity=False).hexdigest()

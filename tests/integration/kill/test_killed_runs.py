@@ -82,8 +82,8 @@ def test_killed_and_run_again(
         for _ in range(rounds(1, 3)):
             # To just past the usual end: importing Prefect, the commit and the warehouse take as long again as what is
             # on record, and a kill after the commit counts as well.
-            moment = chance.uniform(0, 2.2) * usual
-            run_and_kill(home, arguments, environment, after_seconds=moment)
+            after_seconds = chance.uniform(0, 2.2) * usual
+            run_and_kill(home, arguments, environment, after_seconds=after_seconds)
         run_to_end(home, arguments, environment)
         assert published_hash(home) == expected
         assert lake_state(load_settings(home=home)) == everything

@@ -35,7 +35,7 @@ def test_of_takers_that_race_one_takes_each_message(postgres: PostgresServer, tm
             assert inbox.read().messages == ()
 
 
-def test_takers_killed_at_any_moment_lose_and_double_nothing(tmp_path: Path, rounds: Callable[[int, int], int]) -> None:
+def test_takers_killed_at_any_time_lose_and_double_nothing(tmp_path: Path, rounds: Callable[[int, int], int]) -> None:
     location, chance = local_lake(tmp_path), random.Random(16)
     inbox, written = inbox_of(location), []
     for _ in range(rounds(4, 60)):

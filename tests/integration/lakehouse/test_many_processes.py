@@ -1,4 +1,4 @@
-"""Writers, readers and maintenance at the same time, and killed at any moment."""
+"""Writers, readers and maintenance at the same time, and killed at any time."""
 
 from __future__ import annotations
 
@@ -40,7 +40,7 @@ def test_every_commit_of_several_processes_lands_exactly_once(
     assert read(location) == {**expected, "first": 1, "all": 1 + sum(expected.values())}
 
 
-def test_a_writer_killed_at_any_moment_loses_only_its_open_transaction(
+def test_a_writer_killed_at_any_time_loses_only_its_open_transaction(
     location: LakeLocation, rounds: Callable[[int, int], int]
 ) -> None:
     chance = random.Random(7)

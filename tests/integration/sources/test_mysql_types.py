@@ -237,15 +237,15 @@ TABLE = """
         updated_at DATETIME(6), deleted_at DATETIME, photo BLOB
     )
 """
-MOMENT = datetime(2026, 3, 1, 9, 30, 0, 250_000)  # noqa: DTZ001 (a column without zone)
+NOW = datetime(2026, 3, 1, 9, 30, 0, 250_000)  # noqa: DTZ001 (a column without zone)
 ROWS: list[tuple[Any, ...]] = [
     (1, Decimal("12.30"), 0.1, 0.1, 2**64 - 1, 1, True, 'Ann "A" \\ Ä\n\x01\x7f', date(2000, 2, 29), time(9, 0, 0, 500),
-     MOMENT, MOMENT, None, b"\x00A\\\xff"),
-    (2, Decimal("-0.01"), 1e300, -2.5, 0, 0, False, "", date(1, 1, 1), time(23, 59, 59), MOMENT.replace(microsecond=0),
-     MOMENT.replace(year=1999), MOMENT.replace(microsecond=0), b""),
-    (3, *[None] * 10, MOMENT, None, None),
-    (-4, Decimal("9999999999.99"), 5.0, 3.0, 7, -1, True, "x" * 80, date(9999, 12, 31), time(0), MOMENT,
-     MOMENT.replace(microsecond=1), None, b"long enough to be no view of itself"),
+     NOW, NOW, None, b"\x00A\\\xff"),
+    (2, Decimal("-0.01"), 1e300, -2.5, 0, 0, False, "", date(1, 1, 1), time(23, 59, 59), NOW.replace(microsecond=0),
+     NOW.replace(year=1999), NOW.replace(microsecond=0), b""),
+    (3, *[None] * 10, NOW, None, None),
+    (-4, Decimal("9999999999.99"), 5.0, 3.0, 7, -1, True, "x" * 80, date(9999, 12, 31), time(0), NOW,
+     NOW.replace(microsecond=1), None, b"long enough to be no view of itself"),
 ]  # fmt: skip
 DECLARED = ObjectSettings(
     format="parquet",

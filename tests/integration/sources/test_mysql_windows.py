@@ -11,7 +11,7 @@ from dataflow.settings import ObjectSettings
 from dataflow.sources import KeyRange, ObjectState, Window
 from dataflow.sources.mysql import MySQLSource
 from dataflow.sources.mysql.probe import probe
-from dataflow.sources.mysql.questions import moment_of_key
+from dataflow.sources.mysql.questions import version_of_key
 from dataflow.sources.versions import key_fingerprint_sql
 from lakehouse.connect import connect
 from tests.lib.deliveries import ITEM, read_rows
@@ -73,8 +73,8 @@ def test_an_object_without_a_time_follows_its_key(mariadb: MariaServer) -> None:
     assert plan_all(source, "event") == []
     mariadb.execute(f"INSERT INTO event SELECT seq, 'x' FROM {numbers(9)}", database=name)
     rows = fetch_all(source, "event")
-    assert [row["changed_at"] for row in rows] == [moment_of_key(n) for n in range(1, 10)]
-    [planned] = source.plan("event", ObjectState(watermark=moment_of_key(7)))
+    assert [row["changed_at"] for row in rows] == [version_of_key(n) for n in range(1, 10)]
+    [planned] = source.plan("event", ObjectState(watermark=version_of_key(7)))
     assert [row["record_key"] for row in read_rows(source.fetch(planned).batches)] == ["5", "6", "7", "8", "9"]
 
 

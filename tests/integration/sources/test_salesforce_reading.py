@@ -50,8 +50,8 @@ def read(
     return [row for window in windows for row in rows(reader.fetch(window).batches)]
 
 
-def since(moment: datetime) -> ObjectState:
-    return ObjectState(watermark=moment)
+def since(timestamp: datetime) -> ObjectState:
+    return ObjectState(watermark=timestamp)
 
 
 def test_it_does_what_the_protocol_and_the_nightly_check_ask(salesforce: Simulator) -> None:

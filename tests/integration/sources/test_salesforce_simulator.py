@@ -19,7 +19,7 @@ from typing import Any
 import pytest
 
 from dataflow.sources.salesforce.connection import Connection, open_connection
-from dataflow.sources.salesforce.soql import moment
+from dataflow.sources.salesforce.soql import timestamp
 from tests.lib.servers.salesforce import Fault, Simulator
 from tests.lib.servers.salesforce.org import RecordLocked
 from tests.lib.servers.salesforce_org import NOON, source_settings
@@ -129,7 +129,7 @@ def test_the_life_of_a_deleted_record(salesforce: Simulator, client: Client) -> 
         return {record["Id"] for record in page["records"]}
 
     def logged() -> set[str]:
-        start, end = moment(NOON - timedelta(days=1)), moment(org.clock.now())
+        start, end = timestamp(NOON - timedelta(days=1)), timestamp(org.clock.now())
         return {one["id"] for one in client.get("/sobjects/Contact/deleted", start=start, end=end)[1]["deletedRecords"]}
 
     assert shown("/query") == {keys[1]}
@@ -149,14 +149,14 @@ def test_the_log_reaches_back_fifteen_days_and_wants_a_minute(
     client: Client, salesforce: Simulator, days: int, seconds: int, status: int
 ) -> None:
     start = NOON - timedelta(days=days)
-    query = {"start": moment(start), "end": moment(start + timedelta(seconds=seconds))}
+    query = {"start": timestamp(start), "end": timestamp(start + timedelta(seconds=seconds))}
     for resource in ("deleted", "updated"):
         assert client.get(f"/sobjects/Contact/{resource}", **query)[0] == status
 
 
 def test_updated_lists_what_was_written(salesforce: Simulator, client: Client) -> None:
     key = salesforce.org.insert("Contact", LastName="a")
-    query = {"start": moment(NOON), "end": moment(NOON + timedelta(minutes=2))}
+    query = {"start": timestamp(NOON), "end": timestamp(NOON + timedelta(minutes=2))}
     assert client.get("/sobjects/Contact/updated", **query)[1]["ids"] == [key]
 
 

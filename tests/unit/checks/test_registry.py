@@ -49,7 +49,7 @@ def test_an_empty_registry_says_so() -> None:
     ("declare", "message"),
     [
         (
-            lambda: replace(KPIS["orders"], moment="ordered"),
+            lambda: replace(KPIS["orders"], timestamp="ordered"),
             "Key figure orders: There is no column ordered. Did you mean",
         ),
         (

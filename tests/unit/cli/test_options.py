@@ -4,12 +4,12 @@ from datetime import UTC, date, datetime, timedelta, timezone
 
 import pytest
 
-from dataflow.cli.options import parse_day, parse_days, parse_moment, parse_version
+from dataflow.cli.options import parse_day, parse_days, parse_timestamp, parse_version
 from dataflow.errors import UsageError
 
 
 @pytest.mark.parametrize(
-    ("text", "moment"),
+    ("text", "timestamp"),
     [
         ("2026-01-31", datetime(2026, 1, 31, tzinfo=UTC)),
         ("2026-01-31T18:00:00", datetime(2026, 1, 31, 18, tzinfo=UTC)),
@@ -17,15 +17,15 @@ from dataflow.errors import UsageError
         ("2026-01-31T18:00:00+02:00", datetime(2026, 1, 31, 18, tzinfo=timezone(timedelta(hours=2)))),
     ],
 )
-def test_moments(text: str, moment: datetime) -> None:
-    assert parse_moment(text, option="--since") == moment
-    assert parse_moment(text, option="--since").tzinfo is not None
+def test_timestamps(text: str, timestamp: datetime) -> None:
+    assert parse_timestamp(text, option="--since") == timestamp
+    assert parse_timestamp(text, option="--since").tzinfo is not None
 
 
 @pytest.mark.parametrize("text", ["", "yesterday", "31.01.2026", "2026-02-30", "2026-13-01"])
 def test_what_is_no_day_is_refused_with_the_option_named(text: str) -> None:
     with pytest.raises(UsageError, match=r"--since is not a day or a time"):
-        parse_moment(text, option="--since")
+        parse_timestamp(text, option="--since")
 
 
 def test_a_day_has_no_time() -> None:

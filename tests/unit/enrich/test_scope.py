@@ -7,7 +7,7 @@ from lakehouse import Lake
 from tests.lib.customers import World, record_of
 from tests.lib.enriching import Enriched, write_mmdb
 from tests.lib.publishing import settings_in
-from tests.lib.tables import MOMENT
+from tests.lib.tables import NOW
 
 
 def test_only_those_who_may_have_changed_are_asked_again(lake: Lake, tmp_path: Path) -> None:
@@ -19,10 +19,10 @@ def test_only_those_who_may_have_changed_are_asked_again(lake: Lake, tmp_path: P
         world.customer(name)
     world.customer("by network", ip_address="198.51.100.7")
     world.customer("by address", country_code="DE", industry_text="Banking")
-    world.order("o", record_of("plain"), MOMENT - timedelta(days=20), 10)
+    world.order("o", record_of("plain"), NOW - timedelta(days=20), 10)
 
     def asked(now_in_days: int = 0, *, by: Enriched = enriched, keep: bool = True) -> tuple[int, int, int]:
-        tables = by.run(world, now=MOMENT + timedelta(days=now_in_days), keep=keep)
+        tables = by.run(world, now=NOW + timedelta(days=now_in_days), keep=keep)
         (counts,) = tables["asked"]
         return counts["geography"], counts["industry"], counts["lifecycle"]
 
@@ -30,20 +30,20 @@ def test_only_those_who_may_have_changed_are_asked_again(lake: Lake, tmp_path: P
     assert asked(1) == (0, 0, 0)
     world.customer("plain", country_code="FR")
     assert asked(2) == (1, 1, 1)
-    world.order("o2", record_of("plain"), MOMENT - timedelta(days=19), 10)
+    world.order("o2", record_of("plain"), NOW - timedelta(days=19), 10)
     assert asked(3) == (0, 0, 1)
     # 31 days after its last order, and no day sooner, its band is crossed.
     assert asked(11) == (0, 0, 0)
     assert asked(12) == (0, 0, 1)
     assert asked(13) == (0, 0, 0)
     del world.customers["leaves"], world.links[record_of("leaves")]
-    gone = enriched.run(world, now=MOMENT + timedelta(days=14), keep=True)
+    gone = enriched.run(world, now=NOW + timedelta(days=14), keep=True)
     assert "leaves" not in {row["customer_id"] for row in gone["lifecycle"]}
     # The first answers expire after 90 days; the same answer gets a new date, so once is enough.
     assert asked(91, keep=False)[0] == 2
-    enriched.run(world, now=MOMENT + timedelta(days=91), keep=True)
+    enriched.run(world, now=NOW + timedelta(days=91), keep=True)
     assert asked(91)[0] == 0
     # A provider that is switched off takes its values along; one that is new is asked about everybody.
-    off = without.run(world, now=MOMENT + timedelta(days=91), keep=True)
+    off = without.run(world, now=NOW + timedelta(days=91), keep=True)
     assert [row["provider"] for row in off["geography"]] == ["source records"] * 2
     assert asked(91)[0] == 3

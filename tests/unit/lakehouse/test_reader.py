@@ -43,7 +43,7 @@ def test_nothing_published_yet(tmp_path: Path) -> None:
     assert raised.value.retryable
 
 
-@pytest.mark.parametrize("moment", [99, datetime(2001, 1, 1, tzinfo=UTC), datetime(2030, 1, 1)])  # noqa: DTZ001
-def test_a_snapshot_that_is_not_there(location: LakeLocation, moment: datetime | int) -> None:
+@pytest.mark.parametrize("version", [99, datetime(2001, 1, 1, tzinfo=UTC), datetime(2030, 1, 1)])  # noqa: DTZ001
+def test_a_snapshot_that_is_not_there(location: LakeLocation, version: datetime | int) -> None:
     with pytest.raises(SnapshotNotFound):
-        open_reader(location, at=moment)
+        open_reader(location, at=version)

@@ -13,7 +13,7 @@ from dataflow.tables.published import CUSTOMER_360, ORDERS
 from lakehouse import Lake
 from tests.lib.customers import World, record_of
 from tests.lib.publishing import compute_world, publish_world, settings_in
-from tests.lib.tables import MOMENT, small_lake, workspace
+from tests.lib.tables import NOW, small_lake, workspace
 
 
 @pytest.fixture(scope="module")
@@ -109,7 +109,7 @@ def test_the_hash_sees_content_and_neither_order_nor_run(lake: Lake, folder: Pat
     first = content_hash(lake.con)
     with small_lake(folder / "other") as other:
         world.customers = dict(reversed(world.customers.items()))
-        publish_world(other, folder / "other", world, run_id="another run", now=MOMENT)
+        publish_world(other, folder / "other", world, run_id="another run", now=NOW)
         assert content_hash(other.con) == first
         other.con.execute("UPDATE lake.published.orders SET _run_id = 'x'")
         assert content_hash(other.con) == first

@@ -11,7 +11,7 @@ from dataflow.publish.diff import IdentityDiff
 from lakehouse import Lake
 from tests.lib.customers import World, record_of
 from tests.lib.publishing import publish_world
-from tests.lib.tables import MOMENT, small_lake
+from tests.lib.tables import NOW, small_lake
 
 
 @pytest.fixture(scope="module")
@@ -22,15 +22,15 @@ def lake_and_days(tmp_path_factory: pytest.TempPathFactory) -> Iterator[tuple[La
         for name in ("stays", "merges", "into", "leaves"):
             world.customer(name)
         world.customer("whole", records=["mysql|customers|w1", "mysql|customers|w2"])
-        world.order("o1", record_of("merges"), MOMENT - timedelta(days=5), 10)
+        world.order("o1", record_of("merges"), NOW - timedelta(days=5), 10)
         days = [publish_world(lake, folder, world).snapshot.id]
         world.merge("merges", "into")
         world.customer("part", records=["mysql|customers|w2"])
         del world.links[record_of("leaves")]
         world.remove_if_empty("leaves", None)
         world.customer("comes")
-        world.order("o2", record_of("stays"), MOMENT - timedelta(days=5), 32)
-        days.append(publish_world(lake, folder, world, now=MOMENT + timedelta(days=1)).snapshot.id)
+        world.order("o2", record_of("stays"), NOW - timedelta(days=5), 32)
+        days.append(publish_world(lake, folder, world, now=NOW + timedelta(days=1)).snapshot.id)
         yield lake, days
 
 

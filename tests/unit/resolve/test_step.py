@@ -16,7 +16,7 @@ from dataflow.tables.resolved import EDGE, EPOCH, GOLDEN_CUSTOMER, IDENTITY_EVEN
 from lakehouse import Lake
 from tests.lib.identities import Record, company, person, population
 from tests.lib.resolving import resolve_day, rows, settings, stage_records
-from tests.lib.tables import MOMENT, small_lake, workspace
+from tests.lib.tables import NOW, small_lake, workspace
 
 CHANCE = random.Random(11)
 ANN = person(CHANCE, 8001)
@@ -131,7 +131,7 @@ def test_deleted_records_retire_their_customer_until_they_come_back(lake: Lake, 
 
 
 def test_a_change_that_means_nothing_for_identity_touches_one_golden_row(lake: Lake, tmp_path: Path) -> None:
-    with workspace(lake, tmp_path, now=MOMENT) as ws:
+    with workspace(lake, tmp_path, now=NOW) as ws:
         stage_records(ws, [{**ANN_CRM, "crm_status": "Customer"}])
         report = resolve(ws, settings())
         assert ws.changes(CUSTOMER_RECORD).changed == 1

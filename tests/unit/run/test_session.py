@@ -45,8 +45,8 @@ def report(stage: str, rows: int = 3) -> StepReport:
 
 
 def test_run_ids_sort_by_time() -> None:
-    moments = [datetime(2026, 1, 1, 9, tzinfo=UTC), datetime(2026, 1, 1, 10, 0, 0, 5, tzinfo=UTC)]
-    names = [name_run("daily", moment) for moment in reversed(moments)]
+    timestamps = [datetime(2026, 1, 1, 9, tzinfo=UTC), datetime(2026, 1, 1, 10, 0, 0, 5, tzinfo=UTC)]
+    names = [name_run("daily", timestamp) for timestamp in reversed(timestamps)]
     assert sorted(names) == list(reversed(names))
     assert names[1] == "20260101T090000000000Z-daily"
 

@@ -23,7 +23,7 @@ from dataflow.workspace.report import list_notes
 from dataflow.workspace.workspace import Workspace
 from lakehouse import Inbox, Lake, LakeConflict
 from tests.lib.inboxes import inbox_of
-from tests.lib.tables import MOMENT, arrow_rows, read_rows, small_lake, workspace
+from tests.lib.tables import NOW, arrow_rows, read_rows, small_lake, workspace
 
 SETTINGS = load_settings()
 LETTERS = [("aaaaaa01", "open"), ("aaaaaa02", "discarded"), ("bbbbbb03", "resolved")]
@@ -63,18 +63,18 @@ def judge(inbox: Inbox, left: str, right: str, verdict: str = "same", *, who: st
         "record_id_l": left,
         "record_id_r": right,
         "verdict": verdict,
-        "decided_at": MOMENT.isoformat(),
+        "decided_at": NOW.isoformat(),
         "reason": "as it is",
         "needs_second": False,
         "fingerprint_l": None,
         "fingerprint_r": None,
     }
-    return inbox.write("judgement", author=who, body=body | given, now=MOMENT).id
+    return inbox.write("judgement", author=who, body=body | given, now=NOW).id
 
 
 def decide(inbox: Inbox, decision: str, *ids: str) -> str:
     body = {"decision": decision, "dead_letter_ids": list(ids), "reason": "a test row"}
-    return inbox.write("letter_decision", author="ann", body=body, now=MOMENT).id
+    return inbox.write("letter_decision", author="ann", body=body, now=NOW).id
 
 
 def run(lake: Lake, inbox: Inbox, folder: Path) -> Taken:
@@ -180,7 +180,7 @@ def test_a_decision_that_came_too_late_is_noted(lake: Lake, inbox: Inbox, tmp_pa
 def test_what_is_no_message_is_set_aside_and_told(lake: Lake, inbox: Inbox, tmp_path: Path) -> None:
     good = judge(inbox, LEFT, RIGHT)
     broken = judge(inbox, RIGHT, LEFT)  # the larger id first
-    later = inbox.write("of_a_later_version", author="ann", body={}, now=MOMENT).id
+    later = inbox.write("of_a_later_version", author="ann", body={}, now=NOW).id
     (Path(str(inbox)) / "notes.txt").write_text("do not delete")
     taken = run(lake, inbox, tmp_path)
     assert taken.ids == (good,)
@@ -214,7 +214,7 @@ def test_whether_a_second_person_is_needed_is_asked_again(lake: Lake, inbox: Inb
     settings = SETTINGS.model_copy(
         update={"resolve": SETTINGS.resolve.model_copy(update={"second_person_from_records": 2})}
     )
-    judge(inbox, LEFT, RIGHT, decided_at=(MOMENT + timedelta(seconds=1)).isoformat())
+    judge(inbox, LEFT, RIGHT, decided_at=(NOW + timedelta(seconds=1)).isoformat())
     judge(inbox, LEFT, RIGHT, who="bob", needs_second=True)
     judge(inbox, LEFT, THIRD, "different")
     with workspace(lake, tmp_path) as ws:

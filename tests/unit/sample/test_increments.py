@@ -49,9 +49,9 @@ def test_late_rows_carry_an_earlier_cursor_than_the_day(sample: Path, key: Key) 
     cursor = OBJECTS[key].cursor
     late = 0
     for row in delivered(sample, *key, DAYS[1]):
-        moment = str(row.get(cursor, DAYS[1]))[:10]
-        assert moment <= DAYS[1]
-        late += moment < DAYS[1]
+        timestamp = str(row.get(cursor, DAYS[1]))[:10]
+        assert timestamp <= DAYS[1]
+        late += timestamp < DAYS[1]
     said = _counts(sample, 1, key)
     # repeats and stale rows are old by nature; a ragged row may have lost its cursor
     assert late >= said["late"] > 0

@@ -26,7 +26,7 @@ from dataflow.workspace.relations import sql_of
 from lakehouse import Lake
 from tests.lib.customers import World, record_of
 from tests.lib.publishing import publish_world, settings_in
-from tests.lib.tables import MOMENT, read_rows
+from tests.lib.tables import NOW, read_rows
 
 
 @dataclass
@@ -51,13 +51,13 @@ def shop(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Shop]:
         world = World()
         for name in ("a", "b", "c"):
             world.customer(name, email=f"{name}@example.org")
-            world.order(f"o{name}", record_of(name), MOMENT - timedelta(days=5), 10)
+            world.order(f"o{name}", record_of(name), NOW - timedelta(days=5), 10)
         days = [publish_world(lake, home, world)]
         world.merge("c", "a")
-        days.append(publish_world(lake, home, world, now=MOMENT + timedelta(days=1)))
+        days.append(publish_world(lake, home, world, now=NOW + timedelta(days=1)))
         del world.orders["ob"]
-        world.order("new", record_of("a"), MOMENT, 99)
-        days.append(publish_world(lake, home, world, now=MOMENT + timedelta(days=2)))
+        world.order("new", record_of("a"), NOW, 99)
+        days.append(publish_world(lake, home, world, now=NOW + timedelta(days=2)))
         yield Shop(settings, lake, days)
 
 

@@ -136,7 +136,7 @@ class Api:
     def _log(self, name: str, what: str, call: Call) -> Answer:
         now = self.org.clock.now()
         try:
-            start, end = (_moment(call.query[word]) for word in ("start", "end"))
+            start, end = (_timestamp(call.query[word]) for word in ("start", "end"))
         except (KeyError, ValueError):
             return Answer.of_error(400, "INVALID_REPLICATION_DATE", "start and end are needed as dates with a zone")
         if start < now - timedelta(days=LOG_DAYS, hours=1):
@@ -159,12 +159,12 @@ class Api:
         )
 
 
-def _moment(text: str) -> datetime:
+def _timestamp(text: str) -> datetime:
     # A plus that was not escaped arrives as a space, and Salesforce takes it.
-    moment = datetime.fromisoformat(text.replace(" ", "+"))
-    if moment.tzinfo is None:
+    timestamp = datetime.fromisoformat(text.replace(" ", "+"))
+    if timestamp.tzinfo is None:
         raise ValueError("a zone is needed")
-    return moment.astimezone(UTC)
+    return timestamp.astimezone(UTC)
 
 
 def _not_found() -> Answer:

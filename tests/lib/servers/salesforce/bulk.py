@@ -18,7 +18,7 @@ PARALLEL_PAGES = 5
 
 @dataclass
 class Job:
-    """One query job; its rows are those of the moment it was made."""
+    """One query job; its rows are those of the time it was made."""
 
     id: str
     operation: str

@@ -28,6 +28,6 @@ class Clock:
         return self.now()
 
 
-def api_time(moment: datetime) -> str:
+def api_time(timestamp: datetime) -> str:
     """As the REST API writes times; Salesforce keeps whole seconds in its system fields."""
-    return f"{moment.astimezone(UTC):%Y-%m-%dT%H:%M:%S}.{moment.microsecond // 1000:03d}+0000"
+    return f"{timestamp.astimezone(UTC):%Y-%m-%dT%H:%M:%S}.{timestamp.microsecond // 1000:03d}+0000"

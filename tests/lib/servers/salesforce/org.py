@@ -39,9 +39,9 @@ class Record:
     created: datetime
     versions: list[Version] = field(default_factory=list)
 
-    def at(self, moment: datetime) -> Version | None:
-        """The state that others see at `moment`."""
-        return next((one for one in reversed(self.versions) if one.visible_at <= moment), None)
+    def at(self, timestamp: datetime) -> Version | None:
+        """The state that others see at `timestamp`."""
+        return next((one for one in reversed(self.versions) if one.visible_at <= timestamp), None)
 
 
 @dataclass(frozen=True)

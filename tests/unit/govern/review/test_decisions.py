@@ -21,7 +21,7 @@ from lakehouse import Lake
 from lakehouse.table import Table
 from tests.lib.inboxes import inbox_of
 from tests.lib.resolving import judge
-from tests.lib.tables import MOMENT, arrow_rows, small_lake
+from tests.lib.tables import NOW, arrow_rows, small_lake
 
 A, B, C = (f"mysql|customers|{name}" for name in "abc")
 FIRM = "salesforce|account|firm"
@@ -70,9 +70,9 @@ def standing(lake: Lake) -> dict[tuple[str, str], Standing]:
 def test_a_decision_is_seen_before_a_run_takes_it(lake: Lake) -> None:
     before = lake.snapshot().id
     assert count_pairs(lake.con, judgements=now(lake)) == 1
-    judge(lake, [A, B], "different", now=MOMENT)
+    judge(lake, [A, B], "different", now=NOW)
     assert count_pairs(lake.con, judgements=now(lake)) == 0
-    assert list_pairs(lake.con, now=MOMENT, judgements=now(lake)) == []
+    assert list_pairs(lake.con, now=NOW, judgements=now(lake)) == []
     [listed] = list_judgements(lake.con, judgements=now(lake))
     assert (listed["verdict"], listed["holds"], listed["state"]) == ("different", "different holds", WAITS)
     shown = show_pair(lake.con, [A, B], large=1_000, judgements=now(lake))
@@ -83,45 +83,45 @@ def test_a_decision_is_seen_before_a_run_takes_it(lake: Lake) -> None:
 
 
 def test_of_two_large_customers_a_second_person_decides_although_no_run_came_between(lake: Lake) -> None:
-    assert judge(lake, [A, B], "same", now=MOMENT, large=2).is_waiting
-    assert judge(lake, [A, B], "same", now=MOMENT + timedelta(seconds=1), large=2).is_waiting, "the same person"
+    assert judge(lake, [A, B], "same", now=NOW, large=2).is_waiting
+    assert judge(lake, [A, B], "same", now=NOW + timedelta(seconds=1), large=2).is_waiting, "the same person"
     assert standing(lake)[A, B].verdict is None
-    assert not judge(lake, [A, B], "same", who="bob", now=MOMENT + timedelta(seconds=2), large=2).is_waiting
+    assert not judge(lake, [A, B], "same", who="bob", now=NOW + timedelta(seconds=2), large=2).is_waiting
     assert standing(lake)[A, B].verdict == "same"
 
 
 def test_customers_that_a_waiting_judgement_joins_count_as_one(lake: Lake) -> None:
-    assert not judge(lake, [A, B], "same", now=MOMENT, large=3).is_waiting
-    assert not judge(lake, [B, C], "same", now=MOMENT, large=3).is_waiting, "C is small"
-    assert judge(lake, [A, C], "same", now=MOMENT, large=2).is_waiting is False, "they are one already"
+    assert not judge(lake, [A, B], "same", now=NOW, large=3).is_waiting
+    assert not judge(lake, [B, C], "same", now=NOW, large=3).is_waiting, "C is small"
+    assert judge(lake, [A, C], "same", now=NOW, large=2).is_waiting is False, "they are one already"
 
 
 def test_a_judgement_can_be_withdrawn_before_a_run_takes_it(lake: Lake) -> None:
-    judge(lake, [A, B], "same", now=MOMENT)
-    judge(lake, [A, B], "withdrawn", now=MOMENT)
+    judge(lake, [A, B], "same", now=NOW)
+    judge(lake, [A, B], "withdrawn", now=NOW)
     assert standing(lake) == {}
     [listed] = list_judgements(lake.con, judgements=now(lake))
     assert (listed["verdict"], listed["holds"]) == ("withdrawn", "withdrawn")
     with pytest.raises(UsageError, match="no judgement on this pair"):
-        judge(lake, [A, B], "withdrawn", now=MOMENT)
+        judge(lake, [A, B], "withdrawn", now=NOW)
 
 
 def test_the_last_judgement_is_the_newest_although_a_clock_was_set_back(lake: Lake) -> None:
-    judge(lake, [A, B], "same", now=MOMENT)
-    judge(lake, [A, B], "different", now=MOMENT - timedelta(hours=1), who="bob")
+    judge(lake, [A, B], "same", now=NOW)
+    judge(lake, [A, B], "different", now=NOW - timedelta(hours=1), who="bob")
     assert standing(lake)[A, B].verdict == "different"
     assert [message.body["verdict"] for message in inbox_of(lake.location).read().messages] == ["same", "different"]
 
 
 def test_what_a_waiting_judgement_overrules_is_named(lake: Lake) -> None:
-    judge(lake, [A, B], "same", now=MOMENT)
-    judge(lake, [B, C], "same", now=MOMENT + timedelta(seconds=1))
-    assert len(judge(lake, [A, C], "different", now=MOMENT + timedelta(seconds=2)).overruled) == 1
+    judge(lake, [A, B], "same", now=NOW)
+    judge(lake, [B, C], "same", now=NOW + timedelta(seconds=1))
+    assert len(judge(lake, [A, C], "different", now=NOW + timedelta(seconds=2)).overruled) == 1
 
 
 def test_a_pair_can_be_named_by_the_id_of_a_waiting_judgement(lake: Lake) -> None:
-    decision = judge(lake, [B, C], "same", now=MOMENT)
-    assert judge(lake, [decision.pair_id], "unsure", now=MOMENT).pair_id == decision.pair_id
+    decision = judge(lake, [B, C], "same", now=NOW)
+    assert judge(lake, [decision.pair_id], "unsure", now=NOW).pair_id == decision.pair_id
 
 
 @pytest.mark.parametrize(
@@ -135,5 +135,5 @@ def test_a_pair_can_be_named_by_the_id_of_a_waiting_judgement(lake: Lake) -> Non
 )
 def test_what_cannot_be_is_refused_and_not_written(lake: Lake, pair: list[str], verdict: str, told: str) -> None:
     with pytest.raises(UsageError, match=told):
-        judge(lake, pair, verdict, now=MOMENT)
+        judge(lake, pair, verdict, now=NOW)
     assert inbox_of(lake.location).read().messages == ()

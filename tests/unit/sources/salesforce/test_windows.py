@@ -57,31 +57,31 @@ def test_all_is_read_again_on_schedule(hours: float, last: float | None, whole: 
 
 def test_a_big_load_is_cut_where_its_rows_are() -> None:
     # 1000 rows in the first hour, one a second in the last 1000 seconds
-    moments = [ago(days=30) + timedelta(seconds=3.6 * n) for n in range(1000)] + [
+    timestamps = [ago(days=30) + timedelta(seconds=3.6 * n) for n in range(1000)] + [
         ago(seconds=n) for n in range(1, 1001)
     ]
     asked: list[Window] = []
 
     def count(window: Window) -> int:
         asked.append(window)
-        return sum(window.start <= moment < window.until for moment in moments)
+        return sum(window.start <= timestamp < window.until for timestamp in timestamps)
 
     whole = Window(BEGINNING, NOW)
-    pieces = list(cut(whole, len(moments), earliest=min(moments), limit=400, count=count))
+    pieces = list(cut(whole, len(timestamps), earliest=min(timestamps), limit=400, count=count))
     assert pieces[0][0].start == BEGINNING
     assert all(one.until == other.start for (one, _), (other, _) in pairwise(pieces))
     assert pieces[-1][0].until == NOW
     assert all(rows == count(piece) and rows <= 400 for piece, rows in pieces)
-    assert sum(rows for _, rows in pieces) == len(moments)
+    assert sum(rows for _, rows in pieces) == len(timestamps)
 
 
 def test_a_single_second_is_not_cut_and_asking_ends() -> None:
-    moment = ago(days=3)
+    timestamp = ago(days=3)
 
     def count(window: Window) -> int:
-        return 1000 if window.start <= moment < window.until else 0
+        return 1000 if window.start <= timestamp < window.until else 0
 
-    pieces = list(cut(Window(BEGINNING, NOW), 1000, earliest=moment, limit=10, count=count))
+    pieces = list(cut(Window(BEGINNING, NOW), 1000, earliest=timestamp, limit=10, count=count))
     assert sum(rows for _, rows in pieces) == 1000
 
 
