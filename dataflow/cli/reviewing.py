@@ -112,7 +112,7 @@ def show(
         case = show_pair(con, _named(pair, other), large=large, judgements=judgements)
     if output is Output.JSON:
         explained = case.explanation.as_dict() if case.explanation else None
-        write_json(asdict(case) | {"explanation": explained, "reason_words": case.reason_words})
+        write_json(asdict(case) | {"explanation": explained, "reason_text": case.reason_text})
     else:
         _write_case(case)
 
@@ -239,7 +239,7 @@ def _origin(record: str) -> str:
 
 
 def _write_case(case: Case) -> None:
-    write_line((f"Pair {case.pair_id}", "bold"), f"  {case.reason_words}")
+    write_line((f"Pair {case.pair_id}", "bold"), f"  {case.reason_text}")
     if case.standing:
         by = f" ({', '.join(case.ruled_out_by)})" if case.ruled_out_by else ""
         write_line(f"Judgement: {case.standing}{by}")
@@ -257,9 +257,9 @@ def _write_case(case: Case) -> None:
         _write_explanation(case.explanation)
     else:
         write_line("No explanation: there is no model of this version for it yet; the next run makes one.")
-    if case.words:
+    if case.judgements:
         write_line()
-        write_records([asdict(word) for word in case.words], output=Output.TABLE, title="Judgements so far")
+        write_records([asdict(one) for one in case.judgements], output=Output.TABLE, title="Judgements so far")
     if case.needs_second:
         write_line()
         write_line("`same` would make two large customers one: a second person has to agree.")
@@ -269,7 +269,7 @@ def _write_explanation(explanation: Explanation) -> None:
     """The words, then the weights as bars: each begins where the one before ended."""
     write_line(("Why", "bold"))
     for step in explanation.steps:
-        write_line(f"  {step.words}")
+        write_line(f"  {step.text}")
     if explanation.not_compared:
         write_line(f"  Not compared, for one of them does not say it: {', '.join(explanation.not_compared)}.")
     write_line(f"  {explanation.summary}")

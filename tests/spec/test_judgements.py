@@ -73,7 +73,7 @@ def test_a_word_in_the_days_after_it(lake: Lake, tmp_path: Path) -> None:
     # a record that is gone lets its word sleep, and the other word stands
     resolve_day(lake, tmp_path, [], gone=[BOB["record_id"]], day=3)
     assert owner(lake, ANN_CRM) != owner(lake, ANN_SHOP)
-    assert holds(lake) == ["sleeps: a record is gone", "different holds"]
+    assert holds(lake) == ["inactive: a record is gone", "different holds"]
 
     # it comes back under another key, the model is trained anew, and every word holds
     resolve_day(lake, tmp_path, [BOB_AGAIN], day=4, retrain=True)

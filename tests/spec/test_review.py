@@ -64,7 +64,7 @@ def test_what_waits_is_listed_by_value_and_explained(home: Path, capsys: pytest.
     explained = shown["explanation"]
     assert explained["steps"][0]["kind"] == "start"
     assert sum(step["weight"] for step in explained["steps"]) == pytest.approx(explained["weight"], abs=0.1)
-    assert shown["reason_words"]
+    assert shown["reason_text"]
     text = told(capsys, home, "review", "show", waiting[0]["pair_id"])
     assert "How it adds up" in text
     assert explained["summary"] in text

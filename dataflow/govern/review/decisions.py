@@ -20,10 +20,10 @@ from dataflow.govern.review.pairs import (
     IN_LAKE,
     PAIR_ID,
     find_pair,
+    judgements_on,
     pair_id_of,
     read_judgements,
-    standing_words,
-    words_on,
+    standing_text,
     would_fuse,
 )
 from dataflow.resolve.judgements.explain import Pair
@@ -100,7 +100,7 @@ def list_judgements(
     listed = []
     for pair_id, judgement_id, verdict, who, when, why in rows:
         standing = by_pair.get(today[judgement_id]) if judgement_id in today else None
-        holds = "withdrawn" if verdict == WITHDRAWN else standing_words(standing) or "sleeps: a record is gone"
+        holds = "withdrawn" if verdict == WITHDRAWN else standing_text(standing) or "inactive: a record is gone"
         state = WAITS if judgement_id in judgements.waiting else ""
         listed.append(
             {
@@ -130,7 +130,7 @@ def _refuse_empty(
     con: duckdb.DuckDBPyConnection, pair: Pair, standing: Sequence[Standing], judgements: JudgementsNow
 ) -> None:
     """A judgement that sleeps can be withdrawn too."""
-    before = words_on(con, pair, judgements=judgements)
+    before = judgements_on(con, pair, judgements=judgements)
     if not any(s.newest.pair == pair for s in standing) and (not before or before[-1].verdict == WITHDRAWN):
         raise UsageError("There is no judgement on this pair to withdraw.")
 

@@ -31,7 +31,7 @@ IN_LAKE = JudgementsNow()
 
 
 @dataclass(frozen=True, kw_only=True)
-class Word:
+class PastJudgement:
     """One judgement on a pair, as it was given; `state` says whether it waits for the next run."""
 
     verdict: str
@@ -83,7 +83,9 @@ def read_judgements(con: duckdb.DuckDBPyConnection, *, judgements: JudgementsNow
         ) from error
 
 
-def words_on(con: duckdb.DuckDBPyConnection, pair: Pair, *, judgements: JudgementsNow = IN_LAKE) -> tuple[Word, ...]:
+def judgements_on(
+    con: duckdb.DuckDBPyConnection, pair: Pair, *, judgements: JudgementsNow = IN_LAKE
+) -> tuple[PastJudgement, ...]:
     """Every judgement on a pair, oldest first."""
     rows = con.execute(
         f"""
@@ -93,7 +95,7 @@ def words_on(con: duckdb.DuckDBPyConnection, pair: Pair, *, judgements: Judgemen
         list(pair),
     ).fetchall()
     return tuple(
-        Word(
+        PastJudgement(
             verdict=verdict,
             decided_by=who,
             decided_at=when,
@@ -104,7 +106,7 @@ def words_on(con: duckdb.DuckDBPyConnection, pair: Pair, *, judgements: Judgemen
     )
 
 
-def standing_words(standing: Standing | None) -> str:
+def standing_text(standing: Standing | None) -> str:
     """What holds on a pair, in words; empty without a judgement."""
     if standing is None:
         return ""

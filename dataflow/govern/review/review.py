@@ -16,12 +16,12 @@ from dataflow.errors import UsageError
 from dataflow.govern.review.pairs import (
     IN_LAKE,
     PAIR_ID,
-    Word,
+    PastJudgement,
     find_pair,
+    judgements_on,
     pair_id_of,
     read_judgements,
-    standing_words,
-    words_on,
+    standing_text,
     would_fuse,
 )
 from dataflow.resolve.judgements.explain import Explanation, Pair, explain_pairs
@@ -86,13 +86,13 @@ class Case:
     explanation: Explanation | None
     fields: tuple[tuple[str, str | None, str | None], ...]
     customers: tuple[dict[str, Any], ...]
-    words: tuple[Word, ...]
+    judgements: tuple[PastJudgement, ...]
     standing: str
     ruled_out_by: tuple[str, ...]
     needs_second: bool
 
     @property
-    def reason_words(self) -> str:
+    def reason_text(self) -> str:
         return REASONS.get(self.reason or "", "")
 
 
@@ -147,8 +147,8 @@ def show_pair(
         explanation=explain_pairs(con, [pair]).get(pair),
         fields=_fields(con, pair),
         customers=_customers(con, pair),
-        words=words_on(con, pair, judgements=judgements),
-        standing=standing_words(own),
+        judgements=judgements_on(con, pair, judgements=judgements),
+        standing=standing_text(own),
         ruled_out_by=tuple(pair_id_of(*s.newest.pair) for s in ruled_out_by),
         needs_second=would_fuse(con, pair, standing, large=large),
     )

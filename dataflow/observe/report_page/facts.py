@@ -93,7 +93,7 @@ class ReviewCase:
     explanation: Explanation
 
     @property
-    def reason_words(self) -> str:
+    def reason_text(self) -> str:
         return REASONS[self.pair.reason]
 
 

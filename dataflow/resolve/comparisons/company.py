@@ -171,7 +171,7 @@ COMPANY = EntitySpec(
         Frequency(column="region", apart="org_key"),
     ),
     kin="org_key[1:3]",
-    words="org_tokens",
+    tokens="org_tokens",
     blocking=(
         BlockingRule(name="domain", key="domain", cap=40),
         BlockingRule(name="telephone", key="phone", cap=40),
@@ -204,7 +204,7 @@ COMPANY = EntitySpec(
             name="elsewhere",
             condition="gamma_name BETWEEN 0 AND 4 AND gamma_address IN (0, 1)",
             weight=-3,
-            words="a name that says more, and another place, is mostly a branch or a daughter.",
+            text="a name that says more, and another place, is mostly a branch or a daughter.",
         ),
     ),
 )

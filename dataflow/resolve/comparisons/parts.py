@@ -84,7 +84,7 @@ class Adjustment:
     name: str
     condition: str
     weight: float
-    words: str = "taken together the signs say less than one by one."
+    text: str = "taken together the signs say less than one by one."
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -104,7 +104,7 @@ class EntitySpec:
     kin: str
     blocking: tuple[BlockingRule, ...]
     wide: tuple[BlockingRule, ...] = ()
-    words: str | None = None
+    tokens: str | None = None
     known: str | None = None
     adjustments: tuple[Adjustment, ...] = ()
     link_threshold: float = 0.8

@@ -297,14 +297,14 @@ PERSON = EntitySpec(
             name="other generation",
             condition="gamma_generation = 0",
             weight=-10,
-            words="father and son share a name, a house and often a telephone.",
+            text="father and son share a name, a house and often a telephone.",
         ),
         # the same where no suffix tells them apart: e-mail addresses that look alike were both made of the one name
         Adjustment(
             name="namesakes",
             condition="gamma_given = 9 AND gamma_surname = 6 AND gamma_birth = 0 AND gamma_email IN (0, 1)",
             weight=-3,
-            words="one name, but other days of birth and other mailboxes, is mostly a parent and a child.",
+            text="one name, but other days of birth and other mailboxes, is mostly a parent and a child.",
         ),
         # two people are born on one day to one family, and live and phone together: one surname and date of birth, and
         # another given name, known or not, that is no garbled form of the other's
@@ -312,20 +312,20 @@ PERSON = EntitySpec(
             name="twins",
             condition="gamma_given IN (0, 2) AND gamma_birth = 6 AND gamma_surname = 6",
             weight=-1,
-            words="twins share all but the given name.",
+            text="twins share all but the given name.",
         ),
         # the names of a table are a sample of those of its country: a rare one may be another's too
         Adjustment(
             name="a name that nothing else bears out",
             condition=_NOTHING_ELSE,
             weight=-2,
-            words="others bear it too, and no address, number or date says that it is they.",
+            text="others bear it too, and no address, number or date says that it is they.",
         ),
         Adjustment(
             name="a name alone",
             condition=f"{_NOTHING_ELSE} AND {_NOTHING_KNOWN}",
             weight=-1,
-            words="there is nothing else to compare, and others bear it too.",
+            text="there is nothing else to compare, and others bear it too.",
         ),
     ),
 )

@@ -26,7 +26,7 @@ from lakehouse.query import fetch_records
 Pair = tuple[str, str]
 
 # bounds of the words, in weights: a step of one doubles the odds
-_WORDS = ((8.0, "a very strong sign"), (4.0, "a strong sign"), (1.5, "a sign"), (0.5, "a slight sign"))
+_STRENGTHS = ((8.0, "a very strong sign"), (4.0, "a strong sign"), (1.5, "a sign"), (0.5, "a slight sign"))
 # how much rarer or commoner than usual a value is before it is worth a word: four times
 _RARE = 2.0
 
@@ -37,7 +37,7 @@ class Step:
 
     name: str
     weight: float
-    words: str
+    text: str
     kind: str = "sign"
 
 
@@ -202,7 +202,7 @@ def _explanation(row: Mapping[str, Any], epoch: Epoch, commonness: Mapping[tuple
     # what is left is the model's third class: two that are close and not one
     kin = row["match_weight"] - sum(step.weight for step in counted)
     if KIN in epoch.model and abs(kin) >= 0.05:
-        counted.append(Step(name=_KIN_NAME[kind], weight=kin, words=_KIN_WORDS[kind], kind="caution"))
+        counted.append(Step(name=_KIN_NAME[kind], weight=kin, text=_KIN_TEXT[kind], kind="caution"))
     return Explanation(
         entity_type=kind,
         steps=tuple(replace(step, weight=round(step.weight, 2)) for step in counted),
@@ -216,8 +216,8 @@ def _explanation(row: Mapping[str, Any], epoch: Epoch, commonness: Mapping[tuple
 
 def _start(epoch: Epoch) -> Step:
     prior = epoch.model["probability_two_random_records_match"]
-    words = f"Before looking: about one pair of records in {_round_number(1 / prior)} is one {epoch.entity_type}."
-    return Step(name="Before looking", weight=math.log2(prior / (1 - prior)), words=words, kind="start")
+    text = f"Before looking: about one pair of records in {_round_number(1 / prior)} is one {epoch.entity_type}."
+    return Step(name="Before looking", weight=math.log2(prior / (1 - prior)), text=text, kind="start")
 
 
 def _weights(
@@ -243,12 +243,12 @@ def _named(label: str, comparison: str) -> str:
 
 def _sign(label: str, weight: float, rarity: float) -> Step:
     name = f"{label[:1].upper()}{label[1:]}"
-    return Step(name=name, weight=weight, words=f"{name}: {_strength(weight)}{_rarity(rarity)}.")
+    return Step(name=name, weight=weight, text=f"{name}: {_strength(weight)}{_rarity(rarity)}.")
 
 
 def _caution(adjustment: Adjustment, weight: float) -> Step:
     name = f"{adjustment.name[:1].upper()}{adjustment.name[1:]}"
-    return Step(name=name, weight=weight, words=f"{name}: {adjustment.words}", kind="caution")
+    return Step(name=name, weight=weight, text=f"{name}: {adjustment.text}", kind="caution")
 
 
 def _learnt(row: Mapping[str, Any], epoch: Epoch) -> list[Step]:
@@ -258,14 +258,14 @@ def _learnt(row: Mapping[str, Any], epoch: Epoch) -> list[Step]:
     weight = sum(shown.values()) + sum(epoch.learnt.get("", ()))
     if abs(weight) < 0.05:
         return []
-    words = f"Learnt from stewards, by what they said of pairs like this one: {_strength(weight)}."
-    return [Step(name="Learnt from stewards", weight=weight, words=words)]
+    text = f"Learnt from stewards, by what they said of pairs like this one: {_strength(weight)}."
+    return [Step(name="Learnt from stewards", weight=weight, text=text)]
 
 
 def _strength(weight: float) -> str:
-    for bound, words in _WORDS:
+    for bound, text in _STRENGTHS:
         if abs(weight) >= bound:
-            return f"{words} that they are {'one' if weight > 0 else 'two'}"
+            return f"{text} that they are {'one' if weight > 0 else 'two'}"
     return "says little either way"
 
 
@@ -289,7 +289,7 @@ def _round_number(number: float) -> str:
 
 
 _KIN_NAME = {"person": "Could be relatives", "company": "Could be branches"}
-_KIN_WORDS = {
+_KIN_TEXT = {
     "person": "Could be relatives: people of one household or office agree on as much and are still two.",
     "company": "Could be branches: houses of one firm, or tenants of one building, agree on as much and are still two.",
 }

@@ -31,8 +31,8 @@ def count_frequencies(
     for frequency in spec.frequencies:
         if frequency.column in used:
             con.execute(f"INSERT INTO {into} {_ordinary_sql(records, frequency.column, frequency.apart)}")
-    if spec.words is not None:
-        con.execute(f"INSERT INTO {into} {_words_sql(records, spec.words)}")
+    if spec.tokens is not None:
+        con.execute(f"INSERT INTO {into} {_tokens_sql(records, spec.tokens)}")
     for column in sorted(used - {f.column for f in spec.frequencies}):
         con.execute(f"INSERT INTO {into} {_shared_sql(records, column, spec.kin)}")
     if spec.known is not None:
@@ -83,7 +83,7 @@ def _ordinary_sql(records: str, column: str, apart: str | None) -> str:
     """
 
 
-def _words_sql(records: str, column: str) -> str:
+def _tokens_sql(records: str, column: str) -> str:
     """How many of the different names hold a word; ten records of one company do not make its name common."""
     return f"""
         WITH name AS (SELECT DISTINCT {column} AS words FROM {records} WHERE len({column}) > 0),

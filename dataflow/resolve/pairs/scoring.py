@@ -93,7 +93,7 @@ def members_sql(records: str, epoch: Epoch, spec: EntitySpec, *, of_all: bool = 
 
 def _derived(spec: EntitySpec) -> dict[str, str]:
     """What conditions find beside a column, and that column."""
-    found = {_weights_of(spec.words): spec.words} if spec.words is not None else {}
+    found = {_weights_of(spec.tokens): spec.tokens} if spec.tokens is not None else {}
     return found | ({f"is_known_{spec.known}": spec.known} if spec.known is not None else {})
 
 
@@ -104,9 +104,9 @@ def records_to_compare(epoch: Epoch, spec: EntitySpec) -> str:
     if epoch.frequency_columns:
         columns += [f", f.tf_{column}" for column in epoch.frequency_columns]
         joins.append(f"JOIN ({_frequencies(epoch)}) f USING (record_id)")
-    if spec.words is not None and _weights_of(spec.words) in named:
-        joins.append(f"LEFT JOIN ({_word_weights(epoch, spec.words)}) w USING (record_id)")
-        columns.append(f", w.{_weights_of(spec.words)}")
+    if spec.tokens is not None and _weights_of(spec.tokens) in named:
+        joins.append(f"LEFT JOIN ({_token_weights(epoch, spec.tokens)}) w USING (record_id)")
+        columns.append(f", w.{_weights_of(spec.tokens)}")
     if spec.known is not None and f"is_known_{spec.known}" in named:
         known = f"SELECT value FROM {epoch.frequencies} WHERE column_name = {literal(known_name(spec.known))}"
         columns.append(f", coalesce(r.{spec.known} IN ({known}), false) AS is_known_{spec.known}")
@@ -140,7 +140,7 @@ def _weights_of(words: str) -> str:
     return f"{words.removesuffix('s')}_idf"
 
 
-def _word_weights(epoch: Epoch, words: str) -> str:
+def _token_weights(epoch: Epoch, words: str) -> str:
     """The weight of each word of a record, in the order of its words: log2 of how rare it is."""
     known = f"SELECT value, frequency FROM {epoch.frequencies} WHERE column_name = {literal(words)}"
     return f"""

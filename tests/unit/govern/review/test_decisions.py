@@ -76,7 +76,7 @@ def test_a_decision_is_seen_before_a_run_takes_it(lake: Lake) -> None:
     [listed] = list_judgements(lake.con, judgements=now(lake))
     assert (listed["verdict"], listed["holds"], listed["state"]) == ("different", "different holds", WAITS)
     shown = show_pair(lake.con, [A, B], large=1_000, judgements=now(lake))
-    assert [(word.verdict, word.state) for word in shown.words] == [("different", WAITS)]
+    assert [(one.verdict, one.state) for one in shown.judgements] == [("different", WAITS)]
     # what the lake holds is as it was
     assert list_judgements(lake.con) == []
     assert lake.snapshot().id == before

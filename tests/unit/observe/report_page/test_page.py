@@ -29,9 +29,9 @@ CASE = ReviewCase(
     explanation=Explanation(
         entity_type="person",
         steps=(
-            Step(name="Before looking", weight=-10.0, words="Before looking: one in 1,000.", kind="start"),
-            Step(name="Same telephone", weight=12.0, words="Same telephone: a very strong sign."),
-            Step(name="Other given name", weight=-3.0, words="Other given name: a sign that they are two."),
+            Step(name="Before looking", weight=-10.0, text="Before looking: one in 1,000.", kind="start"),
+            Step(name="Same telephone", weight=12.0, text="Same telephone: a very strong sign."),
+            Step(name="Other given name", weight=-3.0, text="Other given name: a sign that they are two."),
         ),
         not_compared=("e-mail",), weight=-1.0, probability=0.3333, link_weight=2.0, link_probability=0.8,
     ),
