@@ -159,7 +159,7 @@ def _models(ws: Workspace, before: dict[str, Epoch]) -> tuple[ModelChange, ...]:
             after=epoch.epoch_id,
             records=epoch.record_count,
             judged_pairs=judged.get(kind, 0),
-            has_judgement_weights=bool(epoch.learnt),
+            has_judgement_weights=bool(epoch.judgement_weights),
         )
         for kind, epoch in sorted(read_epochs(ws.con).items())
     )

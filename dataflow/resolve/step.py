@@ -254,7 +254,7 @@ def _cluster_region(ws: Workspace, specs: tuple[EntitySpec, ...], epochs: Mappin
             WHERE entity_type = {kind} AND {_if_among(lane, "region", "record_id")}
         )"""
         threshold = epochs[spec.entity_type].link_threshold
-        find_clusters(con, records, "region_edge", link_threshold=threshold, into="found_cluster", judged=judged)
+        find_clusters(con, records, "region_edge", link_threshold=threshold, into="found_cluster", judgements=judged)
         con.execute(
             f"CREATE OR REPLACE TABLE {_found('cluster', spec)} AS SELECT *, {kind} AS entity_type FROM found_cluster"
         )

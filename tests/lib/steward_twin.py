@@ -1,4 +1,4 @@
-"""What holds when stewards have spoken, worked out the dull way: from everything that was ever said and done."""
+"""What holds when stewards have judged, worked out the dull way from every judgement and every change of records."""
 
 from __future__ import annotations
 
@@ -17,15 +17,15 @@ REACHED = ("date_of_birth", "email", "phone", "street", "house_number", "postcod
 class Stewards:
     """Every judgement in its order, and which record each record that was named is today."""
 
-    said: list[tuple[Pair, str]] = field(default_factory=list)
+    judgements: list[tuple[Pair, str]] = field(default_factory=list)
     today: dict[str, str | None] = field(default_factory=dict)
-    told: dict[str, tuple[object, ...] | None] = field(default_factory=dict)
+    contents: dict[str, tuple[object, ...] | None] = field(default_factory=dict)
 
-    def say(self, left: str, right: str, verdict: str, records: Mapping[str, Record]) -> None:
-        self.said.append(((min(left, right), max(left, right)), verdict))
+    def judge(self, left: str, right: str, verdict: str, records: Mapping[str, Record]) -> None:
+        self.judgements.append(((min(left, right), max(left, right)), verdict))
         for record in (left, right):
             self.today.setdefault(record, record)
-            self.told.setdefault(record, contents(records[record]))
+            self.contents.setdefault(record, contents(records[record]))
 
     def publish(self, records: Mapping[str, Record]) -> None:
         """Follow every record that was named into a new day."""
@@ -37,28 +37,28 @@ class Stewards:
                 self.today[named] = self._under_another_key(named, records)
             now = self.today[named]
             if now is not None and (named in records or was in records):
-                self.told[named] = contents(records[now]) or self.told[named]
+                self.contents[named] = contents(records[now]) or self.contents[named]
 
     def _under_another_key(self, named: str, records: Mapping[str, Record]) -> str | None:
         source, name, key = named.split("|")
         found = [
             other
             for other, record in records.items()
-            if self.told[named] is not None
-            and contents(record) == self.told[named]
+            if self.contents[named] is not None
+            and contents(record) == self.contents[named]
             and (other.startswith(f"{source}|{name}|") or other.endswith(f"|{key}"))
-            and not any(pair == (min(named, other), max(named, other)) for pair, _ in self.said)
+            and not any(pair == (min(named, other), max(named, other)) for pair, _ in self.judgements)
         ]
         return found[0] if len(found) == 1 else None
 
     def holding(self) -> dict[Pair, tuple[str, bool]]:
         """Pair of today to (verdict, whether it is contradicted)."""
         newest: dict[Pair, tuple[int, str]] = {}
-        for number, ((left, right), verdict) in enumerate(self.said):
+        for number, ((left, right), verdict) in enumerate(self.judgements):
             one, other = self.today[left], self.today[right]
             if one is not None and other is not None and one != other:
                 newest[min(one, other), max(one, other)] = (number, verdict)
-        standing = {pair: word for pair, word in newest.items() if word[1] != "withdrawn"}
+        standing = {pair: one for pair, one in newest.items() if one[1] != "withdrawn"}
         apart = [pair for pair, (_, verdict) in standing.items() if verdict == "different"]
         joined: list[Pair] = []
         contradicted: set[Pair] = set()
@@ -73,7 +73,7 @@ class Stewards:
 
 
 def contents(record: Record) -> tuple[object, ...] | None:
-    """What a record says, as far as it can be known by it."""
+    """The fields that identify a record; None where there are too few of them."""
     if not any(record.get(name) for name in NAMED) or not any(record.get(name) for name in REACHED):
         return None
     return tuple(record.get(name) for name in ("entity_type", *NAMED, *REACHED))

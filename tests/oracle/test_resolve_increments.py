@@ -112,7 +112,7 @@ class History(RuleBasedStateMachine):
     def delete(self, pick: int) -> None:
         del self.world[self._one(pick)]
 
-    @precondition(lambda self: self.stewards.said)
+    @precondition(lambda self: self.stewards.judgements)
     @rule(pick=PICKS, at_once=st.booleans())
     def rekey_or_delete_a_judged_record(self, pick: int, at_once: bool) -> None:
         named = sorted(record for record in self.stewards.today if record in self.world)
@@ -132,7 +132,7 @@ class History(RuleBasedStateMachine):
         right = kin[pick % len(kin)] if sibling and kin else others[pick * 7 % min(len(others), 12)]
         self._say(left, right, verdict)
 
-    @precondition(lambda self: self.stewards.said)
+    @precondition(lambda self: self.stewards.judgements)
     @rule(pick=PICKS)
     def withdraw(self, pick: int) -> None:
         standing = sorted(self.stewards.holding())
@@ -156,7 +156,7 @@ class History(RuleBasedStateMachine):
         self.seen = dict(self.world)
         self.stewards.publish(self.seen)
         before, self.owners = self.owners, owners(self.lake)
-        self._assert_words_hold()
+        self._assert_judgements_hold()
         self._assert_as_in_one_go()
         assert_ids_in_order(self.lake, set(self.seen), before)
 
@@ -164,12 +164,12 @@ class History(RuleBasedStateMachine):
         return sorted(self.world)[pick % len(self.world)]
 
     def _say(self, left: str, right: str, verdict: str) -> None:
-        number = len(self.stewards.said)
+        number = len(self.stewards.judgements)
         now = NOW + timedelta(days=self.day, seconds=number)
         judge(self.lake, [left, right], verdict, who=f"steward {number % 3}", now=now)
-        self.stewards.say(left, right, verdict, self.seen)
+        self.stewards.judge(left, right, verdict, self.seen)
 
-    def _assert_words_hold(self) -> None:
+    def _assert_judgements_hold(self) -> None:
         holding = self.stewards.holding()
         found = rows(
             self.lake, f"SELECT record_id_l, record_id_r, verdict, is_contradicted FROM lake.{JUDGED_PAIR.sql_name}"
@@ -180,7 +180,7 @@ class History(RuleBasedStateMachine):
                 assert self.owners[left] != self.owners[right]
             elif verdict == "same" and not is_contradicted:
                 assert self.owners[left] == self.owners[right]
-        assert rows(self.lake, "SELECT count(*) FROM lake.ops.judgement") == [(len(self.stewards.said),)]
+        assert rows(self.lake, "SELECT count(*) FROM lake.ops.judgement") == [(len(self.stewards.judgements),)]
 
     def _assert_as_in_one_go(self) -> None:
         with workspace(self.lake, self.folder, run_id="twin") as ws:
@@ -192,9 +192,11 @@ class History(RuleBasedStateMachine):
             stored = f"SELECT {columns} FROM {EDGE.sql_name}"
             assert con.execute(f"{stored} EXCEPT SELECT {columns} FROM all_edge").fetchall() == []
             assert con.execute(f"SELECT {columns} FROM all_edge EXCEPT {stored}").fetchall() == []
-            self._lay_out_words(ws)
+            self._lay_out_judgements(ws)
             threshold = epoch.link_threshold
-            find_clusters(con, "all_match", "all_edge", link_threshold=threshold, into="all_cluster", judged="word")
+            find_clusters(
+                con, "all_match", "all_edge", link_threshold=threshold, into="all_cluster", judgements="judgement"
+            )
             assert partition(self.owners.items()) == partition(
                 con.execute("SELECT record_id, cluster FROM all_cluster").fetchall()
             )
@@ -202,11 +204,11 @@ class History(RuleBasedStateMachine):
             assert con.execute(f"SELECT count(*) FROM {other}").fetchall() == [(0,)]
             assert_nothing_left_to_do(ws, epoch.link_threshold)
 
-    def _lay_out_words(self, ws: Workspace) -> None:
-        ws.con.execute("CREATE TEMP TABLE word (record_id_l VARCHAR, record_id_r VARCHAR, verdict VARCHAR)")
+    def _lay_out_judgements(self, ws: Workspace) -> None:
+        ws.con.execute("CREATE TEMP TABLE judgement (record_id_l VARCHAR, record_id_r VARCHAR, verdict VARCHAR)")
         for (left, right), (verdict, is_contradicted) in self.stewards.holding().items():
             if not is_contradicted:
-                ws.con.execute("INSERT INTO word VALUES (?, ?, ?)", [left, right, verdict])
+                ws.con.execute("INSERT INTO judgement VALUES (?, ?, ?)", [left, right, verdict])
 
 
 def owners(lake: Lake) -> dict[str, str]:

@@ -115,16 +115,16 @@ def test_what_is_shown_is_what_is_done(
     }
 
 
-def test_an_explanation_tells_what_was_learnt(home: Path, capsys: pytest.CaptureFixture[str]) -> None:
-    # of which pairs the model has learnt anything is not said by their place in the queue
+def test_an_explanation_shows_what_judgements_added(home: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    # the order of the queue does not show on which pairs judgements changed the weight
     for pair in answer(capsys, home, "review", "list", "--limit", "100"):
         explanation = answer(capsys, home, "review", "show", pair["pair_id"])["explanation"]
         assert sum(step["weight"] for step in explanation["steps"]) == pytest.approx(explanation["weight"], abs=0.06)
-        told = [step["weight"] for step in explanation["steps"] if step["name"] == "Learnt from stewards"]
-        if told:
-            assert all(told)
+        added = [step["weight"] for step in explanation["steps"] if step["name"] == "Judgements of stewards"]
+        if added:
+            assert all(added)
             return
-    pytest.fail("of no pair that waits was anything learnt")
+    pytest.fail("no pair in the queue has a weight from judgements")
 
 
 def test_what_cannot_be_retrained(home: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:

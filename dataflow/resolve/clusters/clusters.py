@@ -29,7 +29,7 @@ from dataflow.resolve.pairs.order import Places
 MAX_COMPONENT = 80
 CUT_STEP = 2.0
 # the weight of a steward's word where a link is asked how strong it is: a probability of 1
-SAID = 60.0
+JUDGED_WEIGHT = 60.0
 
 
 def find_clusters(
@@ -39,47 +39,47 @@ def find_clusters(
     *,
     link_threshold: float,
     into: str,
-    judged: str | None = None,
+    judgements: str | None = None,
 ) -> None:
     """Cluster the match records `records` by `edges`, which must hold every stored edge between them.
 
-    An edge of a probability from `link_threshold` up is a link. `judged` is a relation (record_id_l, record_id_r,
+    An edge of a probability from `link_threshold` up is a link. `judgements` is a relation (record_id_l, record_id_r,
     verdict) of what holds among them, `same` or `different`, free of contradiction.
     Shape of the temporary table `into`: record_id, cluster (a number, of these records alone), confidence (probability
     of the record's best link, 1 when alone), cluster_confidence (weakest link that holds it together), is_oversized.
     """
     register = Register(con, records)
     stored = register.edges(edges)
-    said = _judged(register, judged)
+    judged = _judged(register, judgements)
     floor = math.log2(link_threshold / (1 - link_threshold))
     links = stored.take(stored.weight >= floor)
-    part, oversized = _group(stored, links, said, floor=floor)
-    confidence, weakest = _confidences(part, _with_words(links, said.same))
+    part, oversized = _group(stored, links, judged, floor=floor)
+    confidence, weakest = _confidences(part, _with_judgements(links, judged.same))
     found = {"cluster": part, "confidence": confidence, "cluster_confidence": weakest, "is_oversized": oversized}
     with ThreadPoolExecutor(2) as both:
         columns = both.map(itemgetter(register.place), found.values())
         _store(con, into, record_id=register.names, **dict(zip(found, columns, strict=True)))
 
 
-def _group(stored: Edges, links: Edges, said: Judged, *, floor: float) -> tuple[Places, NDArray[np.bool_]]:
+def _group(stored: Edges, links: Edges, judged: Judged, *, floor: float) -> tuple[Places, NDArray[np.bool_]]:
     """The first record of each record's cluster, and which records were in an oversized component."""
-    part, oversized = _bounded_components(said, links, floor)
+    part, oversized = _bounded_components(judged, links, floor)
     if oversized.any():
         links = links.take(part[links.left] == part[links.right])
-    return refine(part, _loose_parts(part, links, said), stored, said), oversized
+    return refine(part, _loose_parts(part, links, judged), stored, judged), oversized
 
 
-def _judged(register: Register, judged: str | None) -> Judged:
+def _judged(register: Register, judgements: str | None) -> Judged:
     same, different = (
-        register.edges(f"(SELECT *, {SAID} AS match_weight FROM {judged} WHERE verdict = '{verdict}')")
-        if judged is not None
+        register.edges(f"(SELECT *, {JUDGED_WEIGHT} AS match_weight FROM {judgements} WHERE verdict = '{verdict}')")
+        if judgements is not None
         else Edges.none()
         for verdict in ("same", "different")
     )
     return Judged(components(len(register), same), same, different)
 
 
-def _with_words(links: Edges, same: Edges) -> Edges:
+def _with_judgements(links: Edges, same: Edges) -> Edges:
     """The links and the judged pairs; on a pair that is both the word counts."""
     if not same.left.size:
         return links
@@ -88,15 +88,15 @@ def _with_words(links: Edges, same: Edges) -> Edges:
     return links.take(~np.isin(pair, judged_pair)).plus(same)
 
 
-def _bounded_components(said: Judged, links: Edges, lowest: float) -> tuple[Places, NDArray[np.bool_]]:
+def _bounded_components(judged: Judged, links: Edges, lowest: float) -> tuple[Places, NDArray[np.bool_]]:
     """Components, the oversized ones cut at ever higher weights; and which records were in an oversized one.
 
     What stewards have put together is never cut, and counts as one record.
     """
-    count = said.group.size
+    count = judged.group.size
     # of those whom a word has put together the first counts
-    counted = np.flatnonzero(said.group == np.arange(count)) if said.same.left.size else slice(None)
-    part = components(count, _with_words(links, said.same))
+    counted = np.flatnonzero(judged.group == np.arange(count)) if judged.same.left.size else slice(None)
+    part = components(count, _with_judgements(links, judged.same))
     oversized = np.zeros(count, dtype=bool)
     floor = np.full(count, lowest)
     while (big := tally(part[counted], count) > MAX_COMPONENT).any():
@@ -104,11 +104,11 @@ def _bounded_components(said: Judged, links: Edges, lowest: float) -> tuple[Plac
         oversized |= of_big
         floor[of_big] += CUT_STEP
         kept = links.take(links.weight >= floor[links.left])
-        part = components(count, _with_words(kept, said.same))
+        part = components(count, _with_judgements(kept, judged.same))
     return part, oversized
 
 
-def _loose_parts(part: Places, links: Edges, said: Judged) -> Places:
+def _loose_parts(part: Places, links: Edges, judged: Judged) -> Places:
     """Components of three and more in which not every pair is linked, and all in which two records are different.
 
     `links` are those within components.
@@ -116,7 +116,7 @@ def _loose_parts(part: Places, links: Edges, said: Judged) -> Places:
     size = tally(part, part.size)
     linked = tally(part[links.left], part.size)
     loose = (size > 2) & (linked < size * (size - 1) // 2)
-    loose[part[said.different.left][part[said.different.left] == part[said.different.right]]] = True
+    loose[part[judged.different.left][part[judged.different.left] == part[judged.different.right]]] = True
     return np.flatnonzero(loose)
 
 

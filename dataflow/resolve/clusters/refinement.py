@@ -109,7 +109,7 @@ def tally(places: Places, count: int) -> Counts:
     return found
 
 
-def refine(part: Places, loose: Places, weights: Edges, said: Judged) -> Places:
+def refine(part: Places, loose: Places, weights: Edges, judged: Judged) -> Places:
     """Split each loose component into groups whose members favour one another on average.
 
     `part` is the first record of each record's component, `loose` are such first records. A pair within a loose
@@ -117,11 +117,11 @@ def refine(part: Places, loose: Places, weights: Edges, said: Judged) -> Places:
     """
     refined = part.copy()
     is_judged = np.zeros(part.size, dtype=bool)
-    is_judged[said.pairs_within(part)] = True
+    is_judged[judged.pairs_within(part)] = True
     for member, alike in _matrices(part, loose, weights):
         root = _group(alike)
         for row in np.flatnonzero(is_judged[part[member[:, 0]]]):
-            root[row] = _group_as_said(alike[row], member[row], said)
+            root[row] = _group_by_judgements(alike[row], member[row], judged)
         refined[member] = np.take_along_axis(member, root, axis=1)
     return refined
 
@@ -163,15 +163,15 @@ def _group(alike: Floats) -> Places:
     return _merge(alike, np.ones(alike.shape[:2]), np.zeros(alike.shape, dtype=bool))
 
 
-def _group_as_said(alike: Floats, member: Places, said: Judged) -> Places:
+def _group_by_judgements(alike: Floats, member: Places, judged: Judged) -> Places:
     """The same in one component, with what stewards have said: who is the same brings along those whom the weights put
     with them.
 
     Where that would put two together that are different, those who are the same are one from the start, and the
     others come to them as far as their weights and the words allow.
     """
-    same = np.unique(said.group[member], return_inverse=True)[1]
-    apart = _apart(same, member, said, int(same.max()) + 1)
+    same = np.unique(judged.group[member], return_inverse=True)[1]
+    apart = _apart(same, member, judged, int(same.max()) + 1)
     by_weight = _merge_groups(alike, np.arange(member.size), apart[same][:, same])
     edges = Edges(by_weight, member.size + same, np.ones(member.size))
     joined = components(2 * member.size, edges)[by_weight]
@@ -239,12 +239,12 @@ def _best(average: Floats, total: Floats, records: Floats) -> Places:
     return best
 
 
-def _apart(group: Places, member: Places, said: Judged, count: int) -> NDArray[np.bool_]:
+def _apart(group: Places, member: Places, judged: Judged, count: int) -> NDArray[np.bool_]:
     """Which groups of a component hold records that are different from one another."""
     apart = np.zeros((count, count), dtype=bool)
-    inside = np.isin(said.different.left, member) & np.isin(said.different.right, member)
+    inside = np.isin(judged.different.left, member) & np.isin(judged.different.right, member)
     # members stand in the order of their places
-    one = group[np.searchsorted(member, said.different.left[inside])]
-    other = group[np.searchsorted(member, said.different.right[inside])]
+    one = group[np.searchsorted(member, judged.different.left[inside])]
+    other = group[np.searchsorted(member, judged.different.right[inside])]
     apart[one, other] = apart[other, one] = True
     return apart

@@ -198,7 +198,7 @@ def _explanation(row: Mapping[str, Any], epoch: Epoch, commonness: Mapping[tuple
     signs = [_sign(label, weight, rarity) for label, (weight, rarity) in weights.items()]
     start = _start(epoch)
     adjusted = [_caution(a, row[f"adjustment_{n}"]) for n, a in enumerate(spec.adjustments) if row[f"adjustment_{n}"]]
-    counted = [start, *sorted(signs, key=lambda s: -s.weight), *adjusted, *_learnt(row, epoch)]
+    counted = [start, *sorted(signs, key=lambda s: -s.weight), *adjusted, *_judgement_weights(row, epoch)]
     # what is left is the model's third class: two that are close and not one
     kin = row["match_weight"] - sum(step.weight for step in counted)
     if KIN in epoch.model and abs(kin) >= 0.05:
@@ -251,15 +251,15 @@ def _caution(adjustment: Adjustment, weight: float) -> Step:
     return Step(name=name, weight=weight, text=f"{name}: {adjustment.text}", kind="caution")
 
 
-def _learnt(row: Mapping[str, Any], epoch: Epoch) -> list[Step]:
+def _judgement_weights(row: Mapping[str, Any], epoch: Epoch) -> list[Step]:
     """What the model was taught by stewards about pairs that agree and differ as this one does."""
-    shown = {name: by_gamma[int(row[f"gamma_{name}"])] for name, by_gamma in epoch.learnt.items()
+    shown = {name: by_gamma[int(row[f"gamma_{name}"])] for name, by_gamma in epoch.judgement_weights.items()
              if name and row[f"gamma_{name}"] >= 0}  # fmt: skip
-    weight = sum(shown.values()) + sum(epoch.learnt.get("", ()))
+    weight = sum(shown.values()) + sum(epoch.judgement_weights.get("", ()))
     if abs(weight) < 0.05:
         return []
-    text = f"Learnt from stewards, by what they said of pairs like this one: {_strength(weight)}."
-    return [Step(name="Learnt from stewards", weight=weight, text=text)]
+    text = f"Judgements of stewards on pairs like this one: {_strength(weight)}."
+    return [Step(name="Judgements of stewards", weight=weight, text=text)]
 
 
 def _strength(weight: float) -> str:

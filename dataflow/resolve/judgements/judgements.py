@@ -149,10 +149,10 @@ def present_judgements(con: duckdb.DuckDBPyConnection, *, judgements: str = JUDG
 
 def fingerprint_sql(record: str) -> str:
     """What a customer record says, hashed; null where that is too little to know it by."""
-    said = ", ".join(f"coalesce({record}.{column}::VARCHAR, '')" for column in (*_NAMES, *_REACH))
+    fields = ", ".join(f"coalesce({record}.{column}::VARCHAR, '')" for column in (*_NAMES, *_REACH))
     reached = ", ".join(f"{record}.{column}::VARCHAR" for column in _REACH)
     named = f"coalesce({record}.full_name, {record}.company_name) IS NOT NULL"
-    return f"CASE WHEN {named} AND coalesce({reached}) IS NOT NULL THEN md5(concat_ws('|', {said})) END"
+    return f"CASE WHEN {named} AND coalesce({reached}) IS NOT NULL THEN md5(concat_ws('|', {fields})) END"
 
 
 def _standing(words: Sequence[Judgement]) -> Standing | None:
@@ -197,11 +197,11 @@ def _stage_judged_records(ws: Workspace) -> None:
     con, records = ws.con, CUSTOMER_RECORD.sql_name
     con.execute(f"""
         CREATE OR REPLACE TEMP TABLE judged_present AS
-        WITH said AS (
+        WITH judged AS (
             SELECT record_id_l AS record_id, fingerprint_l AS fingerprint, decided_at FROM {JUDGEMENT.sql_name}
             UNION ALL SELECT record_id_r, fingerprint_r, decided_at FROM {JUDGEMENT.sql_name}
         ),
-        named AS (SELECT record_id, max_by(fingerprint, decided_at) AS fingerprint FROM said GROUP BY record_id)
+        named AS (SELECT record_id, max_by(fingerprint, decided_at) AS fingerprint FROM judged GROUP BY record_id)
         SELECT n.record_id, k.present_record_id, k.entity_type, coalesce(k.fingerprint, n.fingerprint) AS fingerprint,
             k.record_id IS NULL OR n.record_id IN (SELECT record_id FROM changed_record)
                 OR coalesce(k.present_record_id IN (SELECT record_id FROM changed_record), false) AS is_stale

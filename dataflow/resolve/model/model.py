@@ -10,11 +10,14 @@ from typing import Any, Self
 from dataflow.resolve.comparisons import Comparison, EntitySpec, Level
 
 Settings = dict[str, Any]
-# the parts of a model that are ours and not Splink's, each a weight for every level of every comparison by gamma, and
-# one for all pairs under the name "": against two entities that are close, and what stewards and labels have taught
-KIN = "kin"
-LEARNT = "learnt"
 LevelWeights = dict[str, list[float]]
+"""A weight for every level of every comparison, by gamma; the one for all pairs stands under the name ""."""
+
+KIN = "kin"
+"""The part of a model that weighs one entity against two close ones (kin: one household, one firm's branches)."""
+
+JUDGEMENT_WEIGHTS = "learnt"
+"""The part of a model that judgements and labels add; the key is that of the models stored in existing lakes."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -47,11 +50,11 @@ class Epoch:
 
     @property
     def splink_model(self) -> Settings:
-        return {name: value for name, value in self.model.items() if name not in (KIN, LEARNT)}
+        return {name: value for name, value in self.model.items() if name not in (KIN, JUDGEMENT_WEIGHTS)}
 
     @property
-    def learnt(self) -> LevelWeights:
-        return dict(self.model.get(LEARNT, {}))
+    def judgement_weights(self) -> LevelWeights:
+        return dict(self.model.get(JUDGEMENT_WEIGHTS, {}))
 
     @property
     def frequency_columns(self) -> tuple[str, ...]:

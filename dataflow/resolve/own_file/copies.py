@@ -21,12 +21,12 @@ def set_copies_aside(con: duckdb.DuckDBPyConnection, records: str, *, unless: st
     stay = f"AND record_id NOT IN (SELECT unnest([record_id_l, record_id_r]) FROM {unless})" if unless else ""
     con.execute(f"""
         CREATE OR REPLACE TEMP TABLE copy AS
-        WITH said AS (
+        WITH hashed AS (
             SELECT record_id, hash(*COLUMNS(* EXCLUDE (record_id))) AS content FROM {records}
             WHERE coalesce(given, surname, org) IS NOT NULL {stay}
         ),
-        often AS (SELECT content, min(record_id, 2) AS kept FROM said GROUP BY content HAVING count(*) > {MANY})
-        SELECT record_id, kept FROM said JOIN often USING (content) WHERE NOT list_contains(kept, record_id)
+        often AS (SELECT content, min(record_id, 2) AS kept FROM hashed GROUP BY content HAVING count(*) > {MANY})
+        SELECT record_id, kept FROM hashed JOIN often USING (content) WHERE NOT list_contains(kept, record_id)
     """)
     con.execute(f"CREATE OR REPLACE TEMP TABLE copied_record AS FROM {records} SEMI JOIN copy USING (record_id)")
     con.execute(f"DELETE FROM {records} r USING copy c WHERE r.record_id = c.record_id")

@@ -135,11 +135,11 @@ def _level_weights(epoch: Epoch) -> LevelWeights:
 
 def _decisive(error: str, weights: LevelWeights, levels: dict[str, int], adjustment: float) -> str:
     """The level that spoke loudest for what was decided."""
-    said = [weights[name][gamma] for name, gamma in levels.items() if gamma >= 0]
-    said.append((adjustment, "levels that contradict each other, a name alone, or labels"))
+    found = [weights[name][gamma] for name, gamma in levels.items() if gamma >= 0]
+    found.append((adjustment, "levels that contradict each other, a name alone, or labels"))
     if error == "wrong":
-        return max(said)[1]
-    weight, label = min(said)
+        return max(found)[1]
+    weight, label = min(found)
     return label if weight < 0 else "too little in common to tell"
 
 

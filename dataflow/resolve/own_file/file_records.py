@@ -67,12 +67,12 @@ def decide_types(con: duckdb.DuckDBPyConnection, source: str, kinds: Kinds, *, t
         return literal(told)
     by_kind = {kind: column for column, kind in reversed(list(kinds.items()))}
     fallback = _fallback_type(con, source, by_kind)
-    said = by_kind.get("entity_type")
-    if said is None:
+    type_column = by_kind.get("entity_type")
+    if type_column is None:
         return fallback
     return (
-        f"CASE WHEN regexp_matches(lower({said}), 'org|compan|business|corp|firm|legal') THEN 'company'"
-        f" WHEN {said} IS NOT NULL THEN 'person' ELSE {fallback} END"
+        f"CASE WHEN regexp_matches(lower({type_column}), 'org|compan|business|corp|firm|legal') THEN 'company'"
+        f" WHEN {type_column} IS NOT NULL THEN 'person' ELSE {fallback} END"
     )
 
 

@@ -34,12 +34,12 @@ def emails(_values: Sequence[str]) -> Callable[[str], Fields]:
 
 def _email(text: str) -> Fields:
     bracketed = _IN_BRACKETS.search(text)
-    said = bracketed[1] if bracketed else text
-    found = normalise_email(said)
+    address = bracketed[1] if bracketed else text
+    found = normalise_email(address)
     if found is not None:
         return {"canonical": found.canonical, "domain": found.domain}
     # a mangled address may still be compared; a placeholder, which is well formed, may not
-    plain = said.strip().lower()
+    plain = address.strip().lower()
     is_mangled = len(plain) > 5 and re.fullmatch(r"[^@\s]+@[^@\s]+\.\w+", plain) is None and re.search(r"[@.]", plain)
     return {"canonical": plain if is_mangled else None, "domain": None}
 

@@ -113,14 +113,14 @@ def resolve_file(
         read_values(con, "file_row", kinds, into="read_row")
         _number_rows(con, table, key=key)
         types = decide_types(con, "source_row", kinds, told=spec.entity_type if spec else None)
-        said = _read_labels(con, labels) if labels is not None else None
+        labelled = _read_labels(con, labels) if labels is not None else None
         make_match_records(con, input_sql("source_row", kinds, types), _wide_specs(), into="match_record")
         _keep_keys(con, truth=table.find(truth) if truth is not None else None)
-        models, compared = _resolve(con, labels=said)
+        models, compared = _resolve(con, labels=labelled)
         evaluation, causes = _judge(con, models) if truth is not None else (None, [])
         if out is not None:
             _write(con, out)
-        labelled = con.table(said).shape[0] if said is not None else 0
+        label_count = con.table(labelled).shape[0] if labelled is not None else 0
         found = dict(con.execute("SELECT entity_type, count(DISTINCT cluster) FROM found GROUP BY 1").fetchall())
         return FileResolution(
             entity_types={kind: found[kind] for kind in sorted(found, key=lambda kind: (-found[kind], kind))},
@@ -128,7 +128,7 @@ def resolve_file(
             records=table.rows,
             clusters=sum(found.values()),
             compared_pairs=compared,
-            labels=labelled,
+            labels=label_count,
             seconds=watch.seconds,
             evaluation=evaluation,
             causes=causes,
@@ -286,7 +286,7 @@ def _resolve(con: duckdb.DuckDBPyConnection, *, labels: str | None) -> tuple[lis
         compared += find_edges(con, f"match_{kind}", epoch=epoch, spec=spec, into=f"edge_{kind}")
         threshold = epoch.link_threshold
         find_clusters(
-            con, f"match_{kind}", f"edge_{kind}", link_threshold=threshold, into="found_cluster", judged=judged
+            con, f"match_{kind}", f"edge_{kind}", link_threshold=threshold, into="found_cluster", judgements=judged
         )
         con.execute(f"""
             INSERT INTO found

@@ -172,7 +172,7 @@ def weighed_sql(
     `levelled` is a query of record_id_l, record_id_r, splink_weight and gamma_* of every comparison of the spec.
     """
     terms = [f"CASE WHEN {a.condition} THEN {a.weight} ELSE 0 END" for a in spec.adjustments]
-    extra = " + ".join([by_level_sql(epoch.learnt), *terms])
+    extra = " + ".join([by_level_sql(epoch.judgement_weights), *terms])
     kept = "".join(f", gamma_{c.name}" for c in spec.comparisons) + ", adjustment" if keep_levels else ""
     likely = "" if threshold is None else f"WHERE splink_weight >= {least_weight(epoch, threshold)}"
     at_least = "" if threshold is None else f"WHERE match_probability >= {threshold}"
@@ -229,7 +229,7 @@ def by_level_sql(weights: LevelWeights) -> str:
 
 def least_weight(epoch: Epoch, threshold: float) -> float:
     """What Splink's model must say of a pair at least, that all together may come over the threshold."""
-    return match_weight(threshold) - _most(epoch.learnt)
+    return match_weight(threshold) - _most(epoch.judgement_weights)
 
 
 def _most(weights: LevelWeights) -> float:

@@ -18,7 +18,7 @@ from dataflow.tables.resolved import EPOCH, JUDGED_PAIR, MATCH_RECORD, TERM_FREQ
 from dataflow.workspace.workspace import Workspace
 from lakehouse.table import literal
 
-_SAID = f"""
+_JUDGED = f"""
     (SELECT record_id_l, record_id_r, verdict FROM {JUDGED_PAIR.sql_name}
     WHERE verdict IN ('same', 'different') AND NOT is_contradicted)
 """
@@ -104,7 +104,7 @@ def train_and_store(
         if ws.con.table(records).shape[0] > 0:
             name = f"frequency_{kind}"
             epoch = train_epoch(ws.con, records, spec=specs[kind], frequencies=name)
-            trained[kind] = learn_from_labels(ws.con, records, _SAID, epoch=epoch, spec=specs[kind])
+            trained[kind] = learn_from_labels(ws.con, records, _JUDGED, epoch=epoch, spec=specs[kind])
             # Training is of one connection; the lanes need them too.
             ws.con.execute(f"CREATE OR REPLACE TABLE work.main.{name} AS FROM temp.{name}")
         ws.con.execute(f"DROP TABLE {records}")

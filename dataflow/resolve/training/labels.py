@@ -19,7 +19,7 @@ from numpy.typing import NDArray
 from dataflow.errors import UsageError
 from dataflow.resolve.comparisons import EntitySpec
 from dataflow.resolve.groups import Groups
-from dataflow.resolve.model.model import LEARNT, Epoch, LevelWeights, epoch_id_of, model_text
+from dataflow.resolve.model.model import JUDGEMENT_WEIGHTS, Epoch, LevelWeights, epoch_id_of, model_text
 from dataflow.resolve.pairs.candidates import find_candidates
 from dataflow.resolve.pairs.numbers import numbered
 from dataflow.resolve.pairs.scoring import score_pairs
@@ -70,12 +70,12 @@ def read_labels(con: duckdb.DuckDBPyConnection, path: Path, *, keys: str, into: 
     columns = [f"c{number}" for number in range(len(headings))]
     verdict = _verdict_column(con, headings)
     left, right = _key_columns(con, [column for column in columns if column != verdict], keys)
-    said = ", ".join(f"'{word}'" for word in SAME)
+    same_words = ", ".join(f"'{word}'" for word in SAME)
     con.execute(f"""
         CREATE OR REPLACE TEMP TABLE {into} AS
         SELECT DISTINCT least(l.record_id, r.record_id) AS record_id_l,
             greatest(l.record_id, r.record_id) AS record_id_r,
-            CASE WHEN lower(trim({verdict})) IN ({said}) THEN 'same' ELSE 'different' END AS verdict
+            CASE WHEN lower(trim({verdict})) IN ({same_words}) THEN 'same' ELSE 'different' END AS verdict
         FROM label_row b JOIN {keys} l ON l.record_key = trim(b.{left}) JOIN {keys} r ON r.record_key = trim(b.{right})
         WHERE l.record_id <> r.record_id AND {verdict} IS NOT NULL
     """)
@@ -166,17 +166,17 @@ def _learn(con: duckdb.DuckDBPyConnection, records: str, *, epoch: Epoch, spec: 
     moved = _fit_shrunk(labelled, anchors)
     if moved is None:
         return epoch
-    learnt = {LEARNT: _by_level(level_names, moved)}
-    epoch_id = epoch_id_of(epoch.entity_type, epoch.epoch_id, model_text(learnt))
-    return replace(epoch, epoch_id=epoch_id, model=epoch.model | learnt)
+    taught = {JUDGEMENT_WEIGHTS: _by_level(level_names, moved)}
+    epoch_id = epoch_id_of(epoch.entity_type, epoch.epoch_id, model_text(taught))
+    return replace(epoch, epoch_id=epoch_id, model=epoch.model | taught)
 
 
 def _by_level(level_names: list[tuple[str, int]], moved: Floats) -> LevelWeights:
     """The weights to add by comparison and gamma; what is next to nothing is nothing."""
-    learnt: LevelWeights = {"": [round(float(moved[0]), 3)]}
+    weights: LevelWeights = {"": [round(float(moved[0]), 3)]}
     for (name, _), weight in zip(level_names, moved[1:], strict=True):
-        learnt.setdefault(name, []).append(round(float(weight), 3) if abs(weight) >= 0.05 else 0.0)
-    return {name: by_gamma for name, by_gamma in learnt.items() if not name or any(by_gamma)}
+        weights.setdefault(name, []).append(round(float(weight), 3) if abs(weight) >= 0.05 else 0.0)
+    return {name: by_gamma for name, by_gamma in weights.items() if not name or any(by_gamma)}
 
 
 def _scored(

@@ -20,7 +20,7 @@ from hypothesis import strategies as st
 
 from dataflow.errors import ConfigurationError
 from dataflow.resolve.comparisons import COMPANY, SPECS, EntitySpec
-from dataflow.resolve.model.model import LEARNT, Epoch
+from dataflow.resolve.model.model import JUDGEMENT_WEIGHTS, Epoch
 from dataflow.resolve.pairs.candidates import cap_sql, find_candidates
 from dataflow.resolve.pairs.chunks import stage_epoch
 from dataflow.resolve.pairs.edges import find_edges
@@ -167,7 +167,7 @@ def _staged(con: duckdb.DuckDBPyConnection, spec: EntitySpec, folder: Path) -> E
     """Train on a small population and stage it; stewards have taught the model something."""
     _match(con, spec)
     trained = train_epoch(con, "record", spec=spec, frequencies="frequency")
-    epoch = replace(trained, model=trained.model | {LEARNT: {"": [0.5], "address": [-0.25] * 12}})
+    epoch = replace(trained, model=trained.model | {JUDGEMENT_WEIGHTS: {"": [0.5], "address": [-0.25] * 12}})
     con.execute(f"COPY everybody TO '{folder}/record.parquet'")
     stage_epoch(con, epoch, folder=folder)
     return epoch

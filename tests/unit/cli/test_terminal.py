@@ -119,7 +119,7 @@ def test_json_on_a_terminal_holds_no_control_character(capsys: pytest.CaptureFix
 
 
 def test_bars_of_a_pair_are_parts_and_no_markup() -> None:
-    steps = (Step(name="Same [name]", weight=12.0, text=""), Step(name="Other street", weight=-15.0, words=""))
+    steps = (Step(name="Same [name]", weight=12.0, text=""), Step(name="Other street", weight=-15.0, text=""))
     explained = Explanation(
         entity_type="person",
         steps=steps,

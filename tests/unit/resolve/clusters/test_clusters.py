@@ -49,16 +49,20 @@ def epoch(con: duckdb.DuckDBPyConnection) -> Epoch:
 
 
 def clusters_of(
-    con: duckdb.DuckDBPyConnection, epoch: Epoch, records: list[Record], *, words: tuple[tuple[str, str, str], ...] = ()
+    con: duckdb.DuckDBPyConnection,
+    epoch: Epoch,
+    records: list[Record],
+    *,
+    judgements: tuple[tuple[str, str, str], ...] = (),
 ) -> dict[str, tuple[str, bool]]:
-    """Record to the smallest of its cluster and whether it was oversized; `words` are judged pairs."""
+    """Record to the smallest of its cluster and whether it was oversized; `judgements` are judged pairs."""
     match_records(con, records, into="given_match")
     find_edges(con, "given_match", epoch=epoch, spec=PERSON, into="edge")
-    con.execute("CREATE OR REPLACE TEMP TABLE word (record_id_l VARCHAR, record_id_r VARCHAR, verdict VARCHAR)")
-    for word in words:
-        con.execute("INSERT INTO word VALUES (?, ?, ?)", list(word))
-    judged = "word" if words else None
-    find_clusters(con, "given_match", "edge", link_threshold=epoch.link_threshold, into="found", judged=judged)
+    con.execute("CREATE OR REPLACE TEMP TABLE judgement (record_id_l VARCHAR, record_id_r VARCHAR, verdict VARCHAR)")
+    for judgement in judgements:
+        con.execute("INSERT INTO judgement VALUES (?, ?, ?)", list(judgement))
+    relation = "judgement" if judgements else None
+    find_clusters(con, "given_match", "edge", link_threshold=epoch.link_threshold, into="found", judgements=relation)
     named = "SELECT record_id, min(record_id) OVER (PARTITION BY cluster), is_oversized FROM found"
     return {row[0]: (row[1], row[2]) for row in con.execute(named).fetchall()}
 
@@ -120,7 +124,7 @@ def test_what_was_found_unlike_keeps_apart_what_links_bring_together(con: duckdb
 
 
 def test_a_word_joins_what_no_weight_would_and_is_sure(con: duckdb.DuckDBPyConnection, epoch: Epoch) -> None:
-    found = clusters_of(con, epoch, [ONE, OTHER], words=(("z1", "z2", "same"),))
+    found = clusters_of(con, epoch, [ONE, OTHER], judgements=(("z1", "z2", "same"),))
     assert found["z1"] == found["z2"] == ("z1", False)
     sure = con.execute("SELECT DISTINCT confidence, cluster_confidence FROM found").fetchall()
     assert sure == [(1.0, 1.0)]
@@ -129,10 +133,10 @@ def test_a_word_joins_what_no_weight_would_and_is_sure(con: duckdb.DuckDBPyConne
 def test_a_word_parts_what_every_weight_joins(con: duckdb.DuckDBPyConnection, epoch: Epoch) -> None:
     copies = [ONE | {"record_id": name} for name in ("a", "b", "c")]
     assert len({cluster for cluster, _ in clusters_of(con, epoch, copies).values()}) == 1
-    found = clusters_of(con, epoch, copies, words=(("a", "c", "different"),))
+    found = clusters_of(con, epoch, copies, judgements=(("a", "c", "different"),))
     assert found["a"][0] != found["c"][0]
     assert found["b"][0] in (found["a"][0], found["c"][0])
-    two = clusters_of(con, epoch, copies[:2], words=(("a", "b", "different"),))
+    two = clusters_of(con, epoch, copies[:2], judgements=(("a", "b", "different"),))
     assert two["a"][0] != two["b"][0]
 
 
@@ -142,14 +146,16 @@ def test_who_is_joined_by_word_brings_whoever_is_with_them(con: duckdb.DuckDBPyC
     assert {record: cluster for record, (cluster, _) in apart.items()} == {
         f"{x}{n}": f"{x}0" for x in "ab" for n in range(3)
     }
-    found = clusters_of(con, epoch, records, words=(("a1", "b2", "same"),))
+    found = clusters_of(con, epoch, records, judgements=(("a1", "b2", "same"),))
     assert {cluster for cluster, _ in found.values()} == {"a0"}
 
 
 def test_who_is_different_stays_behind_when_others_are_joined(con: duckdb.DuckDBPyConnection, epoch: Epoch) -> None:
     records = [one | {"record_id": f"{name}{n}"} for name, one in (("a", ONE), ("b", OTHER)) for n in range(3)]
-    words = (("a1", "b2", "same"), ("a0", "b0", "different"), ("a1", "a2", "different"))
-    found = {record: cluster for record, (cluster, _) in clusters_of(con, epoch, records, words=words).items()}
+    judgements = (("a1", "b2", "same"), ("a0", "b0", "different"), ("a1", "a2", "different"))
+    found = {
+        record: cluster for record, (cluster, _) in clusters_of(con, epoch, records, judgements=judgements).items()
+    }
     assert found["a1"] == found["b2"]
     assert found["a0"] != found["b0"]
     # what is different from one is different from who is the same
@@ -161,7 +167,7 @@ def test_more_than_a_component_may_hold_are_joined_by_word_all_the_same(
 ) -> None:
     ids = [f"m{number:03}" for number in range(MAX_COMPONENT + 20)]
     records: list[Record] = [{"record_id": i, "entity_type": "person", "given_name": "A"} for i in ids]
-    found = clusters_of(con, epoch, records, words=tuple((a, b, "same") for a, b in pairwise(ids)))
+    found = clusters_of(con, epoch, records, judgements=tuple((a, b, "same") for a, b in pairwise(ids)))
     assert {cluster for cluster, _ in found.values()} == {ids[0]}
 
 

@@ -24,8 +24,8 @@ def explanation(*, weight: float, probability: float) -> Explanation:
     ],
 )
 def test_the_outcome_is_a_chance_in_a_hundred(weight: float, probability: float, chance: str, outcome: str) -> None:
-    said = explanation(weight=weight, probability=probability).summary
-    assert said == (
+    summary = explanation(weight=weight, probability=probability).summary
+    assert summary == (
         f"All in all, the chance that they are one person is {chance}. "
         f"The model joins records from 80 in 100 on, {outcome}."
     )

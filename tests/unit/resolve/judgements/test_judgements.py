@@ -1,4 +1,4 @@
-"""What holds when stewards have spoken: small tables of words, and what becomes of them."""
+"""What holds when stewards have judged: small tables of judgements, and which of them hold."""
 
 from __future__ import annotations
 
@@ -13,11 +13,11 @@ from dataflow.resolve.judgements.judgements import DIFFERENT, SAME, Judgement, S
 START = datetime(2026, 3, 1, tzinfo=UTC)
 
 
-def said(*words: str) -> list[Judgement]:
+def judgements_of(*lines: str) -> list[Judgement]:
     """Judgements in the order of their time, each `left right verdict person`, `same!` needing a second person."""
     made = []
-    for number, word in enumerate(words):
-        left, right, verdict, *person = word.split()
+    for number, line in enumerate(lines):
+        left, right, verdict, *person = line.split()
         made.append(
             Judgement(
                 judgement_id=f"{number:03}", entity_type="person", left=min(left, right), right=max(left, right),
@@ -38,7 +38,7 @@ def _mark(standing: Standing) -> str:
 
 
 @pytest.mark.parametrize(
-    ("words", "holds"),
+    ("lines", "holds"),
     [
         ((), {}),
         (("a b same", "a b different"), {"ab": "different"}),
@@ -49,12 +49,12 @@ def _mark(standing: Standing) -> str:
         (("a a same",), {}),
     ],
 )
-def test_the_newest_counts(words: tuple[str, ...], holds: dict[str, str]) -> None:
-    assert holding(said(*words)) == holds
+def test_the_newest_counts(lines: tuple[str, ...], holds: dict[str, str]) -> None:
+    assert holding(judgements_of(*lines)) == holds
 
 
 @pytest.mark.parametrize(
-    ("words", "holds"),
+    ("lines", "holds"),
     [
         (("a b same!",), {"ab": "-?"}),
         (("a b same!", "a b same! bob"), {"ab": "same"}),
@@ -64,16 +64,16 @@ def test_the_newest_counts(words: tuple[str, ...], holds: dict[str, str]) -> Non
         (("a b different bob", "a b same!"), {"ab": "different?"}),
         (("a b different bob", "a b same! ann", "a b same! bob"), {"ab": "same"}),
         (("a b same! ann", "a b withdrawn ann", "a b same! bob"), {"ab": "-?"}),
-        # said when they were small, it holds when they have grown
+        # judged when they were small, it holds when they have grown
         (("a b same ann", "a b same! ann"), {"ab": "same"}),
     ],
 )
-def test_two_large_customers_need_two_people(words: tuple[str, ...], holds: dict[str, str]) -> None:
-    assert holding(said(*words)) == holds
+def test_two_large_customers_need_two_people(lines: tuple[str, ...], holds: dict[str, str]) -> None:
+    assert holding(judgements_of(*lines)) == holds
 
 
 @pytest.mark.parametrize(
-    ("words", "holds"),
+    ("lines", "holds"),
     [
         # the case of three: the newest same that fits holds, the other is set aside; different always holds
         (("a b same", "b c same", "a c different"), {"ab": "same×", "bc": "same", "ac": "different"}),
@@ -88,23 +88,25 @@ def test_two_large_customers_need_two_people(words: tuple[str, ...], holds: dict
         (("a b same", "b c same!", "a c different"), {"ab": "same", "bc": "-?", "ac": "different"}),
     ],
 )
-def test_contradictions_have_one_outcome(words: tuple[str, ...], holds: dict[str, str]) -> None:
-    assert holding(said(*words)) == holds
+def test_contradictions_have_one_outcome(lines: tuple[str, ...], holds: dict[str, str]) -> None:
+    assert holding(judgements_of(*lines)) == holds
 
 
 def test_who_is_told_what_rules_a_word_out() -> None:
-    standing = settle(said("c d different", "a b same", "b c same", "e f different", "a d same"))
+    standing = settle(judgements_of("c d different", "a b same", "b c same", "e f different", "a d same"))
     assert [s.newest.pair for s in standing if s.is_contradicted] == [("a", "b")]
     assert [s.newest.pair for s in obstacles(standing, ("a", "b"))] == [("c", "d")]
 
 
 @pytest.mark.parametrize("seed", range(20))
-def test_the_order_of_reading_is_of_no_matter_and_no_two_that_differ_are_joined(seed: int) -> None:
+def test_the_order_of_reading_does_not_matter_and_no_two_that_differ_are_joined(seed: int) -> None:
     chance = random.Random(seed)
     pairs = list(combinations("abcdefgh", 2))
-    words = said(*(" ".join((*chance.choice(pairs), chance.choice(("same", "same", "different")))) for _ in range(14)))
-    standing = settle(words)
-    assert settle(chance.sample(words, k=len(words))) == standing
+    judgements = judgements_of(
+        *(" ".join((*chance.choice(pairs), chance.choice(("same", "same", "different")))) for _ in range(14))
+    )
+    standing = settle(judgements)
+    assert settle(chance.sample(judgements, k=len(judgements))) == standing
     groups = {record: {record} for record in "abcdefgh"}
     for one in standing:
         if one.joins:
@@ -118,9 +120,11 @@ def test_the_order_of_reading_is_of_no_matter_and_no_two_that_differ_are_joined(
             assert any({*s.newest.pair} <= together for s in standing if s.verdict == DIFFERENT)
 
 
-def test_a_long_chain_is_settled_at_once() -> None:
+def test_a_long_chain_is_settled() -> None:
     names = [f"r{number:05}" for number in range(3_000)]
-    words = said(*(f"{left} {right} same" for left, right in pairwise(names)), f"{names[0]} {names[-1]} different")
-    standing = settle(words)
+    judgements = judgements_of(
+        *(f"{left} {right} same" for left, right in pairwise(names)), f"{names[0]} {names[-1]} different"
+    )
+    standing = settle(judgements)
     assert sum(s.is_contradicted for s in standing) == 1
     assert sum(s.verdict == SAME for s in standing) == len(names) - 1

@@ -68,7 +68,7 @@ def test_the_model_learns(rows: Rows, tmp_path: Path) -> None:
     assert after.evaluation is not None
     assert after.labels == 80
     assert before.evaluation.pairwise_f1 < 0.5
-    # forty of the pairs are given; the others are learnt
+    # forty of the pairs are given; the model learns the others
     assert after.evaluation.pairwise_f1 > 0.95
     again, _ = resolved(rows, tmp_path, labels)
     assert again.evaluation == after.evaluation
@@ -82,35 +82,35 @@ def test_a_label_outranks_the_model(rows: Rows, tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize(
-    ("said", "used"),
+    ("labels", "used"),
     [
         ([(1, 2, "yes"), (3, 4, "no")], 2),
         ([(1, 2, "1"), (3, 4, "0")], 2),
         ([("1", " 2 ", "MATCH"), ("3", "4", "Distinct")], 2),
-        # said both ways, by themselves or by way of others
+        # judged both ways, directly or through other pairs
         ([(1, 2, "same"), (2, 1, "different"), (5, 6, "same")], 1),
         ([(1, 2, "same"), (2, 3, "same"), (1, 3, "different"), (5, 6, "different")], 1),
         # a row against itself, and rows that are not there
         ([(1, 1, "same"), (1, 900, "same"), (5, 6, "1")], 1),
     ],
 )
-def test_which_labels_are_used(rows: Rows, tmp_path: Path, said: list[tuple[object, object, str]], used: int) -> None:
-    told, _ = resolved(rows, tmp_path, labels_of(tmp_path / "labels.csv", said))
+def test_which_labels_are_used(rows: Rows, tmp_path: Path, labels: list[tuple[object, object, str]], used: int) -> None:
+    told, _ = resolved(rows, tmp_path, labels_of(tmp_path / "labels.csv", labels))
     assert told.labels == used
 
 
 @pytest.mark.parametrize(
-    ("said", "words"),
+    ("labels", "message"),
     [
         ([(1, 2, "perhaps")], "no column says same or different"),
         ([(901, 902, "same")], "no two keys"),
     ],
 )
 def test_labels_that_cannot_be_read(
-    rows: Rows, tmp_path: Path, said: list[tuple[object, object, str]], words: str
+    rows: Rows, tmp_path: Path, labels: list[tuple[object, object, str]], message: str
 ) -> None:
-    with pytest.raises(UsageError, match=words):
-        resolved(rows, tmp_path, labels_of(tmp_path / "labels.csv", said))
+    with pytest.raises(UsageError, match=message):
+        resolved(rows, tmp_path, labels_of(tmp_path / "labels.csv", labels))
 
 
 def test_labels_in_parquet(rows: Rows, tmp_path: Path) -> None:
