@@ -31,9 +31,6 @@ PLACES: dict[str, tuple[str, tuple[str, ...]]] = {
     "the delimiters of a CSV": (r'": "tab"|\[,;\\t\|\]', ("dataflow/sources/files/dialect.py",)),
 }
 
-# Read until positions leave ops.run.
-WAITING = frozenset({"dataflow/govern/maintenance.py", "dataflow/validate/incoming.py"})
-
 
 def places_of(pattern: str) -> set[str]:
     return {path for path, text in read_tree(ROOT).items() if re.search(pattern, text)}
@@ -42,7 +39,7 @@ def places_of(pattern: str) -> set[str]:
 @pytest.mark.parametrize("fact", PLACES)
 def test_each_fact_has_one_place(fact: str) -> None:
     pattern, allowed = PLACES[fact]
-    assert places_of(pattern) - WAITING == set(allowed)
+    assert places_of(pattern) == set(allowed)
 
 
 def test_the_patterns_find_what_they_are_for() -> None:

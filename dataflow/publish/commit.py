@@ -70,12 +70,13 @@ def commit(
     `crashed` are runs to record with this one.
     Raises: AuditRefused, with the lake unchanged; LakeConflict, LakeUnwritable.
     """
-    if not any(ws.changes(table).changed for table in ws.staged.values()):
+    changes = ws.all_changes()
+    if not any(staged.changed for staged in changes.values()):
         return Publication(run_id=ws.run.run_id, status="unchanged", snapshot=ws.base)
 
     def write(con: duckdb.DuckDBPyConnection) -> _Written:
         claim_messages(con, ws, is_alone=lake.is_alone)
-        by_table = ws.write(con)
+        by_table = ws.write(con, changes)
         write_run(con, _row(ws, reports, by_table), crashed=crashed)
         move_positions(con, ws.validated, run_id=ws.run.run_id, moved_at=ws.run.now)
         return _Written(by_table, audit(con, ws, by_table))

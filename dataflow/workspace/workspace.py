@@ -223,11 +223,17 @@ class Workspace:
             return Staged()
         return Staged(*self._count(table, delta_names(table).delta, "true"))
 
-    def write(self, con: duckdb.DuckDBPyConnection) -> dict[str, Staged]:
-        """Write everything staged into the lake, inside the caller's transaction on `con`."""
-        written = {}
+    def all_changes(self) -> dict[str, Staged]:
+        """Count what this run changed in each staged table."""
+        return {name: self.changes(table) for name, table in self.staged.items()}
+
+    def write(self, con: duckdb.DuckDBPyConnection, changes: Mapping[str, Staged] | None = None) -> dict[str, Staged]:
+        """Write everything staged into the lake, inside the caller's transaction on `con`; return what was written.
+
+        `changes` are those of `all_changes` where they were counted already.
+        """
+        written = self.all_changes() if changes is None else dict(changes)
         for name, table in self.staged.items():
-            written[name] = self.changes(table)
             for statement in write_sql(table, written[name]):
                 con.execute(statement)
         return written

@@ -153,7 +153,7 @@ class Company:
         """Run the first stage alone and commit without audits, which costs a tenth; returns the reports by subject."""
         with self._workspace({name: table for name, table in self.tables.items() if table.schema in _FIRST}) as ws:
             reports = validate(ws, self.settings)
-            if any(ws.changes(table).changed for table in ws.staged.values()):
+            if any(staged.changed for staged in ws.all_changes().values()):
                 raw_rows.commit(ws)
             else:
                 self._record_unchanged(ws)
