@@ -28,9 +28,9 @@ from dataflow.observe.visible import visible
 if TYPE_CHECKING:
     import duckdb
 
-    from dataflow.govern.dead_letters import DeadLetter, LetterFilter
+    from dataflow.govern.dead_letters import DeadLetter, DeadLetterFilter
     from dataflow.settings import Settings
-    from dataflow.validate.letter_decisions import LettersNow
+    from dataflow.validate.dead_letter_decisions import DeadLettersNow
 
 RuleOption = Annotated[str | None, typer.Option("--rule", help="Only those that broke this rule.")]
 IdsArgument = Annotated[list[str] | None, typer.Argument(help="Ids, or their beginnings, from `dlq list`.")]
@@ -179,11 +179,11 @@ def list_dead(
 
     Example:  dataflow dlq list --source tickets --rule not_null
     """
-    from dataflow.govern.dead_letters import STATUSES, list_letters
+    from dataflow.govern.dead_letters import STATUSES, list_dead_letters
 
     chosen = _chosen(source, object_name, rule, [], statuses=STATUSES if status == "all" else (status,))
     with _reading(context) as (con, letters):
-        found = list_letters(con, chosen, limit=limit, letters=letters)
+        found = list_dead_letters(con, chosen, limit=limit, dead_letters=letters)
     write_records([_listed(letter) for letter in found], output=output, title="Dead letters")
 
 
@@ -192,10 +192,10 @@ def count_dead(context: typer.Context, output: OutputOption = Output.TABLE) -> N
 
     Example:  dataflow dlq count -o json
     """
-    from dataflow.govern.dead_letters import count_letters
+    from dataflow.govern.dead_letters import count_dead_letters
 
     with _reading(context) as (con, letters):
-        found = count_letters(con, _chosen(None, None, None, []), letters=letters)
+        found = count_dead_letters(con, _chosen(None, None, None, []), dead_letters=letters)
     write_records([asdict(count) for count in found], output=output, title="Open dead letters")
 
 
@@ -208,10 +208,10 @@ def show_dead(
 
     Example:  dataflow dlq show 3f2a91
     """
-    from dataflow.govern.dead_letters import show_letter
+    from dataflow.govern.dead_letters import show_dead_letter
 
     with _reading(context) as (con, letters):
-        found = asdict(show_letter(con, letter_id, with_payload=True, letters=letters))
+        found = asdict(show_dead_letter(con, letter_id, with_payload=True, dead_letters=letters))
     if output is Output.TABLE:
         write_records([{"field": name, "value": str(value)} for name, value in found.items()], output=output)
     else:
@@ -234,13 +234,15 @@ def replay_dead(
     """
     from dataflow.access.door import open_to_decide
     from dataflow.access.who import system_user
-    from dataflow.govern.dead_letters import replay_letters
-    from dataflow.validate.letter_decisions import lay_over_letters
+    from dataflow.govern.dead_letters import replay_dead_letters
+    from dataflow.validate.dead_letter_decisions import lay_over_dead_letters
 
     chosen = _chosen(source, object_name, rule, ids or [], all_of_them=yes)
     with open_to_decide(system_user(), settings=settings_of(context)) as (door, inbox):
-        letters = lay_over_letters(door.con, door.waiting)
-        count = replay_letters(door.con, inbox, chosen, who=getpass.getuser(), now=datetime.now(UTC), letters=letters)
+        letters = lay_over_dead_letters(door.con, door.waiting)
+        count = replay_dead_letters(
+            door.con, inbox, chosen, who=getpass.getuser(), now=datetime.now(UTC), dead_letters=letters
+        )
     words.print(f"{count:,} dead letters are tried again by the next `dataflow run`.")
 
 
@@ -260,25 +262,25 @@ def discard_dead(
     """
     from dataflow.access.door import open_to_decide
     from dataflow.access.who import system_user
-    from dataflow.govern.dead_letters import discard_letters
-    from dataflow.validate.letter_decisions import lay_over_letters
+    from dataflow.govern.dead_letters import discard_dead_letters
+    from dataflow.validate.dead_letter_decisions import lay_over_dead_letters
 
     chosen = _chosen(source, object_name, rule, ids or [], all_of_them=yes)
     with open_to_decide(system_user(), settings=settings_of(context)) as (door, inbox):
-        letters = lay_over_letters(door.con, door.waiting)
-        count = discard_letters(
-            door.con, inbox, chosen, who=who or getpass.getuser(), why=why, now=datetime.now(UTC), letters=letters
+        letters = lay_over_dead_letters(door.con, door.waiting)
+        count = discard_dead_letters(
+            door.con, inbox, chosen, who=who or getpass.getuser(), why=why, now=datetime.now(UTC), dead_letters=letters
         )
     words.print(f"{count:,} dead letters are discarded; the next `dataflow run` leaves them out.")
 
 
 @contextmanager
-def _reading(context: typer.Context) -> Iterator[tuple[duckdb.DuckDBPyConnection, LettersNow]]:
+def _reading(context: typer.Context) -> Iterator[tuple[duckdb.DuckDBPyConnection, DeadLettersNow]]:
     """Open the published lake with the decisions on dead letters that wait for the next run laid over."""
-    from dataflow.validate.letter_decisions import lay_over_letters
+    from dataflow.validate.dead_letter_decisions import lay_over_dead_letters
 
     with open_door(context, "stewardship") as door:
-        yield door.con, lay_over_letters(door.con, door.waiting)
+        yield door.con, lay_over_dead_letters(door.con, door.waiting)
 
 
 def _chosen(
@@ -289,15 +291,15 @@ def _chosen(
     *,
     statuses: tuple[str, ...] = ("open",),
     all_of_them: bool = True,
-) -> LetterFilter:
-    from dataflow.govern.dead_letters import LetterFilter
+) -> DeadLetterFilter:
+    from dataflow.govern.dead_letters import DeadLetterFilter
 
     if not all_of_them and not ids and not any((source, object_name, rule)):
         raise UsageError(
             "No dead letter was named.",
             next_move="Give ids, --source, --object or --rule; or --yes for every open one.",
         )
-    return LetterFilter(source=source, object=object_name, rule=rule, ids=tuple(ids), statuses=statuses)
+    return DeadLetterFilter(source=source, object=object_name, rule=rule, ids=tuple(ids), statuses=statuses)
 
 
 def _listed(letter: DeadLetter) -> dict[str, object]:

@@ -16,19 +16,19 @@ from duckdb import DuckDBPyConnection
 from dataflow.errors import UsageError
 from dataflow.govern.deciding import check_reason
 from dataflow.tables.ops import WAITING
-from dataflow.validate.letter_decisions import KIND, MOST_IDS, LetterDecision, LettersNow
+from dataflow.validate.dead_letter_decisions import KIND, MOST_IDS, DeadLetterDecision, DeadLettersNow
 from lakehouse import Inbox
 from lakehouse.table import literal
 
 STATUSES = ("open", "replaying", "resolved", "superseded", "discarded")
-IN_LAKE = LettersNow()
+IN_LAKE = DeadLettersNow()
 """The dead letters as the lake holds them."""
 
 _SHORTEST_ID = 6  # characters of an id that name a dead letter, where they are unambiguous
 
 
 @dataclass(frozen=True, kw_only=True)
-class LetterFilter:
+class DeadLetterFilter:
     """Which dead letters are meant. What is left out matches all; `ids` may be beginnings of ids."""
 
     source: str | None = None
@@ -58,7 +58,7 @@ class LetterFilter:
 
 
 @dataclass(frozen=True, kw_only=True)
-class LetterCount:
+class DeadLetterCount:
     """Dead letters of one object that broke one rule first."""
 
     source: str
@@ -94,101 +94,105 @@ class DeadLetter:
     payload: str | None = None
 
 
-def count_letters(con: DuckDBPyConnection, chosen: LetterFilter, *, letters: LettersNow = IN_LAKE) -> list[LetterCount]:
+def count_dead_letters(
+    con: DuckDBPyConnection, chosen: DeadLetterFilter, *, dead_letters: DeadLettersNow = IN_LAKE
+) -> list[DeadLetterCount]:
     """Count dead letters by object, first rule and status; most first."""
     rows = con.execute(f"""
         SELECT _source, _object, rule, status, count(*), min(first_seen_at), max(last_seen_at)
-        FROM {letters.relation} WHERE {chosen.sql} GROUP BY ALL ORDER BY count(*) DESC, _source, _object, rule, status
+        FROM {dead_letters.relation} WHERE {chosen.sql} GROUP BY ALL
+        ORDER BY count(*) DESC, _source, _object, rule, status
     """).fetchall()
     names = ("source", "object", "rule", "status", "count", "first_seen_at", "last_seen_at")
-    return [LetterCount(**dict(zip(names, row, strict=True))) for row in rows]
+    return [DeadLetterCount(**dict(zip(names, row, strict=True))) for row in rows]
 
 
-def list_letters(
-    con: DuckDBPyConnection, chosen: LetterFilter, *, limit: int = 50, letters: LettersNow = IN_LAKE
+def list_dead_letters(
+    con: DuckDBPyConnection, chosen: DeadLetterFilter, *, limit: int = 50, dead_letters: DeadLettersNow = IN_LAKE
 ) -> list[DeadLetter]:
     """List dead letters, last seen first, without their payload."""
-    return _read(con, chosen, letters, limit=limit, payload="NULL")
+    return _read(con, chosen, dead_letters, limit=limit, payload="NULL")
 
 
-def show_letter(
-    con: DuckDBPyConnection, letter_id: str, *, with_payload: bool = False, letters: LettersNow = IN_LAKE
+def show_dead_letter(
+    con: DuckDBPyConnection, dead_letter_id: str, *, with_payload: bool = False, dead_letters: DeadLettersNow = IN_LAKE
 ) -> DeadLetter:
     """Show one dead letter, whatever its status. Raises: UsageError when the id names none or several."""
-    chosen, payload = LetterFilter(ids=(letter_id,), statuses=()), "payload" if with_payload else "NULL"
-    found = _read(con, chosen, letters, limit=2, payload=payload)
+    chosen, payload = DeadLetterFilter(ids=(dead_letter_id,), statuses=()), "payload" if with_payload else "NULL"
+    found = _read(con, chosen, dead_letters, limit=2, payload=payload)
     if len(found) != 1:
+        named = "Several dead letters have" if found else "No dead letter has"
         raise UsageError(
-            f"{'No dead letter has' if not found else 'Several dead letters have'} an id that begins with {letter_id}.",
+            f"{named} an id that begins with {dead_letter_id}.",
             next_move="`dataflow dlq list` shows the ids.",
         )
     return found[0]
 
 
-def replay_letters(
+def replay_dead_letters(
     con: DuckDBPyConnection,
     inbox: Inbox,
-    chosen: LetterFilter,
+    chosen: DeadLetterFilter,
     *,
     who: str,
     now: datetime,
-    letters: LettersNow = IN_LAKE,
+    dead_letters: DeadLettersNow = IN_LAKE,
 ) -> int:
     """Decide that the next run validates dead letters again; returns how many.
 
     Open and discarded ones can be replayed. Raises: UsageError for an id that names none of these.
     """
-    ids = _chosen_ids(con, chosen, letters, allowed=("open", "discarded"))
+    ids = _chosen_ids(con, chosen, dead_letters, allowed=("open", "discarded"))
     _write(inbox, "replay", ids, who=who, why="", now=now)
     return len(ids)
 
 
-def discard_letters(
+def discard_dead_letters(
     con: DuckDBPyConnection,
     inbox: Inbox,
-    chosen: LetterFilter,
+    chosen: DeadLetterFilter,
     *,
     who: str,
     why: str,
     now: datetime,
-    letters: LettersNow = IN_LAKE,
+    dead_letters: DeadLettersNow = IN_LAKE,
 ) -> int:
     """Decide that dead letters stay out; returns how many. They are kept, with who decided and why.
 
     Raises: UsageError without a person and a reason, or for an id that names no open dead letter.
     """
     check_reason(who, why, "Discarding")
-    ids = _chosen_ids(con, chosen, letters, allowed=WAITING)
+    ids = _chosen_ids(con, chosen, dead_letters, allowed=WAITING)
     _write(inbox, "discard", ids, who=who, why=why, now=now)
     return len(ids)
 
 
 def _read(
-    con: DuckDBPyConnection, chosen: LetterFilter, letters: LettersNow, *, limit: int, payload: str
+    con: DuckDBPyConnection, chosen: DeadLetterFilter, dead_letters: DeadLettersNow, *, limit: int, payload: str
 ) -> list[DeadLetter]:
     rows = con.execute(f"""
-        SELECT dead_letter_id, _source, _object, stage, rules, reason, status, {letters.is_waiting}, attempts, locator,
-            first_seen_at, last_seen_at, decided_by, decision_reason, {payload} AS payload
-        FROM {letters.relation} WHERE {chosen.sql} ORDER BY last_seen_at DESC, dead_letter_id LIMIT {limit}
+        SELECT dead_letter_id, _source, _object, stage, rules, reason, status, {dead_letters.is_waiting}, attempts,
+            locator, first_seen_at, last_seen_at, decided_by, decision_reason, {payload} AS payload
+        FROM {dead_letters.relation} WHERE {chosen.sql} ORDER BY last_seen_at DESC, dead_letter_id LIMIT {limit}
     """).fetchall()
     names = tuple(DeadLetter.__dataclass_fields__)
     return [DeadLetter(**(dict(zip(names, row, strict=True)) | {"rules": tuple(row[4])})) for row in rows]
 
 
 def _chosen_ids(
-    con: DuckDBPyConnection, chosen: LetterFilter, letters: LettersNow, *, allowed: Sequence[str]
+    con: DuckDBPyConnection, chosen: DeadLetterFilter, dead_letters: DeadLettersNow, *, allowed: Sequence[str]
 ) -> list[str]:
     """The ids of the dead letters meant, of those statuses that allow the decision."""
     statuses = tuple(one for one in (chosen.statuses if not chosen.ids else allowed) if one in allowed)
     condition = replace(chosen, statuses=statuses).sql
     ids = [
-        str(letter_id)
-        for (letter_id,) in con.execute(
-            f"SELECT dead_letter_id FROM {letters.relation} WHERE {condition} ORDER BY dead_letter_id"
+        str(dead_letter_id)
+        for (dead_letter_id,) in con.execute(
+            f"SELECT dead_letter_id FROM {dead_letters.relation} WHERE {condition} ORDER BY dead_letter_id"
         ).fetchall()
     ]
     for beginning in chosen.ids:
-        if not any(letter_id.startswith(beginning) for letter_id in ids):
+        if not any(dead_letter_id.startswith(beginning) for dead_letter_id in ids):
             raise UsageError(f"No dead letter in question has an id that begins with {beginning}.")
     return ids
 
@@ -202,4 +206,4 @@ def _write(inbox: Inbox, decision: str, ids: Sequence[str], *, who: str, why: st
             "decided_by": who,
             "reason": why,
         }
-        inbox.write(KIND, author=who, body=LetterDecision.model_validate(body).as_body(), now=now)
+        inbox.write(KIND, author=who, body=DeadLetterDecision.model_validate(body).as_body(), now=now)

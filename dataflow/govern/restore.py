@@ -18,7 +18,7 @@ from datetime import UTC, datetime
 from duckdb import DuckDBPyConnection
 
 from dataflow.errors import UsageError
-from dataflow.govern.restored_letters import lay_out_letters, write_letters
+from dataflow.govern.restored_dead_letters import lay_out_dead_letters, write_dead_letters
 from dataflow.run.folders import name_run
 from dataflow.settings import Settings
 from dataflow.tables.declared import declared_objects, declared_tables
@@ -68,8 +68,8 @@ def restore(lake: Lake, settings: Settings, to: datetime | int, *, table: str | 
         positions = {name: upto for name, upto in before.items() if name != found} | {
             name: upto for name, upto in positions.items() if name == found
         }
-    letters = "true" if table is None else _letters_of(found)
-    laid_over = lay_out_letters(lake, version=target.id, of=letters)
+    selected = "true" if table is None else _dead_letters_of(found)
+    laid_over = lay_out_dead_letters(lake, version=target.id, of=selected)
     positions = {name: upto for name, upto in positions.items() if name not in laid_over.contradicted}
     fingerprint = None if table is None else _fingerprint_at(lake, table, version=target.id)
 
@@ -77,7 +77,7 @@ def restore(lake: Lake, settings: Settings, to: datetime | int, *, table: str | 
         # The target may be older than some declarations.
         bring_to_declarations(con, declared_tables(settings).values(), database=DATABASE)
         adopt_former_fingerprints(con)
-        write_letters(con, of=letters)
+        write_dead_letters(con, of=selected)
         rewind_positions(con, positions, run_id=run_id, moved_at=started_at)
         if table is not None:
             _write_fingerprint(con, table, fingerprint, run_id)
@@ -124,7 +124,7 @@ def _object_of(settings: Settings, table: str) -> ObjectName | None:
     return next((name for name in declared_objects(settings) if f"valid.{name[0]}_{name[1]}" == table), None)
 
 
-def _letters_of(name: ObjectName | None) -> str:
+def _dead_letters_of(name: ObjectName | None) -> str:
     return "false" if name is None else f"_source = {literal(name[0])} AND _object = {literal(name[1])}"
 
 

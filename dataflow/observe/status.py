@@ -12,10 +12,10 @@ from dataflow.govern.deciding import WAITS
 from dataflow.run.folders import RunFolder
 from dataflow.tables.ops import (
     COMPLETENESS,
+    DEAD_LETTER_WAITS,
     DEAD_LETTERS,
     GAP,
     LANDED_FILE,
-    LETTER_WAITS,
     REVIEW_QUEUE,
     RUN,
     WATERMARK,
@@ -68,9 +68,9 @@ _GAPS = f"""
     FROM {GAP.sql_name} WHERE status = 'open' ORDER BY source, object, window_from
 """
 
-WAITING_LETTERS = f"""
+WAITING_DEAD_LETTERS = f"""
     SELECT _source AS source, _object AS object, rule, status, count(*) AS rows, min(first_seen_at) AS since
-    FROM {{letters}} WHERE {LETTER_WAITS} GROUP BY ALL
+    FROM {{letters}} WHERE {DEAD_LETTER_WAITS} GROUP BY ALL
 """
 
 _PUBLISHED = f"""
@@ -97,7 +97,7 @@ def read_status(
     inbox = inbox or InboxContents()
     pairs_to_review, letters = _as_decided(con, inbox)
     behind = f"round((epoch({timestamp_literal(now)}) - epoch(watermark)) / 3600, 1) AS hours_behind"
-    waiting = WAITING_LETTERS.format(letters=letters)
+    waiting = WAITING_DEAD_LETTERS.format(letters=letters)
     return {
         "runs": _last_runs(con, runs, folders, now=now),
         "published": [one | {"pairs_to_review": pairs_to_review} for one in fetch_records(con, _PUBLISHED)],
@@ -117,9 +117,9 @@ def _as_decided(con: duckdb.DuckDBPyConnection, inbox: InboxContents) -> tuple[i
     # What they import costs more than all the rest of a status.
     from dataflow.govern.review.review import count_pairs
     from dataflow.resolve.judgements.messages import lay_over_judgements
-    from dataflow.validate.letter_decisions import lay_over_letters
+    from dataflow.validate.dead_letter_decisions import lay_over_dead_letters
 
-    return count_pairs(con, judgements=lay_over_judgements(con, inbox)), lay_over_letters(con, inbox).relation
+    return count_pairs(con, judgements=lay_over_judgements(con, inbox)), lay_over_dead_letters(con, inbox).relation
 
 
 def _inbox_rows(inbox: InboxContents) -> Rows:

@@ -23,7 +23,7 @@ from lakehouse.inbox import ids_taken
 # Modules by name, as the stages are: they bring what a run without messages does not need.
 KINDS = {
     "judgement": "dataflow.resolve.judgements.messages",
-    "letter_decision": "dataflow.validate.letter_decisions",
+    "letter_decision": "dataflow.validate.dead_letter_decisions",
 }
 
 _NAMED = 5

@@ -66,7 +66,7 @@ DEAD_LETTERS = Table(
 )
 
 WAITING = ("open", "replaying")
-LETTER_WAITS = f"status IN ({', '.join(map(literal, WAITING))})"
+DEAD_LETTER_WAITS = f"status IN ({', '.join(map(literal, WAITING))})"
 """Condition on a dead letter: neither resolved, superseded nor discarded."""
 
 WATERMARK = Table(

@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-from dataflow.tables.ops import DEAD_LETTERS, LETTER_WAITS
+from dataflow.tables.ops import DEAD_LETTER_WAITS, DEAD_LETTERS
 from dataflow.validate.plan import ObjectPlan
 from dataflow.workspace.workspace import Workspace
 from lakehouse import SnapshotNotFound
 from lakehouse.table import literal
 
-KNOWN = "known_letters"
+KNOWN = "known_dead_letters"
 """Table shared by all objects: the dead letters as decided before this run; payload only of those not closed."""
 
 INCOMING = "incoming"
@@ -19,7 +19,7 @@ def collect_known(ws: Workspace) -> None:
     """Fill KNOWN for all objects: one query of the lake instead of one per object."""
     ws.con.execute(f"""
         CREATE OR REPLACE TABLE work.main.{KNOWN} AS
-        SELECT * REPLACE (CASE WHEN {LETTER_WAITS} THEN payload END AS payload)
+        SELECT * REPLACE (CASE WHEN {DEAD_LETTER_WAITS} THEN payload END AS payload)
         FROM {DEAD_LETTERS.sql_name}
     """)
 

@@ -8,6 +8,7 @@ from typing import Any
 from dataflow.errors import TooManyDeadLetters
 from dataflow.settings import Settings
 from dataflow.validate.cast import TYPED
+from dataflow.validate.dead_letters import STAGED, add_dead_letters, begin_dead_letters, stage_dead_letters
 from dataflow.validate.incoming import (
     INCOMING,
     KNOWN,
@@ -16,7 +17,6 @@ from dataflow.validate.incoming import (
     fresh_sql,
     of_object,
 )
-from dataflow.validate.letters import LETTERS, add_letters, begin_letters, stage_letters
 from dataflow.validate.newest import GONE, GOOD, NEWEST, choose_newest
 from dataflow.validate.plan import ObjectPlan, plan_objects
 from dataflow.validate.verdict import BREACH, judge_incoming
@@ -41,7 +41,7 @@ def validate(ws: Workspace, settings: Settings) -> list[StepReport]:
     positions = read_positions(ws)
     fingerprints = known_fingerprints(ws)
     collect_known(ws)
-    begin_letters(ws)
+    begin_dead_letters(ws)
     reports: list[StepReport] = []
     filled: dict[str, str] = {}
     for row in plans:
@@ -56,9 +56,9 @@ def validate(ws: Workspace, settings: Settings) -> list[StepReport]:
         filled |= {plan.valid.full_name: plan.fingerprint for plan, one in zip(row, done, strict=True) if one.rows_in}
         ws.validated |= {plan.key: ws.base.id for plan in row}
         reports += done
-    stage_letters(ws)
+    stage_dead_letters(ws)
     stage_fingerprints(ws, filled)
-    for table in (KNOWN, LETTERS):
+    for table in (KNOWN, STAGED):
         ws.con.execute(f"DROP TABLE {table}")
     return reports
 
@@ -73,14 +73,14 @@ def _validate_object(ws: Workspace, *, settings: Settings, plan: ObjectPlan, fre
         judge_incoming(ws, plan, currencies=currencies)
         choose_newest(ws, plan, is_whole=fresh is None)
         staged = _stage_valid(ws, plan, is_whole=fresh is None)
-        add_letters(ws, plan)
+        add_dead_letters(ws, plan)
         _refuse_too_many(ws, settings, plan)
         report = StepReport(
             stage="validate",
             subject=plan.full_name,
             rows_in=rows_in,
             rows_out=fetch_int(ws.con, f"SELECT count(*) FROM {NEWEST}"),
-            set_aside=fetch_int(ws.con, f"SELECT count(*) FROM {LETTERS} WHERE is_incoming AND {of_object(plan)}"),
+            set_aside=fetch_int(ws.con, f"SELECT count(*) FROM {STAGED} WHERE is_incoming AND {of_object(plan)}"),
             merged=fetch_int(ws.con, _merged_sql()),
             inserted=staged.inserted,
             updated=staged.updated,
@@ -137,13 +137,13 @@ def _refuse_too_many(ws: Workspace, settings: Settings, plan: ObjectPlan) -> Non
 
 def _by_rule(ws: Workspace, plan: ObjectPlan) -> dict[str, int]:
     rows = ws.con.execute(
-        f"SELECT rule, count(*) FROM {LETTERS} WHERE is_incoming AND {of_object(plan)} GROUP BY rule ORDER BY 2 DESC, 1"
+        f"SELECT rule, count(*) FROM {STAGED} WHERE is_incoming AND {of_object(plan)} GROUP BY rule ORDER BY 2 DESC, 1"
     ).fetchall()
     return {str(rule): int(count) for rule, count in rows}
 
 
 def _facts(ws: Workspace, plan: ObjectPlan) -> dict[str, Any]:
-    moved = ws.con.execute(f"SELECT status, count(*) FROM {LETTERS} WHERE {of_object(plan)} GROUP BY status").fetchall()
+    moved = ws.con.execute(f"SELECT status, count(*) FROM {STAGED} WHERE {of_object(plan)} GROUP BY status").fetchall()
     statuses = {str(status): int(count) for status, count in moved}
     return {
         "dead_letters": _by_rule(ws, plan),

@@ -72,8 +72,8 @@ def test_it_opens_and_tells_the_same(home: Path, golden: GoldenLake, capsys: pyt
         assert read_facts(run, home) == golden.facts["opened"]
     pinned = golden.facts["opened"]
     assert [one["run_id"] for one in status["runs"]] == [one["run_id"] for one in reversed(pinned["runs"])]
-    open_letters = [letter for letter in pinned["dead_letters"] if letter["status"] == "open"]
-    assert sum(row["rows"] for row in status["dead_letters"] if row["status"] == "open") == len(open_letters)
+    open_dead_letters = [letter for letter in pinned["dead_letters"] if letter["status"] == "open"]
+    assert sum(row["rows"] for row in status["dead_letters"] if row["status"] == "open") == len(open_dead_letters)
 
 
 def test_it_runs_on_restores_and_catches_up(

@@ -87,7 +87,7 @@ class Twin:
             last[version.name] = version.place
         return last
 
-    def open_letters(self) -> set[tuple[int, int]]:
+    def open_dead_letters(self) -> set[tuple[int, int]]:
         """A bad version is open until a good one is newer."""
         good = {v.key: max(w.hour for w in self.versions if w.key == v.key and not w.is_bad)
                 for v in self.versions if not v.is_bad}  # fmt: skip
@@ -135,7 +135,7 @@ def test_days_in_any_order_end_as_all_at_once(tmp_path_factory: Any, days: list[
             assert dict(writers) == twin.writers()
             tickets = lake.con.execute("SELECT _record_key FROM lake.conformed.ticket").fetchall()
             assert {int(key) for (key,) in tickets} == set(twin.valid())
-            open_letters = lake.con.execute(
+            open_dead_letters = lake.con.execute(
                 "SELECT _record_key, hour(_changed_at) FROM lake.ops.dead_letters WHERE status = 'open'"
             ).fetchall()
-            assert {(int(key), hour) for key, hour in open_letters} == twin.open_letters()
+            assert {(int(key), hour) for key, hour in open_dead_letters} == twin.open_dead_letters()

@@ -111,7 +111,7 @@ class Company:
         rows = self.lake.con.execute(f"SELECT _record_key, {column} FROM lake.valid.shop_{name}").fetchall()
         return dict(rows)
 
-    def letters(self) -> list[tuple[Any, ...]]:
+    def dead_letters(self) -> list[tuple[Any, ...]]:
         return self.lake.con.execute(
             "SELECT _record_key, rules, status, attempts FROM lake.ops.dead_letters"
             " ORDER BY _object, _record_key, _row_hash"
@@ -131,7 +131,7 @@ def test_good_rows_become_valid_and_bad_rows_dead_letters(company: Company) -> N
     report = company.publish()["shop.person"]
     assert (report.rows_in, report.rows_out, report.set_aside, report.merged) == (3, 1, 2, 0)
     assert company.valid("person") == {"1": "N"}
-    assert company.letters() == [("2", ["required"], "open", 1), ("3", ["type"], "open", 1)]
+    assert company.dead_letters() == [("2", ["required"], "open", 1), ("3", ["type"], "open", 1)]
     assert report.facts["dead_letters"] == {"required": 1, "type": 1}
 
 
@@ -147,7 +147,7 @@ def test_a_value_is_cast_without_loss_or_set_aside(company: Company) -> None:
     company.deliver("shop.person", *(person(number, age=text) for number, text in enumerate(texts)))
     company.publish()
     assert company.valid("person", "age") == {"0": 30, "1": 30, "2": 7, "3": None, "4": None}
-    assert [(key, rules) for key, rules, _, _ in company.letters()] == [(key, ["type"]) for key in ("5", "6", "7")]
+    assert [(key, rules) for key, rules, _, _ in company.dead_letters()] == [(key, ["type"]) for key in ("5", "6", "7")]
 
 
 def test_the_newest_version_stands_however_they_arrive(company: Company) -> None:
@@ -166,17 +166,17 @@ def test_a_bad_newest_version_leaves_the_last_good_one(company: Company) -> None
     company.deliver("shop.person", person(1), person(1, name="", changed=DAY_2))
     company.publish()
     assert company.valid("person") == {"1": "N"}
-    assert company.letters() == [("1", ["required"], "open", 1)]
+    assert company.dead_letters() == [("1", ["required"], "open", 1)]
 
 
 def test_a_later_good_version_supersedes_the_dead_letter(company: Company) -> None:
     company.deliver("shop.person", person(1, name=""), person(2, name=""), person(2, changed=DAY_2))
     company.publish()
-    assert [status for _, _, status, _ in company.letters()] == ["open", "superseded"]
+    assert [status for _, _, status, _ in company.dead_letters()] == ["open", "superseded"]
     company.deliver("shop.person", person(1, changed=DAY_2))
     report = company.publish()["shop.person"]
     assert report.facts["superseded"] == 1
-    assert [status for _, _, status, _ in company.letters()] == ["superseded", "superseded"]
+    assert [status for _, _, status, _ in company.dead_letters()] == ["superseded", "superseded"]
 
 
 def test_a_deletion_removes_the_record_and_a_late_row_does_not_bring_it_back(company: Company) -> None:
@@ -235,7 +235,7 @@ def test_a_row_waits_for_the_record_it_refers_to(company: Company) -> None:
     report = company.publish()["shop.purchase"]
     assert (report.rows_in, report.rows_out, report.facts["tried_again"], report.facts["resolved"]) == (1, 1, 1, 1)
     assert company.valid("purchase", "person") == {"1": 1}
-    assert [(key, status) for key, _, status, _ in company.letters()] == [
+    assert [(key, status) for key, _, status, _ in company.dead_letters()] == [
         ("1", "superseded"),
         ("1", "resolved"),
         ("2", "open"),
@@ -252,12 +252,12 @@ def test_replay_after_the_cause_is_gone_resolves(company: Company, tmp_path: Pat
     company.deliver("shop.person", person(1))
     company.deliver("shop.purchase", purchase(1, currency="GBP"), purchase(2, total="-1"))
     company.publish()
-    assert [rules for _, rules, _, _ in company.letters()] == [["has_rate"], ["at_least"]]
+    assert [rules for _, rules, _, _ in company.dead_letters()] == [["has_rate"], ["at_least"]]
     company.mark("replaying")
     with_rate = configured(tmp_path, CONFIG + "GBP = 1.3\n")
     report = company.publish(with_rate)["shop.purchase"]
     assert (report.rows_in, report.rows_out, report.set_aside) == (2, 1, 1)
-    assert [(status, attempts) for _, _, status, attempts in company.letters()] == [("resolved", 2), ("open", 2)]
+    assert [(status, attempts) for _, _, status, attempts in company.dead_letters()] == [("resolved", 2), ("open", 2)]
     first, last = company.lake.con.execute(
         "SELECT count(DISTINCT first_seen_at), count(*) FROM lake.ops.dead_letters"
     ).fetchall()[0]
@@ -320,7 +320,7 @@ def test_a_changed_check_is_applied_to_all_of_raw(company: Company, tmp_path: Pa
     )
     report = company.publish(configured(tmp_path, stricter))["shop.person"]
     assert (report.rows_in, report.rows_out, report.set_aside, report.deleted) == (3, 1, 2, 1)
-    assert [(rules, status) for _, rules, status, _ in company.letters()] == [
+    assert [(rules, status) for _, rules, status, _ in company.dead_letters()] == [
         (["at_most"], "open"),
         (["required"], "open"),
     ]

@@ -10,7 +10,7 @@ from typing import Any
 import duckdb
 
 from dataflow.govern.review.review import REASONS, ReviewPair, top_explained
-from dataflow.observe.status import FRESHNESS, WAITING_LETTERS
+from dataflow.observe.status import FRESHNESS, WAITING_DEAD_LETTERS
 from dataflow.resolve.judgements.explain import Explanation
 from dataflow.run.record import RunOutcome
 from dataflow.tables.ops import DEAD_LETTERS as LETTERS
@@ -18,7 +18,7 @@ from lakehouse.query import fetch_records
 
 Row = dict[str, Any]
 
-_WAITING = WAITING_LETTERS.format(letters=LETTERS.sql_name)
+_WAITING = WAITING_DEAD_LETTERS.format(letters=LETTERS.sql_name)
 DEAD_LETTERS = f"""
     SELECT source || '.' || object AS object, rule, sum(rows)::BIGINT AS rows FROM ({_WAITING})
     GROUP BY ALL ORDER BY rows DESC, object, rule

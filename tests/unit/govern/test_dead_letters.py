@@ -9,15 +9,15 @@ import pytest
 from dataflow.errors import UsageError
 from dataflow.govern.dead_letters import (
     DeadLetter,
-    LetterFilter,
-    count_letters,
-    discard_letters,
-    list_letters,
-    replay_letters,
-    show_letter,
+    DeadLetterFilter,
+    count_dead_letters,
+    discard_dead_letters,
+    list_dead_letters,
+    replay_dead_letters,
+    show_dead_letter,
 )
 from dataflow.settings import load_settings
-from dataflow.validate.letter_decisions import LettersNow, lay_over_letters
+from dataflow.validate.dead_letter_decisions import DeadLettersNow, lay_over_dead_letters
 from lakehouse import Inbox, Lake, Message, MessageFolder
 from tests.lib.raw_rows import opened_lake
 
@@ -27,7 +27,7 @@ LETTERS = [
     ("bbbbbb03", "people", ["email"], "open"),
     ("cccccc04", "people", ["email"], "resolved"),
 ]
-OPEN = LetterFilter()
+OPEN = DeadLetterFilter()
 NOW = datetime(2026, 1, 3, tzinfo=UTC)
 
 
@@ -59,27 +59,31 @@ class Desk:
     def __init__(self, lake: Lake, inbox: Inbox) -> None:
         self.lake, self.inbox = lake, inbox
 
-    def letters(self) -> LettersNow:
-        return lay_over_letters(self.lake.con, self.inbox.read())
+    def dead_letters(self) -> DeadLettersNow:
+        return lay_over_dead_letters(self.lake.con, self.inbox.read())
 
-    def replay(self, chosen: LetterFilter) -> int:
-        return replay_letters(self.lake.con, self.inbox, chosen, who="ann", now=NOW, letters=self.letters())
+    def replay(self, chosen: DeadLetterFilter) -> int:
+        return replay_dead_letters(
+            self.lake.con, self.inbox, chosen, who="ann", now=NOW, dead_letters=self.dead_letters()
+        )
 
-    def discard(self, chosen: LetterFilter, who: str = "ann", why: str = "as it is") -> int:
-        letters = self.letters()
-        return discard_letters(self.lake.con, self.inbox, chosen, who=who, why=why, now=NOW, letters=letters)
+    def discard(self, chosen: DeadLetterFilter, who: str = "ann", why: str = "as it is") -> int:
+        dead_letters = self.dead_letters()
+        return discard_dead_letters(
+            self.lake.con, self.inbox, chosen, who=who, why=why, now=NOW, dead_letters=dead_letters
+        )
 
-    def list(self, chosen: LetterFilter) -> list[DeadLetter]:
-        return list_letters(self.lake.con, chosen, letters=self.letters())
+    def list(self, chosen: DeadLetterFilter) -> list[DeadLetter]:
+        return list_dead_letters(self.lake.con, chosen, dead_letters=self.dead_letters())
 
-    def ids(self, chosen: LetterFilter) -> Sequence[str]:
-        return [letter.id for letter in self.list(chosen)]
+    def ids(self, chosen: DeadLetterFilter) -> Sequence[str]:
+        return [one.id for one in self.list(chosen)]
 
-    def show(self, letter_id: str) -> DeadLetter:
-        return show_letter(self.lake.con, letter_id, letters=self.letters())
+    def show(self, dead_letter_id: str) -> DeadLetter:
+        return show_dead_letter(self.lake.con, dead_letter_id, dead_letters=self.dead_letters())
 
     def counts(self) -> Sequence[tuple[str, str, int]]:
-        found = count_letters(self.lake.con, OPEN, letters=self.letters())
+        found = count_dead_letters(self.lake.con, OPEN, dead_letters=self.dead_letters())
         return [(one.object, one.rule, one.count) for one in found]
 
     def waiting(self) -> Sequence[Message]:
@@ -91,28 +95,29 @@ def desk(lake: Lake, tmp_path: Path) -> Desk:
     return Desk(lake, Inbox(MessageFolder(tmp_path / "inbox")))
 
 
-def ids(lake: Lake, chosen: LetterFilter) -> list[str]:
-    return [letter.id for letter in list_letters(lake.con, chosen)]
+def ids(lake: Lake, chosen: DeadLetterFilter) -> list[str]:
+    return [one.id for one in list_dead_letters(lake.con, chosen)]
 
 
 @pytest.mark.parametrize(
     ("chosen", "expected"),
     [
         (OPEN, ["aaaaaa01", "aaaaaa02", "bbbbbb03"]),
-        (LetterFilter(statuses=()), ["aaaaaa01", "aaaaaa02", "bbbbbb03", "cccccc04"]),
-        (LetterFilter(object="people"), ["bbbbbb03"]),
-        (LetterFilter(source="elsewhere"), []),
-        (LetterFilter(rule="currency"), ["aaaaaa01", "aaaaaa02"]),
-        (LetterFilter(ids=("bbbbbb",)), ["bbbbbb03"]),
+        (DeadLetterFilter(statuses=()), ["aaaaaa01", "aaaaaa02", "bbbbbb03", "cccccc04"]),
+        (DeadLetterFilter(object="people"), ["bbbbbb03"]),
+        (DeadLetterFilter(source="elsewhere"), []),
+        (DeadLetterFilter(rule="currency"), ["aaaaaa01", "aaaaaa02"]),
+        (DeadLetterFilter(ids=("bbbbbb",)), ["bbbbbb03"]),
     ],
 )
-def test_letters_are_listed_by_what_was_asked_for(lake: Lake, chosen: LetterFilter, expected: list[str]) -> None:
+def test_dead_letters_are_listed_by_the_filter(lake: Lake, chosen: DeadLetterFilter, expected: list[str]) -> None:
     assert ids(lake, chosen) == expected
 
 
-def test_letters_are_counted_by_object_and_first_rule(lake: Lake) -> None:
+def test_dead_letters_are_counted_by_object_and_first_rule(lake: Lake) -> None:
     found = [
-        (one.object, one.rule, one.status, one.count) for one in count_letters(lake.con, LetterFilter(statuses=()))
+        (one.object, one.rule, one.status, one.count)
+        for one in count_dead_letters(lake.con, DeadLetterFilter(statuses=()))
     ]
     assert found == [
         ("orders", "at_least", "open", 1),
@@ -123,45 +128,49 @@ def test_letters_are_counted_by_object_and_first_rule(lake: Lake) -> None:
 
 
 def test_a_payload_is_shown_only_when_asked_for(lake: Lake) -> None:
-    assert show_letter(lake.con, "aaaaaa01").payload is None
-    assert show_letter(lake.con, "aaaaaa01", with_payload=True).payload == "the payload"
-    assert [letter.payload for letter in list_letters(lake.con, OPEN)] == [None] * 3
+    assert show_dead_letter(lake.con, "aaaaaa01").payload is None
+    assert show_dead_letter(lake.con, "aaaaaa01", with_payload=True).payload == "the payload"
+    assert [one.payload for one in list_dead_letters(lake.con, OPEN)] == [None] * 3
 
 
 @pytest.mark.parametrize(
     ("wanted", "told"), [("dddddd", "No dead letter has"), ("aaaaaa", "Several dead letters have")]
 )
-def test_an_id_names_one_letter(lake: Lake, wanted: str, told: str) -> None:
+def test_an_id_names_one_dead_letter(lake: Lake, wanted: str, told: str) -> None:
     with pytest.raises(UsageError, match=told):
-        show_letter(lake.con, wanted)
+        show_dead_letter(lake.con, wanted)
 
 
 def test_a_replay_waits_for_the_next_run_and_is_seen_at_once(desk: Desk) -> None:
     before = desk.lake.snapshot().id
-    assert desk.replay(LetterFilter(rule="currency")) == 2
-    assert desk.ids(LetterFilter(statuses=("replaying",))) == ["aaaaaa01", "aaaaaa02"]
+    assert desk.replay(DeadLetterFilter(rule="currency")) == 2
+    assert desk.ids(DeadLetterFilter(statuses=("replaying",))) == ["aaaaaa01", "aaaaaa02"]
     assert desk.ids(OPEN) == ["bbbbbb03"]
-    assert {letter.is_waiting for letter in desk.list(LetterFilter(rule="currency", statuses=()))} == {True}
-    assert {letter.is_waiting for letter in desk.list(OPEN)} == {False}
+    assert {one.is_waiting for one in desk.list(DeadLetterFilter(rule="currency", statuses=()))} == {True}
+    assert {one.is_waiting for one in desk.list(OPEN)} == {False}
     assert ids(desk.lake, OPEN) == ["aaaaaa01", "aaaaaa02", "bbbbbb03"]
     assert desk.lake.snapshot().id == before
 
 
 def test_replay_of_nothing_writes_nothing(desk: Desk) -> None:
-    assert desk.replay(LetterFilter(rule="no_such_rule")) == 0
+    assert desk.replay(DeadLetterFilter(rule="no_such_rule")) == 0
     assert desk.waiting() == ()
 
 
 def test_discarding_keeps_who_and_why(desk: Desk) -> None:
-    assert desk.discard(LetterFilter(ids=("bbbbbb",)), who="steward", why="a test account") == 1
-    letter = desk.show("bbbbbb03")
-    assert (letter.status, letter.decided_by, letter.decision_reason) == ("discarded", "steward", "a test account")
+    assert desk.discard(DeadLetterFilter(ids=("bbbbbb",)), who="steward", why="a test account") == 1
+    one = desk.show("bbbbbb03")
+    assert (one.status, one.decided_by, one.decision_reason) == (
+        "discarded",
+        "steward",
+        "a test account",
+    )
     [message] = desk.waiting()
     assert (message.author, message.body["dead_letter_ids"]) == ("steward", ["bbbbbb03"])
 
 
 def test_of_several_decisions_before_a_run_the_last_stands(desk: Desk) -> None:
-    one = LetterFilter(ids=("bbbbbb",))
+    one = DeadLetterFilter(ids=("bbbbbb",))
     assert desk.discard(one) == 1
     with pytest.raises(UsageError, match="begins with bbbbbb"):
         desk.discard(one)
@@ -200,12 +209,12 @@ def test_discarding_needs_a_person_and_a_reason(desk: Desk, who: str, why: str, 
     assert desk.waiting() == ()
 
 
-def test_a_closed_letter_cannot_be_decided(desk: Desk) -> None:
+def test_a_closed_dead_letter_cannot_be_decided(desk: Desk) -> None:
     with pytest.raises(UsageError, match="begins with cccccc"):
-        desk.replay(LetterFilter(ids=("cccccc",)))
+        desk.replay(DeadLetterFilter(ids=("cccccc",)))
 
 
 @pytest.mark.parametrize("wrong", [{"statuses": ("shut",)}, {"ids": ("abc",)}, {"ids": ("aaaaaa%' OR 1",)}])
 def test_a_wrong_filter_is_refused(wrong: dict[str, tuple[str, ...]]) -> None:
     with pytest.raises(UsageError):
-        LetterFilter(**wrong)  # type: ignore[arg-type]
+        DeadLetterFilter(**wrong)  # type: ignore[arg-type]

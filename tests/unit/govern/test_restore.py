@@ -164,7 +164,7 @@ def test_maintenance_keeps_what_the_next_run_reads(two: Company) -> None:
     assert validated(two) == never_restored
 
 
-def letters(company: Company) -> dict[str, str]:
+def dead_letters(company: Company) -> dict[str, str]:
     return dict(company.rows("SELECT _object || ' ' || _record_key, status FROM lake.ops.dead_letters"))
 
 
@@ -181,26 +181,26 @@ class TestDecisionsOnDeadLetters:
         first = one.snapshot()
         discard_purchases(one)
         assert went_back(one, first).decisions_kept == 1
-        assert letters(one) == {"person 3": "open", "purchase 2": "discarded"}
+        assert dead_letters(one) == {"person 3": "open", "purchase 2": "discarded"}
         decided = "SELECT decided_by, decision_reason FROM lake.ops.dead_letters WHERE _object = 'purchase'"
         assert one.rows(decided) == [("ann", "of a test")]
         land_second_day(one)
         one.validate()
-        assert letters(one) == {"person 3": "superseded", "purchase 2": "discarded"}
+        assert dead_letters(one) == {"person 3": "superseded", "purchase 2": "discarded"}
         assert one.rows("SELECT _record_key FROM lake.valid.shop_purchase ORDER BY 1") == [("1",), ("3",)]
 
     def test_what_was_discarded_before_it_was_set_aside_stays_out(self, one: Company) -> None:
         discard_purchases(one)
         went_back(one, 0)
-        assert letters(one) == {"purchase 2": "discarded"}
+        assert dead_letters(one) == {"purchase 2": "discarded"}
         one.validate()
-        assert letters(one) == {"person 3": "open", "purchase 2": "discarded"}
+        assert dead_letters(one) == {"person 3": "open", "purchase 2": "discarded"}
 
     def test_a_row_that_was_resolved_since_is_tried_again(self, two: Company) -> None:
-        assert letters(two)["purchase 2"] == "resolved"
+        assert dead_letters(two)["purchase 2"] == "resolved"
         never_restored = validated(two)
         assert went_back(two, publication(two, 0)).decisions_kept == 0
-        assert letters(two) == {"person 3": "open", "purchase 2": "replaying"}
+        assert dead_letters(two) == {"person 3": "open", "purchase 2": "replaying"}
         two.validate()
         assert validated(two) == never_restored
 
@@ -209,18 +209,18 @@ class TestDecisionsOnDeadLetters:
         discarded = one.snapshot()
         one.rows("UPDATE lake.ops.dead_letters SET status = 'replaying' WHERE status = 'discarded'")
         one.validate()
-        assert letters(one)["purchase 2"] == "open"
+        assert dead_letters(one)["purchase 2"] == "open"
         assert went_back(one, discarded).decisions_kept == 1
-        assert letters(one)["purchase 2"] == "replaying"
+        assert dead_letters(one)["purchase 2"] == "replaying"
         one.validate()
-        assert letters(one)["purchase 2"] == "open"
+        assert dead_letters(one)["purchase 2"] == "open"
 
     def test_a_row_that_was_valid_at_the_target_and_discarded_since_leaves(self, two: Company) -> None:
         second = publication(two, 1)
         went_back(two, publication(two, 0))
         discard_purchases(two)
         went_back(two, second)
-        assert letters(two)["purchase 2"] == "discarded"
+        assert dead_letters(two)["purchase 2"] == "discarded"
         assert set(two.positions()) == {"person"}, "purchases are read whole"
         two.validate()
         assert two.rows("SELECT _record_key FROM lake.valid.shop_purchase ORDER BY 1") == [("1",), ("3",)]

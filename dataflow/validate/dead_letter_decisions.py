@@ -31,7 +31,7 @@ MOST_IDS = 20_000
 _DECIDABLE = ", ".join(f"'{status}'" for status in DECIDABLE)
 
 
-class LetterDecision(BaseModel):
+class DeadLetterDecision(BaseModel):
     """A decision to replay or discard dead letters; `decided_by` is the author of the message."""
 
     model_config = ConfigDict(frozen=True)
@@ -47,49 +47,49 @@ class LetterDecision(BaseModel):
 
 
 @dataclass(frozen=True)
-class LettersNow:
+class DeadLettersNow:
     """The relation of ops.dead_letters with pending decisions applied; the SQL condition that a decision is pending."""
 
     relation: str = DEAD_LETTERS.in_lake
     is_waiting: str = "false"
 
 
-def parse(message: Message) -> LetterDecision:
+def parse(message: Message) -> DeadLetterDecision:
     """Read the body of a message. Raises: ValueError."""
-    return LetterDecision.model_validate({**message.body, "decided_by": message.author})
+    return DeadLetterDecision.model_validate({**message.body, "decided_by": message.author})
 
 
-def lay_over_letters(con: duckdb.DuckDBPyConnection, contents: InboxContents) -> LettersNow:
+def lay_over_dead_letters(con: duckdb.DuckDBPyConnection, contents: InboxContents) -> DeadLettersNow:
     """Apply pending decisions to the dead letters read on `con`; without any, no statement runs."""
     waiting = _readable(contents)
     if not waiting:
-        return LettersNow()
-    con.register("letter_waiting", _table(waiting))
-    decided = _decided_sql("letter_waiting", DEAD_LETTERS.in_lake)
-    return LettersNow(
+        return DeadLettersNow()
+    con.register("waiting_decision", _table(waiting))
+    decided = _decided_sql("waiting_decision", DEAD_LETTERS.in_lake)
+    return DeadLettersNow(
         laid_over(DEAD_LETTERS, decided),
-        f"(status IN ({_DECIDABLE}) AND dead_letter_id IN (SELECT dead_letter_id FROM letter_waiting))",
+        f"(status IN ({_DECIDABLE}) AND dead_letter_id IN (SELECT dead_letter_id FROM waiting_decision))",
     )
 
 
-def stage(ws: Workspace, decisions: Sequence[LetterDecision], _settings: Settings) -> list[str]:
+def stage(ws: Workspace, decisions: Sequence[DeadLetterDecision], _settings: Settings) -> list[str]:
     """Stage the decisions so that this run validates by them; return the outcome of each."""
     con, before = ws.con, ws.before(DEAD_LETTERS)
-    con.register("letter_arrow", _table(decisions))
-    con.execute("CREATE OR REPLACE TEMP TABLE letter_taken AS FROM letter_arrow")
-    con.unregister("letter_arrow")
+    con.register("arrow_decision", _table(decisions))
+    con.execute("CREATE OR REPLACE TEMP TABLE taken_decision AS FROM arrow_decision")
+    con.unregister("arrow_decision")
     outcomes = _outcomes(con, before, len(decisions))
     ws.stage(
         DEAD_LETTERS,
-        f"SELECT * EXCLUDE (_run_id) FROM ({_decided_sql('letter_taken', before)})",
+        f"SELECT * EXCLUDE (_run_id) FROM ({_decided_sql('taken_decision', before)})",
         # A dead letter that can no longer be decided on stays unchanged and out of the scope.
-        scope=f"SELECT dead_letter_id FROM ({_decided_sql('letter_taken', before)})",
+        scope=f"SELECT dead_letter_id FROM ({_decided_sql('taken_decision', before)})",
     )
-    con.execute("DROP TABLE letter_taken")
+    con.execute("DROP TABLE taken_decision")
     return outcomes
 
 
-def _decided_sql(decisions: str, letters: str) -> str:
+def _decided_sql(decisions: str, dead_letters: str) -> str:
     """Return the SELECT of the dead letters that the decisions change, with the decision applied; all columns."""
     return f"""
         SELECT d.* REPLACE (
@@ -97,18 +97,18 @@ def _decided_sql(decisions: str, letters: str) -> str:
             CASE w.decision WHEN 'discard' THEN w.decided_by ELSE d.decided_by END AS decided_by,
             CASE w.decision WHEN 'discard' THEN w.reason ELSE d.decision_reason END AS decision_reason
         )
-        FROM {letters} d JOIN (
+        FROM {dead_letters} d JOIN (
             FROM {decisions} QUALIFY row_number() OVER (PARTITION BY dead_letter_id ORDER BY number DESC) = 1
         ) w ON w.dead_letter_id = d.dead_letter_id
         WHERE d.status IN ({_DECIDABLE})
     """
 
 
-def _outcomes(con: duckdb.DuckDBPyConnection, letters: str, count: int) -> list[str]:
+def _outcomes(con: duckdb.DuckDBPyConnection, dead_letters: str, count: int) -> list[str]:
     rows = con.execute(f"""
         SELECT number, count(*), count(*) FILTER (WHERE d.status NOT IN ({_DECIDABLE})),
             count(*) FILTER (WHERE d.dead_letter_id IS NULL)
-        FROM letter_taken w LEFT JOIN (SELECT dead_letter_id, status FROM {letters}) d USING (dead_letter_id)
+        FROM taken_decision w LEFT JOIN (SELECT dead_letter_id, status FROM {dead_letters}) d USING (dead_letter_id)
         GROUP BY number
     """).fetchall()
     found = {number: _outcome(total, closed, gone) for number, total, closed, gone in rows}
@@ -121,7 +121,7 @@ def _outcome(total: int, closed: int, gone: int) -> str:
     return f"{total - closed - gone} of {total} applied; {closed} already closed, {gone} no longer exist"
 
 
-def _readable(contents: InboxContents) -> list[LetterDecision]:
+def _readable(contents: InboxContents) -> list[DeadLetterDecision]:
     """Return the decisions among the messages; the next run sets unreadable ones aside."""
     found = []
     for message in contents.of_kind(KIND):
@@ -132,7 +132,7 @@ def _readable(contents: InboxContents) -> list[LetterDecision]:
     return found
 
 
-def _table(decisions: Sequence[LetterDecision]) -> pa.Table:
+def _table(decisions: Sequence[DeadLetterDecision]) -> pa.Table:
     """Return one row per decision and dead letter; `number` orders the decisions."""
     counts = [len(one.dead_letter_ids) for one in decisions]
     number = pa.array([n for n, count in enumerate(counts) for _ in range(count)], pa.int32())

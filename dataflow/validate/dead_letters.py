@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataflow.tables.ops import DEAD_LETTERS, LETTER_WAITS
+from dataflow.tables.ops import DEAD_LETTER_WAITS, DEAD_LETTERS
 from dataflow.validate.incoming import INCOMING, KNOWN, of_object
 from dataflow.validate.newest import GONE, GOOD, NEWEST
 from dataflow.validate.plan import ObjectPlan
@@ -10,23 +10,23 @@ from dataflow.validate.verdict import BREACH
 from dataflow.workspace.workspace import Workspace
 from lakehouse.table import quote
 
-LETTERS = "letters"
+STAGED = "staged_dead_letters"
 """Table shared by all objects: the columns of ops.dead_letters, and `is_incoming`: set aside by this run."""
 
 _ID = "md5(concat_ws('|', _source, _object, _record_key, _row_hash))"
 
 
-def begin_letters(ws: Workspace) -> None:
-    """Create LETTERS, empty."""
+def begin_dead_letters(ws: Workspace) -> None:
+    """Create STAGED, empty."""
     columns = ", ".join(f"{quote(column.name)} {column.type}" for column in DEAD_LETTERS.columns)
-    ws.con.execute(f"CREATE OR REPLACE TABLE work.main.{LETTERS} ({columns}, is_incoming BOOLEAN)")
+    ws.con.execute(f"CREATE OR REPLACE TABLE work.main.{STAGED} ({columns}, is_incoming BOOLEAN)")
 
 
-def add_letters(ws: Workspace, plan: ObjectPlan) -> None:
+def add_dead_letters(ws: Workspace, plan: ObjectPlan) -> None:
     """Add the dead letters of one object that this run sets aside, resolves or supersedes."""
     ws.con.execute(f"""
-        INSERT INTO {LETTERS} BY NAME
-        WITH known AS (SELECT * FROM {KNOWN} WHERE {of_object(plan)} AND {LETTER_WAITS}),
+        INSERT INTO {STAGED} BY NAME
+        WITH known AS (SELECT * FROM {KNOWN} WHERE {of_object(plan)} AND {DEAD_LETTER_WAITS}),
         bad AS ({_bad_sql(ws, plan)}),
         resolved AS ({_resolved_sql(ws)}),
         superseded AS ({_superseded_sql(ws)})
@@ -36,12 +36,12 @@ def add_letters(ws: Workspace, plan: ObjectPlan) -> None:
     """)
 
 
-def stage_letters(ws: Workspace) -> None:
+def stage_dead_letters(ws: Workspace) -> None:
     """Stage the dead letters of all objects in one step."""
     ws.stage(
         DEAD_LETTERS,
-        f"SELECT * EXCLUDE (is_incoming, _run_id) FROM {LETTERS}",
-        scope=f"SELECT dead_letter_id FROM {LETTERS}",
+        f"SELECT * EXCLUDE (is_incoming, _run_id) FROM {STAGED}",
+        scope=f"SELECT dead_letter_id FROM {STAGED}",
     )
 
 

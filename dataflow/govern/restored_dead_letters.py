@@ -15,7 +15,7 @@ from dataflow.workspace.position import ObjectName
 from lakehouse import LakeView
 from lakehouse.table import column_list
 
-_RESTORED = "restored_letter"
+_RESTORED = "restored_dead_letter"
 """Temporary table: the columns of ops.dead_letters, and of each row whether a later decision was laid over it
 (`is_decided`) and whether that discards a row that is valid at the target (`is_valid`)."""
 
@@ -34,14 +34,14 @@ class LaidOver:
     contradicted: frozenset[ObjectName]
 
 
-def lay_out_letters(lake: LakeView, *, version: int, of: str = "true") -> LaidOver:
-    """Fill restored_letter from the lake as it is and as it was at a snapshot.
+def lay_out_dead_letters(lake: LakeView, *, version: int, of: str = "true") -> LaidOver:
+    """Fill restored_dead_letter from the lake as it is and as it was at a snapshot.
 
     `of` is a condition on dead letters: which of them are restored. Call it before the transaction: inside one, the
     past of a table is seen without the rows that the transaction deletes.
     """
-    now = _letters(lake, version=None)
-    then = _letters(lake, version=version)
+    now = _dead_letters(lake, version=None)
+    then = _dead_letters(lake, version=version)
     columns = column_list(DEAD_LETTERS.column_names, prefix="t")
     is_decided = """coalesce(t.status = 'open' AND n.status = 'replaying'
         OR t.status = 'discarded' AND n.status <> 'discarded', false)"""
@@ -49,16 +49,16 @@ def lay_out_letters(lake: LakeView, *, version: int, of: str = "true") -> LaidOv
     is_resolved = "coalesce(t.status = 'open' AND n.status = 'resolved', false)"
     lake.con.execute(f"""
         CREATE OR REPLACE TEMP TABLE {_RESTORED} AS
-        WITH now_letter AS (SELECT * FROM ({now}) WHERE {of}),
-        then_letter AS (SELECT * FROM ({then}) WHERE {of}),
+        WITH rows_now AS (SELECT * FROM ({now}) WHERE {of}),
+        rows_then AS (SELECT * FROM ({then}) WHERE {of}),
         went_back AS (
             SELECT {columns}, {is_decided} AS is_decided, {is_resolved} AS is_resolved, false AS is_valid
-            FROM then_letter t LEFT JOIN now_letter n ON n.dead_letter_id = t.dead_letter_id
+            FROM rows_then t LEFT JOIN rows_now n ON n.dead_letter_id = t.dead_letter_id
             WHERE n.status IS DISTINCT FROM 'discarded'
         )
         SELECT n.*, false AS is_resolved, t.status IS DISTINCT FROM 'discarded' AS is_decided,
             coalesce(t.status = 'resolved', false) AS is_valid
-        FROM now_letter n LEFT JOIN then_letter t ON t.dead_letter_id = n.dead_letter_id WHERE n.status = 'discarded'
+        FROM rows_now n LEFT JOIN rows_then t ON t.dead_letter_id = n.dead_letter_id WHERE n.status = 'discarded'
         UNION ALL BY NAME
         SELECT * REPLACE (CASE WHEN is_decided OR is_resolved THEN 'replaying' ELSE status END AS status) FROM went_back
     """)
@@ -69,14 +69,14 @@ def lay_out_letters(lake: LakeView, *, version: int, of: str = "true") -> LaidOv
     return LaidOver(sum(int(count) for _, _, count, _ in rows), contradicted)
 
 
-def write_letters(con: DuckDBPyConnection, *, of: str = "true") -> None:
-    """Replace the dead letters that `of` selects by restored_letter, inside the caller's lake transaction."""
+def write_dead_letters(con: DuckDBPyConnection, *, of: str = "true") -> None:
+    """Replace the dead letters that `of` selects by restored_dead_letter, inside the caller's lake transaction."""
     columns = column_list(DEAD_LETTERS.column_names)
     con.execute(f"DELETE FROM {DEAD_LETTERS.in_lake} WHERE {of}")
     con.execute(f"INSERT INTO {DEAD_LETTERS.in_lake} ({columns}) SELECT {columns} FROM {_RESTORED}")
 
 
-def _letters(lake: LakeView, *, version: int | None) -> str:
+def _dead_letters(lake: LakeView, *, version: int | None) -> str:
     """SELECT of the dead letters of a snapshot, by default of now, in the declared columns."""
     if DEAD_LETTERS.full_name not in lake.tables(version):
         return f"SELECT {_EMPTY} WHERE false"
