@@ -45,7 +45,7 @@ def chance(rng: Random, size: int, rate: float) -> Flags:
     return rng.random(size) < rate
 
 
-def mend(column: Text, rows: Flags, change: Callable[[str, int], str], rng: Random) -> None:
+def apply_change(column: Text, rows: Flags, change: Callable[[str, int], str], rng: Random) -> None:
     """Apply `change(value, random int)` in place to the flagged rows that hold a value."""
     at = np.flatnonzero(rows)
     for row, dice in zip(at.tolist(), rng.integers(0, 2**31, at.size).tolist(), strict=True):

@@ -9,10 +9,10 @@ from typing import Any
 import numpy as np
 
 from dataflow.sample.arrays import Ints, Random, Text, blank, choose, draw, skewed, text
+from dataflow.sample.noise import RATES
 from dataflow.sample.places import Addresses, Country, countries, draw_addresses, draw_countries, draw_phones
 from dataflow.sample.pools import languages, read_pool
 from dataflow.sample.scripts import SCRIPTS, romanise, slug
-from dataflow.sample.trouble import RATES
 from dataflow.sample.unique import Claims
 
 _OWN_SCRIPT = {"ja", "zh", "ru", "uk", "el"}

@@ -13,8 +13,8 @@ from datetime import date
 import numpy as np
 
 from dataflow.sample.arrays import Flags, Frame, Random, Text, blank, height, present
+from dataflow.sample.noise import RATES
 from dataflow.sample.objects import Key
-from dataflow.sample.trouble import RATES
 
 Breaker = Callable[[Frame, int, int], None]
 

@@ -11,10 +11,10 @@ from dataflow.sample.clock import Day, within
 from dataflow.sample.defects import draw_defects
 from dataflow.sample.events import Events
 from dataflow.sample.ledger import Ledger
+from dataflow.sample.noise import RATES
 from dataflow.sample.objects import OBJECTS, Key
 from dataflow.sample.slices import Earlier, Made
 from dataflow.sample.tickets import REQUESTER
-from dataflow.sample.trouble import RATES
 from dataflow.sample.updates import due_first, update
 from dataflow.sample.world import World
 

@@ -26,8 +26,8 @@ from dataflow.sample.arrays import (
 from dataflow.sample.clock import Day, made_and_changed
 from dataflow.sample.companies import Companies
 from dataflow.sample.geoip import draw_ips
+from dataflow.sample.noise import RATES
 from dataflow.sample.places import Addresses, countries
-from dataflow.sample.trouble import RATES
 from dataflow.sample.views import format_phones, latin_company, view_people, write_place
 from dataflow.sample.world import World
 
@@ -77,7 +77,7 @@ def _person_customers(rng: Random, world: World, rows: Ints) -> Frame:
         "email": email,
         "phone": format_phones(rng, seen.mobile, country, missing=0.15),
         "date_of_birth": seen.birth,
-        "last_login_ip": trouble_ips(rng, ip),
+        "last_login_ip": noisy_ips(rng, ip),
         "_entity": people.entity[rows],
         "_type": text(["person"] * size),
         "_row": rows,
@@ -99,7 +99,7 @@ def _company_customers(rng: Random, firms: Companies, rows: Ints) -> Frame:
         "email": email,
         "phone": format_phones(rng, firms.phone[rows], country, missing=0.15),
         "date_of_birth": blank(size),
-        "last_login_ip": trouble_ips(rng, ip),
+        "last_login_ip": noisy_ips(rng, ip),
         "_entity": firms.entity[rows],
         "_type": text(["company"] * size),
         "_row": rows,
@@ -107,7 +107,7 @@ def _company_customers(rng: Random, firms: Companies, rows: Ints) -> Frame:
     }
 
 
-def trouble_ips(rng: Random, ip: Text) -> Text:
+def noisy_ips(rng: Random, ip: Text) -> Text:
     """Replace some addresses by one abroad (travel, VPN) or by a private one."""
     abroad = chance(rng, len(ip), RATES.foreign_ip) & present(ip)
     elsewhere = rng.integers(0, len(countries()), int(abroad.sum()))

@@ -10,9 +10,9 @@ import numpy as np
 from dataflow.sample.arrays import Flags, Ints, Random, Text, Times, blank, chance, draw, present, skewed, text
 from dataflow.sample.companies import Companies, industries, with_form
 from dataflow.sample.geoip import draw_ips
+from dataflow.sample.noise import RATES
 from dataflow.sample.places import Addresses, countries, draw_addresses, draw_countries, draw_phones
 from dataflow.sample.pools import Language, languages
-from dataflow.sample.trouble import RATES
 from dataflow.sample.unique import Claims
 
 _LATIN_ONLY = {"US", "GB", "CA", "AU", "DE", "NL", "FR", "SE", "BR", "PL", "IT", "ES", "MX", "TR"}

@@ -9,7 +9,7 @@ import numpy as np
 
 from dataflow.sample.arrays import Frame, Ints, Random, Text, Times, chance, choose, either, present, text
 from dataflow.sample.companies import Companies, industries
-from dataflow.sample.trouble import RATES
+from dataflow.sample.noise import RATES
 from dataflow.sample.views import (
     PersonView,
     country_text,

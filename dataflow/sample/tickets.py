@@ -6,8 +6,8 @@ import numpy as np
 
 from dataflow.sample.arrays import Frame, Ints, Random, Text, chance, choose, draw, skewed, take, text
 from dataflow.sample.clock import Day
-from dataflow.sample.mysql import NEVER, trouble_ips
-from dataflow.sample.trouble import RATES
+from dataflow.sample.mysql import NEVER, noisy_ips
+from dataflow.sample.noise import RATES
 from dataflow.sample.views import country_text, format_phones, view_people
 from dataflow.sample.world import World
 
@@ -107,7 +107,7 @@ def make_tickets(rng: Random, requesters: Frame, asked_by: Ints, first: int, day
         "requester_name": who["requester_name"],
         "requester_email": who["requester_email"],
         "requester_phone": who["requester_phone"],
-        "ip_address": trouble_ips(rng, ip),
+        "ip_address": noisy_ips(rng, ip),
         "subject": _subjects(rng, category),
         "category": category,
         "priority": choose(rng, size, {"low": 0.2, "normal": 0.55, "high": 0.18, "urgent": 0.07}),

@@ -7,13 +7,9 @@ from datetime import date
 
 import numpy as np
 
-from dataflow.sample.arrays import Flags, Ints, Random, Text, Times, chance, either, mend, present, text
+from dataflow.sample.arrays import Flags, Ints, Random, Text, Times, apply_change, chance, either, present, text
 from dataflow.sample.companies import Companies, legal_forms, with_form
-from dataflow.sample.people import People
-from dataflow.sample.places import Addresses, countries, write_phone
-from dataflow.sample.pools import nicknames
-from dataflow.sample.scripts import other_romanisation
-from dataflow.sample.trouble import (
+from dataflow.sample.noise import (
     PLACEHOLDER_EMAILS,
     PLACEHOLDER_NAMES,
     PLACEHOLDER_PHONES,
@@ -27,6 +23,10 @@ from dataflow.sample.trouble import (
     typo_email,
     upper,
 )
+from dataflow.sample.people import People
+from dataflow.sample.places import Addresses, countries, write_phone
+from dataflow.sample.pools import nicknames
+from dataflow.sample.scripts import other_romanisation
 
 
 @dataclass
@@ -78,17 +78,17 @@ def write_place(
         f"{a}, {b}" if b and not keep else a
         for a, b, keep in zip(line.tolist(), unit.tolist(), apart.tolist(), strict=True)
     )
-    mend(joined, chance(rng, size, RATES.typo_street * mess), typo, rng)
-    mend(joined, chance(rng, size, RATES.lower_case), lower, rng)
+    apply_change(joined, chance(rng, size, RATES.typo_street * mess), typo, rng)
+    apply_change(joined, chance(rng, size, RATES.lower_case), lower, rng)
     # Munich or München: half the records in Latin letters use the English name of a city
     city = np.where(local | chance(rng, size, 0.5), home.city, home.city_latin)
     city[~local & ~_is_latin(home)] = home.city_latin[~local & ~_is_latin(home)]
     region = np.where(local, home.region, home.region_latin)
     postcode = home.postcode.copy()
     city[chance(rng, size, RATES.placeholder_city)] = "n/a"
-    mend(city, chance(rng, size, RATES.upper_case), upper, rng)
+    apply_change(city, chance(rng, size, RATES.upper_case), upper, rng)
     region[chance(rng, size, RATES.region_missing)] = None
-    mend(postcode, chance(rng, size, 0.05), lambda value, _: value.replace(" ", "").replace("-", ""), rng)
+    apply_change(postcode, chance(rng, size, 0.05), lambda value, _: value.replace(" ", "").replace("-", ""), rng)
     country = country_text(rng, home.country, code_share=code_share)
     line2 = either(apart, unit, None)
     gone = chance(rng, size, RATES.address_missing * mess)
@@ -143,24 +143,24 @@ def _names(rng: Random, people: People, rows: Ints, local: Flags, mess: float) -
     was = np.where(local, people.former_surname[rows], people.former_surname_latin[rows])
     old = chance(rng, size, RATES.former_surname) & present(was)
     surname[old] = was[old]
-    mend(given, chance(rng, size, RATES.nickname), _nickname, rng)
-    mend(given, chance(rng, size, RATES.initial * mess), initial, rng)
+    apply_change(given, chance(rng, size, RATES.nickname), _nickname, rng)
+    apply_change(given, chance(rng, size, RATES.initial * mess), initial, rng)
     romanised = people.own_script[rows] & ~local & chance(rng, size, RATES.other_romanisation)
-    mend(given, romanised, other_romanisation, rng)
-    mend(surname, romanised, other_romanisation, rng)
+    apply_change(given, romanised, other_romanisation, rng)
+    apply_change(surname, romanised, other_romanisation, rng)
     dropped = chance(rng, size, RATES.diacritics_dropped) & ~local
     for column, rate in ((given, RATES.typo_given), (surname, RATES.typo_surname)):
-        mend(column, dropped, drop_marks, rng)
-        mend(column, chance(rng, size, rate * mess), typo, rng)
-        mend(column, chance(rng, size, RATES.look_alike) & ~local, look_alike, rng)
+        apply_change(column, dropped, drop_marks, rng)
+        apply_change(column, chance(rng, size, rate * mess), typo, rng)
+        apply_change(column, chance(rng, size, RATES.look_alike) & ~local, look_alike, rng)
     for rate, change in ((RATES.upper_case, upper), (RATES.lower_case, lower)):
         shouted = chance(rng, size, rate)
-        mend(given, shouted, change, rng)
-        mend(surname, shouted, change, rng)
+        apply_change(given, shouted, change, rng)
+        apply_change(surname, shouted, change, rng)
     swapped = chance(rng, size, RATES.swapped_names * mess)
     given[swapped], surname[swapped] = surname[swapped], given[swapped]
     # Some enter only one of two family names.
-    mend(surname, chance(rng, size, 0.3) & ~swapped, _first_family_name, rng)
+    apply_change(surname, chance(rng, size, 0.3) & ~swapped, _first_family_name, rng)
     unknown = chance(rng, size, RATES.placeholder_name)
     given[unknown] = text(PLACEHOLDER_NAMES)[rng.integers(0, len(PLACEHOLDER_NAMES), int(unknown.sum()))]
     return given, surname
@@ -215,8 +215,8 @@ def _emails(rng: Random, people: People, companies: Companies, rows: Ints, work_
     role = chance(rng, size, RATES.role_mailbox) & (employer >= 0)
     shared = companies.role_email[employer[role]]
     email[role] = either(present(shared), shared, email[role])
-    mend(email, chance(rng, size, RATES.typo_email * mess), typo_email, rng)
-    mend(email, chance(rng, size, 0.04), upper, rng)
+    apply_change(email, chance(rng, size, RATES.typo_email * mess), typo_email, rng)
+    apply_change(email, chance(rng, size, 0.04), upper, rng)
     fake = chance(rng, size, RATES.placeholder_email)
     email[fake] = text(PLACEHOLDER_EMAILS)[rng.integers(0, len(PLACEHOLDER_EMAILS), int(fake.sum()))]
     return email
@@ -225,7 +225,7 @@ def _emails(rng: Random, people: People, companies: Companies, rows: Ints, work_
 def _numbers(rng: Random, numbers: Text, mess: float) -> Text:
     """Return E.164 numbers; some with a wrong digit, some placeholders."""
     written = numbers.copy()
-    mend(written, chance(rng, len(written), RATES.digit_off * mess), digit_off, rng)
+    apply_change(written, chance(rng, len(written), RATES.digit_off * mess), digit_off, rng)
     fake = chance(rng, len(written), RATES.placeholder_phone)
     written[fake] = text(PLACEHOLDER_PHONES)[rng.integers(0, len(PLACEHOLDER_PHONES), int(fake.sum()))]
     return written
@@ -261,10 +261,10 @@ def latin_company(rng: Random, companies: Companies, rows: Ints, *, mess: float,
             spellings = len(legal_forms(code)[0])
             names.append(with_form(companies, row, dice[at], dice[at] // 8 % spellings if other[at] else 0))
     written = text(names)
-    mend(written, chance(rng, size, RATES.typo_company * mess), typo, rng)
-    mend(written, chance(rng, size, RATES.upper_case), upper, rng)
-    mend(written, chance(rng, size, RATES.diacritics_dropped), drop_marks, rng)
-    mend(written, chance(rng, size, 0.04), lambda value, _: value.replace(" & ", " and "), rng)
+    apply_change(written, chance(rng, size, RATES.typo_company * mess), typo, rng)
+    apply_change(written, chance(rng, size, RATES.upper_case), upper, rng)
+    apply_change(written, chance(rng, size, RATES.diacritics_dropped), drop_marks, rng)
+    apply_change(written, chance(rng, size, 0.04), lambda value, _: value.replace(" & ", " and "), rng)
     return written
 
 

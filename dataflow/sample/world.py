@@ -10,9 +10,9 @@ import numpy as np
 
 from dataflow.sample.arrays import Ints, Random, text
 from dataflow.sample.companies import Companies, build_companies
+from dataflow.sample.noise import RATES
 from dataflow.sample.people import People, build_people
 from dataflow.sample.places import Addresses, countries, draw_addresses
-from dataflow.sample.trouble import RATES
 from dataflow.sample.unique import Claims
 
 T = TypeVar("T", Companies, People, Addresses)

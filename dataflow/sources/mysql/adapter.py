@@ -16,12 +16,12 @@ from dataflow.sources.drift import answer_drift, find_drift
 from dataflow.sources.mysql.columns import read_columns
 from dataflow.sources.mysql.connection import Session, literal, open_session, quote
 from dataflow.sources.mysql.cutting import cut
+from dataflow.sources.mysql.error_map import explained
 from dataflow.sources.mysql.keys import find_missing_keys
 from dataflow.sources.mysql.questions import Table, rows_sql, version_of_key
 from dataflow.sources.mysql.reading import read_rows
 from dataflow.sources.mysql.replica import read_clock, readable_until
 from dataflow.sources.mysql.surveying import survey
-from dataflow.sources.mysql.trouble import explained
 from dataflow.sources.protocol import (
     BEGINNING,
     Fetch,

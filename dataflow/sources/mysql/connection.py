@@ -10,8 +10,8 @@ import pymysql
 from pymysql.connections import Connection
 
 from dataflow.settings import MySQLSettings
+from dataflow.sources.mysql.error_map import error_number, explained, peer_of
 from dataflow.sources.mysql.pymysql_socket import hang_up, tls_version_of
-from dataflow.sources.mysql.trouble import error_number, explained, peer_of
 from dataflow.sources.tls import tls_context
 
 # Times come in UTC wherever the server stands, quoting is the usual one whatever its default is, and every

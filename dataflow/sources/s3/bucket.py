@@ -18,8 +18,8 @@ from typing import Any, BinaryIO
 from dataflow.errors import SourceUnavailable
 from dataflow.sources.files.listing import FoundFile, window_of
 from dataflow.sources.protocol import ObjectState, Part
+from dataflow.sources.s3.error_map import AWS, Place, explained
 from dataflow.sources.s3.stream import RANGE_BYTES, ObjectStream, fetch_range
-from dataflow.sources.s3.trouble import AWS, Place, explained
 
 _PIECE_BYTES = 256 * 1024
 _BUFFER_BYTES = 1024 * 1024

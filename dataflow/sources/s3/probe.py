@@ -14,7 +14,7 @@ from dataflow.settings import SourceSettings
 from dataflow.sources.protocol import Finding, ObjectState
 from dataflow.sources.s3.adapter import open_bucket
 from dataflow.sources.s3.bucket import Bucket
-from dataflow.sources.s3.trouble import explained
+from dataflow.sources.s3.error_map import explained
 
 _SKEW_SECONDS = 300.0
 """S3 refuses a signature that is 15 minutes off; a clock that is 5 off will get there."""

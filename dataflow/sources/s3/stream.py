@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 
 from tenacity import Retrying, retry_if_exception, stop_after_attempt, wait_random_exponential
 
-from dataflow.sources.s3.trouble import is_cut
+from dataflow.sources.s3.error_map import is_cut
 
 if TYPE_CHECKING:
     from typing_extensions import Buffer

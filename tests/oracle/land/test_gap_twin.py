@@ -62,10 +62,10 @@ def test_what_covers_a_gap_covers_its_squares(landed: list[PlannedWindow], of: P
 
 
 Write = tuple[int, float]
-Trouble = tuple[set[int], set[int], set[int], bool]
+Faults = tuple[set[int], set[int], set[int], bool]
 """Hours whose windows fail, keys whose ranges fail, keys of rows left out, and whether nothing can be planned."""
 
-NO_TROUBLE: Trouble = (set(), set(), set(), False)
+NO_FAULTS: Faults = (set(), set(), set(), False)
 KEY = st.integers(0, 11)
 RUNS = st.lists(
     st.tuples(
@@ -127,15 +127,15 @@ def place(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Place]:
 def test_what_raw_lacks_lies_in_an_open_gap_until_it_is_had(place: Place, rounds: Callable[[int, int], int]) -> None:
     @given(runs=RUNS)
     @hypothesis_settings(max_examples=rounds(10, 200))
-    def check(runs: list[tuple[list[Write], Trouble, float]]) -> None:
+    def check(runs: list[tuple[list[Write], Faults, float]]) -> None:
         place.begin()
-        for number, (writes, trouble, slice_hours) in enumerate(runs, start=1):
+        for number, (writes, faults, slice_hours) in enumerate(runs, start=1):
             work(place.source, writes, slice_hours)
-            make_trouble(place.source, trouble)
+            inject_faults(place.source, faults)
             place.ingest(number)
             gaps = read_open_gaps(place.lake).values()
             assert [row for row in place.lacking() if not any(is_in(row, gap) for gap in gaps)] == []
-        make_trouble(place.source, NO_TROUBLE)
+        inject_faults(place.source, NO_FAULTS)
         place.ingest(len(runs) + 1)
         assert place.lacking() == set()
         assert read_open_gaps(place.lake) == {}
@@ -151,8 +151,8 @@ def work(source: FakeSource, writes: list[Write], slice_hours: float) -> None:
     source.now += timedelta(hours=2)
 
 
-def make_trouble(source: FakeSource, trouble: Trouble) -> None:
-    hours, keys, dropped, is_away = trouble
+def inject_faults(source: FakeSource, faults: Faults) -> None:
+    hours, keys, dropped, is_away = faults
     source.failing = {at(hour): [SourceUnavailable("away")] for hour in hours}
     source.failing_keys = {key: [SourceUnavailable("away")] for key in keys}
     source.dropped = {str(key) for key in dropped}

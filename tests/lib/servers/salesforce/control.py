@@ -1,4 +1,4 @@
-"""The address by which another process moves the clock, changes records and asks for trouble: JSON in, JSON out."""
+"""The address by which another process moves the clock, changes records and requests faults: JSON in, JSON out."""
 
 from __future__ import annotations
 

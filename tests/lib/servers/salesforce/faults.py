@@ -1,4 +1,4 @@
-"""Trouble on demand: the next calls that match answer as Salesforce does on a bad day."""
+"""Faults on demand: the next calls that match answer as Salesforce does on a bad day."""
 
 from __future__ import annotations
 
@@ -40,7 +40,7 @@ class Fault:
 
 
 class Faults:
-    """The trouble that waits, first come first served."""
+    """The faults that wait, in the order of their requests."""
 
     def __init__(self) -> None:
         self._lock = threading.Lock()

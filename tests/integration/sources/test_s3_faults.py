@@ -32,7 +32,7 @@ _numbers = itertools.count(1)
 
 @pytest.fixture
 def bucket(s3_tls: S3Server) -> str:
-    return s3_tls.create_bucket(f"trouble-{next(_numbers)}")
+    return s3_tls.create_bucket(f"faults-{next(_numbers)}")
 
 
 def source(server: S3Server, root: str, **changed: Any) -> SourceSettings:

@@ -6,8 +6,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from dataflow.sample.noise import digit_off, initial, look_alike, typo, typo_email
 from dataflow.sample.scripts import other_romanisation, romanise, slug, without_marks
-from dataflow.sample.trouble import digit_off, initial, look_alike, typo, typo_email
 
 WORDS = st.text(st.characters(categories=("L",)), min_size=3, max_size=20)
 DICE = st.integers(0, 2**31 - 1)

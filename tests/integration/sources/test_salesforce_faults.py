@@ -132,7 +132,7 @@ def test_a_pause_that_is_asked_for_is_kept_or_ends_the_run(salesforce: Simulator
 
 
 @pytest.mark.parametrize("kind", ["server_error", "cut", "too_many"])
-def test_trouble_that_stays_ends_the_run_and_a_later_one_may_heal(salesforce: Simulator, kind: Kind) -> None:
+def test_a_lasting_fault_ends_the_run_and_a_later_run_can_succeed(salesforce: Simulator, kind: Kind) -> None:
     made = fill(salesforce)
     salesforce.faults.add(Fault(kind, "/queryAll", times=3))
     with pytest.raises(SourceUnavailable, match="after 3 tries") as raised:

@@ -24,7 +24,7 @@ from tests.lib.lakes import (
 
 
 def told_by(target: object, location: LakeLocation) -> str:
-    """What a process that ran into trouble says."""
+    """Return the error that a process printed."""
     told = processes.Queue()
     with running(target, location, told):
         return str(told.get(timeout=60))
@@ -82,7 +82,7 @@ def test_a_database_of_somebody_else_is_left_alone(tmp_path: Path) -> None:
         assert con.execute("SELECT table_name FROM duckdb_tables()").fetchall() == [("precious",)]
 
 
-def test_what_the_callers_sql_gets_wrong_is_not_told_as_the_lakes_trouble(location: LakeLocation) -> None:
+def test_an_error_of_the_callers_sql_is_not_reported_as_an_error_of_the_lake(location: LakeLocation) -> None:
     with opened(location) as lake, pytest.raises(duckdb.ConversionException):
         lake.transact(
             lambda con: con.execute("SELECT 'connection refused, no space left'::INTEGER"),
