@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from dataflow.cli.options import ObjectOption, Output, OutputOption, SourceOption, settings_of
-from dataflow.cli.output import words, write_json, write_line, write_records
+from dataflow.cli.output import messages, write_json, write_line, write_records
 from dataflow.errors import UsageError
 
 if TYPE_CHECKING:
@@ -43,7 +43,7 @@ def bench(
     from dataflow.bench import measure_sizes
 
     chosen = _sizes(sizes) if sizes else [records]
-    found = list(measure_sizes(chosen, tell=words.print))
+    found = list(measure_sizes(chosen, tell=messages.print))
     growth = _growth(found)
     if output is Output.JSON:
         write_json({"figures": [figures.as_dict() for figures in found], "exponents": growth})
@@ -74,7 +74,7 @@ def identity(
     """
     from dataflow.bench.identity import LARGEST_EXPONENT, growth, measure_identity
 
-    found = list(measure_identity(_sizes(sizes), added=added, tell=words.print))
+    found = list(measure_identity(_sizes(sizes), added=added, tell=messages.print))
     powers = growth(found)
     if output is Output.JSON:
         write_json({"figures": [figures.as_dict() for figures in found], "exponents": powers})
@@ -110,7 +110,7 @@ def sources(
     from dataflow.bench.sources import measure_sources
 
     measured = measure_sources(
-        settings_of(context), source=source, object_name=object_name, rows=rows, tell=words.print
+        settings_of(context), source=source, object_name=object_name, rows=rows, tell=messages.print
     )
     found = list(measured)
     if output is Output.JSON:

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from dataflow.cli.options import Output, OutputOption, globals_of
-from dataflow.cli.output import words, write_json, write_line, write_records
+from dataflow.cli.output import messages, write_json, write_line, write_records
 from dataflow.errors import ConfigurationError, UsageError
 
 if TYPE_CHECKING:
@@ -73,7 +73,7 @@ def docs(
 
     out.mkdir(parents=True, exist_ok=True)
     (out / FILE_NAME).write_text(write_reference(), encoding="utf-8")
-    words.print(f"Wrote {out / FILE_NAME}")
+    messages.print(f"Wrote {out / FILE_NAME}")
 
 
 def _settings_if_well(context: typer.Context) -> Settings | None:
@@ -81,7 +81,7 @@ def _settings_if_well(context: typer.Context) -> Settings | None:
     try:
         return globals_of(context).settings()
     except ConfigurationError as error:
-        words.print(f"Without what dataflow.toml declares: {error}")
+        messages.print(f"Without what dataflow.toml declares: {error}")
         return None
 
 

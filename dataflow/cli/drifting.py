@@ -8,7 +8,7 @@ from typing import Annotated
 import typer
 
 from dataflow.cli.options import ObjectOption, Output, OutputOption, SourceOption, settings_of
-from dataflow.cli.output import words, write_records
+from dataflow.cli.output import messages, write_records
 from dataflow.errors import UsageError
 
 
@@ -39,7 +39,7 @@ def show(
     ]
     write_records(records, output=output)
     if records:
-        words.print("Take them into dataflow.toml with: dataflow drift accept SOURCE OBJECT")
+        messages.print("Take them into dataflow.toml with: dataflow drift accept SOURCE OBJECT")
 
 
 def accept(
@@ -65,5 +65,5 @@ def accept(
         )
     file = accept_changes(settings, source, object_name, chosen)
     for change in chosen:
-        words.print(f"{source}.{object_name}: {change}")
-    words.print(f"Wrote {file}; the next run reads the object so.")
+        messages.print(f"{source}.{object_name}: {change}")
+    messages.print(f"Wrote {file}; the next run reads the object so.")

@@ -5,7 +5,7 @@ from __future__ import annotations
 import sys
 import traceback
 
-from dataflow.cli.output import words
+from dataflow.cli.output import messages
 from dataflow.cli.terminal import styled
 from dataflow.errors import DataFlowError, ExitCode
 
@@ -15,10 +15,10 @@ def explain(error: BaseException, *, debug: bool) -> int:
     code, message = _meaning(error)
     if debug:
         shown = error.__context__ or error
-        words.print("".join(traceback.format_exception(shown)))
-    words.print(styled(("Error: ", "bold red"), message))
+        messages.print("".join(traceback.format_exception(shown)))
+    messages.print(styled(("Error: ", "bold red"), message))
     for note in getattr(error, "__notes__", []):
-        words.print(f"  {note}")
+        messages.print(f"  {note}")
     return int(code)
 
 

@@ -12,9 +12,10 @@ import typer
 from dataflow.access.modes import private_files
 from dataflow.cli import (
     benching,
+    dead_letters,
     describing,
     drifting,
-    mending,
+    lake,
     project,
     reading,
     resolving,
@@ -55,7 +56,19 @@ def choose(
     context.obj = Globals(config=config, home=home, debug=debug)
 
 
-for module in (project, sampling, running, describing, drifting, reading, mending, resolving, reviewing, benching):
+for module in (
+    project,
+    sampling,
+    running,
+    describing,
+    drifting,
+    reading,
+    lake,
+    dead_letters,
+    resolving,
+    reviewing,
+    benching,
+):
     module.register(app)
 
 
@@ -79,9 +92,9 @@ def run(arguments: Sequence[str]) -> int:
 
 def explain_interrupt() -> int:
     """Say that nothing is half done. 130 is what shells expect after Ctrl-C."""
-    from dataflow.cli.output import words
+    from dataflow.cli.output import messages
 
-    words.print("Interrupted: what was not committed is gone; run the command again.")
+    messages.print("Interrupted: what was not committed is gone; run the command again.")
     return 130
 
 

@@ -18,7 +18,7 @@ from dataflow.cli.options import Output
 from dataflow.cli.terminal import PlainConsole, cell, styled
 from dataflow.observe.visible import escape_json
 
-words = PlainConsole(stderr=True)
+messages = PlainConsole(stderr=True)
 """Where messages go; never an answer."""
 
 # A table wider than the screen would be cut: without a terminal there is no screen.

@@ -9,7 +9,7 @@ from typing import Annotated
 import typer
 
 from dataflow.cli.options import Output, OutputOption, settings_of
-from dataflow.cli.output import words, write_json, write_line
+from dataflow.cli.output import messages, write_json, write_line
 from dataflow.errors import UsageError
 
 _ENVIRONMENT_SAMPLE = """\
@@ -63,8 +63,8 @@ def init(
     folder.mkdir(parents=True, exist_ok=True)
     for name, text in files.items():
         (folder / name).write_text(text, encoding="utf-8")
-        words.print(f"Wrote {folder / name}")
-    words.print("Next: change the sources and mappings in dataflow.toml, then run `dataflow doctor`.")
+        messages.print(f"Wrote {folder / name}")
+    messages.print("Next: change the sources and mappings in dataflow.toml, then run `dataflow doctor`.")
 
 
 def doctor(
@@ -83,9 +83,9 @@ def doctor(
     settings = settings_of(context)
     if fix_modes:
         mended, refused = probing.fix_modes(settings)
-        words.print(f"Mended the modes of {mended:,} files and folders.")
+        messages.print(f"Mended the modes of {mended:,} files and folders.")
         if refused:
-            words.print(f"{refused:,} belong to other users: run it as their owner.")
+            messages.print(f"{refused:,} belong to other users: run it as their owner.")
     probes = []
     for probe in probing.probe_all(settings):
         probes.append(probe)
@@ -97,5 +97,5 @@ def doctor(
     failed = sum(not probe.is_well for probe in probes)
     if output is not Output.TABLE:
         write_json([asdict(probe) for probe in probes])
-    words.print(f"{len(probes)} probes, {failed} failed." if failed else f"All {len(probes)} probes are well.")
+    messages.print(f"{len(probes)} probes, {failed} failed." if failed else f"All {len(probes)} probes are well.")
     raise typer.Exit(failed)

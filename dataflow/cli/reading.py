@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from dataflow.cli.options import Output, OutputOption, open_door, parse_version, settings_of
-from dataflow.cli.output import words, write_json, write_line, write_records, write_rows
+from dataflow.cli.output import messages, write_json, write_line, write_records, write_rows
 from dataflow.errors import UsageError
 
 if TYPE_CHECKING:
@@ -133,7 +133,7 @@ def _write_result(result: duckdb.DuckDBPyConnection, *, output: Output, limit: i
     rows = result.fetchmany(limit + 1)
     write_rows(columns, rows[:limit], output=output)
     if len(rows) > limit:
-        words.print(f"The first {limit} rows; --limit or -o csv shows more.")
+        messages.print(f"The first {limit} rows; --limit or -o csv shows more.")
 
 
 def _all_rows(result: duckdb.DuckDBPyConnection) -> Iterator[tuple[Any, ...]]:

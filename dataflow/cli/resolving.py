@@ -9,7 +9,7 @@ from typing import Annotated
 import typer
 
 from dataflow.cli.options import Output, OutputOption
-from dataflow.cli.output import words, write_json, write_line, write_records
+from dataflow.cli.output import messages, write_json, write_line, write_records
 
 
 def register(app: typer.Typer) -> None:
@@ -72,7 +72,7 @@ def resolve(
     for cause in found.causes[:_MOST_CAUSES]:
         examples = "; ".join(f"{left} and {right}" for left, right in cause.examples)
         write_line(f"  {cause.pairs:>8,} pairs {cause.error}: {cause.cause} (rows {examples})")
-    words.print(f"Written: {out}" if out else "Each row's cluster: --out clusters.csv")
+    messages.print(f"Written: {out}" if out else "Each row's cluster: --out clusters.csv")
 
 
 _MOST_CAUSES = 20

@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from dataflow.cli.options import Output, OutputOption, open_door, settings_of
-from dataflow.cli.output import words, write_json, write_line, write_records
+from dataflow.cli.output import messages, write_json, write_line, write_records
 from dataflow.errors import UsageError
 
 if TYPE_CHECKING:
@@ -89,7 +89,7 @@ def list_waiting(
             found = list_pairs(con, now=now, entity_type=entity_type, reason=reason, limit=limit, judgements=judgements)
     if output is Output.TABLE:
         write_records([_row(pair) for pair in found], output=output, title="Pairs to review")
-        words.print(
+        messages.print(
             "`dataflow review show PAIR` says why; `dataflow review decide PAIR same|different --why …` answers."
         )
     else:
@@ -205,13 +205,13 @@ def _write_decision(decision: Decision, *, output: Output) -> None:
     if output is not Output.TABLE:
         write_records([asdict(decision)], output=output)
     if decision.is_waiting:
-        words.print(
+        messages.print(
             "On record. Two large customers would become one: it holds when a second person has decided so too."
         )
     else:
-        words.print(f"On record: {decision.verdict}. The next `dataflow run` acts on it.")
+        messages.print(f"On record: {decision.verdict}. The next `dataflow run` acts on it.")
     if decision.overruled:
-        words.print(
+        messages.print(
             f"It contradicts the judgements on {', '.join(decision.overruled)}, which no longer hold: "
             "`dataflow review show` shows who made them. Undo the one that is wrong."
         )

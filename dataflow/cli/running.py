@@ -20,7 +20,7 @@ from dataflow.cli.options import (
     settings_of,
     timestamp_or_none,
 )
-from dataflow.cli.output import words, write_json, write_line, write_records
+from dataflow.cli.output import messages, write_json, write_line, write_records
 from dataflow.errors import ExitCode, UsageError
 
 if TYPE_CHECKING:
@@ -71,9 +71,9 @@ def plan(
     )
     write_records(records, output=output, title="A run would land:")
     if any(record["drift"] for record in records):
-        words.print("Fields differ from dataflow.toml: `dataflow drift accept SOURCE OBJECT` takes them in.")
+        messages.print("Fields differ from dataflow.toml: `dataflow drift accept SOURCE OBJECT` takes them in.")
     if not records:
-        words.print("Nothing new: a run would publish nothing.")
+        messages.print("Nothing new: a run would publish nothing.")
 
 
 def run(
@@ -229,13 +229,13 @@ def write_outcome(outcome: RunOutcome, *, output: Output) -> None:
     if outcome.status == "partial":
         gaps, behind = list_gaps(outcome.reports), list_behind(outcome.reports)
         for subject, why in gaps.items():
-            words.print(f"Not whole: {subject}: {why}")
+            messages.print(f"Not whole: {subject}: {why}")
         if gaps:
-            words.print("Partial: what is missing is on record (dataflow status) and is read again by the next run.")
+            messages.print("Partial: what is missing is on record (dataflow status) and is read again by the next run.")
         for name, why in behind.items():
-            words.print(f"Sink behind: {name}: {why}")
+            messages.print(f"Sink behind: {name}: {why}")
         if behind:
-            words.print(
+            messages.print(
                 "Partial: the publication stands. The next run brings these sinks to it, also with nothing new."
             )
         raise typer.Exit(ExitCode.PARTIAL)
@@ -254,9 +254,9 @@ def _write_for_people(outcome: RunOutcome, *, output: Output) -> None:
         write_line()
         write_line((outcome.status.capitalize(), "bold"), f": {outcome.message}.")
     for subject, drift in list_drift(outcome.reports).items():
-        words.print(f"Fields differ from dataflow.toml: {subject}: {drift} (dataflow drift list)")
+        messages.print(f"Fields differ from dataflow.toml: {subject}: {drift} (dataflow drift list)")
     for note in list_notes(outcome.reports):
-        words.print(f"Note: {note}")
-    words.print(f"Run {outcome.run_id} took {outcome.seconds:.1f} s.")
+        messages.print(f"Note: {note}")
+    messages.print(f"Run {outcome.run_id} took {outcome.seconds:.1f} s.")
     if outcome.report_page:
-        words.print(f"Report: {outcome.report_page}")
+        messages.print(f"Report: {outcome.report_page}")

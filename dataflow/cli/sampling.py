@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from dataflow.cli.options import NowOption, Output, OutputOption, globals_of, parse_day, settings_of
-from dataflow.cli.output import words, write_json, write_line, write_records
+from dataflow.cli.output import messages, write_json, write_line, write_records
 
 if TYPE_CHECKING:
     from dataflow.run.record import RunOutcome
@@ -59,7 +59,7 @@ def sample(
         write_json({"root": str(root), **made})
         return
     write_records(_object_rows(made), output=output, title=f"Sample in {root}")
-    words.print(f"{made['entities']:,} people and companies, {made['defects']:,} broken rows.")
+    messages.print(f"{made['entities']:,} people and companies, {made['defects']:,} broken rows.")
 
 
 def demo(
@@ -84,7 +84,7 @@ def demo(
     # Prefect's API gets ready while the sample is made.
     with orchestrator(settings):
         made = make_sample(spec, Path(settings.sample))
-        words.print(f"Sample: {made['delivered']:,} records in {settings.sample}")
+        messages.print(f"Sample: {made['delivered']:,} records in {settings.sample}")
         outcome = perform(settings, "daily", {}, now=now)
     summary = _summarise(settings, outcome, made)
     if output is Output.JSON:
@@ -199,8 +199,8 @@ def _tell(summary: dict[str, Any], outcome: RunOutcome, *, output: Output, comma
             f"{quality['b3_precision']:.4f}, recall {quality['b3_recall']:.4f}, F1 {quality['b3_f1']:.4f} "
             f"({quality['records']:,} records, {quality['true_clusters']:,} true customers)"
         )
-    words.print()
-    words.print("Try next:")
-    words.print(f"  {command} status")
-    words.print(f'  {command} query "select segment_name, count(*) from published.segments group by all"')
-    words.print(f"  {command} dlq count")
+    messages.print()
+    messages.print("Try next:")
+    messages.print(f"  {command} status")
+    messages.print(f'  {command} query "select segment_name, count(*) from published.segments group by all"')
+    messages.print(f"  {command} dlq count")

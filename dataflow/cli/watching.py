@@ -10,7 +10,7 @@ from contextlib import contextmanager
 from rich.progress import BarColumn, Progress, Task, TaskID, TextColumn, TimeElapsedColumn, TimeRemainingColumn
 from rich.text import Text
 
-from dataflow.cli.output import words
+from dataflow.cli.output import messages
 from dataflow.observe.visible import visible
 from dataflow.run.progress import StageEvent, WindowEvent, watched_by
 
@@ -43,7 +43,7 @@ class _ShownColumn(TextColumn):
 @contextmanager
 def watching_run(expected: Mapping[str, float] | None = None) -> Iterator[None]:
     """Show the stages of the runs inside the block; `expected` are seconds by stage of an earlier run."""
-    if not words.is_terminal:
+    if not messages.is_terminal:
         yield
         return
     with Progress(
@@ -51,7 +51,7 @@ def watching_run(expected: Mapping[str, float] | None = None) -> Iterator[None]:
         BarColumn(),
         TimeElapsedColumn(),
         _ShownColumn("{task.fields[left]}"),
-        console=words,
+        console=messages,
         transient=True,
     ) as bar:
         estimate = _Estimate({**USUAL_SECONDS, **(expected or {})})
@@ -63,7 +63,7 @@ def watching_run(expected: Mapping[str, float] | None = None) -> Iterator[None]:
 @contextmanager
 def watching_windows() -> Iterator[None]:
     """Show how many of a backfill's windows are fetched, and how long the rest will take; then its other stages."""
-    if not words.is_terminal:
+    if not messages.is_terminal:
         yield
         return
     with Progress(
@@ -72,7 +72,7 @@ def watching_windows() -> Iterator[None]:
         _ShownColumn("{task.completed:,.0f} of {task.total:,.0f} windows"),
         TimeElapsedColumn(),
         TimeRemainingColumn(),
-        console=words,
+        console=messages,
         transient=True,
     ) as bar:
         task = bar.add_task("planning", total=0)
@@ -92,7 +92,7 @@ def watching_windows() -> Iterator[None]:
 @contextmanager
 def watching_count(what: str) -> Iterator[Callable[[str, int, int], None]]:
     """Show how much of a counted task is done; the yielded function takes (what, done, total)."""
-    if not words.is_terminal:
+    if not messages.is_terminal:
         yield lambda _what, _done, _total: None
         return
     with Progress(
@@ -101,7 +101,7 @@ def watching_count(what: str) -> Iterator[Callable[[str, int, int], None]]:
         _ShownColumn("{task.completed:,.0f} of {task.total:,.0f}"),
         TimeElapsedColumn(),
         _ShownColumn("{task.fields[left]}"),
-        console=words,
+        console=messages,
         transient=True,
     ) as bar:
         task = bar.add_task(what, total=None, left="")

@@ -161,7 +161,7 @@ def kept(first_day: Path, tmp_path_factory: pytest.TempPathFactory) -> tuple[Pat
         (["restore", "--to", "999999", "--yes"], ["snapshot 999999"]),
         (["restore", "--to", "last week"], ["--to"]),
         (["dlq", "show", "zzzzzz"], ["No dead letter"]),
-        (["dlq", "discard", "--why", "tests"], ["No dead letter was named"]),
+        (["dlq", "discard", "--why", "tests"], ["No dead letter was chosen"]),
         (["dlq", "discard", "--yes"], ["--why"]),
         (["resolve", "absent.csv", "--spec", "absent.toml"], ["absent.toml"]),
         (["bench", "--sizes", "many"], ["--sizes"]),

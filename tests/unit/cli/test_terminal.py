@@ -15,7 +15,7 @@ from hypothesis import strategies as st
 from dataflow.cli.failing import explain
 from dataflow.cli.main import run
 from dataflow.cli.options import Output
-from dataflow.cli.output import words, write_json, write_line, write_rows
+from dataflow.cli.output import messages, write_json, write_line, write_rows
 from dataflow.cli.reviewing import waterfall_lines
 from dataflow.errors import UsageError
 from dataflow.observe.visible import visible
@@ -46,7 +46,7 @@ def test_lines_messages_and_errors_show_text_as_it_is(text: str) -> None:
     note.add_note(text)
     with redirect_stdout(io.StringIO()) as out, redirect_stderr(io.StringIO()) as err:
         write_line(text, (text, "bold"))
-        words.print(text)
+        messages.print(text)
         explain(note, debug=False)
     shown = visible(text, keep_newlines=True)
     assert controls(out.getvalue() + err.getvalue()) <= {"\n"}
@@ -75,7 +75,7 @@ def run(_):
     for form in ("table", "json", "csv"):
         output.write_records([value], output=Output(form), title="Straße")
         output.write_line("----")
-    output.words.print("déjà ━ 李")
+    output.messages.print("déjà ━ 李")
     return 0
 main.run = run
 main.main()
