@@ -1,4 +1,18 @@
-"""The resolve step: customer records that changed in, customers that follow from them out."""
+"""The resolve step: stage the customers that follow from changed customer records and new judgements.
+
+| relation | columns | filled by | dropped by |
+|---|---|---|---|
+| changed_record | record_id, change | _mark_changed | the workspace, at its end |
+| stale_record, region | see affected.py | mark_stale, mark_region | _resolve_changed |
+| fresh_edge | as resolved.edge, without _run_id | _stage_edges | _resolve_changed |
+| found_edge | see pairs/edges.py | find_edges | the lane, at its end |
+| edge_TYPE, lost_edge_TYPE | as fresh_edge; record_id_l, record_id_r | _find_edges_of | _stage_edges |
+| region_edge | record_id_l, record_id_r, match_weight | _cluster_region | _cluster_region |
+| found_cluster | see clusters/clusters.py | find_clusters | the lane, at its end |
+| cluster_TYPE | as found_cluster, entity_type | _cluster_region | _cluster_region |
+| new_cluster | as cluster_TYPE, clusters of all types numbered apart | _cluster_region | _resolve_changed |
+| xref_before, assigned, assigned_change | see customers/customers.py | stage_identities | _resolve_changed |
+"""
 
 from __future__ import annotations
 
@@ -33,12 +47,13 @@ from lakehouse.table import column_list, literal
 def resolve(
     ws: Workspace, settings: Settings, *, run_chunks: ScoreChunks | None = None, retrain: bool = False
 ) -> StepReport:
-    """Work out who is who for everything that changed; with `retrain`, for everything, by models trained anew.
+    """Resolve what changed since the last run; with `retrain`, train new models and resolve everything.
 
-    `run_chunks` scores many pairs elsewhere, as settings.resolve says; by default in processes of this machine.
+    `run_chunks` scores large sets of pairs elsewhere, from the size that settings.resolve gives; by default they are
+    scored in processes of this machine.
+    Shape: conformed.customer_record to resolved.* and ops.review_queue. `merged` counts the records beyond the first of
+    each customer; `facts` is an IdentitySummary.
     Raises: AuditRefused where a new model moves more customer ids than its budget allows.
-    Shape: conformed.customer_record to resolved.* and ops.review_queue. `merged` are the records that another record
-    of the same customer stands for; `facts` is an IdentitySummary.
     """
     with measured() as watch:
         steps = Steps()
@@ -62,7 +77,7 @@ def resolve(
 
 
 class Steps:
-    """Seconds of each part of the step."""
+    """Seconds spent in each part of the step."""
 
     def __init__(self) -> None:
         self.seconds: dict[str, float] = {}
@@ -75,13 +90,13 @@ class Steps:
 
 
 def _is_outdated(ws: Workspace, epochs: Mapping[str, Epoch]) -> bool:
-    """Whether stored match records were folded by another version: then everything is folded anew, ids are kept."""
+    """Whether stored match records were folded by another version: then all are folded again and keep their ids."""
     kinds = ws.con.execute(f"SELECT DISTINCT entity_type FROM {MATCH_RECORD.sql_name}").fetchall()
     return any(kind not in epochs for (kind,) in kinds)
 
 
 def _mark_changed(ws: Workspace, *, whole: bool) -> int:
-    """Fill `changed_record` (record_id, change); returns how many there are."""
+    """Fill `changed_record` with the changed records, or with all where `whole`; return their number."""
     everything = f"""
         SELECT record_id, 'update' AS change FROM {CUSTOMER_RECORD.sql_name}
         UNION ALL SELECT record_id, 'delete' FROM {MATCH_RECORD.sql_name} ANTI JOIN {CUSTOMER_RECORD.sql_name}
@@ -147,7 +162,8 @@ def identify(
 ) -> int:
     """Stage the edges, clusters and customers that follow from staged match records and judgements.
 
-    `whole_types` have a new model. Leaves `region` and `new_cluster`; returns how many pairs were compared.
+    `whole_types` have a new model. Leaves `region` and `new_cluster` to the caller; returns the number of pairs
+    compared.
     """
     used = tuple(spec for kind, spec in specs.items() if kind in epochs)
     with steps.time("edges"):
@@ -178,32 +194,15 @@ def _stage_match_records(ws: Workspace, specs: tuple[EntitySpec, ...]) -> None:
 def _stage_edges(
     ws: Workspace, specs: tuple[EntitySpec, ...], epochs: Mapping[str, Epoch], *, spreading: Spreading | None
 ) -> int:
-    """Find the edges of stale records, and what keys that crossed their cap gave; what is no edge goes by the scope."""
+    """Stage the edges of stale records and of keys that crossed their cap; return the number of pairs compared.
 
-    def find(spec: EntitySpec, lane: Workspace) -> int:
-        con, kind, epoch = lane.con, literal(spec.entity_type), epochs[spec.entity_type]
-        of_type = f"(SELECT * FROM {MATCH_RECORD.sql_name} WHERE entity_type = {kind})"
-        mark_keys(lane, spec, into="stale_holder")
-        compared = find_edges(
-            con,
-            of_type,
-            epoch=epoch,
-            spec=spec,
-            into="found_edge",
-            keys="stale_holder",
-            spreading=spreading,
-        )
-        find_lost_edges(lane, spec, into=_found("lost_edge", spec))
-        con.execute("DROP TABLE stale_holder")
-        con.execute(f"""
-            CREATE OR REPLACE TABLE {_found("edge", spec)} AS
-            SELECT *, {kind} AS entity_type, {literal(epoch.epoch_id)} AS epoch_id FROM found_edge
-        """)
-        return compared
-
-    # a steward's word alone makes no record stale
+    The scope covers the stored edges of stale records and the lost ones: those not found again are deleted.
+    """
+    # judgements alone make no record stale
     specs = specs if ws.con.table("stale_record").shape[0] > 0 else ()
-    compared = ws.side_by_side([partial(find, spec) for spec in specs])
+    compared = ws.side_by_side(
+        [partial(_find_edges_of, spec, epoch=epochs[spec.entity_type], spreading=spreading) for spec in specs]
+    )
     fresh = " UNION ALL BY NAME ".join(
         (f"SELECT {_edge_columns()} FROM {EDGE.sql_name} WHERE false", *(f"FROM {_found('edge', s)}" for s in specs))
     )
@@ -221,13 +220,30 @@ def _stage_edges(
     return sum(compared)
 
 
+def _find_edges_of(spec: EntitySpec, lane: Workspace, *, epoch: Epoch, spreading: Spreading | None) -> int:
+    """Fill the edges and the lost edges of one entity type; return the number of pairs compared."""
+    con, kind = lane.con, literal(spec.entity_type)
+    of_type = f"(SELECT * FROM {MATCH_RECORD.sql_name} WHERE entity_type = {kind})"
+    mark_keys(lane, spec, into="stale_holder")
+    compared = find_edges(
+        con, of_type, epoch=epoch, spec=spec, into="found_edge", keys="stale_holder", spreading=spreading
+    )
+    find_lost_edges(lane, spec, into=_found("lost_edge", spec))
+    con.execute("DROP TABLE stale_holder")
+    con.execute(f"""
+        CREATE OR REPLACE TABLE {_found("edge", spec)} AS
+        SELECT *, {kind} AS entity_type, {literal(epoch.epoch_id)} AS epoch_id FROM found_edge
+    """)
+    return compared
+
+
 def _if_among(ws: Workspace, records: str, column: str) -> str:
-    """Condition on `column`, which the table `records` calls record_id, that spares work where these are few."""
+    """Return the pushdown condition that `column` is among the ids (record_id) of the table `records`."""
     return pushdown_condition(ws.con, f"(SELECT record_id AS {column} FROM {records})", column)
 
 
 def _found(what: str, spec: EntitySpec) -> str:
-    """Where a lane leaves what it found for the others to see."""
+    """Name the table in which a lane leaves what it found for the other connections."""
     return f"work.scratch.{what}_{spec.entity_type}"
 
 
@@ -260,7 +276,7 @@ def _cluster_region(ws: Workspace, specs: tuple[EntitySpec, ...], epochs: Mappin
         )
 
     ws.side_by_side([partial(find, spec) for spec in specs])
-    # each type counts its clusters from nought
+    # each type numbers its clusters from 0: keep the numbers apart
     found = " UNION ALL ".join(
         f"SELECT * REPLACE (cluster * {len(specs)} + {number} AS cluster) FROM {_found('cluster', spec)}"
         for number, spec in enumerate(specs)

@@ -1,4 +1,16 @@
-"""Stage what follows from new clusters: the crosswalk, redirects, events, golden customers."""
+"""Stage what follows from new clusters: the crosswalk, redirects, events, golden customers.
+
+| relation | columns | filled by | dropped by |
+|---|---|---|---|
+| region | record_id | affected.py | resolve.step |
+| `clusters` | as new_cluster of step.py | resolve.step | resolve.step |
+| xref_before | record_id, customer_id, linked_at | stage_identities | resolve.step |
+| assigned | record_id, customer_id | assign_ids | resolve.step |
+| assigned_change | kind, customer_id, other_customer_id, record_count | assign_ids | resolve.step |
+| new_redirect | customer_id, to_customer_id | _stage_redirects | _stage_redirects |
+| golden_key | customer_id | stage_golden | stage_golden |
+| golden_record | see golden_sql | stage_golden | stage_golden |
+"""
 
 from __future__ import annotations
 
@@ -14,7 +26,7 @@ from lakehouse.table import literal
 
 
 def stage_identities(ws: Workspace, clusters: str) -> None:
-    """Give the clusters of `region` their customers; stage crosswalk, redirects and events."""
+    """Assign customer ids to the clusters of `region`; stage crosswalk, redirects and events."""
     con = ws.con
     con.execute(f"""
         CREATE OR REPLACE TEMP TABLE xref_before AS
@@ -52,7 +64,7 @@ def stage_identities(ws: Workspace, clusters: str) -> None:
 
 
 def _stage_redirects(ws: Workspace) -> None:
-    """Point retired ids, and ids that pointed at them, to who took their place; forget those that live again."""
+    """Redirect retired ids, and ids redirected to them, to their successors; delete the redirects of reused ids."""
     before = ws.before(REDIRECT)
     now = ws.run.now_sql
     ws.con.execute(f"""
@@ -73,7 +85,7 @@ def _stage_redirects(ws: Workspace) -> None:
 
 
 def stage_golden(ws: Workspace, clusters: str, *, changed_records: str, trust: Mapping[str, int]) -> None:
-    """Work out again the customers of the region, of changed records, and whose parent's customer changed."""
+    """Stage the golden customers of the region, of changed records, and of records whose parent's customer changed."""
     con = ws.con
     con.execute(f"""
         CREATE OR REPLACE TEMP TABLE golden_key AS

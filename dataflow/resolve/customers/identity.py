@@ -1,13 +1,21 @@
-"""Permanent customer ids: who keeps one, who gets a new one, and what happened.
+"""Assign permanent customer ids: which cluster keeps one, which gets a new one, and the events of both.
 
 An old id goes with the largest part of its records (equal parts: the one with the smallest record id). Where several
 old ids meet in one cluster, the oldest stays (equally old: the smallest) and the others are retired in its favour.
-A cluster that no old id comes to gets an id of its own, made from its smallest record id and not from the clock, so
-that a run that was killed and is run again gives the same ids.
+A cluster without an old id gets a new one, made from its smallest record id and not from the clock, so that a run that
+was killed gives the same ids when it is repeated.
 
-An undone merge gives the retired id back: a part whose smallest record is the one that an id was made from, and most
-of whose records came together with it, takes that id again, however large it is. Whoever kept that id is then led to
-its own customer, and the id that the two had shared stays with the others.
+An undone merge gives the retired id back: a part takes an id again, whatever its size, where its smallest record is the
+one that the id was made from and most of its records came together with that record. The id that the merged customer
+had stays with the other part.
+
+| relation | columns | filled by | dropped by |
+|---|---|---|---|
+| id_cluster | cluster, smallest, records | _find_overlaps | assign_ids |
+| id_overlap | customer_id, cluster, smallest, records, first_record, goes_back | _find_overlaps | assign_ids |
+| id_heir | customer_id, cluster, records, stays | _choose_heirs | assign_ids |
+| id_new | as id_cluster, customer_id, came_from, goes_back | _make_new_ids | assign_ids |
+| `into`, `into`_change | see assign_ids | assign_ids | its caller |
 """
 
 from __future__ import annotations
@@ -22,15 +30,33 @@ ID_PREFIX = "C"
 def assign_ids(
     con: duckdb.DuckDBPyConnection, clusters: str, before: str, *, born: str, current: str, retired: str, into: str
 ) -> None:
-    """Give each cluster its customer id.
+    """Assign a customer id to each cluster.
 
     `clusters` (record_id, cluster, …) and `before` (record_id, customer_id, linked_at) cover the same part of the
     crosswalk: every record that is now in one of the clusters or was with a customer of theirs. `born` (customer_id,
-    born_at) says since when ids exist. A new cluster takes no id of `current` (customer_id), and of `retired`
-    (customer_id, to_customer_id) only one that led to nobody, when its records are new, or one that it goes back to.
+    born_at) gives the age of ids. A new cluster takes no id of `current` (customer_id). Of `retired` (customer_id,
+    to_customer_id) it takes an id without a successor where its records are new, or the one that an undone merge gives
+    back.
     Shape: temporary tables `into`: record_id, customer_id; `into`_change: kind, customer_id, other_customer_id,
     record_count; one row per id created, split off, merged away or retired.
     """
+    _find_overlaps(con, clusters, before, retired=retired)
+    _choose_heirs(con, born)
+    _make_new_ids(con, current=current, retired=retired)
+    con.execute(f"""
+        CREATE OR REPLACE TEMP TABLE {into} AS
+        SELECT c.record_id, coalesce(k.customer_id, n.customer_id) AS customer_id
+        FROM {clusters} c
+        LEFT JOIN id_heir k ON k.cluster = c.cluster AND k.stays
+        LEFT JOIN id_new n ON n.cluster = c.cluster
+    """)
+    con.execute(f"CREATE OR REPLACE TEMP TABLE {into}_change AS {_changes_sql(before)}")
+    for table in ("id_cluster", "id_overlap", "id_heir", "id_new"):
+        con.execute(f"DROP TABLE {table}")
+
+
+def _find_overlaps(con: duckdb.DuckDBPyConnection, clusters: str, before: str, *, retired: str) -> None:
+    """Fill `id_cluster`, and `id_overlap` with the records that each old customer shares with each cluster."""
     con.execute(f"""
         CREATE OR REPLACE TEMP TABLE id_cluster AS
         SELECT cluster, min(record_id) AS smallest, count(*) AS records FROM {clusters} GROUP BY cluster
@@ -51,6 +77,10 @@ def assign_ids(
         FROM part p LEFT JOIN ({retired}) s
             ON s.customer_id = {_id_sql("p.smallest", "0")} AND s.to_customer_id = p.customer_id
     """)
+
+
+def _choose_heirs(con: duckdb.DuckDBPyConnection, born: str) -> None:
+    """Fill `id_heir` with the cluster that each old id goes to, and whether it stays there or is merged away."""
     con.execute(f"""
         CREATE OR REPLACE TEMP TABLE id_heir AS
         WITH heir AS (
@@ -60,21 +90,10 @@ def assign_ids(
         SELECT h.*, row_number() OVER (PARTITION BY cluster ORDER BY born_at NULLS LAST, h.customer_id) = 1 AS stays
         FROM heir h LEFT JOIN ({born}) b ON b.customer_id = h.customer_id
     """)
-    _make_new_ids(con, current=current, retired=retired)
-    con.execute(f"""
-        CREATE OR REPLACE TEMP TABLE {into} AS
-        SELECT c.record_id, coalesce(k.customer_id, n.customer_id) AS customer_id
-        FROM {clusters} c
-        LEFT JOIN id_heir k ON k.cluster = c.cluster AND k.stays
-        LEFT JOIN id_new n ON n.cluster = c.cluster
-    """)
-    con.execute(f"CREATE OR REPLACE TEMP TABLE {into}_change AS {_changes_sql(before)}")
-    for table in ("id_cluster", "id_overlap", "id_heir", "id_new"):
-        con.execute(f"DROP TABLE {table}")
 
 
 def _make_new_ids(con: duckdb.DuckDBPyConnection, *, current: str, retired: str) -> None:
-    """Ids for clusters without an heir: counted up until one is free, which the first nearly always is."""
+    """Fill `id_new` with ids for the clusters without an old one, counted up until free (nearly always the first)."""
     con.execute(f"""
         CREATE OR REPLACE TEMP TABLE id_new AS
         SELECT c.*, {_id_sql("c.smallest", "0")} AS customer_id, f.customer_id AS came_from,

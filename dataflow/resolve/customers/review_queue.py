@@ -1,4 +1,11 @@
-"""Stage the pairs that a person should look at."""
+"""Stage the pairs for clerical review.
+
+| relation | columns | filled by | dropped by |
+|---|---|---|---|
+| region | record_id | affected.py | resolve.step |
+| near_pair | pair, entity_type, match_probability, verdict, is_waiting, is_contradicted | _lay_out | stage_review |
+| near_record | record_id, customer_id, confidence, is_oversized | _lay_out | stage_review |
+"""
 
 from __future__ import annotations
 
@@ -9,37 +16,21 @@ from dataflow.tables.resolved import EDGE, JUDGED_PAIR, XREF
 from dataflow.workspace.workspace import Workspace
 from lakehouse.table import literal
 
-# a record that is with its customer for no better reason than a link of odds under nine to one
 SURE = 0.9
+"""A record whose best link to its customer is less probable than this is queued as a weak link."""
+
+_TOUCHES_REGION = "record_id_l IN (FROM region) OR record_id_r IN (FROM region)"
 
 
 def stage_review(ws: Workspace, clusters: str, *, link_thresholds: Mapping[str, float]) -> None:
-    """Queue the pairs of the region that a person should look at, and on which no steward's word holds yet.
+    """Queue the pairs of the region for which a person should decide, without those that a judgement decides.
 
-    Pairs that may be one customer and are not; links that alone hold a record to its customer and are weak; a `same`
-    that waits for a second person, or that other judgements rule out. A pair keeps the time when it first came.
+    They are pairs near the threshold of different customers; weak links that alone hold a record to its customer; a
+    `same` that waits for a second person, or that other judgements rule out. A pair keeps the time it was first queued.
     """
     cases = " ".join(f"WHEN {literal(kind)} THEN {level}" for kind, level in sorted(link_thresholds.items()))
     linked = f"p.match_probability >= CASE p.entity_type {cases} ELSE 1 END"
-    touches_region = "record_id_l IN (FROM region) OR record_id_r IN (FROM region)"
-    con = ws.con
-    # step by step: planned as one query over the workspace's views this took minutes (November 2026)
-    con.execute(f"""
-        CREATE OR REPLACE TEMP TABLE near_pair AS
-        SELECT record_id_l, record_id_r, coalesce(e.entity_type, j.entity_type) AS entity_type,
-            coalesce(e.match_probability, 0) AS match_probability, j.verdict,
-            coalesce(j.is_waiting, false) AS is_waiting, coalesce(j.is_contradicted, false) AS is_contradicted
-        FROM (FROM {EDGE.sql_name} WHERE {touches_region}) e
-        FULL JOIN (FROM {JUDGED_PAIR.sql_name} WHERE {touches_region}) j USING (record_id_l, record_id_r)
-    """)
-    con.execute(f"""
-        CREATE OR REPLACE TEMP TABLE near_record AS
-        SELECT x.record_id, x.customer_id, x.confidence, coalesce(c.is_oversized, false) AS is_oversized
-        FROM {XREF.sql_name} x
-        SEMI JOIN (SELECT record_id_l AS record_id FROM near_pair UNION SELECT record_id_r FROM near_pair) n
-            ON n.record_id = x.record_id
-        LEFT JOIN {clusters} c ON c.record_id = x.record_id
-    """)
+    _lay_out(ws, clusters)
     ws.stage(
         REVIEW_QUEUE,
         f"""
@@ -63,7 +54,30 @@ def stage_review(ws: Workspace, clusters: str, *, link_thresholds: Mapping[str, 
         FROM asked a LEFT JOIN {ws.before(REVIEW_QUEUE)} b USING (record_id_l, record_id_r)
         WHERE a.reason IS NOT NULL
         """,
-        scope=f"SELECT record_id_l, record_id_r FROM {ws.before(REVIEW_QUEUE)} WHERE {touches_region}",
+        scope=f"SELECT record_id_l, record_id_r FROM {ws.before(REVIEW_QUEUE)} WHERE {_TOUCHES_REGION}",
     )
-    con.execute("DROP TABLE near_pair")
-    con.execute("DROP TABLE near_record")
+    ws.con.execute("DROP TABLE near_pair")
+    ws.con.execute("DROP TABLE near_record")
+
+
+def _lay_out(ws: Workspace, clusters: str) -> None:
+    """Fill `near_pair` and `near_record`: the pairs that touch the region, and their records.
+
+    In steps: planned as one query over the workspace's views this took minutes (November 2026).
+    """
+    ws.con.execute(f"""
+        CREATE OR REPLACE TEMP TABLE near_pair AS
+        SELECT record_id_l, record_id_r, coalesce(e.entity_type, j.entity_type) AS entity_type,
+            coalesce(e.match_probability, 0) AS match_probability, j.verdict,
+            coalesce(j.is_waiting, false) AS is_waiting, coalesce(j.is_contradicted, false) AS is_contradicted
+        FROM (FROM {EDGE.sql_name} WHERE {_TOUCHES_REGION}) e
+        FULL JOIN (FROM {JUDGED_PAIR.sql_name} WHERE {_TOUCHES_REGION}) j USING (record_id_l, record_id_r)
+    """)
+    ws.con.execute(f"""
+        CREATE OR REPLACE TEMP TABLE near_record AS
+        SELECT x.record_id, x.customer_id, x.confidence, coalesce(c.is_oversized, false) AS is_oversized
+        FROM {XREF.sql_name} x
+        SEMI JOIN (SELECT record_id_l AS record_id FROM near_pair UNION SELECT record_id_r FROM near_pair) n
+            ON n.record_id = x.record_id
+        LEFT JOIN {clusters} c ON c.record_id = x.record_id
+    """)

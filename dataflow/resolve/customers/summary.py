@@ -1,4 +1,4 @@
-"""What a run report tells about identity, in counts."""
+"""Count what a run report shows about identity."""
 
 from __future__ import annotations
 
@@ -12,10 +12,10 @@ from dataflow.workspace.workspace import Workspace
 
 @dataclass(frozen=True, kw_only=True)
 class IdentitySummary:
-    """Counts over the lake as the run leaves it; `events` and `compared_pairs` are of this run.
+    """Counts over the lake as the run leaves it; `events` and `compared_pairs` count this run only.
 
     weights: [entity type, lower bound of the match weight, pairs]; cluster_sizes: [entity type, records, customers];
-    review: [entity type, reason, pairs]; conflicts: [field, customers whose records contradict one another in it].
+    review: [entity type, reason, pairs]; conflicts: [field, customers whose records differ in it].
     """
 
     weights: list[list[Any]]

@@ -15,12 +15,12 @@ Criterion = Literal["frequency", "completeness", "trust", "recency"]
 
 @dataclass(frozen=True, kw_only=True)
 class Survivorship:
-    """Fields that are taken together from one record, and what decides which; earlier criteria weigh more.
+    """Fields that are taken together from one record, and the criteria that choose it, the first one first.
 
-    A record stands for election when it has `anchor`. frequency: how many of the customer's records agree on it.
-    completeness: how much of the fields the record fills. trust: the order of the sources in the settings.
-    recency: when the source last changed the record. The record id settles what is left. `is_single`: nobody has two of
-    these at a time, so records that differ contradict one another; a second e-mail is only a second e-mail.
+    Only records with the `anchor` are candidates. frequency: how many of the customer's records agree on the anchor.
+    completeness: how many of the fields the record fills. trust: the rank of its source in the settings. recency: when
+    the source last changed it. The record id breaks ties. `is_single`: a customer has one such value at a time, so
+    records that differ are a conflict; a second e-mail is not.
     """
 
     fields: tuple[str, ...]
@@ -30,7 +30,7 @@ class Survivorship:
 
 
 RULES = (
-    # a name is written out in one place and shortened in others; parts of different records make a name nobody has
+    # one source writes a name out, others shorten it; parts of different records would make a name that is none of them
     Survivorship(
         fields=("full_name", "given_name", "surname"),
         anchor="full_name",
@@ -43,7 +43,7 @@ RULES = (
     Survivorship(fields=("company_name", "legal_form"), anchor="company_name", by=("trust", "recency")),
     Survivorship(fields=("email",), anchor="email", by=("recency", "trust")),
     Survivorship(fields=("phone",), anchor="phone", by=("recency", "trust")),
-    # half of one address and half of another is an address where nobody lives
+    # parts of two addresses would make an address that does not exist
     Survivorship(
         fields=("street", "house_number", "unit", "city", "region", "postcode"),
         anchor="coalesce(street, postcode, city)",
@@ -60,7 +60,7 @@ RULES = (
 
 
 def index_rules(rules: tuple[Survivorship, ...]) -> Registry[Survivorship]:
-    """Index the rules by field. Raises: CheckDeclarationError for a field that two rules name or that no record has."""
+    """Index the rules by field. Raises: CheckDeclarationError for a field of two rules, or one that no record has."""
     by_field = [(field, rule) for rule in rules for field in rule.fields]
     found = Registry("golden field", by_field, name=lambda pair: pair[0])
     known = {*CUSTOMER_RECORD.column_names, *GOLDEN_CUSTOMER.column_names}
