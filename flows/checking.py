@@ -24,7 +24,7 @@ def check_objects(
 ) -> int:
     """Compare each chosen object with raw and put what is missing on record; returns how many could be compared.
 
-    Then records that went without a word are asked for, where it is time to.
+    Then unrecorded deletions are looked for, in the objects where that is due.
     """
     run_id = session.run.run_id
     found: list[Checked] = []

@@ -47,7 +47,7 @@ def ingest_windows(
     """
     planned = _planned(session, source, object_name, ranges, skip_landed=skip_landed)
     announce(WindowEvent("planned", len(planned.windows)))
-    findings = PlanFindings(planned.failures, planned.ended)
+    findings = PlanFindings(planned.failures, planned.closed_gaps)
     failures: list[Failure] = list(planned.failures)
     landed: list[FetchedWindow] = []
     rows = 0

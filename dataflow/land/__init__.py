@@ -1,6 +1,6 @@
 """Landing: find what is new at a source, stage it as Parquet, and add it to raw in one lake transaction.
 
-Fetching touches no lake and may run in parallel; committing is the work of the one writer.
+Fetching touches no lake and can run in parallel; only the one writer commits.
 """
 
 from __future__ import annotations

@@ -1,7 +1,7 @@
-"""The nightly check: does raw hold what the sources hold? Whole ranges at once, halved only where they differ.
+"""Compare raw with the sources by range; bisect where count or fingerprint differ. This is the nightly check.
 
-Landing compares each window as it is read; this looks for what no landing could see: rows committed later than any
-look-back, rows that a source handed over to nobody, rows lost on the way.
+Landing compares each window as it is read. The check finds what landing cannot see: rows committed later than the
+look-back reaches, rows that a source left out of an answer, rows lost on the way.
 """
 
 from __future__ import annotations
@@ -28,11 +28,11 @@ from lakehouse.query import fetch_int
 from lakehouse.table import timestamp_literal
 
 LEAF_ROWS = 2_000
-"""A stretch of so few rows is read and compared row by row: about a page of an API."""
+"""A range of at most this many rows is read and compared row by row: about a page of an API."""
 MOST_SURVEYS = 400
-"""Questions for one object; what still differs then is read again whole, which a bulk export does faster."""
+"""Surveys per object; a range that still differs after them is read again whole, which a bulk export does faster."""
 MOST_GAPS = 20
-"""More gaps of one object are one gap from the first to the last: a few bulk reads instead of many small ones."""
+"""More gaps than this of one object become one gap from the first to the last: one bulk read for many small ones."""
 
 
 _NOTHING = WindowMeasure(0, "0")
@@ -40,7 +40,7 @@ _NOTHING = WindowMeasure(0, "0")
 
 @dataclass(frozen=True)
 class Checked:
-    """What the check of one object found. `questions` to the source and `rows_read` are what it cost."""
+    """What the check of one object found; `questions` counts its surveys, `rows_read` the rows it read again."""
 
     whole: PlannedWindow
     at_source: WindowMeasure
@@ -51,11 +51,11 @@ class Checked:
 
     @property
     def missing(self) -> int:
-        """Rows known to be missing in raw."""
+        """Return the number of rows known to be missing in raw."""
         return sum(gap.missing_count or 0 for gap in self.gaps)
 
     def report(self) -> StepReport:
-        """Rows in = rows of the source that are in raw or not known to be missing + missing ones."""
+        """Report the check: rows in = rows of the source that are not known to be missing (out) + missing (aside)."""
         rows = max(self.at_source.count, self.missing)
         facts: dict[str, object] = {"in_raw": self.in_raw.count, "questions": self.questions, "read": self.rows_read}
         if self.gaps:
@@ -81,10 +81,10 @@ def check_object(
     since: datetime | None = None,
     until: datetime | None = None,
 ) -> Checked:
-    """Compare an object with raw, in [since, until), as far as it was landed; nothing is written.
+    """Compare an object with raw in [since, until), up to its watermark. Writes nothing.
 
-    A source that surveys is asked for all of it; the windows of one that does not are read again, by default those of
-    the last days (`completeness.files_days`).
+    A source that answers surveys is compared whole; of any other source the windows are read again, by default those
+    of the last `completeness.files_days` days.
     Raises: SourceMissing, SourceMalformed, SourceIncomplete, SourceUnavailable, SchemaDrift.
     """
     source = open_source(settings, name[0])
@@ -104,7 +104,7 @@ def check_object(
 
 
 def record_checks(lake: Lake, found: Sequence[Checked], run: Run) -> None:
-    """Put what was found on record, gaps and figures, in one transaction; the next run repairs by that."""
+    """Record gaps and figures of checks in one transaction; the next run repairs the gaps."""
 
     def write(con: duckdb.DuckDBPyConnection) -> None:
         ledger = Ledger(con, run)
@@ -122,13 +122,13 @@ def record_checks(lake: Lake, found: Sequence[Checked], run: Run) -> None:
 
 
 def is_alike(source: WindowMeasure, raw: WindowMeasure) -> bool:
-    """Whether two measures say the same, as far as the source can say."""
+    """Return whether two measures agree, in as much as the source can measure."""
     return source.count == raw.count and source.fingerprint in ("", raw.fingerprint)
 
 
 @dataclass
 class _Bisection:
-    """Asks the source about ever smaller stretches, and reads the ones that differ."""
+    """Survey ever smaller ranges, and read those that differ."""
 
     con: duckdb.DuckDBPyConnection
     source: Source
@@ -148,7 +148,7 @@ class _Bisection:
         return Checked(self.whole, at_source, in_raw, gaps, self.questions, self.rows_read)
 
     def _look(self, window: Window, at_source: WindowMeasure, in_raw: WindowMeasure) -> None:
-        # Where the source holds nothing, nothing of it can be missing: what raw has moved on or went.
+        # An empty range at the source cannot miss rows: the records that raw has there were changed or deleted since.
         if is_alike(at_source, in_raw) or not at_source.count:
             return
         planned = replace(self.whole, window=window)
@@ -165,11 +165,11 @@ class _Bisection:
             of_left = self._ask(left)
             self._look(left, of_left, self._measure(left))
             of_right = _less(at_source, of_left)
-            # A source that is written to meanwhile may say more of the half than it said of the whole.
+            # A source that is written to meanwhile can count more in the half than it counted in the whole.
             self._look(right, of_right if of_right.count >= 0 else self._ask(right), self._measure(right))
 
     def _halves(self, planned: PlannedWindow) -> tuple[Window, ...]:
-        """Two windows that are all of it, or none. The first cut is where raw begins: nothing much is before it."""
+        """Return two windows that cover the range, or none. The first cut is where raw begins: little lies before."""
         window = planned.window
         row = self.con.execute("SELECT min(changed_at) FROM current_record").fetchone()
         first = row[0].replace(microsecond=0) if row and row[0] else BEGINNING
@@ -205,7 +205,7 @@ def _current_sql(planned: PlannedWindow) -> str:
 
 
 def _less(whole: WindowMeasure, left: WindowMeasure) -> WindowMeasure:
-    """What is in the right half, without asking for it: counts and fingerprints are sums."""
+    """Return the measure of the right half without a survey: counts and fingerprints are sums."""
     fingerprint = str(int(whole.fingerprint) - int(left.fingerprint)) if whole.fingerprint and left.fingerprint else ""
     return WindowMeasure(whole.count - left.count, fingerprint)
 
@@ -218,7 +218,7 @@ class _Compared:
 
 
 def _compare(con: duckdb.DuckDBPyConnection, source: Source, planned: PlannedWindow) -> _Compared:
-    """Read a window and look each of its versions up in raw."""
+    """Read a window and look up each of its versions in raw."""
     con.execute(
         "CREATE OR REPLACE TEMP TABLE landed (w INT, record_key VARCHAR, changed_at TIMESTAMPTZ, row_hash VARCHAR)"
     )
@@ -248,7 +248,7 @@ def _check_by_reading(
     since: datetime,
     until: datetime | None,
 ) -> Checked:
-    """Read the landed windows of a source again, one after the other."""
+    """Read the landed windows of a source again, one by one."""
     con = lake.cursor()
     gaps, rows, count, missing, fingerprint = [], 0, 0, 0, 0
     try:
@@ -271,7 +271,7 @@ def _check_by_reading(
 
 
 def _is_landed(planned: PlannedWindow, state: ObjectState) -> bool:
-    """Whether all of a window was landed: what is new is not missing. A question is landed up to the watermark."""
+    """Return whether a window was landed whole: a new window is not missing. Without files the watermark decides."""
     if not planned.parts:
         return state.watermark is not None and planned.window.until <= state.watermark
     return all(
@@ -280,12 +280,12 @@ def _is_landed(planned: PlannedWindow, state: ObjectState) -> bool:
 
 
 def _missing(planned: PlannedWindow, count: int | None) -> Gap:
-    found = f"{count} rows of the source are" if count is not None else "rows of the source may be"
+    found = f"{count} rows of the source are" if count is not None else "rows of the source can be"
     return gap_of(planned, reason="missing", detail=f"the check found that {found} not in raw", missing_count=count)
 
 
 def _joined(gaps: Iterable[Gap]) -> Iterator[Gap]:
-    """Join gaps that meet; very many become one."""
+    """Join gaps that meet; more than MOST_GAPS become one."""
     ordered = sorted(gaps, key=lambda gap: gap.window)
     if len(ordered) > MOST_GAPS:
         yield _one_gap(ordered)

@@ -1,7 +1,7 @@
 """Add fetched windows to raw, with watermark, files, completeness and gaps, in one lake transaction.
 
-The same window again changes nothing: a file that is landed is known by its fingerprint, and a row that is in raw by
-its key, version and hash.
+Landing the same window again changes nothing: a landed file is recognised by its fingerprint, and a row in raw by its
+key, version and hash.
 """
 
 from __future__ import annotations
@@ -35,20 +35,20 @@ class PlanFindings:
 
 
 def commit_window(lake: Lake, fetched: FetchedWindow, run: Run) -> StepReport:
-    """Commit one fetched window in a transaction of its own. Raises: as `commit_windows`."""
+    """Commit one fetched window in its own transaction. Raises: as `commit_windows`."""
     return commit_windows(lake, [fetched], run)[0]
 
 
 def commit_windows(
     lake: Lake, fetched: Sequence[FetchedWindow], run: Run, *, findings: PlanFindings | None = None
 ) -> list[StepReport]:
-    """Commit fetched windows, of one object or of several, in one lake transaction: all of them or none.
+    """Commit fetched windows of one or several objects in one lake transaction: all of them or none.
 
-    One commit for many windows saves what a commit costs (files for four tables, the readers' copy); a failure throws
-    away only this step, since the windows stay in the landing area.
-    Shape: one report per window, in their order: rows in = appended + merged (rows that raw or the window itself
-    already holds). Rows that the reader could not shape are landed with `_defect` and counted in the facts. Then one
-    report without rows per failure, with its gap in the facts.
+    One commit for many windows saves the cost of commits (files for four tables, the readers' copy). A failure loses
+    only this step, because the windows stay in the landing area.
+    Shape: one report per window, in order: rows in = appended + merged (rows that raw or the window already holds).
+    Rows that the reader cannot shape are landed with `_defect` and counted in the facts. Then one report without rows
+    per failure, with its gap in the facts.
     Raises: ConservationError when raw would not hold exactly the windows' versions afterwards; LakeError.
     """
     findings = findings or PlanFindings()
@@ -78,7 +78,7 @@ def commit_windows(
 def commit_what_holds(
     lake: Lake, fetched: Sequence[FetchedWindow], run: Run, *, findings: PlanFindings | None = None
 ) -> list[StepReport]:
-    """Commit as `commit_windows`; where an object would not arrive whole, the others are committed without it.
+    """Commit as `commit_windows`; where raw would not hold all of an object, commit the others without it.
 
     Shape: reports in the order of the windows' objects, then those of failures.
     Raises: LakeError.
@@ -87,7 +87,7 @@ def commit_what_holds(
     try:
         return commit_windows(lake, fetched, run, findings=findings)
     except ConservationError:
-        # Rare: each object alone says which it is, and the rest need not wait for its repair.
+        # Rare. Committed one by one, the failing object shows, and the others do not wait for its repair.
         pass
     reports: list[StepReport] = []
     failures = list(findings.failures)
@@ -101,13 +101,13 @@ def commit_what_holds(
 
 
 def failure_report(failure: Failure) -> StepReport:
-    """The report of what was not landed: no rows, and why."""
+    """Return the report of an object or window that was not landed: no rows, and the reason."""
     facts = {GAP_FACT: failure.gap.detail}
     return StepReport(stage="land", subject=failure.gap.subject, rows_in=0, rows_out=0, facts=facts)
 
 
 def _note_gaps(ledger: Ledger, windows: Sequence[FetchedWindow], findings: PlanFindings) -> None:
-    """Open and close gaps, before watermarks are moved: those must not pass a gap."""
+    """Open and close gaps before watermarks move: a watermark must not pass a gap."""
     for failure in findings.failures:
         ledger.gaps.open(failure.gap)
     for window in windows:
@@ -119,9 +119,9 @@ def _note_gaps(ledger: Ledger, windows: Sequence[FetchedWindow], findings: PlanF
 
 
 def _is_over(gap: Gap, windows: Iterable[FetchedWindow], findings: PlanFindings) -> bool:
-    """Whether the gap is no more: planning found it to be over, or all of it is landed.
+    """Return whether the gap is closed: planning found it closed, or all of it is landed.
 
-    A window taken up from an earlier run's staging may lack just the rows that opened the gap, and closes none.
+    A window staged by an earlier run can lack the very rows that opened the gap, so it closes none.
     """
     if gap.gap_id in findings.closed_gaps:
         return True
@@ -152,9 +152,10 @@ def _message(windows: Sequence[FetchedWindow], findings: PlanFindings) -> str:
 
 
 def _not_landed(lake: Lake, fetched: Sequence[FetchedWindow]) -> list[_Placed]:
-    """Leave out windows all of whose files are in raw; a window without files is compared row by row instead.
+    """Leave out windows all of whose files are landed.
 
-    So is one that repairs a gap: its files were landed and rows of them were not.
+    A window without files is compared row by row, and so is one that repairs a gap: its files were landed, but not all
+    of their rows.
     """
     states = read_states(lake) if fetched else {}
 

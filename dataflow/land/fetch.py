@@ -30,7 +30,7 @@ _ROW_GROUP_ROWS = 65_536
 
 @dataclass(frozen=True)
 class FetchedWindow:
-    """A window in the landing area, ready to be committed. Holds names and counts, no rows."""
+    """A window in the landing area, ready to be committed: names and counts, no rows."""
 
     planned: PlannedWindow
     file: Path
@@ -41,11 +41,11 @@ class FetchedWindow:
 
 
 def fetch_window(planned: PlannedWindow, settings: Settings, run: Run) -> FetchedWindow:
-    """Read a window from its source into the landing area; a window of the same content is not read again.
+    """Read a window from its source into the landing area; a staged window of the same content is not read again.
 
-    Shape: a Parquet file of VERSION_SCHEMA, the rows as received, repeats included.
+    Shape: a Parquet file of VERSION_SCHEMA, the rows as received, duplicates included.
     Raises: SourceMissing, SourceMalformed, SourceIncomplete, SourceUnavailable, SchemaDrift, ConservationError,
-    LakeUnwritable when the landing area takes no file. Nothing is left behind then.
+    LakeUnwritable when the landing area cannot be written. No file is left behind then.
     """
     file = landing_file(Path(settings.landing), planned, run)
     with measured() as watch:
@@ -65,14 +65,14 @@ def fetch_window(planned: PlannedWindow, settings: Settings, run: Run) -> Fetche
 
 
 def take_up_staged(planned: PlannedWindow, settings: Settings, run: Run) -> FetchedWindow | None:
-    """The window as it stands whole in the landing area, whoever staged it; None where it does not."""
+    """Return the window when it is staged whole, by this or another process; else None."""
     return _read_landed(landing_file(Path(settings.landing), planned, run), planned)
 
 
 def landing_file(landing: Path, planned: PlannedWindow, run: Run) -> Path:
-    """Where a window's rows are staged. The name is the content's: other bytes, another file.
+    """Return the path where a window's rows are staged. Its name is a fingerprint of the content.
 
-    One that repairs a gap is staged for this run alone: what an earlier one staged may be what is not whole.
+    A window that repairs a gap is staged for this run alone: an earlier staging can be the incomplete one.
     """
     folder = landing / planned.source / planned.object / planned.window.label
     only_now = f"-{run.run_id}" if planned.repairs else ""
@@ -82,7 +82,7 @@ def landing_file(landing: Path, planned: PlannedWindow, run: Run) -> Path:
 def _write(partial: Path, batches: Iterator[pa.RecordBatch], report: FetchReport, run: Run) -> int:
     con = connect(threads=1)
     try:
-        # No dictionaries: nearly every value is there once. They took a fifth of the writing and a tenth of the file.
+        # No dictionaries: nearly every value occurs once. They took a fifth of the writing and a tenth of the file.
         with pq.ParquetWriter(partial, VERSION_SCHEMA, compression="zstd", use_dictionary=False) as writer:
             rows = 0
             group: list[pa.Table] = []
@@ -96,8 +96,8 @@ def _write(partial: Path, batches: Iterator[pa.RecordBatch], report: FetchReport
                     group = []
             if group:
                 writer.write_table(pa.concat_tables(group))
-            told = {"report": report.as_dict(), "extracted_at": run.now.isoformat()}
-            writer.add_key_value_metadata({_REPORT: json.dumps(told).encode()})
+            facts = {"report": report.as_dict(), "extracted_at": run.now.isoformat()}
+            writer.add_key_value_metadata({_REPORT: json.dumps(facts).encode()})
         return rows
     finally:
         con.close()
@@ -109,8 +109,8 @@ def _too_big(group: list[pa.Table]) -> bool:
 
 @contextmanager
 def _whole_file(file: Path) -> Iterator[Path]:
-    """Write beside the target, and give it its name only when it is complete and on disk."""
-    # Not the process number: on a disk that machines share, two of them may have the same.
+    """Write beside the target, and rename when the file is complete and on disk."""
+    # Not the process number: on a shared disk two machines can have the same.
     partial = file.with_name(f".{file.name}.{uuid4().hex}.part")
     try:
         file.parent.mkdir(parents=True, exist_ok=True)
@@ -120,25 +120,25 @@ def _whole_file(file: Path) -> Iterator[Path]:
         partial.replace(file)
     except OSError as error:
         raise LakeUnwritable(
-            f"Staging {file}: {error.strerror or type(error).__name__}; free space or permission is needed in the "
+            f"Staging {file}: {error.strerror or type(error).__name__}; free space or grant permission in the "
             "landing area, then run again"
         ) from error
     finally:
-        # On the way out of an error there may be no folder to look in.
+        # After an error the folder may not exist.
         with suppress(OSError):
             partial.unlink(missing_ok=True)
 
 
 def _read_landed(file: Path, planned: PlannedWindow) -> FetchedWindow | None:
-    """Take up a window that an earlier run staged and did not commit; a file that is not whole is not taken."""
+    """Return the window that an earlier run staged and did not commit; None when its file is incomplete."""
     if not file.is_file():
         return None
     try:
         metadata = pq.read_metadata(file)
-        told = json.loads(metadata.metadata[_REPORT])
-        report = FetchReport.from_dict(told["report"])
+        facts = json.loads(metadata.metadata[_REPORT])
+        report = FetchReport.from_dict(facts["report"])
     except (pa.ArrowInvalid, KeyError, TypeError, ValueError):
         return None
     if metadata.num_rows != report.rows:
         return None
-    return FetchedWindow(planned, file, report, datetime.fromisoformat(told["extracted_at"]), is_reused=True)
+    return FetchedWindow(planned, file, report, datetime.fromisoformat(facts["extracted_at"]), is_reused=True)

@@ -1,7 +1,7 @@
-"""Windows that raw does not hold whole: on record from the run that finds one to the landing of all of it.
+"""Gaps: windows that raw does not hold whole, recorded from the run that finds one until all of it is landed.
 
-A gap is opened when a window cannot be fetched, hands over fewer rows than its source promised, or is found wanting
-by the nightly check. The next run reads it again by itself; whatever lands all of it closes it.
+A gap is opened when a window cannot be fetched, has fewer rows than its source promised, or lacks rows by the nightly
+check. The next run reads it again; a commit that lands all of it closes it.
 """
 
 from __future__ import annotations
@@ -24,12 +24,12 @@ from lakehouse import LakeView
 from lakehouse.table import column_list, literal
 
 Reason = Literal["unplanned", "failed", "short", "missing"]
-"""The object could not be planned; the window failed; it was shorter than promised; the check missed rows of it."""
+"""The object could not be planned; the window failed; it was shorter than promised; the check found rows missing."""
 
 
 @dataclass(frozen=True)
 class Gap:
-    """A window that raw does not hold whole. `detail` says what was found, without values."""
+    """A window that raw does not hold whole; `detail` is what was found, without values."""
 
     source: str
     object: str
@@ -42,10 +42,10 @@ class Gap:
 
     @property
     def gap_id(self) -> str:
-        """The same for every run that finds it. An object without a plan is no window, though it has the widest one."""
+        """Return the id, equal in all runs that find the gap; an unplanned object differs from its widest window."""
         ends = (self.window.start.isoformat(), self.window.until.isoformat())
-        told = "|".join([self.source, self.object, *ends, self.keys, str(self.reason == "unplanned")])
-        return hashlib.md5(told.encode(), usedforsecurity=False).hexdigest()
+        named = "|".join([self.source, self.object, *ends, self.keys, str(self.reason == "unplanned")])
+        return hashlib.md5(named.encode(), usedforsecurity=False).hexdigest()
 
     @property
     def subject(self) -> str:
@@ -63,14 +63,14 @@ class Failure:
 
     @property
     def gap(self) -> Gap:
-        """The gap it leaves."""
+        """Return the gap that the failure leaves."""
         if self.planned is None:
             return Gap(self.source, self.object, Window.of_all_time(), "unplanned", str(self.error))
         return gap_of(self.planned, reason="failed", detail=str(self.error))
 
 
 def gap_of(planned: PlannedWindow, *, reason: Reason, detail: str, missing_count: int | None = None) -> Gap:
-    """The gap that a planned window leaves."""
+    """Return the gap that a planned window leaves."""
     return Gap(
         planned.source,
         planned.object,
@@ -84,23 +84,23 @@ def gap_of(planned: PlannedWindow, *, reason: Reason, detail: str, missing_count
 
 
 def window_of_gap(gap: Gap) -> PlannedWindow:
-    """The gap's window as a question to its source: one that answers queries needs no more than this."""
+    """Return the gap's window to fetch again; a source that answers queries needs no more than this."""
     keys = KeyRange(**json.loads(gap.keys)) if gap.keys else None
     return PlannedWindow(gap.source, gap.object, gap.window, (), gap.gap_id, keys=keys)
 
 
 def keys_text(planned: PlannedWindow) -> str:
-    """The range of keys that a window is limited to, as it is kept on record; empty: all keys."""
+    """Return the recorded form of the range of keys that limits a window; empty: all keys."""
     return json.dumps(asdict(planned.keys), sort_keys=True) if planned.keys else ""
 
 
 def read_open_gaps(lake: LakeView) -> dict[str, Gap]:
-    """Read the open gaps from a lake, by id; a lake from before there were gaps has none."""
+    """Read the open gaps of a lake, by id; a lake older than the table of gaps has none."""
     return _read(lake.con) if GAP.full_name in set(lake.tables()) else {}
 
 
 def covers(windows: Iterable[PlannedWindow], gap: Gap) -> bool:
-    """Whether these windows of the gap's object, together, are all of it."""
+    """Return whether these windows of the gap's object together cover the gap."""
     wanted = window_of_gap(gap).keys or KeyRange()
     by_window = defaultdict(list)
     for planned in windows:
@@ -114,7 +114,7 @@ def covers(windows: Iterable[PlannedWindow], gap: Gap) -> bool:
 
 
 def _cover_keys(ranges: Iterable[KeyRange], wanted: KeyRange) -> bool:
-    """Whether ranges of keys, together, are all of the wanted one."""
+    """Return whether ranges of keys together cover the wanted range."""
     lowest, highest = float("-inf"), float("inf")
     reached = lowest if wanted.start is None else wanted.start
     for start, until in sorted(
@@ -127,7 +127,7 @@ def _cover_keys(ranges: Iterable[KeyRange], wanted: KeyRange) -> bool:
 
 
 def _holds(wide: Gap, narrow: Gap) -> bool:
-    """Whether a gap is all of another one of the same object."""
+    """Return whether a gap contains another gap of the same object."""
     is_same = (wide.source, wide.object, wide.keys) == (narrow.source, narrow.object, narrow.keys)
     are_windows = "unplanned" not in (wide.reason, narrow.reason)
     starts, ends = wide.window.start <= narrow.window.start, narrow.window.until <= wide.window.until
@@ -135,7 +135,7 @@ def _holds(wide: Gap, narrow: Gap) -> bool:
 
 
 class GapBook:
-    """What one commit does to the gaps. Made on the connection of its transaction, and written there at its end."""
+    """The changes that one commit makes to the gaps, collected on its connection and written at its end."""
 
     def __init__(self, con: duckdb.DuckDBPyConnection, run: Run) -> None:
         self._con = con
@@ -146,10 +146,10 @@ class GapBook:
         self._absorbed: dict[str, str] = {}
 
     def open(self, gap: Gap) -> None:
-        """Put a gap on record, or say that it is still there.
+        """Record a gap, or that it is still open.
 
-        One that is as wide as an older one takes its place: a source that is away for days fails in a window that
-        grows with each run.
+        A gap that contains an older one replaces it: a source that is down for days fails in a window that grows with
+        each run.
         """
         for older_id, older in list(self._open.items()):
             if older_id != gap.gap_id and _holds(gap, older):
@@ -160,17 +160,17 @@ class GapBook:
         self._open[gap.gap_id] = gap
 
     def close(self, is_closed: Callable[[Gap], bool]) -> None:
-        """Close the open gaps of which this is so, but for those that this very commit found."""
+        """Close the open gaps for which `is_over` holds, except those that this commit found."""
         for gap_id, gap in list(self._open.items()):
             if gap_id not in self._found and is_closed(gap):
                 self._closed.add(gap_id)
                 del self._open[gap_id]
 
     def ceiling(self, source: str, object_name: str, *, watermark: datetime | None) -> datetime | None:
-        """The time that an object's watermark must not pass: the start of its first gap that ends after it.
+        """Return the time that an object's watermark must not pass: the start of its first gap that ends after it.
 
-        One that ends before was found later, by a check; it is read again by itself and holds nothing up. So does one
-        of a range of keys: of a first load it would hold back all the ranges that were landed.
+        A gap that ends before the watermark was found later, by a check; it is read again by itself and does not limit
+        the watermark. Nor does a gap of a range of keys: in a first load it would defer all ranges that were landed.
         """
         starts = [
             gap.window.start
@@ -183,7 +183,7 @@ class GapBook:
         return min(starts, default=None)
 
     def write(self) -> None:
-        """Write what was opened and closed."""
+        """Write the opened and closed gaps."""
         stored = self._stored({*self._found, *self._closed, *self._absorbed})
         rows = [self._opened_row(gap, self._before(gap_id, stored)) for gap_id, gap in self._found.items()]
         closing = {"status": "closed", "closed_at": self._run.now, "_run_id": self._run.run_id}
@@ -197,7 +197,7 @@ class GapBook:
             self._con.unregister("gap_rows")
 
     def _before(self, gap_id: str, stored: Mapping[str, Mapping[str, Any]]) -> list[Mapping[str, Any]]:
-        """The open rows that a gap goes on from: its own, and those it takes the place of."""
+        """Return the open rows that a gap continues: its own, and those of the gaps it replaces."""
         ids = [gap_id, *(older for older, newer in self._absorbed.items() if newer == gap_id)]
         return [stored[one] for one in ids if one in stored and stored[one]["status"] == "open"]
 

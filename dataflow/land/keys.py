@@ -1,7 +1,7 @@
-"""Records that went without a word: keys that raw has and the source has not become deletions.
+"""Unrecorded deletions: keys that raw has and the source no longer has become deletions.
 
-A hard delete, the loser of a merge, a purged recycle bin leave no change to read. Only a question about the keys
-finds them, so it is asked rarely, as the object declares (`anti_join_every_days`).
+A hard delete, the loser of a merge and a purged recycle bin leave no change to read. Only comparing the keys finds
+them, which is expensive, so it runs as rarely as the object declares (`anti_join_every_days`).
 """
 
 from __future__ import annotations
@@ -31,8 +31,8 @@ from lakehouse.query import fetch_int
 from lakehouse.table import literal
 
 _ALWAYS_ALLOWED = 100
-"""So many may be gone whatever share they are: a small table is emptied at times."""
-# A check that is made each night must not slip a day because one night it began a little later.
+"""This many records can be gone whatever their share: a small table is sometimes emptied."""
+# A nightly check must not skip a night because it began a little later than the night before.
 _SLACK = timedelta(hours=1)
 _BATCH_KEYS = 10_000
 
@@ -44,7 +44,7 @@ class _Answer:
 
 
 def due_objects(lake: LakeView, settings: Settings, *, now: datetime) -> list[tuple[str, str]]:
-    """The objects whose keys are to be asked for: declared so, and not asked for as long as declared."""
+    """Return the objects whose keys are due to be compared, as they declare."""
     declared = {
         (source, name): timedelta(days=one.anti_join_every_days)
         for source, system in settings.sources.items()
@@ -61,11 +61,11 @@ def due_objects(lake: LakeView, settings: Settings, *, now: datetime) -> list[tu
 
 
 def delete_missing(lake: Lake, settings: Settings, name: tuple[str, str], run: Run) -> StepReport:
-    """Ask the source which records it holds no more, and add a deletion of each to raw, in one transaction.
+    """Ask the source which records it no longer holds, and add a deletion of each to raw in one transaction.
 
-    Shape of a deletion: the key, now as its version, and the key fields as payload, since nothing else is known. Run
-    again it finds nothing more. A source that cannot list keys leaves everything as it is.
-    Raises: SourceIncomplete when more is gone than is likely; whatever the source raises.
+    Shape of a deletion: the key, now as its version, and the key fields as payload, since nothing else is known. A
+    second call finds no more. For a source that cannot list keys nothing changes.
+    Raises: SourceIncomplete when implausibly many records are gone; the errors of the source.
     """
     source, declared = open_source(settings, name[0]), settings.sources[name[0]].objects[name[1]]
     if not isinstance(source, ListsKeys):
@@ -104,7 +104,7 @@ def delete_missing(lake: Lake, settings: Settings, name: tuple[str, str], run: R
 
 def _ask(con: duckdb.DuckDBPyConnection, source: ListsKeys, name: tuple[str, str]) -> _Answer:
     raw = raw_table(*name)
-    # The row without key is named by its hash, which no source knows.
+    # A row without a key is identified by its hash, which no source knows.
     con.execute(f"""
         CREATE OR REPLACE TEMP TABLE known_keys AS
         SELECT _record_key AS record_key
@@ -125,9 +125,10 @@ def _refuse_unlikely(answer: _Answer, declared: ObjectSettings, *, subject: str)
     limit = max(_ALWAYS_ALLOWED, round(declared.anti_join_limit_share * answer.known))
     if len(answer.gone) > limit:
         raise SourceIncomplete(
-            f"Asking for the keys of {subject}: {len(answer.gone)} of {answer.known} records would be gone, and at "
-            f"most {limit} are believed; nothing was deleted.",
-            next_move="Check that the user may read all of it; if they are gone indeed, raise anti_join_limit_share.",
+            f"Asking for the keys of {subject}: {len(answer.gone)} of {answer.known} records would be deleted, and at "
+            f"most {limit} are plausible; nothing was deleted.",
+            next_move="Check that the source's user can read all records; if they are gone, raise "
+            "anti_join_limit_share.",
         )
 
 
@@ -139,7 +140,7 @@ def _insert(
     raw = raw_table(*name)
     payloads = [json.dumps(_key_values(key, declared), ensure_ascii=False) for key in gone]
     con.register("gone_keys", pa.table({"record_key": pa.array(gone, pa.string()), "payload": payloads}))
-    # Not before the version it ends: a source whose clock is ahead may have stamped that later than now.
+    # Not before the version it ends: a source whose clock is ahead can have stamped that version later than now.
     now = run.now_sql
     con.execute(f"""
         INSERT INTO {raw.in_lake} BY NAME
@@ -157,7 +158,7 @@ def _insert(
 
 
 def _key_values(key: str, declared: ObjectSettings) -> dict[str, str]:
-    """The key's fields as text; the parts of a composite one were escaped when they were joined."""
+    """Return the key's fields as text; the parts of a composite key were escaped when they were joined."""
     names = key_fields(declared)
     if len(names) == 1:
         return {names[0]: key}

@@ -1,4 +1,4 @@
-"""Land the windows of one object on the connection that a lake transaction is open on."""
+"""Land the windows of one object on the connection of an open lake transaction."""
 
 from __future__ import annotations
 
@@ -24,10 +24,10 @@ _EMPTY = WindowMeasure(0, "0")
 
 
 class Landing:
-    """Adds to raw what the staged windows of one object bring, and checks that raw then holds all of it."""
+    """Append the staged windows of one object to raw, and check that raw then holds all of them."""
 
     def __init__(self, con: duckdb.DuckDBPyConnection, windows: Sequence[FetchedWindow], run: Run) -> None:
-        # By time, so that of a row received twice the first receipt is kept, however the windows are listed.
+        # By time, so that of a row received twice the first receipt is kept, in whatever order the windows are listed.
         self._order = sorted(range(len(windows)), key=lambda place: windows[place].planned.window)
         self._windows = [windows[place] for place in self._order]
         self._files = [window.file for window in self._windows]
@@ -87,9 +87,9 @@ class Landing:
         return ledger.advance_watermark(self._source, self._object, before=before, reached=reached)
 
     def _reached(self, ceiling: datetime) -> datetime | None:
-        """The newest change inside the windows that move the watermark, and before the first gap.
+        """Return the newest change inside the windows that move the watermark, and before the first gap.
 
-        One dated after its window (a clock that is ahead) does not count: it would hide what comes in between.
+        A change dated after its window (by a clock that is ahead) does not count: it would hide the changes between.
         """
         ends = [
             min(window.planned.window.until, ceiling) if window.planned.moves_watermark else BEGINNING
@@ -110,7 +110,7 @@ class Landing:
 
 
 def window_report(window: FetchedWindow, appended: int) -> StepReport:
-    """Report a window: rows in = appended + merged, which raw or the window itself already held."""
+    """Report a window: rows in = appended + merged (rows that raw or the window already held)."""
     seen = window.report
     facts: dict[str, object] = {"files": len(window.planned.parts), "defects": seen.defects, "deleted": seen.deleted}
     if seen.drift:
@@ -131,7 +131,7 @@ def window_report(window: FetchedWindow, appended: int) -> StepReport:
 
 
 def shortfall(report: FetchReport) -> int:
-    """How many rows the source promised and did not hand over. More than promised is no loss: raw has each once."""
+    """Return how many promised rows are missing. More rows than promised is not a loss: raw has each once."""
     return max((report.promised or 0) - report.rows, 0)
 
 
@@ -141,7 +141,7 @@ def shortfall_message(report: FetchReport) -> str:
 
 
 def _at_source(window: FetchedWindow, received: WindowMeasure) -> WindowMeasure:
-    """What the source holds: what it handed over, and what it promised beyond that, of which nothing else is known."""
+    """Return the measure of the source: the rows it handed over, plus the promised rows that are missing."""
     missing = shortfall(window.report)
     return WindowMeasure(received.count + missing, "") if missing else received
 

@@ -1,6 +1,6 @@
-"""What a landing writes beside the rows: files landed, completeness of windows, watermarks, gaps; each table once.
+"""The bookkeeping of a landing: landed files, completeness of windows, watermarks, gaps; each table written once.
 
-DuckLake writes a data file for every INSERT, so the rows of all objects of a commit are collected first.
+DuckLake writes a data file per INSERT, so the rows of all objects of a commit are collected first.
 """
 
 from __future__ import annotations
@@ -20,7 +20,7 @@ from lakehouse.table import Table
 
 
 class Ledger:
-    """Collects the rows of one commit and writes them on the connection of its transaction."""
+    """Collect the rows of one commit and write them on the connection of its transaction."""
 
     def __init__(self, con: duckdb.DuckDBPyConnection, run: Run) -> None:
         self.gaps = GapBook(con, run)
@@ -39,7 +39,7 @@ class Ledger:
         raw: WindowMeasure,
         appended: int,
     ) -> None:
-        """Put on record what the source holds of a window and what raw holds of it."""
+        """Record what the source and raw hold of a window."""
         self._completeness.append(
             {
                 "source": planned.source,
@@ -59,7 +59,7 @@ class Ledger:
         )
 
     def note_files(self, window: FetchedWindow) -> None:
-        """Put a window's files on record as landed: they are not planned again."""
+        """Record a window's files as landed: they are not planned again."""
         planned = window.planned
         self._files += [
             {
@@ -77,7 +77,7 @@ class Ledger:
         ]
 
     def read_watermark(self, source: str, object_name: str) -> datetime | None:
-        """How far an object is."""
+        """Return an object's watermark."""
         found = self._con.execute(
             f"SELECT cursor_at FROM {WATERMARK.in_lake} WHERE source = ? AND object = ?", [source, object_name]
         ).fetchone()
@@ -86,10 +86,10 @@ class Ledger:
     def advance_watermark(
         self, source: str, object_name: str, *, before: datetime | None, reached: datetime | None
     ) -> datetime | None:
-        """Move the object's watermark from `before` to what was reached; it never moves back. Returns where it stands.
+        """Move the object's watermark from `before` to what was reached, never back; return it.
 
-        The row is written anew even when it stays: two landings of one object at once then conflict, and the second
-        is repeated on top of what the first has committed.
+        The row is written again even when it stays the same: two concurrent landings of one object then conflict, and
+        the second is repeated on top of the first.
         """
         timestamps = [timestamp for timestamp in (before, reached) if timestamp is not None]
         if not timestamps:
@@ -107,7 +107,7 @@ class Ledger:
         return furthest
 
     def write(self) -> None:
-        """Write everything collected."""
+        """Write the collected rows."""
         self.gaps.write()
         self._insert(COMPLETENESS, self._completeness)
         self._insert(LANDED_FILE, self._files, unless_known=True)

@@ -1,4 +1,4 @@
-"""What there is to fetch: the windows whose content the lake does not have, and those it does not have whole."""
+"""Plan what to fetch: the windows whose content the lake does not have, or not whole."""
 
 from __future__ import annotations
 
@@ -19,20 +19,20 @@ from lakehouse.table import timestamp_literal
 
 _Name = tuple[str, str]
 TimeRange = tuple[datetime | None, datetime | None]
-"""From (inclusive) and until (exclusive); None: without end on that side."""
+"""From (inclusive) and until (exclusive); None: unbounded on that side."""
 
 
 @dataclass(frozen=True)
 class LandingPlan:
-    """What a landing is to do: windows to fetch, objects that could be planned and those that could not.
+    """The plan of a landing: windows to fetch, objects that could be planned, and failures of those that could not.
 
-    `ended` are open gaps that planning closes: the object can be planned again, or the source took back the files.
+    `closed_gaps`: open gaps that planning closes; the object can be planned again, or the source removed the files.
     """
 
     windows: tuple[PlannedWindow, ...] = ()
     planned: frozenset[_Name] = frozenset()
     failures: tuple[Failure, ...] = ()
-    ended: frozenset[str] = frozenset()
+    closed_gaps: frozenset[str] = frozenset()
 
 
 def plan_landing(
@@ -44,11 +44,11 @@ def plan_landing(
     ranges: Sequence[TimeRange] = ((None, None),),
     skip_landed: bool = False,
 ) -> LandingPlan:
-    """List what the sources hold and the lake does not, by source and object, oldest window first.
+    """Plan the windows that the sources hold and the lake does not, by source and object, oldest window first.
 
-    `source` and `object` choose one; each of `stretches`, (since, until), keeps windows that start in it. Open gaps
-    among them are planned again. With `skip_landed` a window of a querying source that was landed whole stays out, as
-    a backfill that is resumed needs it. Without a lake, or with one that has no tables yet, everything is new.
+    `source` and `object` choose one; each of `ranges` keeps the windows that start in it. Open gaps among them are
+    planned again. With `skip_landed`, windows of a querying source that were landed whole are left out: a resumed
+    backfill does not read them twice. Without a lake, or with one that has no tables yet, everything is new.
     Raises: UsageError for a name that is not declared, ConfigurationError.
     """
     if source is not None:
@@ -78,9 +78,9 @@ def plan_windows(
     since: datetime | None = None,
     until: datetime | None = None,
 ) -> list[PlannedWindow]:
-    """The windows of `plan_landing`, where every object can be planned.
+    """Return the windows of `plan_landing` where every object can be planned.
 
-    Raises: what keeps the first object from being planned: SourceMissing, SourceUnavailable, …
+    Raises: the error of the first object that cannot be planned: SourceMissing, SourceUnavailable, …
     """
     plan = plan_landing(lake, settings, source=source, object=object, ranges=[(since, until)])
     for failure in plan.failures:
@@ -90,7 +90,7 @@ def plan_windows(
 
 @dataclass(frozen=True)
 class _Asked:
-    """One object to plan: what the lake knows of it, its open gaps, the stretches asked for."""
+    """One object to plan: its state in the lake, its open gaps, the requested ranges."""
 
     name: _Name
     state: ObjectState
@@ -98,17 +98,17 @@ class _Asked:
     ranges: Sequence[TimeRange]
 
     def moves_watermark(self, since: datetime | None) -> bool:
-        """Whether what is planned from `since` follows on from what is landed: nothing before it is left out."""
+        """Return whether a plan from `since` leaves out nothing between the watermark and `since`."""
         known = self.state.watermark
         return since is None or (known is not None and since <= known)
 
 
 def _plan_object(plan: LandingPlan, source: Source, asked: _Asked, *, whole: frozenset[str]) -> LandingPlan:
-    """Add one object to the plan; what keeps it from being planned is kept for the end of the run."""
+    """Add one object to the plan; an object that cannot be planned is a failure, reported at the end of the run."""
     source_name, object_name = asked.name
     try:
         with wrapping_defects(f"planning {source_name}.{object_name}"):
-            windows, ended = _with_repairs(source, asked, _found(source, asked))
+            windows, closed_gaps = _with_repairs(source, asked, _found(source, asked))
     except (UsageError, ConfigurationError):
         raise
     except DataFlowError as error:
@@ -118,7 +118,7 @@ def _plan_object(plan: LandingPlan, source: Source, asked: _Asked, *, whole: fro
         plan,
         windows=(*plan.windows, *kept),
         planned=plan.planned | {asked.name},
-        ended=plan.ended | ended,
+        closed_gaps=plan.closed_gaps | closed_gaps,
     )
 
 
@@ -126,7 +126,7 @@ def _found(source: Source, asked: _Asked) -> list[PlannedWindow]:
     found = []
     for since, until in asked.ranges:
         windows = source.plan(asked.name[1], asked.state, since=since, until=until)
-        # Files are told apart by their bytes: none is left out because of a watermark.
+        # Files are distinguished by their bytes: a watermark leaves none out.
         moves = asked.moves_watermark(since)
         found += [window if window.parts or moves else replace(window, moves_watermark=False) for window in windows]
     return found
@@ -135,24 +135,24 @@ def _found(source: Source, asked: _Asked) -> list[PlannedWindow]:
 def _with_repairs(
     source: Source, asked: _Asked, found: Sequence[PlannedWindow]
 ) -> tuple[list[PlannedWindow], frozenset[str]]:
-    """Mark the windows that repair a gap, and add those of gaps that the plan does not cover; then the ended gaps."""
+    """Mark the windows that repair a gap, add windows for gaps that the plan does not cover; return the closed gaps."""
     windows = list(found)
-    ended = {gap.gap_id for gap in asked.gaps if gap.reason == "unplanned"}
+    closed_gaps = {gap.gap_id for gap in asked.gaps if gap.reason == "unplanned"}
     for gap in asked.gaps:
-        if gap.gap_id in ended:
+        if gap.gap_id in closed_gaps:
             continue
         if not covers(windows, gap):
             again = _planned_again(source, gap)
             if again is None:
-                ended.add(gap.gap_id)
+                closed_gaps.add(gap.gap_id)
                 continue
             windows.append(again)
         windows = [_repairing(window, gap) for window in windows]
-    return sorted(windows, key=lambda planned: planned.window), frozenset(ended)
+    return sorted(windows, key=lambda planned: planned.window), frozenset(closed_gaps)
 
 
 def _planned_again(source: Source, gap: Gap) -> PlannedWindow | None:
-    """The gap's window as it is to be fetched; None where its files are gone from the source."""
+    """Return the gap's window to fetch; None where its files are gone from the source."""
     if not gap.is_of_files:
         return window_of_gap(gap)
     start = gap.window.start
@@ -166,7 +166,7 @@ def _repairing(planned: PlannedWindow, gap: Gap) -> PlannedWindow:
 
 
 def read_states(lake: LakeView) -> Mapping[_Name, ObjectState]:
-    """Read from the lake, by source and object, how far each object is and which of its files were landed."""
+    """Read each object's watermark and landed files from the lake, by source and object."""
     existing = set(lake.tables())
     watermarks: dict[_Name, datetime] = {}
     if WATERMARK.full_name in existing:
@@ -181,7 +181,7 @@ def read_states(lake: LakeView) -> Mapping[_Name, ObjectState]:
 
 
 def _read_whole_at(lake: LakeView, settings: Settings) -> Mapping[_Name, datetime]:
-    """When each object was read from its beginning, where one is declared to be read so again and again."""
+    """Return when each object was last read from its beginning, for objects that are read whole at intervals."""
     objects = [declared for system in settings.sources.values() for declared in system.objects.values()]
     wanted = any(declared.reread_every_hours for declared in objects)
     if not wanted or COMPLETENESS.full_name not in set(lake.tables()):
@@ -195,7 +195,7 @@ def _read_whole_at(lake: LakeView, settings: Settings) -> Mapping[_Name, datetim
 
 
 def _landed_whole(lake: LakeView) -> frozenset[str]:
-    """The windows whose newest landing left raw with all that the source held."""
+    """Return the windows whose newest landing left raw with all that the source held."""
     if COMPLETENESS.full_name not in set(lake.tables()):
         return frozenset()
     found = lake.con.execute(f"""
@@ -205,15 +205,15 @@ def _landed_whole(lake: LakeView) -> frozenset[str]:
             ORDER BY checked_at DESC, _run_id DESC) = 1
         AND source_count = raw_count AND source_fingerprint = raw_fingerprint
     """).fetchall()
-    return frozenset(_told(source, name, start, until, keys) for source, name, start, until, keys in found)
+    return frozenset(_window_id(source, name, start, until, keys) for source, name, start, until, keys in found)
 
 
 def _identity(planned: PlannedWindow) -> str:
     ends = planned.window.start, planned.window.until
-    return _told(planned.source, planned.object, *ends, keys_text(planned))
+    return _window_id(planned.source, planned.object, *ends, keys_text(planned))
 
 
-def _told(source: str, object_name: str, start: datetime, until: datetime, keys: str) -> str:
+def _window_id(source: str, object_name: str, start: datetime, until: datetime, keys: str) -> str:
     return f"{source}|{object_name}|{start.timestamp()}|{until.timestamp()}|{keys}"
 
 

@@ -1,9 +1,9 @@
-"""Fetching spread over processes, here or elsewhere: windows told by file, their ends answered by file.
+"""Fetching spread over processes of this or other machines: a file names the windows, another answers their outcome.
 
-Whoever fetches a share needs its file, settings of its own and the landing area, and no lake. A window that is staged
-says all about itself in its own file, so the one who commits believes that and not the answer; an answer adds which
-windows failed and why, and that the share is done with. Files are seen whole or not at all: a worker may die, and
-another be given the same share.
+A worker needs the share's file, its own settings and the landing area, but no lake. A staged window carries its whole
+report in its own file, which the committer reads instead of the answer; the answer adds which windows failed and why,
+and that the share is finished. Files are written whole or not at all: a worker can crash, and another can be given the
+same share.
 """
 
 from __future__ import annotations
@@ -28,32 +28,32 @@ from dataflow.workspace.staging import Run
 
 @dataclass(frozen=True)
 class Share:
-    """Some windows of a run. Names, times and counts: no rows and no secrets."""
+    """Some windows of a run: names, times and counts, no rows and no secrets."""
 
     run: Run
     windows: tuple[PlannedWindow, ...]
 
 
 def write_share(folder: Path, number: int, share: Share) -> None:
-    """Leave a share for whoever fetches it."""
+    """Write a share for the worker that fetches it."""
     write_whole(_share(folder, number), asdict(share))
 
 
 def read_share(folder: Path, number: int) -> Share:
-    """Read a share. Raises: ShareOver where it is not there."""
+    """Read a share. Raises: ShareOver where it does not exist."""
     try:
-        told = json.loads(_share(folder, number).read_text(encoding="utf-8"))
+        plain = json.loads(_share(folder, number).read_text(encoding="utf-8"))
     except FileNotFoundError:
         raise ShareOver(
-            f"There is no share {number} in {folder}: its run is over, or this machine does not reach that folder.",
-            next_move="Where runs and workers share their disk there is nothing to do: the next run reads its windows.",
+            f"There is no share {number} in {folder}: its run is over, or this machine cannot reach that folder.",
+            next_move="Where runs and workers share a disk nothing is needed: the next run reads the windows.",
         ) from None
-    run = Run(**{**told["run"], "now": datetime.fromisoformat(told["run"]["now"])})
-    return Share(run, tuple(map(_planned, told["windows"])))
+    run = Run(**{**plain["run"], "now": datetime.fromisoformat(plain["run"]["now"])})
+    return Share(run, tuple(map(_planned, plain["windows"])))
 
 
 def answer_share(folder: Path, number: int, share: Share, staged: Staged) -> None:
-    """Say what became of each window of a share. Raises: OSError where the run is over."""
+    """Write the outcome of each window of a share. Raises: OSError where the run is over."""
     ends: dict[PlannedWindow, dict[str, Any]] = {}
     for window in staged.fetched:
         ends[window.planned] = {"seconds": window.seconds, "is_reused": window.is_reused}
@@ -64,42 +64,42 @@ def answer_share(folder: Path, number: int, share: Share, staged: Staged) -> Non
 
 
 def is_answered(folder: Path, number: int) -> bool:
-    """Whether the share is done with."""
+    """Return whether the share is answered."""
     return _answer(folder, number).exists()
 
 
 def collect_share(folder: Path, number: int, share: Share, settings: Settings, *, lost: DataFlowError) -> Staged:
-    """What became of a share; where nobody answered, its staged windows, and the others as `lost`."""
+    """Return the outcome of a share; without an answer, its staged windows, and the others as failed by `lost`."""
     answer: Sequence[Mapping[str, Any] | None] = [None] * len(share.windows)
     if is_answered(folder, number):
         answer = json.loads(_answer(folder, number).read_text(encoding="utf-8"))
     ends = zip(share.windows, answer, strict=True)
-    return Staged.of([_end(planned, told, share.run, settings, lost=lost) for planned, told in ends])
+    return Staged.of([_end(planned, plain, share.run, settings, lost=lost) for planned, plain in ends])
 
 
 def _end(
-    planned: PlannedWindow, told: Mapping[str, Any] | None, run: Run, settings: Settings, *, lost: DataFlowError
+    planned: PlannedWindow, plain: Mapping[str, Any] | None, run: Run, settings: Settings, *, lost: DataFlowError
 ) -> FetchedWindow | Failure:
     def failed(error: DataFlowError) -> Failure:
         return Failure(planned.source, planned.object, error, planned)
 
-    if told is not None and "error" in told:
-        return failed(getattr(errors, told["error"])(told["message"]))
+    if plain is not None and "error" in plain:
+        return failed(getattr(errors, plain["error"])(plain["message"]))
     window = take_up_staged(planned, settings, run)
-    if told is None:
+    if plain is None:
         return window or failed(lost)
     if window is None:
         return failed(
             ConfigurationError(
-                f"Fetching {planned.subject} in the pool: a worker staged it, and {settings.landing} has it not.",
+                f"Fetching {planned.subject} in the pool: a worker staged it, but it is not in {settings.landing}.",
                 next_move="Give the workers the run's own landing area, on a disk that they share.",
             )
         )
-    return replace(window, seconds=told["seconds"], is_reused=told["is_reused"])
+    return replace(window, seconds=plain["seconds"], is_reused=plain["is_reused"])
 
 
 def _planned(plain: Mapping[str, Any]) -> PlannedWindow:
-    """The window that `asdict` and JSON made plain."""
+    """Build the window from the plain values that `asdict` and JSON made of it."""
     start, until = (datetime.fromisoformat(plain["window"][end]) for end in ("start", "until"))
     parts = [Part(**{**part, "modified_at": datetime.fromisoformat(part["modified_at"])}) for part in plain["parts"]]
     keys = KeyRange(**plain["keys"]) if plain["keys"] else None
@@ -108,7 +108,7 @@ def _planned(plain: Mapping[str, Any]) -> PlannedWindow:
 
 
 def _class_of(error: Exception) -> str:
-    """The nearest class that every process knows: an adapter's own may not be imported where it is read."""
+    """Return the nearest class of errors.py: the reader may not have imported an adapter's own class."""
     return next(cls.__name__ for cls in type(error).__mro__ if cls.__module__ == errors.__name__)
 
 

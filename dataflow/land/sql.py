@@ -1,7 +1,7 @@
 """SQL of a landing: which staged versions raw does not hold, and what raw holds of them afterwards.
 
-`landed` is a temporary table of the staged versions, by window; payloads are not copied into it, they are read again
-from the Parquet file when the new ones are inserted.
+`landed` is a temporary table of the staged versions by window. It has no payloads: those of new rows are read from the
+Parquet file when they are inserted.
 """
 
 from __future__ import annotations
@@ -14,11 +14,11 @@ from dataflow.sources.versions import fingerprint_sql
 from lakehouse.table import Table, literal, timestamp_literal
 
 _ORDINAL_BITS = 40
-"""A staged row is named by one number: its file's place in the list, then its row in the file (below 2^40)."""
+"""One number identifies a staged row: its file's place in the list, then its row in the file (below 2^40)."""
 
 
 def staged_sql(files: Sequence[Path]) -> str:
-    """FROM-clause text: the staged rows with `w`, the place of their window in the list, and their `ordinal`."""
+    """Return the FROM clause of the staged rows with `w`, the place of their window in the list, and `ordinal`."""
     paths = ", ".join(literal(str(file)) for file in files)
     places = f"list_position([{paths}], p.filename) - 1"
     return f"""(
@@ -28,7 +28,7 @@ def staged_sql(files: Sequence[Path]) -> str:
 
 
 def create_landed_sql(files: Sequence[Path]) -> str:
-    """Build the temporary table of staged versions, without payloads."""
+    """Return the statement that makes `landed`, the temporary table of staged versions without payloads."""
     return f"""
         CREATE OR REPLACE TEMP TABLE landed AS
         SELECT w, ordinal, record_key, changed_at, row_hash FROM {staged_sql(files)}
@@ -36,11 +36,10 @@ def create_landed_sql(files: Sequence[Path]) -> str:
 
 
 def in_raw_sql(raw: Table, *, earliest: datetime | None, latest: datetime | None, timeless: bool) -> str:
-    """SELECT of `w` and the version's three columns as they stand in raw, for each staged version found there.
+    """Return the SELECT of `w` and the version's three columns for each staged version found in raw.
 
-    Only the stretch of raw between the window's earliest and latest change is read (the lake skips files by their
-    minimum and maximum), so a landing costs what it brings and not what raw holds. Staged rows probe nothing: they
-    are the small side, raw streams past them.
+    Only the range of raw between the window's earliest and latest change is read (the lake skips files by minimum and
+    maximum), so the cost follows the window and not the size of raw. The staged rows are the build side of the join.
     """
     versions = "(SELECT DISTINCT w, record_key, changed_at, row_hash FROM landed)"
     branches = []
@@ -63,7 +62,7 @@ def in_raw_sql(raw: Table, *, earliest: datetime | None, latest: datetime | None
 
 
 def create_fresh_sql(in_raw: str) -> str:
-    """Build the temporary table of staged rows to add: of each version that raw lacks, the first row."""
+    """Return the statement that makes `fresh`, the staged rows to add: the first row of each version that raw lacks."""
     return f"""
         CREATE OR REPLACE TEMP TABLE fresh AS
         WITH known AS (SELECT DISTINCT record_key, changed_at, row_hash FROM ({in_raw}))
@@ -78,7 +77,7 @@ def create_fresh_sql(in_raw: str) -> str:
 
 
 def insert_sql(raw: Table, files: Sequence[Path]) -> str:
-    """Build the INSERT of the fresh rows; parameters: run, source, object, and a list of extraction times by window."""
+    """Return the INSERT of the fresh rows; parameters: run, source, object, a list of extraction times by window."""
     return f"""
         INSERT INTO {raw.in_lake} BY NAME
         SELECT $run AS _run_id, $source AS _source, $object AS _object, s.record_key AS _record_key,
@@ -89,6 +88,6 @@ def insert_sql(raw: Table, files: Sequence[Path]) -> str:
 
 
 def measure_sql(versions: str) -> str:
-    """SELECT of (w, count, fingerprint) over versions (w, record_key, changed_at, row_hash)."""
+    """Return the SELECT of (w, count, fingerprint) over versions (w, record_key, changed_at, row_hash)."""
     fingerprint = fingerprint_sql("record_key", "changed_at", "row_hash")
     return f"SELECT w, count(*), {fingerprint} FROM ({versions}) GROUP BY w ORDER BY w"

@@ -1,4 +1,4 @@
-"""Stage many windows, one after the other: one that fails keeps no other from being staged."""
+"""Stage many windows one by one; a failed window does not stop the others."""
 
 from __future__ import annotations
 
@@ -17,23 +17,23 @@ from dataflow.workspace.staging import Run
 
 @dataclass(frozen=True)
 class Staged:
-    """What became of some windows: in the landing area, or why not. Names and counts, no rows."""
+    """The outcome of some windows: staged or failed. Names and counts, no rows."""
 
     fetched: tuple[FetchedWindow, ...] = ()
     failures: tuple[Failure, ...] = ()
 
     @classmethod
     def of(cls, ends: Iterable[FetchedWindow | Failure]) -> Self:
-        """Tell those that are staged from those that are not."""
+        """Separate the staged windows from the failures."""
         every = list(ends)
         fetched = tuple(end for end in every if isinstance(end, FetchedWindow))
         return cls(fetched, tuple(end for end in every if isinstance(end, Failure)))
 
 
 def stage_windows(windows: Sequence[PlannedWindow], settings: Settings, run: Run) -> Staged:
-    """Read windows into the landing area; nothing touches the lake, and what is staged already is not read again.
+    """Read windows into the landing area without touching the lake; a staged window is not read again.
 
-    Raises: UsageError, ConfigurationError, LakeUnwritable, which no other window would escape.
+    Raises: UsageError, ConfigurationError, LakeUnwritable: every other window would raise them too.
     """
     return Staged.of([_stage(window, settings, run) for window in windows])
 

@@ -205,4 +205,4 @@ def ingest(
             fetched.append(fetch_window(planned, settings, run(number)))
         except Exception as error:  # noqa: BLE001 (whatever the fake was told to raise)
             failures.append(Failure(planned.source, planned.object, error, planned))
-    return commit_what_holds(lake, fetched, run(number), findings=PlanFindings(tuple(failures), plan.ended))
+    return commit_what_holds(lake, fetched, run(number), findings=PlanFindings(tuple(failures), plan.closed_gaps))

@@ -239,7 +239,7 @@ class TestRecordsThatWentWithoutAWord:
         place.fill(1_000)
         place.ingest(1)
         place.source.rows.clear()
-        with pytest.raises(SourceIncomplete, match="1001 of 1001 records would be gone, and at most 100"):
+        with pytest.raises(SourceIncomplete, match="1001 of 1001 records would be deleted, and at most 100"):
             place.ask_for_keys(2)
         assert place.landed("_is_deleted") == []
 
