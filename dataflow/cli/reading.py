@@ -35,7 +35,7 @@ def status(
     """
     from datetime import UTC, datetime
 
-    from dataflow.observe.status import read_status, unrecorded_runs
+    from dataflow.observe.status import read_status, status_without_lake, unrecorded_runs
     from dataflow.run.folders import list_runs
     from lakehouse import LakeUnreachable
 
@@ -46,9 +46,11 @@ def status(
     try:
         with open_door(context, "operation") as door:
             found = read_status(door.con, now=now, runs=runs, inbox=door.waiting, folders=folders)
-    except LakeUnreachable:
-        # Of a first run that was killed there may be no more than its folder.
-        if folders and output is Output.TABLE:
+    except LakeUnreachable as error:
+        # A first run that was killed leaves only its folder.
+        if output is Output.JSON:
+            write_json(status_without_lake(folders, now=now, error=str(error)))
+        elif folders:
             write_records(unrecorded_runs(folders, now=now), output=output, title="Runs")
         raise
     if output is Output.JSON:

@@ -1,4 +1,4 @@
-"""How things stand: last runs, how fresh each object is, whether raw holds what the source held, what is set aside."""
+"""Read the state of the lake: last runs, freshness, completeness of raw, gaps, dead letters, waiting decisions."""
 
 from __future__ import annotations
 
@@ -28,7 +28,7 @@ from lakehouse.table import literal, timestamp_literal
 
 Rows = list[dict[str, Any]]
 
-# Tables stand without the lake's name: the report page reads some of these from a workspace laid over the lake.
+# Tables are named without the lake: the report page runs some of these queries in a workspace.
 _RUNS = f"""
     SELECT run_id, kind, status, started_at, round(epoch(finished_at) - epoch(started_at), 1) AS seconds, message
     FROM {RUN.sql_name}
@@ -50,7 +50,7 @@ _COMPLETENESS = f"""
     FROM newest GROUP BY ALL ORDER BY source, object
 """
 
-# Marks of dataflow/sources/files/presence.py: of each file the last one counts.
+# Marks that dataflow/sources/files/presence.py writes; the last one of each file counts.
 WITHDRAWN = f"""
     WITH newest AS (
         SELECT * FROM {LANDED_FILE.sql_name} WHERE regexp_matches(fingerprint, '^(withdrawn|returned):[0-9]+$')
@@ -81,6 +81,9 @@ _PUBLISHED = f"""
 """
 
 
+_PARTS_IN_LAKE = ("published", "freshness", "completeness", "gaps", "withdrawn_files", "dead_letters", "inbox")
+
+
 def read_status(
     con: duckdb.DuckDBPyConnection,
     *,
@@ -91,8 +94,8 @@ def read_status(
 ) -> dict[str, Rows]:
     """Read the state of the lake that is the default database of `con`; `hours_behind` counts up to `now`.
 
-    `inbox`: the messages that it has not taken; what they decide is laid over. `folders` are those of runs that are at
-    work or crashed: they are listed among the last `runs`.
+    `inbox` holds the messages that the lake has not taken; their decisions are applied to what is read. `folders` are
+    those of running and crashed runs, which are listed among the last `runs`.
     """
     inbox = inbox or InboxContents()
     pairs_to_review, letters = _as_decided(con, inbox)
@@ -110,11 +113,17 @@ def read_status(
     }
 
 
+def status_without_lake(folders: Sequence[RunFolder], *, now: datetime, error: str) -> dict[str, object]:
+    """Return what is known while the lake cannot be read, in the parts of `read_status`; a part not known is None."""
+    known = {"error": error, "runs": unrecorded_runs(folders, now=now)}
+    return {**known, **dict.fromkeys(_PARTS_IN_LAKE)}
+
+
 def _as_decided(con: duckdb.DuckDBPyConnection, inbox: InboxContents) -> tuple[int, str]:
-    """How many pairs wait for a decision, and the relation of the dead letters, with what waits laid over."""
+    """Count the pairs to review and name the relation of dead letters, both with the waiting decisions applied."""
     if not inbox.messages:
         return fetch_int(con, f"SELECT count(*) FROM {REVIEW_QUEUE.sql_name}"), DEAD_LETTERS.sql_name
-    # What they import costs more than all the rest of a status.
+    # Importing these takes longer than the rest of the command.
     from dataflow.govern.review.review import count_pairs
     from dataflow.resolve.judgements.messages import lay_over_judgements
     from dataflow.validate.dead_letter_decisions import lay_over_dead_letters
@@ -123,7 +132,7 @@ def _as_decided(con: duckdb.DuckDBPyConnection, inbox: InboxContents) -> tuple[i
 
 
 def _inbox_rows(inbox: InboxContents) -> Rows:
-    """What waits for the next run by kind, and files that are not messages, each kind of trouble in a row."""
+    """Return a row for each kind of waiting message, and one for each reason why files are not messages."""
     rows: Rows = []
     for kind in sorted({message.kind for message in inbox.messages}):
         messages = inbox.of_kind(kind)
@@ -140,27 +149,27 @@ def _inbox_rows(inbox: InboxContents) -> Rows:
 
 
 def unrecorded_runs(folders: Sequence[RunFolder], *, now: datetime) -> Rows:
-    """The runs that are at work or crashed, as rows of the status; newest first."""
+    """Return the running and crashed runs as rows of the status, newest first."""
     return [_unrecorded(folder, now=now) for folder in sorted(folders, key=lambda each: each.run_id, reverse=True)]
 
 
 def _last_runs(con: duckdb.DuckDBPyConnection, limit: int, folders: Sequence[RunFolder], *, now: datetime) -> Rows:
     ids = ", ".join(literal(folder.run_id) for folder in folders) or "NULL"
     recorded = fetch_records(con, f"FROM ({_RUNS}) ORDER BY run_id DESC LIMIT {int(limit)}")
-    # One that has published is on record while its sinks are fed.
+    # A run that has published is recorded while its sinks are updated.
     known = {row["run_id"]: row for row in fetch_records(con, f"FROM ({_RUNS}) WHERE run_id IN ({ids})")}
     rows = {row["run_id"]: row for row in recorded}
     for folder in folders:
         if folder.run_id not in known:
             rows[folder.run_id] = _unrecorded(folder, now=now)
-        elif not folder.is_alive and folder.run_id in rows:
+        elif not folder.is_running and folder.run_id in rows:
             row = rows[folder.run_id]
             row["message"] += crash_note(folder.crashed(), row["status"], row["message"])
     return [rows[run_id] for run_id in sorted(rows, reverse=True)[:limit]]
 
 
 def _unrecorded(folder: RunFolder, *, now: datetime) -> dict[str, Any]:
-    crashed = None if folder.is_alive else folder.crashed()
+    crashed = None if folder.is_running else folder.crashed()
     seen = now if crashed is None else crashed.last_seen_at
     return {
         "run_id": folder.run_id,
@@ -168,5 +177,5 @@ def _unrecorded(folder: RunFolder, *, now: datetime) -> dict[str, Any]:
         "status": "running" if crashed is None else CRASHED,
         "started_at": folder.started_at,
         "seconds": round((seen - folder.started_at).total_seconds(), 1),
-        "message": f"{folder.owner} is at work" if crashed is None else crashed.message,
+        "message": f"{folder.owner} is running" if crashed is None else crashed.message,
     }

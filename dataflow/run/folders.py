@@ -1,4 +1,4 @@
-"""The folders of runs: each names the process that owns it, so that a run whose process is gone is known as crashed."""
+"""Give each run a folder that names its process, so that a run whose process has ended is known to have crashed."""
 
 from __future__ import annotations
 
@@ -21,14 +21,14 @@ from dataflow.workspace.run_row import CrashedRun
 from lakehouse import LakeUnwritable
 
 RETRAIN_PLAN = "plan"
-"""The kind of a run that commits nothing, and so is never on record."""
+"""The kind of a run that commits nothing and is never recorded."""
 
 _OWNER = "owner.json"
 _RUN_ID = re.compile(r"(\d{8}T\d{12})Z-([a-z]+)")
 _STARTED = "%Y%m%dT%H%M%S%f"
-# Where machines share a disk, as workers of a pool do: what one of them left behind goes after so long.
+# Where machines share a disk, as the workers of a pool do: a run of another machine counts as crashed after this time.
 _LONGEST_RUN_SECONDS = 7 * 24 * 3600.0
-# A folder without its owner's note is being made, or its maker died making it.
+# A folder without an owner file is being created, or its process ended while creating it.
 _MAKING_SECONDS = 60.0
 
 
@@ -41,10 +41,10 @@ class RunFolder:
     kind: str
     started_at: datetime
     owner: str
-    is_alive: bool
+    is_running: bool
 
     def crashed(self) -> CrashedRun:
-        """The run as one that crashed."""
+        """Return the run as a crashed one."""
         return CrashedRun(self.run_id, self.kind, self.started_at, self._last_seen_at(), self.owner)
 
     def _last_seen_at(self) -> datetime:
@@ -62,7 +62,7 @@ def name_run(kind: str, started_at: datetime) -> str:
 
 @contextmanager
 def claim_folder(runs: Path, run_id: str) -> Iterator[Path]:
-    """Make the run's folder, note which process owns it, and remove it at the end. Raises: LakeUnwritable."""
+    """Create the run's folder with its owner file, and remove it at the end. Raises: LakeUnwritable."""
     folder = runs / run_id
     me = psutil.Process()
     try:
@@ -71,7 +71,7 @@ def claim_folder(runs: Path, run_id: str) -> Iterator[Path]:
         draft = folder / f"{_OWNER}.partial"
         draft.write_text(json.dumps(owner), encoding="utf-8")
         draft.replace(folder / _OWNER)
-        # DuckDB would make the folder it spills to such that nobody but this user could clear it.
+        # DuckDB would create its spill folder so that only this user could clear it.
         (folder / "spill").mkdir()
     except OSError as error:
         raise LakeUnwritable(
@@ -92,33 +92,33 @@ def list_runs(runs: Path) -> list[RunFolder]:
         if name[2] != RETRAIN_PLAN:
             started_at = datetime.strptime(name[1], _STARTED).replace(tzinfo=UTC)
             owner = _read_owner(path)
-            found.append(RunFolder(path, path.name, name[2], started_at, _named(owner), _lives(path, owner)))
+            found.append(RunFolder(path, path.name, name[2], started_at, _named(owner), _owner_is_running(path, owner)))
     return found
 
 
 def take_crashed(runs: Path) -> list[RunFolder]:
-    """List the crashed runs and free what they left; their folders stay until they are on record."""
-    crashed = [folder for folder in list_runs(runs) if not folder.is_alive]
+    """List the crashed runs and delete the files they left; their folders stay until the runs are recorded."""
+    crashed = [folder for folder in list_runs(runs) if not folder.is_running]
     for folder in crashed:
         _empty(folder)
     return crashed
 
 
 def clear_plan_folders(runs: Path) -> None:
-    """Remove the folders of dead processes that are no run's. What was committed is in the lake."""
+    """Remove the folders of ended processes that do not belong to a run."""
     listed = {folder.path for folder in list_runs(runs)}
     for path in runs.glob("*/"):
-        if path not in listed and not _lives(path, _read_owner(path)):
+        if path not in listed and not _owner_is_running(path, _read_owner(path)):
             shutil.rmtree(path, ignore_errors=True)
 
 
 def forget(crashed: RunFolder) -> None:
-    """Remove the folder of a crashed run that is on record now."""
+    """Remove the folder of a crashed run that is recorded now."""
     shutil.rmtree(crashed.path, ignore_errors=True)
 
 
 def _empty(folder: RunFolder) -> None:
-    """Remove all but the owner's note, and keep the last sign of life as the note's and the folder's time."""
+    """Remove all but the owner file; the last time the run wrote becomes the time of that file and of the folder."""
     seen = folder.crashed().last_seen_at.timestamp()
     for path in folder.path.iterdir():
         if path.is_dir() and not path.is_symlink():
@@ -131,7 +131,7 @@ def _empty(folder: RunFolder) -> None:
 
 
 def _read_owner(folder: Path) -> dict[str, Any] | None:
-    """Read the owner's note; empty where it cannot be read, None where there is none."""
+    """Read the owner file; return an empty dict when it cannot be read, None when it is missing."""
     try:
         noted = json.loads((folder / _OWNER).read_text(encoding="utf-8"))
     except FileNotFoundError:
@@ -147,14 +147,14 @@ def _named(owner: dict[str, Any] | None) -> str:
     return f"its process ({owner['pid']} on {owner.get('host', socket.gethostname())})"
 
 
-def _lives(folder: Path, owner: dict[str, Any] | None) -> bool:
+def _owner_is_running(folder: Path, owner: dict[str, Any] | None) -> bool:
     try:
         if owner is None:
             return time.time() - folder.stat().st_mtime < _MAKING_SECONDS
         if owner.get("host", socket.gethostname()) != socket.gethostname():
-            # Its processes are not seen from here.
+            # The processes of another machine cannot be seen from here.
             return time.time() - (folder / _OWNER).stat().st_mtime < _LONGEST_RUN_SECONDS
-        # A process number is used again: the time of its start tells them apart.
+        # Process numbers are reused: the start time distinguishes the processes.
         return bool(abs(psutil.Process(int(owner["pid"])).create_time() - float(owner["created"])) < 1)
     except (OSError, ValueError, TypeError, KeyError, psutil.NoSuchProcess):
         return False

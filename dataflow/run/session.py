@@ -297,7 +297,7 @@ def open_run(settings: Settings, kind: str, *, now: datetime | None = None) -> I
 @contextmanager
 def _crashed_runs(lake: Lake, runs: Path, *, purpose: str) -> Iterator[list[RunFolder]]:
     """Yield the crashed runs that this run is to put on record; of runs at the same time one takes them all."""
-    if all(folder.is_alive for folder in list_runs(runs)):
+    if all(folder.is_running for folder in list_runs(runs)):
         yield []
         return
     with ExitStack() as held:

@@ -89,9 +89,12 @@ def _plan(
     beside = settings.config_file.parent if settings.config_file else None
     try:
         checks = compile_checks((c.model_dump() for c in declared.checks), fields=declared.fields, place=place)
+    except CheckDeclarationError as error:
+        raise ConfigurationError(str(error)) from error
+    try:
         schema = PayloadSchema.load(declared.json_schema, beside=beside) if declared.json_schema else None
     except CheckDeclarationError as error:
-        raise ConfigurationError(f"{place}: {error}") from error
+        raise ConfigurationError(f"{place}.json_schema: {error}") from error
     return ObjectPlan(
         source=source,
         name=name,

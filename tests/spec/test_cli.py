@@ -71,6 +71,16 @@ class TestReading:
         assert sum(row["rows"] for row in told["dead_letters"]) > 0
         assert run(["--home", str(second_day), "status"]) == 0
 
+    def test_status_before_the_first_publication(
+        self, second_day: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+    ) -> None:
+        (tmp_path / "runs" / "20260101T000000000000Z-daily").mkdir(parents=True)
+        found = answer(capsys, tmp_path, "status", code=1)
+        assert "published" in found.pop("error")
+        assert [(one["kind"], one["status"]) for one in found.pop("runs")] == [("daily", "running")]
+        assert set(found.values()) == {None}
+        assert found.keys() | {"runs"} == answer(capsys, second_day, "status").keys()
+
     def test_query_in_each_form(self, second_day: Path, capsys: pytest.CaptureFixture[str]) -> None:
         sql = "select count(*) as n from published.customer_360"
         [row] = answer(capsys, second_day, "query", sql)

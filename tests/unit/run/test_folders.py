@@ -42,7 +42,7 @@ def test_the_living_keep_their_folder(tmp_path: Path) -> None:
         assert take_crashed(tmp_path) == []
         clear_plan_folders(tmp_path)
         [found] = list_runs(tmp_path)
-        assert (found.run_id, found.kind, found.started_at, found.is_alive) == (run_id, "daily", STARTED, True)
+        assert (found.run_id, found.kind, found.started_at, found.is_running) == (run_id, "daily", STARTED, True)
         assert str(os.getpid()) in found.owner
         assert folder.is_dir()
     assert list_runs(tmp_path) == []
@@ -78,13 +78,13 @@ def test_folders_of_retrain_plans_and_unknown_folders_are_removed(tmp_path: Path
     assert (plan.exists(), strange.exists(), run.exists()) == (False, False, True)
 
 
-@pytest.mark.parametrize(("age_days", "is_alive"), [(1, True), (8, False)])
+@pytest.mark.parametrize(("age_days", "is_running"), [(1, True), (8, False)])
 def test_a_run_of_another_machine_is_dead_when_no_run_lasts_as_long(
-    tmp_path: Path, age_days: int, is_alive: bool
+    tmp_path: Path, age_days: int, is_running: bool
 ) -> None:
     # The number of a process that lives here, too, and is another.
     theirs = json.dumps({"host": "elsewhere", "pid": os.getpid(), "created": 0.0})
     leave(tmp_path, name_run("daily", STARTED), owner=theirs, age_seconds=age_days * DAY)
     [found] = list_runs(tmp_path)
-    assert found.is_alive == is_alive
+    assert found.is_running == is_running
     assert found.owner == f"its process ({os.getpid()} on elsewhere)"
