@@ -1,10 +1,12 @@
-"""From edges to clusters: connected components, then a refinement that undoes what one false edge has joined.
+"""Derive clusters from edges: connected components, then a refinement that undoes what one false edge has joined.
 
-A component in which every pair is linked stays as it is. In any other, records are merged pair of groups by pair of
-groups, best average weight first, while that average is in favour. What stewards have said outranks all weights: groups
-with records that are the same become one, and groups that hold records which are different are never merged. The
-outcome depends on the set of records, edges and judgements and on nothing else: records are taken in the order of their
-numbers, and a component is refined from scratch each time it is touched.
+A component in which every pair is linked stays whole. In any other, groups of records are merged two by two, best
+average weight first, while that average is positive. Judgements outrank all weights: groups with records judged the
+same become one, and groups with records judged different are never merged. The outcome depends only on the set of
+records, edges and judgements: records are taken in the order of their numbers, and a touched component is refined from
+scratch.
+
+The one table is `into` of find_clusters; its caller drops it.
 """
 
 from __future__ import annotations
@@ -25,11 +27,12 @@ from dataflow.resolve.clusters.refinement import Edges, Floats, Judged, componen
 from dataflow.resolve.clusters.register import Register
 from dataflow.resolve.pairs.order import Places
 
-# all pairs of a component are weighed, so its size is what bounds the cost; a larger one is cut at rising weights
 MAX_COMPONENT = 80
+"""Records of a component: refining weighs all its pairs, so its size bounds the cost. A larger one is cut at rising
+weights."""
 CUT_STEP = 2.0
-# the weight of a steward's word where a link is asked how strong it is: a probability of 1
 JUDGED_WEIGHT = 60.0
+"""The weight of a judged pair where confidences are computed: a probability of 1."""
 
 
 def find_clusters(
@@ -43,10 +46,11 @@ def find_clusters(
 ) -> None:
     """Cluster the match records `records` by `edges`, which must hold every stored edge between them.
 
-    An edge of a probability from `link_threshold` up is a link. `judgements` is a relation (record_id_l, record_id_r,
-    verdict) of what holds among them, `same` or `different`, free of contradiction.
-    Shape of the temporary table `into`: record_id, cluster (a number, of these records alone), confidence (probability
-    of the record's best link, 1 when alone), cluster_confidence (weakest link that holds it together), is_oversized.
+    An edge with a probability of at least `link_threshold` is a link. `judgements` is a relation (record_id_l,
+    record_id_r, verdict) of those that hold among the records, `same` or `different`, free of contradiction.
+    Shape of the temporary table `into`: record_id, cluster (a number, unique among these records), confidence
+    (probability of the record's best link, 1 when alone), cluster_confidence (weakest link that holds the cluster
+    together), is_oversized.
     """
     register = Register(con, records)
     stored = register.edges(edges)
@@ -62,7 +66,7 @@ def find_clusters(
 
 
 def _group(stored: Edges, links: Edges, judged: Judged, *, floor: float) -> tuple[Places, NDArray[np.bool_]]:
-    """The first record of each record's cluster, and which records were in an oversized component."""
+    """Return the first record of each record's cluster, and which records were in an oversized component."""
     part, oversized = _bounded_components(judged, links, floor)
     if oversized.any():
         links = links.take(part[links.left] == part[links.right])
@@ -80,7 +84,7 @@ def _judged(register: Register, judgements: str | None) -> Judged:
 
 
 def _with_judgements(links: Edges, same: Edges) -> Edges:
-    """The links and the judged pairs; on a pair that is both the word counts."""
+    """Return the links and the judged pairs; a pair that is both has the weight of the judgement."""
     if not same.left.size:
         return links
     span = int(max(links.right.max(initial=0), same.right.max(initial=0))) + 1
@@ -89,12 +93,11 @@ def _with_judgements(links: Edges, same: Edges) -> Edges:
 
 
 def _bounded_components(judged: Judged, links: Edges, lowest: float) -> tuple[Places, NDArray[np.bool_]]:
-    """Components, the oversized ones cut at ever higher weights; and which records were in an oversized one.
+    """Return components, the oversized ones cut at rising weights, and which records were in an oversized one.
 
-    What stewards have put together is never cut, and counts as one record.
+    Records judged the same are never cut apart, and count as one record.
     """
     count = judged.group.size
-    # of those whom a word has put together the first counts
     counted = np.flatnonzero(judged.group == np.arange(count)) if judged.same.left.size else slice(None)
     part = components(count, _with_judgements(links, judged.same))
     oversized = np.zeros(count, dtype=bool)
@@ -109,7 +112,7 @@ def _bounded_components(judged: Judged, links: Edges, lowest: float) -> tuple[Pl
 
 
 def _loose_parts(part: Places, links: Edges, judged: Judged) -> Places:
-    """Components of three and more in which not every pair is linked, and all in which two records are different.
+    """Return the components to refine: of three records or more with an unlinked pair, or with a pair judged different.
 
     `links` are those within components.
     """
@@ -121,9 +124,9 @@ def _loose_parts(part: Places, links: Edges, judged: Judged) -> Places:
 
 
 def _confidences(part: Places, links: Edges) -> tuple[Floats, Floats]:
-    """Best link of each record, and weakest link that holds its cluster together, as probabilities.
+    """Return the best link of each record, and the weakest link that holds its cluster together, as probabilities.
 
-    A record without a link within its cluster has 0, unless it is alone; a cluster that no link holds together has 1.
+    A record without a link within its cluster has 0, or 1 when alone; a cluster without links has 1.
     """
     held = links.take(part[links.left] == part[links.right])
     weight = np.full(part.size, -np.inf)
@@ -131,10 +134,10 @@ def _confidences(part: Places, links: Edges) -> tuple[Floats, Floats]:
     np.maximum.at(weight, held.right, held.weight)
     best = _probability(weight)
     size = tally(part, part.size)[part]
-    # of two or three records, whoever is the least sure of the others tells how sure all are of one another
+    # in a cluster of two or three records the least of the best links is the weakest one that holds it together
     weakest = np.ones(part.size)
     np.minimum.at(weakest, part, np.where((best > 0) & (size < 4), best, 1))
-    # the strongest tree over a larger cluster: its weakest branch is what a cut would have to break
+    # in a larger cluster it is the weakest branch of the maximum spanning tree
     member = np.flatnonzero(size > 3)
     position = np.zeros(part.size, dtype=np.intp)
     position[member] = np.arange(member.size)
@@ -147,7 +150,7 @@ def _confidences(part: Places, links: Edges) -> tuple[Floats, Floats]:
 
 
 def _probability(weight: Floats) -> Floats:
-    # in one array: of ten million records each further one costs as much as the arithmetic
+    # in place: for ten million records each further array costs as much as the arithmetic
     found = np.negative(weight)
     np.exp2(found, out=found)
     found += 1

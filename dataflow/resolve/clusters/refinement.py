@@ -1,7 +1,7 @@
-"""Components refined: what one false edge has joined comes apart again, many components of one size at a time.
+"""Refine components: separate what one false edge has joined, many components of one size at a time.
 
-Records are merged pair of groups by pair of groups, best average weight first, while that average is in favour; of
-several that are best, those first that agree the most on all others. What stewards have said outranks all weights.
+Groups of records are merged two by two, best average weight first, while that average is positive; among equal ones the
+two groups first whose weights to all others differ the least. Judgements outrank all weights.
 """
 
 from __future__ import annotations
@@ -19,14 +19,14 @@ from dataflow.resolve.pairs.order import Places
 Counts = NDArray[np.int32]
 Floats = NDArray[np.float64]
 
-# no pair of records, however alike or unlike, outvotes more than a few others
 BEST = 10.0
+"""Weights are bounded here and at WORST, so that one pair of records does not outvote many others."""
 WORST = -6.0
-# a pair that no key brought together, or that was found too unlike to be stored, speaks against the two: so much that
-# one link, however strong, does not join two pairs of which nothing else is known
 UNKNOWN = -4.0
-# components are refined many at a time: so many pairs at once
+"""The weight of a pair without an edge: no key brought it together, or it scored below the review threshold. It is low
+enough that one link of the best weight does not join two pairs that have no other edge."""
 _MATRIX_CELLS = 4_000_000
+"""Cells of the weight matrices that are refined in one batch."""
 
 
 @dataclass(frozen=True)
@@ -56,38 +56,38 @@ class Edges:
 
 @dataclass(frozen=True)
 class Judged:
-    """What stewards have said: the first record of each record's `group` (those that are the same), and pairs."""
+    """The judgements: the first record of each record's `group` (records judged the same), and the judged pairs."""
 
     group: Places
     same: Edges
     different: Edges
 
     def pairs_within(self, part: Places) -> Places:
-        """The parts in which there is a judged pair."""
+        """Return the parts that hold a judged pair."""
         pairs = [part[edges.left][part[edges.left] == part[edges.right]] for edges in (self.same, self.different)]
         return np.unique(np.concatenate(pairs))
 
 
 def components(count: int, edges: Edges) -> Places:
-    """The first record of the connected component of each of `count` records.
+    """Return the first record of the connected component of each of `count` records.
 
-    Each record is hooked on the first it is linked to, and the ends of a link that joins two such trees on one another,
-    root on root, until there is none. Most components are of two or three and done in one round: in a third of the time
-    of SciPy's walk from record to record.
+    Each record is hooked to the first record it is linked to, then the roots of linked trees to each other, until no
+    link joins two trees. Most components have two or three records and end in one round: a third of the time of SciPy's
+    traversal.
     """
     first = np.arange(count)
     left, right = edges.left, edges.right
     while left.size:
         one, other = np.minimum(left, right), np.maximum(left, right)
         np.minimum.at(first, other, one)
-        # nearly all are seen to be of one tree at the first step up, the others at its root
+        # one step up decides for nearly all links whether both ends are in one tree; the root decides for the others
         left, right = _apart_in(first[one], first[other])
         left, right = _apart_in(_led_on(left, first), _led_on(right, first))
     return _led_on(first, first)
 
 
 def _led_on(place: Places, first: Places) -> Places:
-    """Where the way up from each place ends."""
+    """Return the root of each place."""
     end = first[place]
     going = np.flatnonzero(end != place)
     while going.size:
@@ -103,17 +103,17 @@ def _apart_in(left: Places, right: Places) -> tuple[Places, Places]:
 
 
 def tally(places: Places, count: int) -> Counts:
-    """How often each of `count` places is named; at a quarter of the memory of numpy's bincount."""
+    """Count how often each of `count` places occurs, in a quarter of the memory of numpy's bincount."""
     found = np.zeros(count, dtype=np.int32)
     np.add.at(found, places, np.int32(1))
     return found
 
 
 def refine(part: Places, loose: Places, weights: Edges, judged: Judged) -> Places:
-    """Split each loose component into groups whose members favour one another on average.
+    """Split each loose component into groups with a positive average weight; return the first record of each group.
 
     `part` is the first record of each record's component, `loose` are such first records. A pair within a loose
-    component that is not among `weights` counts as unknown. Returns the first record of each record's group.
+    component that is not among `weights` counts as unknown.
     """
     refined = part.copy()
     is_judged = np.zeros(part.size, dtype=bool)
@@ -127,7 +127,7 @@ def refine(part: Places, loose: Places, weights: Edges, judged: Judged) -> Place
 
 
 def _matrices(part: Places, chosen: Places, weights: Edges) -> Iterator[tuple[Places, Floats]]:
-    """The chosen components, many of one size at a time: their records, and the bounded weights of their pairs.
+    """Yield the chosen components, many of one size at a time: their records, and the bounded weights of their pairs.
 
     Shapes: count x size, count x size x size.
     """
@@ -159,16 +159,15 @@ def _matrices(part: Places, chosen: Places, weights: Edges) -> Iterator[tuple[Pl
 
 
 def _group(alike: Floats) -> Places:
-    """The position of the first record of each record's group, in many components of one size."""
+    """Return the position of the first record of each record's group, in many components of one size."""
     return _merge(alike, np.ones(alike.shape[:2]), np.zeros(alike.shape, dtype=bool))
 
 
 def _group_by_judgements(alike: Floats, member: Places, judged: Judged) -> Places:
-    """The same in one component, with what stewards have said: who is the same brings along those whom the weights put
-    with them.
+    """Return the same for one component with judgements: records judged the same join the groups of both by weight.
 
-    Where that would put two together that are different, those who are the same are one from the start, and the
-    others come to them as far as their weights and the words allow.
+    Where that would join two records judged different, records judged the same form one group from the start, and the
+    other records join as far as weights and judgements allow.
     """
     same = np.unique(judged.group[member], return_inverse=True)[1]
     apart = _apart(same, member, judged, int(same.max()) + 1)
@@ -182,7 +181,7 @@ def _group_by_judgements(alike: Floats, member: Places, judged: Judged) -> Place
 
 
 def _merge_groups(alike: Floats, group: Places, apart: NDArray[np.bool_]) -> Places:
-    """Merge the groups of one component: the group that each record comes to."""
+    """Merge the groups of one component; return the group of each record."""
     of_group = np.zeros((apart.shape[0], group.size))
     of_group[group, np.arange(group.size)] = 1
     total, records = of_group @ alike @ of_group.T, of_group.sum(axis=1)
@@ -191,11 +190,11 @@ def _merge_groups(alike: Floats, group: Places, apart: NDArray[np.bool_]) -> Pla
 
 
 def _merge(total: Floats, records: Floats, apart: NDArray[np.bool_]) -> Places:
-    """Merge groups pair by pair, best average weight first, while it is in favour and they are not apart.
+    """Merge groups two by two, best average weight first, while it is positive and they are not apart.
 
-    Many components of one number of groups at once: `total` (component, group, group) sums the weights between two
-    groups, `records` (component, group) counts them. Returns the first group that each came to, of the shape of
-    `records`.
+    Merges many components with the same number of groups: `total` (component, group, group) sums the weights between
+    two groups, `records` (component, group) counts their records. Returns the first group that each group was merged
+    into, in the shape of `records`.
     """
     count, size = records.shape
     root = np.tile(np.arange(size), (count, 1))
@@ -222,13 +221,16 @@ def _merge(total: Floats, records: Floats, apart: NDArray[np.bool_]) -> Places:
 
 
 def _best(average: Floats, total: Floats, records: Floats) -> Places:
-    """The place of the pair of groups of the best average in each component; of several, whose groups agree the most on
-    all others: what holds two pairs together comes after the pairs."""
+    """Return the place of the pair of groups with the best average in each component.
+
+    Of several it is the one whose groups differ the least in their weights to all others: so pairs are merged before
+    the link that holds two pairs together.
+    """
     count, size = records.shape
     value = average.reshape(count, -1)
     best: Places = value.argmax(axis=1)
     is_best = value == np.take_along_axis(value, best[:, None], axis=1)
-    # of three, two that are as good agree as well
+    # among three groups, two pairs of equal average differ equally
     tied = np.flatnonzero(is_best.sum(axis=1) > 1) if size > 3 else np.empty(0, np.intp)
     for some in np.array_split(tied, 1 + tied.size * size**3 // _MATRIX_CELLS):
         by_record = total[some] / np.maximum(records[some, :, None] * records[some, None, :], 1)
@@ -240,10 +242,10 @@ def _best(average: Floats, total: Floats, records: Floats) -> Places:
 
 
 def _apart(group: Places, member: Places, judged: Judged, count: int) -> NDArray[np.bool_]:
-    """Which groups of a component hold records that are different from one another."""
+    """Return which groups of a component hold records judged different from each other."""
     apart = np.zeros((count, count), dtype=bool)
     inside = np.isin(judged.different.left, member) & np.isin(judged.different.right, member)
-    # members stand in the order of their places
+    # `member` is sorted by place
     one = group[np.searchsorted(member, judged.different.left[inside])]
     other = group[np.searchsorted(member, judged.different.right[inside])]
     apart[one, other] = apart[other, one] = True

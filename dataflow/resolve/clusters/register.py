@@ -1,7 +1,7 @@
-"""The records that are clustered, each at a place: the order of their numbers, which is the same whenever they come.
+"""Give each record to cluster a place: its position in the order of numbers, which is the same in every run.
 
-Edges name records by their ids; sixteen million of these are led to their places by sorted numbers, in less time than a
-join of texts takes, and without having to sort texts.
+Edges name records by their ids. Looking up the places of sixteen million ids in sorted numbers takes less time than a
+join of texts, and sorts no texts.
 """
 
 from __future__ import annotations
@@ -16,12 +16,12 @@ from dataflow.resolve.clusters.refinement import Edges
 from dataflow.resolve.pairs.numbers import number_of
 from dataflow.resolve.pairs.order import Numbers, Places, in_order, is_first
 
-# of ten million records two share a number once in a few hundred thousand times: then they are numbered anew
 _ATTEMPTS = 8
+"""Numberings to try: ten million records hold two of one number once in some hundred thousand cases."""
 
 
 class Register:
-    """The records of a relation, of which no two share a number. Raises: ValueError where a record is there twice."""
+    """The records of a relation, each with its own number. Raises: ValueError where a record occurs twice."""
 
     def __init__(self, con: duckdb.DuckDBPyConnection, records: str) -> None:
         self._con = con
@@ -32,10 +32,10 @@ class Register:
             if is_first(self._sorted).all():
                 break
         else:
-            raise ValueError(f"A record of {records} is there twice.")
+            raise ValueError(f"Clustering: a record of {records} occurs twice.")
         self.names: pa.ChunkedArray = table["record_id"]
-        """The record ids, in the order in which they came."""
-        # where the numbers that begin alike stand
+        """The record ids, in the order of the relation."""
+        # where the numbers of each prefix begin
         self._shift = np.uint64(64 - max(1, len(self).bit_length()))
         begin = np.bincount((self._sorted >> self._shift).view(np.intp), minlength=1 << (64 - int(self._shift)))
         self._first = np.cumsum(begin) - begin
@@ -48,13 +48,13 @@ class Register:
 
     @property
     def place(self) -> Places:
-        """The place of each of the names."""
+        """The place of each name."""
         place = np.empty_like(self._order)
         place[self._order] = np.arange(len(self))
         return place
 
     def edges(self, edges: str) -> Edges:
-        """The edges (record_id_l, record_id_r, match_weight) of a relation, those with another record left out."""
+        """Return the edges (record_id_l, record_id_r, match_weight) of a relation whose records are registered."""
         rows = self._con.execute(f"""
             SELECT {self._number("record_id_l")} AS l, {self._number("record_id_r")} AS r, match_weight::DOUBLE AS w
             FROM {edges}
@@ -66,7 +66,7 @@ class Register:
         return found if is_inside.all() else found.take(is_inside)
 
     def _places_of(self, numbers: Numbers) -> Places:
-        """The places of some numbers; -1 where there is no such record."""
+        """Return the places of numbers; -1 for a number without a record."""
         if not len(self):
             return np.full(numbers.size, -1)
         place = self._first[(numbers >> self._shift).view(np.intp)]

@@ -1,6 +1,6 @@
-"""Say why two records are taken for one, or not: weight by weight, and in words for people who know no statistics.
+"""Explain the score of a pair: weight by weight, each with a sentence that needs no statistics.
 
-An explanation holds labels and weights and no value of a record, so it may stand in a report.
+An explanation holds labels and weights and no value of a record, so a report can show it.
 """
 
 from __future__ import annotations
@@ -25,15 +25,15 @@ from lakehouse.query import fetch_records
 
 Pair = tuple[str, str]
 
-# bounds of the words, in weights: a step of one doubles the odds
+# least weight of each phrase; a step of one doubles the odds
 _STRENGTHS = ((8.0, "a very strong sign"), (4.0, "a strong sign"), (1.5, "a sign"), (0.5, "a slight sign"))
-# how much rarer or commoner than usual a value is before it is worth a word: four times
+# a value is called rare or common from four times the usual frequency on, in weights
 _RARE = 2.0
 
 
 @dataclass(frozen=True, kw_only=True)
 class Step:
-    """One step of the way from the odds before looking to those after. `kind`: start, sign, caution."""
+    """One step from the prior odds to the final ones. `kind`: start, sign, caution."""
 
     name: str
     weight: float
@@ -43,7 +43,7 @@ class Step:
 
 @dataclass(frozen=True, kw_only=True)
 class Explanation:
-    """How a pair came to its weight: the steps add up to it. `not_compared`: what one of the two does not say."""
+    """The weight of a pair in steps that add up to it. `not_compared`: the fields that one of the two lacks."""
 
     entity_type: str
     steps: tuple[Step, ...]
@@ -68,9 +68,9 @@ class Explanation:
 
 
 def explain_pairs(con: duckdb.DuckDBPyConnection, pairs: Sequence[Pair]) -> dict[Pair, Explanation]:
-    """Explain pairs of present records of one type, by the newest model; a pair of others is left out.
+    """Explain pairs of present records of one type by the newest model; leave other pairs out.
 
-    `con` finds the lake's schemas, or a workspace's; it needs no right to write.
+    `con` finds the lake's schemas, or a workspace's; read access is enough.
     """
     epochs = usable_epochs(con)
     found: dict[Pair, Explanation] = {}
@@ -83,7 +83,7 @@ def explain_pairs(con: duckdb.DuckDBPyConnection, pairs: Sequence[Pair]) -> dict
 
 
 def level_patterns(con: duckdb.DuckDBPyConnection, pairs: Sequence[Pair]) -> dict[Pair, tuple[int, ...]]:
-    """The levels on which each of these pairs was found, comparison by comparison; pairs of others are left out."""
+    """Return the level of each comparison for each pair; only pairs of present records of one type."""
     epochs = usable_epochs(con)
     found: dict[Pair, tuple[int, ...]] = {}
     with _copied(con, pairs, epochs):
@@ -95,13 +95,13 @@ def level_patterns(con: duckdb.DuckDBPyConnection, pairs: Sequence[Pair]) -> dic
 
 
 def usable_epochs(con: duckdb.DuckDBPyConnection) -> dict[str, Epoch]:
-    """Models that this version's records can be scored by; after an upgrade there are none until the next run."""
+    """Return the models made by this version's normaliser; after an upgrade there are none until the next run."""
     return {kind: epoch for kind, epoch in read_epochs(con).items() if epoch.normaliser_version == FOLDING_VERSION}
 
 
 @contextmanager
 def _copied(con: duckdb.DuckDBPyConnection, pairs: Sequence[Pair], epochs: Mapping[str, Epoch]) -> Iterator[None]:
-    """Copy what scoring these pairs needs, and work where tables may be made: a reader's lake takes none."""
+    """Copy what scoring these pairs needs, and switch to the memory database: a reader's lake takes no tables."""
     con.register("explained_arrow", pa.table({
         "record_id_l": pa.array([min(pair) for pair in pairs], pa.string()),
         "record_id_r": pa.array([max(pair) for pair in pairs], pa.string()),
@@ -140,7 +140,7 @@ def _frequencies(kind: str) -> str:
 
 
 def _score(con: duckdb.DuckDBPyConnection, epoch: Epoch) -> list[dict[str, Any]]:
-    """Levels, adjustments and weight of the copied pairs of one type."""
+    """Return levels, adjustments and weight of the copied pairs of one type."""
     spec = SPECS[epoch.entity_type]
     con.execute(f"""
         CREATE OR REPLACE TEMP TABLE explained_of_type AS
@@ -167,7 +167,7 @@ def _explain(con: duckdb.DuckDBPyConnection, epoch: Epoch) -> dict[Pair, Explana
 
 
 def _commonness(con: duckdb.DuckDBPyConnection, epoch: Epoch) -> dict[tuple[str, str], float]:
-    """How often the record's value of a column is met, by record and column, where the model counts it."""
+    """Return the frequency of each record's value, by record and column, for the columns the model counts."""
     found: dict[tuple[str, str], float] = {}
     for column in epoch.frequency_columns:
         rows = con.execute(f"""
@@ -190,7 +190,7 @@ def _explanation(row: Mapping[str, Any], epoch: Epoch, commonness: Mapping[tuple
             not_compared.append(_THINGS.get(name, name))
             continue
         level = comparison["comparison_levels"][1:][-1 - gamma]
-        # names that changed places are found by two comparisons: one sign
+        # swapped names are found by two comparisons: they are shown as one sign
         label = _named(level["label_for_charts"], name)
         weight, rarity = _weights(level, row, commonness)
         before = weights.get(label, (0.0, 0.0))
@@ -199,7 +199,7 @@ def _explanation(row: Mapping[str, Any], epoch: Epoch, commonness: Mapping[tuple
     start = _start(epoch)
     adjusted = [_caution(a, row[f"adjustment_{n}"]) for n, a in enumerate(spec.adjustments) if row[f"adjustment_{n}"]]
     counted = [start, *sorted(signs, key=lambda s: -s.weight), *adjusted, *_judgement_weights(row, epoch)]
-    # what is left is the model's third class: two that are close and not one
+    # the rest of the weight is that of the model's third class: two close entities
     kin = row["match_weight"] - sum(step.weight for step in counted)
     if KIN in epoch.model and abs(kin) >= 0.05:
         counted.append(Step(name=_KIN_NAME[kind], weight=kin, text=_KIN_TEXT[kind], kind="caution"))
@@ -216,14 +216,14 @@ def _explanation(row: Mapping[str, Any], epoch: Epoch, commonness: Mapping[tuple
 
 def _start(epoch: Epoch) -> Step:
     prior = epoch.model["probability_two_random_records_match"]
-    text = f"Before looking: about one pair of records in {_round_number(1 / prior)} is one {epoch.entity_type}."
-    return Step(name="Before looking", weight=math.log2(prior / (1 - prior)), text=text, kind="start")
+    text = f"Before comparing: about one pair of records in {_round_number(1 / prior)} is one {epoch.entity_type}."
+    return Step(name="Before comparing", weight=math.log2(prior / (1 - prior)), text=text, kind="start")
 
 
 def _weights(
     level: Mapping[str, Any], row: Mapping[str, Any], commonness: Mapping[tuple[str, str], float]
 ) -> tuple[float, float]:
-    """The weight of a level, and how much of it is for the value's being rare or common."""
+    """Return the weight of a level, and the part of it that comes from the value's frequency."""
     weight = math.log2(level["m_probability"] / level["u_probability"])
     rarity = 0.0
     if column := level.get("tf_adjustment_column"):
@@ -234,9 +234,9 @@ def _weights(
 
 
 def _named(label: str, comparison: str) -> str:
-    """The label, with what was compared where it does not say so itself: "one digit apart" of what?"""
+    """Return the label, with the field where the label does not name it: "one digit apart" of what?"""
     thing = _THINGS.get(comparison, comparison)
-    if comparison in _TELLING or any(word in label for word in thing.split() if len(word) > 3):
+    if comparison in _LABELS_NAME_FIELD or any(word in label for word in thing.split() if len(word) > 3):
         return label
     return f"{label} ({thing})"
 
@@ -252,7 +252,7 @@ def _caution(adjustment: Adjustment, weight: float) -> Step:
 
 
 def _judgement_weights(row: Mapping[str, Any], epoch: Epoch) -> list[Step]:
-    """What the model was taught by stewards about pairs that agree and differ as this one does."""
+    """Return the step of the weights that judgements add for the levels of this pair."""
     shown = {name: by_gamma[int(row[f"gamma_{name}"])] for name, by_gamma in epoch.judgement_weights.items()
              if name and row[f"gamma_{name}"] >= 0}  # fmt: skip
     weight = sum(shown.values()) + sum(epoch.judgement_weights.get("", ()))
@@ -266,13 +266,13 @@ def _strength(weight: float) -> str:
     for bound, text in _STRENGTHS:
         if abs(weight) >= bound:
             return f"{text} that they are {'one' if weight > 0 else 'two'}"
-    return "says little either way"
+    return "little evidence either way"
 
 
 def _rarity(weight: float) -> str:
     if abs(weight) < _RARE:
         return ""
-    return "; few others share it" if weight > 0 else "; many others share it"
+    return "; the value is rare" if weight > 0 else "; the value is common"
 
 
 def _in_hundred(probability: float) -> str:
@@ -283,7 +283,7 @@ def _in_hundred(probability: float) -> str:
 
 
 def _round_number(number: float) -> str:
-    """A number to two digits that count: nobody needs the rest."""
+    """Return a number rounded to two significant digits."""
     digits = max(0, int(math.log10(max(number, 1))) - 1)
     return f"{round(number / 10**digits) * 10**digits:,}"
 
@@ -293,9 +293,9 @@ _KIN_TEXT = {
     "person": "Could be relatives: people of one household or office agree on as much and are still two.",
     "company": "Could be branches: houses of one firm, or tenants of one building, agree on as much and are still two.",
 }
-# comparisons whose labels all tell what they are about
-_TELLING = ("address", "line2", "branch", "employer", "region", "country")
-# what the comparisons compare, as the sentence "not compared: …" names it
+# comparisons whose labels name the field they compare
+_LABELS_NAME_FIELD = ("address", "line2", "branch", "employer", "region", "country")
+# the fields of the comparisons, as the list "Not compared" names them
 _THINGS = {
     "given": "given name",
     "birth": "date of birth",

@@ -1,4 +1,4 @@
-"""Whether a judgement would fuse two large customers, so that a second person has to agree."""
+"""Decide whether a judgement would fuse two large customers, so that a second person has to agree."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from dataflow.tables.resolved import XREF
 
 
 class Customers:
-    """The customers that some records belong to; those that judgements since the last run join count as one."""
+    """The customers of some records; customers that judgements since the last run join count as one."""
 
     def __init__(self, con: duckdb.DuckDBPyConnection, pairs: Iterable[Pair], standing: Sequence[Standing]) -> None:
         """Look up the customers of all records of `pairs`; `standing` are the judgements that hold already."""
@@ -40,7 +40,7 @@ class Customers:
             self._groups.join(left, right)
 
     def would_fuse(self, pair: Pair, *, large: int) -> bool:
-        """Whether a `same` would fuse two customers of at least `large` records each."""
+        """Return whether a `same` would fuse two customers of at least `large` records each."""
         left, right = (self._customer_of.get(record) for record in pair)
         if left is None or right is None or self._groups.are_one(left, right):
             return False

@@ -1,17 +1,25 @@
-"""What stewards have said, and what of it holds for the records of today.
+"""Work out which judgements of stewards hold for the present records.
 
-Judgements are appended and never changed (ops.judgement). On one pair the newest counts; `withdrawn` gives the pair
-back to the model. What holds follows from all of them together, in one order, whoever decided first:
+Judgements are appended to ops.judgement and never changed. On one pair the newest counts; `withdrawn` returns the pair
+to the model. The outcome depends on all judgements together and not on the order of reading:
 
-- `different` always holds. Two people fused are harder to take apart than two records brought together later.
-- `same` holds unless it would put two records that are different into one customer, by whatever way round; of those
-  that cannot all hold the newest do. One that does not is kept, marked contradicted, and shown to the stewards.
-- `same` between two large customers holds when a second person has said so as well; until then what was said before
-  it holds.
+- `different` always holds: two fused people are harder to separate than two records are to bring together later.
+- `same` holds unless it would put two records that are different into one customer, directly or through others. Where
+  several exclude each other the newest ones hold. The others are kept, marked contradicted, and shown to stewards.
+- `same` between two large customers holds once a second person agrees; until then the judgement before it holds.
 
-A judgement names records as they were. A record that is gone lets it sleep; when the record comes back, or comes under
-another key, it wakes. A record comes under another key when exactly one record says the very same, and either its
-source and object or its key is the old one (the source gave new keys, or the source was given another name here).
+A judgement names the record ids of its day. It is inactive while one of its records is gone, and active again when the
+record returns or appears under another key: when exactly one record has the same content, and either the source and
+object or the key are the old ones (the source assigned new keys, or was renamed in the settings).
+
+| relation | columns | filled by | dropped by |
+|---|---|---|---|
+| changed_record | record_id, change | resolve.step | the workspace, at its end |
+| judged_present | record_id, present_record_id, entity_type, fingerprint | _stage_judged_records | the same |
+| judged_there | record_id, entity_type, fingerprint | _stage_judged_records | _stage_judged_records |
+| inactive | record_id, fingerprint | _find_under_other_keys | _stage_judged_records |
+| sought_name | name | _find_sought_names | _stage_judged_records |
+| other_key | record_id, present_record_id, entity_type | _find_under_other_keys | _stage_judged_records |
 """
 
 from __future__ import annotations
@@ -35,11 +43,12 @@ VERDICTS = (SAME, DIFFERENT, UNSURE, WITHDRAWN)
 
 _NAMES = ("entity_type", "full_name", "company_name")
 _REACH = ("date_of_birth", "email", "phone", "street", "house_number", "postcode", "city")
+_NAME = "coalesce(r.full_name, r.company_name)"
 
 
 @dataclass(frozen=True, kw_only=True)
 class Judgement:
-    """One word on one pair; `left` and `right` are the records of today, smaller id left."""
+    """One judgement on one pair; `left` and `right` are present record ids, smaller id left."""
 
     judgement_id: str
     entity_type: str
@@ -57,7 +66,7 @@ class Judgement:
 
 @dataclass(frozen=True, kw_only=True)
 class Standing:
-    """What holds for a pair: a verdict, or None while nothing does. `newest` is the last judgement on it."""
+    """The verdict that holds for a pair, None while none does; `newest` is the last judgement on it."""
 
     newest: Judgement
     verdict: str | None
@@ -70,19 +79,19 @@ class Standing:
 
 
 def settle(judgements: Iterable[Judgement]) -> list[Standing]:
-    """Work out what holds, one Standing for each pair that is not withdrawn; the order of `judgements` is of no matter.
+    """Return one Standing for each pair with a judgement that is not withdrawn, in any order of `judgements`.
 
-    Pairs that are one record today say nothing.
+    Pairs whose two records are one record today are left out.
     """
     in_order = sorted(
         (j for j in judgements if j.left != j.right), key=lambda j: (j.pair, j.decided_at, j.judgement_id)
     )
-    found = [_standing(list(words)) for _, words in groupby(in_order, key=lambda j: j.pair)]
+    found = [_standing(list(on_pair)) for _, on_pair in groupby(in_order, key=lambda j: j.pair)]
     return _mark_contradicted([standing for standing in found if standing is not None])
 
 
 def obstacles(standing: Sequence[Standing], pair: tuple[str, str]) -> list[Standing]:
-    """What keeps a `same` on this pair from holding: the pairs that are different in the groups it would join."""
+    """Return what rules a `same` on this pair out: the pairs judged different within the groups it would join."""
     groups = Groups()
     for one in standing:
         if one.joins:
@@ -92,7 +101,7 @@ def obstacles(standing: Sequence[Standing], pair: tuple[str, str]) -> list[Stand
 
 
 def standing_table(standing: Sequence[Standing]) -> pa.Table:
-    """What holds, for SQL: a row for each pair."""
+    """Return the standings as an Arrow table, one row per pair."""
     columns = {
         "record_id_l": pa.array([s.newest.left for s in standing], pa.string()),
         "record_id_r": pa.array([s.newest.right for s in standing], pa.string()),
@@ -107,9 +116,9 @@ def standing_table(standing: Sequence[Standing]) -> pa.Table:
 
 
 def stage_judgements(ws: Workspace) -> int:
-    """Stage what holds for the records as they are in this run; returns how many pairs changed.
+    """Stage what holds for the records of this run; return how many pairs changed.
 
-    `changed_record` must be marked. Without a judgement this costs nothing.
+    Reads `changed_record`. Without a judgement this costs one statement.
     """
     if ws.con.execute(f"FROM {JUDGEMENT.sql_name} LIMIT 1").fetchone() is None:
         return 0
@@ -122,14 +131,14 @@ def stage_judgements(ws: Workspace) -> int:
 
 
 def present_judgements(con: duckdb.DuckDBPyConnection, *, judgements: str = JUDGEMENT.sql_name) -> list[Judgement]:
-    """Every judgement whose two records are there, under the ids of today, and are of one type.
+    """Return every judgement whose two records are present and of one type, with their present ids.
 
-    `con` finds the lake's schemas, or a workspace's; `judgements` is the relation of those that were made. A record
-    that became a company since says nothing of a person.
+    `con` finds the lake's schemas, or a workspace's; `judgements` is the relation of all judgements. A record that has
+    changed from a person to a company is not judged with a person any more.
     """
     rows = con.execute(f"""
         WITH named AS (SELECT unnest([record_id_l, record_id_r]) AS record_id FROM {judgements}),
-        -- those that were named since the last run are who they were called
+        -- a record named since the last run has no row in judged_record yet: it has its own id
         present AS MATERIALIZED (
             SELECT record_id, present_record_id, entity_type FROM {JUDGED_RECORD.sql_name}
             WHERE present_record_id IS NOT NULL
@@ -148,35 +157,35 @@ def present_judgements(con: duckdb.DuckDBPyConnection, *, judgements: str = JUDG
 
 
 def fingerprint_sql(record: str) -> str:
-    """What a customer record says, hashed; null where that is too little to know it by."""
+    """Return the SQL of a hash of the fields that identify a customer record; null where they are too few for that."""
     fields = ", ".join(f"coalesce({record}.{column}::VARCHAR, '')" for column in (*_NAMES, *_REACH))
     reached = ", ".join(f"{record}.{column}::VARCHAR" for column in _REACH)
     named = f"coalesce({record}.full_name, {record}.company_name) IS NOT NULL"
     return f"CASE WHEN {named} AND coalesce({reached}) IS NOT NULL THEN md5(concat_ws('|', {fields})) END"
 
 
-def _standing(words: Sequence[Judgement]) -> Standing | None:
-    """What holds on one pair, from all that was said on it, oldest first."""
-    newest, agreed = words[-1], _agreement(words)
-    people = {word.decided_by.strip().casefold() for word in agreed}
-    is_waiting = newest.verdict == SAME and all(word.needs_second for word in agreed) and len(people) < 2
-    held = words[: len(words) - len(agreed)] if is_waiting else words
+def _standing(judgements: Sequence[Judgement]) -> Standing | None:
+    """Return what holds on one pair, given all judgements on it, oldest first."""
+    newest, agreed = judgements[-1], _agreement(judgements)
+    people = {one.decided_by.strip().casefold() for one in agreed}
+    is_waiting = newest.verdict == SAME and all(one.needs_second for one in agreed) and len(people) < 2
+    held = judgements[: len(judgements) - len(agreed)] if is_waiting else judgements
     verdict = held[-1].verdict if held and held[-1].verdict != WITHDRAWN else None
     if verdict is None and not is_waiting:
         return None
     return Standing(newest=newest, verdict=verdict, is_waiting=is_waiting)
 
 
-def _agreement(words: Sequence[Judgement]) -> Sequence[Judgement]:
-    """The last words, as far as they say the same thing."""
-    first = len(words)
-    while first and words[first - 1].verdict == words[-1].verdict:
+def _agreement(judgements: Sequence[Judgement]) -> Sequence[Judgement]:
+    """Return the longest tail of judgements with one verdict."""
+    first = len(judgements)
+    while first and judgements[first - 1].verdict == judgements[-1].verdict:
         first -= 1
-    return words[first:]
+    return judgements[first:]
 
 
 def _mark_contradicted(standing: list[Standing]) -> list[Standing]:
-    """Let each `same` hold in turn, newest first, unless two records that are different would be in one group."""
+    """Apply each `same` in turn, newest first; mark those that would put two different records into one group."""
     apart = [s.newest.pair for s in standing if s.verdict == DIFFERENT]
     groups = Groups(apart)
     newest_first = sorted(standing, key=lambda s: (s.newest.decided_at, s.newest.judgement_id), reverse=True)
@@ -193,7 +202,7 @@ def _mark_contradicted(standing: list[Standing]) -> list[Standing]:
 
 
 def _stage_judged_records(ws: Workspace) -> None:
-    """Follow every record that a judgement names: there, gone, or there under another key."""
+    """Stage where every record that a judgement names is now: present, gone, or present under another key."""
     con, records = ws.con, CUSTOMER_RECORD.sql_name
     con.execute(f"""
         CREATE OR REPLACE TEMP TABLE judged_present AS
@@ -214,7 +223,7 @@ def _stage_judged_records(ws: Workspace) -> None:
             SELECT unnest([record_id, present_record_id]) AS record_id FROM judged_present WHERE is_stale
         ) USING (record_id)
     """)
-    # its own key first: a record that comes back is itself again
+    # its own key first: a record that returns takes its place from the one found under another key
     con.execute("""
         CREATE OR REPLACE TEMP TABLE judged_present AS
         SELECT j.record_id,
@@ -227,48 +236,34 @@ def _stage_judged_records(ws: Workspace) -> None:
     """)
     _find_under_other_keys(ws)
     ws.stage(JUDGED_RECORD, "FROM judged_present")
-    for table in ("judged_present", "judged_there", "asleep", "sought_name", "other_key"):
+    for table in ("judged_present", "judged_there", "inactive", "sought_name", "other_key"):
         con.execute(f"DROP TABLE IF EXISTS {table}")
 
 
 def _find_under_other_keys(ws: Workspace) -> None:
-    """Look for the records that sleep among those of today, where anything can have come of it since the last run.
+    """Look for the records that are gone under other keys, and enter those found in `judged_present`.
 
-    Only a record that came, changed or went can change who says the same as one that sleeps: by its name the others
-    are found, and not by hashing all there are.
+    Only a changed record can change which records have the content of one that is gone. The search goes by the names of
+    those, so that not all records are hashed.
     """
-    con, records = ws.con, CUSTOMER_RECORD.sql_name
-    name = "coalesce(r.full_name, r.company_name)"
+    con = ws.con
     con.execute("""
-        CREATE OR REPLACE TEMP TABLE asleep AS
+        CREATE OR REPLACE TEMP TABLE inactive AS
         SELECT record_id, fingerprint FROM judged_present WHERE present_record_id IS NULL AND fingerprint IS NOT NULL
     """)
-    if con.table("asleep").shape[0] == 0:
-        return
-    con.execute(f"""
-        CREATE OR REPLACE TEMP TABLE sought_name AS
-        WITH moved AS (
-            SELECT {name} AS name, {fingerprint_sql("r")} AS fingerprint
-            FROM {records} r SEMI JOIN changed_record USING (record_id)
-            UNION ALL
-            SELECT {name}, {fingerprint_sql("r")}
-            FROM {ws.before(CUSTOMER_RECORD)} r SEMI JOIN changed_record USING (record_id)
-        )
-        SELECT DISTINCT name FROM moved SEMI JOIN asleep USING (fingerprint)
-    """)
-    if con.table("sought_name").shape[0] == 0:
+    if con.table("inactive").shape[0] == 0 or _find_sought_names(ws) == 0:
         return
     con.execute(f"""
         CREATE OR REPLACE TEMP TABLE other_key AS
-        WITH saying AS (
+        WITH named AS (
             SELECT record_id, entity_type, _source, _object, _record_key, {fingerprint_sql("r")} AS fingerprint
-            FROM {records} r WHERE {name} IN (FROM sought_name)
+            FROM {CUSTOMER_RECORD.sql_name} r WHERE {_NAME} IN (FROM sought_name)
         )
         SELECT a.record_id, s.record_id AS present_record_id, s.entity_type
-        FROM asleep a JOIN saying s ON s.fingerprint = a.fingerprint
+        FROM inactive a JOIN named s ON s.fingerprint = a.fingerprint
         WHERE (starts_with(a.record_id, s._source || '|' || s._object || '|')
                 OR ends_with(a.record_id, '|' || s._record_key))
-            -- who was told from a record, or joined to it, is not that record
+            -- a record that was judged together with the one that is gone is another record
             AND NOT EXISTS (
                 SELECT 1 FROM {JUDGEMENT.sql_name} j
                 WHERE j.record_id_l = least(a.record_id, s.record_id)
@@ -280,3 +275,22 @@ def _find_under_other_keys(ws: Workspace) -> None:
         UPDATE judged_present j SET present_record_id = o.present_record_id, entity_type = o.entity_type
         FROM other_key o WHERE o.record_id = j.record_id
     """)
+
+
+def _find_sought_names(ws: Workspace) -> int:
+    """Fill `sought_name` with the names of changed records that have the content of one that is gone; return how many.
+
+    A changed record counts with its content before the change and after it.
+    """
+    ws.con.execute(f"""
+        CREATE OR REPLACE TEMP TABLE sought_name AS
+        WITH moved AS (
+            SELECT {_NAME} AS name, {fingerprint_sql("r")} AS fingerprint
+            FROM {CUSTOMER_RECORD.sql_name} r SEMI JOIN changed_record USING (record_id)
+            UNION ALL
+            SELECT {_NAME}, {fingerprint_sql("r")}
+            FROM {ws.before(CUSTOMER_RECORD)} r SEMI JOIN changed_record USING (record_id)
+        )
+        SELECT DISTINCT name FROM moved SEMI JOIN inactive USING (fingerprint)
+    """)
+    return int(ws.con.table("sought_name").shape[0])

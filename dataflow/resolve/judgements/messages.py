@@ -1,4 +1,4 @@
-"""Judgements as messages of the inbox: written by a steward at any time, taken by the next run that publishes."""
+"""Read judgements from the inbox: stewards write them at any time, the next run that publishes takes them."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ KIND = "judgement"
 
 
 class JudgementMessage(BaseModel):
-    """A row of ops.judgement before a run has taken it; the author of the message is who decided."""
+    """A row of ops.judgement that no run has taken yet; `decided_by` is the author of the message."""
 
     model_config = ConfigDict(frozen=True)
 
@@ -48,13 +48,13 @@ class JudgementMessage(BaseModel):
         return (self.record_id_l, self.record_id_r)
 
     def as_body(self) -> dict[str, object]:
-        """The body of its message."""
+        """Return the body of its message."""
         return self.model_dump(mode="json", exclude={"decided_by"})
 
 
 @dataclass(frozen=True)
 class JudgementsNow:
-    """The relation of ops.judgement with the judgements that wait for the next run, and the ids of these."""
+    """The relation of all judgements, those that wait for the next run included, and the ids of these."""
 
     relation: str = JUDGEMENT.sql_name
     waiting: frozenset[str] = frozenset()
@@ -66,7 +66,7 @@ def parse(message: Message) -> JudgementMessage:
 
 
 def lay_over_judgements(con: duckdb.DuckDBPyConnection, contents: InboxContents) -> JudgementsNow:
-    """Lay the judgements that wait over those of the lake on `con`; without any this costs no statement."""
+    """Lay the waiting judgements over those of the lake on `con`; without any this costs no statement."""
     waiting = _readable(contents)
     if not waiting:
         return JudgementsNow()
@@ -77,10 +77,10 @@ def lay_over_judgements(con: duckdb.DuckDBPyConnection, contents: InboxContents)
 
 
 def stage(ws: Workspace, judgements: Sequence[JudgementMessage], settings: Settings) -> list[str]:
-    """Stage judgements so that this run acts on them; returns the outcome of each.
+    """Stage judgements so that this run acts on them; return the outcome of each.
 
-    One on records that are gone is kept as well: it sleeps (see judgements.py). Whether a `same` needs a second person
-    is asked again: a run may have published since it was decided.
+    A judgement on records that are gone is kept too: it is inactive (see judgements.py). Whether a `same` needs a
+    second person is decided again: a run can have published since it was written.
     """
     asked = _asking_second(ws, judgements, large=settings.resolve.second_person_from_records)
     ws.con.register("judgement_taken", _table(asked))
@@ -102,7 +102,7 @@ def stage_waiting(ws: Workspace, contents: InboxContents, settings: Settings) ->
 
 
 def _readable(contents: InboxContents) -> list[JudgementMessage]:
-    """The judgements among the messages; what cannot be read is set aside by the next run."""
+    """Return the judgements among the messages, without unreadable ones: the next run sets those aside."""
     found = []
     for message in contents.of_kind(KIND):
         try:

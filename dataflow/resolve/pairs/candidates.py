@@ -1,10 +1,12 @@
-"""Find candidate pairs: records that share a blocking key which is not too common.
+"""Find candidate pairs: records that share a blocking key within its cap.
 
-Which pairs are candidates is a function of the set of records, never of the order in which they came: a key that
-grows over its rule's cap takes its pairs with it, one that shrinks gives them back.
+The candidates depend only on the set of records and not on their order of arrival: a key that grows over its rule's cap
+loses its pairs, one that shrinks below it has them again.
 
-Keys are dealt out into parts that a processor's cache holds, and sorted there as numbers. A join of keys went over all
-of them several times, and took longer for each the more there were.
+Keys are split into parts that fit into a processor's cache, and sorted there as numbers. A join of keys read all of
+them several times, and its cost per key rose with their number.
+
+The one table is `into` of find_candidates; its caller drops it.
 """
 
 from __future__ import annotations
@@ -23,12 +25,12 @@ from dataflow.resolve.pairs.numbers import number_of
 from dataflow.resolve.pairs.order import Numbers, in_order, is_first
 from dataflow.resolve.records.match_record import RULE_BITS
 
-# read at a time, with their keys
 _BATCH_ROWS = 500_000
-# what a key takes with its record; for all of them there is half of the memory
+"""Records read in one batch, with their keys."""
 _KEY_BYTES = 22
-# by so many bits at most the keys of a rule are dealt out: with the rule's own they are the number of a part
+"""Memory of a key and its record; all keys together get half of the memory limit."""
 _PART_BITS = 10
+"""The most bits of a key that choose its part; with the bits of its rule they are the number of the part."""
 _KEYS_FOR_A_BIT = 1 << 19
 _SAMPLE_RECORDS = 10_000
 
@@ -47,11 +49,11 @@ def find_candidates(
     into: str,
     keys: str | None = None,
 ) -> None:
-    """Make the temporary table `into` of pairs of the match records `records` that share a key that is not too common.
+    """Make the temporary table `into`: the pairs of match records `records` that share a key within its cap.
 
-    `keys` (record, key, is_new) holds every record of some keys, each by its number: only pairs that share one
-    which is new to one of them are candidates; by default all are.
-    Shape: one, other, the numbers of two records (pairs.py), the smaller first; one row per pair.
+    `keys` (record, key, is_new) holds every record of some keys, as numbers: then only pairs that share a key which is
+    new to one of the two are candidates; by default all pairs are.
+    Shape: one, other, the numbers of two records (numbers.py), the smaller first; one row per pair.
     """
     con.execute(f"CREATE OR REPLACE TEMP TABLE {into} (one UBIGINT, other UBIGINT)")
     query = (
@@ -70,13 +72,13 @@ def find_candidates(
 
 
 def cap_sql(spec: EntitySpec, key: str) -> str:
-    """The cap of a key's rule."""
+    """Return the SQL of the cap of a key's rule."""
     cases = " ".join(f"WHEN {number} THEN {rule.cap}" for number, rule in enumerate(spec.blocking))
     return f"CASE {key} % {RULE_BITS} {cases} END"
 
 
 def _split(con: duckdb.DuckDBPyConnection, records: str, keys: str | None) -> tuple[int, int]:
-    """In how many parts the keys of a rule are sorted, and how many times all are read, a share of the parts each."""
+    """Return into how many parts the keys of a rule are split, and in how many passes over a share of them each."""
     if keys is not None:
         count = f"(SELECT count(*) FROM {keys})"
     else:
@@ -89,7 +91,7 @@ def _split(con: duckdb.DuckDBPyConnection, records: str, keys: str | None) -> tu
 
 
 class _Holders:
-    """Who holds which key, in parts. `query` gives record (a number), key (one, or a list), and maybe is_new."""
+    """The records of each key, in parts. `query` gives record (a number), key (one or a list), optionally is_new."""
 
     def __init__(self, con: duckdb.DuckDBPyConnection, query: str, *, split: int, shares: int, share: int) -> None:
         records, is_new, rows = [np.empty(0, np.uint64)], [], 0
@@ -109,14 +111,14 @@ class _Holders:
                 self._take(rest.result())
         self._is_new = np.concatenate(is_new) if is_new else None
         order, ordered = in_order(np.concatenate(records))
-        # two records of one number are one
+        # records that share a number are treated as one
         first = is_first(ordered)
         self._record = ordered[first]
         self._place = np.empty_like(order)
         self._place[order] = np.cumsum(first) - 1
 
     def _deal(self, held: pa.Array, first_row: int) -> dict[int, tuple[Numbers, _Rows]]:
-        """The keys of a batch, and the rows of who holds them, by part: keys of one rule that begin alike."""
+        """Return the keys of a batch and their rows, by part: the keys of one rule with the same leading bits."""
         if pa.types.is_list(held.type):
             key = held.flatten().to_numpy()
             row = _repeated(held.value_lengths().fill_null(0).to_numpy(), first_row)
@@ -140,7 +142,7 @@ class _Holders:
             self._parts[part].append(held)
 
     def pairs(self, spec: EntitySpec) -> pa.Table:
-        """The pairs of all parts, each pair once. Shape: one, other."""
+        """Return the pairs of all parts, each pair once. Shape: one, other."""
         with ThreadPoolExecutor(2) as both:
             caps = ((part, spec.blocking[part % RULE_BITS].cap) for part in sorted(self._parts))
             found = list(both.map(lambda part: self._pairs_of(*part), caps))
@@ -150,7 +152,7 @@ class _Holders:
         return pa.table({"one": self._record[pair >> _HIGH], "other": self._record[pair & _LOW]})
 
     def _pairs_of(self, part: int, cap: int) -> _Pairs:
-        """The pairs that share a key of a part, as often as they do."""
+        """Return the pairs that share a key of a part, once for each such key."""
         held = self._parts[part]
         order, key = in_order(np.concatenate([keys for keys, _ in held]))
         row = np.concatenate([rows for _, rows in held])[order]
@@ -161,7 +163,7 @@ class _Holders:
         return np.concatenate([np.empty(0, np.uint64), *found])
 
     def _pairs_among(self, rows: _Rows) -> _Pairs:
-        """All pairs of those that stand on a line of `rows`, that may be one and of which one is new."""
+        """Return the pairs of distinct records within each line of `rows`, those of which one has the key new."""
         left, right = np.triu_indices(rows.shape[1], k=1)
         place = self._place[rows].astype(np.uint64)
         one, other = place[:, left], place[:, right]
@@ -174,7 +176,7 @@ class _Holders:
 
 
 def _repeated(counts: NDArray[np.int32], first: int) -> _Rows:
-    """Each of the numbers from `first` on, as often as it says: in a quarter of the time of numpy's repeat."""
+    """Repeat the numbers from `first` on, each `counts` times, in a quarter of the time of numpy's repeat."""
     ends = np.cumsum(counts)
     step = np.zeros(int(counts.sum()) + 1, np.uint32)
     np.add.at(step, ends, np.uint32(1))

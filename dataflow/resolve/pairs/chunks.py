@@ -1,8 +1,14 @@
-"""Scoring spread over processes, here or elsewhere: staged files in, staged files out, and one who takes them together.
+"""Spread scoring over processes of this or other machines, by staged files.
 
-A chunk is a share of the candidate pairs. Whoever scores it needs its files and no lake: the frozen model, its
-frequencies, the match records that occur in a pair, and the pairs. What a chunk gives depends on nothing else, so the
-edges are those of one process, however many chunks there are and wherever they were scored.
+A chunk is a share of the candidate pairs. Scoring it needs only its files and no lake: the frozen model, its
+frequencies, the match records of its pairs, and the pairs. The edges depend on nothing else, so they equal those of one
+process for any number of chunks.
+
+| relation | columns | filled by | dropped by |
+|---|---|---|---|
+| `pairs` | one, other | find_candidates | find_edges |
+| `into` of score_spread | see score_pairs | score_spread | its caller |
+| frequency, pair, edge | see model.py, `pairs`, score_pairs | score_chunk | with its connection |
 """
 
 from __future__ import annotations
@@ -23,16 +29,16 @@ from dataflow.resolve.pairs.scoring import score_pairs
 from lakehouse.connect import connect
 from lakehouse.table import literal
 
-# several chunks are scored beside one another on one machine
 _MEMORY = "2GB"
+"""The limit of one chunk: several are scored in parallel on one machine."""
 
 ScoreChunks = Callable[[Path, Sequence[int]], None]
-"""Have `score_chunk` done for each of these chunks of a folder; return when all are."""
+"""Run `score_chunk` for each of these chunks of a folder; return when all are done."""
 
 
 @dataclass(frozen=True, kw_only=True)
 class Spreading:
-    """How scoring is spread: into `folder`, from so many pairs on, over so many chunks, by `run`."""
+    """How scoring is spread: from `from_pairs` pairs on, over `chunks` chunks staged in `folder`, scored by `run`."""
 
     folder: Path
     from_pairs: int
@@ -49,7 +55,7 @@ def score_spread(
     into: str,
     spreading: Spreading,
 ) -> None:
-    """Make what `score_pairs` makes for the review threshold, chunk by chunk."""
+    """Make the table that `score_pairs` makes for the review threshold, chunk by chunk."""
     folder = spreading.folder / epoch.epoch_id
     chunks = range(spreading.chunks)
     stage_chunks(con, pairs, records, epoch, folder=folder, chunks=len(chunks))
@@ -61,7 +67,7 @@ def score_spread(
 def stage_chunks(
     con: duckdb.DuckDBPyConnection, pairs: str, records: str, epoch: Epoch, *, folder: Path, chunks: int
 ) -> None:
-    """Write what scoring needs; the pairs of a record stay together."""
+    """Write the files that scoring needs; all pairs with the same first record are in one chunk."""
     folder.mkdir(parents=True)
     stage_epoch(con, epoch, folder=folder)
     for chunk in range(chunks):
@@ -72,13 +78,13 @@ def stage_chunks(
 
 
 def stage_epoch(con: duckdb.DuckDBPyConnection, epoch: Epoch, *, folder: Path) -> None:
-    """Write a frozen model, as `epoch.json` and `frequency.parquet`."""
+    """Write a frozen model as `epoch.json` and `frequency.parquet`."""
     (folder / "epoch.json").write_text(epoch.as_text(), encoding="utf-8")
     con.execute(f"COPY (FROM {epoch.frequencies}) TO {_file(folder, 'frequency')}")
 
 
 def score_chunk(folder: Path, chunk: int) -> Path:
-    """Score one chunk; done before, it is not done again. Raises: OSError where the folder cannot be reached."""
+    """Score one chunk, unless its edges are there already. Raises: OSError where the folder cannot be reached."""
     done = _edges(folder, chunk)
     if done.exists():
         return done
@@ -93,14 +99,14 @@ def score_chunk(folder: Path, chunk: int) -> Path:
         con.execute(f"COPY edge TO {literal(str(part))} (FORMAT parquet)")
     finally:
         con.close()
-    # Seen whole or not at all: a worker may die, and another be given the same chunk.
+    # Renamed when complete: a worker can crash, and another one take over the chunk.
     part.rename(done)
     return done
 
 
 def score_in_processes(folder: Path, chunks: Sequence[int], *, processes: int) -> None:
-    """Score the chunks in so many processes of this machine."""
-    # Spawned: a fork would carry DuckDB's threads along, which do not survive it.
+    """Score the chunks in `processes` processes of this machine."""
+    # Spawned, not forked: DuckDB's threads do not survive a fork.
     with ProcessPoolExecutor(processes, mp_context=multiprocessing.get_context("spawn")) as pool:
         list(pool.map(partial(score_chunk, folder), chunks))
 

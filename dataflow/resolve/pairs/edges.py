@@ -1,4 +1,10 @@
-"""Compare candidate pairs, and keep those that may be one entity."""
+"""Compare candidate pairs, and keep those that can be one entity.
+
+| relation | columns | filled by | dropped by |
+|---|---|---|---|
+| candidate_pair | one, other | find_candidates | find_edges |
+| `into` of find_edges | record_id_l, record_id_r, match_weight, match_probability | find_edges | its caller |
+"""
 
 from __future__ import annotations
 
@@ -23,13 +29,13 @@ def find_edges(
     keys: str | None = None,
     spreading: Spreading | None = None,
 ) -> int:
-    """Compare the match records `records` and keep in `into` every pair from the review threshold up.
+    """Compare the match records `records`, keep in `into` every pair from the review threshold up; return the count.
 
-    `keys` (record, key, is_new) holds every record of some keys, each by its number: only pairs that share one
-    which is new to one of them are compared; by default all pairs are. `spreading` says how many pairs are scored
-    elsewhere, and how.
-    Returns how many pairs were compared.
-    Shape: record_id_l, record_id_r, match_weight, match_probability; one row per pair, smaller id left.
+    `keys` (record, key, is_new) holds every record of some keys, as numbers: then only pairs that share a key which is
+    new to one of the two are compared; by default all candidates are. `spreading` gives from how many pairs on scoring
+    is spread over processes, and how.
+    Shape: record_id_l, record_id_r, match_weight, match_probability; one row per pair, smaller id left. Returned is the
+    number of pairs compared.
     """
     find_candidates(con, records, spec=spec, into="candidate_pair", keys=keys)
     compared = con.table("candidate_pair").shape[0]
@@ -43,11 +49,11 @@ def find_edges(
 
 
 def records_in_pairs(con: duckdb.DuckDBPyConnection, records: str, pairs: str) -> str:
-    """`records`, without those that are in none of the table `pairs` (one, other) where these are few."""
+    """Return `records` with a pushdown condition to those of the table `pairs` (one, other), where it pays."""
     count = con.table(pairs).shape[0]
     if count > MAX_PUSHDOWN_KEYS * MAX_PUSHDOWN_KEYS:
-        return records  # so many pairs are not of few
-    # their names are in the records alone, of which one column is read for it; where there are no pairs, not even that
+        return records  # so many pairs are of more records than a pushdown condition takes
+    # only `records` knows the ids of the numbers: one column of it is read, and none where there are no pairs
     members = is_member(f"SELECT unnest([one, other]) FROM {pairs}")
     named = f"(SELECT record_id FROM {records} WHERE {count} > 0 AND {members})"
     return f"(FROM {records} WHERE {pushdown_condition(con, named, 'record_id')})"

@@ -1,4 +1,4 @@
-"""Many numbers put in order, and what they number with them."""
+"""Sort large arrays of numbers together with their places."""
 
 from __future__ import annotations
 
@@ -6,15 +6,15 @@ import numpy as np
 from numpy.typing import NDArray
 
 Numbers = NDArray[np.uint64]
-# of the width that numpy's indexing takes: of others it makes copies
 Places = NDArray[np.intp]
+"""Indices of the width that numpy's indexing takes without a copy."""
 
 
 def in_order(numbers: Numbers) -> tuple[Places, Numbers]:
-    """The order of some numbers, and they in it; equal ones stay as they stood.
+    """Return the stable sorting order of numbers, and the sorted numbers.
 
-    Their high bits are sorted with their places in the low ones, sooner than by an argsort; the few numbers whose high
-    bits are the same are put in order afterwards.
+    The high bits are sorted with the places packed into the low bits, which is faster than an argsort; numbers with
+    equal high bits are sorted afterwards.
     """
     low = np.uint64(numbers.size.bit_length())
     own = np.uint64((1 << int(low)) - 1)
@@ -33,7 +33,7 @@ def in_order(numbers: Numbers) -> tuple[Places, Numbers]:
 
 
 def is_first(ordered: Numbers) -> NDArray[np.bool_]:
-    """Of numbers in order, which is the first of several that are equal."""
+    """Return which of the sorted numbers are the first of their value."""
     first = np.ones(ordered.size, dtype=bool)
     np.not_equal(ordered[1:], ordered[:-1], out=first[1:])
     return first

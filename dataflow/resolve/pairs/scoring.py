@@ -1,4 +1,12 @@
-"""Score pairs of match records by a model of Splink's: pairs in, weights and levels out."""
+"""Score pairs of match records by a Splink model.
+
+| relation | columns | filled by | dropped by |
+|---|---|---|---|
+| pair_number | record | _stage_members | _stage_members |
+| pair_chosen, the view pair_member | record, record_id, the compared columns | _stage_members | _stage_members |
+| pair_record | as pair_member, tf_* of the frequency columns, derived columns | _stage_members | score_pairs |
+| `into` of score_pairs | see score_pairs | score_pairs | its caller |
+"""
 
 from __future__ import annotations
 
@@ -13,9 +21,9 @@ from dataflow.resolve.model.splink_weights import match_weight, weight_sql
 from dataflow.resolve.pairs.numbers import is_among, is_member, number_of
 from lakehouse.table import literal
 
-# The records of both sides of a batch are hashed: of more pairs they are found more slowly, the further they lie apart,
-# and with fewer all records are gone over more often
 BATCH_PAIRS = 4_000_000
+"""Pairs of a batch. Its records are hashed: with larger batches lookups slow down, with smaller ones all records are
+read more often."""
 _PAIR_BYTES = 1600
 
 
@@ -30,11 +38,11 @@ def score_pairs(
     threshold: float | None = None,
     keep_levels: bool = False,
 ) -> None:
-    """Make the temporary table `into`: the weight of each pair of the relation `pairs` (one, other), adjustments
-    included; one of which a record is not there is left out.
+    """Make the temporary table `into`: the weights of the pairs of the relation `pairs` (one, other).
 
-    Shape: record_id_l, record_id_r, the smaller first, match_weight, match_probability, and with `keep_levels` gamma_*
-    and adjustment.
+    A pair with a record that is not in `records` is left out; with a `threshold`, a pair below that probability too.
+    Shape: record_id_l, record_id_r, the smaller first, match_weight (adjustments included), match_probability, and with
+    `keep_levels` gamma_* and adjustment.
     Units: match_weight is log2 of the odds, rounded to six places so that it is the same on every machine.
     """
     kept = "".join(f", gamma_{c.name} TINYINT" for c in spec.comparisons) + ", adjustment DOUBLE" if keep_levels else ""
@@ -46,19 +54,9 @@ def score_pairs(
     if count == 0:
         return
     batches = -(-count // _pairs_of_a_batch(con))
-    # of so many pairs nearly all records are members, and asking each costs more than it spares
+    # with so many pairs nearly all records are members: testing each costs more than it saves
     of_all = batches > 1 and 2 * count > _count(con, records)
-    if not of_all:
-        numbers = f"SELECT one AS record FROM {pairs} UNION SELECT other FROM {pairs}"
-        con.execute(f"CREATE OR REPLACE TEMP TABLE pair_number AS {numbers}")
-    members = members_sql(records, epoch, spec, of_all=of_all)
-    if not of_all:
-        # members are read more than once: few are kept for it
-        con.execute(f"CREATE OR REPLACE TEMP TABLE pair_chosen AS {members}")
-        members = "FROM pair_chosen"
-    con.execute(f"CREATE OR REPLACE TEMP VIEW pair_member AS {members}")
-    con.execute(f"CREATE OR REPLACE TEMP TABLE pair_record AS {records_to_compare(epoch, spec)}")
-    con.execute("DROP VIEW pair_member; DROP TABLE IF EXISTS pair_chosen; DROP TABLE IF EXISTS pair_number")
+    _stage_members(con, pairs, records, epoch, spec=spec, of_all=of_all)
     for batch in range(batches):
         chosen, lefts, rights = pairs, "pair_record", "pair_record"
         if batches > 1:
@@ -69,6 +67,23 @@ def score_pairs(
         weighed = weighed_sql(levelled, epoch, spec, threshold=threshold, keep_levels=keep_levels)
         con.execute(f"INSERT INTO {into} {weighed}")
     con.execute("DROP TABLE pair_record")
+
+
+def _stage_members(
+    con: duckdb.DuckDBPyConnection, pairs: str, records: str, epoch: Epoch, *, spec: EntitySpec, of_all: bool
+) -> None:
+    """Fill `pair_record` with the records of `pairs`, or with all, and what comparing them needs."""
+    if not of_all:
+        numbers = f"SELECT one AS record FROM {pairs} UNION SELECT other FROM {pairs}"
+        con.execute(f"CREATE OR REPLACE TEMP TABLE pair_number AS {numbers}")
+    members = members_sql(records, epoch, spec, of_all=of_all)
+    if not of_all:
+        # the view is read more than once: the chosen members are stored, all records are not
+        con.execute(f"CREATE OR REPLACE TEMP TABLE pair_chosen AS {members}")
+        members = "FROM pair_chosen"
+    con.execute(f"CREATE OR REPLACE TEMP VIEW pair_member AS {members}")
+    con.execute(f"CREATE OR REPLACE TEMP TABLE pair_record AS {records_to_compare(epoch, spec)}")
+    con.execute("DROP VIEW pair_member; DROP TABLE IF EXISTS pair_chosen; DROP TABLE IF EXISTS pair_number")
 
 
 def _count(con: duckdb.DuckDBPyConnection, relation: str) -> int:
@@ -82,7 +97,7 @@ def _pairs_of_a_batch(con: duckdb.DuckDBPyConnection) -> int:
 
 
 def members_sql(records: str, epoch: Epoch, spec: EntitySpec, *, of_all: bool = False) -> str:
-    """SELECT of the records whose number is in `pair_number`, or of all, and of what is asked of them."""
+    """Return the SELECT of the records whose number is in `pair_number`, or of all, with the columns that are read."""
     read = {*_compared_columns(epoch), *epoch.frequency_columns}
     for derived, source in _derived(spec).items():
         read = read - {derived} | {source} if derived in read else read
@@ -92,13 +107,13 @@ def members_sql(records: str, epoch: Epoch, spec: EntitySpec, *, of_all: bool = 
 
 
 def _derived(spec: EntitySpec) -> dict[str, str]:
-    """What conditions find beside a column, and that column."""
+    """Return the derived columns that conditions use, each with the column it is derived from."""
     found = {_weights_of(spec.tokens): spec.tokens} if spec.tokens is not None else {}
     return found | ({f"is_known_{spec.known}": spec.known} if spec.known is not None else {})
 
 
 def records_to_compare(epoch: Epoch, spec: EntitySpec) -> str:
-    """SELECT of `pair_member`, each record with how common its values are."""
+    """Return the SELECT of `pair_member` with the frequencies of its values and the derived columns."""
     columns, joins = [], []
     named = set(_compared_columns(epoch))
     if epoch.frequency_columns:
@@ -115,7 +130,10 @@ def records_to_compare(epoch: Epoch, spec: EntitySpec) -> str:
 
 
 def _frequencies(epoch: Epoch) -> str:
-    """How common the values of each member are: apart from what is compared, which a dozen joins would carry along."""
+    """Return the SELECT of the frequencies of each member's values, without the compared columns.
+
+    The dozen joins would copy those along.
+    """
     columns, joins = [], []
     for column in epoch.frequency_columns:
         of_column = f"FROM {epoch.frequencies} WHERE column_name = {literal(column)}"
@@ -128,7 +146,7 @@ def _frequencies(epoch: Epoch) -> str:
 
 
 def _unless_hot(column: str, epoch: Epoch) -> str:
-    """The column, or nothing where its value is one that many share."""
+    """Return the SQL of a column, null where its value is a hot one: shared by many records."""
     of = "email" if column == "email_local" else column
     if of not in HOT_COLUMNS:
         return f"r.{column}"
@@ -136,17 +154,17 @@ def _unless_hot(column: str, epoch: Epoch) -> str:
     return f"CASE WHEN r.{of} NOT IN ({hot}) THEN r.{column} END AS {column}"
 
 
-def _weights_of(words: str) -> str:
-    return f"{words.removesuffix('s')}_idf"
+def _weights_of(tokens: str) -> str:
+    return f"{tokens.removesuffix('s')}_idf"
 
 
-def _token_weights(epoch: Epoch, words: str) -> str:
-    """The weight of each word of a record, in the order of its words: log2 of how rare it is."""
-    known = f"SELECT value, frequency FROM {epoch.frequencies} WHERE column_name = {literal(words)}"
+def _token_weights(epoch: Epoch, tokens: str) -> str:
+    """Return the SELECT of the weights of each record's tokens, in their order: -log2 of the token's frequency."""
+    known = f"SELECT value, frequency FROM {epoch.frequencies} WHERE column_name = {literal(tokens)}"
     return f"""
         WITH known AS ({known}),
         word AS (
-            SELECT record_id, unnest({words}) AS word, generate_subscripts({words}, 1) AS position
+            SELECT record_id, unnest({tokens}) AS word, generate_subscripts({tokens}, 1) AS position
             FROM pair_member
         ),
         weighed AS (
@@ -154,12 +172,12 @@ def _token_weights(epoch: Epoch, words: str) -> str:
                 -log2(coalesce(k.frequency, (SELECT max(frequency) FROM known WHERE value = ''), 0.001)) AS weight
             FROM word LEFT JOIN known k ON k.value = word.word
         )
-        SELECT record_id, list(weight ORDER BY position) AS {_weights_of(words)} FROM weighed GROUP BY record_id
+        SELECT record_id, list(weight ORDER BY position) AS {_weights_of(tokens)} FROM weighed GROUP BY record_id
     """
 
 
 def _compared_columns(epoch: Epoch) -> list[str]:
-    """The columns that the model's conditions speak of; the rest would only be carried along."""
+    """Return the columns that the model's conditions name; copying others would cost time."""
     levels = (level for comparison in epoch.model["comparisons"] for level in comparison["comparison_levels"])
     return sorted({name for level in levels for name in re.findall(r"(\w+)_[lr]\b", level["sql_condition"])})
 
@@ -167,7 +185,7 @@ def _compared_columns(epoch: Epoch) -> list[str]:
 def weighed_sql(
     levelled: str, epoch: Epoch, spec: EntitySpec, *, threshold: float | None, keep_levels: bool = False
 ) -> str:
-    """SELECT of the scored pairs: what the model says of each, against kin, and what levels say together.
+    """Return the SELECT of the scored pairs: the model's weight, bounded by that against kin, plus the adjustments.
 
     `levelled` is a query of record_id_l, record_id_r, splink_weight and gamma_* of every comparison of the spec.
     """
@@ -176,7 +194,7 @@ def weighed_sql(
     kept = "".join(f", gamma_{c.name}" for c in spec.comparisons) + ", adjustment" if keep_levels else ""
     likely = "" if threshold is None else f"WHERE splink_weight >= {least_weight(epoch, threshold)}"
     at_least = "" if threshold is None else f"WHERE match_probability >= {threshold}"
-    # Materialised: the conditions below would have the optimiser work out everything once more.
+    # Materialised: otherwise the optimiser computes everything again for the conditions below.
     return f"""
         WITH levelled AS MATERIALIZED ({levelled}),
         weighed AS (
@@ -194,8 +212,11 @@ def weighed_sql(
 def levelled_sql(
     pairs: str, epoch: Epoch, spec: EntitySpec, *, lefts: str = "pair_record", rights: str = "pair_record"
 ) -> str:
-    """SELECT of what Splink's model says of pairs (one, other) of `pair_record`: splink_weight, and gamma_* of every
-    comparison. `lefts` and `rights` are those of its records that come first, and second, in a pair."""
+    """Return the SELECT of Splink's weight and levels of pairs (one, other) of `pair_record`.
+
+    `lefts` and `rights` are the relations of the first and the second records of pairs.
+    Shape: record_id_l, record_id_r, splink_weight, gamma_* of every comparison.
+    """
     model = weight_sql(epoch)
     columns = (*_compared_columns(epoch), *(f"tf_{column}" for column in epoch.frequency_columns))
     sides = ", ".join(f"{side}.{column} AS {column}_{side}" for column in columns for side in "lr")
@@ -213,13 +234,13 @@ def levelled_sql(
 
 
 def gammas_sql(epoch: Epoch, spec: EntitySpec) -> str:
-    """The level of every comparison of the spec; one that the model does not know is missing in every pair."""
+    """Return the columns of the level of every comparison of the spec; -1 for one that the model does not have."""
     known = epoch.comparison_names
     return ", ".join(("" if c.name in known else "-1 AS ") + f"gamma_{c.name}" for c in spec.comparisons)
 
 
 def by_level_sql(weights: LevelWeights) -> str:
-    """The sum of a weight for each level that a pair is on."""
+    """Return the SQL of the sum of the weights of a pair's levels."""
     terms = [str(sum(weights.get("", ())))]
     for name, by_gamma in weights.items():
         cases = " ".join(f"WHEN {gamma} THEN {weight}" for gamma, weight in enumerate(by_gamma))
@@ -228,11 +249,11 @@ def by_level_sql(weights: LevelWeights) -> str:
 
 
 def least_weight(epoch: Epoch, threshold: float) -> float:
-    """What Splink's model must say of a pair at least, that all together may come over the threshold."""
+    """Return the least weight by Splink's model with which a pair can reach the threshold."""
     return match_weight(threshold) - _most(epoch.judgement_weights)
 
 
 def _most(weights: LevelWeights) -> float:
-    """What such weights can add to a pair at most: so much below the threshold a pair may still come over it."""
+    """Return the most that these weights can add to a pair."""
     constant = sum(weights.get("", ()))
     return max(0.0, constant + sum(max(0.0, *by_gamma) for name, by_gamma in weights.items() if name))

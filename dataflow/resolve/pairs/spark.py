@@ -1,10 +1,10 @@
-"""Edges found by Spark, for those whose records have outgrown one machine.
+"""Find edges on Spark, for more records than one machine can hold.
 
-The spec, the frozen model as Splink writes it, and the statements are those of one machine, put into Spark's words by
-spark_sql.py: what comes out is what `find_edges` gives, within the noise of floats, and what Splink's own Spark backend
-says of the same pairs. Staged files go in; what comes out is written wherever Spark can write:
+The spec, the frozen model as Splink writes it, and the statements are those of one machine, translated by spark_sql.py:
+the edges equal those of `find_edges` and of Splink's own Spark backend, up to the rounding of floats. It reads staged
+files and writes wherever Spark can write:
 
-    # where the lake is: match records, the frozen model, and how common its values are
+    # where the lake is: match records, the frozen model, and the frequencies of its values
     con.execute("COPY (FROM resolved.match_record WHERE entity_type = 'person') TO 'staged/record.parquet'")
     stage_epoch(con, read_epochs(con)["person"], folder=Path("staged"))
 
@@ -16,7 +16,7 @@ says of the same pairs. Staged files go in; what comes out is written wherever S
     find_edges_on_spark(spark, records, model, frequencies, spec=PERSON, into="s3a://bucket/found")
 
 The driver needs this project with its extra `spark`, and Java 17 or newer; executors need pyarrow and rapidfuzz. One
-machine is much faster as long as it is enough: 198,000 pairs of 40,000 people took it 2.6 s of processor time, and
+machine is much faster as long as the records fit: 198,000 pairs of 40,000 people took it 2.6 s of processor time, and
 Spark on the same machine a minute, its start included (November 2026).
 """
 
@@ -45,7 +45,7 @@ def find_edges_on_spark(
     """Compare staged match records and write every pair from the review threshold up to the folder `into`/edge.
 
     `records` are Parquet files or folders of match records; those of other types are left out. `epoch` is the text of
-    a frozen model, `frequencies` the Parquet file of its values. `into` also holds what is worked out on the way.
+    a frozen model, `frequencies` the Parquet file of its frequencies. `into` also holds the intermediate results.
     Shape: record_id_l, record_id_r, match_weight, match_probability; one row per pair, smaller id left.
     Raises: ConfigurationError where a package is not installed.
     """
@@ -62,7 +62,7 @@ def find_edges_on_spark(
 
 
 def _candidates_sql(spec: EntitySpec) -> str:
-    """SELECT of what candidates.py finds, with a join for its sorted numbers."""
+    """Return the SELECT of the candidates of candidates.py, by a join instead of sorted numbers."""
     return f"""
         WITH every AS (SELECT {number_of("record_id")} AS record, unnest(block_keys) AS key FROM match_record),
         useful AS (SELECT key FROM every GROUP BY key HAVING count(*) BETWEEN 2 AND {cap_sql(spec, "key")}),
@@ -73,7 +73,7 @@ def _candidates_sql(spec: EntitySpec) -> str:
 
 
 def _edges_sql(epoch: Epoch, spec: EntitySpec) -> str:
-    # the threshold stands outside of what is worked out: Spark would carry it down, and work out the weight for it
+    # the threshold is applied outside: Spark would push it down, and compute the weight a second time for it
     weighed = weighed_sql(levelled_sql("candidate_pair", epoch, spec), epoch, spec, threshold=None)
     return f"""
         WITH scored AS MATERIALIZED ({weighed})
@@ -82,14 +82,14 @@ def _edges_sql(epoch: Epoch, spec: EntitySpec) -> str:
 
 
 def _records_of(spark: SparkSession, paths: Sequence[str], entity_type: str) -> DataFrame:
-    # Spark takes numbers without a sign for decimals, which are slow; half of 2^64 less, the low bits stay
+    # Spark reads unsigned numbers as decimals, which are slow; subtracting 2^63 keeps the low bits
     keys = "transform(block_keys, key -> CAST(key - 9223372036854775808 AS BIGINT)) AS block_keys"
     found = spark.read.parquet(*paths).where(f"entity_type = '{entity_type}'")
     return found.selectExpr("* EXCEPT (block_keys)", keys)
 
 
 def _write(spark: SparkSession, query: str, *, into: str, name: str) -> DataFrame:
-    """Have a query worked out, once: what follows reads its files."""
+    """Compute a query once and write it to files; register a view of those under `name`."""
     spark.sql(spark_sql(query)).write.parquet(f"{into}/{name}", mode="overwrite")
     written = spark.read.parquet(f"{into}/{name}")
     written.createOrReplaceTempView(name)
@@ -97,7 +97,7 @@ def _write(spark: SparkSession, query: str, *, into: str, name: str) -> DataFram
 
 
 def register_jaro_winkler(spark: SparkSession) -> None:
-    """Give the session DuckDB's Jaro-Winkler similarity, which counts bytes; Spark's own gives other numbers."""
+    """Register DuckDB's Jaro-Winkler similarity, which compares bytes; Spark's own gives other results."""
     try:
         from pyspark.sql.functions import arrow_udf  # type: ignore[attr-defined] # its stubs lack it
         from rapidfuzz.distance import JaroWinkler
@@ -107,10 +107,10 @@ def register_jaro_winkler(spark: SparkSession) -> None:
             next_move="Type: pip install 'dataflow[spark]'",
         ) from error
 
-    # Defined here, so that it travels to the executors by value: they need not have this project.
+    # Defined here, so that it is sent to the executors by value: they need not have this project.
     def similarity(left: pa.Array, right: pa.Array) -> pa.Array:
         texts = zip(left.cast(pa.binary()).to_pylist(), right.cast(pa.binary()).to_pylist(), strict=True)
-        # DuckDB finds two empty texts unlike
+        # in DuckDB the similarity of two empty texts is 0
         found = [None if None in pair else JaroWinkler.similarity(*pair) if any(pair) else 0.0 for pair in texts]
         return pa.array(found, pa.float64())
 
