@@ -78,6 +78,6 @@ def test_nobody_has_no_edges() -> None:
         assert len(register) == edges.left.size == 0
 
 
-def test_a_record_that_is_there_twice_is_told() -> None:
-    with duckdb.connect() as con, pytest.raises(ValueError, match="there twice"):
+def test_a_record_that_occurs_twice_is_an_error() -> None:
+    with duckdb.connect() as con, pytest.raises(ValueError, match="occurs twice"):
         register_of(con, ["a", "b", "a"])
