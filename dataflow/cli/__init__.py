@@ -1,1 +1,1 @@
-"""The command line: the one edge that sees everything. Words go to stderr, answers to stdout."""
+"""The command line: answers on stdout, messages on stderr."""

@@ -1,4 +1,4 @@
-"""`python -m dataflow.cli`: the command line, where the script is not on the path."""
+"""Run the command line as `python -m dataflow.cli`, for where the script is not on the path."""
 
 from dataflow.cli.main import main
 

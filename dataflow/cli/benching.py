@@ -1,4 +1,4 @@
-"""bench: measured figures of this machine."""
+"""bench: measure this machine."""
 
 from __future__ import annotations
 
@@ -30,11 +30,11 @@ def bench(
     context: typer.Context,
     records: Annotated[int, typer.Option("--records", min=500, help="Records a day.")] = 100_000,
     sizes: Annotated[
-        str, typer.Option("--sizes", help="Several sizes, e.g. 100000,1000000; tells how time grows.")
+        str, typer.Option("--sizes", help="Several sizes, e.g. 100000,1000000, to measure how time grows.")
     ] = "",
     output: OutputOption = Output.TABLE,
 ) -> None:
-    """Measure this machine: a first run with training, then the next day's increment, each in a fresh process.
+    """Measure a first run with training, then the next day's increment, each in a new process.
 
     Example:  dataflow bench --sizes 10000,100000
     """
@@ -60,15 +60,15 @@ def bench(
 
 def identity(
     sizes: Annotated[
-        str, typer.Option("--sizes", help="How many records there are; several tell how time grows.")
+        str, typer.Option("--sizes", help="Number of existing records; several numbers measure how time grows.")
     ] = "100000,1000000",
-    added: Annotated[int, typer.Option("--added", min=1, help="Records that come onto them.")] = 100_000,
+    added: Annotated[int, typer.Option("--added", min=1, help="Records added to them.")] = 100_000,
     output: OutputOption = Output.TABLE,
 ) -> None:
-    """Measure what identity costs beside many records: all of them at once, more onto them, a deletion, a judgement.
+    """Measure identity resolution: many records in one run, then added records, a deletion, a judgement.
 
-    Match-ready records of people, a model trained once, a lake of their own; each step in a fresh process. Ten million
-    records take half an hour and 40 GB of disk.
+    The records are people with prepared match fields, in a lake of their own, scored by a model trained once; each step
+    is a new process. Ten million records take half an hour and 40 GB of disk.
 
     Example:  dataflow bench identity --sizes 1000000,10000000
     """
@@ -97,13 +97,15 @@ def sources(
     context: typer.Context,
     source: SourceOption = None,
     object_name: ObjectOption = None,
-    rows: Annotated[int, typer.Option("--rows", min=1, help="So many rows of a table or an org's object.")] = 1_000_000,
+    rows: Annotated[
+        int, typer.Option("--rows", min=1, help="At most so many rows of a table or a Salesforce object.")
+    ] = 1_000_000,
     output: OutputOption = Output.TABLE,
 ) -> None:
-    """Measure how fast each source is read: its first object, or the one named, and nothing is written anywhere.
+    """Measure how fast each source is read: its first object, or the one given. Nothing is written.
 
-    A MySQL table is also read by connectorx and PyMySQL, a Salesforce object through REST and through Bulk API 2.0 (it
-    spends API calls), the files of a bucket once more from a folder. Each reading is a fresh process.
+    A MySQL table is also read by connectorx and PyMySQL, a Salesforce object through REST and through Bulk API 2.0
+    (which uses API calls), the files of a bucket also from a folder. Each reading is a new process.
 
     Example:  dataflow bench sources --source mysql --object orders --rows 100000
     """
@@ -125,7 +127,7 @@ def _sizes(text: str) -> list[int]:
     except ValueError:
         sizes = []
     if not sizes or sizes[0] < 500:
-        raise UsageError("--sizes wants numbers of 500 or more with commas between, such as 100000,1000000.")
+        raise UsageError("--sizes takes numbers of 500 or more, separated by commas, such as 100000,1000000.")
     return sizes
 
 

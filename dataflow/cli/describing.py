@@ -1,4 +1,4 @@
-"""describe, docs: what there is, as it is declared."""
+"""describe, docs: print declarations."""
 
 from __future__ import annotations
 
@@ -28,10 +28,10 @@ def describe(
         str | None,
         typer.Argument(
             metavar="[table|rule|operator|kpi|segment|setting|error|source|sink|…]",
-            help="What kind of declaration; without it, the kinds and how many there are.",
+            help="Kind of declaration; without it, list the kinds.",
         ),
     ] = None,
-    name: Annotated[str | None, typer.Argument(help="Which one; without it, all of the kind.")] = None,
+    name: Annotated[str | None, typer.Argument(help="Name of one; without it, list all of the kind.")] = None,
     output: OutputOption = Output.TABLE,
 ) -> None:
     """Print any declaration: a table's columns, a rule's arguments, a setting's variable, an error's next move.
@@ -46,7 +46,7 @@ def describe(
     from dataflow.observe.describe import describe as find
 
     if kind is None:
-        settings = _settings_if_well(context)
+        settings = _settings_if_valid(context)
         kinds = [
             {"kind": one.name, "count": len(one.found(settings)), "meaning": one.meaning, "declared in": one.where}
             for one in KINDS.values()
@@ -54,7 +54,7 @@ def describe(
         write_records(kinds, output=output, title="Kinds of declarations")
         return
     chosen = find_kind(kind)
-    settings = _settings_if_well(context)
+    settings = _settings_if_valid(context)
     if name is None:
         found = [{"name": one.name, "meaning": one.meaning} for one in chosen.found(settings)]
         write_records(found, output=output, title=chosen.meaning)
@@ -65,7 +65,7 @@ def describe(
 def docs(
     out: Annotated[Path, typer.Option("--out", help="Folder to write reference.md into.")] = Path(),
 ) -> None:
-    """Write the reference of every setting, operator, rule, table and error as one Markdown page.
+    """Write one Markdown page with every setting, operator, rule, table and error.
 
     Example:  dataflow docs --out .github
     """
@@ -76,19 +76,19 @@ def docs(
     messages.print(f"Wrote {out / FILE_NAME}")
 
 
-def _settings_if_well(context: typer.Context) -> Settings | None:
-    """The settings; None where dataflow.toml is wrong: what a setting may be is asked most when one is wrong."""
+def _settings_if_valid(context: typer.Context) -> Settings | None:
+    """Return the settings, or None where dataflow.toml is wrong: then most of all people ask what a setting can be."""
     try:
         return globals_of(context).settings()
     except ConfigurationError as error:
-        messages.print(f"Without what dataflow.toml declares: {error}")
+        messages.print(f"Declarations of dataflow.toml are left out, because it is wrong: {error}")
         return None
 
 
 def _write(found: list[Description], *, output: Output) -> None:
     if output is Output.JSON:
-        told = [one.as_dict() for one in found]
-        write_json(told[0] if len(told) == 1 else told)
+        documents = [one.as_dict() for one in found]
+        write_json(documents[0] if len(documents) == 1 else documents)
     elif output is Output.CSV:
         raise UsageError("A declaration has several parts and cannot be one CSV.", next_move="Use -o json.")
     for one in found if output is Output.TABLE else ():

@@ -1,4 +1,4 @@
-"""drift: what the sources hold that dataflow.toml does not say, and taking it in."""
+"""drift: list and accept fields that differ between the sources and dataflow.toml."""
 
 from __future__ import annotations
 
@@ -13,7 +13,9 @@ from dataflow.errors import UsageError
 
 
 def register(app: typer.Typer) -> None:
-    drift = typer.Typer(no_args_is_help=True, help="Fields of the sources that dataflow.toml does not say.")
+    drift = typer.Typer(
+        no_args_is_help=True, help="Schema drift: fields that differ between the sources and dataflow.toml."
+    )
     drift.command("list")(show)
     drift.command("accept")(accept)
     app.add_typer(drift, name="drift")
@@ -25,7 +27,7 @@ def show(
     object_name: ObjectOption = None,
     output: OutputOption = Output.TABLE,
 ) -> None:
-    """List new, renamed, retyped and gone fields, with types and never with values.
+    """List new, renamed, retyped and missing fields, with types, without values.
 
     Example:  dataflow drift list --source salesforce
     """
@@ -39,16 +41,16 @@ def show(
     ]
     write_records(records, output=output)
     if records:
-        messages.print("Take them into dataflow.toml with: dataflow drift accept SOURCE OBJECT")
+        messages.print("To write them into dataflow.toml: dataflow drift accept SOURCE OBJECT")
 
 
 def accept(
     context: typer.Context,
     source: Annotated[str, typer.Argument(help="The source, as named in dataflow.toml.")],
-    object_name: Annotated[str, typer.Argument(metavar="OBJECT", help="The object of it.")],
-    field: Annotated[list[str] | None, typer.Option("--field", help="Only this field; may be given again.")] = None,
+    object_name: Annotated[str, typer.Argument(metavar="OBJECT", help="Its object.")],
+    field: Annotated[list[str] | None, typer.Option("--field", help="Only this field; can be repeated.")] = None,
 ) -> None:
-    """Take what changed into dataflow.toml; the result is checked before it replaces the file.
+    """Write the changes into dataflow.toml; the new file is checked before it replaces the old one.
 
     Example:  dataflow drift accept salesforce contact --field Region__c
     """
@@ -60,10 +62,10 @@ def accept(
     chosen = [change for change in found if not field or change.field in field]
     if not chosen:
         raise UsageError(
-            f"{source}.{object_name} has no such difference from its declaration.",
-            next_move="`dataflow drift list` shows those there are.",
+            f"The fields of {source}.{object_name} do not differ from its declaration in this way.",
+            next_move="`dataflow drift list` shows the differences.",
         )
     file = accept_changes(settings, source, object_name, chosen)
     for change in chosen:
         messages.print(f"{source}.{object_name}: {change}")
-    messages.print(f"Wrote {file}; the next run reads the object so.")
+    messages.print(f"Wrote {file}; the next run reads the object by it.")

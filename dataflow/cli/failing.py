@@ -1,4 +1,4 @@
-"""Tell an error on stderr in one message with its next move, and choose the exit code."""
+"""Write an error to stderr as one message with its next move, and choose the exit code."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from dataflow.errors import DataFlowError, ExitCode
 
 
 def explain(error: BaseException, *, debug: bool) -> int:
-    """Say what went wrong; returns the exit code. Only `debug` shows the words of an unforeseen error."""
+    """Write the error and return the exit code. The message of an unexpected error is shown only with `debug`."""
     code, message = _meaning(error)
     if debug:
         shown = error.__context__ or error
@@ -33,12 +33,12 @@ def _meaning(error: BaseException) -> tuple[ExitCode, str]:
     return (
         ExitCode.FAILED,
         f"unexpected {type(error).__name__} at {place_of(error)}. This is a defect of DataFlow; run again with "
-        "dataflow --debug … to see it in full (it may show customer data).",
+        "dataflow --debug … to see the whole error (it can show customer data).",
     )
 
 
 def _lake_meaning(error: BaseException) -> ExitCode | None:
-    # Asked by name: importing the lake costs more than telling most errors.
+    # By name, without an import: importing the lake takes longer than writing most errors.
     errors = sys.modules.get("lakehouse.errors")
     if errors is None or not isinstance(error, errors.LakeError):
         return None

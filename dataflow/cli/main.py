@@ -1,4 +1,4 @@
-"""`dataflow`: the command line's entry. Commands import what they need when they run, so that help is instant."""
+"""The `dataflow` command. Each command imports what it needs when it runs, so that help is instant."""
 
 from __future__ import annotations
 
@@ -31,11 +31,11 @@ HELP = """One trusted picture of each customer, from CRM, orders and tickets.
 
 Start with:  dataflow demo          sample data through the whole pipeline, no network, no service
 
-Then:        dataflow status        what ran, how fresh the data is, what was set aside
+Then:        dataflow status        runs, freshness, gaps, dead letters
 
              dataflow query "select count(*) from published.customer_360"
 
-Exit codes: 0 done · 1 failed, a retry may help · 2 bad usage or configuration · 3 audits refused the publication ·
+Exit codes: 0 done · 1 failed, a retry can help · 2 bad usage or configuration · 3 audits refused the publication ·
 4 partial. `doctor` exits with the number of failed probes."""
 
 app = typer.Typer(
@@ -50,9 +50,9 @@ def choose(
         Path | None, typer.Option(help="The dataflow.toml to use; default: the nearest one, then the packaged one.")
     ] = None,
     home: Annotated[Path | None, typer.Option(help="Folder for data; default: .dataflow beside dataflow.toml.")] = None,
-    debug: Annotated[bool, typer.Option("--debug", help="Show errors in full; may show customer data.")] = False,
+    debug: Annotated[bool, typer.Option("--debug", help="Show whole errors; can show customer data.")] = False,
 ) -> None:
-    """Take the options before the command."""
+    """Keep the options given before the command."""
     context.obj = Globals(config=config, home=home, debug=debug)
 
 
@@ -73,32 +73,32 @@ for module in (
 
 
 def run(arguments: Sequence[str]) -> int:
-    """Run one command line; returns the exit code."""
+    """Run one command line and return the exit code."""
     try:
         with private_files():
             app(args=list(arguments), prog_name="dataflow")
     except SystemExit as ended:
         return ended.code if isinstance(ended.code, int) else 0
     except BrokenPipeError:
-        # The reader of our answer has seen enough (`dataflow query … | head`).
+        # The reader closed the pipe (`dataflow query … | head`).
         sys.stderr.close()
         return 0
     except KeyboardInterrupt:
         return explain_interrupt()
-    except Exception as error:  # noqa: BLE001 (the edge: every error is told in one message)
+    except Exception as error:  # noqa: BLE001 (the edge: every error becomes one message)
         return explain(error, debug="--debug" in arguments)
     return 0
 
 
 def explain_interrupt() -> int:
-    """Say that nothing is half done. 130 is what shells expect after Ctrl-C."""
+    """Say that nothing is half done; return 130, which shells expect after Ctrl-C."""
     from dataflow.cli.output import messages
 
-    messages.print("Interrupted: what was not committed is gone; run the command again.")
+    messages.print("Interrupted: nothing uncommitted was kept; run the command again.")
     return 130
 
 
 def main() -> None:
-    """Be the `dataflow` command."""
+    """Run the `dataflow` command and exit with its code."""
     prepare_streams()
     sys.exit(run(sys.argv[1:]))

@@ -1,4 +1,4 @@
-"""What can be said before any command, and the options that several commands share."""
+"""The options before any command, and those that several commands share."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ if TYPE_CHECKING:
 
 
 class Output(StrEnum):
-    """How an answer is written."""
+    """The form of an answer."""
 
     TABLE = "table"
     JSON = "json"
@@ -36,7 +36,7 @@ class Globals:
     debug: bool = False
 
     def settings(self) -> Settings:
-        """Read the settings these options lead to, and let the lake's group share what is written from here on."""
+        """Read the settings, and from here on share written files with the lake's group."""
         from dataflow.access.modes import share_files
         from dataflow.settings import load_settings
 
@@ -46,7 +46,7 @@ class Globals:
 
 
 def globals_of(context: typer.Context) -> Globals:
-    """The options that were given before the command."""
+    """Return the options that were given before the command."""
     found = context.find_root().obj
     assert isinstance(found, Globals)
     return found
@@ -63,7 +63,7 @@ def open_door(
     *,
     as_of: datetime | int | None = None,
 ) -> AbstractContextManager[Door]:
-    """Open the published lake for the person who gave the command. Raises: as `open_for`."""
+    """Open the published lake for the user of the command. Raises: as `open_for`."""
     from dataflow.access.door import open_for
     from dataflow.access.who import Purpose, system_user
 
@@ -109,8 +109,10 @@ def timestamp_or_none(text: str | None, *, option: str) -> datetime | None:
 
 OutputOption = Annotated[Output, typer.Option("-o", "--output", help="table, json or csv (UTF-8).")]
 SourceOption = Annotated[str | None, typer.Option("--source", help="Only this source, as named in dataflow.toml.")]
-ObjectOption = Annotated[str | None, typer.Option("--object", help="Only this object of it.")]
-SinceOption = Annotated[str | None, typer.Option("--since", help="Only windows that start then or later (UTC).")]
-UntilOption = Annotated[str | None, typer.Option("--until", help="Only windows that start before then (UTC).")]
+ObjectOption = Annotated[str | None, typer.Option("--object", help="Only this object of the source.")]
+SinceOption = Annotated[
+    str | None, typer.Option("--since", help="Only windows that start at this time or later (UTC).")
+]
+UntilOption = Annotated[str | None, typer.Option("--until", help="Only windows that start before this time (UTC).")]
 NowOption = Annotated[str | None, typer.Option("--now", hidden=True, help="The run's clock, for reproducible runs.")]
-YesOption = Annotated[bool, typer.Option("--yes", "-y", help="Do not ask.")]
+YesOption = Annotated[bool, typer.Option("--yes", "-y", help="Do not ask for confirmation.")]

@@ -1,4 +1,4 @@
-"""Write answers on stdout, as a table for people or as JSON or CSV for programs, and messages on stderr."""
+"""Write answers to stdout, as a table for people or as JSON or CSV for programs, and messages to stderr."""
 
 from __future__ import annotations
 
@@ -19,9 +19,9 @@ from dataflow.cli.terminal import PlainConsole, cell, styled
 from dataflow.observe.visible import escape_json
 
 messages = PlainConsole(stderr=True)
-"""Where messages go; never an answer."""
+"""The console of messages; answers never go there."""
 
-# A table wider than the screen would be cut: without a terminal there is no screen.
+# Without a terminal nothing limits the width of a table.
 _WIDTH_WITHOUT_TERMINAL = 200
 
 
@@ -31,7 +31,7 @@ def write_rows(columns: Sequence[str], rows: Iterable[Sequence[Any]], *, output:
         write_json([dict(zip(columns, row, strict=True)) for row in rows])
     elif output is Output.CSV:
         if isinstance(sys.stdout, io.TextIOWrapper):
-            # Data, so the same bytes whatever the terminal's encoding is: an escape would be another value.
+            # Data, so the same bytes under any terminal encoding: an escape would be another value.
             sys.stdout.reconfigure(encoding="utf-8")
         writer = csv.writer(sys.stdout, lineterminator="\n")
         writer.writerow(columns)
@@ -41,7 +41,7 @@ def write_rows(columns: Sequence[str], rows: Iterable[Sequence[Any]], *, output:
 
 
 def write_records(records: Sequence[Mapping[str, Any]], *, output: Output, title: str = "") -> None:
-    """Write records that share their names in the chosen form."""
+    """Write records, which all have the same names, in the chosen form."""
     columns = list(records[0]) if records else []
     if not records and output is Output.TABLE:
         write_line((f"{title} ", "bold") if title else "", "none")
@@ -50,7 +50,7 @@ def write_records(records: Sequence[Mapping[str, Any]], *, output: Output, title
 
 
 def write_json(value: Any) -> None:
-    """Write one JSON document; what a terminal would act on, or the encoding lacks, stands in it as `\\u…`."""
+    """Write one JSON document; control characters and those the encoding lacks become `\\u…`."""
     is_unicode = (sys.stdout.encoding or "utf-8").lower().startswith("utf")
     for piece in json.JSONEncoder(indent=2, default=_plain, ensure_ascii=not is_unicode).iterencode(value):
         sys.stdout.write(escape_json(piece))
@@ -58,12 +58,12 @@ def write_json(value: Any) -> None:
 
 
 def write_line(*parts: str | tuple[str, str]) -> None:
-    """Write one line of an answer for people; a part is a text, or a text and its style."""
+    """Write one line of an answer for people; each part is a text, or a text and its style."""
     _answers().print(styled(*parts))
 
 
 def _answers() -> PlainConsole:
-    # Made anew: stdout may have been redirected since import.
+    # Created for each answer: stdout can be redirected after import.
     console = PlainConsole()
     return console if console.is_terminal else PlainConsole(width=_WIDTH_WITHOUT_TERMINAL)
 

@@ -1,4 +1,4 @@
-"""init, doctor: begin, and find out why it does not begin."""
+"""init, doctor: start a project, and find out why it does not run."""
 
 from __future__ import annotations
 
@@ -44,10 +44,10 @@ def register(app: typer.Typer) -> None:
 
 
 def init(
-    folder: Annotated[Path, typer.Argument(help="Where to write them.")] = Path(),
-    force: Annotated[bool, typer.Option("--force", help="Overwrite files that are there.")] = False,
+    folder: Annotated[Path, typer.Argument(help="Folder to write into.")] = Path(),
+    force: Annotated[bool, typer.Option("--force", help="Overwrite existing files.")] = False,
 ) -> None:
-    """Write dataflow.toml and .env.example, to be changed into your own.
+    """Write dataflow.toml and .env.example as a start for your own settings.
 
     Example:  dataflow init my-project
     """
@@ -57,7 +57,7 @@ def init(
     there = [name for name in files if (folder / name).exists()]
     if there and not force:
         raise UsageError(
-            f"{folder.resolve()} has {' and '.join(there)} already.",
+            f"{folder.resolve()} already has {' and '.join(there)}.",
             next_move="Choose another folder, or give --force.",
         )
     folder.mkdir(parents=True, exist_ok=True)
@@ -70,11 +70,11 @@ def init(
 def doctor(
     context: typer.Context,
     fix_modes: Annotated[
-        bool, typer.Option("--fix-modes", help="First close what is kept here to other users of this machine.")
+        bool, typer.Option("--fix-modes", help="First withdraw the access of other users of this machine.")
     ] = False,
     output: OutputOption = Output.TABLE,
 ) -> None:
-    """Probe all that a run needs; the exit code is the number of failed probes.
+    """Check everything that a run needs; the exit code is the number of failed probes.
 
     Example:  dataflow doctor
     """
@@ -82,10 +82,10 @@ def doctor(
 
     settings = settings_of(context)
     if fix_modes:
-        mended, refused = probing.fix_modes(settings)
-        messages.print(f"Mended the modes of {mended:,} files and folders.")
+        corrected, refused = probing.fix_modes(settings)
+        messages.print(f"Corrected the modes of {corrected:,} files and folders.")
         if refused:
-            messages.print(f"{refused:,} belong to other users: run it as their owner.")
+            messages.print(f"{refused:,} belong to other users: run the command as their owner.")
     probes = []
     for probe in probing.probe_all(settings):
         probes.append(probe)
@@ -97,5 +97,5 @@ def doctor(
     failed = sum(not probe.is_well for probe in probes)
     if output is not Output.TABLE:
         write_json([asdict(probe) for probe in probes])
-    messages.print(f"{len(probes)} probes, {failed} failed." if failed else f"All {len(probes)} probes are well.")
+    messages.print(f"{len(probes)} probes, {failed} failed." if failed else f"All {len(probes)} probes passed.")
     raise typer.Exit(failed)

@@ -1,4 +1,4 @@
-"""status, query, diff: commands that only read, on the published catalogue, and never wait for a run."""
+"""status, query, diff: read the published catalogue, without waiting for a run."""
 
 from __future__ import annotations
 
@@ -26,10 +26,10 @@ def register(app: typer.Typer) -> None:
 
 def status(
     context: typer.Context,
-    runs: Annotated[int, typer.Option("--runs", min=1, help="How many of the last runs.")] = 5,
+    runs: Annotated[int, typer.Option("--runs", min=1, help="Number of last runs to show.")] = 5,
     output: OutputOption = Output.TABLE,
 ) -> None:
-    """Show the last runs, freshness and watermarks, completeness, open dead letters, decisions that wait for a run.
+    """Show the last runs, freshness, completeness, gaps, open dead letters and decisions that wait for a run.
 
     Example:  dataflow status -o json
     """
@@ -64,11 +64,15 @@ def status(
 def query(
     context: typer.Context,
     sql: Annotated[str, typer.Argument(help="One SELECT; tables are schema.table, e.g. published.customer_360.")],
-    as_of: Annotated[str | None, typer.Option("--as-of", help="A time, or a snapshot number, to look back to.")] = None,
+    as_of: Annotated[
+        str | None, typer.Option("--as-of", help="Read the lake as of this time or snapshot number.")
+    ] = None,
     output: OutputOption = Output.TABLE,
-    limit: Annotated[int, typer.Option("--limit", min=1, help="Rows shown in a table; json and csv give all.")] = 100,
+    limit: Annotated[
+        int, typer.Option("--limit", min=1, help="At most so many rows in a table; json and csv have all.")
+    ] = 100,
 ) -> None:
-    """Run SQL on the published data. It never waits for a run, and a run never waits for it.
+    """Run SQL on the published data. Queries and runs do not wait for each other.
 
     Examples:  dataflow query "select count(*) from published.customer_360"
 
@@ -81,17 +85,19 @@ def query(
         try:
             _write_result(door.query(sql), output=output, limit=limit)
         except duckdb.Error as error:
-            # The message is about the caller's own SQL; a conversion error may quote a value of it.
+            # The message is about the user's own SQL; a conversion error can quote a value.
             raise UsageError(f"The query cannot be run: {error}") from error
 
 
 def diff(
     context: typer.Context,
     before: Annotated[str, typer.Argument(help="Snapshot number or time of the older state.")],
-    after: Annotated[str | None, typer.Argument(help="The newer one; without it, the newest.")] = None,
+    after: Annotated[
+        str | None, typer.Argument(help="Snapshot number or time of the newer state; default: the newest.")
+    ] = None,
     output: OutputOption = Output.TABLE,
 ) -> None:
-    """Compare two snapshots: rows by table, customers that came, went, merged or split, key figures.
+    """Compare two snapshots: rows by table, customers added, removed, merged or split, key figures.
 
     Example:  dataflow diff 12 17
     """
@@ -110,7 +116,7 @@ def diff(
 
 
 def write_changes(found: dict[str, Any], *, output: Output, title: str) -> None:
-    """Write a Diff for people, or its tables' rows as CSV."""
+    """Write a Diff as tables for people, or its rows by table as CSV."""
     write_records(list(found["tables"]), output=output, title=title)
     if output is Output.TABLE:
         write_line()
@@ -123,7 +129,7 @@ def _require_published(tables: list[str], version: int) -> None:
     if "published.customer_360" not in tables:
         raise UsageError(
             f"Snapshot {version} is older than the first tables of this lake.",
-            next_move="Choose a later one; dataflow query \"from ducklake_snapshots('lake')\" lists them.",
+            next_move="Choose a later snapshot; dataflow query \"from ducklake_snapshots('lake')\" lists them.",
         )
 
 
@@ -135,7 +141,7 @@ def _write_result(result: duckdb.DuckDBPyConnection, *, output: Output, limit: i
     rows = result.fetchmany(limit + 1)
     write_rows(columns, rows[:limit], output=output)
     if len(rows) > limit:
-        messages.print(f"The first {limit} rows; --limit or -o csv shows more.")
+        messages.print(f"Only the first {limit} rows are shown; --limit or -o csv shows more.")
 
 
 def _all_rows(result: duckdb.DuckDBPyConnection) -> Iterator[tuple[Any, ...]]:

@@ -1,4 +1,4 @@
-"""review: look at the pairs of records that the model is not sure of, and decide them."""
+"""review: list, explain and decide the pairs of records of which the model is uncertain."""
 
 from __future__ import annotations
 
@@ -26,14 +26,14 @@ if TYPE_CHECKING:
 
 _BAR_WIDTH = 44
 
-PairArgument = Annotated[str, typer.Argument(help="Id of the pair, or its beginning; or one record, with --with.")]
-WithOption = Annotated[str | None, typer.Option("--with", help="The other record, where PAIR is source|object|key.")]
-WhoOption = Annotated[str | None, typer.Option("--who", help="Who decides it; default: the user logged in.")]
+PairArgument = Annotated[str, typer.Argument(help="Id of the pair, or its beginning; with --with, one of the records.")]
+WithOption = Annotated[str | None, typer.Option("--with", help="The other record; PAIR is then source|object|key.")]
+WhoOption = Annotated[str | None, typer.Option("--who", help="Who decides; default: the logged-in user.")]
 WhyOption = Annotated[str, typer.Option("--why", help="The reason; kept with the judgement.")]
 
 
 class Verdict(StrEnum):
-    """What a steward can say of a pair."""
+    """The judgement of a pair."""
 
     SAME = "same"
     DIFFERENT = "different"
@@ -41,7 +41,7 @@ class Verdict(StrEnum):
 
 
 class Purpose(StrEnum):
-    """What the answers are wanted for."""
+    """What the decisions are used for."""
 
     CUSTOMERS = "customers"
     TRAINING = "training"
@@ -49,7 +49,7 @@ class Purpose(StrEnum):
 
 def register(app: typer.Typer) -> None:
     review = typer.Typer(
-        help="Uncertain pairs of records: list, explain, decide. No run has to end first; the next run acts on it.",
+        help="Clerical review of uncertain pairs: list, explain, decide, also during a run; the next run applies it.",
         no_args_is_help=True,
     )
     review.command("list")(list_waiting)
@@ -63,16 +63,19 @@ def register(app: typer.Typer) -> None:
 def list_waiting(
     context: typer.Context,
     purpose: Annotated[
-        Purpose, typer.Option("--for", help="customers: most valuable first; training: what teaches the model most.")
+        Purpose,
+        typer.Option("--for", help="customers: most valuable first; training: most useful for the model first."),
     ] = Purpose.CUSTOMERS,
-    entity_type: Annotated[str | None, typer.Option("--type", help="Only person, or only company.")] = None,
+    entity_type: Annotated[
+        str | None, typer.Option("--type", help="Only pairs of this type: person or company.")
+    ] = None,
     reason: Annotated[str | None, typer.Option("--reason", help="Only pairs queued for this reason.")] = None,
-    limit: Annotated[int, typer.Option("--limit", min=1)] = 20,
+    limit: Annotated[int, typer.Option("--limit", min=1, help="At most so many.")] = 20,
     output: OutputOption = Output.TABLE,
 ) -> None:
     """List the pairs that wait for a decision, most valuable first.
 
-    Value is how uncertain the model is, times what is at stake (orders, revenue, records), times how long it waits.
+    The value is the uncertainty of the model, times orders, revenue and records at stake, times the time waited.
 
     Example:  dataflow review list --reason "weak bridge" -o json
     """
@@ -81,7 +84,7 @@ def list_waiting(
 
     now = datetime.now(UTC)
     if purpose is Purpose.TRAINING and (entity_type or reason):
-        raise UsageError("--type and --reason choose from the queue; --for training goes by its own.")
+        raise UsageError("--type and --reason choose from the review queue, which --for training does not use.")
     with _reading(context) as (con, judgements):
         if purpose is Purpose.TRAINING:
             found = list_for_training(con, now=now, limit=limit, judgements=judgements)
@@ -90,7 +93,7 @@ def list_waiting(
     if output is Output.TABLE:
         write_records([_row(pair) for pair in found], output=output, title="Pairs to review")
         messages.print(
-            "`dataflow review show PAIR` says why; `dataflow review decide PAIR same|different --why …` answers."
+            "`dataflow review show PAIR` explains one; `dataflow review decide PAIR same|different --why …` decides it."
         )
     else:
         write_records([asdict(pair) for pair in found], output=output)
@@ -99,7 +102,7 @@ def list_waiting(
 def show(
     context: typer.Context, pair: PairArgument, other: WithOption = None, output: OutputOption = Output.TABLE
 ) -> None:
-    """Show a pair side by side, with the reasons of the model and the judgements so far: this shows customer data.
+    """Show both records of a pair, the model's explanation and the judgements so far. Shows customer data.
 
     Example:  dataflow review show 3f2a91
     """
@@ -126,10 +129,10 @@ def decide(
     other: WithOption = None,
     output: OutputOption = Output.TABLE,
 ) -> None:
-    """Decide what a pair is; the next run acts on it. It outranks the model, also after every retraining.
+    """Judge a pair; the next run applies the judgement. It outranks the model, also after retraining.
 
-    It can be given while a run goes on, and is shown at once as waiting for the next run. Two large customers become
-    one only when a second person decides so as well.
+    Works while a run is going on, and is shown as waiting until the next run. Two large customers are merged only after
+    a second person has judged the same.
 
     Example:  dataflow review decide 3f2a91 same --why "called both numbers, one person"
     """
@@ -144,7 +147,7 @@ def undo(
     other: WithOption = None,
     output: OutputOption = Output.TABLE,
 ) -> None:
-    """Withdraw the judgement on a pair: from the next run on the model decides again. The judgement stays on record.
+    """Withdraw the judgement on a pair: the next run decides by the model again. The judgement stays on record.
 
     Example:  dataflow review undo 3f2a91 --why "the number was given to another customer"
     """
@@ -153,10 +156,10 @@ def undo(
 
 def decided(
     context: typer.Context,
-    limit: Annotated[int, typer.Option("--limit", min=1)] = 50,
+    limit: Annotated[int, typer.Option("--limit", min=1, help="At most so many.")] = 50,
     output: OutputOption = Output.TABLE,
 ) -> None:
-    """List what was decided, newest first: by whom, when, why, whether it holds, whether it waits for the next run.
+    """List the judgements, newest first: who, when, why, whether it is in force, whether it waits for the next run.
 
     Example:  dataflow review decided -o csv
     """
@@ -169,7 +172,7 @@ def decided(
 
 @contextmanager
 def _reading(context: typer.Context) -> Iterator[tuple[duckdb.DuckDBPyConnection, JudgementsNow]]:
-    """Open the published lake with the judgements that wait for the next run laid over."""
+    """Open the published lake; yield the connection, and the judgements with the waiting ones applied."""
     from dataflow.resolve.judgements.messages import lay_over_judgements
 
     with open_door(context, "stewardship") as door:
@@ -206,14 +209,14 @@ def _write_decision(decision: Decision, *, output: Output) -> None:
         write_records([asdict(decision)], output=output)
     if decision.is_waiting:
         messages.print(
-            "On record. Two large customers would become one: it holds when a second person has decided so too."
+            "On record. It would merge two large customers: it takes effect when a second person has judged the same."
         )
     else:
-        messages.print(f"On record: {decision.verdict}. The next `dataflow run` acts on it.")
+        messages.print(f"On record: {decision.verdict}. The next `dataflow run` applies it.")
     if decision.overruled:
         messages.print(
-            f"It contradicts the judgements on {', '.join(decision.overruled)}, which no longer hold: "
-            "`dataflow review show` shows who made them. Undo the one that is wrong."
+            f"It contradicts the judgements on {', '.join(decision.overruled)}, which are no longer in force: "
+            "`dataflow review show` shows who made them. Undo the wrong one."
         )
 
 
@@ -234,7 +237,7 @@ def _row(pair: ReviewPair) -> dict[str, object]:
 
 
 def _origin(record: str) -> str:
-    """Source and object of a record: enough to see what meets what."""
+    """Return source and object of a record, without its key."""
     return " ".join(record.split("|")[:2])
 
 
@@ -256,36 +259,38 @@ def _write_case(case: Case) -> None:
         write_line()
         _write_explanation(case.explanation)
     else:
-        write_line("No explanation: there is no model of this version for it yet; the next run makes one.")
+        write_line("No explanation: this version has no model for the type yet; the next run trains one.")
     if case.judgements:
         write_line()
         write_records([asdict(one) for one in case.judgements], output=Output.TABLE, title="Judgements so far")
     if case.needs_second:
         write_line()
-        write_line("`same` would make two large customers one: a second person has to agree.")
+        write_line("`same` would merge two large customers: a second person has to agree.")
 
 
 def _write_explanation(explanation: Explanation) -> None:
-    """The words, then the weights as bars: each begins where the one before ended."""
+    """Write the reasons, then the weights as bars; each bar starts where the one before ends."""
     write_line(("Why", "bold"))
     for step in explanation.steps:
         write_line(f"  {step.text}")
     if explanation.not_compared:
-        write_line(f"  Not compared, for one of them does not say it: {', '.join(explanation.not_compared)}.")
+        write_line(f"  Not compared, as one of the records lacks it: {', '.join(explanation.not_compared)}.")
     write_line(f"  {explanation.summary}")
     write_line()
-    write_line(("How it adds up", "bold"), "  each step of 1 doubles the odds; right of 0 they are rather one than two")
+    write_line(
+        ("How it adds up", "bold"), "  each step of 1 doubles the odds; right of 0, a match is more likely than not"
+    )
     for line in waterfall_lines(explanation):
         write_line(*line)
 
 
 def waterfall_lines(explanation: Explanation) -> list[list[str | tuple[str, str]]]:
-    """The parts of one line a step: name, weight, and a bar from where the odds stood to where they then stand."""
+    """Return the parts of a line for each step: name, weight, and a bar from the weight before to the weight after."""
     stands, spans = 0.0, []
     for step in explanation.steps:
         spans.append((step.name, step.weight, stands, stands + step.weight))
         stands += step.weight
-    spans.append(("All in all", explanation.weight, 0.0, explanation.weight))
+    spans.append(("Total", explanation.weight, 0.0, explanation.weight))
     ends = [end for _, _, *span in spans for end in span]
     low, high = min(*ends, 0.0), max(*ends, explanation.link_weight)
     scale = (_BAR_WIDTH - 1) / (high - low)
@@ -300,7 +305,7 @@ def waterfall_lines(explanation: Explanation) -> list[list[str | tuple[str, str]
 
 
 def _bar(begin: int, end: int, *, zero: int) -> list[str | tuple[str, str]]:
-    """A bar over an axis that marks zero; green to the right, red to the left."""
+    """Return the parts of a bar over an axis that marks zero: green to the right, red to the left."""
     cells = [" "] * _BAR_WIDTH
     cells[zero] = "│"
     first, last = sorted((begin, end))

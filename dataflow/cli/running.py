@@ -1,4 +1,4 @@
-"""run, backfill, plan: make a run happen, or say what it would do."""
+"""plan, run, backfill, check: run a flow, or show what it would do."""
 
 from __future__ import annotations
 
@@ -43,21 +43,23 @@ def plan(
     until: UntilOption = None,
     retrain: Annotated[
         bool,
-        typer.Option("--retrain", help="Say what models trained anew on published records would change instead."),
+        typer.Option("--retrain", help="Show what models trained again on the published records would change."),
     ] = False,
     output: OutputOption = Output.TABLE,
     now: NowOption = None,
 ) -> None:
-    """Say what a run would land, without doing it: windows, files, bytes, and fields that changed.
+    """Show what a run would land: windows, files, bytes, and fields that changed. Nothing is landed.
 
-    With --retrain: customers that would merge, split or change their id, and key figures, were `dataflow run --retrain`
-    given now; exit code 3 when it would be refused, for moving more ids than resolve.id_churn_budget.
+    With --retrain: the customers that `dataflow run --retrain` would merge, split or give another id, and the key
+    figures; exit code 3 when that run would be refused, because it moves more ids than resolve.id_churn_budget.
 
     Example:  dataflow plan --source tickets -o json
     """
     if retrain:
         if source or object_name or since or until:
-            raise UsageError("--retrain is about all records.", next_move="Leave the other choices out.")
+            raise UsageError(
+                "--retrain plans all records.", next_move="Leave out --source, --object, --since and --until."
+            )
         _plan_retrain(settings_of(context), now=now, output=output)
         return
     from dataflow.observe.plan import plan_run
@@ -71,7 +73,7 @@ def plan(
     )
     write_records(records, output=output, title="A run would land:")
     if any(record["drift"] for record in records):
-        messages.print("Fields differ from dataflow.toml: `dataflow drift accept SOURCE OBJECT` takes them in.")
+        messages.print("Fields differ from dataflow.toml: `dataflow drift accept SOURCE OBJECT` writes them into it.")
     if not records:
         messages.print("Nothing new: a run would publish nothing.")
 
@@ -84,12 +86,13 @@ def run(
     until: UntilOption = None,
     ingest_only: Annotated[bool, typer.Option("--ingest-only", help="Land what is new and publish nothing.")] = False,
     publish_only: Annotated[
-        bool, typer.Option("--publish-only", help="Publish what has landed, fetch nothing.")
+        bool, typer.Option("--publish-only", help="Publish what has landed and fetch nothing.")
     ] = False,
     retrain: Annotated[
         bool,
         typer.Option(
-            "--retrain", help="Train identity anew on all records and judgements. See `dataflow plan --retrain` first."
+            "--retrain",
+            help="Train the identity models again, on all records; see `dataflow plan --retrain` first.",
         ),
     ] = False,
     output: OutputOption = Output.TABLE,
@@ -97,7 +100,7 @@ def run(
 ) -> None:
     """Run the pipeline once: land what is new, then publish it in one audited transaction.
 
-    The same flow that a deployment runs, in this process. Run it again at any time: what is done is not done twice.
+    Runs the flow of the deployments, in this process. It can be run again at any time: nothing is landed twice.
 
     Example:  dataflow run --source salesforce --object contact --since 2026-01-01
     """
@@ -106,7 +109,7 @@ def run(
     if ingest_only and retrain:
         raise UsageError("--retrain publishes, --ingest-only does not.", next_move="Give one, or neither.")
     if object_name and not source:
-        raise UsageError("--object needs to know of which source.", next_move="Give --source as well.")
+        raise UsageError("--object needs --source.", next_move="Give --source as well.")
     chosen: dict[str, Any] = {
         "source": source,
         "object_name": object_name,
@@ -124,14 +127,14 @@ def backfill(
     context: typer.Context,
     start: Annotated[str, typer.Option("--from", help="First day, e.g. 2026-01-01.")],
     end: Annotated[str, typer.Option("--to", help="Last day, included.")],
-    window: Annotated[str, typer.Option("--window", help="How long a window is, in days: 1d, 7d.")] = "1d",
-    workers: Annotated[int, typer.Option("--workers", min=1, help="Windows that are fetched at once.")] = 10,
+    window: Annotated[str, typer.Option("--window", help="Length of a window in days: 1d, 7d.")] = "1d",
+    workers: Annotated[int, typer.Option("--workers", min=1, help="Windows to fetch at the same time.")] = 10,
     output: OutputOption = Output.TABLE,
     now: NowOption = None,
 ) -> None:
-    """Land a range of days window by window, then publish once; also closes the gaps that start in it.
+    """Land a range of days window by window, then publish once; also closes the gaps that start in the range.
 
-    Interrupted, it is given again: what was landed whole is skipped, what was staged from files is not read again.
+    After an interruption give it again: complete windows are skipped, staged files are not read again.
 
     Example:  dataflow backfill --from 2026-01-01 --to 2026-03-31 --window 1d --workers 10
     """
@@ -156,16 +159,16 @@ def check(
     output: OutputOption = Output.TABLE,
     now: NowOption = None,
 ) -> None:
-    """Compare what the sources hold with raw, whole ranges at a time; what is missing is read again by the next run.
+    """Compare raw with the sources by range; the next run reads again what is missing.
 
-    Lands what is new first. A source that counts for itself is checked from its beginning and asked about ever smaller
-    stretches where it differs; delivered files are read again, by default those of the last 30 days.
+    Lands what is new first. A source that can count is checked from its beginning, and bisected where counts differ;
+    delivered files are read again, by default those of the last 30 days.
 
     Example:  dataflow check --source mysql --since 2026-01-01
     """
     settings = settings_of(context)
     if object_name and not source:
-        raise UsageError("--object needs to know of which source.", next_move="Give --source as well.")
+        raise UsageError("--object needs --source.", next_move="Give --source as well.")
     _require_declared(settings, source, object_name)
     parameters = {
         "source": source,
@@ -179,7 +182,7 @@ def check(
 def _require_declared(settings: Settings, source: str | None, object_name: str | None) -> None:
     if source is None:
         return
-    # What it imports costs half a second, which is Prefect's API's: that begins after this.
+    # Imported only here: it takes half a second, by which Prefect's API would start later.
     from dataflow.observe.plan import require_declared
 
     require_declared(settings, source, object_name)
@@ -193,25 +196,25 @@ def _plan_retrain(settings: Settings, *, now: str | None, output: Output) -> Non
 
     with watching_run():
         found = plan_retrain(settings, now=timestamp_or_none(now, option="--now"))
-    told = found.as_dict()
+    document = found.as_dict()
     if output is Output.JSON:
-        write_json(told)
+        write_json(document)
     else:
         if output is Output.TABLE:
-            write_records(told["models"], output=output, title="Models, and those that would follow them")
-            write_records([told["churn"]], output=output, title="Records that would have another customer")
-            write_records(told["largest"], output=output, title="Largest merges and splits")
-        write_changes(told, output=output, title="Rows that would change")
+            write_records(document["models"], output=output, title="Models, and those that would replace them")
+            write_records([document["churn"]], output=output, title="Records that would change their customer")
+            write_records(document["largest"], output=output, title="Largest merges and splits")
+        write_changes(document, output=output, title="Rows that would change")
     refuse_churn(found.churn, budget=found.budget)
 
 
 def perform(settings: Settings, kind: str, parameters: dict[str, Any], *, now: str | None = None) -> RunOutcome:
-    """Run a flow here, watched when somebody looks."""
+    """Run a flow in this process, with progress on a terminal."""
     from dataflow.cli.watching import watching_run, watching_windows
     from flows.orchestrator import orchestrator
 
     timestamp = timestamp_or_none(now, option="--now")
-    # Prefect's API takes longest to get ready: it begins before anything else is even imported.
+    # Prefect's API takes longest to start: it starts before anything else is imported.
     with orchestrator(settings), watching_windows() if kind == "backfill" else watching_run():
         from flows.start import run_flow
 
@@ -219,7 +222,7 @@ def perform(settings: Settings, kind: str, parameters: dict[str, Any], *, now: s
 
 
 def write_outcome(outcome: RunOutcome, *, output: Output) -> None:
-    """Write what a run did: its stages as rows that add up, and one line. Raises: Exit when it was partial."""
+    """Write the stages of a run with their rows, and its message. Raises: Exit when the run was partial."""
     from dataflow.workspace.report import list_behind, list_gaps
 
     if output is Output.JSON:
@@ -229,14 +232,14 @@ def write_outcome(outcome: RunOutcome, *, output: Output) -> None:
     if outcome.status == "partial":
         gaps, behind = list_gaps(outcome.reports), list_behind(outcome.reports)
         for subject, why in gaps.items():
-            messages.print(f"Not whole: {subject}: {why}")
+            messages.print(f"Incomplete: {subject}: {why}")
         if gaps:
-            messages.print("Partial: what is missing is on record (dataflow status) and is read again by the next run.")
+            messages.print("Partial: what is missing is on record (dataflow status); the next run reads it again.")
         for name, why in behind.items():
             messages.print(f"Sink behind: {name}: {why}")
         if behind:
             messages.print(
-                "Partial: the publication stands. The next run brings these sinks to it, also with nothing new."
+                "Partial: the publication is committed. The next run updates these sinks, even with nothing new."
             )
         raise typer.Exit(ExitCode.PARTIAL)
 

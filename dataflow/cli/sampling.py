@@ -1,4 +1,4 @@
-"""sample, demo: data with known truth, and the whole pipeline over it."""
+"""sample, demo: generate data with known truth, and run the whole pipeline over it."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ if TYPE_CHECKING:
     from dataflow.sample import SampleSpec
     from dataflow.settings import Settings
 
-DaysOption = Annotated[int, typer.Option("--days", min=1, help="Days: the first is a first load, the others changes.")]
+DaysOption = Annotated[int, typer.Option("--days", min=1, help="Days: a first load, then changes.")]
 RecordsOption = Annotated[int, typer.Option("--records", min=500, help="Records a day over all sources.")]
 SeedOption = Annotated[int, typer.Option("--seed", help="The same seed gives the same bytes.")]
 
@@ -38,9 +38,11 @@ def sample(
     records: RecordsOption = 100_000,
     seed: SeedOption = _DEFAULT_SEED,
     start: Annotated[
-        str | None, typer.Option("--start", help="The first day; default: such that the last day is yesterday.")
+        str | None, typer.Option("--start", help="The first day; default: the one that makes yesterday the last.")
     ] = None,
-    into: Annotated[Path | None, typer.Option("--into", help="Folder; default: the sample folder of the home.")] = None,
+    into: Annotated[
+        Path | None, typer.Option("--into", help="Folder to write into; default: the sample folder of the home.")
+    ] = None,
     output: OutputOption = Output.TABLE,
 ) -> None:
     """Generate sample data with known truth: CRM pages, database tables, ticket CSVs, reference data.
@@ -70,7 +72,7 @@ def demo(
     output: OutputOption = Output.TABLE,
     now: NowOption = None,
 ) -> None:
-    """Take sample data through the whole pipeline: no network, no service, no credential. Twice is fine.
+    """Run the whole pipeline over sample data: no network, no service, no credential. Can be run again.
 
     Example:  dataflow demo --records 5000 --days 3
     """
@@ -81,7 +83,7 @@ def demo(
     settings = settings_of(context)
     first = _first_day(Path(settings.sample), days=days, records=records, seed=seed)
     spec = SampleSpec(days=days, records_per_day=records, seed=seed, start=first)
-    # Prefect's API gets ready while the sample is made.
+    # Prefect's API starts while the sample is generated.
     with orchestrator(settings):
         made = make_sample(spec, Path(settings.sample))
         messages.print(f"Sample: {made['delivered']:,} records in {settings.sample}")
@@ -91,16 +93,16 @@ def demo(
         write_json(summary)
     else:
         chosen = globals_of(context).home
-        _tell(summary, outcome, output=output, command=f"{_called()} --home {chosen}" if chosen else _called())
+        _write_summary(summary, outcome, output=output, command=f"{_called()} --home {chosen}" if chosen else _called())
 
 
 def _called() -> str:
-    """How this program is to be typed here: a newcomer has it below the checkout, not on the PATH."""
+    """Return how to type this program here: after a checkout it is often not on the PATH."""
     return "dataflow" if shutil.which("dataflow") else os.path.relpath(sys.argv[0])
 
 
 def make_sample(spec: SampleSpec, root: Path) -> dict[str, Any]:
-    """Write the sample, unless the same one is there already; returns its counts."""
+    """Write the sample, unless the same one exists; return its counts."""
     from dataflow.cli.watching import watching_count
     from dataflow.sample import generate
 
@@ -109,18 +111,17 @@ def make_sample(spec: SampleSpec, root: Path) -> dict[str, Any]:
         _marker(root).unlink(missing_ok=True)
         with watching_count("sample") as progress:
             generate(spec, root, progress=progress)
-        # Last: a sample that was not finished is made again.
+        # Written last: an unfinished sample is generated again.
         _marker(root).write_text(json.dumps(wanted), encoding="utf-8")
-    told: dict[str, Any] = json.loads((root / "truth" / "counts.json").read_text(encoding="utf-8"))
-    told["delivered"] = sum(row["delivered"] for row in _object_rows(told))
-    return told
+    counts: dict[str, Any] = json.loads((root / "truth" / "counts.json").read_text(encoding="utf-8"))
+    counts["delivered"] = sum(row["delivered"] for row in _object_rows(counts))
+    return counts
 
 
 def _first_day(root: Path, *, days: int, records: int, seed: int) -> date:
-    """Choose the day a sample begins: its last day is yesterday, unless the same sample is there from earlier.
+    """Choose the first day of a sample: its last day is yesterday, unless the same sample exists from earlier.
 
-    Read on the day it was made, the sample is as fresh as real data; made again tomorrow, it would change under a lake
-    that has read it.
+    A sample generated again on a later day would change under a lake that has landed it.
     """
     present = _present(root)
     if {**present, "start": ""} == {"days": days, "records": records, "seed": seed, "start": ""}:
@@ -133,7 +134,7 @@ def _marker(root: Path) -> Path:
 
 
 def _present(root: Path) -> dict[str, Any]:
-    """What the sample in a folder was made from; empty when there is none, or half of one."""
+    """Return the spec of the sample in a folder; empty when there is none or an unfinished one."""
     marker = _marker(root)
     return dict(json.loads(marker.read_text(encoding="utf-8"))) if marker.is_file() else {}
 
@@ -147,7 +148,7 @@ def _object_rows(made: dict[str, Any]) -> list[dict[str, Any]]:
 
 
 def _summarise(settings: Settings, outcome: RunOutcome, made: dict[str, Any]) -> dict[str, Any]:
-    """What came in, what became of it, how right it is; the sums are checked, not only shown."""
+    """Return what came in, what was published, and the quality against the known truth."""
     from dataflow.access.pipeline import open_published
     from dataflow.observe.quality import measure_quality
     from dataflow.observe.status import read_status
@@ -172,7 +173,7 @@ def _summarise(settings: Settings, outcome: RunOutcome, made: dict[str, Any]) ->
     }
 
 
-def _tell(summary: dict[str, Any], outcome: RunOutcome, *, output: Output, command: str) -> None:
+def _write_summary(summary: dict[str, Any], outcome: RunOutcome, *, output: Output, command: str) -> None:
     from dataflow.cli.running import write_outcome
 
     write_outcome(outcome, output=output)

@@ -1,6 +1,6 @@
-"""The one way to a terminal: text is shown as it is, never interpreted, whatever the terminal's encoding.
+"""Write text to a terminal as it is, never interpreted, in any encoding.
 
-Every line that `dataflow` writes for people passes through a `PlainConsole` or `styled`; only this package adds colour.
+Every line for people passes through a `PlainConsole` or `styled`; only this package adds colour.
 """
 
 from __future__ import annotations
@@ -17,12 +17,12 @@ from rich.text import Text
 from dataflow.observe.visible import visible
 
 _ERRORS = "dataflow-visible"
-# What we draw with, for an encoding without it; every other character is written as an escape.
+# Characters of drawings, for encodings that lack them; any other lacking character becomes an escape.
 _DRAWN_IN_ASCII = str.maketrans({"│": "|", "█": "#", "━": "-", "→": "->", "≠": "!="})
 
 
 class PlainConsole(Console):
-    """A console to which text is text: no markup, no emoji codes, no escape sequence of another's making."""
+    """A console that interprets nothing in its text: no markup, no emoji codes, no escape sequences."""
 
     def __init__(self, **options: Any) -> None:
         super().__init__(markup=False, emoji=False, highlight=False, soft_wrap=True, **options)
@@ -36,22 +36,22 @@ class PlainConsole(Console):
         overflow: OverflowMethod | None = None,
         **_: Any,
     ) -> Text:
-        """Make text of a string that was printed, or is a part of what was."""
+        """Make a Text of a printed string, or of a part of one."""
         return Text(_lines(text), style=style, justify=justify, overflow=overflow)
 
 
 def styled(*parts: str | tuple[str, str]) -> Text:
-    """Make text of parts; a part is a text, or a text and the style of ours that it is shown in."""
+    """Make a Text of parts; each part is a text, or a text and its style."""
     return Text.assemble(*(_lines(part) if isinstance(part, str) else (_lines(part[0]), part[1]) for part in parts))
 
 
 def cell(value: str) -> Text:
-    """Make the text of a table's cell, heading or title: in one line, so that no value looks like a row of its own."""
+    """Make the text of a table's cell, heading or title, in one line, so that no value looks like another row."""
     return Text(visible(value))
 
 
 def prepare_streams() -> None:
-    """Let stdout and stderr write what their encoding does not have as escapes, drawings of ours in ASCII."""
+    """Let stdout and stderr write characters that their encoding lacks as escapes, and drawings in ASCII."""
     codecs.register_error(_ERRORS, _write_around)
     for stream in (sys.stdout, sys.stderr):
         if isinstance(stream, io.TextIOWrapper):

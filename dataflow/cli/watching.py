@@ -1,4 +1,4 @@
-"""Progress with an estimate of what is left, on a terminal; nothing at all where nobody looks."""
+"""Show progress with an estimate of the time left, on a terminal only."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from dataflow.cli.output import messages
 from dataflow.observe.visible import visible
 from dataflow.run.progress import StageEvent, WindowEvent, watched_by
 
-# Shares of a first run over 100,000 records, measured November 2026: what is expected before a run of this lake told.
+# Seconds by stage of a first run over 100,000 records, measured November 2026: the expectation without an earlier run.
 USUAL_SECONDS: Mapping[str, float] = {
     "plan": 1,
     "fetch": 6,
@@ -29,12 +29,12 @@ USUAL_SECONDS: Mapping[str, float] = {
     "report": 3,
 }
 _TICK_SECONDS = 0.2
-# A stage that takes longer than expected stays just short of its end.
+# A stage that takes longer than expected stays at this share of its bar.
 _NEARLY = 0.97
 
 
 class _ShownColumn(TextColumn):
-    """A column of text that is shown as it is."""
+    """A text column that escapes control characters and interprets no markup."""
 
     def render(self, task: Task) -> Text:
         return Text(visible(self.text_format.format(task=task)), style=self.style, justify=self.justify)
@@ -62,7 +62,7 @@ def watching_run(expected: Mapping[str, float] | None = None) -> Iterator[None]:
 
 @contextmanager
 def watching_windows() -> Iterator[None]:
-    """Show how many of a backfill's windows are fetched, and how long the rest will take; then its other stages."""
+    """Show the fetched windows of a backfill and the time left, then its other stages."""
     if not messages.is_terminal:
         yield
         return
@@ -91,7 +91,7 @@ def watching_windows() -> Iterator[None]:
 
 @contextmanager
 def watching_count(what: str) -> Iterator[Callable[[str, int, int], None]]:
-    """Show how much of a counted task is done; the yielded function takes (what, done, total)."""
+    """Show the progress of a counted task; the yielded function takes (what, done, total)."""
     if not messages.is_terminal:
         yield lambda _what, _done, _total: None
         return
@@ -114,7 +114,7 @@ def watching_count(what: str) -> Iterator[Callable[[str, int, int], None]]:
 
 
 class _Estimate:
-    """Where a run is, by the seconds its stages are expected to take."""
+    """The position of a run, by the seconds its stages are expected to take."""
 
     def __init__(self, expected: Mapping[str, float]) -> None:
         self._expected = dict(expected)

@@ -67,7 +67,7 @@ def test_a_broken_object_lands_nothing_and_keeps_no_other_from_landing(
     told = capsys.readouterr()
     assert "Partial" in told.out
     for _, raw, words in broken:
-        # `Not whole: mysql.orders: what is wrong with it`
+        # `Incomplete: mysql.orders: what is wrong with it`
         said = [line for line in told.err.splitlines() if raw.replace("_", ".") in line]
         assert any(all(word in line for word in words) for line in said), told.err
     after = lake_state(published)

@@ -42,7 +42,7 @@ def test_a_sink_that_fails_leaves_one_published_run_that_says_so(
     assert run(["--home", str(settings.home), "run", "--now", NOW]) == 4
     told = capsys.readouterr().err
     assert "Sink behind: warehouse: Writing publication" in told
-    assert "Not whole" not in told
+    assert "Incomplete" not in told
     (_, first), (status, message) = recorded(settings)
     assert status == "published"
     assert message.endswith("; then partial: sinks behind: warehouse")

@@ -143,7 +143,7 @@ def test_a_word_reaches_orders_scores_segments_and_features_and_can_be_taken_bac
         # no run has to end first, and each decision is seen at once by the next
         assert "a second person" in told(capsys, home, "review", "decide", *pair, "--who", "ann")
         assert [row["reason"] for row in answer(capsys, home, "review", "list", "--reason", "second person")]
-        assert "acts on it" in told(capsys, home, "review", "decide", *pair, "--who", "bob")
+        assert "applies it" in told(capsys, home, "review", "decide", *pair, "--who", "bob")
         assert answer(capsys, home, "review", "list", "--reason", "second person") == []
         [decided] = answer(capsys, home, "review", "decided")
         assert (decided["verdict"], decided["who"], decided["holds"]) == ("same", "bob", "same holds")

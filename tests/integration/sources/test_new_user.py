@@ -223,7 +223,7 @@ def test_a_run_lands_what_is_well_and_tells_the_rest(place: Place, capsys: pytes
     told = capsys.readouterr()
     assert is_clean(told.out + told.err)
     lines = {
-        line.split()[2].partition(".")[0]: line for line in told.err.splitlines() if line.startswith("Not whole: ")
+        line.split()[1].partition(".")[0]: line for line in told.err.splitlines() if line.startswith("Incomplete: ")
     }
     assert set(lines) == set(TROUBLES)
     for name, (found, _) in TROUBLES.items():

@@ -108,7 +108,7 @@ def test_doctor_names_and_mends(
     assert found["fix"] == "dataflow doctor --fix-modes"
     found, told = probe("--fix-modes")
     assert found["is_well"]
-    assert f"Mended the modes of {count} files and folders." in told
+    assert f"Corrected the modes of {count} files and folders." in told
     assert stat.S_IMODE((used.home.parent / ".env").stat().st_mode) == 0o600
 
 

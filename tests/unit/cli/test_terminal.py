@@ -130,5 +130,5 @@ def test_bars_of_a_pair_are_parts_and_no_markup() -> None:
         link_probability=0.8,
     )
     lines = waterfall_lines(explained)
-    assert [str(line[0]).split("  ")[1] for line in lines] == ["Same [name]", "Other street", "All in all"]
+    assert [str(line[0]).split("  ")[1] for line in lines] == ["Same [name]", "Other street", "Total"]
     assert {part[1] for line in lines for part in line if isinstance(part, tuple)} == {"green", "red"}

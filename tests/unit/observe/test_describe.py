@@ -127,7 +127,7 @@ def test_it_answers_where_dataflow_toml_is_wrong(tmp_path: Path, capsys: pytest.
     assert run(["describe", "setting", "lake.threads"]) == 0
     told = capsys.readouterr()
     assert "DATAFLOW_LAKE__THREADS" in told.out
-    assert "Without what dataflow.toml declares" in told.err
+    assert "Declarations of dataflow.toml are left out" in told.err
 
 
 def test_a_description_is_no_csv_and_a_list_is(capsys: pytest.CaptureFixture[str]) -> None:
