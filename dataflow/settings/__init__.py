@@ -30,5 +30,5 @@ __all__ = [
     "load_settings",
 ]
 
-# At import: whoever runs any part of the pipeline has imported its settings.
+# At import: every part of the pipeline imports the settings first.
 keep_libraries_quiet()

@@ -1,4 +1,4 @@
-"""The environment that other programs are told through: what Prefect reads when it is first imported."""
+"""Environment variables for libraries: Prefect reads them when it is first imported, Soda at its import."""
 
 from __future__ import annotations
 
@@ -8,19 +8,19 @@ from contextlib import contextmanager
 from pathlib import Path
 
 _LIBRARIES = {
-    # Soda's import alone makes a tracer of the whole process that sends to collect.soda.io; measured November 2026.
+    # Soda's import makes a process-wide tracer that sends to collect.soda.io; measured November 2026.
     "SODA_CORE_TELEMETRY_ENABLED": "false",
-    # It also reads any .env above its own folder into the environment; ours is read by settings, and only there.
+    # Soda also reads any .env above its own folder into the environment; only the settings may read ours.
     "PYTHON_DOTENV_DISABLED": "1",
 }
 
 _QUIET = {
-    # Nothing leaves the machine, and a run's own words are not drowned.
+    # No telemetry leaves the machine, and Prefect's log does not hide the run's own lines.
     "PREFECT_SERVER_ANALYTICS_ENABLED": "false",
     "DO_NOT_TRACK": "1",
     "PREFECT_LOGGING_LEVEL": "CRITICAL",
     "PREFECT_LOGGING_TO_API_ENABLED": "false",
-    # Never Prefect's own temporary server: it starts slower and outlives a killed run.
+    # Not Prefect's own temporary server: it starts slower and outlives a killed run.
     "PREFECT_SERVER_ALLOW_EPHEMERAL_MODE": "false",
 }
 
@@ -40,26 +40,26 @@ _LEAN_SERVER = {
 
 
 def keep_libraries_quiet() -> None:
-    """Switch off what libraries send or read on their own; must come before any of them is imported."""
+    """Switch off telemetry and .env reading of libraries; call before any of them is imported."""
     for name, value in _LIBRARIES.items():
         os.environ.setdefault(name, value)
 
 
 def prefect_api_url() -> str | None:
-    """The Prefect API that the user or a worker named, if any."""
+    """Return the Prefect API that the user or a worker set, if any."""
     return os.environ.get("PREFECT_API_URL") or None
 
 
 def prefect_database_url() -> str | None:
-    """The database that the user named for Prefect, if any; else it is a file in Prefect's home."""
+    """Return the database that the user set for Prefect, if any; else it is a file in Prefect's home."""
     return os.environ.get("PREFECT_API_DATABASE_CONNECTION_URL") or None
 
 
 @contextmanager
 def prefect_environment(home: Path, *, api_url: str | None) -> Iterator[None]:
-    """Point Prefect at `api_url` (None: at the one it is pointed at) with its state in `home`, quietly.
+    """Point Prefect at `api_url` (None: leave it unchanged), with its state in `home` and little logging.
 
-    Must be entered before Prefect is first imported. What the user said stays; leaving takes back what was added.
+    Enter before Prefect is first imported. Variables that the user set stay; leaving removes the added ones.
     """
     wanted = {"PREFECT_HOME": str(home / "prefect"), **_QUIET}
     if api_url is not None:
@@ -74,6 +74,6 @@ def prefect_environment(home: Path, *, api_url: str | None) -> Iterator[None]:
 
 
 def prefect_server_environment(home: Path) -> dict[str, str]:
-    """The environment of a Prefect server that serves one run of this home."""
+    """Return the environment of a Prefect server that serves one run of this home."""
     inherited = {name: value for name, value in os.environ.items() if not name.startswith("PREFECT_API_URL")}
     return {**inherited, **_QUIET, **_LEAN_SERVER, "PREFECT_HOME": str(home / "prefect")}

@@ -1,6 +1,7 @@
-"""Find, read and merge the configuration. The only module that looks at the environment.
+"""Find, read and merge the configuration. The only module that reads the environment.
 
-From weak to strong: the defaults of the model, dataflow.toml, .env beside it, environment variables, the caller.
+In order of precedence, lowest first: defaults of the model, dataflow.toml, .env beside it, environment variables, the
+caller's arguments.
 """
 
 from __future__ import annotations
@@ -34,7 +35,7 @@ _REFERENCE = re.compile(r"\$\{(home|env:[A-Za-z_][A-Za-z0-9_]*)\}")
 
 
 def default_toml() -> str:
-    """Return the text of the configuration that DataFlow runs with where there is no dataflow.toml."""
+    """Return the text of the default configuration, used where there is no dataflow.toml."""
     return files("dataflow.settings").joinpath("default.toml").read_text(encoding="utf-8")
 
 
@@ -44,7 +45,7 @@ def load_settings(config: Path | None = None, *, home: Path | None = None, **ove
     `config`: a dataflow.toml; without it DATAFLOW_CONFIG, then the nearest dataflow.toml from the working folder
     upwards, then the packaged default. `home`: the folder for data; without it DATAFLOW_HOME, the file's own `home`,
     then `.dataflow` beside the file (or in the working folder).
-    Raises: ConfigurationError naming each setting that is wrong and each place looked; never a value.
+    Raises: ConfigurationError naming each wrong setting and each place searched; never a value.
     """
     path = _find_config(config)
     text = path.read_text(encoding="utf-8") if path else default_toml()
@@ -107,7 +108,7 @@ def _merge(declared: dict[str, Any], given: dict[str, Any], *, dotenv: Path, pla
 
 
 def _say_fault(kind: str, path: tuple[int | str, ...], message: str) -> str:
-    """One fault with its place; of an unknown setting the nearest one and those there are."""
+    """Return one fault with its place; for an unknown setting also the nearest name and all known ones."""
     place = ".".join(str(part) for part in path)
     known = settings_at(Settings, path[:-1]) if kind == "extra_forbidden" else []
     return f"{place}: {unknown_name('setting', str(path[-1]), known).rstrip('.') if known else message}"

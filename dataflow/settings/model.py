@@ -1,4 +1,4 @@
-"""The shape of dataflow.toml: one typed tree; an unknown word is refused."""
+"""The shape of dataflow.toml: one typed tree; an unknown setting is refused."""
 
 from __future__ import annotations
 
@@ -23,29 +23,29 @@ class LakeSettings(Section):
     catalogue: str = "${home}/lake/catalogue.ducklake"
     """The catalogue: a file, or `postgresql://user:password@host:5432/database?schema=lake_meta&sslmode=verify-full`."""
     catalogue_reader: SecretStr | None = None
-    """The same catalogue on its server, by the address of a role with SELECT only: readers connect with it."""
+    """The same catalogue, with the user of a role that has SELECT only: readers connect with it."""
     data: str = "${home}/lake/data"
     """Where the data files are: a folder, or `s3://bucket/prefix`."""
     published: str = "${home}/lake/published"
     """Folder of the readers' copy of a catalogue that is a file."""
     inbox: str = ""
-    """Folder of decisions that wait for the next run, reached by all who decide and by the run; empty: beside a
-    catalogue that is a file, else beside the data. Needed where the catalogue is a server and the data in a bucket."""
+    """Folder of decisions that wait for the next run; all who decide and the run must reach it. Empty: beside a
+    catalogue that is a file, else beside the data. Required with a catalogue on a server and data in a bucket."""
     s3: S3Settings | None = None
     group: str = ""
-    """The group of users that share the lake's files, and all else in the home; empty: they are this user's alone."""
+    """The group of users that share the lake's files and the rest of the home; empty: only this user reads them."""
     memory_limit: str = "1500MB"
-    """What DuckDB may hold in memory before it spills, as it writes it: 4GB."""
+    """Memory that DuckDB uses before it spills to disk, in DuckDB's notation: 4GB."""
     threads: int = 0
-    """Threads of DuckDB; 0: one for each core."""
+    """Threads of DuckDB; 0: one per core."""
     wait_seconds: float = 0.0
-    """How long a run waits for another run's lock; a laptop user wants to be told at once."""
+    """How long a run waits for the lock of another run; short, because a laptop user wants the answer immediately."""
     snapshot_retention_days: int = 30
-    """How long `dataflow maintain` keeps snapshots to look back to."""
+    """How long `dataflow maintain` keeps snapshots."""
 
 
 class CheckSettings(Section):
-    """One rule switched on for an object; `rule` names a predicate of checks/rules.py, the rest are its arguments."""
+    """One rule switched on for an object: `rule` names a rule of checks/rules.py, the other keys are its arguments."""
 
     model_config = ConfigDict(extra="allow", frozen=True)
     rule: str
@@ -53,59 +53,58 @@ class CheckSettings(Section):
 
 
 class ObjectSettings(Section):
-    """One object of a source: where its rows are, what identifies and versions them, what they must look like."""
+    """One object of a source: where its rows are, what identifies and versions them, which checks they must pass."""
 
     remote: str = ""
-    """Its name at a source that answers queries (an API's object, a table); empty: the object's own name."""
+    """Name at a source that answers queries (an API's object, a table); empty: the object's own name."""
     format: Literal["", "rest-json", "parquet", "csv"] = ""
     """Of files: pages of a REST API, Parquet, or CSV."""
     path: str = ""
-    """Below the source's root; `{date}` stands for the day (YYYY-MM-DD), `*` for anything. Only files have a path."""
+    """Path of files below the source's root; `{date}` stands for the day (YYYY-MM-DD), `*` for any text."""
     deletions: str = ""
-    """Path of files that name deleted records (getDeleted answers), below the root; empty: none."""
+    """Path below the root of files that name deleted records (getDeleted answers); empty: no such files."""
     encoding: str = ""
-    """Of CSV files, as Python names it, where detection gets it wrong; empty: detect it."""
+    """Encoding of CSV files, by Python's name, where detection fails; empty: detect it."""
     key: str
-    """The field that identifies a record, and stays the record's for ever."""
+    """The field that identifies a record and never changes."""
     cursor: str
-    """The field that versions a record: a time that each change moves on, or, of a table that is only added to, its
-    key."""
+    """The field that versions a record: a time that every change increases, or the key of an append-only table."""
     deleted_flag: str = ""
     """A true/false field that marks a record as deleted."""
     deleted_when_set: str = ""
-    """A field that, where it is not null, marks a record as deleted."""
+    """A field that marks a record as deleted where it is not null."""
     fields: dict[str, str]
-    """Field of the source to DuckDB type; what cannot be cast is a dead letter."""
+    """Field of the source to DuckDB type; a row that cannot be cast is a dead letter."""
     optional: list[str] = []
-    """Fields that may be absent altogether; all others missing in a file is drift."""
+    """Fields that a file can lack; any other missing field is schema drift."""
     personal: dict[str, str] = {}
-    """Field to class of personal data; fields not named hold `free_text`."""
+    """Field to class of personal data; fields that are not named here count as `free_text`."""
     json_schema: str = ""
     """A file in checks/schemas, or a path beside dataflow.toml."""
     checks: list[CheckSettings] = []
     on_drift: Literal["evolve", "freeze", "set_aside"] = "evolve"
-    """What fields that differ from the declared ones do: read on without them, stop, or make each row a dead letter."""
+    """What fields that differ from the declared ones cause: reading on without them, a stop, or dead letters."""
     reread_every_hours: float = 0.0
     """How often all rows are read again, for fields that change without moving the cursor (formulas); 0: never."""
     anti_join_every_days: int = 0
-    """How often the nightly check asks the source which records are gone without a word; 0: never."""
+    """How often the nightly check compares keys with the source to find unrecorded deletions; 0: never."""
     anti_join_limit_share: Annotated[float, Field(gt=0, le=1)] = 0.1
-    """More gone than this share, and at least 100, is taken for a source that does not show all it has."""
+    """Nothing is deleted where the source lacks more than this share of the keys, and more than 100."""
 
 
 class _SourceSettings(Section):
-    """One system to read from. Its adapter's own settings stand in a section of the adapter's name."""
+    """One system to read from. Settings of its adapter stand in a section with the adapter's name."""
 
     adapter: str = "files"
-    """How it is read: the name of an adapter."""
+    """The name of the adapter that reads it."""
     root: str = ""
     """Folder, or `s3://bucket/prefix`, of a source of files."""
     trust: int = 1
     """Survivorship: a higher number wins where a field is decided by source."""
     lookback_seconds: float = 600.0
-    """How far before the watermark a query reads again: a row may be committed later than it is stamped."""
+    """How far before the watermark a query reads again: a row can be committed later than its timestamp."""
     objects: dict[str, ObjectSettings]
-    """What is read of it, by name."""
+    """The objects that are read, by name."""
 
     def section(self, kind: type[S]) -> S:
         """Return the section that only this source's adapter reads. Raises: ConfigurationError where there is none."""
@@ -119,7 +118,7 @@ class _SourceSettings(Section):
 
     @model_validator(mode="after")
     def _check_adapter(self) -> Self:
-        """A source of files says where they are; one that answers queries says in its section how to reach it."""
+        """Check that a source of files has a root, and one that answers queries the section to reach it."""
         if self.adapter not in ADAPTERS:
             raise ValueError(unknown_name("adapter", self.adapter, ADAPTERS))
         adapter = ADAPTERS[self.adapter]
@@ -166,24 +165,24 @@ class JoinSettings(Section):
     object: str
     """`source.object`"""
     on: dict[str, str]
-    """Its fields to the mapped object's fields that they equal."""
+    """Field of the joined object to the field of the mapped object that it equals."""
     prefer: list[str] = []
-    """Order in which the best of several rows is taken: field, or `-field` for descending."""
+    """Order that decides which of several rows joins: field, or `-field` for descending."""
 
 
 class MappingSettings(Section):
-    """How the rows of one object become rows of a conformed table."""
+    """The mapping of one object's rows to rows of a conformed table."""
 
     table: str
     """The conformed table, without its schema."""
     object: str
     """`source.object`"""
     where: dict[str, str | bool | int] = {}
-    """Only rows whose field equals the value."""
+    """Field to value: only rows that equal it are mapped."""
     group_by: list[str] = []
-    """Distinct combinations of these fields are one record (a ticket's requester)."""
+    """Each distinct combination of these fields is one record (a ticket's requester)."""
     record_object: str = ""
-    """Name used in record ids where it is not the object's own."""
+    """Name in record ids, where it is not the object's own."""
     joins: dict[str, JoinSettings] = {}
     fields: dict[str, FieldExpression]
     """Column of the table to field, or to one operator with its arguments."""
@@ -195,11 +194,11 @@ class CurrencySettings(Section):
     base: str = "USD"
     """ISO 4217 code of the base currency, in which amounts are added up."""
     rates: dict[str, Decimal] = {}
-    """Units of the base currency for one unit of each other, by ISO 4217 code."""
+    """Units of the base currency for one unit of each other currency, by ISO 4217 code."""
 
 
 class ValidateSettings(Section):
-    """When bad rows are too many: above this share of an object's rows, with at least this many, the run stops."""
+    """The limit of dead letters: above this share of an object's rows, and at least this many, the run stops."""
 
     dead_letter_limit_share: Annotated[float, Field(ge=0, le=1)] = 0.05
     """Share of an object's rows."""
@@ -208,10 +207,10 @@ class ValidateSettings(Section):
 
 
 class CompletenessSettings(Section):
-    """The nightly check. A source that answers surveys is checked whole; delivered files are read again."""
+    """The nightly check. A source that answers surveys is compared whole; delivered files are read again."""
 
     files_days: int = 30
-    """Of how many days: what was right for a month is not read each night for ever."""
+    """How many days of delivered files are read again; older files were right for that long."""
 
 
 class ResolveSettings(Section):
@@ -220,20 +219,19 @@ class ResolveSettings(Section):
     link_threshold: Annotated[float, Field(gt=0, lt=1)] | None = None
     """Probability from which a pair is linked; left out: chosen when the epoch is trained."""
     review_threshold: Annotated[float, Field(gt=0, lt=1)] | None = None
-    """Probability from which a pair that is not linked is shown to a steward; left out: chosen likewise."""
+    """Probability from which a pair that is not linked is shown to a steward; left out: chosen with the epoch."""
     second_person_from_records: Annotated[int, Field(ge=1)] = 10
-    """A steward's `same` on customers of so many records each holds when a second person has said it too."""
+    """Between customers of this many records each, a steward's `same` needs the agreement of a second person."""
     id_churn_budget: Annotated[float, Field(ge=0, le=1)] = 0.01
-    """The share of records that a new model may give another customer; a run that would give more is refused. One in
-    a hundred is more than a model trained anew on a day's further records was seen to move, and less than what would
-    make those who hold on to ids look their customers up again."""
+    """The share of records that a new model may move to another customer; a run that would move more is refused. One in
+    a hundred is more than retraining on a day's new records moves, and less than consumers of the ids would notice."""
     processes: Annotated[int, Field(ge=1)] = 1
-    """Processes that score candidate pairs. One is best on one machine, whose cores a run keeps busy by itself."""
+    """Processes that score candidate pairs. One is best on one machine: a run uses all of its cores."""
     spread_from_pairs: Annotated[int, Field(ge=1)] = 5_000_000
-    """Candidate pairs from which scoring is spread over these: fewer are scored sooner than they are handed out."""
+    """Candidate pairs from which scoring is spread over the processes: fewer are scored faster than distributed."""
     deployment: str = ""
-    """The Prefect deployment that scores a share of them, such as score/score, on workers that reach the folder `runs`;
-    empty: processes of this machine."""
+    """The Prefect deployment that scores a share of the pairs, such as score/score, on workers that reach the folder
+    `runs`; empty: processes of this machine."""
 
 
 class EnrichSettings(Section):
@@ -244,7 +242,7 @@ class EnrichSettings(Section):
     firmographics: str = "${home}/sample/reference/firmographics.parquet"
     """A table of companies by website (Parquet); empty: off."""
     expires_after_days: int = 90
-    """After so long a value is asked for again."""
+    """Time after which a value is looked up again."""
 
 
 class WarehouseSettings(Section):
@@ -255,32 +253,32 @@ class WarehouseSettings(Section):
 
 
 class SinksSettings(Section):
-    """What all sinks have in common."""
+    """Settings common to all sinks."""
 
     timeout_seconds: Annotated[float, Field(gt=0)] = 1800.0
-    """How long one sink may take to follow a publication, its wait for another run's included. Then the run ends as
-    partial and the next one brings the sink there. A first load of ten million customers takes minutes."""
+    """How long one sink may take to follow a publication, waiting for another run included. After that the run ends as
+    partial and the next run continues. A first load of ten million customers takes minutes."""
 
 
 class PrefectSettings(Section):
-    """Orchestration knobs that a deployment may want to change."""
+    """Orchestration: retries and parallel fetching."""
 
     retries: int = 3
-    """How often a task is tried again where its error says that this can help."""
+    """How often a task is retried where its error is retryable."""
     retry_delay_seconds: float = 1.0
     """The first delay; it doubles, with jitter."""
     source_concurrency: int = 10
-    """Windows fetched at once."""
+    """Windows fetched in parallel."""
     fetch_deployment: str = ""
     """The Prefect deployment that fetches a share of a backfill's windows, such as fetch/fetch, on workers that reach
-    the folders `runs` and `landing` by the same paths; empty: threads of this process. They suffice for most: fetching
-    waits for the sources, and a run on a pool takes some ten seconds to start."""
+    the folders `runs` and `landing` by the same paths; empty: threads of this process. Threads suffice for most:
+    fetching waits for the sources, and a run on a pool takes about ten seconds to start."""
 
 
 class Settings(BaseSettings):
-    """Everything DataFlow is told. Built once at the edge by `load_settings` and passed on.
+    """The whole configuration. Built once at the edge by `load_settings` and passed on.
 
-    Constructed directly it takes only what it is given; `load_settings` adds file and environment.
+    The constructor takes only its arguments; `load_settings` adds file and environment.
     """
 
     model_config = SettingsConfigDict(extra="forbid", frozen=True)
@@ -302,13 +300,13 @@ class Settings(BaseSettings):
     """The dataflow.toml that was read; set when settings are loaded."""
     lake: LakeSettings = LakeSettings()
     landing: str = "${home}/landing"
-    """Folder of windows that are fetched and not yet landed."""
+    """Return the folder of windows that are fetched and not yet landed."""
     runs: str = "${home}/runs"
-    """Folder with one folder for each run at work."""
+    """Return the folder with one folder per active run."""
     reports: str = "${home}/reports"
-    """Folder of the runs' reports."""
+    """Return the folder of the runs' reports."""
     sample: str = "${home}/sample"
-    """Folder of the generated sample."""
+    """Return the folder of the generated sample."""
     sources: dict[str, SourceSettings] = {}
     mappings: dict[str, MappingSettings] = {}
     currency: CurrencySettings = CurrencySettings()

@@ -1,4 +1,4 @@
-"""The base of every table of dataflow.toml, and the table that several of them have: a bucket."""
+"""The base of every section of dataflow.toml, and the section of a bucket, which several have."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ class Section(BaseModel):
 
 
 class S3Settings(Section):
-    """How to reach the bucket of an `s3://` path; without a key, what the environment or the machine's role gives."""
+    """How to reach the bucket of an `s3://` path; without a key, by the environment or the machine's role."""
 
     endpoint: str = ""
     """`host:port` of the server; empty: AWS."""
@@ -23,10 +23,10 @@ class S3Settings(Section):
     key_id: SecretStr | None = None
     """Access key."""
     secret: SecretStr | None = None
-    """Its secret."""
+    """Secret of the access key."""
     url_style: Literal["path", "vhost"] = "vhost"
-    """Whether the bucket stands in the path or in the host's name."""
+    """Whether URLs have the bucket in the path or in the host name."""
     use_tls: bool = True
-    """Encrypt, and check the server's certificate."""
+    """Use TLS and verify the server's certificate."""
     ca_file: str = ""
-    """Certificates that the server's is checked against; empty: the public authorities."""
+    """File of certificate authorities for the server's certificate; empty: the public ones."""

@@ -1,4 +1,4 @@
-"""Walk the model of the settings: which section a field holds, and which settings a section has."""
+"""Walk the model of the settings: the section that a field holds, the settings that a section has."""
 
 from __future__ import annotations
 
@@ -9,17 +9,17 @@ from typing import Any, get_args, get_origin
 from pydantic import BaseModel
 
 NAMED = "NAME"
-"""Stands in a setting's name for what the user calls a source, object or mapping."""
+"""Placeholder in a setting's name for the user's name of a source, object or mapping."""
 LISTED = "N"
-"""Stands in a setting's name for a place in a list."""
+"""Placeholder in a setting's name for a place in a list."""
 FOUND = "config_file"
-"""Which file the settings were read from: found, and set by no file and no variable."""
+"""The setting that holds the file they were read from: found, not set by a file or variable."""
 
 _HOLDS: Mapping[Any, tuple[str, ...]] = {dict: (NAMED,), list: (LISTED,)}
 
 
 def section_in(annotation: Any) -> tuple[type[BaseModel] | None, tuple[str, ...]]:
-    """Return the section that a field holds, and what stands between the two where it holds several."""
+    """Return the section that a field holds, and the placeholder between the two where it holds several."""
     if isinstance(annotation, type) and issubclass(annotation, BaseModel):
         return annotation, ()
     holds = _HOLDS.get(get_origin(annotation), ())

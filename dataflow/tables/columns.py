@@ -5,17 +5,17 @@ from __future__ import annotations
 from lakehouse.table import Column
 
 CLASSIFICATIONS = {
-    "none": "says nothing about a person",
+    "none": "not about a person",
     "pseudonym": "identifies a person only together with other tables",
     "identity": "name, date of birth",
     "contact": "e-mail, telephone, postal address",
     "online": "network address",
     "behaviour": "what a person bought, asked or did",
-    "free_text": "written by or about a person: may hold anything",
+    "free_text": "free text by or about a person: can hold any class",
 }
 
 ENTITY_TYPES = ("person", "company")
-"""What a customer, and a record of one, can be."""
+"""The entity types of customers and their records."""
 
 RUN_ID = Column("_run_id", "VARCHAR", "Run that last wrote the row", nullable=False, volatile=True)
 

@@ -23,7 +23,7 @@ CUSTOMER_RECORD = Table(
         Column("date_of_birth", "DATE", "Date of birth", "identity"),
         Column("company_name", "VARCHAR", "The company, or a person's employer", "identity"),
         Column("legal_form", "VARCHAR", "Legal form taken from the company name: inc, gmbh, ltd, …"),
-        Column("email", "VARCHAR", "E-mail address as valid and lower-case text", "contact"),
+        Column("email", "VARCHAR", "E-mail address, validated, in lower case", "contact"),
         Column(
             "email_canonical",
             "VARCHAR",
@@ -31,7 +31,7 @@ CUSTOMER_RECORD = Table(
             "contact",
         ),
         Column("email_domain", "VARCHAR", "Domain of the e-mail address", "contact"),
-        Column("is_role_mailbox", "BOOLEAN", "The e-mail is info@, sales@, … and identifies nobody"),
+        Column("is_role_mailbox", "BOOLEAN", "The e-mail is a role mailbox, such as info@, of no one person"),
         Column("phone", "VARCHAR", "Telephone number in E.164; null for placeholders", "contact"),
         Column("street", "VARCHAR", "Street without the house number", "contact"),
         Column("house_number", "VARCHAR", "House number with its letter", "contact"),
@@ -46,8 +46,8 @@ CUSTOMER_RECORD = Table(
         Column("employee_count", "BIGINT", "Employees as the source states them"),
         Column("crm_status", "VARCHAR", "Lead or account status in the CRM"),
         Column("parent_record_id", "VARCHAR", "Record of the account or parent company", "pseudonym"),
-        Column("created_at", "TIMESTAMPTZ", "When the source made the record"),
-        Column("updated_at", "TIMESTAMPTZ", "When the source last changed the record"),
+        Column("created_at", "TIMESTAMPTZ", "When the record was created at the source"),
+        Column("updated_at", "TIMESTAMPTZ", "When the record was last changed at the source"),
         *LINEAGE,
     ),
 )
@@ -61,7 +61,7 @@ CUSTOMER_ORDER = Table(
     subject="record_id",
     columns=(
         Column("order_id", "VARCHAR", "source|object|record key", "pseudonym", nullable=False),
-        Column("record_id", "VARCHAR", "Customer record that ordered", "pseudonym"),
+        Column("record_id", "VARCHAR", "Customer record that placed the order", "pseudonym"),
         Column("order_number", "VARCHAR", "Number shown to the customer", "pseudonym"),
         Column("ordered_at", "TIMESTAMPTZ", "When it was ordered", "behaviour"),
         Column("status", "VARCHAR", "State of the order", "behaviour", values=MEANING.order_states),
@@ -86,7 +86,7 @@ ORDER_ITEM = Table(
         Column("product_name", "VARCHAR", "Name of the product"),
         Column("product_category", "VARCHAR", "Category of the product"),
         Column("quantity", "BIGINT", "Pieces", "behaviour"),
-        Column("unit_price", "DECIMAL(18,2)", "Price of one piece in the order's currency", "behaviour"),
+        Column("unit_price", "DECIMAL(18,2)", "Price per unit in the order's currency", "behaviour"),
         *LINEAGE,
     ),
 )
@@ -100,7 +100,7 @@ TICKET = Table(
     subject="record_id",
     columns=(
         Column("ticket_id", "VARCHAR", "source|object|record key", "pseudonym", nullable=False),
-        Column("record_id", "VARCHAR", "Customer record that asked", "pseudonym"),
+        Column("record_id", "VARCHAR", "Customer record that opened the ticket", "pseudonym"),
         Column("subject", "VARCHAR", "Subject line", "free_text"),
         Column("category", "VARCHAR", "Category"),
         Column("priority", "VARCHAR", "How urgent the ticket is", values=MEANING.priorities),

@@ -26,7 +26,7 @@ def declared_objects(settings: Settings) -> list[tuple[str, str]]:
 
 
 def field_columns(source: str, object_name: str, declared: ObjectSettings) -> tuple[Column, ...]:
-    """Turn the declared fields of an object into columns; a field of no stated class may hold anything."""
+    """Turn the declared fields of an object into columns; a field without a declared class is `free_text`."""
     return tuple(
         Column(field, kind, f"{field} of {source} {object_name}", declared.personal.get(field, "free_text"))
         for field, kind in declared.fields.items()

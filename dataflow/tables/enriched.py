@@ -1,4 +1,4 @@
-"""What others know about a customer. Every row carries provider, version, time and expiry."""
+"""Enrichments of customers by providers. Every row carries provider, version, time and expiry."""
 
 from __future__ import annotations
 
@@ -7,11 +7,11 @@ from lakehouse.table import Column, Table
 
 _CUSTOMER = Column("customer_id", "VARCHAR", "Customer", "pseudonym", nullable=False)
 _PROVENANCE = (
-    Column("provider", "VARCHAR", "Who says so", nullable=False),
+    Column("provider", "VARCHAR", "Provider of the value", nullable=False),
     Column("provider_version", "VARCHAR", "Build or release of the provider's data", nullable=False),
     Column("obtained_at", "TIMESTAMPTZ", "When it was looked up", nullable=False, volatile=True),
-    # Not volatile: a value that was looked up again and is the same must still get its new date, or it would be
-    # looked up in every run from then on.
+    # Not volatile: a value that was looked up again and is unchanged must get its new date, or every later run would
+    # look it up again.
     Column("expires_at", "TIMESTAMPTZ", "When it must be looked up or computed again", nullable=False),
     RUN_ID,
 )
@@ -48,10 +48,10 @@ FIRMOGRAPHICS = _enrichment(
     "firmographics",
     "company, or person with a known employer, that the provider knows",
     (
-        Column("domain", "VARCHAR", "Domain it was looked up by", "contact", nullable=False),
-        Column("company_name", "VARCHAR", "Name as the provider has it", "identity"),
+        Column("domain", "VARCHAR", "Domain used for the look-up", "contact", nullable=False),
+        Column("company_name", "VARCHAR", "Company name at the provider", "identity"),
         Column("employee_count", "BIGINT", "Employees"),
-        Column("annual_revenue_usd", "BIGINT", "Revenue a year, US dollars"),
+        Column("annual_revenue_usd", "BIGINT", "Annual revenue, US dollars"),
         Column("founded_year", "BIGINT", "Year of foundation"),
         Column("naics_code", "VARCHAR", "North American Industry Classification"),
         Column("country_code", "VARCHAR", "ISO 3166-1 alpha-2"),
@@ -63,7 +63,7 @@ INDUSTRY = _enrichment(
     "customer whose industry is known",
     (
         Column("industry_code", "VARCHAR", "NAICS sector, two digits", nullable=False),
-        Column("industry_name", "VARCHAR", "Sector in words", nullable=False),
+        Column("industry_name", "VARCHAR", "Name of the sector", nullable=False),
         Column("method", "VARCHAR", "firmographics or keyword", nullable=False),
     ),
 )
@@ -74,7 +74,7 @@ LIFECYCLE = _enrichment(
     "lifecycle",
     "customer",
     (
-        Column("stage", "VARCHAR", "Where the customer stands", "behaviour", nullable=False, values=LIFECYCLE_STAGES),
+        Column("stage", "VARCHAR", "Lifecycle stage", "behaviour", nullable=False, values=LIFECYCLE_STAGES),
         Column(
             "score",
             "DOUBLE",

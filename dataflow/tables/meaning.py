@@ -1,7 +1,7 @@
-"""What the states of orders and tickets mean: which orders count and which earn, which tickets are open or urgent.
+"""The meaning of states: which orders count and which bring revenue, which tickets are open or urgent.
 
-Key figures, customer totals, lifecycle, views and invariants ask here, so that they agree. A state that is missing
-counts, earns and is open: an order is not cancelled, and a ticket not closed, because its source did not say.
+Key figures, customer totals, lifecycle, views and invariants use this module, so that they agree. Without a state an
+order counts and brings revenue, and a ticket is open: a missing value does not cancel or close anything.
 """
 
 from __future__ import annotations
@@ -11,15 +11,15 @@ from typing import TYPE_CHECKING
 
 from lakehouse.table import literal
 
-if TYPE_CHECKING:  # the tables are read by commands that need no Ibis
+if TYPE_CHECKING:  # Commands that do not need Ibis import the tables too.
     from ibis.expr import types as ir
 
 
 @dataclass(frozen=True, kw_only=True)
 class Meaning:
-    """The states that a column may have, and which of them mean what; all in lower case, as conform leaves them.
+    """The states that a column can have, by meaning; in lower case, as conform writes them.
 
-    Orders that are cancelled are not counted; those that earn nothing bring no revenue.
+    Cancelled orders do not count; orders of `earning_nothing` count but bring no revenue.
     """
 
     order_states: tuple[str, ...]
@@ -31,23 +31,23 @@ class Meaning:
     urgent: tuple[str, ...]
 
     def counts(self, orders: ir.Table) -> ir.Value:
-        """Whether an order counts."""
+        """Return whether an order counts."""
         return ~_is_among(orders.status, self.cancelled)
 
     def counts_sql(self, status: str = "status") -> str:
-        """The same as SQL over the column of the state."""
+        """Return the same as SQL over the column of the state."""
         return f"(coalesce({status}, '') NOT IN ({', '.join(map(literal, self.cancelled))}))"
 
     def earns(self, orders: ir.Table) -> ir.Value:
-        """Whether an order brings revenue."""
+        """Return whether an order brings revenue."""
         return ~_is_among(orders.status, (*self.cancelled, *self.earning_nothing))
 
     def is_open(self, tickets: ir.Table) -> ir.Value:
-        """Whether a ticket waits for us."""
+        """Return whether a ticket is open."""
         return ~_is_among(tickets.status, self.closed)
 
     def is_urgent(self, tickets: ir.Table) -> ir.Value:
-        """Whether a ticket is urgent; one without a priority is not."""
+        """Return whether a ticket is urgent; one without a priority is not."""
         return _is_among(tickets.priority, self.urgent)
 
 
@@ -64,4 +64,4 @@ MEANING = Meaning(
     priorities=("low", "normal", "high", "urgent"),
     urgent=("urgent",),
 )
-"""The states of the tables as declared; a company's own words are mapped to them when they are conformed."""
+"""The declared states; a company's own status words are mapped to them by conform."""

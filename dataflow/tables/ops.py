@@ -1,14 +1,14 @@
-"""What the operators need: dead letters, watermarks, completeness, positions, runs, the review queue.
+"""The tables of operation: dead letters, watermarks, completeness, positions, runs, the review queue.
 
-What a restore of the lake leaves alone (`survives_restore`), and why:
+Tables that a restore of the lake keeps as they are (`survives_restore`), with the reason:
 
-- Raw keeps everything received, so what is on record about landing stays with it: watermarks, landed files,
-  completeness and gaps. Taken back, the next run would ask the sources again for what raw has, and a file or a version
-  that is gone from its source would look as if it had never come; a gap closed since would be read a second time.
-- Runs are what happened, and judgements what people said: neither is undone by going back.
+- Raw keeps all received rows, so the records of landing stay with it: watermarks, landed files, completeness, gaps.
+  With older ones the next run would ask the sources again for rows that raw has, a file or version since removed from
+  its source would appear never to have been received, and a gap closed since would be read a second time.
+- Runs and judgements are records of what happened and what people decided: a restore does not undo them.
 
-Everything else follows from raw, from judgements and from positions; it goes back and is computed again. Of the dead
-letters the rows go back, and what people decided on them since is laid over.
+Everything else follows from raw, judgements and positions: it is restored and computed again. Dead letters are
+restored too, with the decisions made since applied to them.
 """
 
 from __future__ import annotations
@@ -21,7 +21,7 @@ from lakehouse.table import Column, Table, literal
 RunStatus = Literal[
     "published", "unchanged", "landed", "complete", "partial", "refused", "failed", "crashed", "restored"
 ]
-"""How a run ended. `partial`, whatever it published or landed: something could not be had whole."""
+"""How a run ended. `partial`: published or landed, but something is incomplete."""
 
 DEAD_LETTERS = Table(
     schema="ops",
@@ -58,7 +58,7 @@ DEAD_LETTERS = Table(
         Column("status", "VARCHAR", "open, replaying, resolved, superseded, discarded", nullable=False),
         Column("attempts", "BIGINT", "Times it was validated", nullable=False),
         Column("first_seen_at", "TIMESTAMPTZ", "When it was first set aside", nullable=False),
-        Column("last_seen_at", "TIMESTAMPTZ", "When it was last looked at", nullable=False),
+        Column("last_seen_at", "TIMESTAMPTZ", "When it was last validated", nullable=False),
         Column("decided_by", "VARCHAR", "Who discarded it"),
         Column("decision_reason", "VARCHAR", "Why it was discarded", "free_text"),
         RUN_ID,
@@ -79,8 +79,8 @@ WATERMARK = Table(
     columns=(
         Column("source", "VARCHAR", "Source system", nullable=False),
         Column("object", "VARCHAR", "Object", nullable=False),
-        Column("cursor_at", "TIMESTAMPTZ", "Everything the source changed before this is in raw", nullable=False),
-        Column("advanced_at", "TIMESTAMPTZ", "When it was last moved", nullable=False),
+        Column("cursor_at", "TIMESTAMPTZ", "All changes of the source before this time are in raw", nullable=False),
+        Column("advanced_at", "TIMESTAMPTZ", "When it last moved", nullable=False),
         RUN_ID,
     ),
 )
@@ -98,7 +98,7 @@ LANDED_FILE = Table(
         Column("path", "VARCHAR", "Path below the source's root", nullable=False),
         Column("fingerprint", "VARCHAR", "ETag or MD5 of the bytes", nullable=False),
         Column("size_bytes", "BIGINT", "Size", nullable=False),
-        Column("modified_at", "TIMESTAMPTZ", "Time of modification it bore when it was read", volatile=True),
+        Column("modified_at", "TIMESTAMPTZ", "Its modification time when it was read", volatile=True),
         Column("row_count", "BIGINT", "Rows read from it", nullable=False),
         Column("landed_at", "TIMESTAMPTZ", "When", nullable=False),
         RUN_ID,
@@ -119,10 +119,10 @@ COMPLETENESS = Table(
         Column("window_from", "TIMESTAMPTZ", "Start of the window, inclusive", nullable=False),
         Column("window_until", "TIMESTAMPTZ", "End of the window, exclusive", nullable=False),
         Column("keys", "VARCHAR", "The range of keys it is limited to, JSON; empty: all"),
-        Column("comparison", "VARCHAR", "landing, range (the nightly check) or keys (records gone without a word)"),
+        Column("comparison", "VARCHAR", "landing, range (the nightly check) or keys (unrecorded deletions)"),
         Column("source_count", "BIGINT", "Versions the source holds in the window (keys: records)", nullable=False),
         Column("source_fingerprint", "VARCHAR", "Order-free sum of their hashes; empty: unknown", nullable=False),
-        Column("raw_count", "BIGINT", "Of those, how many raw holds", nullable=False),
+        Column("raw_count", "BIGINT", "How many of those raw holds", nullable=False),
         Column("raw_fingerprint", "VARCHAR", "The same sum over raw", nullable=False),
         Column("appended_count", "BIGINT", "Rows this added to raw", nullable=False),
         Column("checked_at", "TIMESTAMPTZ", "When", nullable=False),
@@ -133,7 +133,7 @@ COMPLETENESS = Table(
 GAP = Table(
     schema="ops",
     name="gap",
-    grain="window of an object that raw does not hold whole, or did not",
+    grain="gap: a window of an object that raw does not, or did not, hold whole",
     key=("gap_id",),
     owner="data engineering",
     survives_restore=True,
@@ -144,15 +144,15 @@ GAP = Table(
         Column("window_from", "TIMESTAMPTZ", "Start of the window, inclusive", nullable=False),
         Column("window_until", "TIMESTAMPTZ", "End of the window, exclusive", nullable=False),
         Column("keys", "VARCHAR", "The range of keys it is limited to, JSON; empty: all", nullable=False),
-        Column("is_of_files", "BOOLEAN", "The window is a set of files, and not a question to ask", nullable=False),
+        Column("is_of_files", "BOOLEAN", "The window is a set of files, not a query", nullable=False),
         Column("reason", "VARCHAR", "unplanned, failed, short or missing", nullable=False),
         Column("detail", "VARCHAR", "What was found, without values", nullable=False),
-        Column("missing_count", "BIGINT", "Rows known to be missing; null: not known"),
+        Column("missing_count", "BIGINT", "Rows known to be missing; null: unknown"),
         Column("status", "VARCHAR", "open or closed", nullable=False),
         Column("attempts", "BIGINT", "Runs that found it", nullable=False),
         Column("opened_at", "TIMESTAMPTZ", "When it was first found", nullable=False),
         Column("last_seen_at", "TIMESTAMPTZ", "When it was last found", nullable=False),
-        Column("closed_at", "TIMESTAMPTZ", "When raw was found to hold all of it"),
+        Column("closed_at", "TIMESTAMPTZ", "When the gap was closed: raw held all of it"),
         RUN_ID,
     ),
 )
@@ -165,7 +165,12 @@ FINGERPRINT = Table(
     owner="data engineering",
     columns=(
         Column("table_name", "VARCHAR", "Valid or conformed table", nullable=False),
-        Column("fingerprint", "VARCHAR", "MD5 of the settings that its rows were last computed with", nullable=False),
+        Column(
+            "fingerprint",
+            "VARCHAR",
+            "MD5 of the settings its rows were last computed with",
+            nullable=False,
+        ),
         RUN_ID,
     ),
 )
@@ -182,7 +187,7 @@ POSITION = Table(
         Column(
             "raw_snapshot_id",
             "BIGINT",
-            "Its rows landed in snapshots up to this one are valid or dead letters; the next run reads later ones",
+            "Rows landed in snapshots up to this one are valid or dead letters; the next run reads later snapshots",
             nullable=False,
         ),
         Column("run_id", "VARCHAR", "Run or restore that moved it", nullable=False, volatile=True),
@@ -198,7 +203,7 @@ RUN = Table(
     owner="data engineering",
     survives_restore=True,
     columns=(
-        Column("run_id", "VARCHAR", "Id of the run, sorts by time", nullable=False),
+        Column("run_id", "VARCHAR", "Id of the run, in order of time", nullable=False),
         Column("kind", "VARCHAR", "ingest, publish, daily, backfill, check or restore", nullable=False),
         Column("status", "VARCHAR", ", ".join(get_args(RunStatus)), nullable=False),
         Column("started_at", "TIMESTAMPTZ", "When it started", nullable=False),
@@ -209,14 +214,14 @@ RUN = Table(
             "JSON list of step reports: rows in, out, set aside, merged; seconds",
             nullable=False,
         ),
-        Column("message", "VARCHAR", "One line for people", nullable=False),
+        Column("message", "VARCHAR", "Summary in one line", nullable=False),
     ),
 )
 
 REVIEW_QUEUE = Table(
     schema="ops",
     name="review_queue",
-    grain="pair of records a person should look at",
+    grain="pair of records for clerical review",
     key=("record_id_l", "record_id_r"),
     owner="data stewardship",
     subject="record_id_l",
@@ -224,7 +229,7 @@ REVIEW_QUEUE = Table(
         Column("record_id_l", "VARCHAR", "Left record", "pseudonym", nullable=False),
         Column("record_id_r", "VARCHAR", "Right record", "pseudonym", nullable=False),
         Column("entity_type", "VARCHAR", "What is compared", nullable=False, values=ENTITY_TYPES),
-        Column("match_probability", "DOUBLE", "How sure the model is", nullable=False),
+        Column("match_probability", "DOUBLE", "Match probability by the model", nullable=False),
         Column(
             "reason",
             "VARCHAR",
@@ -239,7 +244,7 @@ REVIEW_QUEUE = Table(
 JUDGEMENT = Table(
     schema="ops",
     name="judgement",
-    grain="word of a steward on a pair of records",
+    grain="judgement of a steward on a pair of records",
     key=("judgement_id",),
     owner="data stewardship",
     subject="record_id_l",
@@ -253,9 +258,14 @@ JUDGEMENT = Table(
         Column("decided_by", "VARCHAR", "Who", nullable=False),
         Column("decided_at", "TIMESTAMPTZ", "When", nullable=False),
         Column("reason", "VARCHAR", "Why", "free_text", nullable=False),
-        Column("needs_second", "BOOLEAN", "It would fuse two large customers: another has to agree", nullable=False),
-        Column("fingerprint_l", "VARCHAR", "What the left record said, hashed: finds it under a new key", "pseudonym"),
-        Column("fingerprint_r", "VARCHAR", "The same of the right record", "pseudonym"),
+        Column("needs_second", "BOOLEAN", "Merges two large customers: a second person must agree", nullable=False),
+        Column(
+            "fingerprint_l",
+            "VARCHAR",
+            "Hash of the left record: finds it under a new key",
+            "pseudonym",
+        ),
+        Column("fingerprint_r", "VARCHAR", "Hash of the right record", "pseudonym"),
         RUN_ID,
     ),
 )
@@ -269,13 +279,13 @@ INBOX_TAKEN = Table(
     append_only=True,
     survives_restore=True,
     columns=(
-        Column("message_id", "VARCHAR", "Id of the message, sorts by time; it is never taken again", nullable=False),
+        Column("message_id", "VARCHAR", "Id of the message, in order of time; it is taken only once", nullable=False),
         Column("kind", "VARCHAR", "judgement, letter_decision", nullable=False),
         Column("author", "VARCHAR", "Who decided", nullable=False),
         Column("written_at", "TIMESTAMPTZ", "When it was written", nullable=False),
-        Column("taken_at", "TIMESTAMPTZ", "Clock of the run that took it", nullable=False, volatile=True),
+        Column("taken_at", "TIMESTAMPTZ", "Start time of the run that took it", nullable=False, volatile=True),
         Column(
-            "outcome", "VARCHAR", "applied; or how much of it could not be, and why, without values", nullable=False
+            "outcome", "VARCHAR", "applied, or how much could not be applied and why, without values", nullable=False
         ),
         RUN_ID,
     ),

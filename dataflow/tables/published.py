@@ -1,4 +1,4 @@
-"""What readers see: the customer 360, its history, orders, tickets, features, segments, KPIs, crosswalk."""
+"""The published tables: customer 360, history, orders, tickets, features, segments, key figures, crosswalk."""
 
 from __future__ import annotations
 
@@ -29,21 +29,21 @@ _PROFILE = (
     Column("time_zone", "VARCHAR", "IANA time zone", "contact"),
     Column("website_domain", "VARCHAR", "Domain of the company", "contact"),
     Column("industry_code", "VARCHAR", "NAICS sector, two digits"),
-    Column("industry_name", "VARCHAR", "Sector in words"),
+    Column("industry_name", "VARCHAR", "Name of the sector"),
     Column("employee_count", "BIGINT", "Employees"),
-    Column("annual_revenue_usd", "BIGINT", "Revenue a year, US dollars"),
+    Column("annual_revenue_usd", "BIGINT", "Annual revenue, US dollars"),
     Column("crm_status", "VARCHAR", "Status in the CRM"),
-    Column("lifecycle_stage", "VARCHAR", "Where the customer stands", "behaviour", values=LIFECYCLE_STAGES),
+    Column("lifecycle_stage", "VARCHAR", "Lifecycle stage of the customer", "behaviour", values=LIFECYCLE_STAGES),
     Column("lifecycle_score", "DOUBLE", "0 to 100", "behaviour"),
-    Column("order_count", "BIGINT", "Orders, cancelled ones left out", "behaviour", nullable=False),
-    Column("order_amount", "DECIMAL(18,2)", "Their total in the base currency", "behaviour", nullable=False),
+    Column("order_count", "BIGINT", "Orders, without cancelled ones", "behaviour", nullable=False),
+    Column("order_amount", "DECIMAL(18,2)", "Total of those orders in the base currency", "behaviour", nullable=False),
     Column("first_order_at", "TIMESTAMPTZ", "First order", "behaviour"),
     Column("last_order_at", "TIMESTAMPTZ", "Last order", "behaviour"),
     Column("ticket_count", "BIGINT", "Tickets", "behaviour", nullable=False),
     Column("open_ticket_count", "BIGINT", "Tickets neither solved nor closed", "behaviour", nullable=False),
     Column("last_ticket_at", "TIMESTAMPTZ", "Last ticket", "behaviour"),
     Column("record_count", "BIGINT", "Source records behind this customer", nullable=False),
-    Column("sources", "VARCHAR[]", "Sources that know this customer, sorted", nullable=False),
+    Column("sources", "VARCHAR[]", "Sources with records of this customer, sorted", nullable=False),
     Column(
         "confidence",
         "DOUBLE",
@@ -82,8 +82,8 @@ CUSTOMER_HISTORY = _published(
     ("customer_id", "valid_from"),
     (
         _CUSTOMER_ID,
-        Column("valid_from", "TIMESTAMPTZ", "Publication that made this state, inclusive", nullable=False),
-        Column("valid_to", "TIMESTAMPTZ", "Publication that ended it, exclusive; null for the present state"),
+        Column("valid_from", "TIMESTAMPTZ", "Publication that began this state, inclusive", nullable=False),
+        Column("valid_to", "TIMESTAMPTZ", "Publication that ended it, exclusive; null for the current state"),
         *_PROFILE,
     ),
 )
@@ -102,7 +102,7 @@ ORDERS = _published(
         Column("amount", "DECIMAL(18,2)", "Total in the order's currency", "behaviour"),
         Column("base_amount", "DECIMAL(18,2)", "Total in the base currency", "behaviour"),
         Column("item_count", "BIGINT", "Lines", "behaviour", nullable=False),
-        Column("piece_count", "BIGINT", "Pieces over all lines", "behaviour", nullable=False),
+        Column("piece_count", "BIGINT", "Quantity over all lines", "behaviour", nullable=False),
         Column("categories", "VARCHAR[]", "Product categories, sorted", "behaviour", nullable=False),
     ),
 )
@@ -129,7 +129,7 @@ TICKETS = _published(
 
 CUSTOMER_FEATURES = _published(
     "customer_features",
-    "customer and first day of a month, from what was known to have happened before that day",
+    "customer and first day of a month, from events before that day only",
     ("customer_id", "feature_date"),
     (
         _CUSTOMER_ID,
@@ -142,14 +142,14 @@ CUSTOMER_FEATURES = _published(
         Column(
             "order_amount_90d",
             "DECIMAL(18,2)",
-            "Their total in 90 days, base currency",
+            "Total of orders in the 90 days before, base currency",
             "behaviour",
             nullable=False,
         ),
         Column(
             "order_amount_365d",
             "DECIMAL(18,2)",
-            "Their total in 365 days, base currency",
+            "Total of orders in the 365 days before, base currency",
             "behaviour",
             nullable=False,
         ),
@@ -163,13 +163,13 @@ CUSTOMER_FEATURES = _published(
             "behaviour",
             nullable=False,
         ),
-        Column("mean_resolution_hours", "DOUBLE", "Over tickets closed before the day", "behaviour"),
+        Column("mean_resolution_hours", "DOUBLE", "Mean hours to close, of tickets closed before the day", "behaviour"),
     ),
 )
 
 SEGMENTS = _published(
     "segments",
-    "customer and segment it is in",
+    "customer and segment that it belongs to",
     ("customer_id", "segment_code"),
     (
         _CUSTOMER_ID,
@@ -178,7 +178,7 @@ SEGMENTS = _published(
         Column(
             "entered_at",
             "TIMESTAMPTZ",
-            "Publication in which the customer came in",
+            "Publication in which the customer entered the segment",
             nullable=False,
             volatile=True,
         ),
@@ -224,7 +224,7 @@ REDIRECTS = _published(
         Column(
             "to_customer_id",
             "VARCHAR",
-            "Live id in its place; null where all its records are gone",
+            "Current id that replaces it; null where all its records are gone",
             "pseudonym",
         ),
         Column("redirected_at", "TIMESTAMPTZ", "When", nullable=False, volatile=True),

@@ -24,9 +24,9 @@ def raw_table(source: str, object_name: str) -> Table:
         columns=(
             *LINEAGE,
             CHANGED_AT,
-            Column("_is_deleted", "BOOLEAN", "The source says the record is gone", nullable=False),
+            Column("_is_deleted", "BOOLEAN", "The record is deleted at the source", nullable=False),
             Column("_locator", "VARCHAR", "File and line, or page, it came from"),
-            Column("_defect", "VARCHAR", "Why the reader could not shape the row; null for a well-formed one"),
+            Column("_defect", "VARCHAR", "Why the reader could not parse the row; null for a well-formed row"),
             Column("payload", "VARCHAR", "The row as received, JSON text", "free_text", nullable=False),
         ),
     )

@@ -1,4 +1,4 @@
-"""Every table there is, found in one place; a declaration that leaves something open is refused."""
+"""The registry of tables; an incomplete declaration is refused."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ STATIC = (*conformed.TABLES, *resolved.TABLES, *enriched.TABLES, *published.TABL
 
 
 def register(tables: Iterable[Table]) -> Mapping[str, Table]:
-    """Index tables by full name. Raises: ConfigurationError naming every duplicate and every gap at once."""
+    """Index tables by full name. Raises: ConfigurationError naming all duplicates and all missing parts."""
     found: dict[str, Table] = {}
     faults: list[str] = []
     for table in tables:
@@ -27,7 +27,7 @@ def register(tables: Iterable[Table]) -> Mapping[str, Table]:
 
 
 def gaps(table: Table) -> list[str]:
-    """List what a declaration leaves open: grain, owner, key, classes of personal data, erasure column."""
+    """List the missing parts of a declaration: grain, owner, key, classes of personal data, erasure column."""
     names = table.column_names
     name = table.full_name
     faults = [f"{name} has no {part}" for part in ("grain", "owner", "key") if not getattr(table, part)]

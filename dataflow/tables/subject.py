@@ -1,4 +1,4 @@
-"""A person as the system is asked to forget, suppress or export them: by every id and every keyed hash."""
+"""The subject of an erasure, suppression or export: a person by all ids and keyed hashes."""
 
 from __future__ import annotations
 
@@ -9,10 +9,10 @@ from dataclasses import dataclass
 from dataflow.errors import UsageError
 
 HASH_KINDS = ("email", "phone", "record")
-"""What a keyed hash is made of: an e-mail address or telephone number as conformed, or a record id."""
+"""Kinds of hashed values: an e-mail address or telephone number as conformed, or a record id."""
 
 _KEY_BYTES = 32
-"""As many as the digest of SHA-256 has: RFC 2104, section 3, discourages a shorter key."""
+"""The length of a SHA-256 digest: RFC 2104, section 3, discourages a shorter key."""
 
 
 @dataclass(frozen=True, order=True)
@@ -24,7 +24,7 @@ class KeyedHash:
 
     @classmethod
     def of(cls, kind: str, value: str, *, key: bytes) -> KeyedHash:
-        """Hash a normalised value; the kind is hashed with it, so that kinds never meet.
+        """Hash a normalised value together with its kind, so that kinds never collide.
 
         Raises: UsageError for an unknown kind, an empty value or a key that is too short.
         """
@@ -41,8 +41,8 @@ class KeyedHash:
 class Subject:
     """One person: sinks forget them, landing suppresses them, privacy erases and exports them.
 
-    `customer_ids` are all the ids the person has or had, retired ones included; `record_ids` the source records
-    behind them (`source|object|key`); `hashes` recognise the person in what arrives later.
+    `customer_ids`: all current and former ids of the person; `record_ids`: the source records behind them
+    (`source|object|key`); `hashes` recognise the person in rows that arrive later.
     """
 
     customer_ids: frozenset[str] = frozenset()
@@ -50,17 +50,17 @@ class Subject:
     hashes: frozenset[KeyedHash] = frozenset()
 
     def __post_init__(self) -> None:
-        # An erasure of nobody that reports success is the worst answer there is.
+        # An erasure without a subject must not report success.
         if not (self.customer_ids or self.record_ids or self.hashes):
             raise UsageError("A subject needs at least one customer id, record id or keyed hash.")
 
     def __repr__(self) -> str:
-        """Counts only: ids of a person stand in no log."""
+        """Return counts only: logs must not hold ids of a person."""
         counts = f"{len(self.customer_ids)} customers, {len(self.record_ids)} records, {len(self.hashes)} hashes"
         return f"Subject({counts})"
 
     def joined(self, other: Subject) -> Subject:
-        """Take both for one person."""
+        """Return the union of both, as one person."""
         return Subject(
             customer_ids=self.customer_ids | other.customer_ids,
             record_ids=self.record_ids | other.record_ids,

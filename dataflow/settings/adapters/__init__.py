@@ -1,4 +1,4 @@
-"""Every source adapter there is, each one declaration in a module of its own; a new one is added to this list."""
+"""The registry of source adapters: each is one declaration in its own module; add a new one to this list."""
 
 from __future__ import annotations
 

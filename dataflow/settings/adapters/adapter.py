@@ -1,4 +1,4 @@
-"""What a source adapter is: the one declaration that settings, sources, doctor, benchmark and describe derive from."""
+"""The declaration of a source adapter, from which settings, sources, doctor, benchmark and describe derive."""
 
 from __future__ import annotations
 
@@ -11,11 +11,11 @@ from dataflow.settings.section import Section
 class Adapter:
     """One kind of system that rows are read from.
 
-    It is declared where the settings are, since they validate its section, and implemented above them; so code stands
-    here by name, `module:attribute`, and is loaded when such a source is opened: drivers load slowly.
+    Declared beside the settings, which validate its section, and implemented above them. So code is named here as
+    `module:attribute`, and loaded when such a source is opened: drivers load slowly.
 
-    `source` makes a Source (dataflow/sources/protocol.py) of the source's name and settings, `probe` yields Findings
-    from the same two, and `ways`, where there are several ways to read, names them for `dataflow bench sources`.
+    `source` makes a Source (dataflow/sources/protocol.py) from the source's name and settings, `probe` yields Findings
+    from the same two, and `ways` names the ways to read, where there are several, for `dataflow bench sources`.
     """
 
     name: str
@@ -24,9 +24,9 @@ class Adapter:
     probe: str
     ways: str = ""
     section: type[Section] | None = None
-    """What only this adapter reads: the table [sources.NAME.<adapter>]."""
+    """The section that only this adapter reads: [sources.NAME.<adapter>]."""
     reads_files: bool = False
-    """Whether a source names its `root`, and each of its objects `format` and `path`."""
+    """Whether a source has a `root`, and each of its objects `format` and `path`."""
 
     @property
     def needs_section(self) -> bool:

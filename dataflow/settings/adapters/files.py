@@ -6,7 +6,7 @@ from dataflow.settings.adapters.adapter import Adapter
 
 FILES = Adapter(
     name="files",
-    meaning="Files in a folder, in exactly the shape that an API, a table or an export gives",
+    meaning="Files in a folder, in the shape that an API, a table or an export gives",
     source="dataflow.sources.files.adapter:FilesSource",
     probe="dataflow.sources.files.probe:probe",
     reads_files=True,

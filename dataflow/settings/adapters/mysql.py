@@ -12,32 +12,32 @@ from dataflow.settings.section import Section
 
 
 class MySQLSettings(Section):
-    """How to reach a MySQL or MariaDB, best a read replica. TLS 1.3, and its certificate must bear the host's name."""
+    """How to reach a MySQL or MariaDB, preferably a read replica: TLS 1.3, with a certificate for the host's name."""
 
     host: str
-    """Name of the server."""
+    """Host name of the server."""
     port: int = 3306
-    """Its port."""
+    """Port of the server."""
     user: str
-    """A user that may SELECT and nothing else."""
+    """A user with the privilege SELECT only."""
     password: SecretStr
-    """Its password."""
+    """Password of the user."""
     database: str
     """The database whose tables are the objects."""
     ca_file: str = ""
-    """Certificates that the server's is checked against; empty: the authorities that this machine trusts."""
+    """File of certificate authorities for the server's certificate; empty: those that this machine trusts."""
     connect_timeout_seconds: Annotated[float, Field(gt=0)] = 10.0
     """How long to wait for the connection."""
     read_timeout_seconds: Annotated[float, Field(gt=0)] = 120.0
-    """How long the server may be silent."""
+    """How long to wait for the next bytes of an answer."""
     time_zone: str = "UTC"
-    """Of columns that state none (DATETIME); a TIMESTAMP is UTC at the server already."""
+    """Time zone of columns without one (DATETIME); a TIMESTAMP is read in UTC."""
     chunk_rows: Annotated[int, Field(gt=0)] = 500_000
-    """A window of more rows is cut into ranges of about so many, read at once, each in a short transaction."""
+    """A window of more rows is cut into ranges of about this many, read in parallel, each in a short transaction."""
     max_replica_lag_seconds: float = 300.0
-    """A replica further behind is not read: the run ends as partial."""
+    """A replica that lags by more is not read: the run ends as partial."""
     lookback_keys: Annotated[int, Field(ge=0)] = 10_000
-    """How many keys before the highest are read again where the cursor is the key: a lower one may commit later."""
+    """Keys before the highest that are read again where the cursor is the key: a lower key can commit later."""
 
     @field_validator("time_zone")
     @classmethod
@@ -51,7 +51,7 @@ class MySQLSettings(Section):
 
 MYSQL = Adapter(
     name="mysql",
-    meaning="Tables and views of a MySQL or MariaDB, best a read replica, over TLS 1.3 with SELECT alone",
+    meaning="Tables and views of a MySQL or MariaDB, preferably a read replica, over TLS 1.3 with SELECT only",
     source="dataflow.sources.mysql.adapter:MySQLSource",
     probe="dataflow.sources.mysql.probe:probe",
     ways="dataflow.bench.tables:ways",

@@ -14,17 +14,17 @@ class SalesforceSettings(Section):
     """How to reach a Salesforce org: client credentials (`client_secret`), or JWT bearer (`username` with a key)."""
 
     domain: str
-    """The org's My Domain, as acme.my.salesforce.com; for JWT bearer also login.salesforce.com or test.…"""
+    """The org's My Domain, like acme.my.salesforce.com; for JWT bearer also login.salesforce.com or test.…"""
     client_id: str
     """Consumer key of the connected app."""
     client_secret: SecretStr | None = None
-    """Its consumer secret, for client credentials."""
+    """Consumer secret of the connected app, for client credentials."""
     username: str = ""
     """The user that JWT bearer signs in as."""
     private_key: SecretStr | None = None
     """PEM text of the key whose certificate the connected app holds."""
     private_key_file: str = ""
-    """The same in a file."""
+    """File with the PEM text of the key."""
     api_version: str = "60.0"
     """Version of the REST and Bulk APIs."""
     endpoint: str = ""
@@ -33,25 +33,25 @@ class SalesforceSettings(Section):
     proxy: SecretStr | None = None
     """`http://user:password@host:port` of a proxy to connect through."""
     ca_file: str = ""
-    """Certificates that the server's is checked against; empty: the public authorities."""
+    """File of certificate authorities for the server's certificate; empty: the public ones."""
     timeout_seconds: float = 60.0
-    """Without a byte for so long a call is given up and tried again."""
+    """A call without a byte for this long is cancelled and retried."""
     answer_seconds: float = 600.0
-    """So long an answer may take as a whole, however steadily it drips."""
+    """How long an answer may take in total, even while bytes arrive."""
     attempts: int = 6
-    """How often a call that may heal is tried in all."""
+    """How many times a call with a temporary failure is tried in total."""
     backoff_seconds: float = 1.0
-    """The first wait before a call is tried again; it doubles, with jitter."""
+    """The first wait before a call is retried; it doubles, with jitter."""
     reserve_share: Annotated[float, Field(ge=0, lt=1)] = 0.1
-    """Share of the org's daily API calls that is left to others: a run stops as partial before it touches it."""
+    """Share of the org's daily API calls reserved for other users: a run ends as partial before it uses them."""
     bulk_from_rows: int = 20_000
-    """From so many rows on Bulk API 2.0 reads a window; a REST page brings 2,000."""
+    """Rows of a window from which Bulk API 2.0 reads it; a REST page has 2,000."""
     bulk_page_rows: int = 50_000
     """Rows in a result page of a Bulk job."""
     downloads: int = 4
-    """Result pages of a Bulk job fetched at once: this many are in memory."""
+    """Result pages of a Bulk job fetched in parallel: this many are in memory."""
     slice_rows: int = 2_000_000
-    """A first load of more rows is cut into windows of fewer, which are staged each for itself."""
+    """A first load of more rows is cut into smaller windows, each staged by itself."""
 
     @model_validator(mode="after")
     def _check_credentials(self) -> Self:

@@ -1,4 +1,4 @@
-"""Which orders count and earn, which tickets are open or urgent; said once, the same in Ibis and in SQL."""
+"""Which orders count and earn, which tickets are open or urgent: the same in Ibis and in SQL."""
 
 import ast
 import re

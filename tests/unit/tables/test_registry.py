@@ -1,4 +1,4 @@
-"""A declaration that leaves something open is refused."""
+"""An incomplete declaration is refused."""
 
 from __future__ import annotations
 
