@@ -1,5 +1,5 @@
-"""What must hold: JSON Schemas, constraint and business rules, contracts, and their runners.
+"""Checks of data: JSON Schemas, constraint and business rules, contracts, and their runners.
 
-Knows no stage: a check takes relations and declarations as arguments and says which rows break which rule. No reason
-holds a value of a row.
+Independent of the stages: a check takes relations and declarations as arguments and returns which rows break which
+rule. A reason never contains a value of a row.
 """

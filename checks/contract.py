@@ -22,7 +22,7 @@ _DECIMAL = re.compile(r"DECIMAL\((\d+),\s*(\d+)\)")
 
 @dataclass(frozen=True)
 class ContractCheck:
-    """What became of one check. `measured` holds counts and shares, never a value of a row."""
+    """The result of one check. `measured` holds counts and shares, never a value of a row."""
 
     table: str
     check: str
@@ -36,9 +36,9 @@ class ContractCheck:
 
 
 def contract_of(table: Table, *, database: str, folder: Path | None = None) -> dict[str, Any]:
-    """Build the Soda contract of a table: schema, not null, unique key, values; and what `<schema>.<table>.yml` adds.
+    """Build a table's Soda contract: schema, not null, unique key, values, and the checks of `<schema>.<table>.yml`.
 
-    Raises: ContractMalformed when the file names a column that is not declared.
+    Raises: ContractMalformed when the file names an undeclared column.
     """
     written = _written(table, folder)
     extra = {column["name"]: column.get("checks", []) for column in written.get("columns", [])}
@@ -61,9 +61,9 @@ def contract_of(table: Table, *, database: str, folder: Path | None = None) -> d
 def verify_contracts(
     con: duckdb.DuckDBPyConnection, tables: Iterable[Table], *, database: str, folder: Path | None = None
 ) -> list[ContractCheck]:
-    """Verify the contract of each table on `con`, in whatever transaction is open there.
+    """Verify the contract of each table on `con`, inside its open transaction if there is one.
 
-    Shape: one result for each check; a check that could not be evaluated has not passed.
+    Shape: one result per check; a check that could not be evaluated has failed.
     Raises: ContractMalformed.
     """
     chosen = {f"{database}/{table.schema}/{table.name}": table for table in tables}
@@ -80,7 +80,7 @@ def verify_contracts(
 
 @contextmanager
 def _using(con: duckdb.DuckDBPyConnection, database: str) -> Iterator[None]:
-    """Soda names tables `schema.table`, so they must be those of the connection's database."""
+    """Make the lake the connection's default database: Soda names tables `schema.table`."""
     row = con.execute("SELECT current_database(), current_schema()").fetchone()
     assert row is not None
     con.execute(f"USE {quote(database)}")
@@ -96,7 +96,7 @@ def _check(found: SodaCheck, tables: Mapping[str, Table]) -> ContractCheck:
 
 
 def _failed(module: str) -> ContractCheck:
-    """An error that Soda logged is a check that failed."""
+    """Return an error that Soda logged as a failed check."""
     return ContractCheck("all contracts", "execution", f"Soda error in {module}", passed=False)
 
 
@@ -117,7 +117,7 @@ def _column(column: Column, table: Table, extra: list[dict[str, Any]]) -> dict[s
 
 
 def _data_type(kind: str) -> dict[str, Any]:
-    """Spell a declared type as DuckDB's information schema does, less what Soda strips."""
+    """Return a declared type in the spelling of DuckDB's information schema, without the parts that Soda strips."""
     decimal = _DECIMAL.fullmatch(kind)
     if decimal:
         return {"data_type": "DECIMAL", "numeric_precision": int(decimal[1]), "numeric_scale": int(decimal[2])}
@@ -136,6 +136,6 @@ def _written(table: Table, folder: Path | None) -> dict[str, Any]:
     if unknown:
         raise ContractMalformed(
             f"Reading the contract {table.full_name}.yml: unknown keys {', '.join(unknown)}; it may have "
-            "`columns` (each with name and checks) and `checks`; all else is derived from the declaration."
+            "`columns` (each with name and checks) and `checks`; the rest is derived from the declaration."
         )
     return dict(written)

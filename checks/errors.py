@@ -1,7 +1,7 @@
-"""What is wrong with a declared check; never with a row: a bad row is data.
+"""Errors of declared checks. A bad row is data and never an error.
 
 CheckDeclarationError   a rule, argument, field or schema file is wrong   the engineer
-└── ContractMalformed   a contract file names what is not declared        the engineer
+└── ContractMalformed   a contract file names an undeclared column        the engineer
 """
 
 from __future__ import annotations
@@ -16,6 +16,6 @@ class CheckDeclarationError(Exception):
 
 
 class ContractMalformed(CheckDeclarationError):
-    """A contract file says something about a table or column that is not declared."""
+    """A contract file names a table or column that is not declared."""
 
     usual_move = "Correct the contract file that the message names."

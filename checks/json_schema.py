@@ -16,7 +16,7 @@ from checks.errors import CheckDeclarationError
 
 @dataclass(frozen=True)
 class PayloadBreach:
-    """One place where one row breaks the schema; `row` is its position among the rows given."""
+    """One breach of the schema by one row; `row` is its position among the rows."""
 
     row: int
     rule: str
@@ -24,15 +24,15 @@ class PayloadBreach:
 
 
 class PayloadSchema:
-    """A compiled schema of one row."""
+    """The compiled schema of a row."""
 
     def __init__(self, schema: dict[str, Any], *, name: str) -> None:
-        """Compile. Raises: CheckDeclarationError when it is not a schema."""
+        """Compile the schema. Raises: CheckDeclarationError when it is not a JSON Schema."""
         self.name = name
         self.schema = schema
         try:
             jsonschema_rs.meta.validate(schema)
-            # A whole batch crosses into Rust in one call; one call a row was measured to cost five times as much.
+            # One call into Rust per batch; one call per row costs five times as much (measured).
             batch = {"type": "array", "items": schema, "$defs": schema.get("$defs", {})}
             self._validator = jsonschema_rs.Draft202012Validator(batch, validate_formats=True, offline=True)
         except (jsonschema_rs.ValidationError, jsonschema_rs.ReferencingError, ValueError) as error:
@@ -42,7 +42,7 @@ class PayloadSchema:
     def load(cls, name: str, *, beside: Path | None = None) -> PayloadSchema:
         """Load a schema of checks/schemas by its name, or a file by its path below `beside`.
 
-        Raises: CheckDeclarationError naming each place looked.
+        Raises: CheckDeclarationError naming each place searched.
         """
         packaged = files("checks").joinpath("schemas", f"{name}.json")
         path = (beside or Path.cwd()) / name
@@ -53,10 +53,12 @@ class PayloadSchema:
                 except json.JSONDecodeError as error:
                     raise CheckDeclarationError(f"{place} is not JSON: line {error.lineno}.") from error
         known = ", ".join(schema_names())
-        raise CheckDeclarationError(f"There is no JSON Schema {name}: looked at {path}, and at the packaged {known}.")
+        raise CheckDeclarationError(
+            f"There is no JSON Schema {name}: neither at {path}, nor among the packaged {known}."
+        )
 
     def breaches(self, payloads: Sequence[str]) -> Iterator[PayloadBreach]:
-        """Yield where these rows (JSON objects as text) break the schema."""
+        """Yield the breaches of the schema by these rows (JSON objects as text)."""
         if not payloads:
             return
         rows = json.loads("[" + ",".join(payloads) + "]")
@@ -67,8 +69,8 @@ class PayloadSchema:
             yield PayloadBreach(int(row), f"schema.{keyword}", f"{pointer}: expected {expected}")
 
     def _expected(self, error: jsonschema_rs.ValidationError) -> tuple[str, str]:
-        """The keyword and what it asks for. The library's own message quotes the value, so it is not used."""
-        # What stands behind a $ref is told by its own place in the schema, without the batch's `items` before it.
+        """Return the keyword and its requirement. The library's own message quotes the value, so it is not used."""
+        # A path behind a $ref begins at the definition, without the batch's `items` before it.
         path = [str(step) for step in error.schema_path]
         steps = path[1:] if path[:1] == ["items"] else path
         keyword = steps[-1] if steps else "type"
@@ -79,7 +81,7 @@ class PayloadSchema:
 
 
 def schema_names() -> list[str]:
-    """Names of the packaged schemas."""
+    """Return the names of the packaged schemas."""
     folder = files("checks").joinpath("schemas")
     return sorted(entry.name.removesuffix(".json") for entry in folder.iterdir() if entry.name.endswith(".json"))
 

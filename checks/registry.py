@@ -1,4 +1,4 @@
-"""Index declarations by name: a duplicate is refused where they are declared, an unknown name where it is used."""
+"""Index declarations by name; refuse duplicates when they are declared, unknown names when they are used."""
 
 from __future__ import annotations
 
@@ -11,10 +11,10 @@ T = TypeVar("T")
 
 
 class Registry(Mapping[str, T], Generic[T]):
-    """The declarations of one kind by name, in the order in which they were declared."""
+    """The declarations of one kind by name, in order of declaration."""
 
     def __init__(self, kind: str, declared: Iterable[T], *, name: Callable[[T], str]) -> None:
-        """Index `declared`. Raises: CheckDeclarationError naming each name that stands there twice."""
+        """Index `declared`. Raises: CheckDeclarationError naming each duplicate."""
         self.kind = kind
         self._found: dict[str, T] = {}
         twice: list[str] = []
@@ -42,8 +42,8 @@ class Registry(Mapping[str, T], Generic[T]):
 
 
 def unknown_name(kind: str, name: str, known: Iterable[str]) -> str:
-    """Say that a name is not declared: the nearest one, then all of them."""
-    # Loaded here: every command reads the settings, and few get a name wrong.
+    """Return the message for an undeclared name: the nearest declared name, then all of them."""
+    # Loaded here: every command imports this module, and unknown names are rare.
     from difflib import get_close_matches
 
     names = sorted(known)

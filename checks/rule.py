@@ -1,4 +1,4 @@
-"""What a rule is: its arguments, the SQL predicate that is true for a row that breaks it, and the reason in words."""
+"""Rules: arguments, the SQL predicate that is true for a row that breaks the rule, and the text of the reason."""
 
 from __future__ import annotations
 
@@ -12,16 +12,16 @@ from pydantic import BaseModel, ConfigDict
 from lakehouse.table import quote
 
 REFUSED_VALUES = "refused_values"
-"""Temporary table (rule, value) that the runner fills with what the value rules refuse."""
+"""Temporary table (rule, value) that the runner fills with the values that value rules refuse."""
 
 
 class Arguments(BaseModel):
-    """The arguments of a rule, as written beside its name; an unknown one is refused."""
+    """The arguments of a rule, as declared beside its name; an unknown argument is refused."""
 
     model_config = ConfigDict(extra="forbid", frozen=True)
 
     def named_fields(self) -> tuple[str, ...]:
-        """The fields of the row that the rule reads."""
+        """Return the fields of the row that the rule reads."""
         raise NotImplementedError
 
 
@@ -49,10 +49,10 @@ class SeveralFields(Arguments):
 
 @dataclass(frozen=True, kw_only=True)
 class Surroundings:
-    """What a rule may need beside the row itself.
+    """The inputs of a rule besides the row itself.
 
-    `keys_of` gives, for the name of an object, a SELECT of the keys (VARCHAR, not null) that can be referred to;
-    `holders_of` gives, for a field, a SELECT of (record_key, value) of the records that already hold a value.
+    `keys_of` returns, for the name of an object, a SELECT of the keys (VARCHAR, not null) that can be referred to;
+    `holders_of` returns, for a field, a SELECT of (record_key, value) of the records that hold a value.
     """
 
     now: datetime
@@ -66,12 +66,12 @@ A = TypeVar("A", bound=Arguments)
 
 @dataclass(frozen=True, kw_only=True)
 class Rule(Generic[A]):
-    """One rule: `meaning` says what holds of a good row.
+    """One rule; `meaning` states what is true of a good row.
 
-    `broken` may name the columns of the row; for a null value a rule other than `required` holds.
+    `broken` can name the columns of the row; a null value breaks no rule other than `required`.
 
-    A rule with a `judge` is about single values: the runner asks it once per distinct value, and `broken` looks the
-    refused ones up.
+    A rule with a `judge` checks single values: the runner calls it once per distinct value, and `broken` looks up the
+    refused ones.
     """
 
     name: str
@@ -94,7 +94,7 @@ class Check:
         return self.rule.reason(self.arguments)
 
     def broken(self, surroundings: Surroundings) -> str:
-        """SQL predicate: true for a row that breaks the rule."""
+        """Return the SQL predicate that is true for a row that breaks the rule."""
         return self.rule.broken(self.arguments, surroundings)
 
 

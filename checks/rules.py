@@ -1,4 +1,4 @@
-"""Every rule there is, each one declaration; what an object's checks name is looked up here."""
+"""The registry of rules, each one declaration; the checks of objects refer to them by name."""
 
 from __future__ import annotations
 
@@ -107,38 +107,38 @@ _ALL: tuple[Rule[Any], ...] = (
     ),
     Rule(
         name="refers_to",
-        meaning="The field is the key of a record of an object that was valid once",
+        meaning="The field is the key of a record of the given object that is or was valid",
         arguments=Reference,
         broken=_refers_to,
-        reason=lambda a: f"{a.field} refers to a record of {a.object} that was never seen valid",
+        reason=lambda a: f"{a.field} refers to a record of {a.object} that was never valid",
     ),
     Rule(
         name="unique",
-        meaning="No other record holds the value of the field",
+        meaning="No other record has the same value in the field",
         arguments=OneField,
         broken=_held_by_another,
-        reason=lambda a: f"{a.field} is already held by another record",
+        reason=lambda a: f"{a.field} has the same value in another record",
     ),
     Rule(
         name="in_order",
-        meaning="The fields, as far as they are given, do not decrease from the first to the last",
+        meaning="The given fields do not decrease from the first to the last",
         arguments=SeveralFields,
         broken=_in_order,
-        reason=lambda a: f"{', '.join(a.fields)} are not in the order of time",
+        reason=lambda a: f"{', '.join(a.fields)} are not in chronological order",
     ),
     Rule(
         name="not_in_future",
-        meaning="The field does not lie after the start of the run",
+        meaning="The field is not after the start of the run",
         arguments=OneField,
         broken=lambda a, around: f"{a.sql} > {timestamp_literal(around.now)}",
-        reason=lambda a: f"{a.field} lies in the future",
+        reason=lambda a: f"{a.field} is in the future",
     ),
     Rule(
         name="not_before",
-        meaning="The field does not lie before a day or time",
+        meaning="The field is not before a day or time",
         arguments=TimestampRule,
         broken=lambda a, _: f"{a.sql} < TIMESTAMPTZ {literal(a.value)}",
-        reason=lambda a: f"{a.field} lies before {a.value}",
+        reason=lambda a: f"{a.field} is before {a.value}",
     ),
     Rule(
         name="has_rate",

@@ -14,10 +14,10 @@ from lakehouse.table import literal, quote
 def find_breaches(
     con: duckdb.DuckDBPyConnection, relation: str, *, checks: Sequence[Check], row_id: str, surroundings: Surroundings
 ) -> str:
-    """Return SELECT text of the breaches: one row per row and check it breaks.
+    """Return the SELECT of breaches: one row per row and check that it breaks.
 
-    Shape: `row_id`, `ordinal` (position of the check), `rule`, `reason`. The text is good until the next call on the
-    same connection: what value rules refuse stands in a temporary table.
+    Shape: `row_id`, `ordinal` (position of the check), `rule`, `reason`. Valid until the next call on the same
+    connection: it reads a temporary table of the refused values.
     """
     if not checks:
         return f"SELECT {quote(row_id)} AS row_id, 0 AS ordinal, '' AS rule, '' AS reason FROM {relation} WHERE false"

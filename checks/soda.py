@@ -1,8 +1,8 @@
 """Run Soda on an open connection, quietly: the one module that touches Soda and its private parts.
 
 Soda 4 checks missing, invalid, duplicate, schema and row_count by SQL on the caller's connection, so inside a
-transaction it sees the rows that are not committed yet. It has no public switch for what its import does to the process
-(soda-core 4.28, November 2026); tests/unit/test_private_parts.py says when these parts move.
+transaction it sees uncommitted rows. It has no public switch for the side effects of its import (soda-core 4.28,
+November 2026); tests/unit/test_private_parts.py fails when these parts move.
 """
 
 from __future__ import annotations
@@ -21,7 +21,7 @@ _LOGGER = logging.getLogger("soda")
 
 @dataclass(frozen=True)
 class SodaCheck:
-    """What became of one check of a dataset. `measured` holds counts and shares, never a value of a row."""
+    """The result of one check of a dataset. `measured` holds counts and shares, never a value of a row."""
 
     dataset: str
     check: str
@@ -32,23 +32,23 @@ class SodaCheck:
 
 @dataclass(frozen=True)
 class SodaRun:
-    """The checks that were evaluated, and the modules of Soda that logged an error."""
+    """The evaluated checks, and the modules of Soda that logged an error."""
 
     checks: Sequence[SodaCheck]
     errors: Sequence[str]
 
 
 def load_soda() -> None:
-    """Import Soda, which takes as long as a small publication's checks, before it is needed."""
+    """Import Soda ahead of use: the import takes as long as the checks of a small publication."""
     _keep_to_itself()
     for module in ("soda_core.contracts.contract_verification", "soda_duckdb.common.data_sources.duckdb_data_source"):
         import_module(module)
 
 
 def run_soda(con: duckdb.DuckDBPyConnection, contracts: Sequence[str], *, database: str) -> SodaRun:
-    """Verify contracts, as YAML, about tables of the connection's default database."""
+    """Verify contracts (YAML) of tables in the connection's default database."""
     _keep_to_itself()
-    # Soda takes two seconds to import; only a run that publishes should pay for it.
+    # Soda takes two seconds to import; only a run that publishes needs it.
     from soda_core.common.yaml import ContractYamlSource
     from soda_core.contracts.contract_verification import ContractVerificationSession
     from soda_duckdb.common.data_sources.duckdb_data_source import DuckDBDataSourceImpl
@@ -63,11 +63,11 @@ def run_soda(con: duckdb.DuckDBPyConnection, contracts: Sequence[str], *, databa
 
 
 def _keep_to_itself() -> None:
-    """Stop what importing Soda does to the process around it.
+    """Suppress the side effects of importing Soda.
 
-    Its import makes a tracer that sends to collect.soda.io the tracer of the whole process, Prefect's spans
-    included, and loads `.env` of the working folder into the environment. Its own switch is an environment variable,
-    which only settings may touch.
+    The import installs a tracer that sends to collect.soda.io for the whole process, Prefect's spans included, and
+    loads `.env` of the working folder into the environment. Soda's own switch is an environment variable, which only
+    the settings may change.
     """
     from soda_core.common.env_config_helper import EnvConfigHelper
 
@@ -77,12 +77,12 @@ def _keep_to_itself() -> None:
 
 @contextmanager
 def _quiet() -> Iterator[list[str]]:
-    """Take Soda's log, which quotes SQL and prints tables, out of ours; yields the modules that log an error."""
+    """Keep Soda's log, which quotes SQL and prints tables, out of ours; yield the modules that log an error."""
     errors: list[str] = []
 
     class Errors(logging.Handler):
         def emit(self, record: logging.LogRecord) -> None:
-            # The text may quote SQL with values: say only that there was one.
+            # The text can quote SQL with values: record only that there was an error.
             errors.append(record.module)
 
     handler = Errors(level=logging.ERROR)

@@ -1,4 +1,4 @@
-"""Words in the names of companies: legal forms, and words that say little or are written in short."""
+"""Words in company names: legal forms, common words, abbreviations."""
 
 from __future__ import annotations
 
@@ -100,7 +100,7 @@ LEGAL_FORMS = WordList(
         }
     ),
 )
-"""Spelling, without blanks, dots and capitals, to the form: what stands after a name."""
+"""Legal forms after a name: spelling without blanks, dots and capitals, to the form."""
 
 FORMS_BEFORE = WordList(
     name="legal forms before the name",
@@ -119,7 +119,7 @@ FORMS_BEFORE = WordList(
         }
     ),
 )
-"""In the capitals that tell them from words."""
+"""In capitals, which distinguish them from words."""
 
 FORMS_TOUCHING = WordList(
     name="legal forms that touch the name",
@@ -135,7 +135,7 @@ FORMS_TOUCHING = WordList(
         }
     ),
 )
-"""Before or after it; the longer one first."""
+"""Directly before or after the name; the longer form first."""
 
 PARTS_OF_FORMS = WordList(
     name="parts of legal forms",
@@ -143,8 +143,8 @@ PARTS_OF_FORMS = WordList(
     as_of="2026-11-29",
     means=plain("group holding private pty pte pvt sdn bhd mbh zoo haftungsbeschränkt pc", "sp z oo"),
 )
-"""Words at the end of a name that are dropped where names are compared, and stay where they are shown: parts of forms
-of several words, and words that come and go with the form."""
+"""Words at the end of a name that are dropped for comparison and shown otherwise: parts of forms of several words, and
+words that appear only with a form."""
 
 FORMS_THAT_ARE_WORDS = WordList(
     name="legal forms that are words",
@@ -152,15 +152,15 @@ FORMS_THAT_ARE_WORDS = WordList(
     as_of="2026-11-29",
     means=plain("ae ao ek gk hb ike me pp sc yk"),
 )
-"""Legal forms only in capitals or with dots; where names are compared they stay."""
+"""Legal forms only in capitals or with dots; kept for comparison."""
 
 FORM_WORDS = tuple(
     word for word in fold_words((*LEGAL_FORMS, *PARTS_OF_FORMS)) if word not in set(FORMS_THAT_ARE_WORDS)
 )
-"""What is dropped from the end of a folded name."""
+"""Words that are dropped from the end of a folded name."""
 
 FORM_OF_WORD = {word: LEGAL_FORMS.means[word] for word in FORM_WORDS if LEGAL_FORMS.means.get(word, word) != word}
-"""Legal forms that are spelt out: to the form."""
+"""Legal forms spelt out, to the form."""
 
 ORGANISATION_WORDS = WordList(
     name="words of organisations",
@@ -171,7 +171,7 @@ ORGANISATION_WORDS = WordList(
         "institute foundation store shop house grill bank hospital clinic council department care head start learning"
     ),
 )
-"""Words that tell an organisation's name from a person's."""
+"""Words that occur in names of organisations and not of persons."""
 
 ORGANISATION_SHORT = WordList(
     name="short words of organisations",
@@ -215,7 +215,7 @@ ORGANISATION_SHORT = WordList(
         "childcare": "child care",
     },
 )
-"""Words of company names that are written in several ways: to the one that is compared."""
+"""Words of company names with several spellings, to the spelling that is compared."""
 
 SMALL_WORDS = WordList(
     name="small words",
@@ -223,4 +223,4 @@ SMALL_WORDS = WordList(
     as_of="2026-11-29",
     means=plain("the of and a an for in at und et der die das la le les de du des y e el los"),
 )
-"""Words of a company's name that say nothing of which it is."""
+"""Words that do not distinguish company names."""

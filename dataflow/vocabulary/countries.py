@@ -80,4 +80,4 @@ COUNTRY_NAMES = WordList(
         "maroc": "MA",
     },
 )
-"""Names that pycountry does not know: to ISO 3166-1 alpha-2."""
+"""Names that pycountry lacks, to ISO 3166-1 alpha-2."""

@@ -1,4 +1,4 @@
-"""What a list of words is: its entries, what they stand for, where they come from and as of when."""
+"""A list of words: its entries, what they stand for, their source and date."""
 
 from __future__ import annotations
 
@@ -16,10 +16,10 @@ _GAPS = re.compile(r"[^a-z0-9]+")
 
 @dataclass(frozen=True, kw_only=True, eq=False)
 class WordList:
-    """One list, in lower case. `means` gives what each entry stands for; in a list of plain words the word itself.
+    """One list, in lower case. `means` maps each entry to what it stands for; in a list of plain words, to itself.
 
-    `source` says where the entries come from, with version and licence where they are somebody else's; `as_of` is the
-    day of the list's last change.
+    `source` is where the entries come from, with version and licence of a third party's list; `as_of` is the day of
+    the last change.
     """
 
     name: str
@@ -38,31 +38,31 @@ class WordList:
 
 
 def plain(text: str, *phrases: str) -> Mapping[str, str]:
-    """Entries that stand for themselves: the words of `text`, and phrases. Raises: ValueError for a duplicate."""
+    """Map each word of `text`, and each phrase, to itself. Raises: ValueError for a duplicate."""
     return _unique((word, word) for word in (*text.split(), *phrases))
 
 
 def spelt(forms: Mapping[str, str]) -> Mapping[str, str]:
-    """Entries by what they stand for: each form with its spellings, separated by blanks. Raises: ValueError."""
+    """Map spellings to their form, from each form with its spellings, separated by blanks. Raises: ValueError."""
     return _unique((word, form) for form, listed in forms.items() for word in listed.split())
 
 
 def fold_words(words: Iterable[str]) -> tuple[str, ...]:
-    """Words in ASCII, lower case, letters and digits only, one blank between; sorted, without duplicates.
+    """Fold words to ASCII, lower case, letters and digits with one blank between; sorted, without duplicates.
 
-    The twin of `folded_sql` (resolve/records/normaliser.py): what a word is after a record was folded.
+    The twin of `folded_sql` (resolve/records/normaliser.py), which folds records.
     """
     plain_words = (_GAPS.sub(" ", anyascii(word).lower().replace(".", "").replace("'", "")).strip() for word in words)
     return tuple(sorted({word for word in plain_words if word}))
 
 
 def any_of(words: Iterable[str]) -> str:
-    """Alternatives for a regular expression, longest first."""
+    """Return the words as alternatives of a regular expression, longest first."""
     return "|".join(sorted(words, key=lambda word: (-len(word), word)))
 
 
 def version_of(*lists: WordList) -> str:
-    """A short hash of what the lists hold: it changes with every entry and with nothing else."""
+    """Return a short hash of the lists' entries; nothing else changes it."""
     content = sorted((one.name, sorted(one.means.items())) for one in lists)
     text = json.dumps(content, ensure_ascii=False, separators=(",", ":"))
     return hashlib.sha256(text.encode()).hexdigest()[:8]

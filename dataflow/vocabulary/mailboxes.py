@@ -1,4 +1,4 @@
-"""Mailboxes and their domains: whose they can be."""
+"""Mailboxes and their domains: free mail and role mailboxes."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ FREE_MAIL = WordList(
     as_of="2026-11-29",
     means=plain(_read_domains("free_mail.txt")),
 )
-"""Domains at which anyone can have a mailbox: they say nothing about an employer. Beside them: NATIONAL_FREE_MAIL."""
+"""Domains at which anyone can have a mailbox, so they do not identify an employer. See also NATIONAL_FREE_MAIL."""
 
 FREE_MAIL_BRANDS = WordList(
     name="brands of free mail",
@@ -29,15 +29,15 @@ FREE_MAIL_BRANDS = WordList(
         "windowslive yahoo yandex ymail"
     ),
 )
-"""The domains of these, in any country, are free mail: yahoo.it, yahoo.co.in, hotmail.com.tr. Brands that share their
-name with others (live, mail, inbox) are listed domain by domain."""
+"""Their domains in any country are free mail: yahoo.it, yahoo.co.in, hotmail.com.tr. Brands that share their name with
+others (live, mail, inbox) are listed domain by domain."""
 
 NATIONAL_FREE_MAIL = rf"^(?:{any_of(FREE_MAIL_BRANDS)})\.(?:(?:co|com|net|org|ne|or)\.)?[a-z]{{2}}$"
-"""Regular expression of the national domains of FREE_MAIL_BRANDS."""
+"""A regular expression for the national domains of FREE_MAIL_BRANDS."""
 
 
 def free_mail_sql(domain: str) -> str:
-    """SQL that says whether a domain in lower case is one of free mail; null where the domain is."""
+    """Return SQL: whether a domain in lower case is free mail; null where the domain is null."""
     listed = ", ".join(f"'{one}'" for one in sorted(FREE_MAIL))
     return f"({domain} IN ({listed}) OR regexp_matches({domain}, '{NATIONAL_FREE_MAIL}'))"
 
@@ -48,7 +48,7 @@ DOTLESS_MAIL = WordList(
     as_of="2026-11-29",
     means={"gmail.com": "gmail.com", "googlemail.com": "gmail.com"},
 )
-"""Domains that ignore dots before the @: to the one domain of those that share their mailboxes."""
+"""Domains that ignore dots before the @, to the one domain of those that share mailboxes."""
 
 ROLE_MAILBOXES = WordList(
     name="role mailboxes",
@@ -62,4 +62,4 @@ ROLE_MAILBOXES = WordList(
         "security service services shop staff support team vendas ventas verkauf vertrieb webmaster welcome"
     ),
 )
-"""Names before the @ that belong to a task and not to a person; without dots, hyphens and underscores."""
+"""Names before the @ of role mailboxes, which belong to no one person; without dots, hyphens and underscores."""

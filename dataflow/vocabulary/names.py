@@ -14,7 +14,7 @@ TITLES = WordList(
         "lieutenant brig brigadier sgt sergeant admiral cdr commander baroness countess"
     ),
 )
-"""Words before a name that are no part of it."""
+"""Words before a name that are not part of it."""
 
 TITLES_THAT_ARE_NAMES = WordList(
     name="titles that are names",
@@ -26,8 +26,8 @@ TITLES_THAT_ARE_NAMES = WordList(
         "sr dr",
     ),
 )
-"""Titles only where names are compared: a Don, a Justice or a St John keeps his name in what is shown, while both sides
-of a comparison lose the same word."""
+"""Titles only for comparison: Don, Justice or St can be a name, which is shown whole, while both sides of a comparison
+lose the same word."""
 
 TITLES_THAT_ARE_INITIALS = WordList(
     name="titles that are initials",
@@ -35,7 +35,7 @@ TITLES_THAT_ARE_INITIALS = WordList(
     as_of="2026-11-29",
     means=plain("m pan"),
 )
-"""Titles only where a name is read: a name that is compared may have nothing but the initial."""
+"""Titles only when a name is parsed: for comparison the word can be an initial, and all that is given."""
 
 HONOURS = WordList(
     name="honours",
@@ -45,7 +45,7 @@ HONOURS = WordList(
         "bt bart baronet esq esquire phd md msc bsc obe mbe cbe kbe qc kc frs viscount viscountess marquess mp dds cpa"
     ),
 )
-"""What follows a name and is no part of it."""
+"""Words after a name that are not part of it."""
 
 NUMBERED_RANKS = WordList(
     name="numbered ranks",
@@ -53,7 +53,7 @@ NUMBERED_RANKS = WordList(
     as_of="2026-11-29",
     means=plain("duke earl count baron lord king prince"),
 )
-"""What follows an ordinal after a name: "3rd Earl"."""
+"""Words after an ordinal that follows a name: "3rd Earl"."""
 
 GENERATIONS = WordList(
     name="generations",
@@ -61,7 +61,7 @@ GENERATIONS = WordList(
     as_of="2026-11-29",
     means=spelt({"jr": "jr junior jnr", "sr": "sr senior snr", "ii": "ii 2nd", "iii": "iii 3rd", "iv": "iv 4th"}),
 )
-"""Which of several of one name: to one form."""
+"""Generation suffixes, to one form."""
 
 PARTICLES = WordList(
     name="particles",
@@ -79,7 +79,7 @@ PARTICLES_THAT_ARE_SURNAMES = WordList(
     as_of="2026-11-29",
     means=plain("das"),
 )
-"""Particles where a name is read; where names are compared they may be all of a surname."""
+"""Particles only when a name is parsed; for comparison they can be a whole surname."""
 
 PARTS_OF_SURNAMES = WordList(
     name="parts of surnames",
@@ -87,5 +87,4 @@ PARTS_OF_SURNAMES = WordList(
     as_of="2026-11-29",
     means=plain("abu mac mc san st und and"),
 )
-"""Words that many surnames have in common and that are written with a capital: like particles, they are not compared
-alone."""
+"""Capitalised words that many surnames share: like particles, they are not compared alone."""

@@ -1,4 +1,4 @@
-"""What people and systems write into a field that they cannot fill."""
+"""Placeholders that people and systems write into a field that they cannot fill."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ NOTHING = WordList(
         "last name",
     ),
 )
-"""In any field."""
+"""Placeholders in any field."""
 
 NOT_A_NUMBER = WordList(
     name="not a number",
@@ -26,7 +26,7 @@ NOT_A_NUMBER = WordList(
     as_of="2026-11-29",
     means=plain("nan nat"),
 )
-"""In files that a data frame wrote; elsewhere Nan and Nat are given names."""
+"""Placeholders in files written by a data frame; elsewhere Nan and Nat are given names."""
 
 NO_NAMES = WordList(
     name="no names",
@@ -34,7 +34,7 @@ NO_NAMES = WordList(
     as_of="2026-11-29",
     means=plain("nn user name firstname lastname x asdf nobody various"),
 )
-"""In a field for a name, beside NOTHING. They are shown as they were written, and not compared."""
+"""Placeholders in a name field, besides NOTHING. They are shown as received, but not compared."""
 
 PLACEHOLDER_MAILBOXES = WordList(
     name="placeholder mailboxes",
@@ -42,7 +42,7 @@ PLACEHOLDER_MAILBOXES = WordList(
     as_of="2026-11-29",
     means=plain("a aa aaa abc email example fake foo no noemail nomail xyz"),
 )
-"""Before and after the @, beside NOTHING and NO_NAMES: test@test.com, noemail@example.com."""
+"""Placeholders before and after the @, besides NOTHING and NO_NAMES: test@test.com, noemail@example.com."""
 
 DEFAULT_DATES = WordList(
     name="default dates",
@@ -50,7 +50,7 @@ DEFAULT_DATES = WordList(
     as_of="2026-11-29",
     means=plain("1900-01-01 1901-01-01 1970-01-01 1111-11-11 0001-01-01 9999-12-31"),
 )
-"""Dates of birth where the form does not go on without one; that a few people were born on such a day costs less."""
+"""Dates of birth typed where a form requires one; treating the few real ones as missing costs less."""
 
 KEY_RUNS = WordList(
     name="key runs",
@@ -58,4 +58,4 @@ KEY_RUNS = WordList(
     as_of="2026-11-29",
     means=plain("01234567890123456789 98765432109876543210"),
 )
-"""Digits in a row, twice over: a telephone number that is part of one is a placeholder."""
+"""Sequences of digits, each twice in a row: a telephone number that is part of one is a placeholder."""

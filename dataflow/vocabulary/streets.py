@@ -14,7 +14,7 @@ STREET_TYPES = WordList(
         "calle plaza"
     ),
 )
-"""Written in many ways or left out: they say nothing of which street it is."""
+"""Street types: spelt in many ways or left out, so they do not distinguish streets."""
 
 STREET_FILLERS = WordList(
     name="directions and articles of streets",
@@ -24,7 +24,7 @@ STREET_FILLERS = WordList(
         "north south east west n s e w ne nw se sw northeast northwest southeast southwest the of",
     ),
 )
-"""Left out as often as types are."""
+"""Left out as often as street types."""
 
 STREET_SHORT = WordList(
     name="short words of streets",
@@ -50,7 +50,7 @@ STREET_SHORT = WordList(
         }
     ),
 )
-"""Words of a street's name that are written in short: to the short form."""
+"""Words of street names that are abbreviated, to the short form."""
 
 UNIT_WORDS = WordList(
     name="units",
@@ -58,7 +58,7 @@ UNIT_WORDS = WordList(
     as_of="2026-11-29",
     means=plain("apartment apto appt apt appartement unit suite ste flat floor room rm whg wohnung depto lgh"),
 )
-"""Words before the number of a flat or an office, wherever they stand in a line."""
+"""Words before the number of a flat or office, anywhere in a line."""
 
 UNIT_WORDS_THAT_ARE_WORDS = WordList(
     name="units that are words",
@@ -69,4 +69,4 @@ UNIT_WORDS_THAT_ARE_WORDS = WordList(
         "bldg building"
     ),
 )
-"""Units only at the end of a line or before its comma: elsewhere they are words of streets and houses."""
+"""Units only at the end of a line or before a comma: elsewhere they are words of streets and houses."""

@@ -1,4 +1,4 @@
-"""A duplicate is refused where it is declared, an unknown name where it is used; in every registry there is."""
+"""Every registry refuses a duplicate where it is declared and an unknown name where it is used."""
 
 from collections.abc import Callable
 from dataclasses import replace

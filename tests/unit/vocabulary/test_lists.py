@@ -52,7 +52,7 @@ def test_two_lists_of_one_name_are_refused() -> None:
     first.A = first.B = listed("names", "x")  # type: ignore[attr-defined]
     assert list(_find_lists(first)) == ["names"]
     second.C = listed("names", "y")  # type: ignore[attr-defined]
-    with pytest.raises(ValueError, match="two lists of the name 'names'"):
+    with pytest.raises(ValueError, match="two lists named 'names'"):
         _find_lists(first, second)
 
 
