@@ -60,7 +60,7 @@ def test_an_empty_registry_says_so() -> None:
             lambda: replace(PERSON, comparisons=(*PERSON.comparisons, PERSON.comparisons[0])),
             "Declared twice: comparison",
         ),
-        (lambda: replace(PERSON, wide=PERSON.blocking[:1]), "Declared twice: blocking rule of person"),
+        (lambda: replace(PERSON, wide=PERSON.wide[:1] * 2), "Declared twice: wide blocking rule of person"),
         (lambda: index_rules((*SURVIVORSHIP_RULES, SURVIVORSHIP_RULES[0])), "Declared twice: golden field full_name"),
         (
             lambda: index_rules((replace(SURVIVORSHIP_RULES[0], fields=("fullname",)),)),
