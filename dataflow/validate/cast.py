@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 from collections.abc import Mapping
 
 from dataflow.validate.incoming import INCOMING
@@ -11,7 +12,14 @@ from lakehouse.table import literal, quote
 TYPED = "typed"
 """Temporary table: `_row_id`, `_record_key`, `_is_deleted`, the declared fields; `_uncastable`: positions of fields."""
 
-_WHOLE = {"TINYINT", "SMALLINT", "INTEGER", "BIGINT", "HUGEINT", "UTINYINT", "USMALLINT", "UINTEGER", "UBIGINT"}
+_WHOLE = {"TINYINT", "SMALLINT", "INTEGER", "BIGINT", "HUGEINT", "UTINYINT", "USMALLINT", "UINTEGER", "UBIGINT",
+          "UHUGEINT", "INT", "INT1", "INT2", "INT4", "INT8", "SHORT", "LONG", "INT64", "INT32", "INT16"}  # fmt: skip
+_BINARY = {"FLOAT", "FLOAT4", "REAL", "DOUBLE", "FLOAT8"}
+_TIMESTAMP = {"TIMESTAMP", "DATETIME", "TIMESTAMP_S", "TIMESTAMP_MS", "TIMESTAMP_NS"}
+_DATED = {"DATE", *_TIMESTAMP, "TIMESTAMPTZ", "TIMESTAMP WITH TIME ZONE"}
+_DECIMAL = re.compile(r"(?:DECIMAL|NUMERIC|DEC)(?:\s*\(\s*\d+\s*(?:,\s*(?P<scale>\d+)\s*)?\))?")
+_DEFAULT_SCALE = 3
+_SCIENTIFIC = r"\s*[+-]?([0-9]+[.]?[0-9]*|[.][0-9]+)[eE][+-]?[0-9]+\s*"
 
 
 def typed_sql(fields: Mapping[str, str]) -> str:
@@ -19,9 +27,9 @@ def typed_sql(fields: Mapping[str, str]) -> str:
     shape = literal(json.dumps(dict.fromkeys(fields, "VARCHAR")))
     # In steps, so that each text is taken out, trimmed and cast once.
     texts = "".join(f", {_given(f'text.{quote(name)}')} AS {quote(name)}" for name in fields)
-    casts = "".join(f", TRY_CAST({quote(name)} AS {kind}) AS {quote(name)}" for name, kind in fields.items())
+    casts = "".join(f", {cast_sql(quote(name), kind)} AS {quote(name)}" for name, kind in fields.items())
     lost = [
-        f"CASE WHEN {_is_lost(quote(name), kind)} THEN {number} END"
+        f"CASE WHEN {lost_sql(quote(name), kind)} THEN {number} END"
         for number, (name, kind) in enumerate(fields.items())
         if kind != "VARCHAR"
     ]
@@ -38,14 +46,65 @@ def typed_sql(fields: Mapping[str, str]) -> str:
     """
 
 
+def cast_sql(text: str, kind: str) -> str:
+    """Return the SQL expression of a text as a type, null where it cannot be one.
+
+    A timestamp without a zone is in UTC: a text that names another offset is moved there (DuckDB drops the offset).
+    """
+    plain = f"TRY_CAST({text} AS {kind})"
+    if kind.upper() not in _TIMESTAMP:
+        return plain
+    signed = " OR ".join(f"substr({text}, -{place}, 1) IN ('+', '-')" for place in (6, 5, 3))
+    moved = f"CAST(TRY_CAST({text} AS TIMESTAMPTZ) AT TIME ZONE 'UTC' AS {kind})"
+    return f"CASE WHEN length({text}) > 15 AND ({signed}) THEN {moved} ELSE {plain} END"
+
+
+def lost_sql(text: str, kind: str) -> str:
+    """Return the SQL condition: the text exists and the type does not hold it exactly.
+
+    Not exact: a fraction that the type rounds off, a year of two digits, a time of day in a date, infinity, a number
+    written otherwise than in digits (0x1F, 1_000).
+    """
+    cast = f"TRY_CAST({text} AS {kind})"
+    inexact = _inexact(text, cast, kind.upper())
+    if inexact is None:
+        return f"{text} IS NOT NULL AND {cast} IS NULL"
+    # Most texts are written as the type writes them: only the others are looked at closely.
+    return f"""
+        CASE WHEN {text} IS NULL THEN false WHEN {cast} IS NULL THEN true
+        WHEN CAST({cast} AS VARCHAR) = {text} AND {_ordinary(cast, kind.upper())} THEN false ELSE {inexact} END
+    """
+
+
 def _given(value: str) -> str:
     return f"CASE WHEN trim({value}) <> '' THEN {value} END"
 
 
-def _is_lost(text: str, kind: str) -> str:
-    """Return the SQL condition: the text exists and the type does not hold it exactly."""
-    uncastable = f"{text} IS NOT NULL AND TRY_CAST({text} AS {kind}) IS NULL"
-    if kind.upper() in _WHOLE:
-        # DuckDB silently rounds '3.7' to 4.
-        return f"({uncastable}) OR TRY_CAST({text} AS {kind}) <> TRY_CAST({text} AS DECIMAL(38,9))"
-    return uncastable
+def _ordinary(cast: str, kind: str) -> str:
+    """Return the SQL condition that a value which is written as its text is exact."""
+    return f"isfinite({cast})" if kind in _BINARY or kind in _DATED else "true"
+
+
+def _inexact(text: str, cast: str, kind: str) -> str | None:
+    """Return the SQL condition that a text which could be cast lost something by it; None: no cast of the type does."""
+    scientific = f"regexp_full_match({text}, '{_SCIENTIFIC}')"
+    rounded = f"CAST({cast} AS DOUBLE) <> TRY_CAST({text} AS DOUBLE)"
+    if kind in _WHOLE:
+        plain = f"regexp_full_match({text}, '\\s*[+-]?[0-9]+([.]0*)?\\s*')"
+        return f"NOT {plain} AND (NOT {scientific} OR {rounded})"
+    if found := _DECIMAL.fullmatch(kind):
+        scale = int(found["scale"] or (0 if "(" in kind else _DEFAULT_SCALE))
+        plain = f"regexp_full_match({text}, '\\s*[+-]?[0-9]*([.][0-9]{{0,{scale}}}0*)?\\s*')"
+        return f"NOT {plain} AND (NOT {scientific} OR {rounded})"
+    if kind in _BINARY:
+        plain = f"regexp_full_match({text}, '\\s*[+-]?([0-9]+[.]?[0-9]*|[.][0-9]+)\\s*')"
+        whole = f"TRY_CAST(CASE WHEN NOT contains({text}, '.') THEN {text} END AS HUGEINT)"
+        return f"""
+            NOT isfinite({cast}) OR NOT ({plain} OR {scientific})
+            OR CASE WHEN {plain} THEN coalesce({whole} <> TRY_CAST({cast} AS HUGEINT), false) ELSE false END
+        """
+    if kind in _DATED:
+        dated = f"regexp_matches({text}, '^\\s*[0-9]{{4}}[-/ ]')"
+        timed = f"OR TRY_CAST({text} AS TIMESTAMP) <> {cast}" if kind == "DATE" else ""
+        return f"NOT isfinite({cast}) OR NOT {dated} {timed}"
+    return None

@@ -15,6 +15,9 @@ from dataflow.settings import ObjectSettings, Settings
 from dataflow.workspace.fingerprints import hash_settings
 from lakehouse.table import Table
 
+VALIDATION_VERSION = "2"
+"""Raise it when a row is cast or judged otherwise: every object is then validated again, from all of raw."""
+
 
 @dataclass(frozen=True, kw_only=True)
 class ObjectPlan:
@@ -44,7 +47,8 @@ class ObjectPlan:
         words = ("key", "cursor", "deleted_flag", "deleted_when_set", "fields", "checks")
         declared = {word: getattr(self.settings, word) for word in words}
         checks = [check.model_dump() for check in declared.pop("checks")]
-        return hash_settings(**declared, checks=checks, schema=self.schema.schema if self.schema else None)
+        schema = self.schema.schema if self.schema else None
+        return hash_settings(**declared, checks=checks, schema=schema, version=VALIDATION_VERSION)
 
     @property
     def references(self) -> tuple[Reference, ...]:
