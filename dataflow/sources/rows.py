@@ -9,6 +9,7 @@ from typing import Any
 import pyarrow as pa
 
 from dataflow.settings import ObjectSettings
+from dataflow.sources.deletion import deletion_of
 from dataflow.sources.protocol import BATCH_SCHEMA
 from dataflow.vocabulary.answers import YES
 
@@ -42,6 +43,7 @@ class RowReader:
         self.cursor = declared.cursor
         self.deleted_flag = declared.deleted_flag
         self.deleted_when_set = declared.deleted_when_set
+        self._deletes = deletion_of(declared)
         self.names = frozenset((*self.keys, self.cursor, self.deleted_flag, self.deleted_when_set))
         """The fields that are looked at."""
 
@@ -65,7 +67,7 @@ class RowReader:
             flag = row.get(self.deleted_flag)
             if flag is True or (isinstance(flag, str) and flag.strip().lower() in YES):
                 return True
-        return bool(self.deleted_when_set) and row.get(self.deleted_when_set) not in (None, "")
+        return bool(self.deleted_when_set) and self._deletes(row.get(self.deleted_when_set))
 
 
 class Rows:

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 
 from dataflow.settings import ObjectSettings
+from dataflow.sources.deletion import deletion_sql
 from dataflow.sources.rows import key_fields
 from lakehouse.table import literal, quote
 
@@ -55,5 +56,6 @@ def _deleted_sql(declared: ObjectSettings, types: Mapping[str, str]) -> str:
     if declared.deleted_flag in types:
         flags.append(f"coalesce(try_cast(t.{quote(declared.deleted_flag)} AS BOOLEAN), false)")
     if declared.deleted_when_set in types:
-        flags.append(f"t.{quote(declared.deleted_when_set)} IS NOT NULL")
+        column, actual = f"t.{quote(declared.deleted_when_set)}", types[declared.deleted_when_set]
+        flags.append(deletion_sql(column, actual=actual, declared=declared))
     return " OR ".join(flags) or "false"

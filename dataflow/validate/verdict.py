@@ -9,6 +9,7 @@ import pyarrow as pa
 from checks.json_schema import PayloadSchema
 from checks.rule import Surroundings
 from checks.runner import find_breaches
+from dataflow.sources.deletion import ambiguous_sql
 from dataflow.validate.cast import TYPED, typed_sql
 from dataflow.validate.incoming import INCOMING
 from dataflow.validate.plan import ObjectPlan
@@ -92,9 +93,13 @@ def _unreadable_sql(cursor: str) -> str:
 def _uncastable_sql(plan: ObjectPlan) -> str:
     reasons = [f"{name} is not {_article(kind)} {kind}" for name, kind in plan.settings.fields.items()]
     texts = ", ".join(literal(reason) for reason in reasons)
+    unclear = f"{plan.settings.deleted_when_set} is set and does not say when the record was deleted"
     return f"""
         SELECT _row_id, {_TYPE}, number, 'validate', 'type', ([{texts}])[number + 1]
         FROM (SELECT _row_id, unnest(_uncastable) AS number FROM {TYPED} WHERE NOT _is_deleted AND len(_uncastable) > 0)
+        UNION ALL
+        SELECT _row_id, {_TYPE}, {len(reasons)}, 'validate', 'type', {literal(unclear)}
+        FROM {TYPED} WHERE NOT _is_deleted AND len(_uncastable) = 0 AND {ambiguous_sql(plan.settings)}
     """
 
 

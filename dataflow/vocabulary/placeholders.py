@@ -52,6 +52,14 @@ DEFAULT_DATES = WordList(
 )
 """Dates of birth typed where a form requires one; treating the few real ones as missing costs less."""
 
+ZERO_DATES = WordList(
+    name="zero dates",
+    source="the dates that MySQL, .NET, SQL Server, OLE automation and Excel write for none",
+    as_of="2026-11-29",
+    means=plain("0000-00-00 0000-01-01 0001-01-01 1753-01-01 1899-12-30 1899-12-31 1900-01-00"),
+)
+"""Dates that stand for none, in any field."""
+
 KEY_RUNS = WordList(
     name="key runs",
     source="the keys of a keyboard and of a telephone, in order and in reverse",

@@ -11,6 +11,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from dataflow.errors import SourceMalformed
+from dataflow.sources.deletion import deletion_sql
 from dataflow.sources.mysql.cells import Cells
 from dataflow.sources.mysql.columns import PROTOCOL_TYPES, UTC_MARK, ZERO_DATE, Column, Form
 from dataflow.sources.mysql.connection import Session
@@ -128,13 +129,19 @@ class _Shaper:
     def _is_deleted(self, cells: Cells) -> pa.Array:
         declared = self._table.declared
         marks = [pa.repeat(False, cells.rows)]
-        if (stamp := self._places.get(declared.deleted_when_set)) is not None:
-            nulls = cells.nulls[stamp]
-            marks.append(pa.repeat(True, cells.rows) if nulls is None else pa.array(~nulls))
+        if (stamp := self._places.get(declared.deleted_when_set)) is not None and not self._is_empty(cells, stamp):
+            typed = f"({self._typed(stamp)})"
+            asked = deletion_sql(typed, actual=self._columns[stamp].type, declared=declared)
+            marks += self._ask(self._received(cells, [stamp]), [asked])
         if (flag := self._places.get(declared.deleted_flag)) is not None:
             asked = f"coalesce(try_cast({self._typed(flag)} AS BOOLEAN), false)"
             marks += self._ask(self._received(cells, [flag]), [asked])
         return reduce(pc.or_, marks)
+
+    @staticmethod
+    def _is_empty(cells: Cells, place: int) -> bool:
+        nulls = cells.nulls[place]
+        return nulls is not None and bool(nulls.all())
 
     def _replaced(self, cells: Cells) -> dict[int, pa.Array]:
         """The columns whose text is not yet JSON's."""

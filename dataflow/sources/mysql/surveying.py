@@ -7,8 +7,9 @@ from collections import Counter
 import duckdb
 import pyarrow as pa
 
+from dataflow.sources.deletion import FIRST_DAY, real_zero_dates
 from dataflow.sources.mysql.columns import Column
-from dataflow.sources.mysql.connection import Session, quote
+from dataflow.sources.mysql.connection import Session, literal, quote
 from dataflow.sources.mysql.questions import Table, between, key_condition, key_range, rows_sql
 from dataflow.sources.mysql.reading import read_rows
 from dataflow.sources.protocol import PlannedWindow, WindowMeasure
@@ -82,7 +83,10 @@ def _not_deleted(table: Table) -> str | None:
     stamp = table.column(table.declared.deleted_when_set)
     if stamp is not None:
         name = quote(stamp.name)
-        conditions.append(f"({name} IS NULL OR {name} < '0001-01-01')" if stamp.is_timestamp else f"{name} IS NULL")
+        if not stamp.is_timestamp and not stamp.is_integer:
+            return None
+        never = f"{name} < '{FIRST_DAY}' OR DATE({name}) IN ({', '.join(map(literal, real_zero_dates()))})"
+        conditions.append(f"({name} IS NULL OR {never})" if stamp.is_timestamp else f"{name} IS NULL")
     return " AND ".join(conditions)
 
 

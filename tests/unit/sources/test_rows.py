@@ -42,7 +42,7 @@ def test_a_key_of_two_fields_needs_both_and_confuses_none() -> None:
 
 def test_a_deletion_is_a_flag_or_a_time() -> None:
     reader = RowReader(PERSON.model_copy(update={"deleted_flag": "gone", "deleted_when_set": "gone_at"}))
-    rows = [{"gone": True}, {"gone": "Yes"}, {"gone": "0"}, {"gone_at": "2026"}, {"gone_at": ""}, {}]
+    rows = [{"gone": True}, {"gone": "Yes"}, {"gone": "0"}, {"gone_at": "2026-01-02"}, {"gone_at": ""}, {}]
     assert [reader.is_deleted(row) for row in rows] == [True, True, False, True, False, False]
 
 
