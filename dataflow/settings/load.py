@@ -15,6 +15,7 @@ from pathlib import Path
 from typing import Any
 
 from pydantic import BaseModel, ValidationError
+from pydantic.fields import FieldInfo
 from pydantic_settings import (
     BaseSettings,
     DotEnvSettingsSource,
@@ -27,6 +28,7 @@ from pydantic_settings import (
 from checks.registry import unknown_name
 from dataflow.errors import ConfigurationError
 from dataflow.settings.model import Settings
+from dataflow.settings.section import BesideConfig
 from dataflow.settings.walk import settings_at
 
 CONFIG_NAME = "dataflow.toml"
@@ -54,12 +56,18 @@ def load_settings(config: Path | None = None, *, home: Path | None = None, **ove
         declared = tomllib.loads(text)
     except tomllib.TOMLDecodeError as error:
         raise ConfigurationError(f"{place} is not valid TOML: {error}.") from error
-    declared = _substitute(declared, {f"env:{name}": value for name, value in os.environ.items()}, place=place)
     base = path.parent if path else Path.cwd()
-    chosen = home or Path(os.environ.get(f"{_PREFIX}HOME") or declared.get("home") or ".dataflow")
+    environment = {**_read_dotenv(base / ".env"), **os.environ}
+    declared = _substitute(declared, {f"env:{name}": value for name, value in environment.items()}, place=place)
+    chosen = home or Path(environment.get(f"{_PREFIX}HOME") or declared.get("home") or ".dataflow")
     given: dict[str, Any] = {**overrides, "home": (base / chosen).resolve(), "config_file": path}
     settings = _merge(declared, given, dotenv=base / ".env", place=place)
-    return _with_home(settings, str(settings.home))
+    return _beside(_with_home(settings, str(settings.home)), base)
+
+
+def _read_dotenv(path: Path) -> dict[str, str]:
+    read = DotEnvSettingsSource(Settings, env_file=path, case_sensitive=True).env_vars
+    return {name: value for name, value in read.items() if value is not None}
 
 
 def _find_config(config: Path | None) -> Path | None:
@@ -118,6 +126,29 @@ def _with_home(section: Settings, home: str) -> Settings:
     return section.model_copy(update={n: _map_text(v, lambda t: t.replace("${home}", home)) for n, v in section})
 
 
+def _beside(value: Any, base: Path) -> Any:
+    """Make each relative path of the settings one of the folder `base`: a worker stands in another folder."""
+    if isinstance(value, BaseModel):
+        fields = type(value).model_fields
+        return value.model_copy(
+            update={
+                name: _absolute(inner, base) if _is_path(fields[name]) else _beside(inner, base)
+                for name, inner in value
+            }
+        )
+    if isinstance(value, dict):
+        return {name: _beside(inner, base) for name, inner in value.items()}
+    return value
+
+
+def _is_path(field: FieldInfo) -> bool:
+    return any(isinstance(mark, BesideConfig) for mark in field.metadata)
+
+
+def _absolute(path: str, base: Path) -> str:
+    return path if not path or "://" in path else os.path.normpath(base / Path(path).expanduser())
+
+
 def _map_text(value: Any, change: Callable[[str], str]) -> Any:
     if isinstance(value, str):
         return change(value)
@@ -146,6 +177,6 @@ def _substitute(declared: dict[str, Any], values: Mapping[str, str], *, place: s
     if missing:
         raise ConfigurationError(
             f"{place} refers to variables that are not set: {', '.join(sorted(missing))}.",
-            next_move="Set them in the environment.",
+            next_move="Set them in the environment, or in .env beside it.",
         )
     return result

@@ -12,7 +12,7 @@ from pydantic_settings import BaseSettings, PydanticBaseSettingsSource, Settings
 from checks.registry import unknown_name
 from dataflow.errors import ConfigurationError
 from dataflow.settings.adapters import ADAPTERS
-from dataflow.settings.section import S3Settings, Section
+from dataflow.settings.section import ProjectPath, S3Settings, Section
 
 S = TypeVar("S", bound=Section)
 
@@ -20,15 +20,15 @@ S = TypeVar("S", bound=Section)
 class LakeSettings(Section):
     """Where the lake is. `catalogue` is a file, or postgresql://… with `data` on S3 in production."""
 
-    catalogue: str = "${home}/lake/catalogue.ducklake"
+    catalogue: ProjectPath = "${home}/lake/catalogue.ducklake"
     """The catalogue: a file, or `postgresql://user:password@host:5432/database?schema=lake_meta&sslmode=verify-full`."""
     catalogue_reader: SecretStr | None = None
     """The same catalogue, with the user of a role that has SELECT only: readers connect with it."""
-    data: str = "${home}/lake/data"
+    data: ProjectPath = "${home}/lake/data"
     """Where the data files are: a folder, or `s3://bucket/prefix`."""
-    published: str = "${home}/lake/published"
+    published: ProjectPath = "${home}/lake/published"
     """Folder of the readers' copy of a catalogue that is a file."""
-    inbox: str = ""
+    inbox: ProjectPath = ""
     """Folder of decisions that wait for the next run; all who decide and the run must reach it. Empty: beside a
     catalogue that is a file, else beside the data. Required with a catalogue on a server and data in a bucket."""
     s3: S3Settings | None = None
@@ -97,8 +97,8 @@ class _SourceSettings(Section):
 
     adapter: str = "files"
     """The name of the adapter that reads it."""
-    root: str = ""
-    """Folder, or `s3://bucket/prefix`, of a source of files."""
+    root: ProjectPath = ""
+    """Folder, or `s3://bucket/prefix`, of a source of files; relative to dataflow.toml."""
     trust: int = 1
     """Survivorship: a higher number wins where a field is decided by source."""
     lookback_seconds: float = 600.0
@@ -237,9 +237,9 @@ class ResolveSettings(Section):
 class EnrichSettings(Section):
     """Providers of the enrichment stage; an empty path switches one off."""
 
-    geoip: str = "${home}/sample/reference/geoip.mmdb"
+    geoip: ProjectPath = "${home}/sample/reference/geoip.mmdb"
     """A MaxMind database (MMDB) of network addresses; empty: off."""
-    firmographics: str = "${home}/sample/reference/firmographics.parquet"
+    firmographics: ProjectPath = "${home}/sample/reference/firmographics.parquet"
     """A table of companies by website (Parquet); empty: off."""
     expires_after_days: int = 90
     """Time after which a value is looked up again."""
@@ -248,7 +248,7 @@ class EnrichSettings(Section):
 class WarehouseSettings(Section):
     """The local warehouse: a DuckDB file with the published tables and views."""
 
-    path: str = "${home}/warehouse.duckdb"
+    path: ProjectPath = "${home}/warehouse.duckdb"
     """The file; empty: no warehouse."""
 
 
@@ -299,14 +299,14 @@ class Settings(BaseSettings):
     config_file: Path | None = None
     """The dataflow.toml that was read; set when settings are loaded."""
     lake: LakeSettings = LakeSettings()
-    landing: str = "${home}/landing"
-    """Return the folder of windows that are fetched and not yet landed."""
-    runs: str = "${home}/runs"
-    """Return the folder with one folder per active run."""
-    reports: str = "${home}/reports"
-    """Return the folder of the runs' reports."""
-    sample: str = "${home}/sample"
-    """Return the folder of the generated sample."""
+    landing: ProjectPath = "${home}/landing"
+    """Folder of windows that are fetched and not yet landed."""
+    runs: ProjectPath = "${home}/runs"
+    """Folder with one folder per active run."""
+    reports: ProjectPath = "${home}/reports"
+    """Folder of the runs' reports."""
+    sample: ProjectPath = "${home}/sample"
+    """Folder of the generated sample."""
     sources: dict[str, SourceSettings] = {}
     mappings: dict[str, MappingSettings] = {}
     currency: CurrencySettings = CurrencySettings()

@@ -2,9 +2,17 @@
 
 from __future__ import annotations
 
-from typing import Literal
+from typing import Annotated, Literal
 
 from pydantic import BaseModel, ConfigDict, SecretStr
+
+
+class BesideConfig:
+    """Marks a setting whose relative path is of the folder of dataflow.toml, whatever the working folder is."""
+
+
+ProjectPath = Annotated[str, BesideConfig()]
+"""A path of a file or folder, or a URL; relative to dataflow.toml."""
 
 
 class Section(BaseModel):
@@ -28,5 +36,5 @@ class S3Settings(Section):
     """Whether URLs have the bucket in the path or in the host name."""
     use_tls: bool = True
     """Use TLS and verify the server's certificate."""
-    ca_file: str = ""
+    ca_file: ProjectPath = ""
     """File of certificate authorities for the server's certificate; empty: the public ones."""

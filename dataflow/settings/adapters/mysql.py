@@ -8,7 +8,7 @@ from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 from pydantic import Field, SecretStr, field_validator
 
 from dataflow.settings.adapters.adapter import Adapter
-from dataflow.settings.section import Section
+from dataflow.settings.section import ProjectPath, Section
 
 
 class MySQLSettings(Section):
@@ -24,7 +24,7 @@ class MySQLSettings(Section):
     """Password of the user."""
     database: str
     """The database whose tables are the objects."""
-    ca_file: str = ""
+    ca_file: ProjectPath = ""
     """File of certificate authorities for the server's certificate; empty: those that this machine trusts."""
     connect_timeout_seconds: Annotated[float, Field(gt=0)] = 10.0
     """How long to wait for the connection."""

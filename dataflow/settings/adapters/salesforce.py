@@ -7,7 +7,7 @@ from typing import Annotated, Self
 from pydantic import Field, SecretStr, model_validator
 
 from dataflow.settings.adapters.adapter import Adapter
-from dataflow.settings.section import Section
+from dataflow.settings.section import ProjectPath, Section
 
 
 class SalesforceSettings(Section):
@@ -23,7 +23,7 @@ class SalesforceSettings(Section):
     """The user that JWT bearer signs in as."""
     private_key: SecretStr | None = None
     """PEM text of the key whose certificate the connected app holds."""
-    private_key_file: str = ""
+    private_key_file: ProjectPath = ""
     """File with the PEM text of the key."""
     api_version: str = "60.0"
     """Version of the REST and Bulk APIs."""
@@ -32,7 +32,7 @@ class SalesforceSettings(Section):
     against Salesforce's name."""
     proxy: SecretStr | None = None
     """`http://user:password@host:port` of a proxy to connect through."""
-    ca_file: str = ""
+    ca_file: ProjectPath = ""
     """File of certificate authorities for the server's certificate; empty: the public ones."""
     timeout_seconds: float = 60.0
     """A call without a byte for this long is cancelled and retried."""

@@ -8,6 +8,7 @@ import pytest
 
 from dataflow.errors import ConfigurationError, ExitCode
 from dataflow.settings import default_toml, load_settings
+from dataflow.settings.adapters.mysql import MySQLSettings
 
 
 @pytest.fixture(autouse=True)
@@ -39,7 +40,7 @@ def test_stronger_places_win(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) ->
     (tmp_path / ".env").write_text("DATAFLOW_LAKE__MEMORY_LIMIT=2GB\nDATAFLOW_LAKE__THREADS=2\nOTHER=1\n")
     monkeypatch.setenv("DATAFLOW_LAKE__MEMORY_LIMIT", "3GB")
     lake = load_settings().lake
-    assert (lake.memory_limit, lake.threads, lake.catalogue) == ("3GB", 2, "c")
+    assert (lake.memory_limit, lake.threads, lake.catalogue) == ("3GB", 2, str(tmp_path / "c"))
 
 
 def test_home_is_taken_from_the_caller_then_the_variable_then_the_file(
@@ -58,6 +59,38 @@ def test_variables_are_put_in_and_a_missing_one_is_named(tmp_path: Path, monkeyp
         load_settings()
     monkeypatch.setenv("LAKE_PLACE", "/data")
     assert load_settings().lake.catalogue == "/data/c.ducklake"
+
+
+def test_variables_and_the_home_are_looked_up_in_dotenv_too(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    (tmp_path / "dataflow.toml").write_text('[lake]\ncatalogue = "${env:LAKE_PLACE}/c.ducklake"\n')
+    (tmp_path / ".env").write_text("LAKE_PLACE=/data\nDATAFLOW_HOME=elsewhere\n")
+    settings = load_settings()
+    assert (settings.lake.catalogue, settings.home) == ("/data/c.ducklake", tmp_path / "elsewhere")
+    monkeypatch.setenv("LAKE_PLACE", "/stronger")
+    assert load_settings().lake.catalogue == "/stronger/c.ducklake"
+
+
+def test_a_relative_path_is_of_the_folder_of_the_file_wherever_one_stands(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    here, there = tmp_path / "here", tmp_path / "there"
+    for folder in (here, there):
+        folder.mkdir()
+    file = here / "dataflow.toml"
+    file.write_text(
+        '[sources.shop]\nadapter = "files"\nroot = "in"\nobjects = {}\n'
+        '[sources.far]\nadapter = "s3"\nroot = "s3://bucket/in"\nobjects = {}\n'
+        '[sources.org]\nadapter = "mysql"\nobjects = {}\n'
+        'mysql = { host = "h", user = "u", password = "p", database = "d", ca_file = "../ca.pem" }\n'
+        '[lake]\ndata = "data"\n[enrich]\ngeoip = "~/geo.mmdb"\nfirmographics = ""\n'
+    )
+    monkeypatch.chdir(there)
+    settings = load_settings(file)
+    sources = settings.sources
+    assert (sources["shop"].root, sources["far"].root) == (str(here / "in"), "s3://bucket/in")
+    assert sources["org"].section(MySQLSettings).ca_file == str(tmp_path / "ca.pem")
+    assert settings.lake.data == str(here / "data")
+    assert (settings.enrich.geoip, settings.enrich.firmographics) == (str(Path.home() / "geo.mmdb"), "")
 
 
 @pytest.mark.parametrize(
