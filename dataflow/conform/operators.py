@@ -162,7 +162,7 @@ OPERATORS: Registry[Operator] = Registry(
         Operator(
             name="record",
             meaning="The record id of a record of an object, from its key: what links a row to it",
-            takes="`source.object`",
+            takes="`source.object`, or the mapping's name where several mappings read the object",
             example='record_id = { record = "mysql.customers", key = "customer_id" }',
             build=_record,
             arguments={"key": "field or expression that holds the other record's key"},

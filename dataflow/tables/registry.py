@@ -16,9 +16,14 @@ def register(tables: Iterable[Table]) -> Mapping[str, Table]:
     """Index tables by full name. Raises: ConfigurationError naming all duplicates and all missing parts."""
     found: dict[str, Table] = {}
     faults: list[str] = []
+    seen: dict[str, str] = {}
     for table in tables:
+        # The lake's names know no case.
+        other = seen.setdefault(table.full_name.lower(), table.full_name)
         if table.full_name in found:
             faults.append(f"{table.full_name} is declared twice")
+        elif other != table.full_name:
+            faults.append(f"{other} and {table.full_name} differ by case only, and the lake has one of them")
         found[table.full_name] = table
         faults += gaps(table)
     if faults:
@@ -33,6 +38,14 @@ def gaps(table: Table) -> list[str]:
     faults = [f"{name} has no {part}" for part in ("grain", "owner", "key") if not getattr(table, part)]
     faults += [f"{name} has no column {key} for its key" for key in table.key if key not in names]
     faults += [f"{name} declares {c} twice" for c in sorted({c for c in names if names.count(c) > 1})]
+    alike: dict[str, list[str]] = {}
+    for column in dict.fromkeys(names):
+        alike.setdefault(column.lower(), []).append(column)
+    faults += [
+        f"{name}: the columns {' and '.join(some)} differ by case only, and a table has one of them"
+        for some in alike.values()
+        if len(some) > 1
+    ]
     faults += [
         f"{name}.{column.name} has the unknown class {column.classification}"
         for column in table.columns

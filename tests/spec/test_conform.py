@@ -279,6 +279,43 @@ def test_a_wrong_mapping_is_told_what_exists(tmp_path: Path, before: str, after:
     assert told in str(caught.value)
 
 
+TWO_OVER_ONE = """
+[mappings.firm]
+table = "customer_record"
+object = "shop.person"
+record_object = "firm"
+where = { kind = "company" }
+[mappings.firm.fields]
+entity_type = { value = "company" }
+company_name = "name"
+
+[mappings.letter]
+table = "ticket"
+object = "shop.address"
+[mappings.letter.fields]
+record_id = { record = "%s", key = "person" }
+subject = "town"
+"""
+
+
+@pytest.mark.parametrize(("named", "record_id"), [("person", "shop|person|7"), ("firm", "shop|firm|7")])
+def test_of_two_mappings_over_one_object_the_one_that_is_named_is_referred_to(
+    tmp_path: Path, named: str, record_id: str
+) -> None:
+    settings = configured(tmp_path, CONFIG + TWO_OVER_ONE % named)
+    with opened_lake(settings, schemas=SCHEMAS) as lake:
+        company = Company(lake, settings)
+        company.deliver("address", address(1, 7, "Kiel"))
+        company.publish()
+        assert lake.con.execute("SELECT record_id FROM lake.conformed.ticket").fetchall() == [(record_id,)]
+
+
+def test_an_object_that_two_mappings_make_records_of_is_no_reference(tmp_path: Path) -> None:
+    settings = configured(tmp_path, CONFIG + TWO_OVER_ONE % "shop.person")
+    with pytest.raises(MappingError, match=r"mappings make records of it: firm, person\. Name the mapping"):
+        compile_mappings(settings, declared_tables(settings))
+
+
 def test_a_changed_mapping_makes_its_tables_anew(company: Company, tmp_path: Path) -> None:
     company.deliver("person", person(1), person(2))
     company.deliver("address", address(1, 1, "Kiel"))

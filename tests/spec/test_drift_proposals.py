@@ -96,6 +96,17 @@ def test_a_result_that_would_not_load_leaves_the_file_as_it_was(home: Path, caps
     assert "no_such_target" in capsys.readouterr().err
 
 
+def test_a_new_field_that_differs_from_a_declared_one_by_case_only_is_not_accepted(
+    home: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    file = home / "dataflow.toml"
+    file.write_text(file.read_text().replace('Name = "VARCHAR"', 'Name = "VARCHAR"\nshoe = "BIGINT"'))
+    before = file.read_text()
+    assert dataflow(home, "drift", "accept", "crm", "person", "--field", "Shoe") == 2
+    assert file.read_text() == before
+    assert "shoe and Shoe differ by case only" in capsys.readouterr().err
+
+
 def test_the_packaged_default_is_not_changed(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     from dataflow.errors import UsageError
     from dataflow.govern.accept_drift import accept_changes
