@@ -62,7 +62,8 @@ def load_settings(config: Path | None = None, *, home: Path | None = None, **ove
     chosen = home or Path(environment.get(f"{_PREFIX}HOME") or declared.get("home") or ".dataflow")
     given: dict[str, Any] = {**overrides, "home": (base / chosen).resolve(), "config_file": path}
     settings = _merge(declared, given, dotenv=base / ".env", place=place)
-    return _beside(_with_home(settings, str(settings.home)), base)
+    placed: Settings = _beside(_with_home(settings, str(settings.home)), base)
+    return placed
 
 
 def _read_dotenv(path: Path) -> dict[str, str]:
