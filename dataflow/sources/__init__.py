@@ -1,4 +1,4 @@
-"""Sources: one protocol, one adapter for each kind of system. The only part that knows how a system hands out rows."""
+"""Sources: one protocol, one adapter per kind of system. Only this package knows how a system hands out rows."""
 
 from __future__ import annotations
 
@@ -31,26 +31,26 @@ from dataflow.sources.protocol import (
 
 
 def open_source(settings: Settings, name: str) -> Source:
-    """Make the source that dataflow.toml declares under this name. Raises: UsageError for an unknown one."""
+    """Make the source that dataflow.toml declares under this name. Raises: UsageError for an unknown name."""
     if name not in settings.sources:
         raise UsageError(unknown_name("source", name, settings.sources), next_move="Name one of these, or declare it.")
     return make_source(name, settings.sources[name])
 
 
 def make_source(name: str, declared: SourceSettings) -> Source:
-    """Make a source as its settings declare it."""
+    """Make a source from its settings."""
     make: Callable[[str, SourceSettings], Source] = named(ADAPTERS[declared.adapter].source)
     return make(name, declared)
 
 
 def probe_source(name: str, declared: SourceSettings) -> Iterator[Finding]:
-    """Look at what a run needs of the source, for `dataflow doctor`."""
+    """Probe what a run needs of the source, for `dataflow doctor`."""
     probe: Callable[[str, SourceSettings], Iterator[Finding]] = named(ADAPTERS[declared.adapter].probe)
     return probe(name, declared)
 
 
 def named(reference: str) -> Any:
-    """Load what an adapter names as `module:attribute`; its drivers are imported with it."""
+    """Load the code that an adapter names as `module:attribute`; this imports its drivers."""
     module, _, attribute = reference.partition(":")
     return getattr(import_module(module), attribute)
 

@@ -1,4 +1,4 @@
-"""A source whose fields are not the declared ones: find the difference, then do what the object's policy says."""
+"""Schema drift: find how a source's fields differ from the declared ones, and apply the object's policy."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from dataflow.sources.protocol import Drift
 from dataflow.sources.rows import key_fields
 
 _ALIKE = 0.6
-"""How alike two names must be to be taken for one field: `Phone` and `Phone__c` are, `Phone` and `Fax` are not."""
+"""Similarity from which two names are one renamed field: `Phone` and `Phone__c` are, `Phone` and `Fax` are not."""
 _FAMILIES = {
     "number": ("TINYINT", "SMALLINT", "INTEGER", "BIGINT", "HUGEINT", "UTINYINT", "USMALLINT", "UINTEGER", "UBIGINT"),
     "fraction": ("DECIMAL", "FLOAT", "DOUBLE", "REAL"),
@@ -38,7 +38,7 @@ def find_drift(declared: ObjectSettings, found: Iterable[str], *, types: Mapping
 def find_renames(
     gone: Iterable[str], new: Iterable[str], *, declared: ObjectSettings, types: Mapping[str, str]
 ) -> dict[str, str]:
-    """Pair gone fields with new ones, the most alike first; each field once."""
+    """Pair gone fields with new ones, the most similar first; each field once."""
     pairs = sorted(
         (-_likeness(old, name), old, name)
         for old in gone
@@ -53,10 +53,10 @@ def find_renames(
 
 
 def answer_drift(drift: Drift, declared: ObjectSettings, *, where: str) -> str | None:
-    """Do what `on_drift` says: None to carry on, or the defect that every row of the file gets.
+    """Apply `on_drift`: return None to carry on, or the defect that every row of the file gets.
 
-    Raises: SchemaDrift under `freeze`, and whatever the policy where key or cursor is gone: no row of the file could
-    be told from another, or an old version from a new one.
+    Raises: SchemaDrift under `freeze`, and under any policy where key or cursor is gone: records, or their versions,
+    cannot be distinguished then.
     """
     if not drift:
         return None
@@ -77,7 +77,7 @@ def answer_drift(drift: Drift, declared: ObjectSettings, *, where: str) -> str |
 
 
 def describe(drift: Drift) -> str:
-    """`renamed x → y; new a, b; gone c; retyped d`: names of columns only."""
+    """Return `renamed x → y; new a, b; gone c; retyped d`: names of columns only."""
     old, new = {before for before, _ in drift.renamed}, {after for _, after in drift.renamed}
     sides = (
         ("renamed", [f"{before} → {after}" for before, after in drift.renamed]),
@@ -89,13 +89,13 @@ def describe(drift: Drift) -> str:
 
 
 def _moves(drift: Drift) -> str:
-    """What can be done about it. A field is gone as well where the user may read it no more."""
-    accept = 'Take what changed in with `dataflow drift accept`, or set on_drift = "evolve".'
-    return f"Have what is gone delivered again, or granted to the user. {accept}" if drift.gone else accept
+    """Return the next move. A field is also gone where the user can no longer read it."""
+    accept = 'Accept the change with `dataflow drift accept`, or set on_drift = "evolve".'
+    return f"Have the gone fields delivered again, or granted to the user. {accept}" if drift.gone else accept
 
 
 def is_same_kind(declared: str, found: str) -> bool:
-    """Whether both are text, or whole numbers, or fractions, or times, or truth values."""
+    """Return whether both are text, or whole numbers, or fractions, or times, or truth values."""
     return _family(declared) == _family(found)
 
 
@@ -109,7 +109,7 @@ def _family(kind: str) -> str:
 
 
 def _differs(declared: str, found: str) -> bool:
-    """Text takes everything, a fraction takes a number, and databases without booleans send 0 and 1."""
+    """Return whether the declared type takes the other: text takes all, fractions take numbers, booleans 0 and 1."""
     accepted = {"fraction": {"fraction", "number"}, "boolean": {"boolean", "number"}}
     family = _family(declared)
     return family != "VARCHAR" and _family(found) not in accepted.get(family, {family})

@@ -1,4 +1,4 @@
-"""What a declaration could become: the fields by which a source differs from it, with types and never with values."""
+"""Propose changes to a declaration: the fields by which a source differs from it, with types, never with values."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ from dataflow.sources.drift import find_drift, find_renames
 from dataflow.sources.protocol import FieldInfo
 
 TEXT = "VARCHAR"
-# The narrowest that takes every value wins. A number with a leading zero is none: it would lose it.
+# The narrowest type that takes every value wins. A number with a leading zero is text: it would lose the zero.
 _KINDS = ("BIGINT", "DOUBLE", "BOOLEAN", "DATE", "TIMESTAMPTZ")
 
 
@@ -40,9 +40,9 @@ class FieldChange:
 def propose(
     declared: ObjectSettings, found: Sequence[FieldInfo], *, sampled: Mapping[str, str] | None = None
 ) -> list[FieldChange]:
-    """List what differs, new fields with the type that the source states, or the one that its values were seen to be.
+    """List the differing fields; a new one has the type that the source states, or else the one that its values fit.
 
-    A gone field and a new one of the same kind and a similar name are one that was renamed.
+    A gone and a new field of the same kind with similar names are one renamed field.
     """
     types = {field.name: field.type for field in found if field.type}
     known = {**(sampled or {}), **types}
@@ -55,7 +55,7 @@ def propose(
 
 
 def sample_types(con: duckdb.DuckDBPyConnection, payloads: Iterable[str], fields: Collection[str]) -> dict[str, str]:
-    """Say which type the values of some fields fit, by rows as received; a field without a value stays out."""
+    """Return the type that the values of fields fit, by rows as received; a field without values is left out."""
     values: dict[str, list[str]] = defaultdict(list)
     for payload in payloads:
         row = _row(payload)
@@ -72,7 +72,7 @@ def _type_of(con: duckdb.DuckDBPyConnection, values: list[str]) -> str:
     fits = ", ".join(f"bool_and(TRY_CAST(v AS {kind}) IS NOT NULL)" for kind in _KINDS)
     row = con.execute(f"SELECT {fits} FROM (SELECT unnest(?::VARCHAR[]) AS v)", [values]).fetchall()[0]
     found = next((kind for kind, does in zip(_KINDS, row, strict=True) if does), TEXT)
-    # 1.5 casts to a whole number, and 1 to a truth value.
+    # DuckDB casts 1.5 to a whole number, and 1 to a truth value.
     if found == "BIGINT" and any(not re.fullmatch(r"[+-]?\d+", value) for value in values):
         return "DOUBLE"
     if found == "DATE" and any(len(value) > len("2026-01-31") for value in values):

@@ -1,8 +1,8 @@
-"""What every source can do: say what it holds, plan windows, hand one over as Arrow, count and fingerprint it.
+"""The protocol of sources: list objects, plan windows, fetch a window as Arrow, count and fingerprint it.
 
-A *window* is a stretch of the source's own time, closed at its start and open at its end; its end is fixed before
-anything is read. A *part* is a piece of a window that can be recognised again: a file with the fingerprint of its
-bytes. A source that answers queries has no parts; its windows follow the watermark.
+A *window* is an interval of the source's own time, start inclusive, end exclusive; its end is fixed before anything is
+read. A *part* is a recognisable piece of a window: a file with the fingerprint of its bytes. A source that answers
+queries has no parts; its windows follow the watermark.
 """
 
 from __future__ import annotations
@@ -26,7 +26,7 @@ BATCH_SCHEMA = pa.schema(
         ("payload", pa.string()),
     ]
 )
-"""Columns of a fetched batch. Grain: a row as received. Key, time and defect may be null; `payload` is JSON text."""
+"""Columns of a fetched batch. Grain: a row as received. Key, time and defect can be null; `payload` is JSON text."""
 
 BEGINNING = datetime(1970, 1, 1, tzinfo=UTC)
 END = datetime(9999, 12, 31, tzinfo=UTC)
@@ -51,7 +51,7 @@ class Window:
 
     @property
     def label(self) -> str:
-        """A name for people and folders: the day, `all`, or both ends."""
+        """Return a name for messages and folders: the day, `all`, or both ends."""
         if self == Window.of_all_time():
             return "all"
         if self == Window.of_day(self.start.date()):
@@ -71,7 +71,7 @@ class Part:
 
 @dataclass(frozen=True, order=True)
 class KeyRange:
-    """Keys from `start` (inclusive) to `until` (exclusive); None is open. Whole numbers: they tell nobody's data."""
+    """Keys from `start` (inclusive) to `until` (exclusive); None is open. Whole numbers: they are not personal data."""
 
     start: int | None = None
     until: int | None = None
@@ -84,7 +84,7 @@ class KeyRange:
 
 @dataclass(frozen=True)
 class PlannedWindow:
-    """A window worth fetching. `fingerprint` names its content: the same content is fetched and landed once."""
+    """A window to fetch. `fingerprint` identifies its content: the same content is fetched and landed once."""
 
     source: str
     object: str
@@ -92,11 +92,11 @@ class PlannedWindow:
     parts: tuple[Part, ...]
     fingerprint: str
     repairs: tuple[str, ...] = ()
-    """Gaps (`ops.gap`) this window is to close: it is read anew, whatever was staged or landed. Set by landing."""
+    """Gaps (`ops.gap`) that this window repairs: it is read again, whatever was staged or landed. Set by landing."""
     moves_watermark: bool = True
-    """False where something before it was left out on purpose, as in a backfill. Set by landing."""
+    """False where earlier changes are left out on purpose, as in a backfill. Set by landing."""
     keys: KeyRange | None = None
-    """Only the records with such a key: a big window is cut so that its pieces can be read at once."""
+    """Only the records with these keys: a big window is cut so that its pieces can be read in parallel."""
 
     @property
     def subject(self) -> str:
@@ -110,12 +110,12 @@ class PlannedWindow:
 
 @dataclass(frozen=True)
 class ObjectState:
-    """What the lake knows of an object when windows are planned: how far it is, which parts it has, by path."""
+    """The state of an object in the lake when windows are planned: its watermark, and its parts by path."""
 
     watermark: datetime | None = None
     parts: Mapping[str, Sequence[Part]] = field(default_factory=dict)
     read_whole_at: datetime | None = None
-    """When all of the object was read last, from the beginning (`ObjectSettings.reread_every_hours`)."""
+    """When the object was last read whole (`ObjectSettings.reread_every_hours`)."""
 
 
 @dataclass(frozen=True)
@@ -128,7 +128,7 @@ class FieldInfo:
 
 @dataclass(frozen=True)
 class SourceObject:
-    """An object that the source holds. One that is not declared is not read; its name is all that is known."""
+    """An object that the source holds. An undeclared object is not read, and only its name is known."""
 
     source: str
     name: str
@@ -138,7 +138,7 @@ class SourceObject:
 
 @dataclass(frozen=True)
 class WindowMeasure:
-    """How many versions of records a window holds, and the order-free fingerprint of them (see versions.py)."""
+    """The number of versions in a window, and their order-free fingerprint (see versions.py)."""
 
     count: int
     fingerprint: str
@@ -152,7 +152,7 @@ class Drift:
     gone: tuple[str, ...] = ()
     retyped: tuple[str, ...] = ()
     renamed: tuple[tuple[str, str], ...] = ()
-    """Pairs of a gone field and the new one that it seems to be called now."""
+    """Pairs of a gone field and the new field that it was probably renamed to."""
 
     def __bool__(self) -> bool:
         return bool(self.new or self.gone or self.retyped)
@@ -176,7 +176,7 @@ class Drift:
 
 @dataclass
 class FetchReport:
-    """What was seen while a window was read; complete once its batches are consumed. Holds no value of a row."""
+    """The report of reading a window, complete once its batches are consumed. Holds no value of a row."""
 
     rows: int = 0
     defects: int = 0
@@ -184,17 +184,17 @@ class FetchReport:
     rows_by_part: dict[str, int] = field(default_factory=dict)
     drift: Drift = Drift()
     notes: dict[str, str] = field(default_factory=dict)
-    """By part: encoding and dialect found, an empty file, and the like."""
+    """By part: the encoding and dialect found, or that the file is empty."""
     promised: int | None = None
-    """How many rows the source said the window holds, told apart from the rows: COUNT in the same consistent snapshot,
-    `totalSize`, `numberRecordsProcessed`. Fewer rows than that is a gap, which the next run reads again."""
+    """The number of rows that the source states for the window, independent of the rows: COUNT in the same snapshot,
+    `totalSize`, `numberRecordsProcessed`. Fewer rows are a gap, which the next run reads again."""
 
     def count(self, path: str, rows: int) -> None:
         self.rows += rows
         self.rows_by_part[path] = self.rows_by_part.get(path, 0) + rows
 
     def as_dict(self) -> dict[str, Any]:
-        """The report as JSON types."""
+        """Return the report as JSON types."""
         return {
             "rows": self.rows,
             "defects": self.defects,
@@ -212,7 +212,7 @@ class FetchReport:
 
 @dataclass(frozen=True)
 class Finding:
-    """What one probe of `dataflow doctor` found; `fix` is the next move where it is not well."""
+    """The finding of one probe of `dataflow doctor`; `fix` is the next move where the probe failed."""
 
     name: str
     is_well: bool
@@ -221,7 +221,7 @@ class Finding:
 
     @classmethod
     def of_error(cls, name: str, error: DataFlowError) -> Self:
-        """The finding of a probe that an error ended."""
+        """Return the finding of a probe that an error ended."""
         return cls(name, False, error.message, error.next_move)
 
 
@@ -234,23 +234,23 @@ class Fetch:
 
 
 class Source(Protocol):
-    """One system to read from. All methods may be called from several threads at once."""
+    """One system to read from. All methods are thread-safe."""
 
     name: str
 
     def discover(self) -> list[SourceObject]:
-        """List the objects it holds, declared or not, with the fields of the declared ones."""
+        """List the objects of the source, declared or not, with the fields of the declared ones."""
         ...
 
     def plan(
         self, object_name: str, state: ObjectState, *, since: datetime | None = None, until: datetime | None = None
     ) -> list[PlannedWindow]:
-        """List the windows that hold something the lake does not have, oldest first.
+        """List the windows whose content the lake does not have, oldest first.
 
         `since` and `until` keep windows that start in [since, until). A source that answers queries plans from the
         watermark less its look-back up to its own clock; with `since` it plans from there, whatever the watermark,
-        and `until` closes the last window where that is earlier. With an empty state it plans all it has.
-        A window without parts is whole in itself: source, object, window and keys are enough to fetch it again.
+        and `until` closes the last window where that is earlier. With an empty state it plans all rows.
+        A window without parts is self-contained: source, object, window and keys suffice to fetch it again.
         Raises: UsageError for an unknown object, SourceMissing.
         """
         ...
@@ -264,49 +264,49 @@ class Source(Protocol):
         ...
 
     def measure(self, planned: PlannedWindow) -> WindowMeasure:
-        """Count and fingerprint what the window holds at the source, by reading it again."""
+        """Count and fingerprint the window at the source by reading it again."""
         ...
 
     def deletions(self, planned: PlannedWindow) -> Iterator[pa.RecordBatch]:
-        """Only the records of the window that the source says are gone, in batches of BATCH_SCHEMA."""
+        """Read only the deletions of the window, in batches of BATCH_SCHEMA."""
         ...
 
 
 @runtime_checkable
 class Surveys(Protocol):
-    """A source that can say what a stretch holds without handing over its rows: the nightly check bisects with it.
+    """A source that can count and fingerprint a range without sending its rows: the nightly check bisects with it.
 
-    Optional. A source without it is checked by reading its windows again.
+    Optional: a source without it is checked by reading its windows again.
     """
 
     def survey(self, planned: PlannedWindow) -> WindowMeasure:
-        """Count the records that live at the source now and whose version lies in the window, whatever their key.
+        """Count the current records of the source whose version is in the window, whatever their key.
 
-        A record that the source marks as deleted does not live. The fingerprint is that of (record key, version), as
-        `versions.key_fingerprint_sql` makes it of raw, or "" where the source can only count.
+        A record that the source marks as deleted does not count. The fingerprint is that of (record key, version), as
+        `versions.key_fingerprint_sql` computes it in raw, or "" where the source can only count.
         """
         ...
 
 
 @runtime_checkable
 class Halves(Protocol):
-    """A source that knows best where a window can be cut: its times may be whole seconds. Optional."""
+    """A source that cuts windows itself, for example because its times are whole seconds. Optional."""
 
     def halve(self, planned: PlannedWindow) -> Sequence[PlannedWindow]:
-        """Cut a window into two that cover it exactly; empty when it is as small as it gets."""
+        """Cut a window into two that cover it exactly; return none when it cannot be cut."""
         ...
 
 
 @runtime_checkable
 class ListsKeys(Protocol):
-    """A source that is asked, every `anti_join_every_days`, which records are gone without a word. Optional."""
+    """A source that can find unrecorded deletions by key, every `anti_join_every_days`. Optional."""
 
     def missing_keys(self, object_name: str, known_keys: Iterator[str]) -> Iterator[str]:
-        """Yield those of `known_keys` that are no record of the object at the source any more.
+        """Yield those of `known_keys` for which the source no longer has a record.
 
-        Shape: keys as `RowReader.key` writes them, each once, ascending as text by code point; answered in any order.
-        A record that is there but marked as deleted is not missing. Never guess: what cannot be asked to the end
-        (a page that fails, a budget spent, a lagging replica) raises, since each yielded key becomes a deletion.
+        Shape: keys as `RowReader.key` writes them, each once, ascending as text by code point; yielded in any order.
+        A record that exists and is marked as deleted is not missing. Each yielded key becomes a deletion, so an
+        incomplete comparison (a page that fails, a budget spent, a lagging replica) raises.
         Raises: SourceUnavailable, SourceIncomplete, SourceMissing, SourceRefused.
         """
         ...

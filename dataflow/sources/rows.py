@@ -1,4 +1,4 @@
-"""From a row's fields to what the pipeline needs of it: key, version, deletion; and rows to Arrow batches."""
+"""Read key, version and deletion from a row's fields, and collect rows into Arrow batches."""
 
 from __future__ import annotations
 
@@ -18,12 +18,12 @@ BATCH_CHARACTERS = 32 * 1024 * 1024
 
 
 def key_fields(declared: ObjectSettings) -> tuple[str, ...]:
-    """The fields that make the key; `key = "order_id, line"` declares two."""
+    """Return the fields of the key; `key = "order_id, line"` declares two."""
     return tuple(name.strip() for name in declared.key.split(","))
 
 
 def parse_time(value: object) -> datetime | None:
-    """Read an ISO 8601 time as UTC (a time without zone is UTC); None when it is none."""
+    """Read an ISO 8601 time as UTC (a time without zone is UTC); None when the text is not a time."""
     if not isinstance(value, str):
         return None
     try:
@@ -36,7 +36,7 @@ def parse_time(value: object) -> datetime | None:
 
 
 class RowReader:
-    """Reads key, version and deletion from the fields of a row, as the object declares them."""
+    """Read key, version and deletion from the fields of a row, as the object declares them."""
 
     def __init__(self, declared: ObjectSettings) -> None:
         self.keys = key_fields(declared)
@@ -45,21 +45,21 @@ class RowReader:
         self.deleted_when_set = declared.deleted_when_set
         self._deletes = deletion_of(declared)
         self.names = frozenset((*self.keys, self.cursor, self.deleted_flag, self.deleted_when_set))
-        """The fields that are looked at."""
+        """Return the fields that are read."""
 
     def key(self, row: Mapping[str, Any]) -> str | None:
-        """The record's key, its parts joined by `|`; None when a part is missing."""
+        """Return the record's key, its parts joined by `|`; None when a part is missing."""
         if len(self.keys) == 1:
             value = row.get(self.keys[0])
             return None if value is None or value == "" else str(value)
         parts = [row.get(name) for name in self.keys]
         if any(part is None or part == "" for part in parts):
             return None
-        # Escaped, or ("a|b", "c") and ("a", "b|c") would be one record.
+        # Escaped: else ("a|b", "c") and ("a", "b|c") would be one record.
         return "|".join(str(part).replace("%", "%25").replace("|", "%7C") for part in parts)
 
     def changed_at(self, row: Mapping[str, Any]) -> datetime | None:
-        """The record's version; None where it states none, which validation sets aside."""
+        """Return the record's version; None where it has none, which validation sets aside."""
         return parse_time(row.get(self.cursor))
 
     def is_deleted(self, row: Mapping[str, Any]) -> bool:
@@ -71,13 +71,13 @@ class RowReader:
 
 
 class Rows:
-    """Rows on their way into one Arrow batch."""
+    """Rows collected for one Arrow batch."""
 
     def __init__(self) -> None:
         self._start()
 
     def _start(self) -> None:
-        # A list for each column: a tuple for each row kept the garbage collector busy for a fifth of a CSV's reading.
+        # A list per column: with a tuple per row the garbage collector took a fifth of the time to read a CSV.
         self._columns: list[list[Any]] = [[] for _ in BATCH_SCHEMA]
         self._characters = 0
 
@@ -102,14 +102,14 @@ class Rows:
 
     @property
     def is_full(self) -> bool:
-        """Bounded by characters too: a batch of long texts must not outgrow memory."""
+        """Return whether the batch is full, by rows or characters: a batch of long texts must fit in memory."""
         return len(self) >= BATCH_ROWS or self._characters >= BATCH_CHARACTERS
 
     def __len__(self) -> int:
         return len(self._columns[0])
 
     def take(self) -> pa.RecordBatch:
-        """Hand over what is collected, in BATCH_SCHEMA, and start again."""
+        """Return the collected rows in BATCH_SCHEMA, and start a new batch."""
         arrays = [pa.array(column, type=kind.type) for column, kind in zip(self._columns, BATCH_SCHEMA, strict=True)]
         self._start()
         return pa.RecordBatch.from_arrays(arrays, schema=BATCH_SCHEMA)

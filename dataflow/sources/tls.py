@@ -1,6 +1,6 @@
-"""TLS 1.3 with verification for every socket that a source opens, and what it means when a connection fails.
+"""TLS 1.3 with verification for every socket of a source, and the meaning of connection errors.
 
-Clients nest the error of the socket in errors of their own; it is found wherever it lies.
+Clients nest the socket's error in their own errors; it is found at any depth.
 """
 
 from __future__ import annotations
@@ -16,15 +16,15 @@ import certifi
 
 from dataflow.errors import ConfigurationError, SourceError, SourceRefused, SourceUnavailable
 
-AGAIN = "Run again; it may heal by itself."
+AGAIN = "Run again; the failure can be temporary."
 
-# OpenSSL's reasons when the other side does not speak TLS at all, and when it speaks no version of it that is accepted.
+# OpenSSL's reasons when the other side does not speak TLS, and when it has no accepted version of it.
 _PLAIN = ("WRONG_VERSION_NUMBER", "RECORD_LAYER", "PACKET_LENGTH", "HTTP_REQUEST", "UNKNOWN_PROTOCOL")
 _OLDER = ("PROTOCOL", "VERSION", "HANDSHAKE_FAILURE", "NO_SHARED", "NO_CIPHERS")
 
 
 class Fault(Enum):
-    """Why there is no connection."""
+    """Reasons for a failed connection."""
 
     EXPIRED = auto()
     OTHER_NAME = auto()
@@ -41,7 +41,7 @@ _REFUSED = frozenset({Fault.EXPIRED, Fault.OTHER_NAME, Fault.UNTRUSTED, Fault.PL
 
 _MOVES: Mapping[Fault, str] = {
     Fault.EXPIRED: "Have its certificate renewed.",
-    Fault.OTHER_NAME: "Write in {host} a name that its certificate bears.",
+    Fault.OTHER_NAME: "Write in {host} a name that is in its certificate.",
     Fault.UNTRUSTED: "Put the authority that signed it into {ca_file}.",
     Fault.PLAIN: "Correct {host}, or have TLS 1.3 switched on there.",
     Fault.OLDER_TLS: "Have TLS 1.3 switched on there; older versions are refused.",
@@ -62,7 +62,7 @@ class Peer:
 
 @dataclass(frozen=True)
 class Failure:
-    """What a failed connection means. `found` continues "the server: …"."""
+    """The meaning of a failed connection. `found` continues "the server: …"."""
 
     fault: Fault
     found: str
@@ -70,14 +70,14 @@ class Failure:
 
     @property
     def kind(self) -> type[SourceError]:
-        """The error of a source: refused, where the same call gets the same answer until somebody changes something."""
+        """Return the error class: refused where the same call fails until someone changes a setting."""
         return SourceRefused if self.fault in _REFUSED else SourceUnavailable
 
 
 def tls_context(ca_file: str, *, setting: str) -> ssl.SSLContext:
-    """TLS 1.3 or nothing, with the certificate and the name on it checked against `ca_file`.
+    """Return a context that allows TLS 1.3 only and verifies certificate and host name against `ca_file`.
 
-    Without one the public authorities are trusted: those of the system, and Mozilla's for a system that has none.
+    Without `ca_file` the public authorities are trusted: the system's, or Mozilla's on a system without any.
     Raises: ConfigurationError naming `setting`.
     """
     try:
@@ -85,21 +85,21 @@ def tls_context(ca_file: str, *, setting: str) -> ssl.SSLContext:
         if not ca_file:
             context.load_verify_locations(certifi.where())
     except OSError:
-        # A file that is not there, may not be read, or holds no certificate: ssl.SSLError is an OSError as well.
+        # A file that is missing, unreadable, or without a certificate: ssl.SSLError is an OSError too.
         raise ConfigurationError(
             f"The certificates in {ca_file} cannot be read.",
             next_move=f"Name a file of PEM certificates in {setting}, or leave it out.",
         ) from None
     context.minimum_version = ssl.TLSVersion.TLSv1_3
-    # Authorities that servers make for themselves lack identifiers that strictness asks for; the checks are the same.
+    # Self-made authorities lack identifiers that the strict flag requires; the verification is the same.
     context.verify_flags &= ~ssl.VERIFY_X509_STRICT
     return context
 
 
 def explain_connection(error: BaseException, peer: Peer) -> Failure | None:
-    """Say what an error of a socket or of TLS means, however deep it lies; None where there is none."""
+    """Return the meaning of the socket's or TLS error nested in an error; None where there is none."""
     found = [one for cause in causes_of(error) if (one := _read(cause)) is not None]
-    # What the handshake says is the reason; that the connection is lost as well only follows from it.
+    # The handshake's error is the reason; the lost connection only follows from it.
     found.sort(key=lambda one: one[0].value)
     if not found:
         return None
@@ -108,7 +108,7 @@ def explain_connection(error: BaseException, peer: Peer) -> Failure | None:
 
 
 def causes_of(error: BaseException) -> Iterator[BaseException]:
-    """An error and those below it: libraries keep them as cause, context, argument, reason or keyword."""
+    """Yield an error and those nested in it, as cause, context, argument, reason or keyword."""
     waiting: list[Any] = [error]
     seen: set[int] = set()
     while waiting:
@@ -144,7 +144,7 @@ def _read(error: BaseException) -> tuple[Fault, str] | None:
 def _read_tls(error: ssl.SSLError) -> tuple[Fault, str]:
     if isinstance(error, ssl.SSLCertVerificationError):
         return _read_certificate(error.verify_message.rstrip(".").lower())
-    # An error that Python itself raises for a broken connection has no such attribute before 3.12.
+    # Before Python 3.12, an error that Python raises for a broken connection lacks this attribute.
     reason = getattr(error, "reason", None) or ""
     if any(word in reason for word in _PLAIN):
         return Fault.PLAIN, "it does not speak TLS"

@@ -1,4 +1,4 @@
-"""Rows of a typed table, as Parquet and databases have them, shaped by DuckDB: the same row gives the same payload."""
+"""Shape rows of typed tables (Parquet, databases) with DuckDB: the same row gives the same payload."""
 
 from __future__ import annotations
 
@@ -21,8 +21,8 @@ def shape_sql(
 ) -> str:
     """Build the SELECT of BATCH_SCHEMA over `relation`, whose columns are `types` (name to DuckDB type).
 
-    `locator` and `changed_at` are SQL over the relation `t`; without the latter the cursor is cast. `defect` is what
-    is wrong with every row. A column that is gone reads as null; one that is not in `types` stays out of the payload.
+    `locator` and `changed_at` are SQL over the relation `t`; without the latter the cursor is cast. `defect` is the
+    defect of every row. A missing column reads as null; one that is not in `types` is left out of the payload.
     """
     cast = f"try_cast(t.{quote(declared.cursor)} AS TIMESTAMPTZ)" if declared.cursor in types else "NULL::TIMESTAMPTZ"
     timestamp = changed_at or cast
@@ -37,7 +37,7 @@ def shape_sql(
 
 
 def _exact(name: str, kind: str) -> str:
-    """A column as JSON should show it: to_json turns decimals into doubles (12.30 becomes 12.3), text keeps them."""
+    """Return the column as it goes into JSON: decimals as text, since to_json makes doubles of them (12.30 is 12.3)."""
     return f"t.{quote(name)}::VARCHAR" if "DECIMAL" in kind or kind == "BLOB" else f"t.{quote(name)}"
 
 

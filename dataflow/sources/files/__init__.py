@@ -1,4 +1,4 @@
-"""Files in a folder as a source: what an API, a table or an export gave, as it gave it."""
+"""Files in a folder as a source, in the shape that an API, a table or an export gives."""
 
 from dataflow.sources.files.adapter import FilesSource
 

@@ -1,4 +1,4 @@
-"""The files adapter: a folder that holds, in exactly the shape the source gives, what the network would send."""
+"""The files adapter: a folder with files in the shape in which the source sends them."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Read a table of one's own, CSV or Parquet, whatever its headings, its encoding and its dialect."""
+"""Read an undeclared table, CSV or Parquet, with any headings, encoding and dialect."""
 
 from __future__ import annotations
 
@@ -23,22 +23,22 @@ from lakehouse.table import literal
 DELIMITED = (".csv", ".tsv", ".txt")
 SUFFIXES = (*DELIMITED, ".parquet")
 CHUNK_BYTES = 1024 * 1024
-# rows by which a file is told to have no headings
+# rows that decide whether a file has no headings
 FIRST_ROWS = 20
-# what nobody calls a column: an e-mail address, a date, a telephone or another long number. DuckDB's own look at the
-# first row knows types alone, and takes a list of addresses for one with a heading.
+# Values that cannot be a heading: an e-mail address, a date, a telephone or another long number. DuckDB's own
+# detection looks at types only, and takes the first of a list of addresses for a heading.
 _VALUE = re.compile(r"[^@\s]+@[^@\s]+\.[A-Za-z]{2,}|\d{1,4}([-/.])\d{1,2}\1\d{1,4}|\+?[(]?\d([-(). /]*\d){4,}")
 
 
 def load_table(con: duckdb.DuckDBPyConnection, path: Path, *, doing: str, into: str) -> list[str]:
     """Make the temporary table `into`: every value as text, columns c1, c2, … and "row number"; return the headings.
 
-    Columns have names of ours, so that a heading may be anything: twice the same, or a word that we use ourselves. Of a
-    file that begins with values the headings are "column 1", "column 2", …
+    Columns get generated names, because headings can be duplicates or names of our own columns. A file that begins
+    with values gets the headings "column 1", "column 2", …
     Raises: SourceMissing, SourceMalformed, UsageError.
     """
     if not path.is_file():
-        raise SourceMissing(f"{doing}: {path} is not there.")
+        raise SourceMissing(f"{doing}: {path} does not exist.")
     suffix = path.suffix.lower()
     if suffix not in SUFFIXES:
         raise UsageError(f"{doing}: {path.name} should end in one of {', '.join(SUFFIXES)}.")
@@ -79,7 +79,7 @@ def _as_text(path: Path, encoding: str) -> io.TextIOWrapper:
 
 @contextmanager
 def _as_utf8(path: Path, encoding: str) -> Iterator[Path]:
-    """A copy that DuckDB can read: it knows few encodings, and stops at the first byte that does not fit."""
+    """Write a copy in UTF-8: DuckDB reads only some encodings, and stops at the first invalid byte."""
     with tempfile.TemporaryDirectory() as folder:
         copy = Path(folder) / "table.csv"
         with _as_text(path, encoding) as source, copy.open("w", encoding="utf-8", newline="") as target:
@@ -89,7 +89,7 @@ def _as_utf8(path: Path, encoding: str) -> Iterator[Path]:
 
 def _load_checked(con: duckdb.DuckDBPyConnection, path: Path, dialect: Dialect, *, doing: str, into: str) -> list[str]:
     headings = _load(con, _reader(path, dialect), into=into)
-    # the strict reader drops a row whose quote is never closed, without a word; then their number is odd
+    # The strict reader silently drops a row whose quote is never closed; the number of quotes is odd then.
     if _is_odd(path, dialect.quote):
         loosely = con.execute(f"SELECT count(*) FROM {_reader(path, dialect, strict=False)}").fetchone()
         if loosely != (con.table(into).shape[0],):
@@ -118,7 +118,7 @@ def _reader(path: Path, dialect: Dialect, *, strict: bool = True) -> str:
         **dialect.duckdb_options(),
         "null_padding": "true",
         "strict_mode": str(strict).lower(),
-        # with padding, rows that hold line ends are read by one thread only
+        # With padding, rows that contain line ends are read by one thread only.
         "parallel": "false",
     }
     return f"read_csv({literal(str(path))}, {', '.join(f'{name} = {value}' for name, value in options.items())})"
@@ -138,7 +138,7 @@ def _is_passed_over(line: str, dialect: Dialect) -> bool:
 
 
 def _first_rows(path: Path, dialect: Dialect) -> list[list[str]]:
-    """The first rows, up to one that cannot be read: that is told of when all are read."""
+    """Read the first rows, up to one that cannot be read: reading the whole file reports that one."""
     rows: list[list[str]] = []
     with _as_text(path, "utf-8-sig") as text, suppress(csv.Error):
         rows.extend(islice(filter(has_names, dialect.reader(text)), FIRST_ROWS))
@@ -146,7 +146,7 @@ def _first_rows(path: Path, dialect: Dialect) -> list[list[str]]:
 
 
 def _is_value(cell: str, column: int, others: list[list[str]]) -> bool:
-    """Whether a cell of the first row is what most cells below it are: a month may head a column of sums."""
+    """Return whether a cell of the first row is of the kind of most cells below: a month can head a column of sums."""
     below = [row[column].strip() for row in others if column < len(row) and row[column].strip()]
     alike = sum(bool(_VALUE.fullmatch(text)) for text in below)
     return bool(_VALUE.fullmatch(cell.strip())) and 2 * alike >= len(below)
@@ -175,7 +175,7 @@ def _load(con: duckdb.DuckDBPyConnection, reader: str, *, into: str) -> list[str
 
 def _text_sql(column: str, kind: str) -> str:
     if kind in ("DOUBLE", "FLOAT"):
-        # numbers that went through a data frame with gaps: 12345.0 for 12345, NaN for nothing
+        # Numbers written by a data frame with missing values: 12345.0 for 12345, NaN for null.
         whole = f"{column} = floor({column}) AND abs({column}) < 1e15"
         text = f"CASE WHEN {whole} THEN {column}::BIGINT::VARCHAR ELSE {column}::VARCHAR END"
         return f"CASE WHEN NOT isnan({column}) THEN {text} END"

@@ -1,4 +1,4 @@
-"""CSV exports in whatever encoding and dialect they come, streamed; a row that does not fit is kept and marked."""
+"""Stream CSV exports of any encoding and dialect; a row that does not fit is kept and marked."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ from dataflow.sources.rows import RowReader, Rows, key_fields
 
 _SMALL_BYTES = 4 * 1024 * 1024
 _MAX_ROW_LINES = 1000
-"""As LONGEST_ROW, which a short unclosed row would not reach."""
+"""Lines per row, as a limit besides LONGEST_ROW, which a short unclosed row does not reach."""
 
 _AS_JSON = encode_basestring
 
@@ -30,9 +30,9 @@ _AS_JSON = encode_basestring
 def read_exports(
     store: Store, parts: Sequence[Part], declared: ObjectSettings, report: FetchReport
 ) -> Iterator[pa.RecordBatch]:
-    """Read CSV files one after the other. An empty file holds no rows; a file without the key column is refused.
+    """Read CSV files one by one. An empty file has no rows; a file without the key column is refused.
 
-    Shape: payload is {column: text}, an empty field null; of a row that does not fit {"_raw": its text}.
+    Shape: payload is {column: text}, an empty field null; for a row that does not fit, {"_raw": its text}.
     Raises: SourceMalformed, SchemaDrift.
     """
     for part in parts:
@@ -41,7 +41,7 @@ def read_exports(
 
 
 def describe(store: Store, part: Part, declared: ObjectSettings) -> list[FieldInfo]:
-    """Name the columns of a file; it states no types, and its text may hold any."""
+    """Return the columns of a file, without types: a CSV states none."""
     open_again = _opener(store, part)
     with as_text(open_again(), _encoding(open_again, declared)) as text:
         lines = _Lines(text, part.path)
@@ -50,9 +50,9 @@ def describe(store: Store, part: Part, declared: ObjectSettings) -> list[FieldIn
 
 
 def _opener(store: Store, part: Part) -> Callable[[], BinaryIO]:
-    """A way to read the part from its start again and again; a small one is fetched once.
+    """Return a function that opens the part from its start; a small part is fetched once.
 
-    Detection of the encoding reads all of a file, so a large one is read twice; declaring the encoding saves that.
+    Detecting the encoding reads the whole file, so a large one is read twice; declaring the encoding avoids that.
     """
     if part.size_bytes <= _SMALL_BYTES:
         with open_content(store, part) as stream:
@@ -96,7 +96,7 @@ def _encoding(open_again: Callable[[], BinaryIO], declared: ObjectSettings) -> s
 
 
 class _Lines:
-    """Hands physical lines to the parser, remembers those of the current row, takes lines back."""
+    """Feed physical lines to the parser, keep those of the current row, take lines back."""
 
     def __init__(self, stream: io.TextIOWrapper, path: str) -> None:
         self._stream = stream
@@ -106,7 +106,7 @@ class _Lines:
         self.row: list[str] = []
 
     def peek(self, count: int) -> list[str]:
-        """Look at the next lines without taking them."""
+        """Return the next lines without consuming them."""
         ahead: list[str] = []
         while len(ahead) < count and (line := self._read(self.taken + len(ahead) + 1)):
             ahead.append(line)
@@ -128,7 +128,7 @@ class _Lines:
         if len(line) == LONGEST_ROW:
             raise SourceMalformed(
                 f"Reading {self._path}: line {number} is longer than {LONGEST_ROW} characters.",
-                next_move="This is not a CSV export with one row a line; check the object's path.",
+                next_move="This is not a CSV export with one row per line; check the object's path.",
             )
         return line
 
@@ -143,14 +143,14 @@ class _Lines:
 
 
 class _Row(NamedTuple):
-    """`line` is where it begins. `raw` is its text where its values do not fit the header, and `defect` says why."""
+    """A row; `line` is its first line. Where its values do not fit the header, `raw` is its text and `defect` why."""
 
     line: int
     values: list[str]
     defect: str | None = None
     raw: str | None = None
     sure: int = 0
-    """Of a row that does not fit: how many values, from the left, surely stand under their own column."""
+    """In a row that does not fit: how many values from the left are certainly in their own column."""
 
 
 def _take_header(lines: _Lines, dialect: Dialect) -> list[str]:
@@ -166,7 +166,7 @@ def _take_header(lines: _Lines, dialect: Dialect) -> list[str]:
 
 
 def _distinct(names: list[str]) -> list[str]:
-    """Name columns without a name, and number those that repeat one: no value may hide another."""
+    """Name columns without a name, and number duplicates, so that no value hides another."""
     result: list[str] = []
     for place, name in enumerate(names, start=1):
         base = name or f"column_{place}"
@@ -181,7 +181,7 @@ def _distinct(names: list[str]) -> list[str]:
 def _compare(header: list[str], path: str, declared: ObjectSettings, report: FetchReport) -> str | None:
     known = sum(name in declared.fields for name in header)
     if 2 * known < min(len(header), len(declared.fields)) and not set(key_fields(declared)) <= set(header):
-        # Without names of columns: what stands in the first line may be a customer's data.
+        # Without column names: the first line can contain customer data.
         raise SchemaDrift(
             f"Reading {path}: its first line is not the header: {known} of the {len(declared.fields)} declared "
             f"columns are in it, and not the key {declared.key}.",
@@ -202,7 +202,7 @@ def _split_rows(lines: _Lines, dialect: Dialect, width: int) -> Iterator[_Row]:
         except StopIteration:
             return
         except csv.Error as error:
-            # Only its first line is sure to belong to it; the others may be sound rows.
+            # Only the first line certainly belongs to the row; the others can be valid rows.
             lines.give_back()
             is_open = "unexpected end" in str(error)
             defect = "a quote is opened and not closed" if is_open else "text after a closing quote"
@@ -214,10 +214,10 @@ def _split_rows(lines: _Lines, dialect: Dialect, width: int) -> Iterator[_Row]:
             yield _Row(begin, values, _misfit(lines.row))
         elif len(values) < width and not lines.row[-1].endswith(("\n", "\r")):
             defect = f"cut off: {len(values)} of {width} fields and no line end"
-            # The last value may itself be half of what it was.
+            # The last value itself can be cut off.
             yield _Row(begin, values, defect, "".join(lines.row), sure=len(values) - 1)
         else:
-            # A delimiter too many or too few may stand anywhere after the first value.
+            # The surplus or missing delimiter can be anywhere after the first value.
             defect = f"{len(values)} fields where the header has {width}"
             yield _Row(begin, values, defect, "".join(lines.row), sure=1)
 
@@ -225,7 +225,7 @@ def _split_rows(lines: _Lines, dialect: Dialect, width: int) -> Iterator[_Row]:
 def _misfit(lines: list[str]) -> str | None:
     for line in lines:
         if MISFIT in line:
-            return "bytes that are not of the file's encoding"
+            return "bytes that are invalid in the file's encoding"
     return None
 
 
@@ -234,14 +234,14 @@ def _loosely(line: str, dialect: Dialect) -> list[str]:
 
 
 class _RowShape:
-    """Turns parsed rows of one file into rows of a batch."""
+    """Turn parsed rows of one file into rows of a batch."""
 
     def __init__(self, header: list[str], path: str, declared: ObjectSettings, *, defect: str | None) -> None:
         self._header = header
         self._path = path
         self._reader = RowReader(declared)
         self._defect = defect
-        # Made once: json's encoder makes itself anew for each row, which took a sixth of the reading.
+        # Made once: json builds an encoder per call, which took a sixth of the reading.
         self._payload = f"{{{','.join(f'{_quoted(name)}:%s' for name in header)}}}"
         self._read = [(name, place) for place, name in enumerate(header) if name in self._reader.names]
 
@@ -263,5 +263,5 @@ class _RowShape:
 
 
 def _quoted(name: str) -> str:
-    """A column's name as it stands in a row's JSON, ready for the % operator."""
+    """Return a column's name as JSON text, escaped for the % operator."""
     return _AS_JSON(name).replace("%", "%%")

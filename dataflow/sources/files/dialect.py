@@ -1,6 +1,6 @@
-"""What a delimited text is: its delimiter, its quote, the escape of a quote inside a value, the longest row believed.
+"""The dialect of a delimited text: delimiter, quote, escape of a quote inside a value, limit of a row's length.
 
-Both readers of CSV use it: `delimited` streams exports and keeps what does not fit, `any_table` has DuckDB read a file.
+Both readers of CSV use it: `delimited` streams exports and keeps rows that do not fit, `any_table` reads with DuckDB.
 """
 
 from __future__ import annotations
@@ -17,13 +17,13 @@ SAMPLE_LINES = 200
 """Lines by which the dialect of a file is detected."""
 
 LONGEST_ROW = 16 * 1024 * 1024
-"""Characters or bytes: a quote that is never closed would otherwise make one row of the rest of the file."""
+"""In characters or bytes: a quote that is never closed would otherwise make one row of the rest of the file."""
 
 _NAMES = {",": "comma", ";": "semicolon", "\t": "tab", "|": "bar"}
 _ANY_DELIMITER = f"[{''.join(_NAMES)}]"
 _SINGLE_QUOTED = re.compile(rf"(?:^|{_ANY_DELIMITER})'[^'\n]*'(?:{_ANY_DELIMITER}|$)", re.MULTILINE)
 
-# The module's own limit, 131,072, is below a long ticket; it can only be set for the whole process.
+# The default limit of module csv, 131,072, is below a long ticket; it can only be set for the whole process.
 csv.field_size_limit(LONGEST_ROW)
 
 
@@ -36,7 +36,7 @@ class Dialect:
     escape: str | None = None
 
     def reader(self, lines: Iterable[str]) -> Iterator[list[str]]:
-        """Parse lines; strict, so that text after a closing quote is an error and not a guess."""
+        """Parse lines strictly: text after a closing quote is an error."""
         return csv.reader(
             lines,
             delimiter=self.delimiter,
@@ -47,7 +47,7 @@ class Dialect:
         )
 
     def duckdb_options(self) -> dict[str, str]:
-        """The same for DuckDB's read_csv, as SQL."""
+        """Return the dialect as options of DuckDB's read_csv."""
         return {
             "delim": literal(self.delimiter),
             "quote": literal(self.quote),
@@ -61,24 +61,23 @@ class Dialect:
 
 
 def has_names(row: list[str]) -> bool:
-    """Whether a row can be the header: one without any text is passed over."""
+    """Return whether a row can be the header: one without any text cannot."""
     return any(name.strip() for name in row)
 
 
 def detect_dialect(lines: list[str], declared: Iterable[str] | None = None) -> Dialect:
-    """Choose the dialect under which the sample reads best.
+    """Choose the dialect under which the sample parses best.
 
-    The declared fields are the strongest witness: a header that reads as them was split rightly. Where none are
-    declared, what stands between the delimiters of the first line, whatever they are, is taken for the fields. Then
-    counts the share of rows as wide as the header, then the width. On a tie the plainer dialect stands, so the order
-    of trial matters.
+    First by the number of declared fields in the header; where none are declared, by the texts between any delimiters
+    of the first line. Then by the share of rows as wide as the header, then by the width. On a tie the first dialect
+    tried wins, so the plainer ones are tried first.
     """
     names = set(_guessed_names(lines) if declared is None else declared)
     best = max((Dialect(delimiter) for delimiter in _NAMES), key=lambda one: _score(one, lines, names))
     if _score(best, lines, names)[1] == 1.0 and (not names or _score(best, lines, names)[0]):
         return best
     text = "".join(lines)
-    # Only where they are seen at work: under single quotes a broken row of the usual kind would read as a sound one.
+    # Only where they occur: under single quotes a broken row in the usual dialect would parse as a valid one.
     quotes = ['"', "'"] if _SINGLE_QUOTED.search(text) else ['"']
     escapes = [None, "\\"] if '\\"' in text or "\\'" in text else [None]
     rarer = [Dialect(*parts) for parts in product(_NAMES, quotes, escapes)]

@@ -1,4 +1,4 @@
-"""Which encoding a text file is in, from its bytes alone; bytes that do not fit are shown, never dropped."""
+"""Detect the encoding of a text file from its bytes; invalid bytes are shown escaped, never dropped."""
 
 from __future__ import annotations
 
@@ -11,19 +11,19 @@ from charset_normalizer import from_bytes
 SAMPLE_BYTES = 256 * 1024
 _CHUNK_BYTES = 1024 * 1024
 _LEGACY = "cp1252"
-# The other code pages of Windows: an export is rather one of these than a cousin from a Macintosh.
+# The other code pages of Windows: an export is more likely in one of these than in one of the Macintosh.
 _OTHERS = ["cp1250", "cp1251", "cp1253", "cp1254", "cp1255", "cp1256", "cp1257", "cp932", "gb18030", "cp949", "cp950"]
 
 MISFIT = "�\\x"
-"""How a byte that is not of the file's encoding begins in what is read: then follow its two hexadecimal digits."""
+"""Prefix of an invalid byte in the text that is read; its two hexadecimal digits follow."""
 
 
 def detect_encoding(stream: BinaryIO) -> str:
-    """Name the Python codec that reads what the stream holds; reads it to its end.
+    """Return the name of the Python codec of a stream; reads the stream to its end.
 
-    A byte-order mark decides; then NULs beside Latin letters (UTF-16 without a mark); then whether the whole file is
-    UTF-8; then Windows-1252, the usual export of office software, unless it makes a mess of the text: only then a
-    guess by statistics, which is weak on short texts.
+    In order: a byte-order mark; NULs beside Latin letters (UTF-16 without a mark); UTF-8 if the whole file is valid;
+    Windows-1252, the usual encoding of office software, if the text is plausible; else detection by statistics, which
+    is weak on short texts.
     """
     head = stream.read(SAMPLE_BYTES)
     for mark, codec in (
@@ -46,14 +46,14 @@ def detect_encoding(stream: BinaryIO) -> str:
             misfits += bad
             sound += len(text) - len(text.encode("ascii", "ignore")) - bad
         chunk = stream.read(_CHUNK_BYTES)
-    # A Windows-1252 text hardly ever holds a UTF-8 sequence by chance; one bad byte must not turn the rest to mojibake.
+    # A Windows-1252 text hardly ever contains UTF-8 sequences by chance; one bad byte must not garble all the rest.
     if misfits == 0 or sound > misfits:
         return "utf-8"
     return _legacy(head)
 
 
 def _unmarked_utf16(head: bytes) -> str | None:
-    # The header is made of Latin letters, whose other byte is NUL; no single-byte text holds NULs at all.
+    # The header has Latin letters, whose other byte is NUL in UTF-16; single-byte texts have no NULs.
     start = head[:200]
     if len(start) < 4 or b"\x00" not in start:
         return None
@@ -71,7 +71,7 @@ def _legacy(head: bytes) -> str:
 
 
 def as_text(stream: BinaryIO, encoding: str) -> io.TextIOWrapper:
-    """Decode a stream. Bytes that do not fit are shown, and line ends inside quoted values stay as they are."""
+    """Decode a stream. Invalid bytes are escaped, and line ends inside quoted values stay unchanged."""
     return io.TextIOWrapper(stream, encoding=encoding, errors=SHOW_MISFITS, newline="")
 
 

@@ -1,4 +1,4 @@
-"""Which files belong to an object and to which day, and whether their bytes were landed before."""
+"""List the files of an object by day, and find those whose bytes were landed before."""
 
 from __future__ import annotations
 
@@ -27,11 +27,11 @@ class FoundFile:
     size_bytes: int
     modified_at: datetime
     fingerprint: str = ""
-    """Of its bytes, where the listing tells it."""
+    """Fingerprint of its bytes, where the listing has it."""
 
 
 def find_files(root: Path, pattern: str) -> list[FoundFile]:
-    """List the files of a pattern, by path. `{date}` must be a real day; without it there is one window.
+    """List the files of a pattern, by path. `{date}` matches valid days only; without it there is one window.
 
     Raises: SourceMissing when there is no root folder.
     """
@@ -50,27 +50,27 @@ def find_files(root: Path, pattern: str) -> list[FoundFile]:
 
 
 def window_of(pattern: str, path: str) -> Window | None:
-    """The window that a path belongs to by its name; None when the pattern does not name it."""
+    """Return the window of a path by its name; None when the pattern does not match."""
     match = _compile(pattern).fullmatch(path)
     return _window(match.groupdict().get("date")) if match else None
 
 
 def identify(root: Path, files: Sequence[FoundFile], state: ObjectState) -> list[tuple[FoundFile, Part]]:
-    """Fingerprint the files, reading only those that are not known by path, size and time of modification.
+    """Fingerprint the files; read only those whose path, size and time of modification are not known.
 
-    Bytes decide whether a file is new. Reading every file of every past day on each run would cost what exists and
-    not what changed, so an unchanged time stamp is believed: a tool that rewrites a file and resets its time to the
-    very microsecond is left to the comparison of whole windows (`Source.measure`).
+    The bytes decide whether a file is new. Reading all past files in each run would be too expensive, so an unchanged
+    modification time is trusted: a file rewritten under the same microsecond is found only by the comparison of whole
+    windows (`Source.measure`).
     """
     return [(file, _known(file, state) or _read(root, file)) for file in files]
 
 
 def check_unchanged(root: Path, part: Part) -> None:
-    """Refuse a file that was written to since the window was planned. Raises: SourceMissing, SourceUnavailable."""
+    """Refuse a file that changed since the window was planned. Raises: SourceMissing, SourceUnavailable."""
     file = root / part.path
     if not file.is_file():
         raise SourceMissing(
-            f"Reading {part.path}: it was there when the run was planned and is gone.",
+            f"Reading {part.path}: it existed when the run was planned and is gone.",
             next_move="Deliver it again, or run again without it.",
         )
     now = _found(file, part.path, Window.of_all_time())
@@ -105,7 +105,7 @@ def _window(day: str | None) -> Window | None:
 
 def _found(file: Path, path: str, window: Window) -> FoundFile:
     status = file.stat()
-    # In whole microseconds, as the lake keeps it; a float of seconds would not compare equal.
+    # In whole microseconds, as the lake stores it; a float of seconds would not compare equal.
     modified = datetime.fromtimestamp(status.st_mtime_ns // 1_000_000_000, tz=UTC)
     return FoundFile(path, window, status.st_size, modified.replace(microsecond=status.st_mtime_ns // 1000 % 1_000_000))
 
@@ -123,6 +123,6 @@ def _read(root: Path, file: FoundFile) -> Part:
             fingerprint = hashlib.file_digest(stream, lambda: hashlib.md5(usedforsecurity=False)).hexdigest()
     except OSError as error:
         raise SourceUnavailable(
-            f"Reading {file.path} under {root}: {error.strerror}.", next_move="Check that it may be read."
+            f"Reading {file.path} under {root}: {error.strerror}.", next_move="Check that this user can read it."
         ) from error
     return Part(file.path, fingerprint, file.size_bytes, file.modified_at)

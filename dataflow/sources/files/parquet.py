@@ -1,4 +1,4 @@
-"""Parquet exports of database tables: each row becomes JSON text, with decimals and times kept to the digit."""
+"""Parquet exports of database tables: each row becomes JSON text, with decimals and times exact to the digit."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ from lakehouse.table import literal
 def read_tables(
     store: Store, parts: Sequence[Part], declared: ObjectSettings, report: FetchReport
 ) -> Iterator[pa.RecordBatch]:
-    """Read Parquet files one after the other, streamed. Raises: SourceMalformed, SchemaDrift."""
+    """Stream Parquet files one by one. Raises: SourceMalformed, SchemaDrift."""
     con = connect(threads=2)
     try:
         for part in parts:
@@ -33,7 +33,7 @@ def read_tables(
 
 
 def describe(store: Store, part: Part, _declared: ObjectSettings) -> list[FieldInfo]:
-    """Name the columns of a file with their types in DuckDB's words."""
+    """Return the columns of a file with their DuckDB types."""
     con = connect(threads=1)
     try:
         with store.as_file(part) as file:
@@ -51,7 +51,7 @@ def _read_table(
     defect = answer_drift(drift, declared, where=path)
     report.count(path, 0)
     try:
-        # Cast, since the reader would hand over other widths than the schema states (string views, nanoseconds).
+        # Cast, since the reader returns other widths than the schema states (string views, nanoseconds).
         for batch in con.execute(_rows_sql(file, path, declared, types, defect)).to_arrow_reader(BATCH_ROWS):
             report.count(path, batch.num_rows)
             yield batch.cast(BATCH_SCHEMA)
@@ -71,7 +71,7 @@ def _columns(con: duckdb.DuckDBPyConnection, file: Path, path: str) -> dict[str,
 
 def _not_parquet(path: str) -> SourceMalformed:
     return SourceMalformed(
-        f"Reading {path}: it is not a readable Parquet file; it is of another kind or was cut off.",
+        f"Reading {path}: it is not a readable Parquet file; it has another format or was cut off.",
         next_move="Have it delivered again; nothing of the window was landed.",
     )
 

@@ -1,4 +1,4 @@
-"""A source whose objects are files of a store: what is new, what was withdrawn, and reading it."""
+"""A source whose objects are files of a store: plan new and withdrawn files, and read them."""
 
 from __future__ import annotations
 
@@ -31,7 +31,7 @@ from dataflow.sources.versions import measure
 from lakehouse.connect import connect
 
 READER_VERSION = "1"
-"""Part of every window's fingerprint: raise it when a reader shapes rows differently, and windows are read again."""
+"""Part of every window's fingerprint: raise it when a reader shapes rows differently, to read windows again."""
 
 ReadParts = Callable[[Store, Sequence[Part], ObjectSettings, FetchReport], Iterator[pa.RecordBatch]]
 DescribePart = Callable[[Store, Part, ObjectSettings], list[FieldInfo]]
@@ -62,10 +62,10 @@ class PartsSource:
     def plan(
         self, object_name: str, state: ObjectState, *, since: datetime | None = None, until: datetime | None = None
     ) -> list[PlannedWindow]:
-        """List the windows with a file whose bytes are not landed, or with one that was withdrawn since.
+        """List the windows with a file whose bytes are not landed, or that was withdrawn since.
 
-        A window is read whole: pages of a response belong together, and its completeness is that of all its files.
-        Raises: UsageError for an unknown object, SourceMissing when no file of any window is there, SourceUnavailable.
+        A window is read whole: pages of a response belong together, and completeness is that of all files together.
+        Raises: UsageError for an unknown object, SourceMissing when no window has a file, SourceUnavailable.
         """
         declared = self._declared(object_name)
         files = self._files(object_name, state)
@@ -93,9 +93,9 @@ class PartsSource:
         return Fetch(self._read(planned, report, with_records=True), report)
 
     def deletions(self, planned: PlannedWindow) -> Iterator[pa.RecordBatch]:
-        """The rows of a window that say that a record is gone."""
+        """Read the deletions of a window."""
         declared = self._declared(planned.object)
-        # Where deletions come apart from the records, the records need not be read to list them.
+        # Where deletions have files of their own, the records need not be read.
         for batch in self._read(planned, FetchReport(), with_records=not declared.deletions):
             gone = batch.filter(batch.column("is_deleted"))
             if gone.num_rows:
@@ -120,13 +120,13 @@ class PartsSource:
                 yield from read(self.store, [part for part in parts if part not in tombstones], declared, report)
             yield from rest_json.read_deletions(self.store, tombstones, report)
         except SourceMalformed:
-            # A file that is still being written looks broken: then this is the better answer.
+            # A file that is still being written looks malformed: the change is the better error then.
             self._check_unchanged(parts)
             raise
         except OSError as error:
             raise SourceUnavailable(
                 f"Reading {planned.subject} under {self.store}: {error.strerror or type(error).__name__}.",
-                next_move="Check that its files may be read, then run again.",
+                next_move="Check that this user can read its files, then run again.",
             ) from error
         self._check_unchanged(parts)
         for mark in filter(is_mark, planned.parts):
@@ -162,12 +162,12 @@ class PartsSource:
     def _marks(
         self, declared: ObjectSettings, files: Sequence[FoundFile], state: ObjectState
     ) -> dict[Window, list[Part]]:
-        """Changes in which files are there, by the window each file belongs to."""
+        """Return withdrawn and returned files by their window."""
         listed = {file.path: file.window for file in files}
         by_window: dict[Window, list[Part]] = {}
         for mark in find_marks(listed, state):
             named = next(filter(None, (window_of(pattern, mark.path) for pattern in _patterns(declared))), None)
-            # A file of another pattern was not withdrawn: it is no longer asked for.
+            # A file of a former pattern was not withdrawn: it is no longer listed.
             if named is not None:
                 window = listed.get(mark.path) or self._window(declared, named, mark.modified_at)
                 by_window.setdefault(window, []).append(mark)
@@ -201,7 +201,7 @@ def _is_landed(part: Part, state: ObjectState) -> bool:
 
 
 def _fingerprint(declared: ObjectSettings, parts: Sequence[Part]) -> str:
-    """Name what the window will look like once read: its bytes, and all of the declaration that shapes rows."""
+    """Return the window's fingerprint: its bytes, and all of the declaration that shapes rows."""
     shaping = declared.model_dump_json(exclude={"checks", "personal", "json_schema"})
     told = "\n".join([READER_VERSION, shaping, *(f"{part.path} {part.fingerprint}" for part in parts)])
     return hashlib.md5(told.encode(), usedforsecurity=False).hexdigest()

@@ -1,8 +1,8 @@
-"""Files that a source took back, and files that it gave again.
+"""Withdrawn files, and files that came back.
 
-What was received stays received: the rows of a withdrawn file remain in raw, since they were told to us and others
-may have acted on them; a row is gone when its source says so of the row. The withdrawal itself is put on record as a
-*mark* among the landed files: a part without bytes, numbered, since a file may come and go more than once.
+The rows of a withdrawn file stay in raw: they were received, and results were derived from them. Only a deletion of
+the row itself removes a record. The withdrawal is recorded as a *mark* among the landed files: a part without bytes,
+numbered, since a file can be withdrawn and returned several times.
 """
 
 from __future__ import annotations
@@ -16,19 +16,19 @@ _RETURNED = "returned:"
 
 
 def is_mark(part: Part) -> bool:
-    """Whether the part says that a file went or came back, and holds nothing to read."""
+    """Return whether the part is a mark, which has nothing to read."""
     return part.fingerprint.startswith((_WITHDRAWN, _RETURNED))
 
 
 def describe_mark(part: Part) -> str:
-    """What a mark says, for notes."""
+    """Return the text of a mark, for notes."""
     if part.fingerprint.startswith(_WITHDRAWN):
         return "withdrawn since it was read; its rows stay in raw"
     return "is there again after it was withdrawn"
 
 
 def find_marks(listed: Collection[str], state: ObjectState) -> list[Part]:
-    """Say which landed files are no longer listed, and which withdrawn ones are listed again; each change once."""
+    """Return marks for landed files that are no longer listed and withdrawn ones that are listed again, each once."""
     marks = []
     for path, parts in state.parts.items():
         kept = [part for part in parts if not is_mark(part)]

@@ -1,4 +1,4 @@
-"""What `dataflow doctor` looks at in a folder of files."""
+"""The probes of a folder of files for `dataflow doctor`."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from dataflow.sources.protocol import Finding
 
 
 def probe(name: str, settings: SourceSettings) -> Iterator[Finding]:
-    """Look whether the folder is there, and what it holds that no object reads."""
+    """Check that the folder exists, and list the folders that no object reads."""
     root = Path(settings.root)
     if not root.is_dir():
         fix = f"Put the source's files there, correct sources.{name}.root, or: dataflow sample"

@@ -1,7 +1,7 @@
-"""Pages of REST query responses, and getDeleted responses, read without touching the text of a record.
+"""Read pages of REST query responses, and getDeleted responses, without changing the text of a record.
 
 DuckDB's JSON reader rewrites numbers (measured with 1.5.5: 1.10 becomes 1.1, a long decimal loses digits), so records
-are cut out of the page at the places where Python's C scanner sees them begin and end.
+are cut out of the page where Python's C scanner finds their beginning and end.
 """
 
 from __future__ import annotations
@@ -30,9 +30,9 @@ _ATTRIBUTES = "attributes"
 def read_pages(
     store: Store, parts: Sequence[Part], declared: ObjectSettings, report: FetchReport
 ) -> Iterator[pa.RecordBatch]:
-    """Read the pages of a window in the order of their names; memory is bounded by one page.
+    """Read the pages of a window in order of their names; one page is in memory at a time.
 
-    Raises: SourceMalformed, SchemaDrift, SourceIncomplete when the pages hold fewer records than they promise.
+    Raises: SourceMalformed, SchemaDrift, SourceIncomplete when the pages have fewer records than they promise.
     """
     promise = _Promise()
     for part in parts:
@@ -66,20 +66,20 @@ def read_deletions(store: Store, parts: Sequence[Part], report: FetchReport) -> 
 
 
 def describe(store: Store, part: Part, _declared: ObjectSettings) -> list[FieldInfo]:
-    """Name the fields of a page's records; JSON states no types beyond its own."""
+    """Return the fields of a page's records, without types."""
     page = _open_response(store, part, "records")
     return [FieldInfo(name) for name in sorted(_field_names(page))]
 
 
 def expected_type(declared: ObjectSettings) -> str | None:
-    """What `attributes.type` must say: the object's folder, which bears the API's name of it."""
+    """Return the expected `attributes.type`: the name of the object's folder, which is the API's name."""
     first = declared.path.split("/")[0]
     return None if "{" in first or "*" in first or "/" not in declared.path else first
 
 
 @dataclass
 class _Response:
-    """A parsed response: what stands beside its list, and for each item of the list its text and its value."""
+    """A parsed response: the fields beside its list, and each item of the list as text and as value."""
 
     head: dict[str, Any] = field(default_factory=dict)
     items: list[tuple[str, Any]] = field(default_factory=list)
@@ -87,7 +87,7 @@ class _Response:
 
 
 class _Promise:
-    """Holds the pages of a query to the totalSize they state; a page that says done ends its query."""
+    """Check the pages of a query against their totalSize; a page with done ends its query."""
 
     def __init__(self) -> None:
         self._promised: int | None = None
@@ -145,7 +145,7 @@ def _shape_records(page: _Response, path: str, declared: ObjectSettings, report:
 
 
 def _field_names(page: _Response) -> set[str]:
-    # Nearly all records of a page have the same fields in the same order: few tuples, and few names to unite.
+    # Nearly all records of a page have the same fields in the same order, so the set of tuples is small.
     shapes = {tuple(record) for _, record in page.items if isinstance(record, dict)}
     return {name for shape in shapes for name in shape} - {_ATTRIBUTES}
 
@@ -162,7 +162,7 @@ def _refuse_constant(_: str) -> NoReturn:
     raise ValueError("NaN and Infinity are not JSON")
 
 
-# Numbers stay text: keys must not lose digits, and nothing here calculates.
+# Numbers stay text: keys must not lose digits.
 _SCAN = json.JSONDecoder(parse_int=str, parse_float=str, parse_constant=_refuse_constant).raw_decode
 
 
@@ -178,11 +178,11 @@ def _open_response(store: Store, part: Part, list_name: str) -> _Response:
     try:
         response = _split(text, list_name)
     except (ValueError, IndexError, RecursionError) as error:
-        # The cause is dropped: a decoder's error carries the whole document, values included.
+        # The cause is dropped: a decoder's error contains the whole document, values included.
         place = error.pos if isinstance(error, json.JSONDecodeError) else None
         at = f" at character {place}" if place is not None else ""
         raise SourceMalformed(
-            f"Reading {path}: it is not complete JSON; it breaks off or goes wrong{at} of {len(text)}.",
+            f"Reading {path}: it is not complete JSON; it breaks off or is invalid{at} of {len(text)}.",
             next_move="Have it delivered again; nothing of the window was landed.",
         ) from None
     if response is None or not response.has_list:
@@ -195,13 +195,13 @@ def _open_response(store: Store, part: Part, list_name: str) -> _Response:
 
 
 def _api_error(text: str) -> str:
-    """The API answers errors as a list of {message, errorCode}; the code is safe to repeat."""
+    """Return the code of an API error, a list of {message, errorCode}; the code holds no customer data."""
     codes = re.findall(r'"errorCode"\s*:\s*"([A-Z_]+)"', text[:2000])
     return f", and found the API's error {codes[0]}" if codes else ""
 
 
 def _split(text: str, list_name: str) -> _Response | None:
-    """Walk the top level of the document; None when it is not an object."""
+    """Scan the top level of the document; return None when it is not an object."""
     place = _skip(text, 0)
     if text[place] != "{":
         _SCAN(text, place)
@@ -243,7 +243,7 @@ def _expect(text: str, place: int, character: str) -> int:
 
 
 def _skip(text: str, place: int) -> int:
-    # An API sends no spaces between records; asking the pattern each time cost a tenth of the reading.
+    # An API sends no spaces between records; matching the pattern each time cost a tenth of the reading.
     if text[place : place + 1] not in _SPACES:
         return place
     match = _SPACE.match(text, place)

@@ -1,6 +1,6 @@
-"""Where the parts of a source lie, and how one is opened: a folder here, a bucket in `dataflow.sources.s3`.
+"""The store of a source's parts: here a folder, in `dataflow.sources.s3` a bucket.
 
-The readers of CSV, REST pages and Parquet take a store and a part, and know nothing of paths or keys.
+The readers of CSV, REST pages and Parquet take a store and a part, and are independent of paths and keys.
 """
 
 from __future__ import annotations
@@ -15,12 +15,12 @@ from dataflow.sources.protocol import ObjectState, Part
 
 
 class Store(Protocol):
-    """A place that holds files by path. Its name, as text, is what messages call it."""
+    """A place that holds files by path. Its text form is its name in messages."""
 
     windows_by_arrival: bool
     """Whether a file whose path names no day belongs to the day it was written; else there is one window for all."""
     is_sure_when_empty: bool
-    """Whether finding nothing at all means that everything was withdrawn."""
+    """Whether an empty listing means that all files were withdrawn."""
 
     def find(self, pattern: str) -> list[FoundFile]:
         """List the files of a pattern, by path. Raises: SourceMissing, SourceUnavailable, SourceRefused."""
@@ -31,19 +31,19 @@ class Store(Protocol):
         ...
 
     def check_unchanged(self, part: Part) -> None:
-        """Refuse a file that is no longer the one that was planned. Raises: SourceMissing, SourceUnavailable."""
+        """Refuse a file that changed since it was planned. Raises: SourceMissing, SourceUnavailable."""
         ...
 
     def open(self, part: Part) -> BinaryIO:
-        """Open a part at its first byte, as it is stored."""
+        """Open a part at its first byte, in its stored form."""
         ...
 
     def as_file(self, part: Part) -> AbstractContextManager[Path]:
-        """Have the part as a file of this machine, for readers that jump about in it."""
+        """Provide the part as a file of this machine, for readers that seek."""
         ...
 
     def folders(self) -> list[str]:
-        """Name the folders at the top."""
+        """List the folders at the top."""
         ...
 
 
@@ -51,7 +51,7 @@ class Folder:
     """A folder of this machine."""
 
     windows_by_arrival = False
-    # A folder without any of an object's files is rather a disk that is not mounted.
+    # A folder without any of an object's files is more likely a disk that is not mounted.
     is_sure_when_empty = False
 
     def __init__(self, root: Path) -> None:

@@ -131,7 +131,7 @@ def test_set_aside_marks_every_row(tmp_path: Path) -> None:
 def test_bytes_of_another_encoding_mark_their_row(tmp_path: Path) -> None:
     text = (HEADER + "1,Zoë Größe,2026-03-01\n").encode() + b"2,Zo\xeb,2026-03-01\n"
     rows = read(tmp_path, text)
-    assert [row["defect"] for row in rows] == [None, "bytes that are not of the file's encoding"]
+    assert [row["defect"] for row in rows] == [None, "bytes that are invalid in the file's encoding"]
     assert json.loads(rows[1]["payload"])["subject"] == "Zo\ufffd\\xeb"
 
 

@@ -84,7 +84,7 @@ PEERS: dict[str, tuple[Served, Fault, str, str]] = {
         lambda at, _: at.enter_context(answering(b"")),
         Fault.LOST,
         "the connection was lost",
-        "Run again; it may heal by itself.",
+        "Run again; the failure can be temporary.",
     ),
     "silent": (
         lambda at, _: at.enter_context(silent()),
@@ -118,7 +118,7 @@ def test_each_fault_is_told_from_the_others(certificates: Certificates, peer: st
     ("ca", "host", "fault", "move"),
     [
         ("ca", "localhost", None, ""),
-        ("ca", "elsewhere.example.com", Fault.OTHER_NAME, "Write in host of it a name that its certificate bears."),
+        ("ca", "elsewhere.example.com", Fault.OTHER_NAME, "Write in host of it a name that is in its certificate."),
         ("other_ca", "localhost", Fault.UNTRUSTED, "Put the authority that signed it into ca_file of it."),
     ],
 )
