@@ -1,11 +1,11 @@
-"""What one version of a record is, which of several is the newest, and how a set of versions is fingerprinted.
+"""Versions of records: their identity, their order, and the fingerprint of a set of versions.
 
 A version is (record key, time of change at the source, MD5 of the payload). The fingerprint of a set is the sum of a
-64-bit number per version: it does not depend on order, and unlike XOR it sees a version that is there twice. MD5 and
-not DuckDB's hash(), which may change between releases while fingerprints stay in the lake.
+64-bit number per version: independent of order, and unlike XOR it detects duplicates. It uses MD5, because DuckDB's
+hash() can change between releases while fingerprints stay in the lake.
 
 Versions are ordered by the source's cursor; then a deletion beats a row; then the later extraction, because a source
-with whole seconds can change a row twice in one; then the hash, so that the order is total.
+with whole seconds can change a row twice in one second; then the hash, so that the order is total.
 """
 
 from __future__ import annotations
@@ -21,13 +21,13 @@ NO_KEY = "no key"
 NOT_JSON = "payload is not valid JSON"
 
 NEWEST_BY = ("_changed_at", "_is_deleted", "_extracted_at", "_row_hash")
-"""Columns of raw by which versions of a record are ordered: the one rule, for every stage."""
+"""Columns of raw by which versions of a record are ordered, in every stage."""
 
 VERSION_SCHEMA = BATCH_SCHEMA.append(pa.field("row_hash", pa.string()))
-"""Columns of the landing area: a batch in which every row has a key, a hash and a payload that JSON readers take."""
+"""Columns of the landing area: every row has a key, a hash and a payload that is valid JSON."""
 
-# A source may bring a thousand rows at a time, and each question to DuckDB costs 2 ms: a million rows of MySQL took
-# 1.17 s of processor in batches of 6,800, and 0.94 s in fours of them (measured November 2026; more saved no more).
+# A source can send a thousand rows at a time, and each DuckDB query costs 2 ms: a million rows of MySQL took 1.17 s of
+# CPU in batches of 6,800, and 0.94 s in groups of four of them (measured November 2026; larger groups gained nothing).
 _GROUP_ROWS = 25_000
 _GROUP_BYTES = 8 * 1024 * 1024
 
@@ -63,7 +63,7 @@ def complete(con: duckdb.DuckDBPyConnection, batches: Iterable[pa.RecordBatch]) 
 
 
 def _complete(con: duckdb.DuckDBPyConnection, group: Sequence[pa.RecordBatch]) -> pa.Table:
-    # One table at a time: DuckDB was measured to hold on to everything it has read from a registered stream.
+    # One table at a time: DuckDB keeps everything it has read from a registered stream (measured).
     con.register("batch", pa.Table.from_batches(group))
     try:
         return con.execute(_COMPLETE).to_arrow_table().cast(VERSION_SCHEMA)
@@ -101,7 +101,7 @@ def fingerprint_sql(key: str, changed_at: str, row_hash: str) -> str:
 
 
 def key_fingerprint_sql(key: str, changed_at: str) -> str:
-    """Build the aggregate that fingerprints a set of (record key, version), without what the rows say.
+    """Build the aggregate that fingerprints a set of (record key, version), without the payloads.
 
     The sum of the first 15 hexadecimal digits of MD5('key|microseconds since 1970'), as a number: a database can
     compute it as well (MySQL: `SUM(CAST(CONV(LEFT(MD5(…), 15), 16, 10) AS DECIMAL(20)))`), and send one row.
@@ -111,7 +111,7 @@ def key_fingerprint_sql(key: str, changed_at: str) -> str:
 
 
 def measure(con: duckdb.DuckDBPyConnection, batches: Iterable[pa.RecordBatch]) -> WindowMeasure:
-    """Count and fingerprint the distinct versions in `batches`; exact repeats are one version."""
+    """Count and fingerprint the distinct versions in `batches`; exact duplicates are one version."""
     con.execute("CREATE OR REPLACE TEMP TABLE seen (record_key VARCHAR, changed_at TIMESTAMPTZ, row_hash VARCHAR)")
     for versions in complete(con, batches):
         con.register("versions", versions)

@@ -1,4 +1,4 @@
-"""A MySQL or MariaDB database as a source, best a read replica."""
+"""A MySQL or MariaDB database as a source, preferably a read replica."""
 
 from dataflow.sources.mysql.adapter import MySQLSource
 

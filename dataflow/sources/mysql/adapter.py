@@ -1,4 +1,4 @@
-"""The mysql adapter: tables of a MySQL or MariaDB, read over TLS 1.3 in consistent snapshots, with SELECT alone."""
+"""The mysql adapter: tables of a MySQL or MariaDB, read over TLS 1.3 in consistent snapshots, with SELECT only."""
 
 from __future__ import annotations
 
@@ -67,8 +67,8 @@ class MySQLSource:
     ) -> list[PlannedWindow]:
         """Plan one window, up to the server's clock less the replica's lag, cut into pieces where it is big.
 
-        An object that follows its key has no times: `since` reads it whole, and `until` means nothing to it.
-        Raises: UsageError for an unknown object, ConfigurationError for a cursor that is no time, SourceMissing,
+        An object whose cursor is its key has no times: `since` reads it whole, and `until` has no effect.
+        Raises: UsageError for an unknown object, ConfigurationError for an unsuitable cursor, SourceMissing,
         SourceUnavailable, SourceRefused, SourceIncomplete when the replica is too far behind.
         """
         self._declared(object_name)
@@ -82,7 +82,7 @@ class MySQLSource:
                 window = self._window_of_time(state, since, min(until or ready, ready))
             if window is None:
                 return []
-            # Read at another moment it may hold something else: nothing that was staged before stands for it.
+            # Read at another time the window can hold other rows: no earlier staging replaces it.
             asked_at = read_clock(session, doing=doing)
             whole = PlannedWindow(self.name, object_name, window, (), "")
             pieces = cut(session, table, whole, chunk_rows=self.server.chunk_rows, doing=doing)
@@ -98,7 +98,7 @@ class MySQLSource:
         return Fetch(self._read(planned, report), report)
 
     def deletions(self, planned: PlannedWindow) -> Iterator[pa.RecordBatch]:
-        """The rows of a window that are marked as deleted. Those that went without a mark: `missing_keys`."""
+        """Read the rows of a window that are marked as deleted. `missing_keys` finds unmarked deletions."""
         for batch in self.fetch(planned).batches:
             gone = batch.filter(batch.column("is_deleted"))
             if gone.num_rows:
@@ -113,7 +113,7 @@ class MySQLSource:
             con.close()
 
     def survey(self, planned: PlannedWindow) -> WindowMeasure:
-        """Count and fingerprint the live records of a window, at the server where it can."""
+        """Count and fingerprint the current records of a window, at the server where possible."""
         doing = f"Surveying {planned.subject}"
         with self._session(doing) as session, explained(doing, self.name, self.server):
             table = self.table(session, planned.object, doing)
@@ -121,9 +121,9 @@ class MySQLSource:
             return survey(session, table, planned, doing=doing)
 
     def missing_keys(self, object_name: str, known_keys: Iterator[str]) -> Iterator[str]:
-        """Yield those of `known_keys` that are no row of the table any more.
+        """Yield those of `known_keys` without a row in the table.
 
-        Raises: SourceIncomplete when the replica is too far behind: what it does not have yet is not gone.
+        Raises: SourceIncomplete when the replica is too far behind: rows that it does not have yet are not deleted.
         """
         doing = f"Looking for deleted rows of {self.name}.{object_name}"
         with self._session(doing) as session, explained(doing, self.name, self.server):
@@ -173,7 +173,7 @@ class MySQLSource:
             until = version_of_key(int(highest)) + _MICROSECOND
         except OverflowError:
             raise ConfigurationError(
-                f"{doing}: the keys of {table.name} are too great to follow.",
+                f"{doing}: the keys of {table.name} are too large to follow.",
                 next_move="Declare a column as cursor that says when a row changed.",
             ) from None
         start = BEGINNING
@@ -195,7 +195,7 @@ class MySQLSource:
             for batch in read_rows(session, table, query, columns=table.columns, defect=defect, zero_dates=zero_dates):
                 report.count(table.name, batch.num_rows)
                 yield batch
-            # What the server counted while it sent: a COUNT of its own would read the window twice.
+            # The rows that the server counted while sending: a separate COUNT would read the window twice.
             [(promised,)] = session.ask("SELECT FOUND_ROWS()", doing=doing)
             report.promised = int(promised)
             if zero_dates:
@@ -204,7 +204,7 @@ class MySQLSource:
 
 
 def _fingerprint(table: Table, asked_at: datetime, piece: str) -> str:
-    """Name a question: what is asked, how its rows are shaped, and when."""
+    """Return the fingerprint of a query: its rows, their shape, and its time."""
     shaping = table.declared.model_dump_json(exclude={"checks", "personal", "json_schema"})
     told = "\n".join([shaping, table.name, table.zone, piece, asked_at.isoformat()])
     return hashlib.md5(told.encode(), usedforsecurity=False).hexdigest()

@@ -1,6 +1,6 @@
-"""Where the values of rows are: all rows of a block at once, column by column.
+"""Locate the values of rows: for all rows of a block together, column by column.
 
-What is text on the wire stays the server's own text, where it is, so no digit is lost and nothing is copied.
+Text on the wire stays the server's own text in place, so no digit is lost and nothing is copied.
 """
 
 from __future__ import annotations
@@ -16,13 +16,13 @@ from dataflow.sources.mysql.wire import HEADER, Block
 
 _NULL = 0xFB
 _WIDTHS = {0xFC: 2, 0xFD: 3, 0xFE: 8}
-"""Bytes that a length takes after such a first byte; a lower one is the length itself."""
+"""Bytes of a length, by its first byte; a lower first byte is the length itself."""
 _ROWS_AT_ONCE = 4096
-"""What is looked at of so many rows stays near the processor: with all rows of a block it took half as long again."""
+"""Rows per step: their data fits the CPU cache. With all rows of a block it took half as long again."""
 _POINT_BYTES, _POINT_X = 25, 9
 """A point as MySQL and MariaDB send it: four bytes of SRID, then WKB: byte order, type, x, y."""
 _POINT_MARK = int.from_bytes(b"\0\0\0\x01\x01\0\0\0", "little")
-"""No SRID, little-endian, type 1: what stands before x, but for the first byte."""
+"""No SRID, little-endian, type 1: the bytes before x, without the first."""
 _ZERO, _DOT = ord("0"), ord(".")
 
 Mask = npt.NDArray[np.bool_]
@@ -34,9 +34,9 @@ _Places = npt.NDArray[np.int64]
 class Cells:
     """The values of some rows.
 
-    `bounds` has a line for each row: where its first value begins, where that ends, then the same of the second, and
-    so on. What is between two values (a length, a header) belongs to none. `nulls` tells per column which are null;
-    None: none is. A null value is empty.
+    `bounds` has a line per row: begin and end of its first value, then of the second, and so on. Bytes between two
+    values (a length, a header) belong to neither. `nulls` flags the null values per column; None: no nulls. A null
+    value is empty.
     """
 
     data: memoryview
@@ -48,19 +48,19 @@ class Cells:
         return len(self.bounds)
 
     def texts(self, column: int) -> pa.Array:
-        """The values of a column as Arrow's text; of a column of bytes take `octets`."""
+        """Return the values of a column as Arrow text; for a column of bytes use `octets`."""
         return self.octets(column).view(pa.string())
 
     def octets(self, column: int) -> pa.Array:
-        """The values of a column as Arrow's bytes."""
+        """Return the values of a column as Arrow bytes."""
         buffers = [None, pa.py_buffer(self.bounds), pa.py_buffer(self.data)]
-        # Each value, and what is between each two of them.
+        # Each value, and the bytes between values.
         everything = pa.Array.from_buffers(pa.binary(), self.bounds.size - 1, buffers)
         wanted = np.arange(2 * column, self.bounds.size, self.bounds.shape[1], dtype=np.int32)
         return everything.take(pa.array(wanted, mask=self.nulls[column]))
 
     def doubles(self, column: int) -> npt.NDArray[np.float64]:
-        """The numbers of a column that came as points, 0 where null. Raises: pa.ArrowInvalid when they did not."""
+        """Return the numbers of a column sent as points, 0 where null. Raises: pa.ArrowInvalid for anything else."""
         nulls = self.nulls[column]
         start, end = self.bounds[:, 2 * column], self.bounds[:, 2 * column + 1]
         there = np.arange(self.rows) if nulls is None else np.flatnonzero(~nulls)
@@ -83,10 +83,10 @@ class Cells:
         end[shortened[data[end[shortened] - 1] == _DOT]] -= 1
 
     def empty_those_with(self, column: int, prefix: bytes) -> int:
-        """Make null what begins so; how many that are."""
+        """Make the values that begin with a prefix null; return their number."""
         data = np.frombuffer(self.data, dtype=np.uint8)
         start, end = self.bounds[:, 2 * column], self.bounds[:, 2 * column + 1]
-        # The first byte rules out nearly all, so the rest of this costs nothing where there are none.
+        # The first byte excludes nearly all values, so the rest is cheap where none match.
         found = np.flatnonzero(data.take(start, mode="clip") == prefix[0])
         found = found[end[found] - start[found] >= len(prefix)]
         for place, byte in enumerate(prefix):
@@ -97,7 +97,7 @@ class Cells:
         return len(found)
 
     def mask(self, column: int) -> Mask:
-        """Which values of a column are null, to be added to."""
+        """Return the flags of a column's null values, to modify."""
         nulls = self.nulls[column]
         if nulls is None:
             self.nulls[column] = nulls = np.zeros(self.rows, dtype=np.bool_)
@@ -105,7 +105,7 @@ class Cells:
 
 
 def find_cells(block: Block, columns: int) -> Cells:
-    """Walk the columns of a block. Raises: pymysql.InternalError when the rows do not end where they should."""
+    """Locate the columns of a block. Raises: pymysql.InternalError when the rows do not end where they should."""
     data = np.frombuffer(block.data, dtype=np.uint8)
     cells = Cells(block.data, np.empty((len(block.starts), 2 * columns), dtype=np.int32), [None] * columns)
     # A row ends where the next one's header begins.
@@ -132,7 +132,7 @@ def _walk(cells: Cells, data: _Bytes, starts: _Places, rows: slice) -> None:
 
 
 def _values(data: _Bytes, place: _Places) -> tuple[_Places, _Places, Mask | None]:
-    """Where the value at each place begins and ends, and whether it is null."""
+    """Return where the value at each place begins and ends, and whether it is null."""
     first = data[place]
     start = place + 1
     if first.max() < _NULL:

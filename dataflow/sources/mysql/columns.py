@@ -1,7 +1,7 @@
-"""The columns of a table: how each is asked for, and what becomes of the text that comes back.
+"""The columns of a table: how each is selected, and how the returned text is converted.
 
-What comes back equals what the database's export to Parquet would give for the same row, so that a company may read
-its export today and its replica tomorrow and raw sees no difference.
+The result equals that of the database's export to Parquet for the same row, so a company can read its export today
+and its replica tomorrow without changes in raw.
 """
 
 from __future__ import annotations
@@ -20,7 +20,7 @@ from lakehouse.table import literal as duck_literal
 from lakehouse.table import quote as duck_quote
 
 ZERO_DATE = "0000-00-00"
-"""MySQL's date that is none. It reads as null, which the report says; a day like 2026-02-31 stays the text it is."""
+"""MySQL's zero date. It reads as null, counted in the report; an invalid day like 2026-02-31 stays text."""
 
 _INTEGERS = {"tinyint": "TINYINT", "smallint": "SMALLINT", "mediumint": "INTEGER", "int": "INTEGER", "bigint": "BIGINT"}
 _BYTES = frozenset({"binary", "varbinary", "tinyblob", "blob", "mediumblob", "longblob"})
@@ -36,19 +36,19 @@ _TEXTS = frozenset(
 _DOUBLES = frozenset({"double", "float"})
 _TIMESTAMPS = frozenset({"date", "datetime", "timestamp"})
 _PLAIN = frozenset({"decimal", "time", *_TIMESTAMPS})
-"""Types whose text holds nothing that JSON would escape."""
+"""Types whose text never needs escaping in JSON."""
 UTC_MARK = "+00"
-"""What follows a TIMESTAMP, which is UTC."""
+"""Suffix of a TIMESTAMP, which is UTC."""
 
 
 class Form(Enum):
     """How the text of a column becomes JSON."""
 
-    NUMBER = "it is JSON already"
-    PLAIN = "put into quotes it is JSON"
-    TEXT = "what JSON may not hold has to be escaped"
-    DOUBLE = "its eight bytes are to be written in digits"
-    MADE = "DuckDB makes something else of it"
+    NUMBER = "the text is valid JSON"
+    PLAIN = "the text in quotes is valid JSON"
+    TEXT = "the text must be escaped"
+    DOUBLE = "its eight bytes must be written in digits"
+    MADE = "DuckDB converts it"
 
 
 PROTOCOL_TYPES: Mapping[Form, frozenset[int]] = {
@@ -58,12 +58,12 @@ PROTOCOL_TYPES: Mapping[Form, frozenset[int]] = {
     ),
     Form.DOUBLE: frozenset({FIELD_TYPE.GEOMETRY}),
 }
-"""What the server calls columns whose values are taken as they come: of any other that would be rash."""
+"""Types of the protocol whose values can be used unchanged."""
 
 
 @dataclass(frozen=True)
 class Column:
-    """One column. `type` is in DuckDB's words; `base` in the server's, without length."""
+    """One column. `type` is the DuckDB type; `base` the server's type without length."""
 
     name: str
     type: str
@@ -78,7 +78,7 @@ class Column:
 
     @property
     def is_timestamp(self) -> bool:
-        """Whether it can say when a row changed."""
+        """Return whether the column holds a date or time."""
         return self.base in _TIMESTAMPS
 
     @property
@@ -87,7 +87,7 @@ class Column:
 
     @property
     def asked(self) -> str:
-        """What to select, in MySQL's SQL, so that the text on the wire is exact."""
+        """Return the SELECT expression, in MySQL's SQL, whose text on the wire is exact."""
         name = quote(self.name)
         if self.base in _DOUBLES:
             # As a point's x the number comes as its eight bytes: exact (as text a FLOAT has six digits), and the server
@@ -102,7 +102,7 @@ class Column:
         return name if self.base in _TEXTS else f"CAST({name} AS CHAR)"
 
     def form(self, zone: str) -> Form:
-        """How its text becomes JSON, where naive times are of this zone."""
+        """Return how its text becomes JSON; naive times are in this zone."""
         if self.base in _DOUBLES:
             return Form.DOUBLE
         if self.is_bytes or self.base in {"bit", "year"} or (self.is_integer and self.is_zerofilled):
@@ -114,7 +114,7 @@ class Column:
         return Form.PLAIN if self.base in _PLAIN else Form.TEXT
 
     def typed(self, place: str, *, zone: str) -> str:
-        """What it is, in DuckDB's SQL over what came back (`place`): a double, else text without trailing zeros."""
+        """Return the value in DuckDB's SQL over the received column `place`: a double, or text without trailing zeros."""
         text = duck_quote(place)
         if self.base == "year":
             return f"{text}::BIGINT"
@@ -129,7 +129,7 @@ class Column:
 
 
 def read_columns(session: Session, settings: MySQLSettings, table: str, *, doing: str) -> tuple[Column, ...]:
-    """Describe a table. Raises: SourceMissing when it is not there, or not for this user."""
+    """Describe a table. Raises: SourceMissing when it does not exist or this user cannot read it."""
     found = session.ask_named(
         "SELECT COLUMN_NAME AS name, DATA_TYPE AS base, COLUMN_TYPE AS whole, NUMERIC_PRECISION AS digits,"
         " NUMERIC_SCALE AS scale, DATETIME_PRECISION AS fraction, IS_NULLABLE AS nullable"
@@ -139,7 +139,7 @@ def read_columns(session: Session, settings: MySQLSettings, table: str, *, doing
     )
     if not found:
         raise SourceMissing(
-            f"{doing}: the database {settings.database} has no table {table}, or none that {settings.user} may read.",
+            f"{doing}: the database {settings.database} has no table {table}, or none that {settings.user} can read.",
             next_move="Correct the object's remote in dataflow.toml, or have SELECT granted.",
         )
     return tuple(_column(row) for row in found)

@@ -1,4 +1,4 @@
-"""Connections to a MySQL: TLS 1.3 with its certificate checked, and a session that reads and does nothing else."""
+"""Connections to a MySQL: TLS 1.3 with verified certificate, in a read-only session."""
 
 from __future__ import annotations
 
@@ -14,8 +14,8 @@ from dataflow.sources.mysql.error_map import error_number, explained, peer_of
 from dataflow.sources.mysql.pymysql_socket import hang_up, tls_version_of
 from dataflow.sources.tls import tls_context
 
-# Times come in UTC wherever the server stands, quoting is the usual one whatever its default is, and every
-# transaction is a snapshot that cannot write.
+# Times are sent in UTC and quoting is standard, whatever the server's defaults; every transaction is a read-only
+# snapshot.
 _SESSION = (
     "SET SESSION time_zone = '+00:00', sql_mode = ''",
     "SET SESSION TRANSACTION ISOLATION LEVEL REPEATABLE READ",
@@ -25,7 +25,7 @@ _SNAPSHOT = "START TRANSACTION WITH CONSISTENT SNAPSHOT, READ ONLY"
 
 
 class Session:
-    """One connection, and what is asked on it."""
+    """One connection and its queries."""
 
     def __init__(self, name: str, settings: MySQLSettings, con: Connection[Any]) -> None:
         self._name = name
@@ -45,7 +45,7 @@ class Session:
             return list(cursor.fetchall())
 
     def attempt(self, query: str, *, refusals: Sequence[int], doing: str) -> list[dict[str, Any]] | int:
-        """Run a query that the server may refuse: its rows by name, or which of these errors it answered."""
+        """Run a query that the server can refuse: return its rows by name, or which of these errors it answered."""
         with explained(doing, self._name, self._settings), self.con.cursor(pymysql.cursors.DictCursor) as cursor:
             try:
                 cursor.execute(query)
@@ -56,12 +56,12 @@ class Session:
             return list(cursor.fetchall())
 
     def begin_snapshot(self, *, doing: str) -> None:
-        """From here on all is read as it stands now."""
+        """Start a consistent snapshot: all later reads see the current state."""
         self.ask(_SNAPSHOT, doing=doing)
 
     @property
     def tls_version(self) -> str:
-        """The version the connection speaks, as the socket knows it."""
+        """Return the TLS version of the connection."""
         return tls_version_of(self.con)
 
 
@@ -69,7 +69,7 @@ class Session:
 def open_session(name: str, settings: MySQLSettings, *, doing: str) -> Iterator[Session]:
     """Connect, and disconnect at the end of the block.
 
-    Raises: SourceUnavailable, SourceRefused, SourceMissing, ConfigurationError for a ca_file that is none.
+    Raises: SourceUnavailable, SourceRefused, SourceMissing, ConfigurationError for an unusable ca_file.
     """
     context = tls_context(settings.ca_file, setting=peer_of(name).ca_file)
     with explained(doing, name, settings):
@@ -100,5 +100,5 @@ def quote(identifier: str) -> str:
 
 
 def literal(text: str) -> str:
-    """Quote one text; backslashes mean themselves nowhere else than here."""
+    """Quote one text, with backslashes escaped."""
     return "'" + text.replace("\\", "\\\\").replace("'", "''") + "'"

@@ -1,8 +1,7 @@
-"""Cut a big window into pieces that are read at once, each in a short transaction.
+"""Cut a big window into pieces that are read in parallel, each in a short transaction.
 
-Where to cut is asked of the optimiser, which looks into the index and reads no row: halves of halves until each is
-small enough. So gaps and crowds among the keys do not matter, and a table of a billion rows costs some thousand short
-questions.
+A window is halved until the optimiser's estimate for each piece is small enough; the optimiser uses the index and reads
+no row. So uneven keys do not matter, and a table of a billion rows costs some thousand short queries.
 """
 
 from __future__ import annotations
@@ -18,16 +17,16 @@ from dataflow.sources.protocol import BEGINNING, KeyRange, PlannedWindow, Window
 
 _SHORTEST = timedelta(seconds=1)
 _EASY = 1.5
-"""A window of up to so many chunks stays whole: the estimate is rough, and one more piece costs a transaction."""
+"""A window of up to this many chunks stays whole: the estimate is rough, and each piece costs a transaction."""
 
 _HIDDEN = (1142, 1345)
-"""What EXPLAIN answers where the user may read a view and not look into it."""
+"""The error of EXPLAIN where the user can read a view but not its definition."""
 
 Interval = TypeVar("Interval", Window, KeyRange)
 
 
 def leading_columns(session: Session, table: Table, *, doing: str) -> frozenset[str]:
-    """The columns that an index begins with."""
+    """Return the columns that begin an index."""
     found = session.ask(
         "SELECT DISTINCT COLUMN_NAME FROM information_schema.STATISTICS WHERE TABLE_SCHEMA = DATABASE()"
         f" AND TABLE_NAME = {literal(table.name)} AND SEQ_IN_INDEX = 1",
@@ -39,7 +38,7 @@ def leading_columns(session: Session, table: Table, *, doing: str) -> frozenset[
 def cut(
     session: Session, table: Table, planned: PlannedWindow, *, chunk_rows: int, doing: str
 ) -> list[tuple[Window, KeyRange | None]]:
-    """The pieces of a window, in order: by time where an index finds it, else by key; whole where no index helps."""
+    """Return the pieces of a window in order: by time where it has an index, else by key; whole without an index."""
 
     def rows_of(where: str) -> int:
         return estimate(session, table, where, doing=doing)
@@ -49,7 +48,7 @@ def cut(
         return whole
     leading = leading_columns(session, table, doing=doing)
     key = table.range_key
-    # A first load takes all rows: the key's order is the order in which they lie.
+    # A first load takes all rows: they are stored in the order of the key.
     is_first = planned.window.start <= BEGINNING
     if not table.follows_key and not is_first and table.cursor.name in leading:
         slices = _halve(planned.window, lambda w: rows_of(between(table.cursor, w, zone=table.zone)), chunk_rows)
@@ -61,14 +60,14 @@ def cut(
     if lowest is None:
         return whole
     ranges = list(_halve(KeyRange(lowest, highest + 1), lambda r: rows_of(key_condition(key, r)), chunk_rows))
-    # Open at both ends: a key that comes in meanwhile belongs to one of them.
+    # Open at both ends: a key inserted meanwhile belongs to one of the pieces.
     ends = [None, *(one.start for one in ranges[1:]), None]
     return [(planned.window, KeyRange(*pair)) for pair in pairwise(ends)]
 
 
 def estimate(session: Session, table: Table, where: str, *, doing: str) -> int:
-    """How many rows the optimiser expects to read for a condition; 0 for a view whose making it does not show."""
-    # said, for newer servers answer with a tree
+    """Return how many rows the optimiser expects to read for a condition; 0 for a view whose definition is hidden."""
+    # FORMAT is given, since newer servers answer with a tree by default.
     query = f"EXPLAIN FORMAT=TRADITIONAL SELECT 1 FROM {quote(table.name)} WHERE {where}"
     plan = session.attempt(query, refusals=_HIDDEN, doing=doing)
     return 0 if isinstance(plan, int) or not plan else int(plan[0].get("rows") or 0)

@@ -1,6 +1,6 @@
-"""Map the errors of MySQL and of its connection to those of a source.
+"""Map MySQL and socket errors to SourceError classes.
 
-The server's own words are not repeated: they may quote a value of a row. Its number says as much.
+The server's message is not repeated, because it can quote a value of a row; its number identifies the error.
 """
 
 from __future__ import annotations
@@ -16,28 +16,32 @@ from dataflow.sources.tls import AGAIN, Peer, explain_connection
 
 _Answer = tuple[type[SourceError], str, str]
 
-_GRANT = "Let its administrator grant SELECT on what is read to this user, and nothing else."
+_GRANT = "Let its administrator grant this user SELECT on the declared tables, and nothing else."
 _ANSWERS: dict[int, _Answer] = {
     1045: (SourceRefused, "it refuses the user or the password", "Correct user and password under {section}."),
     1698: (SourceRefused, "it refuses the user or the password", "Let this user log in with a password."),
-    1130: (SourceRefused, "it does not let this machine in", "Let its administrator allow this machine's address."),
+    1130: (
+        SourceRefused,
+        "it does not allow this machine to connect",
+        "Let its administrator allow this machine's address.",
+    ),
     1044: (SourceRefused, "the user may not use the database {database}", _GRANT),
     1142: (SourceRefused, "the user may not read a table", _GRANT),
     1143: (SourceRefused, "the user may not read a column", _GRANT),
     1227: (SourceRefused, "the user lacks a privilege", "Let its administrator grant REPLICATION CLIENT to this user."),
-    1820: (SourceRefused, "the password has run out", "Set a new one there and under {section}."),
-    1862: (SourceRefused, "the password has run out", "Set a new one there and under {section}."),
+    1820: (SourceRefused, "the password has expired", "Set a new one there and under {section}."),
+    1862: (SourceRefused, "the password has expired", "Set a new one there and under {section}."),
     1049: (SourceMissing, "it has no database {database}", "Correct database under {section}."),
-    1146: (SourceMissing, "a table is not there", "Correct the object's remote in dataflow.toml."),
-    1054: (SourceUnavailable, "a column went away while it was read", AGAIN),
+    1146: (SourceMissing, "a table does not exist", "Correct the object's remote in dataflow.toml."),
+    1054: (SourceUnavailable, "a column was dropped while it was read", AGAIN),
     1412: (SourceUnavailable, "the table was altered while it was read", AGAIN),
     1040: (SourceUnavailable, "it has no connection left", AGAIN),
     1203: (SourceUnavailable, "the user has no connection left", AGAIN),
     1053: (SourceUnavailable, "it is shutting down", AGAIN),
     1205: (SourceUnavailable, "it waited too long for a lock", AGAIN),
-    1213: (SourceUnavailable, "it gave way in a deadlock", AGAIN),
-    1317: (SourceUnavailable, "somebody stopped the query", AGAIN),
-    1927: (SourceUnavailable, "somebody closed the connection", AGAIN),
+    1213: (SourceUnavailable, "it was the victim of a deadlock", AGAIN),
+    1317: (SourceUnavailable, "the query was stopped", AGAIN),
+    1927: (SourceUnavailable, "the connection was closed", AGAIN),
     1969: (SourceUnavailable, "the query took longer than it allows", "Lower chunk_rows under {section}."),
     3024: (SourceUnavailable, "the query took longer than it allows", "Lower chunk_rows under {section}."),
 }
@@ -47,22 +51,22 @@ _NO_TLS = 2026
 
 @contextmanager
 def explained(doing: str, name: str, settings: MySQLSettings) -> Iterator[None]:
-    """Turn what PyMySQL and the socket raise into errors of a source. `doing` begins the message."""
+    """Turn errors of PyMySQL and the socket into errors of a source; `doing` begins the message."""
     try:
         yield
     except (pymysql.MySQLError, OSError) as error:
-        # No cause is chained: its text may hold a value, and logs print causes.
+        # No cause is chained: its text can contain a value, and logs print causes.
         raise _worded(_meaning(error, name), doing, name, settings) from None
 
 
 def error_number(error: pymysql.MySQLError) -> int:
-    """The server's number of an error, or the client's; 0 where it states none."""
+    """Return the server's or the client's number of an error; 0 where it has none."""
     first = error.args[0] if error.args else 0
     return first if isinstance(first, int) else 0
 
 
 def peer_of(name: str) -> Peer:
-    """The settings that say how the source is reached."""
+    """Return the settings that a connection error refers to."""
     section = f"[sources.{name}.mysql]"
     return Peer(host=f"host and port under {section}", ca_file=f"ca_file under {section}")
 

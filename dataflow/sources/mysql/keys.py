@@ -1,4 +1,4 @@
-"""Rows that were deleted and left no mark: the keys that raw holds and the table does not have any more."""
+"""Unmarked deletions: the keys that raw holds and the table no longer has."""
 
 from __future__ import annotations
 
@@ -15,9 +15,9 @@ _KEYS_AT_ONCE = 5_000
 
 
 def find_missing_keys(session: Session, table: Table, known_keys: Iterator[str]) -> Iterator[str]:
-    """Yield the known keys that no row has. Raises: pymysql.MySQLError, OSError, SourceError."""
+    """Yield the known keys without a row. Raises: pymysql.MySQLError, OSError, SourceError."""
     while known := list(islice(known_keys, _KEYS_AT_ONCE)):
-        # A key that could be no row's (of a row that came without one) says nothing about deletions.
+        # A key that no row can have (the hash of a row received without a key) does not indicate a deletion.
         possible = {key: terms for key in known if (terms := _terms(table.keys, key)) is not None}
         if possible:
             present = _present(session, table, list(possible.values()))
@@ -34,7 +34,7 @@ def _present(session: Session, table: Table, terms: Sequence[str]) -> set[str]:
 
 
 def _terms(columns: Sequence[Column], key: str) -> str | None:
-    """Write a key as SQL, its parts in brackets; None when it is not of these columns."""
+    """Return a key as SQL, its parts in brackets; None when it does not fit these columns."""
     parts = [key] if len(columns) == 1 else [_plain(part) for part in key.split("|")]
     if len(parts) != len(columns):
         return None

@@ -1,8 +1,8 @@
-"""The rows of a block as JSON text, without touching a value: what is on the wire is nearly JSON already.
+"""Write the rows of a block as JSON text without changing a value: the text on the wire is nearly JSON.
 
-A row's JSON is what stands between its values (`","email":"`) and the values, in turns. All of these, for all rows of
-a block, are pieces of one stretch of bytes, and Arrow is told in one call which piece follows which: a sixth of the
-time that DuckDB's to_json took, for the same text to the byte. (It must be the same: a row's hash is its version.)
+A row's JSON alternates constants (`","email":"`) and values. All of them, for all rows of a block, are slices of one
+buffer, which one call of Arrow puts in order: a sixth of the time of DuckDB's to_json, for the same text to the byte.
+(It must be the same: a row's hash identifies its version.)
 """
 
 from __future__ import annotations
@@ -18,20 +18,20 @@ import pyarrow.compute as pc
 from dataflow.sources.mysql.cells import Cells, Mask
 
 _SHORT = {"\\": "\\\\", '"': '\\"', "\b": "\\b", "\t": "\\t", "\n": "\\n", "\f": "\\f", "\r": "\\r"}
-# The backslash comes first: the others bring in more of them.
+# The backslash first: the other replacements add backslashes.
 ESCAPES = _SHORT | {chr(code): f"\\u{code:04X}" for code in range(0x20) if chr(code) not in _SHORT}
-"""What JSON text may not hold, and what it holds instead, as DuckDB's to_json writes it."""
+"""Characters that JSON text must escape, and their escapes as DuckDB's to_json writes them."""
 
 _MOST_BYTES = 2**31 - 1
 
 _Offsets = npt.NDArray[np.int32]
 _Texts = tuple[_Offsets, bytes | memoryview]
-"""Where texts begin, and the last one ends, in some bytes."""
+"""Offsets of texts in a buffer, and the end of the last one."""
 _Index = npt.NDArray[np.int32]
 
 
 class JsonWriter:
-    """Writes rows as JSON objects. `fields` are names, in order, with what stands around a value that is not null."""
+    """Write rows as JSON objects. `fields` are names in order, with the text around a value that is not null."""
 
     def __init__(self, fields: Sequence[tuple[str, tuple[str, str]]]) -> None:
         texts = [text.encode() for text in _between(fields)]
@@ -41,7 +41,7 @@ class JsonWriter:
         self._usual = self._index(0)
 
     def write(self, cells: Cells, replaced: Mapping[int, pa.Array]) -> pa.Array:
-        """Write all rows; `replaced` are columns with other values than those of the cells, empty where null.
+        """Write all rows; `replaced` are columns whose values replace those of the cells, empty where null.
 
         Raises: pa.ArrowInvalid when the text takes more than 2 GiB.
         """
@@ -58,7 +58,7 @@ class JsonWriter:
         return pa.Array.from_buffers(pa.string(), cells.rows, [None, pa.py_buffer(ends), content])
 
     def _choose(self, cells: Cells) -> _Index:
-        """Which pieces make up each row, where no value is replaced; a view of what is kept, or a copy."""
+        """Return the pieces of each row where no value is replaced; a view of the stored ones, or a copy."""
         if len(self._usual) < cells.rows:
             self._usual = self._index(cells.rows)
         index = self._usual[: cells.rows]
@@ -70,7 +70,7 @@ class JsonWriter:
         return index
 
     def _index(self, rows: int) -> _Index:
-        """The pieces of rows without nulls, all values from the cells, which lie behind the constants."""
+        """Return the pieces of rows without nulls; the values of the cells follow the constants in the buffer."""
         index = np.empty((rows, 2 * self._width + 1), dtype=np.int32)
         index[:, 0::2] = np.arange(0, len(self._offsets) - 1, 4)
         values = len(self._offsets) + np.arange(0, 2 * self._width * rows, 2, dtype=np.int32)
@@ -79,7 +79,7 @@ class JsonWriter:
 
 
 def _between(fields: Sequence[tuple[str, tuple[str, str]]]) -> list[str]:
-    """What stands between values: four texts for each place, for neither being null, the right one, the left, both."""
+    """Return the texts between values: four per place, where neither, the right, the left, or both are null."""
     ends = [("", ("", "")), *((f'"{name.translate(_TABLE)}":', around) for name, around in fields)]
     texts = [
         f"{close},{name}{begin}"
@@ -87,7 +87,7 @@ def _between(fields: Sequence[tuple[str, tuple[str, str]]]) -> list[str]:
         for close in (left[1], "")
         for begin in (right[0], "null")
     ]
-    # An object begins with a brace and has no null before its first name.
+    # An object begins with a brace, and no null precedes its first name.
     first, later = texts[:4], texts[4:]
     last = fields[-1][1][1]
     return [*("{" + text[1:] for text in first), *later, f"{last}}}", f"{last}}}", "}", "}"]
@@ -97,7 +97,7 @@ _TABLE = str.maketrans(ESCAPES)
 
 
 def escape(texts: pa.Array) -> pa.Array | None:
-    """Write texts as they stand in JSON, quotes left out; None where nothing has to be changed."""
+    """Escape texts for JSON, without quotes; None where nothing needs escaping."""
     content = np.frombuffer(_content(texts)[1], dtype=np.uint8)
     is_special = content < 0x20
     for code in b'"\\':
@@ -112,10 +112,10 @@ def escape(texts: pa.Array) -> pa.Array | None:
 
 
 def write_doubles(numbers: npt.NDArray[np.float64], nulls: Mask | None) -> tuple[pa.Array, Mask]:
-    """Write numbers as to_json does, in texts that are null where they are; and which of them only it can write.
+    """Write numbers as to_json does, null where they are null; also return which numbers only to_json can write.
 
-    Between 0.0001 and a milliard Arrow and DuckDB both write the fewest digits that mean the number and no exponent;
-    but a whole number has a fraction in JSON.
+    Between 0.0001 and a billion Arrow and DuckDB both write the fewest digits that identify the number, without an
+    exponent; to_json adds a fraction to whole numbers.
     """
     size = np.abs(numbers)
     is_usual = ((size >= 1e-4) & (size < 1e9)) | (size == 0)
@@ -137,9 +137,9 @@ def _content(texts: pa.Array) -> _Texts:
 
 
 def _lay_out(segments: Sequence[_Texts]) -> tuple[pa.Array, list[int]]:
-    """Put segments of texts one behind the other: one array, and at which place in it each begins.
+    """Concatenate segments of texts: return one array, and the place in it where each begins.
 
-    Between two of them is one text more, from the end of the one to the beginning of the next.
+    Between two segments is one more text, from the end of one to the beginning of the next.
     """
     firsts = np.cumsum([0, *(len(offsets) for offsets, _ in segments)])
     shifts = np.cumsum([0, *(len(content) for _, content in segments)])

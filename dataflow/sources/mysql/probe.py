@@ -1,4 +1,4 @@
-"""What `dataflow doctor` looks at in a MySQL: each thing that a run needs of it, with the fix in words."""
+"""The probes of a MySQL for `dataflow doctor`: everything that a run needs, each with its next move."""
 
 from __future__ import annotations
 
@@ -21,11 +21,11 @@ _READS = frozenset(
     {"USAGE", "SELECT", "SHOW VIEW", "SHOW DATABASES", "PROCESS", "REPLICATION CLIENT", "BINLOG MONITOR"}
     | {"SLAVE MONITOR", "REPLICA MONITOR", "EXECUTE"}
 )
-"""Privileges that change nothing."""
+"""Privileges that cannot change data."""
 
 
 def probe(name: str, settings: SourceSettings) -> Iterator[Finding]:
-    """Reach the server, then look at its clock, the user's privileges, and each table; stop where it is not reached."""
+    """Connect to the server, then probe its clock, the user's privileges, and each table."""
     source = MySQLSource(name, settings)
     server = source.server
     try:
@@ -45,7 +45,7 @@ def probe(name: str, settings: SourceSettings) -> Iterator[Finding]:
 def _clock(session: Session) -> Finding:
     skew = (read_clock(session, doing=_DOING) - datetime.now(UTC)).total_seconds()
     told = f"{abs(skew):.1f} s {'ahead of' if skew > 0 else 'behind'} this machine"
-    fix = "" if abs(skew) <= _SKEW_SECONDS else "Let both keep time by NTP; windows follow the server's clock."
+    fix = "" if abs(skew) <= _SKEW_SECONDS else "Synchronise both by NTP; windows follow the server's clock."
     return Finding("clock", not fix, told, fix)
 
 
@@ -56,28 +56,28 @@ def _lag(session: Session, server: MySQLSettings) -> Finding:
         return Finding.of_error("replica lag", error)
     if lag is None:
         fix = "Let its administrator grant REPLICATION CLIENT (MariaDB: REPLICA MONITOR) to the user."
-        return Finding("replica lag", False, "not known: the user may not ask", fix)
+        return Finding("replica lag", False, "unknown: the user lacks the privilege", fix)
     seconds = lag.total_seconds()
     fix = "" if seconds <= server.max_replica_lag_seconds else "Wait, name another replica, or raise the limit."
     return Finding("replica lag", not fix, f"{seconds:.0f} s ({server.max_replica_lag_seconds:g} s allowed)", fix)
 
 
 def _privileges(session: Session, server: MySQLSettings) -> Finding:
-    """A user that may write is a risk that a reader need not take; here each transaction is read-only all the same."""
+    """Warn of a user that can write: an avoidable risk, although each transaction is read-only."""
     granted: set[str] = set()
     for (text,) in session.ask("SHOW GRANTS", doing=_DOING):
         before, _, after = str(text).removeprefix("GRANT ").partition(" ON ")
         if after:
-            # The columns in brackets after a privilege are no privilege.
+            # The columns in brackets after a privilege are not privileges.
             granted |= {part.split("(")[0].strip() for part in _outside_brackets(before)}
     more = sorted(granted - _READS)
     if more:
-        return Finding("privileges", False, f"{server.user} may more than read: {', '.join(more[:5])}", _ONLY_READ)
-    return Finding("privileges", True, f"{server.user} may read and nothing else")
+        return Finding("privileges", False, f"{server.user} can do more than read: {', '.join(more[:5])}", _ONLY_READ)
+    return Finding("privileges", True, f"{server.user} can only read")
 
 
-_GRANT = "Have SELECT on what is gone granted to the user, or correct the object's fields (dataflow drift accept)."
-_ONLY_READ = "Let its administrator make a user with SELECT alone for DataFlow."
+_GRANT = "Have SELECT on the gone columns granted to the user, or correct the object's fields (dataflow drift accept)."
+_ONLY_READ = "Let its administrator create a user with SELECT only for DataFlow."
 
 
 def _outside_brackets(text: str) -> list[str]:

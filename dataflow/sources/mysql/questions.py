@@ -1,4 +1,4 @@
-"""What a window is in SQL: which rows of a table it asks for."""
+"""The SQL of a window: which rows of a table it selects."""
 
 from __future__ import annotations
 
@@ -16,12 +16,12 @@ from dataflow.sources.rows import key_fields
 
 _MICROSECOND = timedelta(microseconds=1)
 _FOLD = timedelta(hours=3)
-"""Clocks that are set back repeat at most this much of the day."""
+"""When clocks are set back, at most this much of the day repeats."""
 
 
 @dataclass(frozen=True)
 class Table:
-    """A table as an object declares it: where it is, its columns, and which of them say what."""
+    """A table as an object declares it: its name, its columns, and their roles."""
 
     object: str
     name: str
@@ -31,11 +31,11 @@ class Table:
 
     @property
     def keys(self) -> tuple[Column, ...]:
-        """The columns of the key that the table has."""
+        """Return the key columns that the table has."""
         return tuple(found for name in key_fields(self.declared) if (found := self.column(name)) is not None)
 
     def column(self, name: str) -> Column | None:
-        # MySQL takes names of columns in any case; rows are told apart by the declared spelling.
+        # MySQL column names are case-insensitive; rows use the declared spelling.
         return next((column for column in self.columns if column.name == name), None)
 
     @property
@@ -51,7 +51,7 @@ class Table:
 
     @property
     def follows_key(self) -> bool:
-        """Whether the object has no time of change: what is new has a higher key.
+        """Return whether the cursor is the key: new rows have higher keys.
 
         Raises: ConfigurationError for a cursor that is neither a time nor a whole number that is the key.
         """
@@ -63,12 +63,12 @@ class Table:
         raise ConfigurationError(
             f"The cursor {cursor.name} of {self.object} is a {cursor.base} column; a time, or the key itself as a"
             " whole number, is expected.",
-            next_move="Declare a column as cursor that every change of a row moves.",
+            next_move="Declare as cursor a column that every change of a row increases.",
         )
 
     @property
     def range_key(self) -> Column | None:
-        """The column by whose ranges the table can be cut: the first of the key, where it is a whole number."""
+        """Return the column by whose ranges the table can be cut: the first of the key, where it is a whole number."""
         first = self.keys[0] if self.keys else None
         return first if first is not None and first.is_integer else None
 
@@ -78,9 +78,9 @@ def rows_sql(table: Table, planned: PlannedWindow, *, columns: Sequence[Column])
 
 
 def condition(table: Table, planned: PlannedWindow) -> str:
-    """The rows of a window.
+    """Return the condition for the rows of a window.
 
-    Those whose cursor states no time (null, a zero date) belong to every window: no stretch of time would find them.
+    Rows whose cursor has no time (null, a zero date) belong to every window: no interval contains them.
     """
     cursor = table.cursor
     if table.follows_key:
@@ -95,16 +95,16 @@ def condition(table: Table, planned: PlannedWindow) -> str:
 
 
 def between(cursor: Column, window: Window, *, zone: str) -> str:
-    """The rows whose cursor lies in a stretch of time."""
+    """Return the condition for the rows whose cursor is in a time interval."""
     start, until = local_bounds(window, zone=zone if cursor.base != "timestamp" else "UTC")
     return f"({quote(cursor.name)} >= '{start}' AND {quote(cursor.name)} < '{until}')"
 
 
 def local_bounds(window: Window, *, zone: str) -> tuple[str, str]:
-    """Write the ends of a window as the column has them.
+    """Return the ends of a window in the column's time zone.
 
-    Where clocks are set back the same local time comes twice: the bounds then take in both, and raw knows the rows
-    that it has already.
+    When clocks are set back the same local time occurs twice: the bounds then include both, and raw recognises the
+    rows that it already has.
     """
     if zone == "UTC":
         return _text(window.start), _text(window.until)
@@ -130,10 +130,10 @@ def key_condition(column: Column, keys: KeyRange) -> str:
 
 
 def version_of_key(key: int) -> datetime:
-    """The version of a row without a time of change: as many microseconds after 1970 as its key says.
+    """Return the version of a row without a time of change: its key, as microseconds after 1970.
 
-    So the watermark of such an object is its highest key, and whatever follows watermarks follows it too.
-    Raises: OverflowError for a key that has no such time, or a negative one.
+    So the watermark of such an object is its highest key, and everything based on watermarks works.
+    Raises: OverflowError for a key beyond the range of times, or a negative one.
     """
     if key < 0:
         raise OverflowError
@@ -141,6 +141,6 @@ def version_of_key(key: int) -> datetime:
 
 
 def key_range(window: Window) -> KeyRange:
-    """The keys whose versions lie in the window."""
+    """Return the range of keys whose versions are in the window."""
     start, until = ((timestamp - BEGINNING) // _MICROSECOND for timestamp in (window.start, window.until))
     return KeyRange(start or None, None if window.until == END else until)

@@ -34,9 +34,9 @@ def read_rows(
     defect: str | None = None,
     zero_dates: Counter[str],
 ) -> Iterator[pa.RecordBatch]:
-    """Run a query for these columns and yield its rows in BATCH_SCHEMA; dates that are none are counted by column.
+    """Run a query for these columns and yield its rows in BATCH_SCHEMA; zero dates are counted by column.
 
-    Raises: pymysql.MySQLError, OSError, SourceMalformed for a value that is not what its column says.
+    Raises: pymysql.MySQLError, OSError, SourceMalformed for a value that does not fit its column's type.
     """
     con = connect(threads=1)
     try:
@@ -47,15 +47,15 @@ def read_rows(
     except (duckdb.Error, pa.ArrowInvalid):
         # The cause is dropped: it quotes the value.
         raise SourceMalformed(
-            f"Reading {table.name}: a value is not what the type of its column says.",
-            next_move="Check the table with CHECK TABLE; if it is sound, this is a defect of the mysql adapter.",
+            f"Reading {table.name}: a value does not fit the type of its column.",
+            next_move="Check the table with CHECK TABLE; if it is intact, this is a defect of the mysql adapter.",
         ) from None
     finally:
         con.close()
 
 
 def _tidy(cells: Cells, columns: Sequence[Column]) -> Mapping[str, int]:
-    """Make dates that are none null, and fractions short; how many such dates, by column."""
+    """Make zero dates null, and fractions short; return the number of zero dates by column."""
     zeros = {}
     for number, column in enumerate(columns):
         if column.is_timestamp and (found := cells.empty_those_with(number, ZERO_DATE.encode())):
@@ -66,7 +66,7 @@ def _tidy(cells: Cells, columns: Sequence[Column]) -> Mapping[str, int]:
 
 
 class _Shaper:
-    """Shapes the blocks of one query. What only DuckDB can tell of a value is asked of it, for that column alone."""
+    """Shape the blocks of one query; DuckDB converts only the columns that need it."""
 
     def __init__(
         self, con: duckdb.DuckDBPyConnection, table: Table, columns: Sequence[Column], defect: str | None
@@ -81,7 +81,7 @@ class _Shaper:
 
     @property
     def kinds(self) -> list[frozenset[int]]:
-        """What the server may call each column."""
+        """Return the protocol types that the server can use for each column."""
         return [PROTOCOL_TYPES.get(form, frozenset()) for form in self._forms]
 
     def shape(self, cells: Cells) -> pa.RecordBatch:
@@ -114,7 +114,7 @@ class _Shaper:
         elif self._table.follows_key:
             timestamps = pc.cast(self._texts(cells, place), pa.int64()).view(_TIMESTAMP)
         else:
-            # Without the mark of its zone: it is UTC in any case, and a cast that looks for a zone takes longer.
+            # Without the zone: it is always UTC, and a cast that parses a zone takes longer.
             texts = cells.texts(place) if cursor.base == "timestamp" else self._texts(cells, place)
             timestamps = self._timestamps(texts)
         return timestamps.cast(BATCH_SCHEMA.field("changed_at").type)
@@ -123,7 +123,7 @@ class _Shaper:
         try:
             return pc.cast(texts, _TIMESTAMP)
         except pa.ArrowInvalid:
-            # A day like 2026-02-31: it is none, and the others are.
+            # A day like 2026-02-31 is not valid; the other values are.
             return self._ask({"0": texts}, ['try_cast("0" AS TIMESTAMP)'])[0]
 
     def _is_deleted(self, cells: Cells) -> pa.Array:
@@ -144,7 +144,7 @@ class _Shaper:
         return nulls is not None and bool(nulls.all())
 
     def _replaced(self, cells: Cells) -> dict[int, pa.Array]:
-        """The columns whose text is not yet JSON's."""
+        """Return the columns whose text is not JSON yet."""
         made = [place for place, form in enumerate(self._forms) if form is Form.MADE]
         asked = [f"coalesce(to_json({self._shown(place)})::VARCHAR, '')" for place in made]
         replaced = dict(zip(made, self._ask(self._received(cells, made), asked), strict=True)) if made else {}
@@ -164,7 +164,7 @@ class _Shaper:
         return pc.replace_with_mask(texts, pa.array(others), made)
 
     def _texts(self, cells: Cells, place: int) -> pa.Array:
-        """The values of a column as DuckDB writes them."""
+        """Return the values of a column as DuckDB writes them."""
         if self._forms[place] not in (Form.MADE, Form.DOUBLE) and self._columns[place].base != "timestamp":
             return cells.texts(place)
         return self._ask(self._received(cells, [place]), [f"({self._typed(place)})::VARCHAR"])[0]
@@ -173,7 +173,7 @@ class _Shaper:
         return self._columns[place].typed(str(place), zone=self._table.zone)
 
     def _shown(self, place: int) -> str:
-        """What to_json is to show: bytes as DuckDB writes them."""
+        """Return the argument of to_json: bytes as DuckDB writes them."""
         typed = self._typed(place)
         return f"{typed}::VARCHAR" if self._columns[place].is_bytes else typed
 
@@ -186,7 +186,7 @@ class _Shaper:
         return cells.octets(place) if self._columns[place].is_bytes else cells.texts(place)
 
     def _ask(self, received: Mapping[str, pa.Array], expressions: Sequence[str]) -> list[pa.Array]:
-        # Block by block: DuckDB was measured to hold on to everything it has read from a registered stream.
+        # Block by block: DuckDB keeps everything it has read from a registered stream (measured).
         batch = pa.RecordBatch.from_arrays(list(received.values()), names=list(received))
         self._con.register("received", pa.Table.from_batches([batch]))
         try:
@@ -197,7 +197,7 @@ class _Shaper:
 
 
 def _around(column: Column, zone: str) -> tuple[str, str]:
-    """What stands before and behind a value in JSON."""
+    """Return the text before and after a value in JSON."""
     if column.form(zone) in (Form.NUMBER, Form.DOUBLE, Form.MADE):
         return "", ""
     return '"', f'{UTC_MARK}"' if column.base == "timestamp" else '"'

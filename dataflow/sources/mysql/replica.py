@@ -1,4 +1,4 @@
-"""What a server knows of its own time: its clock, and how far it is behind the primary that it follows."""
+"""A server's clock, and its lag behind its primary."""
 
 from __future__ import annotations
 
@@ -10,19 +10,19 @@ from dataflow.settings import MySQLSettings
 from dataflow.sources.mysql.connection import Session
 
 _SYNTAX, _NO_PRIVILEGE = 1064, 1227
-# The first is what MySQL says from 8.0.22 and MariaDB from 10.5 on, the second what all before say.
+# The first is the statement of MySQL from 8.0.22 and MariaDB from 10.5 on, the second that of earlier versions.
 _STATUS = ("SHOW REPLICA STATUS", "SHOW SLAVE STATUS")
 _BEHIND = ("Seconds_Behind_Source", "Seconds_Behind_Master")
 
 
 def read_clock(session: Session, *, doing: str) -> datetime:
-    """The server's own time, which stamps its rows."""
+    """Return the server's own time, which stamps its rows."""
     [(told,)] = session.ask("SELECT CAST(UTC_TIMESTAMP(6) AS CHAR)", doing=doing)
     return datetime.fromisoformat(str(told)).replace(tzinfo=UTC)
 
 
 def read_lag(session: Session, *, doing: str) -> timedelta | None:
-    """How far the server is behind its primary; nothing for a primary, None where the user may not know.
+    """Return the server's lag behind its primary; zero for a primary, None where the user lacks the privilege.
 
     Raises: SourceIncomplete when replication stands still.
     """
@@ -46,9 +46,9 @@ def _behind(channel: dict[str, Any], doing: str) -> timedelta:
 
 
 def readable_until(session: Session, settings: MySQLSettings, *, doing: str) -> datetime:
-    """The moment up to which the server has everything: its clock, less what it is behind.
+    """Return the time up to which the server has all changes: its clock less its lag.
 
-    Raises: SourceIncomplete when it is further behind than allowed.
+    Raises: SourceIncomplete when the lag is larger than allowed.
     """
     clock = read_clock(session, doing=doing)
     lag = read_lag(session, doing=doing) or timedelta()

@@ -1,9 +1,9 @@
-"""Rows of a running query, some thousands at a time, as the server sends them.
+"""Stream the rows of a query as the server sends them, some thousands at a time.
 
-PyMySQL makes a Python object of every value: ten seconds of work for a million rows of twelve columns where the
-server needs one. Here the bytes come off its socket as they are, and what becomes of the values in them is left to
-those who take them. No thread reads ahead: that is what the socket's own buffer is for, and two threads that hand
-Python's lock to and fro were measured to work a third more for the same time.
+PyMySQL makes a Python object of every value: ten seconds for a million rows of twelve columns, where the server needs
+one. Here the bytes are read off its socket unchanged, and the caller converts the values. No thread reads ahead: the
+socket has its own buffer, and two threads that contend for Python's lock took a third more CPU for the same time
+(measured).
 """
 
 from __future__ import annotations
@@ -19,15 +19,15 @@ from dataflow.sources.mysql.pymysql_socket import begin_query, reader_of
 from dataflow.sources.mysql.wire import split_rows
 
 _ALTERED = 1412
-"""What the server itself answers when a table was altered after a transaction began."""
+"""The server's error when a table was altered after the transaction began."""
 
 
 def stream_rows(con: Connection[Any], query: str, *, kinds: Sequence[frozenset[int]]) -> Iterator[Cells]:
     """Run a query and yield its rows, some thousands at a time, every value as the server's text.
 
-    `kinds` says for each column which of the protocol's types it may have; an empty set allows any. The
-    connection is of no use afterwards unless all was consumed.
-    Raises: pymysql.MySQLError, also for a table that is not what it was any more; OSError.
+    `kinds`: the allowed protocol types of each column; an empty set allows any. The connection is unusable afterwards
+    unless all rows were consumed.
+    Raises: pymysql.MySQLError, also for a table that was altered meanwhile; OSError.
     """
     found = begin_query(con, query)
     if len(found) != len(kinds) or any(

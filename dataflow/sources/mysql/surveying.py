@@ -1,4 +1,4 @@
-"""What a stretch of a table holds, without its rows: the server counts and sums, and sends one row."""
+"""Measure a range of a table without reading its rows: the server counts and sums, and sends one row."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ from lakehouse.connect import connect
 from lakehouse.table import timestamp_literal
 
 _NO_MD5 = (1305, 1370)
-"""What MySQL 9.6 and later answer to MD5, which is an optional component there."""
+"""The error of MySQL 9.6 and later for MD5, which is an optional component there."""
 
 
 def survey(session: Session, table: Table, planned: PlannedWindow, *, doing: str) -> WindowMeasure:
@@ -49,7 +49,7 @@ def survey(session: Session, table: Table, planned: PlannedWindow, *, doing: str
 
 
 def _is_plain(table: Table) -> bool:
-    """Whether the server's text of key and version is ours too."""
+    """Return whether the server's text of key and version equals ours."""
     is_utc = table.zone == "UTC" or table.cursor.base != "datetime"
     return is_utc and all(c.is_integer or (c.type == "VARCHAR" and not c.is_zerofilled) for c in table.keys)
 
@@ -73,7 +73,7 @@ def _version(table: Table) -> str:
 
 
 def _not_deleted(table: Table) -> str | None:
-    """The rows that no column marks as deleted; None where the server would read a mark differently."""
+    """Return the condition for rows not marked as deleted; None where the server would read a mark differently."""
     conditions = ["TRUE"]
     flag = table.column(table.declared.deleted_flag)
     if flag is not None:

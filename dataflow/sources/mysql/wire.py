@@ -1,6 +1,6 @@
-"""MySQL's text protocol: where rows begin in the bytes of a result.
+"""MySQL's text protocol: find where rows begin in the bytes of a result.
 
-The rows end where the server says that the result ends, and nowhere else.
+The rows end only with the server's packet that ends the result.
 """
 
 from __future__ import annotations
@@ -15,32 +15,32 @@ import pymysql
 from pymysql.constants import CR
 
 BLOCK_BYTES = 1024 * 1024
-"""More at once than the processor keeps near took a tenth longer."""
+"""Bytes per block; blocks larger than the CPU cache took a tenth longer."""
 _READ_BYTES = 256 * 1024
 _LONGEST_PACKET = 0xFFFFFF
 _EOF, _ERROR = 0xFE, 0xFF
 _LONGEST_EOF = 8
-"""A longer packet that begins like the end of the result is a row whose first value is huge."""
+"""A longer packet that begins like the end of a result is a row whose first value is huge."""
 HEADER = 4
 _HEADER = struct.Struct("<I").unpack_from
 """Size of a packet, its number above."""
 
 Read = Callable[[memoryview], int]
-"""Fill the beginning of some bytes as far as there is something, and say how far; 0 at the end."""
+"""Fill the beginning of a buffer with the available bytes; return their number, 0 at the end."""
 
 
 @dataclass(frozen=True)
 class Block:
-    """The bytes of some whole rows up to the end of the last one, and where each row begins behind its header."""
+    """The bytes of some whole rows, and where each row begins after its header."""
 
     data: memoryview
     starts: npt.NDArray[np.int64]
 
 
 def split_rows(read: Read) -> Iterator[Block]:
-    """Cut what `read` brings into blocks of whole rows, up to the packet that ends the result.
+    """Cut the bytes of `read` into blocks of whole rows, up to the packet that ends the result.
 
-    Raises: pymysql.MySQLError that the server sends in the middle, OperationalError when the bytes end early.
+    Raises: the pymysql.MySQLError that the server sends in the middle, OperationalError when the bytes end early.
     """
     buffer, filled = bytearray(BLOCK_BYTES + _READ_BYTES), 0
     headers: list[int] = []
@@ -79,7 +79,7 @@ def _size(buffer: bytearray, place: int) -> int:
 
 
 def _is_end(buffer: bytearray, header: int, end: int) -> bool:
-    """Whether a packet says that there are no more rows. Raises: pymysql.MySQLError when it says why."""
+    """Return whether a packet ends the result. Raises: pymysql.MySQLError when it is an error."""
     first, size = buffer[header + HEADER : header + HEADER + 1], end - header - HEADER
     if first == bytes([_ERROR]):
         pymysql.err.raise_mysql_exception(bytes(buffer[header + HEADER : end]))
@@ -87,7 +87,7 @@ def _is_end(buffer: bytearray, header: int, end: int) -> bool:
 
 
 def _join_packets(read: Read, rest: bytearray) -> tuple[bytearray, bytearray]:
-    """Read a row that comes in several packets: all of it behind one header, and what came after it."""
+    """Read a row of several packets: return all of it behind one header, and the bytes after it."""
     row = bytearray(HEADER)
     while True:
         _extend(read, rest, HEADER)

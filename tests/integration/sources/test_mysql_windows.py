@@ -142,7 +142,7 @@ def test_doctor_tells_what_is_amiss(mariadb: MariaServer) -> None:
     )
     objects = {"item": ITEM, "narrow": ITEM, "other": ITEM}
     found = {f.name: f for f in probe("shop", shop(mariadb, name, objects, user=mariadb.owner))}
-    assert "may more than read" in found["privileges"].found
+    assert "can do more than read" in found["privileges"].found
     assert found["table item"].fix.endswith("CREATE INDEX updated_at ON item (updated_at)")
     assert found["table narrow"].found == "narrow differs from its declaration: gone price; retyped deleted_at"
     assert "has no table other" in found["table other"].found

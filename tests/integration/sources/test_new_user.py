@@ -37,8 +37,8 @@ OBJECTS = {
     "desk": 'format = "csv"\npath = "{date}/*.csv"\nkey = "ticket_id"\ncursor = "updated_at"\non_drift = "freeze"',
 }
 
-# Source and trouble; what is told; the next move. Wherever it is asked, it is told alike.
-TROUBLES = {
+# Source and fault: the message and the next move, the same wherever it is reported.
+FAULTS = {
     "crm_password": ("it was refused (invalid_client)", "Correct client_id and client_secret"),
     "crm_host": ("nothing listens at", "Check domain, endpoint and proxy"),
     "crm_expired": ("certificate has expired", "Have its certificate renewed"),
@@ -50,7 +50,7 @@ TROUBLES = {
     "shop_expired": ("certificate has expired", "Have its certificate renewed"),
     "shop_old_tls": ("it does not agree on TLS 1.3", "Have TLS 1.3 switched on there"),
     "shop_table": ("has no table items", "Correct the object's remote in dataflow.toml"),
-    "shop_revoked": ("gone price", "Have SELECT on what is gone granted"),
+    "shop_revoked": ("gone price", "Have SELECT on the gone columns granted"),
     "desk_password": ("the secret does not belong to the access key", "Correct sources.desk_password.s3.key_id"),
     "desk_host": ("nothing listens there", "Check sources.desk_host.s3.endpoint"),
     "desk_expired": ("its certificate has expired", "Have its certificate renewed"),
@@ -63,7 +63,7 @@ FOUND_BY_RUN = {"crm_revoked": "gone Email", "shop_revoked": "gone price"}
 
 @dataclass(frozen=True)
 class Place:
-    """A home whose dataflow.toml declares one source for each trouble, and one of each kind that is well."""
+    """A home whose dataflow.toml declares one source for each fault, and one of each kind without."""
 
     home: Path
 
@@ -194,15 +194,15 @@ def test_doctor_names_each_with_the_fix_and_counts_them(place: Place, capsys: py
     code = place.dataflow("doctor", "-o", "json")
     probes = json.loads(capsys.readouterr().out)
     unwell = {probe["name"].split()[1].rstrip(":"): probe for probe in probes if not probe["is_well"]}
-    assert set(unwell) == set(TROUBLES)
-    assert code == len(TROUBLES)
-    for name, (found, fix) in TROUBLES.items():
+    assert set(unwell) == set(FAULTS)
+    assert code == len(FAULTS)
+    for name, (found, fix) in FAULTS.items():
         assert found in unwell[name]["found"], name
         assert fix in unwell[name]["fix"], name
     assert is_clean(json.dumps(probes))
 
 
-@pytest.mark.parametrize("name", sorted(TROUBLES))
+@pytest.mark.parametrize("name", sorted(FAULTS))
 def test_a_plan_tells_it_in_one_message(place: Place, capsys: pytest.CaptureFixture[str], name: str) -> None:
     code = place.dataflow("plan", "--source", name, "-o", "json")
     told = capsys.readouterr()
@@ -211,7 +211,7 @@ def test_a_plan_tells_it_in_one_message(place: Place, capsys: pytest.CaptureFixt
         [window] = json.loads(told.out)
         assert (code, FOUND_BY_RUN[name] in window["drift"]) == (0, True)
         return
-    found, fix = TROUBLES[name]
+    found, fix = FAULTS[name]
     message = " ".join(told.err.split())
     assert (code, message.startswith("Error: "), message.count("Error")) == (1, True, 1)
     assert found in message
@@ -225,8 +225,8 @@ def test_a_run_lands_what_is_well_and_tells_the_rest(place: Place, capsys: pytes
     lines = {
         line.split()[1].partition(".")[0]: line for line in told.err.splitlines() if line.startswith("Incomplete: ")
     }
-    assert set(lines) == set(TROUBLES)
-    for name, (found, _) in TROUBLES.items():
+    assert set(lines) == set(FAULTS)
+    for name, (found, _) in FAULTS.items():
         assert FOUND_BY_RUN.get(name, found) in lines[name], name
     steps = json.loads(told.out)["steps"]
     assert {step["subject"].partition(".")[0] for step in steps if "gap" not in step["facts"]} == {

@@ -93,7 +93,7 @@ def test_numbers_that_went_through_a_data_frame_are_whole_again(tmp_path: Path) 
 @pytest.mark.parametrize(
     ("name", "content", "error", "words"),
     [
-        ("table.csv", None, SourceMissing, "not there"),
+        ("table.csv", None, SourceMissing, "does not exist"),
         ("table.xlsx", b"x", UsageError, "should end in"),
         ("table.csv", b"", SourceMalformed, "is empty"),
         ("table.parquet", b"not parquet", SourceMalformed, "cannot be read as PARQUET"),
