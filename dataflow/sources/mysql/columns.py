@@ -90,8 +90,8 @@ class Column:
         """Return the SELECT expression, in MySQL's SQL, whose text on the wire is exact."""
         name = quote(self.name)
         if self.base in _DOUBLES:
-            # As a point's x the number comes as its eight bytes: exact (as text a FLOAT has six digits), and the server
-            # was measured to take 0.06 s for a million where their digits took it 0.38.
+            # As a point's x the number is sent as its eight bytes: exact (as text a FLOAT has six digits), and faster:
+            # 0.06 s for a million against 0.38 s as digits (measured).
             return f"POINT({name}, 0)"
         if self.base == "bit":
             return f"CAST({name} AS UNSIGNED)"
@@ -114,7 +114,7 @@ class Column:
         return Form.PLAIN if self.base in _PLAIN else Form.TEXT
 
     def typed(self, place: str, *, zone: str) -> str:
-        """Return the value in DuckDB's SQL over the received column `place`: a double, or text without trailing zeros."""
+        """Return the value in DuckDB's SQL over the column `place`: a double, or text without trailing zeros."""
         text = duck_quote(place)
         if self.base == "year":
             return f"{text}::BIGINT"

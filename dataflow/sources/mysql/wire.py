@@ -46,8 +46,8 @@ def split_rows(read: Read) -> Iterator[Block]:
     headers: list[int] = []
     place = 0
     while True:
-        # Once for each row of a table. A packet so long that others go with it does not fit into the buffer, and only
-        # the last one can be the end.
+        # Runs once per row. A packet that continues in others does not fit into the buffer, and only the last one can
+        # be the end.
         last = filled - HEADER
         while place <= last:
             headers.append(place)

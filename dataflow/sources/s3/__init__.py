@@ -1,4 +1,4 @@
-"""Files in a bucket as a source: exports that somebody puts on S3, in the formats that the files adapter reads."""
+"""Files in a bucket as a source: exports on S3, in the formats of the files adapter."""
 
 from dataflow.sources.s3.adapter import S3Source
 

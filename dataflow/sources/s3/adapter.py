@@ -1,4 +1,4 @@
-"""The s3 adapter: `root` is s3://bucket/prefix, and what is read below it is read like a folder's files."""
+"""The s3 adapter: `root` is s3://bucket/prefix, and objects below it are read like files of a folder."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ class S3Source(PartsSource):
 
 
 def open_bucket(name: str, settings: SourceSettings) -> Bucket:
-    """Make the store that a source's `root` names; nothing is sent yet. Raises: ConfigurationError."""
+    """Make the store of a source's `root` without connecting. Raises: ConfigurationError."""
     scheme, _, place = settings.root.partition("://")
     bucket, _, prefix = place.partition("/")
     if scheme != "s3" or not bucket:

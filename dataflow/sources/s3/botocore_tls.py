@@ -1,7 +1,7 @@
-"""Make botocore speak TLS 1.3 alone: the one place that touches a private part of botocore.
+"""Restrict botocore to TLS 1.3: the one module that touches private parts of botocore.
 
-It has no setting for the oldest version of TLS, and its own session takes no context (botocore 1.43, November 2026).
-tests/unit/test_private_parts.py says so when that changes.
+botocore has no setting for the lowest version of TLS, and its session takes no context (botocore 1.43, November 2026).
+tests/unit/test_private_parts.py fails when that changes.
 """
 
 from __future__ import annotations
@@ -17,7 +17,7 @@ from botocore.utils import get_environ_proxies
 def speak_tls13(
     client: Any, context: ssl.SSLContext, *, ca_file: str, timeout: tuple[float, float], connections: int
 ) -> None:
-    """Have a client send its requests by connections with this context. `timeout`: seconds to connect, to read."""
+    """Make a client use connections with this context. `timeout`: seconds to connect, to read."""
     session = _Session(
         context,
         verify=ca_file or True,
@@ -29,7 +29,7 @@ def speak_tls13(
     def send(request: AWSPreparedRequest, **_: Any) -> AWSResponse:
         return session.send(request)
 
-    # The one public place to put in a session of one's own.
+    # The only public place to set another session.
     client.meta.events.register("before-send.s3", send)
 
 

@@ -1,7 +1,7 @@
-"""A bucket as a store of parts. An object is known by its key, ETag and size; every read says which version it wants.
+"""A bucket as a store of parts. An object is identified by key, ETag and size; every read names its version.
 
-Objects are replaced whole, so what is read is one version from its first byte to its last: a GET names the ETag that
-was listed (If-Match), and an object that was rewritten in between, even between two ranges, is noticed by the server.
+Objects are replaced whole, and every GET names the listed ETag (If-Match). So a read returns one version from first to
+last byte, and the server refuses an object that was rewritten meanwhile, even between two ranges.
 """
 
 from __future__ import annotations
@@ -27,11 +27,11 @@ _NO_ETAG = "@"
 
 
 class Bucket:
-    """The objects below one prefix of a bucket, by what follows the prefix."""
+    """The objects below one prefix of a bucket, by the key after the prefix."""
 
-    # Under a flat prefix a new file would otherwise have all the old ones read again.
+    # Else, under a flat prefix, each new file would make all old ones be read again.
     windows_by_arrival = True
-    # A listing is the bucket's own word, and exports are often deleted by a rule after some days.
+    # A listing is reliable, and lifecycle rules often delete exports after some days.
     is_sure_when_empty = True
 
     def __init__(self, client: Any, bucket: str, prefix: str, *, setting: str) -> None:
@@ -46,7 +46,7 @@ class Bucket:
         return f"s3://{self.bucket}/{self.prefix}".rstrip("/")
 
     def find(self, pattern: str) -> list[FoundFile]:
-        """List the objects of a pattern, page by page; only keys that begin like the pattern are asked for.
+        """List the objects of a pattern, page by page; only keys with the pattern's fixed beginning are listed.
 
         Raises: SourceMissing, SourceUnavailable, SourceRefused.
         """
@@ -63,14 +63,14 @@ class Bucket:
         return sorted(found, key=lambda one: one.path)
 
     def identify(self, files: Sequence[FoundFile], state: ObjectState) -> list[Part]:  # noqa: ARG002 (Store's form)
-        """The listing has said it all."""
+        """Return the files unchanged: the listing has their fingerprints."""
         return [Part(file.path, file.fingerprint, file.size_bytes, file.modified_at) for file in files]
 
     def check_unchanged(self, part: Part) -> None:
-        """Nothing to look at: each read names the version that it wants."""
+        """Check nothing here: each read names its version."""
 
     def open(self, part: Part) -> BinaryIO:
-        """Open an object. Raises, while it is read: SourceUnavailable where it is another version by now."""
+        """Open an object. Raises, while it is read: SourceUnavailable where it was rewritten."""
 
         def fetch(start: int, end: int) -> bytearray:
             with explained(f"Reading {self}/{part.path}", self.place):
@@ -80,7 +80,7 @@ class Bucket:
 
     @contextmanager
     def as_file(self, part: Part) -> Iterator[Path]:
-        """Have a copy on this machine while the block lasts: Parquet is read from its end and in jumps."""
+        """Provide a copy on this machine during the block: Parquet is read from its end, with seeks."""
         with tempfile.TemporaryDirectory(prefix="dataflow-s3-") as folder:
             file = Path(folder) / "part"
             with self.open(part) as stream, file.open("wb") as copy:
@@ -88,7 +88,7 @@ class Bucket:
             yield file
 
     def folders(self) -> list[str]:
-        """Name what stands before the first slash of the keys."""
+        """List the parts of keys before the first slash."""
         pages = self._pages(Prefix=self.prefix, Delimiter="/")
         prefixes = (one["Prefix"] for page in pages for one in page.get("CommonPrefixes", ()))
         return sorted(prefix.removeprefix(self.prefix).rstrip("/") for prefix in prefixes)
@@ -105,7 +105,7 @@ class Bucket:
         )
         with closing(response["Body"]) as body:
             size = int(response["ContentRange"].rpartition("/")[2])
-            # Servers that know no If-Match answer with whatever they have.
+            # Servers without If-Match answer with any version.
             if (
                 _fingerprint(response.get("ETag", ""), size, response["LastModified"].astimezone(UTC))
                 != part.fingerprint
@@ -119,6 +119,6 @@ class Bucket:
 
 
 def _fingerprint(etag: str, size_bytes: int, modified_at: datetime) -> str:
-    """ETag (of a multipart upload with the number of its parts) and size; few servers give no ETag."""
+    """Return ETag (with the number of parts, for a multipart upload) and size; some servers give no ETag."""
     bare = etag.strip('"')
     return f"{bare or _NO_ETAG + modified_at.isoformat()}/{size_bytes}"

@@ -1,4 +1,4 @@
-"""Connections to S3: over TLS 1.3 alone, one client for all sources that are reached in the same way."""
+"""Connections to S3: TLS 1.3 only, one client for all sources with the same connection settings."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from dataflow.sources.s3.botocore_tls import speak_tls13
 from dataflow.sources.tls import tls_context
 
 _CONNECT_SECONDS, _READ_SECONDS = 10.0, 60.0
-# What does not heal in three attempts is tried again by the run, later.
+# After three attempts the run retries later.
 _ATTEMPTS = 3
 _CONNECTIONS = 16
 _ADDRESSING = {"path": "path", "vhost": "virtual"}
@@ -22,9 +22,9 @@ _ADDRESSING = {"path": "path", "vhost": "virtual"}
 
 @lru_cache(maxsize=8)
 def connect(settings: S3Settings) -> Any:
-    """Make a client, or give the one that was made for the same settings: clients may be shared by threads.
+    """Return the client for these settings, made on first use: clients can be shared by threads.
 
-    Without a key in the settings it takes what the environment, the profile or the role of the machine gives.
+    Without a key in the settings it uses the key of the environment, the profile or the machine's role.
     Raises: ConfigurationError.
     """
     _check(settings)
@@ -59,11 +59,11 @@ def connect(settings: S3Settings) -> Any:
 def _check(settings: S3Settings) -> None:
     if "/" in settings.endpoint:
         raise ConfigurationError(
-            f"The S3 endpoint {settings.endpoint} is no host:port.",
-            next_move="Write it without https:// and without a path; use_tls says how it is spoken to.",
+            f"The S3 endpoint {settings.endpoint} is not of the form host:port.",
+            next_move="Write it without https:// and without a path; use_tls decides the protocol.",
         )
     if (settings.key_id is None) != (settings.secret is None):
         raise ConfigurationError(
             "Of key_id and secret of an S3 source one is set and the other is not.",
-            next_move="Set both; or neither, and the environment or the machine's role gives them.",
+            next_move="Set both, or neither to use those of the environment or the machine's role.",
         )

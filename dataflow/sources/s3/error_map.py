@@ -1,6 +1,6 @@
-"""Map the errors of an S3 server and of its connection to those of a source.
+"""Map S3 and socket errors to SourceError classes.
 
-Only codes are repeated from a server's answer: its message may hold the key that it was asked with.
+Only codes of a server's answer are repeated: its message can contain the access key.
 """
 
 from __future__ import annotations
@@ -27,11 +27,11 @@ from dataflow.errors import SourceError, SourceMissing, SourceRefused, SourceUna
 from dataflow.sources.tls import Peer, explain_connection
 
 AWS = "AWS"
-"""The endpoint in messages where none is set."""
+"""The endpoint in messages where the settings have none."""
 
 
 class Place(NamedTuple):
-    """What is spoken to, for messages; `setting` is where dataflow.toml declares it."""
+    """The bucket and server, for messages; `setting` is where dataflow.toml declares it."""
 
     bucket: str
     endpoint: str
@@ -47,13 +47,13 @@ class _Answer(NamedTuple):
 
 _KEY = "Correct {setting}.s3.key_id and secret; without them the environment or the machine's role must give a key."
 _CLOCK = "Set this machine's clock: signatures are good for 15 minutes."
-_UNKNOWN_KEY = _Answer(SourceRefused, "the server knows no such access key", _KEY)
-_EXPIRED = _Answer(SourceRefused, "the temporary credentials have run out", "Renew them, or use a role.")
+_UNKNOWN_KEY = _Answer(SourceRefused, "the server does not know this access key", _KEY)
+_EXPIRED = _Answer(SourceRefused, "the temporary credentials have expired", "Renew them, or use a role.")
 _SKEWED = _Answer(SourceRefused, "the clocks of this machine and of the server differ too much", _CLOCK)
-_REGION = _Answer(SourceRefused, "the bucket lives in another region", "Correct {setting}.s3.region.")
+_REGION = _Answer(SourceRefused, "the bucket is in another region", "Correct {setting}.s3.region.")
 _NO_BUCKET = _Answer(SourceMissing, "there is no bucket {bucket}", "Correct {setting}.root, or have it created.")
 _NO_OBJECT = _Answer(
-    SourceMissing, "it was there when the run was planned and is gone", "Run again: a run takes what is there."
+    SourceMissing, "it existed when the run was planned and is gone", "Run again: the next run plans without it."
 )
 _BY_CODE = {
     "InvalidAccessKeyId": _UNKNOWN_KEY,
@@ -66,7 +66,7 @@ _BY_CODE = {
     "RequestExpired": _SKEWED,
     "AccessDenied": _Answer(
         SourceRefused,
-        "the access key is good and is not allowed to do this",
+        "the access key is valid and not allowed to do this",
         "Grant s3:ListBucket on {bucket} and s3:GetObject on its objects to it; where they are encrypted with a key "
         "of KMS, kms:Decrypt too.",
     ),
@@ -76,7 +76,7 @@ _BY_CODE = {
     "NoSuchKey": _NO_OBJECT,
     "InvalidBucketName": _Answer(SourceMissing, "no bucket can be named {bucket}", "Correct {setting}.root."),
     "InvalidObjectState": _Answer(
-        SourceMissing, "it is archived and cannot be read at once", "Restore it from the archive, then run again."
+        SourceMissing, "it is archived and cannot be read immediately", "Restore it from the archive, then run again."
     ),
     "PreconditionFailed": _Answer(
         SourceUnavailable,
@@ -84,14 +84,14 @@ _BY_CODE = {
         "Run again: the next run takes it as it is then; nothing of the window was landed.",
     ),
 }
-# Of a server that knows no If-Match, where the object is shorter now.
+# From a server without If-Match, when the object is shorter now.
 _BY_CODE["InvalidRange"] = _BY_CODE["PreconditionFailed"]
 _BY_STATUS = {404: _NO_OBJECT, 301: _REGION, 412: _BY_CODE["PreconditionFailed"], 403: _BY_CODE["AccessDenied"]}
 
 
 @contextmanager
 def explained(doing: str, place: Place) -> Iterator[None]:
-    """Turn what goes wrong inside the block into an error of a source; `doing` begins its message."""
+    """Turn errors inside the block into errors of a source; `doing` begins the message."""
     try:
         yield
     except (ClientError, BotoCoreError, HTTPError) as error:
@@ -103,7 +103,7 @@ def explained(doing: str, place: Place) -> Iterator[None]:
 
 
 def is_cut(error: BaseException) -> bool:
-    """Whether a connection ended, or said nothing for too long, while an answer was read."""
+    """Return whether a connection ended or timed out while an answer was read."""
     return isinstance(error, ReadTimeoutError | ResponseStreamingError | IncompleteReadError | HTTPError)
 
 
@@ -125,12 +125,12 @@ def _refused(error: ClientError) -> _Answer:
     if known is not None:
         return known
     if status in (408, 429) or status >= 500:
-        return _Answer(SourceUnavailable, f"the server is busy or out of order ({status} {code})", "Run again later.")
+        return _Answer(SourceUnavailable, f"the server is overloaded or failing ({status} {code})", "Run again later.")
     return _Answer(SourceRefused, f"the server answered {status} {code}", "Look the code up in the server's manual.")
 
 
 def _connection(error: Exception, place: Place) -> _Answer | None:
-    """What keeps a connection from being made; one that is lost later says too little."""
+    """Return why a connection could not be made; an error of a connection lost later is too vague."""
     if not isinstance(error, SSLError | EndpointConnectionError | ConnectTimeoutError):
         return None
     where = f"{place.setting}.s3.endpoint" if place.endpoint != AWS else f"the network, and {place.setting}.s3.region"

@@ -1,4 +1,4 @@
-"""What `dataflow doctor` looks at in a bucket: each thing that a run needs of it, with the fix in words."""
+"""The probes of a bucket for `dataflow doctor`: everything that a run needs, each with its next move."""
 
 from __future__ import annotations
 
@@ -17,11 +17,11 @@ from dataflow.sources.s3.bucket import Bucket
 from dataflow.sources.s3.error_map import explained
 
 _SKEW_SECONDS = 300.0
-"""S3 refuses a signature that is 15 minutes off; a clock that is 5 off will get there."""
+"""S3 refuses a signature that is 15 minutes off; a clock that is 5 minutes off drifts further."""
 
 
 def probe(name: str, settings: SourceSettings, *, now: Callable[[], datetime] | None = None) -> Iterator[Finding]:
-    """Reach the server, compare clocks, list the bucket, read a byte of each object; end where no look can succeed.
+    """Connect, compare clocks, list the bucket, read a byte of each object; end where no later probe can succeed.
 
     `now` is this machine's clock.
     """
@@ -43,7 +43,7 @@ def probe(name: str, settings: SourceSettings, *, now: Callable[[], datetime] | 
 
 
 def _ask(bucket: Bucket) -> Mapping[str, str]:
-    """The headers of any answer: one that says no was reached as well."""
+    """Return the headers of any answer: a server that refuses was reached too."""
     try:
         response = bucket.client.head_bucket(Bucket=bucket.bucket)
     except ClientError as error:
@@ -56,7 +56,7 @@ def _connection(bucket: Bucket) -> Finding:
     place = bucket.place
     if place.uses_tls:
         return Finding("connection", True, f"{place.endpoint} answers over TLS 1.3, its certificate is trusted")
-    found = f"{place.endpoint} answers, unencrypted: whoever is in between reads the rows"
+    found = f"{place.endpoint} answers, unencrypted: the rows can be read on the network"
     return Finding("connection", False, found, f"Set {place.setting}.s3.use_tls = true.")
 
 
@@ -65,7 +65,7 @@ def _clock(theirs: datetime, ours: datetime) -> Finding:
     side = "ahead of" if seconds > 0 else "behind"
     found = f"this machine is {abs(seconds):.0f} s {side} the server"
     is_well = abs(seconds) <= _SKEW_SECONDS
-    fix = "" if is_well else "Set this machine's clock (NTP): S3 refuses what is signed 15 minutes off."
+    fix = "" if is_well else "Set this machine's clock (NTP): S3 refuses signatures that are 15 minutes off."
     return Finding("clock", is_well, found, fix)
 
 

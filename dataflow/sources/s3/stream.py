@@ -1,4 +1,4 @@
-"""An object of any size as a stream of bytes, in constant memory, over connections that may be cut."""
+"""Stream an object of any size in constant memory, and resume after lost connections."""
 
 from __future__ import annotations
 
@@ -14,16 +14,16 @@ if TYPE_CHECKING:
     from typing_extensions import Buffer
 
 RANGE_BYTES = 8 * 1024 * 1024
-"""Asked for at once. A reader is slower than the network, and a server hangs up on a connection that stands still."""
+"""Bytes per request. A reader is slower than the network, and a server closes an idle connection."""
 
 _ATTEMPTS = 6
 
 GetPieces = Callable[[int, int], Iterable[bytes]]
-"""Answers the bytes from the first number to before the second, in pieces; a cut connection raises in between."""
+"""Return the bytes from the first number up to the second, exclusive, in pieces; raise on a lost connection."""
 
 
 class ObjectStream(io.RawIOBase):
-    """Reads an object range by range; `fetch` answers the bytes from the first number to before the second."""
+    """Read an object range by range by `fetch`."""
 
     def __init__(self, fetch: Callable[[int, int], bytearray], size_bytes: int) -> None:
         self._fetch = fetch
@@ -46,7 +46,7 @@ class ObjectStream(io.RawIOBase):
 
 
 def fetch_range(get_pieces: GetPieces, start: int, end: int) -> bytearray:
-    """Fetch a range whole: where the connection is cut, go on at the byte it had come to. Raises: what cut it."""
+    """Fetch a whole range; after a lost connection resume at the next byte. Raises: the error of the last try."""
     held = bytearray()
     for attempt in Retrying(
         retry=retry_if_exception(is_cut),

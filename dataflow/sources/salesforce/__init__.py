@@ -1,4 +1,4 @@
-"""Salesforce: REST for small windows, Bulk API 2.0 for big ones, one payload either way."""
+"""Salesforce: REST for small windows, Bulk API 2.0 for large ones, with the same payload."""
 
 from dataflow.sources.salesforce.adapter import SalesforceSource
 

@@ -40,11 +40,11 @@ class SalesforceSource:
 
     @property
     def connection(self) -> Connection:
-        """The process's connection to the org; made, not yet used, when it is first asked for."""
+        """Return the process's connection to the org, made on first use."""
         return open_connection(self.settings)
 
     def discover(self) -> list[SourceObject]:
-        """List the declared objects with their fields, then the others that a query may read, by name."""
+        """List the declared objects with their fields, then the other queryable ones by name."""
         described = [
             SourceObject(
                 self.name,
@@ -63,9 +63,9 @@ class SalesforceSource:
     def plan(
         self, object_name: str, state: ObjectState, *, since: datetime | None = None, until: datetime | None = None
     ) -> list[PlannedWindow]:
-        """Plan from the watermark less the look-back up to the org's clock; from the beginning when it is time to.
+        """Plan from the watermark less the look-back up to the org's clock, or from the beginning when that is due.
 
-        One API call; for a first load one or two more, and about two for each slice of a big one.
+        Costs one API call; a first load one or two more, and about two per slice of a big one.
         Raises: UsageError, ConfigurationError, SourceMissing, SourceRefused, SourceUnavailable, and SourceIncomplete
         when the calls left do not suffice for what is planned.
         """
@@ -91,17 +91,17 @@ class SalesforceSource:
         return planned
 
     def forecast(self, planned: Sequence[PlannedWindow]) -> int:
-        """How many API calls these windows will take, as far as their rows were counted; two for one that was not."""
+        """Return how many API calls these windows take, by their counted rows; two for an uncounted window."""
         counts = [self.connection.expected.get((self.remote(one.object), one.window)) for one in planned]
         return sum(2 if rows is None else 1 + self._calls(rows) for rows in counts)
 
     def fetch(self, planned: PlannedWindow) -> Fetch:
-        """Read a window: its rows as they are now, deleted ones marked, then what only the log of deletions knows."""
+        """Read a window: its current rows, deleted ones marked, then the deletions that only the log has."""
         report = FetchReport()
         return Fetch(self._reader(planned, report).batches(), report)
 
     def deletions(self, planned: PlannedWindow) -> Iterator[pa.RecordBatch]:
-        """The records of the window that are gone."""
+        """Read the deletions of the window."""
         for batch in self._reader(planned, FetchReport(), only_deleted=True).batches():
             gone = batch.filter(batch.column("is_deleted"))
             if gone.num_rows:
@@ -116,13 +116,13 @@ class SalesforceSource:
             con.close()
 
     def survey(self, planned: PlannedWindow) -> WindowMeasure:
-        """Count the living records whose version lies in the window: one API call. SOQL has no fingerprint."""
+        """Count the current records whose version is in the window: one API call. SOQL has no fingerprint."""
         declared, remote = self._declared(planned.object), self.remote(planned.object)
         where = soql.within(planned.window, declared.cursor)
         return WindowMeasure(self.connection.count(soql.select([], remote, where=where), with_deleted=False), "")
 
     def halve(self, planned: PlannedWindow) -> Sequence[PlannedWindow]:
-        """Cut a window at the middle of its time; a second is as small as it gets."""
+        """Cut a window in the middle of its time; a single second cannot be cut."""
         start, until = planned.window.start, planned.window.until
         middle = (start + (until - start) / 2).replace(microsecond=0)
         if not start < middle < until:
@@ -130,7 +130,7 @@ class SalesforceSource:
         return [self._of_window(planned, Window(start, middle)), self._of_window(planned, Window(middle, until))]
 
     def missing_keys(self, object_name: str, known_keys: Iterator[str]) -> Iterator[str]:
-        """Yield those of `known_keys` that the org holds no more, not even in its recycle bin.
+        """Yield those of `known_keys` that the org no longer has, not even in its recycle bin.
 
         Raises: SourceIncomplete when the calls left do not suffice to list its keys.
         """
@@ -139,7 +139,7 @@ class SalesforceSource:
         return deletions.missing_keys(known_keys, reading.keys)
 
     def remote(self, object_name: str) -> str:
-        """The object's name in the org."""
+        """Return the object's name in the org."""
         return self._declared(object_name).remote or object_name
 
     def _reader(self, planned: PlannedWindow, report: FetchReport, *, only_deleted: bool = False) -> WindowReader:
@@ -149,7 +149,7 @@ class SalesforceSource:
         return WindowReader(reading, declared, planned, report, only_deleted=only_deleted)
 
     def _pieces(self, declared: ObjectSettings, remote: str, window: Window) -> list[Window]:
-        """A first load is counted and cut; anything else is a stretch since the last run."""
+        """Cut a first load by its count; any other window is the interval since the last run."""
         if window.start > BEGINNING:
             return [window]
 

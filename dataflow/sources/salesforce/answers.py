@@ -1,4 +1,4 @@
-"""What Salesforce's refusals mean: whether another try can heal them, and who has to act."""
+"""Map error answers of Salesforce: whether a retry can help, and who acts."""
 
 from __future__ import annotations
 
@@ -24,10 +24,9 @@ PEER = Peer(host="domain, endpoint or proxy of the source", ca_file="ca_file of 
 
 
 class TryAgain(Exception):
-    """A call that can heal by itself. `retry_after` is what the server asked for, in seconds; `next_move` is what to do
-    when it does not heal."""
+    """A temporary failure. `retry_after` is the server's request, in seconds; `next_move` applies if it lasts."""
 
-    next_move = "Run again later; status.salesforce.com tells of trouble on their side."
+    next_move = "Run again later; status.salesforce.com lists incidents on their side."
 
     def __init__(self, found: str, *, retry_after: float | None = None) -> None:
         super().__init__(found)
@@ -35,17 +34,17 @@ class TryAgain(Exception):
 
 
 class NotReached(TryAgain):
-    """Nobody was there to answer: more often a wrong word in dataflow.toml than trouble that passes."""
+    """No server answered: more often a wrong setting in dataflow.toml than a temporary failure."""
 
     next_move = "Check domain, endpoint and proxy in dataflow.toml, and the firewall; then run again."
 
 
 class SessionExpired(Exception):
-    """The token is no longer taken."""
+    """The token is no longer accepted."""
 
 
 def error_codes(response: requests.Response) -> list[str]:
-    """The codes of an error answer; its words may repeat values of records, and are never passed on."""
+    """Return the codes of an error answer; its messages can contain values of records and are never repeated."""
     try:
         told = response.json()
     except ValueError:
@@ -55,13 +54,13 @@ def error_codes(response: requests.Response) -> list[str]:
 
 
 def server_time(response: requests.Response) -> datetime | None:
-    """When the server answered, by its own clock, in whole seconds."""
+    """Return when the server answered, by its own clock, in whole seconds."""
     told = email.utils.parsedate_tz(response.headers.get("Date", ""))
     return None if told is None else datetime.fromtimestamp(email.utils.mktime_tz(told), tz=UTC)
 
 
 def check(response: requests.Response, *, doing: str) -> None:
-    """Raise what the answer means, unless it is good.
+    """Raise the error of an answer, unless it is a success.
 
     Raises: TryAgain, SessionExpired, SourceIncomplete, SourceRefused, SourceMissing, SourceMalformed, SchemaDrift,
     SourceUnavailable.
@@ -76,12 +75,12 @@ def check(response: requests.Response, *, doing: str) -> None:
     if status in _PASSING:
         raise TryAgain(code, retry_after=_retry_after(response))
     if code == "REQUEST_LIMIT_EXCEEDED":
-        # Too many at once passes within moments; the day's calls come back only as hours go by.
+        # Too many concurrent calls is over within seconds; the daily calls return only over hours.
         if "TotalRequests" not in response.text:
             raise TryAgain(code, retry_after=_retry_after(response))
         raise SourceIncomplete(
-            f"{doing}: the org's API calls of the last 24 hours are spent ({code}).",
-            next_move="Run again later; it goes on where it stopped.",
+            f"{doing}: the org's API calls of the last 24 hours are used up ({code}).",
+            next_move="Run again later; the run continues where it stopped.",
         )
     raise _refusal(status, code, doing)
 
@@ -92,24 +91,24 @@ def _refusal(status: int, code: str, doing: str) -> DataFlowError:
         return SourceRefused(f"{told} It points elsewhere.", next_move="Put the org's My Domain into domain.")
     if code == "INVALID_FIELD":
         return SchemaDrift(
-            told.replace(code, f"{code}: a field is not there, or the user may not read it"),
-            next_move="Grant the field to the integration user (dataflow doctor names it), or take it out of fields.",
+            told.replace(code, f"{code}: a field does not exist, or the user may not read it"),
+            next_move="Grant the field to the integration user (dataflow doctor names it), or remove it from fields.",
         )
     if code in ("INVALID_TYPE", "NOT_FOUND") or status == 404:
         return SourceMissing(
-            told, next_move="Check the object's name (remote) and that the integration user may read it."
+            told, next_move="Check the object's name (remote) and that the integration user can read it."
         )
     if code in ("INVALID_QUERY_LOCATOR", "QUERY_TIMEOUT", "UNABLE_TO_LOCK_ROW", "INVALID_LOCATOR"):
         return SourceUnavailable(told, next_move="Run again: the window is read from its start.")
     if status == 403:
         return SourceRefused(told, next_move="Give the integration user API access and read permission.")
     return SourceMalformed(
-        told, next_move="This query should have been understood; report it with the object's fields."
+        told, next_move="This is a defect of the salesforce adapter; report it with the object's fields."
     )
 
 
 def explain_failure(error: requests.RequestException, *, doing: str, host: str) -> Exception:
-    """A call without an answer: TryAgain where that can heal, otherwise the error to raise."""
+    """Return the error of a call without an answer: TryAgain where a retry can help, else the final error."""
     failure = explain_connection(error, PEER)
     if failure is not None and (failure.kind is SourceRefused or failure.fault is Fault.NO_HOST):
         return failure.kind(f"{doing} at {host}: {failure.found}.", next_move=failure.next_move)
@@ -124,7 +123,7 @@ def explain_failure(error: requests.RequestException, *, doing: str, host: str) 
 
 
 def _retry_after(response: requests.Response) -> float | None:
-    """Seconds, or a date to wait for."""
+    """Read Retry-After: seconds, or a date."""
     told = response.headers.get("Retry-After", "")
     try:
         return max(float(told), 0.0)

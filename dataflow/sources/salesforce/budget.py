@@ -1,4 +1,4 @@
-"""The org's daily API calls: how many are left, and that a reserve stays for others."""
+"""The budget of the org's daily API calls: count them, and keep a reserve for other users."""
 
 from __future__ import annotations
 
@@ -10,9 +10,9 @@ from dataclasses import dataclass
 from dataflow.errors import SourceIncomplete
 
 REST_PAGE_ROWS = 2_000
-"""Rows of a REST page. Source: REST API guide, Query: at most 2,000 a page."""
+"""Rows of a REST page. Source: REST API guide, Query: at most 2,000 per page."""
 JOB_CALLS = 8
-"""Calls of a Bulk job beside its pages: create, and looks at it as it grows (measured: 6 looks in 5 minutes)."""
+"""Calls of a Bulk job besides its pages: create, and polls of its state (measured: 6 polls in 5 minutes)."""
 PARALLEL_ADDRESSES = 5
 """Result addresses per answer of resultPages. Source: Bulk API 2.0 guide, Get Parallel Results."""
 
@@ -21,14 +21,14 @@ _USAGE = re.compile(r"api-usage=(\d+)/(\d+)")
 
 @dataclass(frozen=True)
 class Usage:
-    """Calls made in the last 24 hours by all clients of the org, and how many it has."""
+    """Calls of all clients of the org in the last 24 hours, and their limit."""
 
     used: int
     total: int
 
 
 class Budget:
-    """Counts along with Sforce-Limit-Info, and stops before the reserve is touched. Safe for threads."""
+    """Track Sforce-Limit-Info, and stop before the reserve is used. Thread-safe."""
 
     def __init__(self, reserve_share: float) -> None:
         self._share = reserve_share
@@ -38,11 +38,11 @@ class Budget:
 
     @property
     def usage(self) -> Usage | None:
-        """The last that was heard; None before the first answer."""
+        """Return the latest usage; None before the first answer."""
         return self._usage
 
     def note(self, header: str | None) -> None:
-        """Take what an answer says of the org's calls."""
+        """Read the org's usage from an answer."""
         found = _USAGE.search(header or "")
         if found:
             with self._lock:
@@ -50,12 +50,12 @@ class Budget:
                 self._spent_since = 0
 
     def left(self) -> int | None:
-        """Calls this run may still make; None before the first answer."""
+        """Return how many calls this run can still make; None before the first answer."""
         with self._lock:
             return self._left()
 
     def spend(self, *, doing: str) -> None:
-        """Count a call that is about to be made. Raises: SourceIncomplete when it would touch the reserve."""
+        """Count a call before it is made. Raises: SourceIncomplete when it would use the reserve."""
         with self._lock:
             left = self._left()
             if left is not None and left < 1:
@@ -63,7 +63,7 @@ class Budget:
             self._spent_since += 1
 
     def require(self, calls: int, *, doing: str) -> None:
-        """Refuse work that needs more calls than are left, before its first. Raises: SourceIncomplete."""
+        """Refuse work that needs more calls than are left. Raises: SourceIncomplete."""
         with self._lock:
             left = self._left()
             if left is not None and left < calls:
@@ -80,23 +80,23 @@ class Budget:
         return SourceIncomplete(
             f"{doing} needs {calls:,} API calls and {left:,} are left: {used:,} of {total:,} are used and "
             f"{self._share:.0%} are reserved for others.",
-            next_move="Run again when calls have come back (they count for 24 hours), or lower reserve_share.",
+            next_move="Run again when calls are available (each counts for 24 hours), or lower reserve_share.",
         )
 
 
 def rest_calls(rows: int) -> int:
-    """Calls that a REST query of so many rows takes."""
+    """Return the number of calls of a REST query of this many rows."""
     return max(1, math.ceil(rows / REST_PAGE_ROWS))
 
 
 def bulk_calls(rows: int, *, page_rows: int) -> int:
-    """Calls that a Bulk job of so many rows takes, at most."""
+    """Return the maximum number of calls of a Bulk job of this many rows."""
     pages = max(1, math.ceil(rows / page_rows))
     return JOB_CALLS + pages + math.ceil(pages / PARALLEL_ADDRESSES)
 
 
 def prefers_bulk(rows: int, *, bulk_from_rows: int, page_rows: int, left: int | None) -> bool:
-    """Choose the API: Bulk for many rows, and for fewer where the calls left do not suffice for REST."""
+    """Choose the API: Bulk for many rows, or where the calls left do not suffice for REST."""
     if rows >= bulk_from_rows:
         return True
     return left is not None and rest_calls(rows) > left and bulk_calls(rows, page_rows=page_rows) < rest_calls(rows)

@@ -1,4 +1,4 @@
-"""Read a window by Bulk API 2.0: a query job, its result pages fetched several at once, handed on in order."""
+"""Read a window by Bulk API 2.0: a query job whose result pages are fetched in parallel and yielded in order."""
 
 from __future__ import annotations
 
@@ -30,7 +30,7 @@ _UNFINISHED = frozenset({"UploadComplete", "InProgress", "Open"})
 
 
 class Job:
-    """One query job. Everything goes through the connection's session, so that an expired one is renewed here too."""
+    """One query job. All calls use the connection's session, which renews an expired one."""
 
     def __init__(self, connection: Connection, *, name: str) -> None:
         self._connection = connection
@@ -40,7 +40,7 @@ class Job:
         self.rows = 0
 
     def read(self, text: str, columns: Columns, report: FetchReport) -> Iterator[Sequence[Sequence[Any]]]:
-        """Run a query over all rows, deleted ones too, and yield its pages. Memory holds `downloads` pages.
+        """Run a query over all rows, deleted ones included, and yield its pages; `downloads` pages are in memory.
 
         Raises: SourceUnavailable when the job fails, SourceMalformed.
         """
@@ -66,14 +66,14 @@ class Job:
                 return state
             if state not in _UNFINISHED or time.monotonic() > ends:
                 raise SourceUnavailable(
-                    f"Reading {self._name}: Bulk job {self.id} is {state} and brings no rows.",
-                    next_move="Run again; if it stays so, look at the job in Setup, Bulk Data Load Jobs.",
+                    f"Reading {self._name}: Bulk job {self.id} is {state} and has no rows.",
+                    next_move="Run again; if it fails again, look at the job in Setup, Bulk Data Load Jobs.",
                 )
             time.sleep(pause)
             pause = min(pause * 1.5, _LONGEST_LOOK_SECONDS)
 
     def _abort(self) -> None:
-        """Give the org its room back; that this fails must not hide why it is done."""
+        """Delete the job to free its storage; a failure here must not hide the original error."""
         with suppress(Exception):
             self._connection.session.patch(self._address, json={"state": "Aborted"})
 
@@ -115,18 +115,18 @@ class Job:
                     page.cancel()
 
     def _addresses(self) -> Iterator[str]:
-        """The addresses of all result pages, five per answer."""
+        """Yield the addresses of all result pages, five per answer."""
         following = f"{self._address}/resultPages"
         while following:
             told: Mapping[str, Any] = json.loads(self._connection.session.get(following).text)
             for page in told["resultPages"]:
                 yield self._connection.address(str(page["resultUrl"]))
-            # The guide's text and its example differ in the name.
+            # The guide's text and its example have different names for this field.
             path = "" if told["done"] else told.get("nextRecordsUrl") or told.get("nextRecordUrl") or ""
             following = self._connection.address(path) if path else ""
 
     def _one_by_one(self) -> Iterator[tuple[str, requests.Response]]:
-        """Older versions: each page names the next, so one waits for the other."""
+        """Yield the pages of older API versions: each names the next, so they are fetched one by one."""
         address = f"{self._address}/results?maxRecords={self._connection.settings.bulk_page_rows}"
         following = address
         while True:
@@ -139,7 +139,7 @@ class Job:
 
 
 def _rows(page: requests.Response, columns: Columns, name: str) -> list[tuple[str, ...]]:
-    """The cells of a page in the order of the columns, all text: what they mean, describe says."""
+    """Return the cells of a page in the order of the columns, all as text; describe has their types."""
     body = page.content
     try:
         table = pa.csv.read_csv(
@@ -155,6 +155,6 @@ def _rows(page: requests.Response, columns: Columns, name: str) -> list[tuple[st
     except (pa.ArrowInvalid, pa.ArrowKeyError) as error:
         raise SourceMalformed(
             f"Reading {name}: a Bulk result page is not the CSV that was asked for ({type(error).__name__}).",
-            next_move="Run again; if it stays so, set bulk_from_rows so high that REST is used.",
+            next_move="Run again; if it fails again, raise bulk_from_rows so that REST is used.",
         ) from None
     return list(zip(*(column.to_pylist() for column in table.columns), strict=True))

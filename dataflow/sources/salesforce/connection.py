@@ -1,4 +1,4 @@
-"""What the org is asked: describe, queries and their pages, the log of deletions, limits. One connection per org."""
+"""The calls to an org: describe, queries and their pages, the log of deletions, limits. One connection per org."""
 
 from __future__ import annotations
 
@@ -19,12 +19,12 @@ from dataflow.sources.salesforce.session import OrgSession
 from dataflow.sources.salesforce.soql import named
 
 _DESCRIBE_SECONDS = 600.0
-"""A description is believed for so long: a run that plans and fetches asks once. Each plan asks anew."""
+"""How long a description is cached: a run that plans and fetches asks once. Each plan asks again."""
 
 
 @dataclass(frozen=True)
 class Page:
-    """One page of a query. Numbers in its records are text: they must not lose digits."""
+    """One page of a query. Numbers in its records are text, so that they lose no digits."""
 
     records: list[dict[str, Any]]
     total: int
@@ -33,7 +33,7 @@ class Page:
 
 @dataclass
 class Connection:
-    """The org as this process sees it: one session for all its threads."""
+    """The process's connection to an org: one session for all threads."""
 
     settings: SalesforceSettings
     expected: dict[tuple[str, Window], int] = field(default_factory=dict)
@@ -47,7 +47,7 @@ class Connection:
 
     @property
     def org(self) -> Salesforce:
-        """The library's view of the org, which knows its addresses."""
+        """Return the library's client of the org, which has its addresses."""
         with self._lock:
             if self._org is None:
                 token = self.session.sign_in()
@@ -60,34 +60,34 @@ class Connection:
             return self._org
 
     def now(self) -> datetime:
-        """When the org last answered, by its own clock."""
+        """Return when the org last answered, by its own clock."""
         return self.session.clock or datetime.now(UTC)
 
     def describe(self, name: str) -> Mapping[str, Any]:
-        """Ask what an object is. Raises: SourceMissing."""
+        """Describe an object. Raises: SourceMissing."""
         described: dict[str, Any] = self._object(name).describe()
         self._described[name] = (time.monotonic(), described)
         return described
 
     def described(self, name: str) -> Mapping[str, Any]:
-        """What is known of an object, asked for if that was a while ago."""
+        """Return the description of an object, from the cache while it is recent."""
         asked, known = self._described.get(name, (0.0, {}))
         return known if known and time.monotonic() - asked < _DESCRIBE_SECONDS else self.describe(name)
 
     def list_objects(self) -> list[Mapping[str, Any]]:
-        """All objects that the user may see."""
+        """Return all objects that the user can see."""
         return list((self.org.describe() or {}).get("sobjects", []))
 
     def limits(self) -> Mapping[str, Any]:
         return dict(self.org.limits())
 
     def query(self, text: str, *, with_deleted: bool) -> Page:
-        """Ask a query; the first page says how many rows there are."""
+        """Run a query; the first page has the number of rows."""
         what = "queryAll" if with_deleted else "query"
         return _page(self.session.get(f"{self.org.base_url}{what}", params={"q": text}).text)
 
     def more(self, address: str) -> Page:
-        """Get a further page by the address that the page before it gave."""
+        """Get the next page by the address in the previous one."""
         return _page(self.session.get(self.address(address)).text)
 
     def count(self, text: str, *, with_deleted: bool) -> int:
@@ -95,12 +95,12 @@ class Connection:
         return self.query(text, with_deleted=with_deleted).total
 
     def deleted(self, name: str, start: datetime, until: datetime) -> Mapping[str, Any]:
-        """Ask the log of deletions; both ends whole seconds."""
+        """Read the log of deletions; both ends are whole seconds."""
         answer: dict[str, Any] = self._object(name).deleted(start, until)
         return answer
 
     def address(self, path: str) -> str:
-        """The full address of a path that the org gave. The host is always the org's: a token goes nowhere else."""
+        """Return the full address of a path from the org. The host is always the org's: no other gets the token."""
         return f"https://{self.session.instance}{path}"
 
     def _object(self, name: str) -> SFType:
@@ -118,7 +118,7 @@ _opening = threading.Lock()
 
 
 def open_connection(settings: SalesforceSettings) -> Connection:
-    """The process's connection to an org: sources are opened for each window, and a sign-in for each would be many."""
+    """Return the process's connection to an org: sources are opened per window, and must not sign in each time."""
     with _opening:
         if settings not in _connections:
             _connections[settings] = Connection(settings)
@@ -126,7 +126,7 @@ def open_connection(settings: SalesforceSettings) -> Connection:
 
 
 def close_connections() -> None:
-    """Close all of them; the next use opens new ones."""
+    """Close all connections; the next use opens new ones."""
     with _opening:
         for one in _connections.values():
             one.session.close()
@@ -141,7 +141,7 @@ def _page(text: str) -> Page:
     except (ValueError, KeyError, TypeError):
         raise SourceMalformed(
             "Asking Salesforce for query: the answer is not a page of records.",
-            next_move="Check what endpoint and proxy lead to.",
+            next_move="Check where endpoint and proxy lead.",
         ) from None
     following = "" if done else str(answer.get("nextRecordsUrl", ""))
     if not done and not following:

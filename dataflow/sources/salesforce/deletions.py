@@ -1,4 +1,4 @@
-"""Which records are gone: the log that getDeleted reads, and the records that vanished without a word."""
+"""Find deletions: those in the log that getDeleted reads, and unrecorded ones by their keys."""
 
 from __future__ import annotations
 
@@ -16,23 +16,23 @@ from dataflow.sources.salesforce.connection import Connection
 from lakehouse.connect import connect
 
 LOG_DAYS = 15
-"""getDeleted reaches back so far. Source: REST API guide, sObject Get Deleted."""
+"""How far back getDeleted reaches. Source: REST API guide, sObject Get Deleted."""
 _SHORTEST = timedelta(minutes=1)
 _KEYS_AT_ONCE = 16_384
 
 
 @dataclass(frozen=True)
 class Tombstone:
-    """One line of the log: when a record was deleted, and the line as JSON text."""
+    """One entry of the log: when a record was deleted, and the entry as JSON text."""
 
     at: datetime
     payload: str
 
 
 def read_log(connection: Connection, name: str, window: Window, report: FetchReport) -> dict[str, Tombstone]:
-    """Read which records were deleted within the window, by Id, as far back as the log reaches.
+    """Read the records deleted within the window, by Id, as far back as the log reaches.
 
-    What lies further back, or was purged from the log early, is a note of the report: the key anti-join finds those.
+    The report notes a window that begins earlier; the comparison of keys finds older or purged deletions.
     Raises: SourceMissing, SourceMalformed, SourceUnavailable.
     """
     now = connection.now()
@@ -70,7 +70,7 @@ def _tombstones(lines: object, window: Window) -> dict[str, Tombstone]:
     found = {}
     for line in lines if isinstance(lines, list) else []:
         at = parse_time(line["deletedDate"])
-        # The log was asked for a minute at least, and may have answered for more than the window.
+        # The log is asked for at least a minute, so it can answer for more than the window.
         if at is not None and window.start <= at < window.until:
             payload = json.dumps({"id": line["id"], "deletedDate": line["deletedDate"]}, separators=(",", ":"))
             found[str(line["id"])] = Tombstone(at, payload)
@@ -84,7 +84,7 @@ def _second(timestamp: datetime) -> datetime:
 def missing_keys(known: Iterator[str], held: Callable[[], Iterable[list[str]]]) -> Iterator[str]:
     """Yield those of `known` that are not among the keys the source holds.
 
-    The source's keys go into a table that DuckDB may put on disk: ten million of them must not be ten million objects.
+    The source's keys go into a table that DuckDB can spill to disk, since ten million Python objects would not fit.
     """
     con = connect(threads=1)
     try:

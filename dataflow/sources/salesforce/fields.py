@@ -1,8 +1,8 @@
-"""From what describe says to what is read: the columns of an object, and each row as one canonical payload.
+"""Choose the columns of an object by its description, and write each row as one canonical payload.
 
-REST and Bulk write the same record differently (1.0E7 and 10000000, +0000 and Z, null and an empty cell). Here both
-become the same text, or a record would look changed whenever the other API had read it. `attributes` is left out: it
-repeats the key and the version of the API, whose next release would rewrite all of raw.
+REST and Bulk write the same record differently (1.0E7 and 10000000, +0000 and Z, null and an empty cell). Both become
+the same text here; else a record would look changed whenever the other API read it. `attributes` is left out: it
+repeats the key and the version of the API, whose next release would make every row a new version.
 """
 
 from __future__ import annotations
@@ -31,14 +31,14 @@ _WORDS = {
     "date": "DATE",
     "datetime": "TIMESTAMPTZ",
 }
-"""Types of describe as DuckDB names them; all others are text."""
+"""Types of describe to DuckDB types; all others are text."""
 
 Writer = Callable[[Any], str]
 
 
 @dataclass(frozen=True)
 class Columns:
-    """What is selected of an object, in order, and how each value is written."""
+    """The selected columns of an object, in order, and how each value is written."""
 
     paths: tuple[str, ...]
     labels: tuple[str, ...]
@@ -48,11 +48,11 @@ class Columns:
     deleted: int | None
 
     def payload(self, values: Sequence[Any]) -> str:
-        """The row as JSON text: the same for the same record, whichever API brought it."""
+        """Return the row as JSON text, the same for both APIs."""
         return "{" + ",".join(map(_member, self.labels, self.writers, values)) + "}"
 
     def of_record(self, record: Mapping[str, Any]) -> list[Any]:
-        """The values of a REST record, parents' fields taken out of their nesting."""
+        """Return the values of a REST record, with fields of parents flattened."""
         return [record.get(path) if "." not in path else _reach(record, path) for path in self.paths]
 
 
@@ -68,21 +68,21 @@ def _reach(record: Mapping[str, Any], path: str) -> Any:
 
 
 def choose_columns(declared: ObjectSettings, described: Mapping[str, Any], *, name: str) -> Columns:
-    """Choose what to select: the declared fields the user may read, and under `evolve` new custom ones.
+    """Choose the selected columns: the declared fields that the user can read, and under `evolve` new custom ones.
 
-    Raises: ConfigurationError for a key that is not Id or a field that no query can bring, SourceMissing when key or
-    cursor are not there.
+    Raises: ConfigurationError for a key that is not Id or a field that no query can return, SourceMissing when key or
+    cursor do not exist.
     """
     types = _types(described)
     if declared.key != "Id":
         raise ConfigurationError(
-            f"The key of {name} is {declared.key}; Salesforce names deleted records by Id alone.",
+            f"The key of {name} is {declared.key}; Salesforce identifies deleted records by Id only.",
             next_move='Declare key = "Id".',
         )
     unreadable = [field for field in declared.fields if types.get(field) in _UNREADABLE]
     if unreadable:
         raise ConfigurationError(
-            f"{name} declares fields that queries cannot bring: {', '.join(unreadable)}.",
+            f"{name} declares fields that queries cannot return: {', '.join(unreadable)}.",
             next_move="Declare their parts instead (BillingStreet, BillingCity, …).",
         )
     lost = [field for field in (declared.key, declared.cursor) if field not in types]
@@ -104,8 +104,8 @@ def choose_columns(declared: ObjectSettings, described: Mapping[str, Any], *, na
 
 
 def new_fields(declared: ObjectSettings, described: Mapping[str, Any]) -> list[str]:
-    """Custom fields that nobody declared and a query can bring. Salesforce's own are left out: of sixty of Contact one
-    reads ten."""
+    """Return undeclared custom fields that a query can return. Salesforce's standard fields are left out: Contact has
+    sixty, and about ten are of use."""
     return sorted(
         field
         for field, one in _fields(described)
@@ -114,7 +114,7 @@ def new_fields(declared: ObjectSettings, described: Mapping[str, Any]) -> list[s
 
 
 def object_drift(declared: ObjectSettings, described: Mapping[str, Any]) -> Drift:
-    """How the object differs from its declaration, by name and by type."""
+    """Return how the object differs from its declaration, by name and by type."""
     types = {field: _duckdb_type(one) for field, one in _fields(described)}
     reachable = [path for path in declared.fields if _is_relationship(path, described)]
     known = [field for field in types if field in declared.fields]
@@ -122,7 +122,7 @@ def object_drift(declared: ObjectSettings, described: Mapping[str, Any]) -> Drif
 
 
 def field_infos(declared: ObjectSettings, described: Mapping[str, Any]) -> tuple[FieldInfo, ...]:
-    """The fields that a run may read, with types that a declaration can take: declared ones, then new custom ones."""
+    """Return the fields that a run can read, with types for a declaration: declared ones, then new custom ones."""
     types = {field: _duckdb_type(one) for field, one in _fields(described)}
     known = [path for path in declared.fields if path in types or _is_relationship(path, described)]
     paths = [*known, *new_fields(declared, described)]
@@ -140,7 +140,7 @@ def _types(described: Mapping[str, Any]) -> dict[str, str]:
 
 def _duckdb_type(one: Mapping[str, Any]) -> str:
     word = _WORDS.get(str(one["type"]), "VARCHAR")
-    # A number without decimal places is whole, though describe calls it double.
+    # A number without decimal places is whole, although describe calls it double.
     return "BIGINT" if word == "DOUBLE" and not one.get("scale") and one["type"] == "double" else word
 
 
@@ -163,7 +163,7 @@ def _write_text(value: Any) -> str:
     try:
         text.encode()
     except UnicodeEncodeError:
-        return encode_basestring_ascii(text)  # half a character: kept, as the escape it came as
+        return encode_basestring_ascii(text)  # A lone surrogate is kept as the escape that was received.
     return encode_basestring(text)
 
 
@@ -172,7 +172,7 @@ def _write_boolean(value: Any) -> str:
 
 
 def _write_number(value: Any) -> str:
-    """Plain digits, as many as the number has: 1.0E7 and 10000000.0 are 10000000."""
+    """Return a number in plain digits: 1.0E7 and 10000000.0 are 10000000."""
     text = str(value)
     if text.isascii() and text.isdigit() and (text[0] != "0" or text == "0"):
         return text
@@ -188,6 +188,6 @@ def _write_number(value: Any) -> str:
 
 
 def _write_time(value: Any) -> str:
-    """As REST writes times: 2026-03-01T09:30:00.000+0000."""
+    """Return a time in the format of REST: 2026-03-01T09:30:00.000+0000."""
     text = str(value)
     return f'"{text[:-1]}+0000"' if text.endswith("Z") else _write_text(text)

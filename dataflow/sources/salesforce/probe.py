@@ -1,4 +1,4 @@
-"""What `dataflow doctor` looks at in an org: sign-in, clocks, calls left, and each object and field that is read."""
+"""The probes of an org for `dataflow doctor`: sign-in, clocks, calls left, and each object and field that is read."""
 
 from __future__ import annotations
 
@@ -17,13 +17,13 @@ from dataflow.sources.salesforce.connection import Connection
 from dataflow.sources.salesforce.fields import choose_columns, object_drift
 
 _SKEW_SECONDS = 120.0
-"""A signed assertion is good for three minutes; a clock further off than two makes one that is refused."""
+"""A signed assertion is valid for three minutes; a clock more than two minutes off makes invalid ones."""
 
 
 def probe(name: str, settings: SourceSettings, *, now: Callable[[], datetime] | None = None) -> Iterator[Finding]:
-    """Sign in, compare clocks, ask what is left of the day's calls, and read a row of each object.
+    """Sign in, compare clocks, read the number of calls left, and read a row of each object.
 
-    Stops where no later look can succeed. Costs one API call, and two for each object. `now` is this machine's clock.
+    Stops where no later probe can succeed. Costs one API call, and two per object. `now` is this machine's clock.
     """
     connection = None
     try:
@@ -58,7 +58,7 @@ def _calls(limits: Mapping[str, Any], reserve_share: float) -> Finding:
     words = f"{left:,} of {total:,} API calls left today, {reserve_share:.0%} reserved for others"
     if left > total * reserve_share:
         return Finding("API calls", True, words)
-    return Finding("API calls", False, words, "Wait until calls have come back, or lower reserve_share.")
+    return Finding("API calls", False, words, "Wait until calls are available, or lower reserve_share.")
 
 
 def _object(connection: Connection, source: SalesforceSource, object_name: str, declared: ObjectSettings) -> Finding:
@@ -80,7 +80,7 @@ def _object(connection: Connection, source: SalesforceSource, object_name: str, 
             "security), or correct the object's fields.",
         )
     new = f"; not declared: {', '.join(drift.new)}" if drift.new else ""
-    return Finding(title, True, f"{remote}: {len(columns.paths)} fields may be read{new}")
+    return Finding(title, True, f"{remote}: {len(columns.paths)} fields can be read{new}")
 
 
 def _now() -> datetime:

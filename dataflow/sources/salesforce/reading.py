@@ -1,4 +1,4 @@
-"""Read one window of one object: choose the API, shape the rows, add what only the log of deletions knows."""
+"""Read one window of one object: choose the API, shape the rows, add the deletions that only the log has."""
 
 from __future__ import annotations
 
@@ -21,14 +21,14 @@ from dataflow.sources.salesforce.fields import DELETED_FLAG, Columns, choose_col
 from dataflow.sources.salesforce.rest import read_pages
 
 LONGEST_QUERY = 12_000
-"""Characters of a query that still fit an address (Salesforce takes 16,384 of the whole)."""
+"""Characters of a query that fit into an address (Salesforce accepts 16,384 in total)."""
 
 Pages = Iterator[Sequence[Sequence[Any]]]
 
 
 @dataclass(frozen=True)
 class Reading:
-    """Queries over one object, each by the API that suits its rows."""
+    """Queries over one object, each by the API that suits its number of rows."""
 
     connection: Connection
     settings: SalesforceSettings
@@ -36,7 +36,7 @@ class Reading:
     subject: str
 
     def rows(self, columns: Columns, where: str, report: FetchReport, *, expected: int | None) -> Pages:
-        """Yield pages of rows. `expected` None: few, and the first page tells.
+        """Yield pages of rows. `expected` None: at most a page, and the first page has the number.
 
         Raises: SourceIncomplete when the calls left suffice for neither API.
         """
@@ -49,13 +49,13 @@ class Reading:
             yield from self._bulk(text, columns, report, first.total)
             return
         report.promised = first.total
-        # Salesforce makes pages of wide rows smaller: the first one tells.
+        # Salesforce makes pages of wide rows smaller: the first page shows their size.
         pages = math.ceil(first.total / max(len(first.records), 1))
         self.connection.session.budget.require(pages - 1, doing=f"Reading {self.subject}")
         yield from read_pages(self.connection, first, columns, name=self.subject)
 
     def keys(self) -> Iterator[list[str]]:
-        """Yield the keys of all records, those in the recycle bin too. Raises: SourceIncomplete when some lack."""
+        """Yield the keys of all records, the recycle bin included. Raises: SourceIncomplete when some are missing."""
         columns = Columns(("Id",), ('"Id":',), (str,), 0, 0, None)
         report = FetchReport()
         expected = self.connection.count(soql.select([], self.remote), with_deleted=True)
@@ -65,8 +65,8 @@ class Reading:
             yield [str(values[0]) for values in page]
         if report.promised is not None and found < report.promised:
             raise SourceIncomplete(
-                f"Listing the keys of {self.subject}: {report.promised} were promised and {found} came.",
-                next_move="Run again; nothing was concluded from it.",
+                f"Listing the keys of {self.subject}: {report.promised} were promised and {found} received.",
+                next_move="Run again; no deletion was derived from them.",
             )
 
     def _bulk(self, text: str, columns: Columns, report: FetchReport, rows: int) -> Pages:
@@ -84,7 +84,7 @@ class Reading:
 
 
 class WindowReader:
-    """Turns one window into batches, and keeps its report."""
+    """Turn one window into batches, and keep its report."""
 
     def __init__(
         self,
@@ -102,13 +102,13 @@ class WindowReader:
         self._only_deleted = only_deleted
 
     def batches(self) -> Iterator[pa.RecordBatch]:
-        """Rows in the order they come, then tombstones. Raises: as `Source.fetch`."""
+        """Yield rows in the order received, then tombstones. Raises: as `Source.fetch`."""
         described = self._reading.connection.described(self._reading.remote)
         columns = choose_columns(self._declared, described, name=self._reading.subject)
         drift = object_drift(self._declared, described)
         self._report.drift = drift
         defect = answer_drift(drift, self._declared, where=self._reading.subject)
-        # The log first: a record that is deleted after it is still among the rows, marked.
+        # The log first: a record deleted after that is still among the rows, marked.
         tombstones = self._tombstones(bool(described.get("replicateable")))
         rows = Rows()
         for page in self._reading.rows(columns, self._where(columns), self._report, expected=self._expected()):
@@ -151,7 +151,7 @@ class WindowReader:
         return deletions.read_log(connection, self._reading.remote, window, self._report)
 
     def _expected(self) -> int | None:
-        """The rows that planning counted; for a first load planned elsewhere, counted now."""
+        """Return the rows that planning counted; a first load planned in another process is counted now."""
         window, remote = self._planned.window, self._reading.remote
         known = self._reading.connection.expected.get((remote, window))
         if known is None and window.start == BEGINNING:

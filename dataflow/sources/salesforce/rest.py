@@ -1,4 +1,4 @@
-"""Read a window by REST: page after page, each row once."""
+"""Read a window by REST: page by page, each row once."""
 
 from __future__ import annotations
 
@@ -17,8 +17,8 @@ def read_pages(
 ) -> Iterator[Sequence[Sequence[Any]]]:
     """Yield the rows of each page, values in the order of the columns.
 
-    A page that repeats rows (seen where a load balancer answers from its memory) is asked for again.
-    Raises: SourceUnavailable when it stays so.
+    A page that repeats rows (seen where a load balancer answers from its cache) is requested again.
+    Raises: SourceUnavailable when it still repeats rows.
     """
     seen: set[str] = set()
     page, address = first, ""

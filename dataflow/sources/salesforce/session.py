@@ -1,7 +1,7 @@
-"""One session with the org: signed in when needed, each call budgeted, timed, and tried again where that can heal.
+"""One session with the org: signs in when needed; budgets, times and retries each call.
 
-simple-salesforce makes its calls through the session it is given, so what is done here holds for all of them: queries,
-describe, getDeleted and Bulk alike. It retries nothing itself, and in Bulk it does not notice an expired session.
+simple-salesforce makes all its calls through this session: queries, describe, getDeleted and Bulk. The library itself
+retries nothing, and in Bulk it does not notice an expired session.
 """
 
 from __future__ import annotations
@@ -34,29 +34,29 @@ TOKEN_PATH = "/services/oauth2/token"
 _SUFFIX = ".salesforce.com"
 _LONGEST_WAIT_SECONDS = 60.0
 _PATIENCE_SECONDS = 300.0
-"""A server that asks for a longer pause than this is left alone: the run ends and may be repeated."""
+"""When a server asks for a longer pause than this, the run ends and can be repeated later."""
 _TRIES_TO_REACH = 2
 _REACH_SECONDS = 10.0
-"""A server that takes longer than this to say hello is not there."""
+"""A server that takes longer than this to connect counts as unreachable."""
 _SIGN_IN = "Signing in to Salesforce"
-_TOO_LARGE = "Check what endpoint and proxy lead to; if it is the org, lower bulk_page_rows or declare fewer fields."
+_TOO_LARGE = "Check where endpoint and proxy lead; if to the org, lower bulk_page_rows or declare fewer fields."
 
 
 class OrgSession(requests.Session):  # type: ignore[misc] # requests ships no types
-    """A session that survives what networks and Salesforce do. Safe for threads."""
+    """A session that recovers from failures of networks and Salesforce. Thread-safe."""
 
     def __init__(self, settings: SalesforceSettings) -> None:
         super().__init__()
         self.budget = Budget(settings.reserve_share)
         self.clock: datetime | None = None
-        """When the org last answered, by its own clock."""
+        """Return when the org last answered, by its own clock."""
         self._settings = settings
         self._lock = threading.Lock()
         self._token = ""
         self._instance = ""
         self._wait = wait_random_exponential(multiplier=settings.backoff_seconds, max=_LONGEST_WAIT_SECONDS)
-        self.trust_env = False  # a proxy of the environment, or a .netrc, is not what dataflow.toml says
-        self.adapters.clear()  # no plain http
+        self.trust_env = False  # A proxy of the environment or a .netrc must not override dataflow.toml.
+        self.adapters.clear()  # No plain HTTP.
         self.mount("https://", Transport(settings))
         if settings.ca_file:
             self.verify = settings.ca_file
@@ -64,7 +64,7 @@ class OrgSession(requests.Session):  # type: ignore[misc] # requests ships no ty
             self.proxies = {"https": settings.proxy.get_secret_value()}
 
     def sign_in(self, *, instead_of: str = "") -> str:
-        """Get a token, unless another thread has replaced `instead_of` already. Returns the token.
+        """Return a new token, or the one with which another thread has already replaced `instead_of`.
 
         Raises: SourceRefused for wrong credentials, SourceUnavailable.
         """
@@ -75,12 +75,12 @@ class OrgSession(requests.Session):  # type: ignore[misc] # requests ships no ty
 
     @property
     def instance(self) -> str:
-        """The host that serves the org, as sign-in told it."""
+        """Return the host that serves the org, as stated by the sign-in."""
         self.sign_in()
         return self._instance
 
     def request(self, method: Any, url: Any, *args: Any, **kwargs: Any) -> requests.Response:
-        """Make a call until it is answered. Raises: as `answers.check`, SourceUnavailable when tries are used up."""
+        """Make a call, with retries. Raises: as `answers.check`; SourceUnavailable after the last try."""
         path = urlsplit(str(url)).path
         doing = _SIGN_IN if path == TOKEN_PATH else f"Asking Salesforce for {_resource(path)}"
         retrying = Retrying(
@@ -106,10 +106,10 @@ class OrgSession(requests.Session):  # type: ignore[misc] # requests ships no ty
                 return self._send(method, url, *args, doing=doing, **kwargs)
             except SessionExpired:
                 self.sign_in(instead_of=token)
-        raise TryAgain("a session that is new is said to have expired")
+        raise TryAgain("a new session was refused as expired")
 
     def _send(self, method: Any, url: Any, *args: Any, doing: str, **kwargs: Any) -> requests.Response:
-        # No redirects: the API sends none, and a token is not to be carried elsewhere.
+        # No redirects: the API sends none, and the token must not be sent to another host.
         patience = self._settings.timeout_seconds
         timeouts = (min(_REACH_SECONDS, patience), patience)
         wanted = {"timeout": timeouts, **kwargs, "stream": True, "allow_redirects": False}
@@ -130,7 +130,7 @@ class OrgSession(requests.Session):  # type: ignore[misc] # requests ships no ty
 
     def _has_tried_enough(self, state: RetryCallState) -> bool:
         error = state.outcome.exception() if state.outcome else None
-        # Whoever made a slip in the address is not to wait minutes for the word; a run tries again by itself.
+        # A wrong address must be reported within seconds; a run retries by itself.
         most = _TRIES_TO_REACH if isinstance(error, NotReached) else self._settings.attempts
         return state.attempt_number >= most
 
@@ -139,7 +139,7 @@ class OrgSession(requests.Session):  # type: ignore[misc] # requests ships no ty
         asked = error.retry_after if isinstance(error, TryAgain) else None
         if asked is not None and asked > _PATIENCE_SECONDS:
             raise SourceUnavailable(
-                f"Asking Salesforce: {error}, and it asks to be left alone for {asked:.0f} s.",
+                f"Asking Salesforce: {error}, and it asks for a pause of {asked:.0f} s.",
                 next_move="Run again after that.",
             )
         return max(self._wait(state), asked or 0.0)
@@ -151,7 +151,7 @@ class OrgSession(requests.Session):  # type: ignore[misc] # requests ships no ty
         if settings.client_secret is not None:
             found = SalesforceLogin(**common, domain=domain, consumer_secret=settings.client_secret.get_secret_value())
             return found[0], found[1].rstrip("/")
-        # The assertion names the sign-in that it is meant for; the org's own domain may take it all the same.
+        # The assertion names the host that it is meant for; the org's own domain accepts it too.
         audience = "test" if domain == "test" or ".sandbox." in f"{domain}." else "login"
         found = SalesforceLogin(
             **common,
@@ -171,7 +171,7 @@ def _private_key(settings: SalesforceSettings) -> str:
     except (OSError, UnicodeDecodeError) as error:
         raise ConfigurationError(
             f"Reading the private key {settings.private_key_file}: {type(error).__name__}.",
-            next_move="Name a PEM file that this user may read in private_key_file.",
+            next_move="Name in private_key_file a PEM file that this user can read.",
         ) from None
 
 
@@ -192,7 +192,7 @@ def _sign_in_refusal(response: requests.Response) -> SourceRefused:
 
 
 def _resource(path: str) -> str:
-    """What an address asks for, without identifiers: `Contact/describe`, `query`, `jobs/query`."""
+    """Return the resource of an address without identifiers: `Contact/describe`, `query`, `jobs/query`."""
     pieces = [piece for piece in path.split("/")[4:] if piece]
     words = [piece for piece in pieces if not any(letter.isdigit() for letter in piece) or piece.endswith("__c")]
     return "/".join(words[-2:]) or "its resources"

@@ -1,4 +1,4 @@
-"""The queries that are asked: built by pure functions, names checked, values bound in SOQL's own notation."""
+"""Build SOQL queries with pure functions: names are checked, values written in SOQL's notation."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ def select(fields: Sequence[str], of: str, *, where: str = "", order: Sequence[s
 
 
 def within(window: Window, cursor: str) -> str:
-    """The condition that a row's cursor lies in the window; an open end needs none."""
+    """Return the conditions that a row's cursor is in the window; an open end has none."""
     ends = []
     if window.start > BEGINNING:
         ends.append(f"{named(cursor)} >= {timestamp(window.start)}")
@@ -32,15 +32,15 @@ def within(window: Window, cursor: str) -> str:
 
 
 def timestamp(value: datetime) -> str:
-    """A time as SOQL writes it. Salesforce's own times are whole seconds; milliseconds are what SOQL can say."""
+    """Return a time in SOQL, to milliseconds. Salesforce's own times are whole seconds."""
     value = value.astimezone(UTC)
     return f"{value:%Y-%m-%dT%H:%M:%S}.{value.microsecond // 1000:03d}Z"
 
 
 def named(name: str) -> str:
-    """Let a field or object through, and nothing else. Raises: ConfigurationError."""
+    """Return the name of a field or object, and refuse anything else. Raises: ConfigurationError."""
     if not _NAME.fullmatch(name):
         raise ConfigurationError(
-            f"{name!r} is no name of a Salesforce object or field.", next_move="Correct it in dataflow.toml."
+            f"{name!r} is not a name of a Salesforce object or field.", next_move="Correct it in dataflow.toml."
         )
     return name

@@ -1,4 +1,4 @@
-"""The way to the org: TLS 1.3 only, another endpoint or a proxy where one is named, a limit to every wait."""
+"""The transport to the org: TLS 1.3 only, through another endpoint or a proxy if configured, every wait limited."""
 
 from __future__ import annotations
 
@@ -16,9 +16,9 @@ _IDLE_CONNECTIONS = 32
 
 
 class Transport(HTTPAdapter):  # type: ignore[misc]
-    """Connects to `endpoint` in place of the host of the address, and checks the certificate for the host all the same.
+    """Connect to `endpoint` in place of the address's host, and verify the certificate against that host.
 
-    That is what a private link is: another way to the same server, which still has to prove that it is Salesforce.
+    A private link is another way to the same server, which still must prove that it is Salesforce.
     """
 
     def __init__(self, settings: SalesforceSettings) -> None:
@@ -42,7 +42,7 @@ class Transport(HTTPAdapter):  # type: ignore[misc]
         return host, pool
 
     def send(self, request: Any, *args: Any, **kwargs: Any) -> Any:
-        # With another endpoint the library would tell the server the endpoint's name.
+        # With another endpoint the library would send the endpoint's name as server name.
         request.headers["Host"] = urlsplit(request.url).netloc
         return super().send(request, *args, **kwargs)
 

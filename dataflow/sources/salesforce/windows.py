@@ -1,4 +1,4 @@
-"""Which interval of the org's time to read: from the watermark less the look-back up to the org's own clock."""
+"""Choose the interval of the org's time to read: from the watermark less the look-back up to the org's own clock."""
 
 from __future__ import annotations
 
@@ -26,10 +26,10 @@ def choose_window(
     since: datetime | None,
     until: datetime | None,
 ) -> Window | None:
-    """Choose what to read, or None where that is nothing.
+    """Choose the window to read, or None where there is nothing to read.
 
     SystemModstamp is set before its transaction commits, so the look-back before the watermark is read again. The end
-    is a moment of the org's clock that is past: a row stamped later waits for the next run.
+    is a past time of the org's clock: a row stamped later waits for the next run.
     """
     end = min(until or now, now)
     start = since or _resume(declared, state, now, lookback)
@@ -43,17 +43,17 @@ def _resume(declared: ObjectSettings, state: ObjectState, now: datetime, lookbac
 
 
 def is_reread_due(declared: ObjectSettings, state: ObjectState, now: datetime) -> bool:
-    """Say whether all rows are to be read again, for what changes without moving the cursor."""
+    """Return whether a full read is due, for fields that change without moving the cursor."""
     if not declared.reread_every_hours:
         return False
     return state.read_whole_at is None or now - state.read_whole_at >= timedelta(hours=declared.reread_every_hours)
 
 
 def cut(window: Window, rows: int, *, earliest: datetime, limit: int, count: Count) -> Iterator[tuple[Window, int]]:
-    """Cut a window into ones of at most `limit` rows where that is possible, oldest first, with the rows of each.
+    """Cut a window into pieces of at most `limit` rows where possible, oldest first, with the rows of each.
 
-    Halves by time and counts, so it costs about two calls for each piece. A single second cannot be cut: after a mass
-    update a piece may hold more.
+    It halves by time and counts, which costs about two calls per piece. A single second cannot be cut: after a mass
+    update a piece can have more rows.
     """
     if rows <= limit:
         yield window, rows
@@ -75,7 +75,7 @@ def _halve(
 
 
 def fingerprint(source: str, name: str, declared: ObjectSettings, window: Window, now: datetime) -> str:
-    """Name a window's content. The moment of planning is part of it: the same stretch may hold other rows tomorrow."""
+    """Return a window's fingerprint, which includes the time of planning: later the window can hold other rows."""
     shaping = declared.model_dump_json(exclude={"checks", "personal", "json_schema"})
     ends = [timestamp.astimezone(UTC).isoformat() for timestamp in (window.start, window.until, now)]
     told = "\n".join([READER_VERSION, source, name, shaping, *ends])

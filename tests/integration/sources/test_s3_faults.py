@@ -55,7 +55,7 @@ def unwell(settings: SourceSettings) -> tuple[str, str, str]:
 @pytest.mark.parametrize(
     ("changed", "found"),
     [
-        ({"key_id": SecretStr(NOT_THE_KEY)}, "the server knows no such access key"),
+        ({"key_id": SecretStr(NOT_THE_KEY)}, "the server does not know this access key"),
         ({"secret": SecretStr(NOT_THE_SECRET)}, "the secret does not belong to the access key"),
     ],
     ids=["key", "secret"],
@@ -136,7 +136,7 @@ def test_tls_spoken_by_one_side_only(s3_tls: S3Server, s3: S3Server, bucket: str
     ("root", "changed", "words"),
     [
         ("exports", {}, "The root of sources.desk is exports, which names no bucket"),
-        ("s3://exports", {"endpoint": "https://127.0.0.1:9000"}, "is no host:port"),
+        ("s3://exports", {"endpoint": "https://127.0.0.1:9000"}, "is not of the form host:port"),
         ("s3://exports", {"secret": None}, "one is set and the other is not"),
         ("s3://exports", {"ca_file": "/no/such/file.pem"}, "/no/such/file.pem cannot be read"),
     ],
@@ -185,7 +185,7 @@ def test_a_key_that_may_not_do_all_that_is_needed(
     [look] = [each for each in found.values() if not each.is_well and each.name != "connection"]
     assert look.name == unwell_look
     assert look.found.startswith(words)
-    assert "is not allowed to do this" in look.found
+    assert "not allowed to do this" in look.found
     assert f"Grant s3:ListBucket on {name} and s3:GetObject on its objects" in look.fix
     assert "reader-secret" not in look.found + look.fix
 

@@ -1,4 +1,4 @@
-"""Bad days: what heals is tried again and nothing is lost; what does not heal is told, with the way out."""
+"""Faults: temporary ones are retried and no row is lost; lasting ones are reported with a next move."""
 
 from __future__ import annotations
 
@@ -126,7 +126,7 @@ def test_a_pause_that_is_asked_for_is_kept_or_ends_the_run(salesforce: Simulator
     salesforce.faults.add(Fault("too_many", "describe", retry_after=0.01))
     assert keys(source(salesforce)) == made
     salesforce.faults.add(Fault("too_many", "describe", retry_after=7200))
-    with pytest.raises(SourceUnavailable, match="left alone for 7200 s") as raised:
+    with pytest.raises(SourceUnavailable, match="asks for a pause of 7200 s") as raised:
         keys(source(salesforce))
     assert raised.value.retryable
 
@@ -170,7 +170,7 @@ def test_an_answer_that_unpacks_to_far_more_than_records_do_is_refused(
     assert not raised.value.retryable
     assert raised.value.owner is Owner.SOURCE
     assert "Asking Salesforce for " in str(raised.value)
-    assert raised.value.next_move.startswith("Check what endpoint and proxy lead to")
+    assert raised.value.next_move.startswith("Check where endpoint and proxy lead")
     assert keys(source(salesforce, bulk_from_rows=rows)) == made
 
 
@@ -185,7 +185,7 @@ def test_a_bulk_job_that_fails_may_be_tried_again(salesforce: Simulator) -> None
     made = fill(salesforce)
     salesforce.bulk.fail_jobs = 1
     reader = source(salesforce, bulk_from_rows=10)
-    with pytest.raises(SourceUnavailable, match="is Failed and brings no rows") as raised:
+    with pytest.raises(SourceUnavailable, match="is Failed and has no rows") as raised:
         keys(reader)
     assert raised.value.retryable
     assert keys(reader) == made
@@ -221,7 +221,7 @@ def test_others_may_spend_the_calls_while_a_window_is_read(salesforce: Simulator
     reader = source(salesforce)
     [planned] = reader.plan("contact", ObjectState(watermark=NOON))
     salesforce.faults.add(Fault("daily_limit", "/query/", skip=2))
-    with pytest.raises(SourceIncomplete, match="are spent"):
+    with pytest.raises(SourceIncomplete, match="are used up"):
         list(reader.fetch(planned).batches)
 
 
@@ -372,7 +372,7 @@ def test_doctor_spends_no_reserve(salesforce: Simulator) -> None:
     assert list(found) == ["connection", "clock", "API calls"]
     assert found["API calls"][1:] == (
         "999 of 15,000 API calls left today, 10% reserved for others",
-        "Wait until calls have come back, or lower reserve_share.",
+        "Wait until calls are available, or lower reserve_share.",
     )
 
 

@@ -350,5 +350,5 @@ def test_a_field_revoked_between_plan_and_fetch_is_drift_too(salesforce: Simulat
 def test_an_object_that_is_not_there(salesforce: Simulator) -> None:
     with pytest.raises(SourceMissing, match="NOT_FOUND"):
         source(salesforce, contact(remote="Kontakt")).plan("contact", ObjectState())
-    with pytest.raises(ConfigurationError, match="is no name"):
+    with pytest.raises(ConfigurationError, match="is not a name"):
         source(salesforce, contact(remote="../Contact")).plan("contact", ObjectState())

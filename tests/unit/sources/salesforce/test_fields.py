@@ -70,7 +70,7 @@ def test_a_proposal_has_the_types_of_a_declaration_and_leaves_salesforces_own_fi
 
 
 def test_a_key_other_than_id_is_refused() -> None:
-    with pytest.raises(ConfigurationError, match="names deleted records by Id alone"):
+    with pytest.raises(ConfigurationError, match="identifies deleted records by Id only"):
         choose_columns(declare(key="LastName"), described(), name="sf.contact")
 
 
