@@ -1,4 +1,4 @@
-"""What the resolver compares, blocks on and believes: parts of a spec, and one spec for each type of entity."""
+"""Declare what the resolver compares and blocks on: the parts of a spec, and one spec per entity type."""
 
 from dataflow.resolve.comparisons.company import COMPANY
 from dataflow.resolve.comparisons.parts import Adjustment, BlockingRule, Comparison, EntitySpec, Frequency, Level

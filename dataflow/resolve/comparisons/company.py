@@ -1,4 +1,4 @@
-"""Companies: names and their words, branches, legal forms, domains."""
+"""The spec of companies: names and their tokens, branches, legal forms, domains."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ from dataflow.resolve.comparisons.parts import (
 from dataflow.resolve.comparisons.reach import COUNTRY, IDENTIFIER, LINE2, REGION, address, phone
 from dataflow.vocabulary.companies import FORM_OF_WORD
 
-# weight of the words in common, of the shorter and of the longer name
+# weight of the tokens in common, of those of the shorter and of the longer name
 _COMMON = (
     "list_sum(list_transform(list_filter(list_zip(org_tokens_l, org_token_idf_l),"
     " x -> list_contains(org_tokens_r, x[1])), x -> x[2]))"
@@ -26,7 +26,7 @@ _LONGER = "greatest(list_sum(org_token_idf_l), list_sum(org_token_idf_r))"
 
 
 def _initials(short: str, full: str) -> str:
-    """Initials, with or without the last, which may be of the legal form: "HJT" of "Hill Jones Trading Company"."""
+    """Return the condition that one name is the initials of the other; the last one, of the legal form, is optional."""
     letters = f"array_to_string(list_transform(string_split(org_{full}, ' '), w -> left(w, 1)), '')"
     return (
         f"(length(org_{short}) BETWEEN 3 AND 6 AND NOT contains(org_{short}, ' ') AND length({letters}) >= 3"
@@ -35,7 +35,7 @@ def _initials(short: str, full: str) -> str:
 
 
 def _with_garbled_form(longer: str, other: str) -> str:
-    """The name of the one is the other's and a word that is its legal form misspelt: "Foods Lt" and "Foods Ltd"."""
+    """Return the condition that one name is the other with a misspelt legal form: "Foods Lt" and "Foods Ltd"."""
     word = f"substr(org_{longer}, length(org_{other}) + 2)"
     return (
         f"(length(legal_form_{other}) > 2 AND starts_with(org_{longer}, org_{other} || ' ')"
@@ -44,7 +44,7 @@ def _with_garbled_form(longer: str, other: str) -> str:
 
 
 def _form(side: str) -> str:
-    """The legal form, spelt out or not."""
+    """Return the SQL of the legal form in its short spelling."""
     spelt = " ".join(f"WHEN '{word}' THEN '{short}'" for word, short in FORM_OF_WORD.items())
     return f"CASE legal_form_{side} {spelt} ELSE legal_form_{side} END"
 
@@ -61,14 +61,14 @@ COMPANY_NAME = Comparison(
         ),
         Level(
             label="name misspelt",
-            # Jaro-Winkler alone takes a name with a word more for a misspelling
+            # as many tokens: Jaro-Winkler alone would accept a name with one word more
             condition="(len(org_tokens_l) = len(org_tokens_r) AND (jaro_winkler_similarity(org_l, org_r) >= 0.93"
             " OR jaro_winkler_similarity(org_key_l, org_key_r) >= 0.95))"
             f" OR (length(org_l) > 6 AND {typo('org', edits=2)})"
             f" OR {_with_garbled_form('l', 'r')} OR {_with_garbled_form('r', 'l')}",
             m=0.12,
             kin=0.03,
-            # Widgets and Gadgets
+            # "Widgets" and "Gadgets" are two names
             alone=1,
         ),
         Level(
@@ -112,7 +112,7 @@ BRANCH = Comparison(
     name="branch",
     of_name=True,
     columns=("org_numbers",),
-    # a store number on one side only says little; two different ones say much
+    # a store number on one side only is little evidence; two different ones are strong evidence
     missing="org_numbers_l IS NULL OR org_numbers_r IS NULL",
     levels=(
         Level(
@@ -155,7 +155,7 @@ DOMAIN = Comparison(
     ),
 )
 
-# branches are elsewhere, tenants in one house
+# kin of companies: branches are elsewhere, tenants in one house
 PHONE = phone((0.20, 0.01, 0.03, 0.76))
 ADDRESS = address((0.10, 0.03, 0.01, 0.02, 0.02, 0.04, 0.10, 0.08, 0.20, 0.03, 0.05, 0.32))
 
@@ -199,12 +199,12 @@ COMPANY = EntitySpec(
         BlockingRule(name="number and postcode", key="house_number || postcode", cap=30),
     ),
     adjustments=(
-        # two branches, or a house and its daughter: a name that says more, and another place
+        # two branches, or a firm and its subsidiary: a longer name and another place
         Adjustment(
             name="elsewhere",
             condition="gamma_name BETWEEN 0 AND 4 AND gamma_address IN (0, 1)",
             weight=-3,
-            text="a name that says more, and another place, is mostly a branch or a daughter.",
+            text="a longer name and another place are mostly a branch or a subsidiary.",
         ),
     ),
 )

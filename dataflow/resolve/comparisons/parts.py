@@ -1,8 +1,10 @@
 """The parts of a spec: comparisons and their levels, blocking rules, adjustments.
 
+A comparison is a list of levels, from the surest agreement to disagreement; the first whose condition holds counts.
+Columns are those of a match record (match_record.py), with `_l` and `_r` for the two records of a pair.
 
-A comparison is a ladder of levels, from surest agreement to plain disagreement; the first that holds is the one that
-counts. Columns are those of a match record (match_record.py); `_l` and `_r` are the two records of a pair.
+Kin are two different entities that are close: people of one household or office, branches of one firm, tenants of one
+house. They are the model's third class, beside one entity and strangers.
 """
 
 from __future__ import annotations
@@ -14,15 +16,14 @@ from checks.registry import Registry
 
 @dataclass(frozen=True, kw_only=True)
 class Level:
-    """One rung: a SQL condition and how often it holds between two records of the same entity (`m`).
+    """A level: a SQL condition and its probability between two records of the same entity (`m`).
 
-    `m` is what the level starts from; training moves it unless `fixed`. `u`, how often the level holds between
-    different entities, is measured on the data unless it is given here. `odds` stands for levels that identify by
-    themselves: the odds that two records agreeing here, and compared in nothing else, are the same entity. Their `u`
-    follows from the prior, so they mean the same at any size of the data. `frequency_of` names the column whose
-    rarer values weigh more. `alone` are the odds in a table that has nothing but names: there a value is not called
-    common for being there often, as nothing says that others bear it. `kin`: how often the level holds between two
-    different entities that are close: people of one household or one office, branches and tenants of one house.
+    Training starts from `m` and moves it unless `fixed`. `u`, the probability between strangers, is measured on the
+    data unless it is given here; `kin` is the probability between kin. `odds` are given for levels that identify by
+    themselves: the odds of one entity for two records that agree here and are compared in nothing else. Their `u`
+    follows from the prior, so that they hold at any size of the data. `frequency_of` names the column whose rare values
+    weigh more. `alone` are the odds in a table of nothing but names, where a frequent name is not evidence that several
+    entities have it.
     """
 
     label: str
@@ -38,9 +39,9 @@ class Level:
 
 @dataclass(frozen=True, kw_only=True)
 class Comparison:
-    """One thing compared; `missing` says when a pair has nothing to compare, `columns` what must be filled.
+    """A comparison of two records of a pair: `missing` is the condition that values lack, `columns` are those it reads.
 
-    `of_name`: it reads nothing but the name of an entity that hardly any other bears.
+    `of_name`: it reads only a name that is nearly unique to its entity.
     """
 
     name: str
@@ -54,8 +55,8 @@ class Comparison:
 class Frequency:
     """A column whose rare values weigh more than common ones.
 
-    How common a value is is counted in entities, not in records, or ten records of one person would make a rare name
-    common: `apart` is an expression that differs between entities that share the value; None counts records.
+    Frequencies count entities, not records: otherwise ten records of one person would make a rare name common. `apart`
+    is an expression that differs between entities with the same value; None counts records.
     """
 
     column: str
@@ -73,29 +74,27 @@ class BlockingRule:
 
 @dataclass(frozen=True, kw_only=True)
 class Adjustment:
-    """A weight added where levels that each look harmless contradict, or carry, one another.
+    """A weight added where levels depend on one another; the model itself treats comparisons as independent.
 
-    `condition` speaks of the comparisons' levels as `gamma_<comparison>` (0 is disagreement, -1 missing) and of the
-    records' columns. The model itself takes comparisons as independent; this is where they are not. Weights are
-    negative: a pair that the model already rejects is never looked at again. `words` say it to people who know no
-    statistics, after the name.
+    `condition` names the comparisons' levels as `gamma_<comparison>` (0 is disagreement, -1 missing) and the records'
+    columns. Weights are negative: a pair that the model rejects is not looked at again. `text` explains the adjustment,
+    after its name, without statistics.
     """
 
     name: str
     condition: str
     weight: float
-    text: str = "taken together the signs say less than one by one."
+    text: str = "together these signs are weaker evidence than one by one."
 
 
 @dataclass(frozen=True, kw_only=True)
 class EntitySpec:
-    """Everything the resolver needs to know about one type of entity.
+    """The declaration of one entity type.
 
-    `kin` is a coarse form of the name: how many of them share an e-mail or a telephone tells a person's own from a
-    mailbox or a switchboard of many. `wide` are blocking rules for tables small enough to look further. `words` is a
-    column of words the rarer of which weigh more: conditions find their weights beside it (org_tokens: org_token_idf).
-    `known` is a column of names: conditions find beside it whether the value is a name that others bear too, and so
-    hardly a misspelling (given: is_known_given).
+    `kin` is a coarse form of the name: the number of them on one e-mail or telephone separates a person's own from a
+    shared mailbox or switchboard. `wide` are further blocking rules for small tables. `tokens` is a list column whose
+    rare tokens weigh more: conditions can use their weights (org_tokens: org_token_idf). `known` is a column of names:
+    conditions can use whether the value is a known name, and so hardly a misspelling (given: is_known_given).
     """
 
     entity_type: str
@@ -111,15 +110,15 @@ class EntitySpec:
     review_threshold: float = 0.2
 
     def __post_init__(self) -> None:
-        """Refuse a second part of one name. Raises: CheckDeclarationError."""
+        """Refuse two parts with the same name. Raises: CheckDeclarationError."""
         Registry(f"comparison of {self.entity_type}", self.comparisons, name=lambda one: one.name)
         Registry(f"blocking rule of {self.entity_type}", self.blocking, name=lambda one: one.name)
-        # apart from those above: the spec of a small table has its wide rules among them too, with lower caps
+        # a registry of its own: the spec of a small table repeats its wide rules among the blocking rules
         Registry(f"wide blocking rule of {self.entity_type}", self.wide, name=lambda one: one.name)
         Registry(f"adjustment of {self.entity_type}", self.adjustments, name=lambda one: one.name)
 
 
-# Chinese characters and letters: read by a dictionary of the wrong language they would look like another name
+# one name in Chinese characters, one in letters: the transliteration differs by language, so they are not compared
 OTHER_SCRIPT = "is_han_l <> is_han_r"
 
 
@@ -128,8 +127,11 @@ def both(column: str) -> str:
 
 
 def typo(column: str, *, edits: int) -> str:
-    """A few letters wrong. The cheap tests stand first: Levenshtein costs ten times Jaro-Winkler, and DuckDB's
-    Damerau-Levenshtein sixty times (13 µs a pair, November 2026)."""
+    """Return the condition that two values differ by at most `edits` letters.
+
+    The cheap tests are first: Levenshtein costs ten times Jaro-Winkler, and DuckDB's Damerau-Levenshtein sixty times
+    (13 µs a pair, November 2026).
+    """
     left, right = f"{column}_l", f"{column}_r"
     return (
         f"(abs(length({left}) - length({right})) <= {edits} AND jaro_winkler_similarity({left}, {right}) >= 0.8"

@@ -1,4 +1,4 @@
-"""People: names, birth, generation, employer, and what gives them away together."""
+"""The spec of people: names, birth, generation, employer, and the adjustments of levels that depend on one another."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ _CROSSED = (
 GIVEN = Comparison(
     name="given",
     columns=("given",),
-    # a name alone may stand in either column
+    # a single name can be in either column
     missing=f"({both('given')}) AND NOT coalesce({_CROSSED}, false) OR {OTHER_SCRIPT}",
     levels=(
         Level(label="same given name", condition="given_l = given_r", m=0.64, kin=0.04, frequency_of="given"),
@@ -45,7 +45,7 @@ GIVEN = Comparison(
         ),
         Level(label="one of several given names", condition="list_has_any(all_roots_l, all_roots_r)", m=0.02, kin=0.02),
         Level(label="a name in the other's place", condition=_CROSSED, m=0.01, kin=0.01),
-        # two names that people do bear: of spouses, twins, parent and child
+        # two known names are of two people: spouses, twins, parent and child
         Level(
             label="another given name",
             condition="is_known_given_l AND is_known_given_r",
@@ -69,7 +69,7 @@ SURNAME = Comparison(
     missing=f"{both('surname')} OR {OTHER_SCRIPT}",
     levels=(
         Level(label="same surname", condition="surname_l = surname_r", m=0.78, kin=0.75, frequency_of="surname"),
-        # counted with the given name
+        # neutral: the given name's comparison counts the swap
         Level(label="names swapped", condition=_SWAPPED, m=0.01, kin=0.01, u=0.01, fixed=True),
         Level(
             label="surname misspelt",
@@ -201,7 +201,7 @@ GENDER = Comparison(
     ),
 )
 
-# of one household, one office, one street
+# kin of people: of one household, one office, one street
 PHONE = phone((0.35, 0.01, 0.03, 0.61))
 ADDRESS = address((0.50, 0.08, 0.01, 0.06, 0.03, 0.02, 0.08, 0.02, 0.08, 0.01, 0.01, 0.10))
 
@@ -246,7 +246,7 @@ PERSON = EntitySpec(
         BlockingRule(name="e-mail and name", key="email || surname || given[1]", cap=50),
         BlockingRule(name="telephone and given name", key="phone || given_root", cap=50),
         BlockingRule(name="name before the @", key="CASE WHEN length(email_local) > 5 THEN email_local END", cap=20),
-        # the broader two find who is misspelt or has another name, until so many are born on one day that they find all
+        # the next two are broad: they find misspelt and changed names, in tables small enough for their caps
         BlockingRule(name="birth and surname", key="date_of_birth || surname[1:3]", cap=3),
         BlockingRule(name="birth and start of the given name", key="date_of_birth || given[1:2]", cap=3),
         BlockingRule(name="birth and given name", key="date_of_birth || given", cap=2),
@@ -256,7 +256,7 @@ PERSON = EntitySpec(
         BlockingRule(name="name and city", key="name_key || city", cap=8),
         BlockingRule(name="name and employer", key="surname || org_key", cap=30),
         BlockingRule(name="door and given name", key="house_number || postcode || given[1:3]", cap=3),
-        # broad keys: of use where the value is rare or the table is small, gone by their caps everywhere else
+        # broad keys: useful where the value is rare or the table small, over their caps elsewhere
         BlockingRule(name="rare name", key="name_key", cap=4),
         BlockingRule(name="rare name by root", key="given_root || surname", cap=3),
         BlockingRule(name="rare birth", key="date_of_birth", cap=8),
@@ -299,33 +299,32 @@ PERSON = EntitySpec(
             weight=-10,
             text="father and son share a name, a house and often a telephone.",
         ),
-        # the same where no suffix tells them apart: e-mail addresses that look alike were both made of the one name
+        # the same without a suffix: similar e-mail addresses are no evidence where both are made of the one name
         Adjustment(
             name="namesakes",
             condition="gamma_given = 9 AND gamma_surname = 6 AND gamma_birth = 0 AND gamma_email IN (0, 1)",
             weight=-3,
-            text="one name, but other days of birth and other mailboxes, is mostly a parent and a child.",
+            text="one name with other dates of birth and other mailboxes is mostly a parent and a child.",
         ),
-        # two people are born on one day to one family, and live and phone together: one surname and date of birth, and
-        # another given name, known or not, that is no garbled form of the other's
+        # one surname and date of birth, and another given name that is not a garbled form of the other
         Adjustment(
             name="twins",
             condition="gamma_given IN (0, 2) AND gamma_birth = 6 AND gamma_surname = 6",
             weight=-1,
             text="twins share all but the given name.",
         ),
-        # the names of a table are a sample of those of its country: a rare one may be another's too
+        # the table is a sample of its country: other people outside it can have a rare name too
         Adjustment(
             name="a name that nothing else bears out",
             condition=_NOTHING_ELSE,
             weight=-2,
-            text="others bear it too, and no address, number or date says that it is they.",
+            text="other people have this name too, and no address, number or date supports the match.",
         ),
         Adjustment(
             name="a name alone",
             condition=f"{_NOTHING_ELSE} AND {_NOTHING_KNOWN}",
             weight=-1,
-            text="there is nothing else to compare, and others bear it too.",
+            text="there is nothing else to compare, and other people have this name too.",
         ),
     ),
 )

@@ -1,4 +1,4 @@
-"""Comparisons that people and companies share: how they are reached, and where they are."""
+"""The comparisons that people and companies share: contact data and addresses."""
 
 from __future__ import annotations
 
@@ -22,14 +22,14 @@ EMAIL = Comparison(
             odds=1.5,
             frequency_of="email_local",
         ),
-        # jordan1982 and jordan1987 are two mailboxes: it is letters that are mistyped
+        # "jordan1982" and "jordan1987" are two mailboxes: only letters count as mistyped
         Level(
             label="e-mail a letter or two apart",
             condition=f"{typo('email', edits=2)} AND {_DIGITS.format('l')} = {_DIGITS.format('r')}",
             m=0.05,
             kin=0.02,
         ),
-        # mailboxes are made of names, and two of like names are alike whoever has them
+        # mailboxes are made of names: those of people with similar names are similar
         Level(label="e-mail alike as names are", condition=alike("email", 0.88), m=0.03, kin=0.08, u=0.03, fixed=True),
         Level(label="other e-mail", condition="ELSE", m=0.21, kin=0.75),
     ),
@@ -37,7 +37,7 @@ EMAIL = Comparison(
 
 
 def phone(kin: tuple[float, ...]) -> Comparison:
-    """Their telephone; `kin` is how the four levels fall between two that are close."""
+    """Return the comparison of telephones; `kin` is the distribution of its four levels between kin."""
     return Comparison(
         name="phone",
         columns=("phone",),
@@ -57,7 +57,7 @@ _PHONE_LEVELS = (
     Level(label="other telephone", condition="ELSE", m=0.33),
 )
 
-# also where two address lines have changed places
+# also where the two address lines are swapped
 _SAME_STREET = (
     f"({alike('street', 0.88)} OR contains(street_l, street_r) OR contains(street_r, street_l)"
     " OR jaro_winkler_similarity(street_l, line2_r) >= 0.9"
@@ -76,8 +76,8 @@ _NO_PLACE = "(postcode_l IS NULL OR postcode_r IS NULL) AND (city_l IS NULL OR c
 
 
 def address(kin: tuple[float, ...]) -> Comparison:
-    """Where they are; `kin` is how the twelve levels fall between two that are close."""
-    # parts of an address say one thing together: compared apart they would count it four times
+    """Return the comparison of addresses; `kin` is the distribution of its twelve levels between kin."""
+    # one comparison for all parts: they depend on one another, and separate ones would count the same evidence again
     return Comparison(
         name="address",
         columns=("street", "house_number", "postcode", "city"),
@@ -140,7 +140,7 @@ LINE2 = Comparison(
     ),
 )
 
-# cities say it already, where both are known
+# region and country add no evidence where both cities are known
 _CITIES = "(city_l IS NOT NULL AND city_r IS NOT NULL)"
 
 REGION = Comparison(
@@ -163,7 +163,7 @@ COUNTRY = Comparison(
     ),
 )
 
-# "tax:123 passport:456": what the number is of, where the source says so; only numbers of one sort are compared
+# "tax:123 passport:456": each number with its sort, where the source gives it; only numbers of one sort are compared
 _NUMBERS = "string_split(identifier_{}, ' ')"
 _SORTS = f"list_transform({_NUMBERS}, x -> regexp_extract(x, '^([^:]*):', 1))"
 

@@ -1,4 +1,9 @@
-"""How common values are, and how many people share an e-mail, a telephone, a door."""
+"""Count term frequencies, and how many kin share an e-mail, a telephone, a door.
+
+| relation | columns | filled by | dropped by |
+|---|---|---|---|
+| `into` of count_frequencies | column_name, value, frequency | count_frequencies, scale_frequencies | its caller |
+"""
 
 from __future__ import annotations
 
@@ -10,11 +15,12 @@ from dataflow.resolve.records.normaliser import in_list, known_given_names
 from lakehouse.query import fetch_int
 from lakehouse.table import literal
 
-# so many kin on one mailbox or telephone: it says nothing of who they are, and two such must not add up to something
 HOT_KIN = 10
+"""A mailbox or telephone of so many kin is hot: it identifies none of them, and is not compared, so that two hot values
+do not add up to evidence."""
 HOT_COLUMNS = ("email", "phone")
-# a name that so many families give is a name, and no misspelling of another
 KNOWN_FAMILIES = 3
+"""A given name of so many families is a name, not a misspelling of another."""
 
 
 def count_frequencies(
@@ -22,9 +28,8 @@ def count_frequencies(
 ) -> None:
     """Make the temporary table `into` (column_name, value, frequency): values that are not unique, and '' for the rest.
 
-    For columns that identify by themselves, the number is how often the level's own u it is: the square of how many
-    kin share the value (a value of two people is right about a pair of its records half of the time, and wrong twice).
-    Those that very many share are listed again under `hot_name`: they are not compared at all.
+    For columns that identify by themselves the frequency is a multiple of the level's own u: the square of the number
+    of kin that share the value. Hot values are listed again under `hot_name`: they are not compared at all.
     """
     con.execute(f"CREATE OR REPLACE TEMP TABLE {into} (column_name VARCHAR, value VARCHAR, frequency DOUBLE)")
     used = {level.frequency_of for c in comparisons for level in c.levels if level.frequency_of}
@@ -45,19 +50,19 @@ def count_frequencies(
 
 
 def hot_name(column: str) -> str:
-    """Under what column name the hot values of a column are listed."""
+    """Return the column_name of the hot values of a column."""
     return f"hot {column}"
 
 
 def known_name(column: str) -> str:
-    """Under what column name the values of a column are listed that are names, and no misspellings."""
+    """Return the column_name of the values of a column that are names and not misspellings."""
     return f"known {column}"
 
 
 def scale_frequencies(
     con: duckdb.DuckDBPyConnection, comparisons: tuple[Comparison, ...], trained: Parameters, *, table: str
 ) -> None:
-    """Turn the multiples of columns that identify by themselves into frequencies, now that their u is known."""
+    """Turn the multiples of u, of columns that identify by themselves, into frequencies by the trained u."""
     for comparison in comparisons:
         for level, u in zip(comparison.levels, trained.u[comparison.name], strict=True):
             if level.odds is not None and level.frequency_of is not None:
@@ -66,17 +71,17 @@ def scale_frequencies(
 
 
 def frequency_hash(con: duckdb.DuckDBPyConnection, table: str) -> str:
-    """A fingerprint of the table, whatever the order of its rows."""
+    """Return a fingerprint of the table that does not depend on the order of its rows."""
     row = "md5_number_lower(column_name || '|' || value || '|' || frequency)::HUGEINT"
     return str(fetch_int(con, f"SELECT coalesce(sum({row}), 0) FROM {table}"))
 
 
 def _ordinary_sql(records: str, column: str, apart: str | None) -> str:
-    # a name that is missing cannot tell two entities apart: such records count as one
+    # records whose `apart` is missing cannot be distinguished: they count as one entity
     count = "count(*)" if apart is None else f"greatest(count(DISTINCT {apart}), 1)"
     return f"""
         WITH counted AS (SELECT {column} AS value, {count} AS n FROM {records} WHERE {column} IS NOT NULL GROUP BY 1),
-        -- a hundred values unseen: in a table of two records no name is common
+        -- smoothed by a hundred unseen values: in a table of two records no name is common
         total AS (SELECT coalesce(sum(n), 0) + 100 AS n FROM counted)
         SELECT {literal(column)}, c.value, c.n / t.n FROM counted c, total t WHERE c.n > 1
         UNION ALL SELECT {literal(column)}, '', 1 / n FROM total
@@ -84,7 +89,7 @@ def _ordinary_sql(records: str, column: str, apart: str | None) -> str:
 
 
 def _tokens_sql(records: str, column: str) -> str:
-    """How many of the different names hold a word; ten records of one company do not make its name common."""
+    """Return the SELECT of the share of distinct names with a token: records of one company count once."""
     return f"""
         WITH name AS (SELECT DISTINCT {column} AS words FROM {records} WHERE len({column}) > 0),
         total AS (SELECT count(*) + 1 AS n FROM name)

@@ -37,7 +37,7 @@ class Epoch:
     record_count: int
 
     def as_text(self) -> str:
-        """All of it but the frequencies, which are a table."""
+        """Return the epoch as JSON, without the frequencies, which are a table."""
         return json.dumps(asdict(self) | {"frequencies": ""})
 
     @classmethod
@@ -68,7 +68,7 @@ class Epoch:
 
 @dataclass
 class Parameters:
-    """Where training has got to: `m` and `u` by comparison and level, best level first, and the priors.
+    """The parameters under training: `m` and `u` by comparison and level, best level first, and the priors.
 
     `prior` is the share of pairs that are one entity, `kin_prior` of those that are two close ones.
     """
@@ -84,7 +84,7 @@ def model_text(model: Settings) -> str:
 
 
 def epoch_id_of(entity_type: str, *parts: str) -> str:
-    """Name an epoch by everything it freezes: the same records and the same code give the same epoch."""
+    """Name an epoch by the hash of all it freezes: the same records and the same code give the same epoch."""
     digest = hashlib.sha256("|".join((entity_type, *parts)).encode()).hexdigest()
     return f"{entity_type}-{digest[:12]}"
 
@@ -98,7 +98,7 @@ def splink_settings(
         "unique_id_column_name": "rid",
         "probability_two_random_records_match": parameters.prior,
         "blocking_rules_to_generate_predictions": ["l.rid = r.rid"],
-        "retain_matching_columns": True,  # the levels come only together with them
+        "retain_matching_columns": True,  # Splink returns the levels only together with them
         "retain_intermediate_calculation_columns": False,
         "comparisons": [
             {
@@ -126,15 +126,15 @@ def _level_settings(level: Level, m: float, u: float, with_frequencies: bool) ->
         "u_probability": u,
     }
     if with_frequencies and level.frequency_of is not None:
-        # our frequencies are relative to the level's own u, so Splink need not look for an exact-match level
+        # our frequencies are relative to the level's own u, so Splink needs no exact-match level
         settings |= {"tf_adjustment_column": level.frequency_of, "disable_tf_exact_match_detection": True}
     return settings
 
 
 def comparisons_for(spec: EntitySpec, filled: set[str]) -> tuple[Comparison, ...]:
-    """The spec's comparisons that have anything to learn from, or nothing to learn.
+    """Return the spec's comparisons that have values to learn from, or fixed parameters.
 
-    Where the table has nothing but names, their levels have the odds of a name alone.
+    In a table of nothing but names their levels get the odds of a name alone.
     """
     learning = [c for c in spec.comparisons if not filled.isdisjoint(c.columns)]
     given = [c for c in spec.comparisons if all(level.u is not None for level in c.levels)]
@@ -143,7 +143,7 @@ def comparisons_for(spec: EntitySpec, filled: set[str]) -> tuple[Comparison, ...
 
 
 def _alone(comparison: Comparison) -> Comparison:
-    """The comparison where it is the only one."""
+    """Return the comparison with the odds that its levels have where it is the only one."""
     levels = (
         level if level.alone is None else replace(level, odds=level.alone, frequency_of=None)
         for level in comparison.levels

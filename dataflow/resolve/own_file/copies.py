@@ -1,22 +1,27 @@
-"""Rows that say the same as many others: two of them are resolved, and the rest go where these go.
+"""Set identical rows aside: two of them are resolved, and the others join the cluster of these.
 
-What a hundred rows share is a key too common to bring pairs, and a component too large to be weighed pair by pair; rows
-that are alike in all they say need neither.
+A key that a hundred rows share is over its cap and brings no pairs, and their component is too large to weigh all its
+pairs; identical rows need neither.
+
+| relation | columns | filled by | dropped by |
+|---|---|---|---|
+| copy | record_id, kept (the two that stay) | set_copies_aside | the connection |
+| copied_record | as `records` | set_copies_aside | the connection |
 """
 
 from __future__ import annotations
 
 import duckdb
 
-# fewer are resolved one by one, as all others are
 MANY = 10
+"""Identical rows are set aside from more than this number on."""
 
 
 def set_copies_aside(con: duckdb.DuckDBPyConnection, records: str, *, unless: str | None = None) -> None:
     """Move match records that have a name and many copies out of the table `records`, all but the first two of each.
 
-    `unless` is a table (record_id_l, record_id_r) of records that stay. Shapes of the temporary tables: `copy`
-    (record_id, kept: the two that stay), `copied_record` (the match records that went).
+    `unless` is a table (record_id_l, record_id_r) of records that stay.
+    Shape of the temporary tables: `copy` (record_id, kept: the two that stay), `copied_record` (the records moved out).
     """
     stay = f"AND record_id NOT IN (SELECT unnest([record_id_l, record_id_r]) FROM {unless})" if unless else ""
     con.execute(f"""
@@ -35,8 +40,8 @@ def set_copies_aside(con: duckdb.DuckDBPyConnection, records: str, *, unless: st
 def add_copies(con: duckdb.DuckDBPyConnection, found: str) -> None:
     """Add the copies to the clusters `found` (record_id, cluster, confidence, entity_type).
 
-    Each goes where the two went that stayed. What they say was too little where these did not come together: then it
-    is alone.
+    Each joins the cluster of the two that stayed. Where those two are in different clusters their content was not
+    enough to link them, so each copy is alone.
     """
     con.execute(f"""
         INSERT INTO {found}

@@ -1,6 +1,6 @@
-"""Wrong pairs of a partition whose truth is known, by cause: which comparison kept them apart or joined them.
+"""Count the wrong pairs of a partition with known truth by cause: the comparison that separated or joined them.
 
-Causes are counts and row keys; no value of a record is among them.
+Causes hold counts and row keys and no value of a record.
 """
 
 from __future__ import annotations
@@ -15,8 +15,8 @@ from dataflow.resolve.model.model import KIN, Epoch
 from dataflow.resolve.pairs.numbers import numbered
 from dataflow.resolve.pairs.scoring import score_pairs
 
-# enough to see what is wrong; a broken key column can make more wrong pairs than there are records squared
 LOOKED_AT = 20_000
+"""Wrong pairs examined: a sample, for a broken key column can make nearly all pairs wrong."""
 EXAMPLES = 3
 # comparison, level: weight and label
 LevelWeights = dict[str, dict[int, tuple[float, str]]]
@@ -24,7 +24,7 @@ LevelWeights = dict[str, dict[int, tuple[float, str]]]
 
 @dataclass(frozen=True)
 class Model:
-    """What one entity type was resolved with: `records` and `edges` are tables."""
+    """The spec, the epoch and the tables of records and edges by which one entity type was resolved."""
 
     spec: EntitySpec
     epoch: Epoch
@@ -119,7 +119,7 @@ def _explained(con: duckdb.DuckDBPyConnection, model: Model) -> list[tuple[str, 
 
 
 def _level_weights(epoch: Epoch) -> LevelWeights:
-    """For each comparison and level its weight, against strangers or against kin, whichever is less, and its label."""
+    """Return the weight and label of each level; the weight is the lesser of those against strangers and kin."""
     kin = epoch.model.get(KIN, {})
     found: LevelWeights = {}
     for comparison in epoch.model["comparisons"]:
@@ -134,7 +134,7 @@ def _level_weights(epoch: Epoch) -> LevelWeights:
 
 
 def _decisive(error: str, weights: LevelWeights, levels: dict[str, int], adjustment: float) -> str:
-    """The level that spoke loudest for what was decided."""
+    """Return the label of the level that weighed most for the outcome."""
     found = [weights[name][gamma] for name, gamma in levels.items() if gamma >= 0]
     found.append((adjustment, "levels that contradict each other, a name alone, or labels"))
     if error == "wrong":

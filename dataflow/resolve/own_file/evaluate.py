@@ -1,7 +1,8 @@
-"""How right a partition of records is, measured against a known truth.
+"""Measure a partition of records against a known truth.
 
-Pairwise measures count pairs of records put together; B³ (Bagga and Baldwin, 1998) averages over records, so that one
-large cluster cannot hide many small ones. Both come exactly from the contingency table of predicted and true clusters.
+Pairwise measures count pairs of records in one cluster; B³ (Bagga and Baldwin, 1998) averages over records, so that one
+large cluster does not outweigh many small ones. Both are computed exactly from the contingency table of predicted and
+true clusters.
 """
 
 from __future__ import annotations
@@ -68,7 +69,7 @@ def evaluate(con: duckdb.DuckDBPyConnection, predicted: str, truth: str) -> Eval
 
 
 def _share(part: float, whole: float) -> float:
-    # nothing claimed is nothing claimed wrongly
+    # without any pair there is no wrong one
     return part / whole if whole else 1.0
 
 

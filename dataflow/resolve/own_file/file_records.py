@@ -1,4 +1,4 @@
-"""From the columns of a file, whose kinds are known, to the input of match records."""
+"""Turn the columns of a file, whose kinds are known, into the input of match records."""
 
 from __future__ import annotations
 
@@ -20,9 +20,9 @@ SAMPLE = 1_000
 
 
 def read_values(con: duckdb.DuckDBPyConnection, source: str, kinds: Kinds, *, into: str) -> None:
-    """Make the temporary table `into` of `source`, its known columns cleaned of what says nothing.
+    """Make the temporary table `into` of `source`, with placeholders in its known columns set to null; drop `source`.
 
-    Beside a column whose kind has a reader stands <column>_read: what was read, once for each distinct value.
+    A column whose kind has a reader gets a column <column>_read beside it, read once per distinct value.
     """
     known = [column for column, kind in kinds.items() if kind != "ignore"]
     cleaned = ", ".join(f"{_cleaned(column)} AS {column}" for column in known)
@@ -50,21 +50,21 @@ def read_values(con: duckdb.DuckDBPyConnection, source: str, kinds: Kinds, *, in
 
 
 def _cleaned(column: str) -> str:
-    # numbers that went through a data frame with gaps end in .0
+    # a data frame with missing values writes whole numbers with a trailing .0
     text = f"regexp_replace(trim({column}), '^([0-9]+)[.]0$', '\\1')"
     return f"CASE WHEN lower({text}) NOT IN ({in_list(('', *NOTHING, *NOT_A_NUMBER))}) THEN {text} END"
 
 
 def _structs(read: list[dict[str, str | None]]) -> pa.Array:
-    # of no values at all the fields are not known, and nobody asks for them
+    # without values the fields are not known, and none is read
     fields = sorted(read[0]) if read else ["nothing"]
     return pa.array(read, type=pa.struct([(name, pa.string()) for name in fields]))
 
 
-def decide_types(con: duckdb.DuckDBPyConnection, source: str, kinds: Kinds, *, told: str | None) -> str:
-    """SQL for the entity type of a row: one and the same for all, or told from what the row holds."""
-    if told is not None:
-        return literal(told)
+def decide_types(con: duckdb.DuckDBPyConnection, source: str, kinds: Kinds, *, declared: str | None) -> str:
+    """Return the SQL of a row's entity type: `declared` for all rows, else inferred from the row."""
+    if declared is not None:
+        return literal(declared)
     by_kind = {kind: column for column, kind in reversed(list(kinds.items()))}
     fallback = _fallback_type(con, source, by_kind)
     type_column = by_kind.get("entity_type")
@@ -89,17 +89,17 @@ def _fallback_type(con: duckdb.DuckDBPyConnection, source: str, by_kind: Mapping
         return "'person'"
     if not personal:
         return "'company'"
-    nobody = " AND ".join(f"{column} IS NULL" for column in (*personal, *([name] if name else [])))
-    return f"CASE WHEN {company} IS NOT NULL AND {nobody} THEN 'company' ELSE 'person' END"
+    no_person = " AND ".join(f"{column} IS NULL" for column in (*personal, *([name] if name else [])))
+    return f"CASE WHEN {company} IS NOT NULL AND {no_person} THEN 'company' ELSE 'person' END"
 
 
 def _type_of_names(con: duckdb.DuckDBPyConnection, source: str, name: str) -> str:
-    """The type of all rows, or the one of each where the column names both people and companies."""
+    """Return the SQL of the type of all rows, or of each row where the column names both people and companies."""
     distinct = f"SELECT DISTINCT {name} FROM {source} WHERE {name} IS NOT NULL"
     sampled = con.execute(f"{distinct} ORDER BY md5({name}) LIMIT {SAMPLE}").fetchall()
-    told = type_of_names([str(value) for (value,) in sampled])
-    if told != "mixed":
-        return literal(told)
+    found = type_of_names([str(value) for (value,) in sampled])
+    if found != "mixed":
+        return literal(found)
     companies = companies_among([str(value) for (value,) in con.execute(distinct).fetchall()])
     con.register("company_arrow", pa.table({"name": pa.array(companies, type=pa.string())}))
     con.execute("CREATE OR REPLACE TEMP TABLE company_of_name AS FROM company_arrow")
@@ -108,14 +108,14 @@ def _type_of_names(con: duckdb.DuckDBPyConnection, source: str, name: str) -> st
 
 
 def input_sql(source: str, kinds: Kinds, types: str) -> str:
-    """The query of match_record.INPUT_COLUMNS."""
+    """Return the query of match_record.INPUT_COLUMNS."""
     given: dict[str, list[str]] = {"record_id": ['"record id"'], "entity_type": [types]}
     aside: dict[str, list[str]] = {}
     for column, kind in kinds.items():
         declared = BY_NAME[kind]
         subject = f"{column}_read" if declared.reader else column
         for name, sql in declared.inputs.items():
-            # what a column of its own says comes before what was cut out of another
+            # a column of its own takes precedence over a part of another column
             of = given if len(declared.inputs) == 1 or declared.many else aside
             of.setdefault(name, []).append(sql.replace("{}", subject))
     for name, cut_out in aside.items():
@@ -132,7 +132,7 @@ def input_sql(source: str, kinds: Kinds, types: str) -> str:
 
 
 def _birth(columns: Mapping[str, str]) -> str:
-    """The date of birth from its parts; of a year alone the first of January, as systems write it."""
+    """Return the SQL of the date of birth from its parts; a year alone becomes its first of January."""
     year = f"try_cast({columns['birth_year']} AS INT)"
     month, day = (
         f"coalesce(try_cast({columns[part]} AS INT), 1)" if part in columns else "1"
@@ -142,7 +142,7 @@ def _birth(columns: Mapping[str, str]) -> str:
 
 
 def _identifiers(numbers: list[str]) -> str:
-    """Numbers of several sorts, each with its sort before it: a passport's is not a tax number mistyped."""
+    """Return the SQL of the numbers of several sorts, each prefixed with its sort: only numbers of one sort compare."""
     marked = ", ".join(f"'{sort}:' || {number}" for sort, number in enumerate(numbers))
     return f"concat_ws(' ', {marked})"
 

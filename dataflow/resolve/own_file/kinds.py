@@ -1,4 +1,4 @@
-"""Kinds of column that the resolver understands, and how to tell them from a column's name and content."""
+"""Declare the kinds of column that the resolver understands, and infer a column's kind from its name and values."""
 
 from __future__ import annotations
 
@@ -20,12 +20,12 @@ from dataflow.vocabulary.streets import STREET_TYPES
 
 @dataclass(frozen=True, kw_only=True)
 class Kind:
-    """A kind of column: the pattern of names it goes by, and SQL from a text column to input columns.
+    """A kind of column: the pattern of its headings, and SQL from a text column to input columns.
 
-    `inputs` maps columns of match_record.INPUT_COLUMNS to SQL; `{}` stands for the column, and with a `reader` for
-    what it read (a struct). Kinds stand in the order in which they are tried. `shape` is what most values must look
-    like, else the name of the column is not believed; values that look like `told_by` tell the kind whatever the
-    column is called. Several columns may be of a `many` kind: the first that is filled in a row counts.
+    `inputs` maps columns of match_record.INPUT_COLUMNS to SQL; `{}` stands for the column, or with a `reader` for the
+    struct that it returns. Kinds are tried in the order of KINDS. A heading counts only where most values match
+    `shape`; values that match `decisive_shape` decide the kind under any heading. Several columns can be of a `many`
+    kind: the first that is filled in a row counts.
     """
 
     name: str
@@ -33,16 +33,16 @@ class Kind:
     inputs: Mapping[str, str]
     reader: readers.Reader | None = None
     shape: str = ""
-    told_by: str = ""
+    decisive_shape: str = ""
     many: bool = False
 
 
 # the structure of calling codes: zones 1 and 7 have one digit, these countries two, all others three
 _CALLING_CODE = r"^(\+|00)(1|7|2[07]|3[0-469]|4[013-9]|5[1-8]|6[0-6]|8[1246]|9[0-58]|[0-9][0-9][0-9])"
-# an extension is not part of the number; nor are a country's calling code and the trunk's nought before it
+# the number without extension, calling code and trunk prefix
 _DIALLED = "regexp_replace(regexp_replace(lower({}), '(ext|x)[ .:]*[0-9]+ *$', ''), '[^0-9+]', '', 'g')"
 _DIGITS = f"ltrim(right(regexp_replace({_DIALLED}, '{_CALLING_CODE}|[+]', ''), 10), '0')"
-# all of one digit, or the keys in a row, is typed where a number has to be
+# one repeated digit, or a row of keys, is a placeholder
 _PHONE = (
     f"CASE WHEN length({_DIGITS}) >= 5 AND replace(right({_DIGITS}, 7), right({_DIGITS}, 1), '') <> ''"
     f" AND NOT contains('{' '.join(KEY_RUNS)}', {_DIGITS}) THEN {_DIGITS} END"
@@ -50,7 +50,7 @@ _PHONE = (
 _DOMAIN = r"nullif(regexp_extract(lower({}), '(?:https?://)?(?:www\.)?([a-z0-9.-]+\.[a-z]+)', 1), '')"
 _FIRST_NUMBER = r"^\s*#?([0-9]+[a-zA-Z]?)(?:\s*[-/]\s*[0-9]+[a-zA-Z]?)?(?:[\s,]+|$)"
 _LAST_NUMBER = r"[\s,]([0-9]+[a-zA-Z]?)\s*$"
-# what a street line says of where in the street: "between 5th and 6th", "off Main St.", "Apt. 7"
+# the part of a street line after the street: "between 5th and 6th", "off Main St.", "Apt. 7"
 _WHERE = (
     r"(?i)(\s{2,}|\s*[,(]|\s(between|btwn|bet|near|off|at|corner|cor)\s"
     rf"|\s(({readers.UNITS})\b|#)[\s.:#]*[0-9a-z]*\s*$).*$"
@@ -80,20 +80,20 @@ KINDS = (
     Kind(name="email", pattern=r"e.?mail|courriel|correo|pochta|you ?jian", reader=readers.emails, many=True, inputs={
         "email_canonical": "{}.canonical",
         "email_domain": "{}.domain",
-    }, shape=r".*@.*", told_by=r"(?:mailto:)?[^@\s]+@[^@\s]+\.[A-Za-z]{2,}"),
+    }, shape=r".*@.*", decisive_shape=r"(?:mailto:)?[^@\s]+@[^@\s]+\.[A-Za-z]{2,}"),
     Kind(name="website", pattern=r"\bweb|\burl\b|homepage|domain|^site$", inputs={"website_domain": _DOMAIN},
-         shape=r"[^\s@]+\.[^\s@]+", told_by=r"(?:https?://|www\.)\S+"),
+         shape=r"[^\s@]+\.[^\s@]+", decisive_shape=r"(?:https?://|www\.)\S+"),
     Kind(name="phone",
          pattern=r"phone|mobile?\b|mobil|telefon|telefoon|\btel(e?no|ef)?\b|\bcell|\bfixe\b|handy|movil|celular"
                  r"|dian ?hua|shou ?ji|\bph\b|\bfon\b|whats ?app|contact ?(no|nr|num|number)\b",
          inputs={"phone": _PHONE}, many=True, shape=r"(?:\D*\d){6,}.*",
-         told_by=r"(?:\+\d|\(\d{2,5}\)|\d{3}[-./ ]+\d{3}[-./ ]*\d{4})[\d ()./-]*"),
+         decisive_shape=r"(?:\+\d|\(\d{2,5}\)|\d{3}[-./ ]+\d{3}[-./ ]*\d{4})[\d ()./-]*"),
     Kind(name="date_of_birth",
          pattern=r"birth ?(date|day)|date ?(of)? ?birth|\bdob\b|\bbday\b|geburt|naissance|\bborn\b|nacimiento|nascita"
                  r"|nascimento|geboorte|urodzenia|rozhdeniya|^fodelse|sheng ?nian|chu ?sheng",
          reader=readers.dates, inputs={"date_of_birth": "{}.date"}, shape=r".*\d.*\d.*",
-         told_by=r"(?:1[89]\d\d|200\d)-?[01]\d-?[0-3]\d|[0-3]?\d[/.][0-3]?\d[/.](?:1[89]\d\d|200\d)"),
-    # never told by their names alone
+         decisive_shape=r"(?:1[89]\d\d|200\d)-?[01]\d-?[0-3]\d|[0-3]?\d[/.][0-3]?\d[/.](?:1[89]\d\d|200\d)"),
+    # found by BIRTH_PARTS, not by a heading
     Kind(name="birth_year", pattern=r"^$", inputs={}),
     Kind(name="birth_month", pattern=r"^$", inputs={}),
     Kind(name="birth_day", pattern=r"^$", inputs={}),
@@ -136,8 +136,8 @@ KINDS = (
                  r"|\bstreet( ?1| ?line ?1| na?me?| addr(ess)?)?$|strasse|^line.?1$|direccion|domicilio|indirizzo"
                  r"|endereco|\brue\b|ulica|calle|di ?zhi|^road$|^str$|thoroughfare",
          inputs={**_street_inputs("{}"), "unit": _UNIT}, shape=r".*[^\W\d].*",
-         told_by=rf"\d+[a-zA-Z]?\s+.*\b(?:{any_of(STREET_TYPES)})\b.*|.*stra(?:ss|ß)e\s+\d+.*"),
-    # a whole address on one line; never told by its name alone
+         decisive_shape=rf"\d+[a-zA-Z]?\s+.*\b(?:{any_of(STREET_TYPES)})\b.*|.*stra(?:ss|ß)e\s+\d+.*"),
+    # a whole address on one line; found by its values, not by a heading
     Kind(name="full_address", pattern=r"^$", reader=readers.address_lines, inputs={
         **_street_inputs("{}.street"),
         "unit": f"coalesce({{}}.unit, {_UNIT.replace('{}', '{}.street')})",
@@ -168,7 +168,7 @@ KINDS = (
          many=True, inputs={"full_name": "{}"}),
 )  # fmt: skip
 BY_NAME = {kind.name: kind for kind in KINDS}
-# the parts of a date of birth in columns of their own: what these are called, and what they hold
+# the parts of a date of birth in columns of their own: patterns of their headings and values
 BIRTH_PARTS = {
     "birth_year": (r"birth.?y(ea)?r|\by(ea)?r.?(of )?birth|^yob$|^by$|geburtsjahr|annee de naissance|ano de nac",
                    r"(1[89]|20)\d\d(\.0)?"),
@@ -181,20 +181,19 @@ BIRTH_PARTS = {
 ORGANISATION_WORDS = frozenset((*companies.FORM_WORDS, *companies.ORGANISATION_WORDS))
 _TITLES = frozenset((*TITLES, *TITLES_THAT_ARE_NAMES))
 WORD = r"[^\W\d_]+(?:[-'][^\W\d_]+)?"
-# so many commas in most values: a whole address on one line
+# values with a comma between words: whole addresses on one line
 COMMAS = r".*\w.*,.*\w.*"
 
 
 def infer_kinds(columns: Mapping[str, Sequence[str]], rows: int) -> dict[str, str]:
-    """Column to kind, by its name where its values do not contradict, else by its values (`columns`: a sample of each;
-    of `rows` taken).
+    """Return column to kind: by its heading where its values agree, else by its values.
 
-    A kind that is not for many is given to the fullest of the columns that claim it, and of equal ones to the first;
-    columns of no known kind, or with no values, are ignored.
+    `columns` maps each heading to its values in a sample of `rows` rows. A kind that is not `many` goes to the fullest
+    of the columns that match it, of equal ones to the first; columns of no known kind, or without values, are ignored.
     """
     named = {column: _kind_by_name(column, values) for column, values in columns.items()}
     kinds = dict.fromkeys(columns, "ignore")
-    # a little more is not fuller: the order of columns says what matters
+    # in tenths: of columns about equally full the first is the main one
     for column in sorted(columns, key=lambda column: -round(10 * len(columns[column]) / max(rows, 1))):
         kinds[column] = named[column] if _is_free(named[column], kinds) else "ignore"
     for column, values in columns.items():
@@ -212,7 +211,7 @@ def _is_free(kind: str, kinds: Mapping[str, str]) -> bool:
 
 
 def _surname_beside(kinds: Mapping[str, str], columns: Mapping[str, Sequence[str]]) -> dict[str, str]:
-    """The column after that of given names, or before it, is of surnames where nothing else is said of it."""
+    """Return the column after that of given names, or before it, as surnames where it has no other kind."""
     order = list(columns)
     given = next((order.index(column) for column, kind in kinds.items() if kind == "given_name"), None)
     if given is None or {"surname", "full_name"} & set(kinds.values()):
@@ -225,7 +224,7 @@ def _surname_beside(kinds: Mapping[str, str], columns: Mapping[str, Sequence[str
 
 
 def _birth_parts(kinds: Mapping[str, str], columns: Mapping[str, Sequence[str]]) -> dict[str, str]:
-    """Columns of the year of birth, and of month and day, unless there is one of the whole date."""
+    """Return the columns of year, month and day of birth, unless one column holds the whole date."""
     parts: dict[str, str] = {}
     for kind, (pattern, shape) in BIRTH_PARTS.items():
         called = (column for column in columns if re.search(pattern, readable(column)))
@@ -239,7 +238,7 @@ def _birth_parts(kinds: Mapping[str, str], columns: Mapping[str, Sequence[str]])
 def _further_addresses(
     kinds: Mapping[str, str], named: Mapping[str, str], columns: Mapping[str, Sequence[str]], rows: int
 ) -> dict[str, str]:
-    """What a second column of addresses is: a second line, or the address of the rows that the first leaves out."""
+    """Return the kind of a second address column: a second line, or the address of rows where the first is empty."""
     first = next((column for column, kind in kinds.items() if kind == "address"), None)
     others = [column for column, kind in named.items() if kind == "address" and kinds[column] == "ignore"]
     if first is None or not others:
@@ -250,7 +249,7 @@ def _further_addresses(
 
 
 def _whole_names(kinds: dict[str, str], columns: Mapping[str, Sequence[str]]) -> dict[str, str]:
-    """A column called "Nom" or "Nome" holds the whole name where there is no other for the rest of it."""
+    """Make a column "Nom" or "Nome" a full name where no column holds the other part and most values are two words."""
     parts = [column for column, kind in kinds.items() if kind in ("given_name", "surname")]
     if len(parts) == 1 and "full_name" not in kinds.values() and _share(r"\S+\s+\S.*", columns[parts[0]]) >= 0.6:
         return kinds | {parts[0]: "full_name"}
@@ -258,7 +257,7 @@ def _whole_names(kinds: dict[str, str], columns: Mapping[str, Sequence[str]]) ->
 
 
 def _whole_addresses(kinds: dict[str, str], columns: Mapping[str, Sequence[str]]) -> dict[str, str]:
-    """Addresses that hold their city too; a city of a column of its own comes before it."""
+    """Make addresses that include their city full addresses; a city column takes precedence over that city."""
     return {
         column: "full_address" if kind == "address" and _share(COMMAS, columns[column]) >= 0.2 else kind
         for column, kind in kinds.items()
@@ -266,7 +265,7 @@ def _whole_addresses(kinds: dict[str, str], columns: Mapping[str, Sequence[str]]
 
 
 def readable(column: str) -> str:
-    """A heading as words of small Latin letters: "MailingStreet", "mailing_street" and "Straße" are words too."""
+    """Return a heading as lower-case Latin words: "MailingStreet" and "mailing_street" become "mailing street"."""
     parted = re.sub(r"(?<=[a-z])(?=[A-Z0-9])", " ", anyascii(column))
     return " ".join(re.findall(r"[a-z0-9]+", parted.lower()))
 
@@ -277,7 +276,7 @@ def _kind_by_name(column: str, values: Sequence[str]) -> str:
     if kind is None or not values or (kind.shape and _share(kind.shape, values) < 0.5):
         return "ignore"
     if kind.name == "full_name" and sum(v.lower().strip(". ") in _TITLES for v in values) > 0.3 * len(values):
-        return "ignore"  # Mr and Mrs
+        return "ignore"  # a column of titles
     return kind.name
 
 
@@ -285,7 +284,7 @@ def _kind_by_values(values: Sequence[str]) -> str:
     if not values:
         return "ignore"
     for kind in KINDS:
-        if kind.told_by and _share(kind.told_by, values) >= 0.8:
+        if kind.decisive_shape and _share(kind.decisive_shape, values) >= 0.8:
             return kind.name
     if len(set(values)) < 0.3 * len(values):
         return "ignore"  # a category, not a name
@@ -303,7 +302,7 @@ def _share(pattern: str, values: Sequence[str]) -> float:
 
 
 def type_of_names(names: Sequence[str]) -> Literal["person", "company", "mixed"]:
-    """Whose names on one line are: person, company, or mixed."""
+    """Decide whose names these are: of people, of companies, or of both."""
     people = organisations = formal = 0
     for name in names:
         words = _words(name)
@@ -317,8 +316,10 @@ def type_of_names(names: Sequence[str]) -> Literal["person", "company", "mixed"]
 
 
 def companies_among(names: Sequence[str]) -> list[str]:
-    """Of the names of people and companies those of companies: what has a word or a number that organisations have, and
-    what begins as they do and with no given name."""
+    """Return those of the names that are of companies.
+
+    They hold a number or a word of organisations, or begin with the first word of such a name that is not a given name.
+    """
     words = {name: _words(name) for name in names}
     certain = {name for name in names if _is_organisation(name, words[name])}
     begin = {words[name][0] for name in certain if words[name]}

@@ -1,4 +1,4 @@
-"""How values of a file are read that SQL cannot read: once for each distinct value, by the functions of conform."""
+"""Read the values of a file that SQL cannot read: once per distinct value, by the functions of conform."""
 
 from __future__ import annotations
 
@@ -12,8 +12,8 @@ from dataflow.vocabulary.lists import any_of
 from dataflow.vocabulary.streets import UNIT_WORDS
 
 Fields = dict[str, str | None]
-# what a column's values are read by; it may look at all of them first
 Reader = Callable[[Sequence[str]], Callable[[str], Fields]]
+"""Given all values of a column, return the function that reads one."""
 
 _PARTS_OF_DATE = re.compile(r"^\D{0,2}(\d{1,4})[-/. ]+(\d{1,2})[-/. ]+(\d{1,4})(?:[T ].*)?$")
 _WORD_DATES = ("%b %d %Y", "%B %d %Y", "%d %b %Y", "%d %B %Y", "%d-%b-%Y", "%d-%b-%y", "%d%b%Y")
@@ -38,7 +38,7 @@ def _email(text: str) -> Fields:
     found = normalise_email(address)
     if found is not None:
         return {"canonical": found.canonical, "domain": found.domain}
-    # a mangled address may still be compared; a placeholder, which is well formed, may not
+    # a malformed address can still be compared; a well-formed one that conform refuses is a placeholder
     plain = address.strip().lower()
     is_mangled = len(plain) > 5 and re.fullmatch(r"[^@\s]+@[^@\s]+\.\w+", plain) is None and re.search(r"[@.]", plain)
     return {"canonical": plain if is_mangled else None, "domain": None}
@@ -49,7 +49,7 @@ def countries(_values: Sequence[str]) -> Callable[[str], Fields]:
 
 
 def dates(values: Sequence[str]) -> Callable[[str], Fields]:
-    """Dates as YYYY-MM-DD. Whether the day or the month stands first is told by all values together."""
+    """Read dates as YYYY-MM-DD; all values together decide whether the day or the month is first."""
     parts = [found.groups() for found in map(_PARTS_OF_DATE.match, values) if found and len(found[1]) < 4]
     day_first = sum(int(first) > 12 for first, _, _ in parts) >= sum(int(second) > 12 for _, second, _ in parts)
     dotted = sum("." in value for value in values) > len(values) / 2
@@ -58,7 +58,7 @@ def dates(values: Sequence[str]) -> Callable[[str], Fields]:
 
 def _date(text: str, *, day_first: bool) -> str | None:
     if re.fullmatch(r"\d{8}", text):
-        # a day that is not in the calendar is a misspelt one, and may be compared
+        # not checked: a misspelt date that is not in the calendar can still be compared
         return f"{text[:4]}-{text[4:6]}-{text[6:]}"
     if re.fullmatch(r"\d{4}", text):
         return f"{text}-01-01"
@@ -76,7 +76,7 @@ def _date(text: str, *, day_first: bool) -> str | None:
 
 
 def _full_year(year: int, digits: int) -> int:
-    """A year of two digits is of the last hundred years: people who are born, not those to come."""
+    """Return the year in four digits; one of two digits is within the last hundred years."""
     if digits > 2:
         return year
     return year + 1900 if year + 2000 > _LAST_BIRTH else year + 2000
@@ -98,7 +98,7 @@ def address_lines(_values: Sequence[str]) -> Callable[[str], Fields]:
 
 
 def _address_line(text: str) -> Fields:
-    """A whole address on one line to its street line, unit, city and postcode; parts stand between commas."""
+    """Split a whole address on one line, by commas, into street line, unit, city and postcode."""
     parts = [part.strip() for part in text.replace("\n", ",").split(",") if part.strip()]
     unit = next((found[1] for part in parts if (found := _UNIT.match(part))), None)
     parts = [part for part in parts if not _UNIT.match(part)]

@@ -1,4 +1,18 @@
-"""Resolve a file of one's own: CSV or Parquet with any columns, by the functions that the pipeline uses."""
+"""Resolve a file: CSV or Parquet with any columns, by the functions of the pipeline.
+
+| relation | columns | filled by | dropped by |
+|---|---|---|---|
+| file_row | c0, c1, …, "row number" | _load | read_values |
+| read_row | as file_row, <column>_read | read_values | _number_rows |
+| source_row | as read_row, "record key", "record id" | _number_rows | _keep_keys |
+| label | record_id_l, record_id_r, verdict | _read_labels | the connection |
+| match_record | see records/match_record.py | make_match_records | _resolve |
+| row_key | "record id", "record key", "row number", truth | _keep_keys | the connection |
+| copy, copied_record | see copies.py | set_copies_aside | the connection |
+| match_TYPE, edge_TYPE, frequency_TYPE | of match_record.py, edges.py, frequencies.py | _resolve | the connection |
+| found | record_id, cluster, confidence, entity_type | _resolve | the connection |
+| truth | record_id, cluster | _judge | the connection |
+"""
 
 from __future__ import annotations
 
@@ -30,17 +44,17 @@ from lakehouse.connect import connect
 from lakehouse.table import literal
 
 DOING = "Resolving a file"
-# what is more goes to the disk; a million rows of fifteen columns want as much
 MEMORY = "4GB"
-# pairs that only the wide keys bring: a minute's work; a table of 200,000 rows has as many (November 2026)
+"""The memory limit, enough for a million rows of fifteen columns; more spills to the disk."""
 WIDE_PAIRS = 6_000_000
+"""The most pairs from wide keys alone: a minute's work, as many as a table of 200,000 rows has (November 2026)."""
 SAMPLE = 1_000
 OUT_FORMATS = {".csv": "csv, HEADER", ".parquet": "parquet"}
 
 
 @dataclass(frozen=True, kw_only=True)
 class FileSpec:
-    """What the columns of a file are: column to kind (kinds.py); entity type None: told from the columns."""
+    """The kinds of a file's columns (kinds.py), and its entity type; None: inferred from the columns."""
 
     columns: Mapping[str, str]
     entity_type: str | None = None
@@ -48,7 +62,7 @@ class FileSpec:
 
 @dataclass(frozen=True, kw_only=True)
 class FileResolution:
-    """What came of it. `entity_types`: clusters of each. `evaluation` and `causes` of error need a truth column."""
+    """The outcome. `entity_types`: clusters of each type. `evaluation` and `causes` of error need a truth column."""
 
     entity_types: dict[str, int]
     kinds: dict[str, str]
@@ -67,20 +81,20 @@ def read_file_spec(path: Path) -> FileSpec:
     Raises: UsageError when the file is missing, is not TOML, or names a kind that does not exist.
     """
     try:
-        told = tomllib.loads(path.read_text(encoding="utf-8"))
+        declared = tomllib.loads(path.read_text(encoding="utf-8"))
     except FileNotFoundError as error:
-        raise UsageError(f"Reading the spec of a file: {path} is not there.") from error
+        raise UsageError(f"Reading the spec of a file: {path} does not exist.") from error
     except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
         raise UsageError(f"Reading the spec of a file: {path} is not TOML ({type(error).__name__}).") from error
-    columns = told.get("columns", {})
+    columns = declared.get("columns", {})
     unknown = sorted({str(kind) for kind in columns.values() if kind not in BY_NAME})
-    surplus = sorted(set(told) - {"columns", "entity_type"})
-    if unknown or surplus or told.get("entity_type") not in (None, *SPECS):
+    surplus = sorted(set(declared) - {"columns", "entity_type"})
+    if unknown or surplus or declared.get("entity_type") not in (None, *SPECS):
         raise UsageError(
             f"Reading the spec of a file: {path} has unknown kinds {unknown} or settings {surplus}, or an unknown "
             f"entity_type. Kinds are {', '.join(BY_NAME)}; entity types are {', '.join(SPECS)}."
         )
-    return FileSpec(columns=columns, entity_type=told.get("entity_type"))
+    return FileSpec(columns=columns, entity_type=declared.get("entity_type"))
 
 
 def resolve_file(
@@ -93,10 +107,10 @@ def resolve_file(
     labels: Path | None = None,
     out: Path | None = None,
 ) -> FileResolution:
-    """Find out which rows of a file are one person, or one company.
+    """Resolve the rows of a file: find those that are one person or one company.
 
     `truth`: column with the known answer, never an input. `key`: column that identifies a row, else its number.
-    `labels`: CSV or Parquet of pairs called same or different, by their keys (labels.py).
+    `labels`: CSV or Parquet of pairs labelled same or different, by their keys (labels.py).
     `out`: CSV or Parquet to write, one row per input row with record_key, cluster_id, confidence.
     Raises: SourceMissing, SourceMalformed, UsageError.
     """
@@ -108,11 +122,8 @@ def resolve_file(
         closing(connect(memory_limit=MEMORY, temp_directory=Path(spill))) as con,
     ):
         table = _load(con, path)
-        aside = [table.find(name) for name in (truth, key, *ignore) if name is not None]
-        kinds = _decide_kinds(con, table, spec, aside=aside)
-        read_values(con, "file_row", kinds, into="read_row")
-        _number_rows(con, table, key=key)
-        types = decide_types(con, "source_row", kinds, told=spec.entity_type if spec else None)
+        kinds = _read_rows(con, table, spec, truth=truth, key=key, ignore=ignore)
+        types = decide_types(con, "source_row", kinds, declared=spec.entity_type if spec else None)
         labelled = _read_labels(con, labels) if labels is not None else None
         make_match_records(con, input_sql("source_row", kinds, types), _wide_specs(), into="match_record")
         _keep_keys(con, truth=table.find(truth) if truth is not None else None)
@@ -135,16 +146,33 @@ def resolve_file(
         )
 
 
+def _read_rows(
+    con: duckdb.DuckDBPyConnection,
+    table: _Table,
+    spec: FileSpec | None,
+    *,
+    truth: str | None,
+    key: str | None,
+    ignore: Iterable[str],
+) -> dict[str, str]:
+    """Fill `source_row` from `file_row`; return the kind of each column."""
+    aside = [table.find(name) for name in (truth, key, *ignore) if name is not None]
+    kinds = _decide_kinds(con, table, spec, aside=aside)
+    read_values(con, "file_row", kinds, into="read_row")
+    _number_rows(con, table, key=key)
+    return kinds
+
+
 @dataclass(frozen=True)
 class _Table:
-    """The file as it was read into `file_row`; `headings` maps our names of its columns to its own."""
+    """The file as it was read into `file_row`; `headings` maps the names c0, c1, … to the file's headings."""
 
     name: str
     headings: Mapping[str, str]
     rows: int
 
     def find(self, heading: str) -> str:
-        """Our name of a column; where no heading is written just so, one that differs in capitals or blanks."""
+        """Return our name of a column: by its exact heading, else by one that differs in case or blanks only."""
         for same in (str, lambda text: text.strip().lower()):
             for column, known in self.headings.items():
                 if same(known) == same(heading):
@@ -163,10 +191,10 @@ def _load(con: duckdb.DuckDBPyConnection, path: Path) -> _Table:
 def _decide_kinds(
     con: duckdb.DuckDBPyConnection, table: _Table, spec: FileSpec | None, *, aside: list[str]
 ) -> dict[str, str]:
-    """Column to kind, by our names."""
+    """Return the kind of each column, by our names of them."""
     if spec is not None and spec.columns:
-        told = {table.find(heading): kind for heading, kind in spec.columns.items()}
-        kinds = {column: told.get(column, "ignore") for column in table.headings if column not in aside}
+        declared = {table.find(heading): kind for heading, kind in spec.columns.items()}
+        kinds = {column: declared.get(column, "ignore") for column in table.headings if column not in aside}
     else:
         columns = [column for column in table.headings if column not in aside]
         samples = {table.headings[column]: values for column, values in _samples(con, columns).items()}
@@ -174,13 +202,13 @@ def _decide_kinds(
     if not any(BY_NAME[kind].inputs for kind in kinds.values()):
         raise UsageError(
             f"{DOING}: no column of {table.name} is of a known kind by its name or its values.",
-            next_move="Say what the columns are in a spec: --spec SPEC.",
+            next_move="Declare the kinds of the columns in a spec: --spec SPEC.",
         )
     return kinds
 
 
 def _samples(con: duckdb.DuckDBPyConnection, columns: list[str]) -> dict[str, list[str]]:
-    """Values of each column, the same whatever the order of the rows."""
+    """Return sample values of each column, independent of the order of the rows."""
     if not columns:
         return {}
     whole = f"md5(concat_ws('|', {', '.join(columns)}))"
@@ -199,9 +227,9 @@ def _samples(con: duckdb.DuckDBPyConnection, columns: list[str]) -> dict[str, li
 
 
 def _number_rows(con: duckdb.DuckDBPyConnection, table: _Table, *, key: str | None) -> None:
-    """Give rows their record id: the key as it stands, else the row number; ids sort as text.
+    """Give rows their "record id": the key as it is, else the row number, padded to sort as text.
 
-    "record key" is what the id is called outside: of a row number, the number.
+    "record key" is the identifier that the output shows: the key, or the plain row number.
     """
     record_key = table.find(key) if key is not None else '"row number"'
     record_id = record_key if key is not None else "lpad(\"row number\"::VARCHAR, 10, '0')"
@@ -215,8 +243,8 @@ def _number_rows(con: duckdb.DuckDBPyConnection, table: _Table, *, key: str | No
     if repeated or missing:
         raise UsageError(
             f"{DOING}: the key column {key} of {table.name} is empty in {missing} rows and repeated in "
-            f"{repeated}; a key is given once to each row.",
-            next_move="Leave --key out: rows are then known by their number.",
+            f"{repeated}; a key identifies one row.",
+            next_move="Leave --key out: rows are then identified by their number.",
         )
 
 
@@ -231,10 +259,10 @@ def _wide_specs() -> list[EntitySpec]:
 
 
 def affordable(con: duckdb.DuckDBPyConnection, records: str, spec: EntitySpec, *, pairs: int) -> EntitySpec:
-    """The spec with its wide rules capped lower, until they bring no more than `pairs` pairs of the match records.
+    """Return the spec with the caps of its wide rules lowered until these bring at most `pairs` pairs.
 
-    Their caps bound the pairs of one record, not those of a table: forty for each of a million are too many to compare.
-    The rarer a key, the more it says, so the blocks that go are the largest.
+    A cap bounds the pairs of one record and not those of a table: forty for each of a million are too many to compare.
+    The largest blocks are dropped first: a rare key is better evidence than a common one.
     """
     narrow = len(spec.blocking) - len(spec.wide)
     sizes = con.execute(f"""
@@ -255,7 +283,7 @@ def affordable(con: duckdb.DuckDBPyConnection, records: str, spec: EntitySpec, *
 
 
 def _keep_keys(con: duckdb.DuckDBPyConnection, *, truth: str | None) -> None:
-    """Leave of the rows what names and judges them: their values are in the match records."""
+    """Keep only the keys and the truth of the rows; their values are in the match records."""
     con.execute(f"""
         CREATE TEMP TABLE row_key AS
         SELECT "record id", "record key", "row number", {truth or "NULL"} AS truth FROM source_row
@@ -264,7 +292,7 @@ def _keep_keys(con: duckdb.DuckDBPyConnection, *, truth: str | None) -> None:
 
 
 def _resolve(con: duckdb.DuckDBPyConnection, *, labels: str | None) -> tuple[list[Model], int]:
-    """Leave the table `found` (record_id, cluster, confidence, entity_type); return models and pairs compared."""
+    """Fill `found` with the clusters of both entity types; return the models and the number of pairs compared."""
     set_copies_aside(con, "match_record", unless=labels)
     specs = _wide_specs()
     for spec in specs:

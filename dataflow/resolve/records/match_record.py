@@ -1,7 +1,16 @@
-"""Turn customer records into match records: the folded columns that are compared, and the keys they are blocked on.
+"""Turn customer records into match records: the folded columns that are compared, and the blocking keys.
 
-A match record is a function of its customer record alone, so it is kept beside it (`resolved.match_record`) and
-worked out again only when the customer record changes.
+A match record depends on its customer record alone, so it is stored (`resolved.match_record`) and computed again only
+when the customer record changes.
+
+| relation | columns | filled by | dropped by |
+|---|---|---|---|
+| match_input | INPUT_COLUMNS | match_records | match_records |
+| match_ascii | value, ascii | transliterate | match_records |
+| match_folded | see _folded_rows | match_records | match_records |
+| match_roots | name, root, roots | nickname_roots | match_records |
+| match_all_roots | record_id, all_roots | match_records | match_records |
+| `into` of make_match_records | as resolved.match_record | make_match_records | its caller |
 """
 
 from __future__ import annotations
@@ -43,17 +52,17 @@ INPUT_COLUMNS = (
 TEXT_COLUMNS = (
     "full_name", "given_name", "surname", "company_name", "street", "line2", "city", "region", "occupation",
 )  # fmt: skip
-# a full stop in them parts words
 SPACED_COLUMNS = ("given_name", "surname", "street", "line2", "city", "region")
-# the low bits of a key hold the number of its rule, so that a key knows its rule's cap
+"""Columns in which a full stop separates words."""
 RULE_BITS = 64
+"""A key modulo this is the number of its rule, from which its cap follows."""
 
 _TITLES = any_of(fold_words((*TITLES, *TITLES_THAT_ARE_NAMES)))
 _ENDINGS = "st|nd|rd|th"
 _ORDINAL = f"[0-9]+(?:{_ENDINGS})"
 _NO_NAMES = fold_words((*NOTHING, *NO_NAMES))
 _STREET_WORDS = {**dict.fromkeys((*STREET_TYPES, *STREET_FILLERS), ""), **STREET_SHORT.means}
-# the second of his name is mostly his father's junior; an initial I at the end is rarer than the first of his name
+# "II" is mostly a junior, and a final "I" more often a senior than an initial
 _GENERATIONS = {word: "jr" if form == "ii" else form for word, form in GENERATIONS.means.items()} | {"i": "sr"}
 _HAS_LINE = "entity_type = 'person' AND len(words) > 1"
 _NOT_COMPARED_ALONE = (*PARTICLES, *PARTS_OF_SURNAMES)
@@ -67,7 +76,7 @@ def make_match_records(con: duckdb.DuckDBPyConnection, source: str, specs: Itera
 
 @contextmanager
 def match_records(con: duckdb.DuckDBPyConnection, source: str, specs: Iterable[EntitySpec]) -> Iterator[str]:
-    """Give a query of the match records of `source`, itself a query of INPUT_COLUMNS; it holds inside the block."""
+    """Yield the query of the match records of `source`, a query of INPUT_COLUMNS; it is valid inside the block."""
     con.execute(f"CREATE OR REPLACE TEMP TABLE match_input AS {source}")
     transliterate(con, "match_input", TEXT_COLUMNS, into="match_ascii")
     con.execute(f"CREATE OR REPLACE TEMP TABLE match_folded AS {_folded_rows()}")
@@ -85,10 +94,10 @@ def match_records(con: duckdb.DuckDBPyConnection, source: str, specs: Iterable[E
 
 
 def _folded_rows() -> str:
-    """Fold every text, split names into tokens, null what says nothing."""
+    """Return the SELECT that folds every text, splits names into tokens, and sets placeholders to null."""
     legal = any_of(FORM_WORDS)
     return f"""
-        WITH folded AS ({_folded_texts()}), spoken AS ({_parts_of_names()}), split AS ({_whole_names()})
+        WITH folded AS ({_folded_texts()}), parted AS ({_parts_of_names()}), split AS ({_whole_names()})
         SELECT
             record_id, entity_type,
             is_han,
@@ -104,7 +113,7 @@ def _folded_rows() -> str:
                 )
             END AS surname_tokens,
             coalesce({_generation_sql("lower(generation)")}, lower(generation)) AS suffix,
-            -- a day that is not in the calendar is a misspelt one, and may be compared
+            -- not checked: a misspelt date that is not in the calendar can still be compared
             CASE WHEN regexp_full_match(date_of_birth::VARCHAR, '[0-9]{{4}}-[0-9]{{2}}-[0-9]{{2}}')
                  THEN date_of_birth::VARCHAR
                  ELSE strftime(try_cast(date_of_birth AS DATE), '%Y-%m-%d') END AS date_of_birth,
@@ -128,7 +137,7 @@ def _folded_rows() -> str:
 
 
 def _folded_texts() -> str:
-    """Fold the texts of `match_input`."""
+    """Return the SELECT of the folded texts of `match_input`."""
     joins = "\n".join(f"LEFT JOIN match_ascii AS a_{c} ON a_{c}.value = m.{c}" for c in TEXT_COLUMNS)
     folded = ",\n".join(f"{_folded(c)} AS {c}" for c in TEXT_COLUMNS)
     # ordinals: "3rd" and "3" are one street
@@ -147,7 +156,7 @@ def _folded_texts() -> str:
 
 
 def _parts_of_names() -> str:
-    """Take titles, honours and generations off the names of `folded`."""
+    """Return the SELECT of the names of `folded` without titles, honours and generations."""
     generations = any_of(GENERATIONS)
     return f"""
         SELECT *,
@@ -156,7 +165,7 @@ def _parts_of_names() -> str:
             CASE WHEN surname_first THEN regexp_replace(line_text, ' ({generations}) ', ' ') ELSE line_text END
                 AS name_text,
             string_split(name_text, ' ') AS words,
-            -- a title or an honour alone is no name: the line may know better
+            -- a title or an honour alone is not a name: use the full name instead
             coalesce(regexp_replace(trim({_without_title("given_name")}), ' (i|{generations})$', ''),
                 CASE WHEN {_HAS_LINE} AND given_name <> '' AND words[1] <> coalesce(surname, '') THEN words[1] END,
                 given_name) AS given_text,
@@ -179,9 +188,9 @@ def _without_honour(name: str) -> str:
 
 
 def _whole_names() -> str:
-    """Tell given names from the surname.
+    """Return the SELECT that splits given names from the surname.
 
-    A source that has one line for the name: its last word is the surname unless a comma says otherwise.
+    Of a name on one line the last word is the surname, or with a comma ("Smith, John") the first.
     """
     return f"""
         SELECT * EXCLUDE (given_text, surname_text),
@@ -193,11 +202,11 @@ def _whole_names() -> str:
             CASE WHEN is_one_line AND surname_first THEN words[1]
                  WHEN is_one_line THEN words[-1]
                  ELSE surname_text END AS surname_all,
-            -- the line may hold more given names than the column
+            -- the full name can hold more given names than the column
             CASE WHEN {_HAS_LINE} AND given_text IS NOT NULL AND surname_text IS NOT NULL THEN
                 list_filter(words, w -> NOT list_contains(string_split(surname_text, ' '), w))
             END AS line_given
-        FROM spoken
+        FROM parted
     """
 
 
@@ -214,7 +223,7 @@ def _folded(column: str) -> str:
 
 
 def _match_rows(specs: tuple[EntitySpec, ...]) -> str:
-    """Derive the compound columns and the blocking keys."""
+    """Return the SELECT of the match records, with compound columns and blocking keys."""
     keys = "\n".join(f"WHEN '{spec.entity_type}' THEN {key_list_sql(spec)}" for spec in specs)
     small = in_list(SMALL_WORDS)
     return f"""
@@ -227,7 +236,7 @@ def _match_rows(specs: tuple[EntitySpec, ...]) -> str:
                  THEN least(f.given, f.surname) || ' ' || greatest(f.given, f.surname) END AS name_key,
             f.suffix, f.date_of_birth,
             f.org,
-            -- "tots" and "tot" are one word
+            -- a plural and its singular are one word
             list_sort(list_distinct(list_transform(
                 list_filter(string_split(f.org, ' '), w -> w NOT IN ({small})),
                 w -> regexp_replace(w, '([a-z]{{2}}[a-rt-z])s$', '\\1')))) AS org_tokens,
@@ -235,7 +244,7 @@ def _match_rows(specs: tuple[EntitySpec, ...]) -> str:
             nullif(array_to_string(list_sort(regexp_extract_all(f.org, '[0-9]+')), ' '), '') AS org_numbers,
             f.legal_form, f.domain,
             f.email,
-            -- a mailbox made of the name says of the name what the name has said
+            -- a mailbox made of the name is not compared: it would count the name twice
             split_part(f.email, '@', 1) AS local_part,
             regexp_replace(local_part, '[^a-z0-9]', '', 'g') AS local_letters,
             CASE WHEN f.surname IS NULL OR f.given IS NULL OR local_letters NOT IN (
@@ -252,7 +261,7 @@ def _match_rows(specs: tuple[EntitySpec, ...]) -> str:
 
 
 def key_list_sql(spec: EntitySpec) -> str:
-    """The blocking keys of a match record, as an expression over its other columns."""
+    """Return the blocking keys of a match record as an expression over its other columns."""
     items = ", ".join(
         f"(md5_number_lower('{rule.name}|' || ({rule.key})) // {RULE_BITS}) * {RULE_BITS} + {number}"
         for number, rule in enumerate(spec.blocking)

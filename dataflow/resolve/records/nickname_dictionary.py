@@ -1,7 +1,7 @@
-"""The dictionary of the package `nicknames`, and the one module that touches a private part of it.
+"""Look names up in the dictionary of the package `nicknames`; the one module that uses a private part of it.
 
-It has no public list of its names (nicknames 1.0, November 2026); tests/unit/test_private_parts.py says when that part
-moves.
+The package has no public list of its names (nicknames 1.0, November 2026); tests/unit/test_private_parts.py fails when
+the private one changes.
 """
 
 from __future__ import annotations
@@ -12,17 +12,17 @@ from nicknames import NickNamer
 
 
 def canonicals_of(name: str) -> set[str]:
-    """The names that a name is a short form of."""
+    """Return the names that a name is a short form of."""
     return set(_dictionary().canonicals_of(name))
 
 
 def is_known(name: str) -> bool:
-    """Whether it is a name, or a short form of one."""
+    """Return whether it is a name or a short form of one."""
     return bool(_dictionary().canonicals_of(name) or _dictionary().nicknames_of(name))
 
 
 def full_names() -> list[str]:
-    """Every name that has short forms, sorted."""
+    """Return every name that has short forms, sorted."""
     return sorted(_dictionary()._nickname_lookup)
 
 

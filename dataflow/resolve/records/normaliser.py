@@ -1,8 +1,8 @@
-"""How text is folded before it is compared.
+"""Fold text before it is compared.
 
-SQL does what SQL can; what needs a library (transliteration, nicknames) is worked out once for each distinct value
-in Python and joined. An epoch freezes FOLDING_VERSION, so that no record folded one way is ever compared with a record
-folded another way: another version folds every record anew.
+SQL does what it can; what needs a library (transliteration, nicknames) is computed in Python once per distinct value
+and joined. An epoch freezes FOLDING_VERSION, so that only records folded by the same version are compared: another
+version folds every record again.
 """
 
 from __future__ import annotations
@@ -58,41 +58,41 @@ FOLDED_WITH = (
     TITLES,
     TITLES_THAT_ARE_NAMES,
 )
-"""The lists that a match record is made with: a changed word folds every record anew, one of another list does not."""
+"""The word lists that match records are made with: a change in one of them folds every record again."""
 
 RULES_VERSION = "7"
-"""Raise it with any change of the rules of folding or of a comparison's levels: the models are then trained anew."""
+"""Raise it with any change of the folding rules or of a comparison's levels: all models are then trained again."""
 
 FOLDING_VERSION = f"{RULES_VERSION}.{version_of(*FOLDED_WITH)}"
-"""Version of the rules and of the lists. Under other lists a model is kept, for what it learnt of levels holds: trained
-anew it moved 45 of the golden lake's 3,413 records to other customers, kept it moves none."""
+"""The version of rules and lists. Under changed lists a model is kept, since its weights of levels still hold: trained
+again it moved 45 of the golden lake's 3,413 records to other customers, kept it moves none."""
 
 
 def same_rules(version: str) -> bool:
-    """Whether records folded under `version` were folded by today's rules, whatever the lists."""
+    """Return whether `version` has the present folding rules, with any lists."""
     return version.split(".")[0] == RULES_VERSION
 
 
 def in_list(words: Iterable[str]) -> str:
-    """The words as a SQL list of literals, for IN."""
+    """Return the words as a SQL list of literals, for IN."""
     return ", ".join("'" + word + "'" for word in words)
 
 
 def folded_sql(expression: str) -> str:
-    """SQL that folds text already in ASCII: lower case, words of letters and digits with one blank between."""
+    """Return SQL that folds ASCII text to lower-case words of letters and digits, separated by one blank."""
     plain = f"replace(regexp_replace(lower({expression}), '[.''`]+', '', 'g'), '&', ' and ')"
     return f"nullif(trim(regexp_replace({plain}, '[^a-z0-9]+', ' ', 'g')), '')"
 
 
 def spaced_sql(expression: str) -> str:
-    """SQL that folds the text of a name or a street: as folded_sql, but a full stop parts words ("W.J.", "S.Main")."""
+    """Return SQL that folds a name or a street: like folded_sql, but a full stop separates words ("W.J.", "S.Main")."""
     return folded_sql(f"replace({expression}, '.', ' ')")
 
 
 def replaced_words_sql(text: str, words: Mapping[str, str]) -> str:
-    """SQL that replaces whole words of folded text; a word replaced by nothing is left out.
+    """Return SQL that replaces whole words of folded text; a word replaced by an empty one is left out.
 
-    Cases and not a MAP: a MAP was measured to be copied for every word, a hundred times as slow.
+    It uses CASE: a MAP was copied for every word, at a hundred times the time.
     """
     cases = " ".join(f"WHEN {literal(word)} THEN {literal(meant)}" for word, meant in words.items())
     changed = f"list_transform(string_split({text}, ' '), w -> CASE w {cases} ELSE w END)"
@@ -112,7 +112,7 @@ def transliterate(con: duckdb.DuckDBPyConnection, source: str, columns: Iterable
 def nickname_roots(con: duckdb.DuckDBPyConnection, names: str, *, into: str) -> None:
     """Make the temporary table `into` (name, root, roots) for each name of the query `names`.
 
-    Two given names may be one person's when their `roots` meet; `root` is the one form used in blocking keys.
+    Two given names can be of one person when their `roots` intersect; `root` is the form used in blocking keys.
     """
     values = sorted(row[0] for row in con.execute(names).fetchall())
     roots = [roots_of(value) for value in values]
@@ -120,23 +120,23 @@ def nickname_roots(con: duckdb.DuckDBPyConnection, names: str, *, into: str) -> 
 
 
 def roots_of(name: str) -> list[str]:
-    """The name and every name it is a short form of, sorted."""
+    """Return the name and every name it is a short form of, sorted."""
     return sorted({name, *canonicals_of(name)})
 
 
 def is_given_name(word: str) -> bool:
-    """Whether the word is a given name, or short for one."""
+    """Return whether the word is a given name or a short form of one."""
     return is_known(word)
 
 
 @cache
 def known_given_names() -> tuple[str, ...]:
-    """Every given name that the dictionary of nicknames knows, short forms left out: "al" may be anything."""
+    """Return every given name in the dictionary of nicknames, without short forms: "al" can be anything."""
     return tuple(name for name in full_names() if len(name) > 3 and name.isalpha())
 
 
 def root_of(roots: list[str]) -> str:
-    """The longest of the roots: short forms are short."""
+    """Return the longest of the roots, which is the least abbreviated."""
     return max(roots, key=lambda root: (len(root), root))
 
 

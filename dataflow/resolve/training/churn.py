@@ -1,7 +1,7 @@
-"""How far a new model moves customer ids, and the budget that it must keep to.
+"""Bound how many records a new model moves to other customer ids.
 
-People and systems outside hold on to customer ids. A day's merges and splits follow from that day's records; a new
-model may move ids of customers about whom nothing is new, so how many it may move is bounded, and more is refused.
+People and systems outside store customer ids. A day's merges and splits follow from that day's records; a new model can
+also move the ids of customers without new records, so their number has a budget, and a model over it is refused.
 """
 
 from __future__ import annotations
@@ -17,7 +17,7 @@ from lakehouse.table import literal
 
 @dataclass(frozen=True)
 class Churn:
-    """`records` had a customer before and have one now; for `moved` of them it is another one."""
+    """Of the `records` with a customer before and after, `moved` have another one."""
 
     records: int
     moved: int
@@ -28,7 +28,7 @@ class Churn:
 
 
 def measure_churn(ws: Workspace, kinds: Iterable[str]) -> Churn:
-    """Compare the crosswalk that is staged with the one before the run, for these entity types."""
+    """Compare the staged crosswalk of these entity types with the one before the run."""
     chosen = ", ".join(["''", *(literal(kind) for kind in sorted(kinds))])
     row = ws.con.execute(f"""
         SELECT count(*), count(*) FILTER (WHERE n.customer_id <> o.customer_id)
@@ -39,12 +39,12 @@ def measure_churn(ws: Workspace, kinds: Iterable[str]) -> Churn:
 
 
 def refuse_churn(churn: Churn, *, budget: float) -> None:
-    """Raises: AuditRefused where a new model moves more ids than the budget, a share of the records, allows."""
+    """Refuse a new model that moves more than `budget`, a share of the records. Raises: AuditRefused."""
     if churn.share <= budget:
         return
     counts = f"{churn.moved:,} of {churn.records:,} records ({churn.share:.2%}) would change their customer"
     raise AuditRefused(
-        f"The new model was refused: {counts}, and resolve.id_churn_budget is {budget:.2%}.",
+        f"Publishing a new model was refused: {counts}; resolve.id_churn_budget allows {budget:.2%}.",
         next_move="`dataflow plan --retrain` shows what would change. Raise the budget for one run with "
         "DATAFLOW_RESOLVE__ID_CHURN_BUDGET=SHARE, or judge more pairs first (dataflow review list).",
         failed=(f"resolved.xref: id churn ({counts})",),

@@ -1,9 +1,15 @@
-"""Train an epoch: how common values are, how levels fall between strangers and between records of one entity.
+"""Train an epoch: term frequencies, and the distribution of levels between strangers and within one entity.
 
-Splink compares (it gives the level of every comparison of a pair); the counting is ours, for three reasons measured
-in November 2026: Splink's sampling took 34 of 37 s; in small tables its strangers include the matches, which makes
-every near-unique value look common; and its fit to one blocking rule at a time drifts on households. Counts of level
-patterns fit in memory whatever the size of the data, so expectation-maximisation over them costs nothing.
+Splink compares (it gives the level of every comparison of a pair). The estimation is our own, for three reasons
+measured in November 2026: Splink's sampling took 34 of 37 s; in small tables its strangers include the matches, so that
+every near-unique value looks common; and its fit to one blocking rule at a time drifts on households. Counts of level
+patterns fit in memory for any size of the data, so expectation-maximisation over them is cheap.
+
+| relation | columns | filled by | dropped by |
+|---|---|---|---|
+| `frequencies` | see frequencies.py | count_frequencies | the caller of train_epoch |
+| training_pair | one, other | _stranger_patterns, _candidate_patterns | _patterns |
+| training_level | see score_pairs | _patterns | _patterns |
 """
 
 from __future__ import annotations
@@ -27,13 +33,13 @@ from dataflow.resolve.pairs.scoring import score_pairs
 from dataflow.resolve.records.normaliser import FOLDING_VERSION
 from dataflow.resolve.training.fit import Patterns, first_parameters, fit_parameters, kin_weights
 
-# pairs looked at in training; more moved no parameter by more than 2 % (fifty thousand records, November 2026)
 STRANGER_PAIRS = 150_000
+"""Pairs used in training; more moved no parameter by more than 2 % (fifty thousand records, November 2026)."""
 CANDIDATE_PAIRS = 120_000
 
 
 def train_epoch(con: duckdb.DuckDBPyConnection, records: str, *, spec: EntitySpec, frequencies: str) -> Epoch:
-    """Train on the match records of one entity type; term frequencies are left in the temporary table `frequencies`.
+    """Train on the match records of one entity type; leave term frequencies in the temporary table `frequencies`.
 
     The result depends on the records alone: no clock, no random numbers.
     """
@@ -66,7 +72,7 @@ def train_epoch(con: duckdb.DuckDBPyConnection, records: str, *, spec: EntitySpe
 
 
 def _draft(spec: EntitySpec, comparisons: tuple[Comparison, ...], parameters: Parameters, frequencies: str) -> Epoch:
-    """An epoch good for levels only."""
+    """Return an epoch that is used for levels only."""
     return Epoch(
         epoch_id="draft",
         entity_type=spec.entity_type,
@@ -88,7 +94,7 @@ def _filled_columns(con: duckdb.DuckDBPyConnection, records: str, spec: EntitySp
 def _stranger_patterns(
     con: duckdb.DuckDBPyConnection, records: str, record_count: int, draft: Epoch, spec: EntitySpec
 ) -> Patterns:
-    """Levels between records paired blindly: in the order of their hashed ids, each with the next few."""
+    """Count the levels of records paired at random: each with those that follow in the order of hashed ids."""
     steps = max(1, min(record_count // 2, STRANGER_PAIRS // max(record_count, 1)))
     con.execute(f"""
         CREATE OR REPLACE TEMP TABLE training_pair AS
@@ -105,7 +111,7 @@ def _stranger_patterns(
 
 
 def _candidate_patterns(con: duckdb.DuckDBPyConnection, records: str, draft: Epoch, spec: EntitySpec) -> Patterns:
-    """Levels between candidate pairs, or a sample of them."""
+    """Count the levels of the candidate pairs, or of a sample of them."""
     find_candidates(con, records, spec=spec, into="training_pair")
     found = con.table("training_pair").shape[0]
     one_in = max(1, found // CANDIDATE_PAIRS)

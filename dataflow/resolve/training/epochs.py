@@ -1,4 +1,4 @@
-"""Keep epochs in the lake and read them back."""
+"""Store epochs in the lake and read them back."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ _JUDGED = f"""
 
 
 def specs_of(settings: ResolveSettings) -> Mapping[str, EntitySpec]:
-    """The declared specs with the thresholds of the settings."""
+    """Return the declared specs with the thresholds of the settings."""
     return {
         kind: replace(
             spec,
@@ -37,7 +37,7 @@ def specs_of(settings: ResolveSettings) -> Mapping[str, EntitySpec]:
 
 
 def stored_epochs(ws: Workspace) -> dict[str, Epoch]:
-    """The newest epoch of each entity type, as far as it was made by this normaliser."""
+    """Return the newest epoch of each entity type, where this normaliser made it, with its frequencies loaded."""
     return {
         kind: replace(epoch, frequencies=_load_frequencies(ws, epoch.epoch_id, kind))
         for kind, epoch in read_epochs(ws.con).items()
@@ -46,7 +46,7 @@ def stored_epochs(ws: Workspace) -> dict[str, Epoch]:
 
 
 def read_epochs(con: duckdb.DuckDBPyConnection) -> dict[str, Epoch]:
-    """The newest epoch of each entity type, its frequencies left where they are."""
+    """Return the newest epoch of each entity type, with its frequencies as a query on the lake."""
     rows = con.execute(f"""
         SELECT epoch_id, entity_type, model_json, link_threshold, review_threshold, normaliser_version, record_count
         FROM {EPOCH.sql_name}
@@ -68,9 +68,9 @@ def read_epochs(con: duckdb.DuckDBPyConnection) -> dict[str, Epoch]:
 
 
 def keep_and_store(ws: Workspace) -> dict[str, Epoch]:
-    """Stage an epoch for each model that was trained under other lists of words and the same rules of folding.
+    """Stage a new epoch for each model that was trained with other word lists and the same folding rules.
 
-    Its weights and frequencies are kept, its id is new: the records that it scores are folded anew.
+    It keeps weights and frequencies and gets a new id: the records that it scores are folded again.
     """
     kept = {
         kind: replace(
@@ -90,9 +90,9 @@ def keep_and_store(ws: Workspace) -> dict[str, Epoch]:
 def train_and_store(
     ws: Workspace, specs: Mapping[str, EntitySpec], *, kinds: set[str], present: Mapping[str, Epoch]
 ) -> dict[str, Epoch]:
-    """Train an epoch for each of these types that has records, learn from what stewards have said, stage what is new.
+    """Train an epoch for each of these types that has records, learn from the judgements, stage and return new ones.
 
-    The same records and words give the epoch that is `present`, which is left out.
+    The same records and judgements give an epoch of `present`, which is left out.
     """
     trained = {}
     for kind in sorted(kinds):
@@ -105,7 +105,7 @@ def train_and_store(
             name = f"frequency_{kind}"
             epoch = train_epoch(ws.con, records, spec=specs[kind], frequencies=name)
             trained[kind] = learn_from_labels(ws.con, records, _JUDGED, epoch=epoch, spec=specs[kind])
-            # Training is of one connection; the lanes need them too.
+            # Copied: temporary tables are of one connection, and the lanes read the frequencies too.
             ws.con.execute(f"CREATE OR REPLACE TABLE work.main.{name} AS FROM temp.{name}")
         ws.con.execute(f"DROP TABLE {records}")
     known = {epoch.epoch_id for epoch in present.values()}
@@ -136,7 +136,7 @@ def _store(ws: Workspace, epoch: Epoch) -> None:
 
 
 def _load_frequencies(ws: Workspace, epoch_id: str, kind: str) -> str:
-    """Copy an epoch's frequencies out of the lake: they are joined several times."""
+    """Copy an epoch's frequencies from the lake, since they are joined several times; return the table."""
     name = f"frequency_{kind}"
     ws.con.execute(f"CREATE OR REPLACE TABLE work.main.{name} AS FROM {_frequencies_sql(epoch_id)}")
     return name

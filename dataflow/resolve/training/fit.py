@@ -1,4 +1,4 @@
-"""Fit a model to counted level patterns: expectation-maximisation with the strangers' levels held fixed."""
+"""Fit a model to counted level patterns by expectation-maximisation; the levels of strangers are counted directly."""
 
 from __future__ import annotations
 
@@ -14,16 +14,17 @@ from dataflow.resolve.comparisons import Comparison
 from dataflow.resolve.model.model import Parameters
 
 ROUNDS = 30
-# a level's m may move from its declared value by this factor: with few or strange pairs the fit runs to the walls
 FREEDOM = 12.0
-# no level is rarer than this between strangers, however few of them were looked at
+"""The factor by which a level's m can move from its declared value: with small or odd samples the fit diverges."""
 FLOOR = 1e-6
+"""The least u of a level, for any number of strangers counted."""
 PRIOR_PAIRS = 100
-# pairs of two entities that are close (kin): so many are thought to be there unseen, but no more than a share of the
-# pairs of records of one entity; and those seen are no more than a multiple of them
+"""Strangers that count as seen to disagree, beside those counted."""
 KIN_UNSEEN = 25.0
+"""Pairs of kin (two close entities) assumed beside those found, at most KIN_UNSEEN_SHARE of the pairs of one entity."""
 KIN_UNSEEN_SHARE = 0.1
 KIN_MOST = 30.0
+"""The most pairs of kin, as a multiple of the pairs of one entity."""
 
 
 @dataclass(frozen=True)
@@ -45,7 +46,7 @@ class Patterns:
         return Patterns(self.names, self.gammas, self.adjustments, self.counts * factor)
 
     def shares(self, comparison: Comparison, weights: NDArray[np.float64]) -> tuple[list[float], float]:
-        """How `weights` (times counts) fall on the comparison's levels, best first, and their sum."""
+        """Return the shares of `weights` (times counts) on the comparison's levels, best first, and their sum."""
         gamma = self.gammas[:, self.names.index(comparison.name)]
         size = len(comparison.levels)
         present = gamma >= 0
@@ -55,7 +56,7 @@ class Patterns:
 
 
 def first_parameters(comparisons: tuple[Comparison, ...], record_count: int) -> Parameters:
-    """Where training starts: declared m, a guess for u, one true pair for each record."""
+    """Return the start of training: declared m, a guess for u, one true pair for each record."""
     prior = 1 / max(record_count, 2)
     m = {c.name: [level.m for level in c.levels] for c in comparisons}
     u = {
@@ -76,7 +77,7 @@ def fit_parameters(
     likely: Patterns,
     record_count: int,
 ) -> Parameters:
-    """Fit prior, m and u. Weights are rounded, so that threads adding in another order change nothing."""
+    """Fit prior, m and u; they are rounded, so that the order in which threads add changes nothing."""
     pair_count = max(record_count * (record_count - 1) / 2, 1.0)
     fitted = Parameters(prior=start.prior, kin_prior=start.kin_prior, m=dict(start.m), u=dict(start.u))
     for _ in range(ROUNDS):
@@ -100,9 +101,9 @@ def _stranger_levels(comparison: Comparison, fitted: Parameters, strangers: Patt
         elif level.odds is not None:
             found.append(min(m * fitted.prior / level.odds, 0.5))
         else:
-            # some of the blind pairs are matches; in a small table they are most of those that agree
+            # some of the random pairs are matches; in a small table they are most of those that agree
             strange = max((share - fitted.prior * m) / (1 - fitted.prior), share / 20)
-            # and where hardly any pairs were looked at, as if a hundred had been seen to disagree
+            # smoothed for small samples: as if PRIOR_PAIRS more pairs had been seen on the last level
             prior = 1.0 if level is comparison.levels[-1] else 0.0
             seen = (strange * total + prior * PRIOR_PAIRS) / (total + PRIOR_PAIRS)
             found.append(min(max(seen, 0.3 / (total + PRIOR_PAIRS), FLOOR), 0.999))
@@ -112,7 +113,7 @@ def _stranger_levels(comparison: Comparison, fitted: Parameters, strangers: Patt
 def _class_probabilities(
     comparisons: tuple[Comparison, ...], fitted: Parameters, patterns: Patterns
 ) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
-    """How likely each pattern is to be of one entity, and of two that are close; the rest are strangers."""
+    """Return the probability of each pattern to be of one entity, and of two close ones; the rest are strangers."""
     weight = patterns.adjustments + math.log2(fitted.prior / (1 - fitted.prior))
     close = np.full_like(weight, math.log2(fitted.kin_prior / (1 - fitted.prior)))
     for comparison in comparisons:
@@ -126,13 +127,13 @@ def _class_probabilities(
 
 
 def kin_shares(comparison: Comparison) -> list[float]:
-    """How the levels fall between two different entities that are close, best level first."""
+    """Return the distribution of the levels between two close entities, best level first."""
     total = sum(level.kin for level in comparison.levels)
     return [level.kin / total for level in comparison.levels]
 
 
 def kin_weights(comparisons: tuple[Comparison, ...], fitted: Parameters) -> dict[str, list[float]]:
-    """log2 of same to close for each level of each comparison, by gamma from 0; '' holds the prior's."""
+    """Return log2 of one entity to two close ones for each level, by gamma from 0; '' holds that of the priors."""
     weights = {"": [round(math.log2(fitted.prior / fitted.kin_prior), 6)]}
     for comparison in comparisons:
         pairs = zip(fitted.m[comparison.name], kin_shares(comparison), strict=True)
@@ -142,7 +143,7 @@ def kin_weights(comparisons: tuple[Comparison, ...], fitted: Parameters) -> dict
 
 def _matched_levels(comparison: Comparison, likely: Patterns, matched: NDArray[np.float64]) -> list[float]:
     shares, total = likely.shares(comparison, matched)
-    # as if fifty pairs had been seen to fall as declared
+    # smoothed: as if fifty more pairs had been distributed as declared
     trust = total / (total + 50)
     moved = []
     for level, share in zip(comparison.levels, shares, strict=True):

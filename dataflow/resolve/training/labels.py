@@ -1,9 +1,17 @@
-"""Learn from pairs that somebody has called same or different: fifty to a few hundred are enough to be of use.
+"""Learn from pairs labelled same or different: from 50 pairs on they improve a model.
 
-What is learnt is one weight more or less for each level of each comparison, and one for all pairs. With few labels it
-is shrunk towards nothing: the model's own word on pairs that are hard to tell counts twice as much as the labels, and
-how far the weights may move is decided by pairs left out of the fit. Where that does not make the left out pairs
-likelier than the model as it is, nothing is changed. Labels also outrank the model for the pairs they are about.
+The result is a weight to add for each level of each comparison, and one for all pairs. The weights are shrunk towards
+zero: the model's own probabilities on uncertain pairs count twice as much as the labels, and cross-validation chooses
+how far the weights can move. Where no choice makes the held-out labels likelier, the model stays as it is. Labels also
+outrank the model for their own pairs.
+
+| relation | columns | filled by | dropped by |
+|---|---|---|---|
+| label_row | c0, c1, … | read_labels | read_labels |
+| `into` of read_labels | record_id_l, record_id_r, verdict | read_labels | its caller |
+| label_pair | one, other, verdict | learn_from_labels | learn_from_labels |
+| anchor_pair | one, other, verdict | _anchors | _anchors |
+| label_score | see score_pairs | _scored | _scored |
 """
 
 from __future__ import annotations
@@ -30,13 +38,13 @@ DOING = "Reading labels"
 SAME = (*YES, "same", "match", "duplicate", "positive", "link")
 DIFFERENT = (*NO, "different", "distinct", "non-match", "nonmatch", "unique", "negative")
 VERDICT_HEADINGS = r"same|match|label|verdict|truth|duplicate|is_|class|target|^y$|answer|decision"
-# fewer say less than chance does
 FEWEST = 20
+"""The least labels to learn from: below it chance outweighs them."""
 FOLDS = 5
-# how far a weight may move from nothing: the standard deviations, in bits, that are tried
 SPREADS = (0.5, 1.0, 2.0)
-# a pair's own weight counts up to here: no label makes a certain pair more certain
+"""The standard deviations, in bits, of the prior around zero that cross-validation tries."""
 CERTAIN = 10.0
+"""The bound of a pair's weight by the model: beyond it a label adds nothing."""
 ANCHORS = 2_000
 ROUNDS = 50
 
@@ -45,7 +53,7 @@ Floats = NDArray[np.float64]
 
 @dataclass(frozen=True)
 class _Pairs:
-    """Pairs of one entity type: `weight` of the model in bits, `shows` which level a pair shows, one column each."""
+    """Pairs of one entity type: `weight` by the model in bits; `shows`, one column per level, whether it is there."""
 
     weight: Floats
     shows: Floats
@@ -62,8 +70,8 @@ class _Pairs:
 def read_labels(con: duckdb.DuckDBPyConnection, path: Path, *, keys: str, into: str) -> int:
     """Make the table `into` (record_id_l, record_id_r, verdict) free of contradiction; return how many pairs it holds.
 
-    `keys` is a relation (record_key, record_id): the table has two columns of such keys, and one that says `same` or
-    `different` (or yes and no, 1 and 0, …). Pairs that are said to be both, also by way of others, are left out.
+    `keys` is a relation (record_key, record_id): the table has two columns of such keys, and one of `same` or
+    `different` (or yes and no, 1 and 0, …). Pairs with contradicting labels, directly or through others, are left out.
     Raises: SourceMissing, SourceMalformed, UsageError.
     """
     headings = load_table(con, path, doing=DOING, into="label_row")
@@ -82,25 +90,25 @@ def read_labels(con: duckdb.DuckDBPyConnection, path: Path, *, keys: str, into: 
     con.execute("DROP TABLE label_row")
     if con.table(into).shape[0] == 0:
         raise UsageError(
-            f"{DOING}: no two keys of {path.name} are of rows of the file.",
-            next_move="Labels name rows by the --key column, or by their number from 1 on.",
+            f"{DOING}: no line of {path.name} holds two keys of rows of the file.",
+            next_move="Labels identify rows by the --key column, or by their number from 1 on.",
         )
     _drop_contradicted(con, into)
     return int(con.table(into).shape[0])
 
 
 def _verdict_column(con: duckdb.DuckDBPyConnection, headings: list[str]) -> str:
-    """The last column that says a word of ours in every row; 1 and 0 may be keys too, so there the heading tells."""
+    """Return the last column with a known verdict in every row; of 1 and 0, which can be keys, the heading decides."""
     known = ", ".join(f"'{word}'" for word in (*SAME, *DIFFERENT))
     for number, heading in reversed(list(enumerate(headings))):
         value = f"lower(trim(c{number}))"
-        are_words, are_numbers = con.execute(f"""
+        are_verdicts, are_numbers = con.execute(f"""
             SELECT bool_and({value} IN ({known})), bool_and({value} IN ('0', '1')) FROM label_row
         """).fetchall()[0]
-        if are_words and (not are_numbers or re.search(VERDICT_HEADINGS, heading.lower())):
+        if are_verdicts and (not are_numbers or re.search(VERDICT_HEADINGS, heading.lower())):
             return f"c{number}"
     raise UsageError(
-        f"{DOING}: no column says same or different in every row (or yes and no, true and false; 1 and 0 under a "
+        f"{DOING}: no column holds same or different in every row (or yes and no, true and false; 1 and 0 under a "
         "heading like same, match, label or verdict)."
     )
 
@@ -119,7 +127,7 @@ def _key_columns(con: duckdb.DuckDBPyConnection, columns: list[str], keys: str) 
 
 
 def _drop_contradicted(con: duckdb.DuckDBPyConnection, labels: str) -> None:
-    """Take out every pair of a group in which two are said to be different: nobody here knows which word is wrong."""
+    """Delete every pair of a group in which two are labelled different: which label is wrong cannot be decided."""
     rows = con.execute(f"SELECT record_id_l, record_id_r, verdict FROM {labels} ORDER BY ALL").fetchall()
     groups = Groups()
     for left, right, verdict in rows:
@@ -135,7 +143,7 @@ def _drop_contradicted(con: duckdb.DuckDBPyConnection, labels: str) -> None:
 def learn_from_labels(
     con: duckdb.DuckDBPyConnection, records: str, labels: str, *, epoch: Epoch, spec: EntitySpec
 ) -> Epoch:
-    """The epoch with what the labels teach, an epoch of its own; the same where they teach nothing.
+    """Return a new epoch with the weights learnt from the labels, or the same epoch where there are none to add.
 
     `labels` is a relation (record_id_l, record_id_r, verdict) free of contradiction; pairs of other records are left
     out.
@@ -172,7 +180,7 @@ def _learn(con: duckdb.DuckDBPyConnection, records: str, *, epoch: Epoch, spec: 
 
 
 def _by_level(level_names: list[tuple[str, int]], moved: Floats) -> LevelWeights:
-    """The weights to add by comparison and gamma; what is next to nothing is nothing."""
+    """Return the weights to add by comparison and gamma; those below 0.05 become 0."""
     weights: LevelWeights = {"": [round(float(moved[0]), 3)]}
     for (name, _), weight in zip(level_names, moved[1:], strict=True):
         weights.setdefault(name, []).append(round(float(weight), 3) if abs(weight) >= 0.05 else 0.0)
@@ -188,7 +196,7 @@ def _scored(
     epoch: Epoch,
     spec: EntitySpec,
 ) -> _Pairs:
-    """The pairs of a table (one, other, verdict), in the order of their ids."""
+    """Score the pairs of a table (one, other, verdict); return them in the order of their hashed ids."""
     score_pairs(con, pairs, records, epoch, spec=spec, into="label_score", keep_levels=True)
     names = list(dict.fromkeys(name for name, _ in level_names))
     gammas = ", ".join(f"gamma_{name}" for name in names)
@@ -215,7 +223,7 @@ def _anchors(
     spec: EntitySpec,
     weight: int,
 ) -> _Pairs:
-    """Candidate pairs that are hard to tell, with the model's own word; together they weigh as `weight` labels do."""
+    """Return uncertain candidate pairs with the model's own probability; together they count as `weight` labels."""
     find_candidates(con, records, spec=spec, into="anchor_pair")
     con.execute(f"""
         CREATE OR REPLACE TEMP TABLE anchor_pair AS
@@ -230,7 +238,7 @@ def _anchors(
 
 
 def _fit_shrunk(labelled: _Pairs, anchors: _Pairs) -> Floats | None:
-    """Weights to add, the one for all pairs first; None where the labels do not teach more than chance would."""
+    """Return the weights to add, the one for all pairs first; None where the labels improve no more than by chance."""
     fold = np.arange(len(labelled)) % FOLDS
     before = _losses(labelled, np.zeros(labelled.shows.shape[1] + 1))
     best: tuple[float, float] | None = None
@@ -240,20 +248,20 @@ def _fit_shrunk(labelled: _Pairs, anchors: _Pairs) -> Floats | None:
             moved = _fit(labelled.take(fold != number), anchors, spread)
             after[fold == number] = _losses(labelled.take(fold == number), moved)
         gain = before - after
-        # half a standard error: what chance does every third time
+        # half a standard error: chance alone reaches it in every third case
         if gain.mean() > 0.5 * gain.std() / np.sqrt(gain.size) and (best is None or after.mean() < best[0]):
             best = (float(after.mean()), spread)
     return None if best is None else _fit(labelled, anchors, best[1])
 
 
 def _losses(pairs: _Pairs, moved: Floats) -> Floats:
-    """The surprise of each pair's label, in nats."""
+    """Return the log loss of each pair's label, in nats."""
     odds = np.log(2) * (pairs.weight + moved[0] + pairs.shows @ moved[1:])
     return np.asarray(np.logaddexp(0, odds) - pairs.same * odds)
 
 
 def _fit(labelled: _Pairs, anchors: _Pairs, spread: float) -> Floats:
-    """Logistic regression on top of the model's weight, by Newton's method; weights are normal around nothing."""
+    """Fit a logistic regression on top of the model's weight by Newton's method, with a normal prior around zero."""
     weight = np.concatenate([labelled.weight, anchors.weight])
     same = np.concatenate([labelled.same, anchors.same])
     counts = np.concatenate([labelled.counts, anchors.counts])

@@ -102,8 +102,8 @@ def test_which_labels_are_used(rows: Rows, tmp_path: Path, labels: list[tuple[ob
 @pytest.mark.parametrize(
     ("labels", "message"),
     [
-        ([(1, 2, "perhaps")], "no column says same or different"),
-        ([(901, 902, "same")], "no two keys"),
+        ([(1, 2, "perhaps")], "no column holds same or different"),
+        ([(901, 902, "same")], "no line of"),
     ],
 )
 def test_labels_that_cannot_be_read(
