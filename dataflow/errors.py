@@ -1,31 +1,31 @@
-"""What can go wrong in the pipeline, whether trying again can help, and who acts.
+"""Errors of the pipeline: whether a retry can help, the exit code, and who acts.
 
 DataFlowError
 ├── UsageError              the command or call is wrong                    exit 2   the caller
 ├── ConfigurationError      dataflow.toml or a variable is wrong or absent  exit 2   the engineer
 │   └── MappingError        a mapping names what its source does not have   exit 2   the engineer
 ├── SourceError             a source cannot be read                         exit 1   the engineer
-│   ├── SourceUnavailable   not reached, timed out, too busy                exit 1   the source's owner, retry helps
+│   ├── SourceUnavailable   not reached, timed out or too busy              exit 1   the source's owner, retry helps
 │   ├── SourceRefused       wrong secret, certificate or permission         exit 1   the engineer
-│   ├── SourceMissing       a file, table or object is not there            exit 1   the source's owner
-│   ├── SourceMalformed     it is there and is not what it claims to be     exit 1   the source's owner
+│   ├── SourceMissing       a file, table or object does not exist          exit 1   the source's owner
+│   ├── SourceMalformed     it exists, but not in the expected format       exit 1   the source's owner
 │   └── SourceIncomplete    budget spent or fewer rows than promised        exit 4   the source's owner
 ├── SchemaDrift             unknown, missing or retyped columns             exit 1   the engineer
 ├── TooManyDeadLetters      more rows set aside than the limit allows       exit 3   the steward
 ├── ConservationError       rows in ≠ rows out + set aside + merged         exit 1   the engineer
 ├── GrainError              two rows with one key                           exit 1   the engineer
 ├── AuditRefused            the publication broke a contract or invariant   exit 3   the engineer
-├── SinkError               a sink did not take the publication             exit 1   the engineer, retry helps
-│   └── SinkTimeout         a sink gave no answer in its time               exit 1   the engineer
-├── StepDefect              a step failed in a way that was not foreseen    exit 1   the engineer
-├── OutOfMemory             a step needed more memory than it may have      exit 1   the engineer
+├── SinkError               a sink was not updated to the publication       exit 1   the engineer, retry helps
+│   └── SinkTimeout         a sink did not answer within its timeout        exit 1   the engineer
+├── StepDefect              a step failed with an unexpected error          exit 1   the engineer
+├── OutOfMemory             a step needed more memory than its limit        exit 1   the engineer
 ├── OrchestratorUnavailable the local Prefect API did not start             exit 1   the engineer, retry helps
-├── ShareLost               a worker pool gave no answer for its windows    exit 1   the engineer, retry helps
-├── ShareOver               the backfill that shared windows out has ended  exit 1   the engineer
+├── ShareLost               a worker pool did not answer for its windows    exit 1   the engineer, retry helps
+├── ShareOver               the backfill of a share of windows has ended    exit 1   the engineer
 ├── ChunkFailed             a worker pool did not score a chunk of pairs    exit 1   the engineer, retry helps
-└── BenchmarkFailed         a command of the benchmark did not end well     exit 1   the engineer
+└── BenchmarkFailed         a command of the benchmark failed               exit 1   the engineer
 
-Packages below this one know nothing above them, and have trees of their own with the same attributes:
+Packages that this one imports have error trees of their own, with the same attributes:
 LakeError (lakehouse/errors.py): LakeLocked, LakeConflict, LakeUnreachable, LakeUnwritable, LakeIncompatible,
     MessageTooLarge, SnapshotNotFound, TableNotFound
 CheckDeclarationError (checks/errors.py): ContractMalformed
@@ -58,13 +58,15 @@ class Owner(StrEnum):
 
 
 class DataFlowError(Exception):
-    """Anything the pipeline refuses. `next_move` is the sentence that says what to do; `usual_move` is what its class
-    asks for where an error has none of its own."""
+    """The root of the pipeline's errors.
+
+    `next_move` is the sentence that says what to do; `usual_move` is the one of the class, where an error has none.
+    """
 
     retryable: bool = False
     exit_code: ExitCode = ExitCode.FAILED
     owner: Owner = Owner.ENGINEER
-    usual_move: str = "Read the message, mend the cause and run again."
+    usual_move: str = "Read the message, correct the cause and run again."
 
     def __init__(self, message: str, *, next_move: str = "") -> None:
         super().__init__(f"{message} {next_move}".rstrip())
@@ -102,41 +104,41 @@ class SourceError(DataFlowError):
 class SourceUnavailable(SourceError):
     """The source was not reached, timed out or is too busy.
 
-    `retry_after_seconds` is how long the source asked to be left alone, where it did.
+    `retry_after_seconds` is the wait that the source asked for, if it did.
     """
 
     retryable = True
     owner = Owner.SOURCE
-    usual_move = "Run again later; ask the source's owner when it lasts."
+    usual_move = "Run again later; if it fails again, ask the source's owner."
     retry_after_seconds: float | None = None
 
 
 class SourceRefused(SourceError):
-    """The source, or the check of its certificate, said no: the same call again gets the same answer."""
+    """The source refused the call, or its certificate failed the check; a retry gets the same answer."""
 
     usual_move = "Correct the secret, certificate or permission, then run `dataflow doctor`."
 
 
 class SourceMissing(SourceError):
-    """A file, table or object is not there."""
+    """A file, table or object does not exist."""
 
     owner = Owner.SOURCE
     usual_move = "Have it delivered, or correct its declaration in dataflow.toml."
 
 
 class SourceMalformed(SourceError):
-    """It is there and is not what it claims to be."""
+    """A file, table or answer exists, but not in the expected format."""
 
     owner = Owner.SOURCE
     usual_move = "Have it delivered again."
 
 
 class SourceIncomplete(SourceError):
-    """The budget of calls is spent, or fewer rows came than were promised; the next run reads the rest."""
+    """The budget of calls is spent, or fewer rows came than were announced; the next run reads the rest."""
 
     exit_code = ExitCode.PARTIAL
     owner = Owner.SOURCE
-    usual_move = "Run again later: the next run goes on where this one stopped."
+    usual_move = "Run again later: the next run continues where this one stopped."
 
 
 class SchemaDrift(DataFlowError):
@@ -160,7 +162,7 @@ class ConservationError(DataFlowError):
 
 
 class GrainError(DataFlowError):
-    """Two rows have one key."""
+    """Two rows have the same key."""
 
     usual_move = "Nothing was published; correct the key of the object or mapping that the message names."
 
@@ -177,27 +179,27 @@ class AuditRefused(DataFlowError):
 
 
 class SinkError(DataFlowError):
-    """A sink did not take the publication, which stands; the next run brings the sink to it."""
+    """A sink was not updated; the publication is committed, and the next run updates the sink."""
 
     retryable = True
-    usual_move = "Mend the sink (`dataflow doctor`) and run again, also with nothing new."
+    usual_move = "Repair the sink (`dataflow doctor`) and run again, even with nothing new."
 
 
 class SinkTimeout(SinkError):
-    """A sink gave no answer in its time. At once it would give none again, and its lease may still be held."""
+    """A sink did not answer within its timeout. An immediate retry would wait as long; its lease can still be held."""
 
     retryable = False
-    usual_move = "Look at what it waits for, or raise sinks.timeout_seconds; the next run goes on."
+    usual_move = "Find what it waits for, or raise sinks.timeout_seconds; the next run updates it."
 
 
 class StepDefect(DataFlowError):
-    """A step failed in a way that was not foreseen."""
+    """A step failed with an unexpected error."""
 
-    usual_move = "Run again with `dataflow --debug` to see it in full (it may show customer data), and report it."
+    usual_move = "Run again with `dataflow --debug` to see the whole error (it can show customer data), and report it."
 
 
 class OutOfMemory(DataFlowError):
-    """A step needed more memory than it may have."""
+    """A step needed more memory than its limit."""
 
     usual_move = "Raise lake.memory_limit, lower lake.threads, or load fewer days at once with `dataflow backfill`."
 
@@ -206,20 +208,20 @@ class OrchestratorUnavailable(DataFlowError):
     """The local Prefect API did not start."""
 
     retryable = True
-    usual_move = "Run again; look at prefect/server.log in the home folder when it lasts."
+    usual_move = "Run again; if it fails again, read prefect/server.log in the home folder."
 
 
 class ShareLost(DataFlowError):
-    """A share of windows was given to a worker pool, which gave no answer."""
+    """A worker pool did not answer for its share of windows."""
 
     retryable = True
     usual_move = "Look at the pool's workers in Prefect; the next run reads the windows again."
 
 
 class ShareOver(DataFlowError):
-    """The backfill that shared the windows out has ended: the share is not waited for any more."""
+    """The backfill that this share of windows belongs to has ended and no longer waits for it."""
 
-    usual_move = "Nothing to do: a later backfill shares its own windows out."
+    usual_move = "Nothing to do: a later backfill creates its own shares."
 
 
 class ChunkFailed(DataFlowError):
@@ -230,6 +232,6 @@ class ChunkFailed(DataFlowError):
 
 
 class BenchmarkFailed(DataFlowError):
-    """A command of the benchmark did not end well."""
+    """A command of the benchmark failed."""
 
-    usual_move = "Run the command that the message names by itself."
+    usual_move = "Run the command of the message by itself."

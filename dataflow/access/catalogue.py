@@ -1,4 +1,4 @@
-"""Read the address of a catalogue: a file, or a schema of a PostgreSQL that is reached over checked TLS."""
+"""Read the address of a catalogue: a file, or a schema in PostgreSQL, reached over verified TLS."""
 
 from __future__ import annotations
 
@@ -22,13 +22,13 @@ def read_catalogue(declared: str, *, setting: str) -> Path | PostgresCatalogue:
     database = unquote(parts.path.strip("/"))
     if parts.scheme not in ("postgresql", "postgres") or not parts.username or not database:
         raise ConfigurationError(
-            f"{setting} names a {parts.scheme} server in a form that is not understood.",
+            f"{setting} names a {parts.scheme} server in an unknown form.",
             next_move=f"Use a file, or {_FORM}",
         )
     options = _options(parts, setting)
     host = options.get("host") or parts.hostname or ""
     if not host:
-        raise ConfigurationError(f"{setting} names no host.", next_move=f"Write it as {_FORM}")
+        raise ConfigurationError(f"{setting} does not name a host.", next_move=f"Write it as {_FORM}")
     root = options.get("sslrootcert")
     return PostgresCatalogue(
         host=host,
@@ -43,7 +43,7 @@ def read_catalogue(declared: str, *, setting: str) -> Path | PostgresCatalogue:
 
 
 def is_this_machine(host: str) -> bool:
-    """Whether what is sent to this host stays on this machine: a loopback address, or the folder of a socket."""
+    """Return whether this host is this machine: a loopback address, or the folder of a socket."""
     if host == "localhost" or host.startswith("/"):
         return True
     try:
@@ -57,14 +57,14 @@ def _options(parts: SplitResult, setting: str) -> dict[str, str]:
     unknown = sorted(options.keys() - set(_OPTIONS))
     if unknown:
         raise ConfigurationError(
-            f"{setting} has options that are not known: {', '.join(unknown)}; there are {', '.join(_OPTIONS)}.",
+            f"{setting} has unknown options: {', '.join(unknown)}; there are {', '.join(_OPTIONS)}.",
             next_move="Correct or remove them.",
         )
     root = options.get("sslrootcert")
     if root and not Path(root).is_file():
         raise ConfigurationError(
-            f"{setting} takes its authorities from {root}, and there is no such file.",
-            next_move="Correct sslrootcert; without it the authorities are those that this machine trusts.",
+            f"{setting} names the authorities file {root}, which does not exist.",
+            next_move="Correct sslrootcert; without it, the authorities of this machine are trusted.",
         )
     return options
 
@@ -76,9 +76,9 @@ def _mode(options: dict[str, str], host: str, setting: str) -> str:
     if mode == "disable" and is_this_machine(host):
         return mode
     raise ConfigurationError(
-        f"{setting} says sslmode={mode}, which gives the password to any server that answers for {host}.",
+        f"{setting} has sslmode={mode}, which sends the password to any server that answers for {host}.",
         next_move=f"Remove sslmode ({_CHECKED} is the default) and name a private authority with sslrootcert; only "
-        "a server on this machine may be reached with sslmode=disable.",
+        "a server on this machine can be used with sslmode=disable.",
     )
 
 

@@ -1,7 +1,7 @@
-"""The door: the one way by which a person reads the lake.
+"""The door: the only way by which a person reads the lake.
 
-What stands behind it is attached read-only over a connection that is locked (lakehouse/lockdown.py), and a person's
-own SQL is judged before it runs (statements.py). The door does not yet distinguish roles: everyone is an engineer.
+The lake is attached read-only to a locked connection (lakehouse/lockdown.py), and a person's own SQL is checked before
+it runs (statements.py). The door does not yet distinguish roles: everyone is an engineer.
 """
 
 from __future__ import annotations
@@ -30,8 +30,8 @@ from lakehouse.table import DATABASE
 class Door:
     """An open door. `con` is for SQL that DataFlow wrote; SQL that a person wrote goes through `query`.
 
-    The lake is the default database of `con`, at the snapshot `as_of` where one was asked for. `waiting` are the
-    messages of the inbox that the newest snapshot has not taken.
+    The lake is the default database of `con`, at the snapshot `as_of` if given. `waiting` are the messages of the inbox
+    that the newest snapshot has not taken.
     """
 
     who: Who
@@ -43,11 +43,11 @@ class Door:
 
     @property
     def view(self) -> LakeView:
-        """Snapshots, tables and changes of the lake."""
+        """Return the view of the lake's snapshots, tables and changes."""
         return LakeView(self.con, self.location)
 
     def query(self, sql: str) -> DuckDBPyConnection:
-        """Run one statement of a person and return its result. Raises: UsageError for any but a harmless SELECT."""
+        """Run one statement of a person and return its result. Raises: UsageError unless it is a permitted SELECT."""
         return self.con.execute(check_statement(self.con, sql))
 
 
@@ -59,7 +59,7 @@ def open_for(who: Who, purpose: Purpose, *, settings: Settings, as_of: datetime 
     """
     location = reading_location(settings)
     contents = read_inbox(location) if as_of is None else InboxContents()
-    # What does not fit in memory is customers' data: it goes to a folder that only this user can open.
+    # DuckDB spills customer data: into a folder that only this user can open.
     with tempfile.TemporaryDirectory(prefix="dataflow-spill-") as spill:
         con = open_reader(
             location,
@@ -77,22 +77,22 @@ def open_for(who: Who, purpose: Purpose, *, settings: Settings, as_of: datetime 
 
 @contextmanager
 def open_to_decide(who: Who, *, settings: Settings) -> Iterator[tuple[Door, Inbox]]:
-    """Open the door for a steward, and the inbox: what is written to it comes after all that was read.
+    """Open the door for a steward, and the inbox; messages written to it are newer than all that was read.
 
-    Raises: UsageError before the first publication; ConfigurationError where those who use the lake share no folder.
+    Raises: UsageError before the first publication; ConfigurationError where the users of the lake share no folder.
     """
     place = lake_location(settings)
     inbox = inbox_at(place)
     if inbox is None:
         raise ConfigurationError(
-            "A decision needs a folder that whoever decides and every run reach: the catalogue of this lake is on a "
-            "server and its data in a bucket.",
-            next_move="Name that folder in lake.inbox.",
+            "Decisions need a folder that all users and runs of the lake can reach; this lake has none: its catalogue "
+            "is on a server and its data in a bucket.",
+            next_move="Set lake.inbox to such a folder.",
         )
-    # A catalogue without its readers' copy is a damage, which opening names.
+    # A catalogue without its readers' copy is damaged, which `open_for` reports.
     if isinstance(place.catalogue, Path) and not (place.published_catalogue.exists() or place.catalogue.exists()):
         raise UsageError(
-            "Nothing was published to this lake yet, so there is nothing to decide.",
+            "Nothing has been published to this lake yet, so there is nothing to decide.",
             next_move="Run `dataflow run` first.",
         )
     with open_for(who, Purpose.STEWARDSHIP, settings=settings) as door:

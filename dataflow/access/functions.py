@@ -1,9 +1,9 @@
 """The functions that a person's statement may call.
 
 Source: `duckdb_functions()` of DuckDB 1.5.5 with core_functions, icu, json, parquet, ducklake, httpfs and
-postgres_scanner, read on 2026-11-29, and `overlay`, `unlist`, `unnest`, which the binder knows alone. Left out is
-what reaches files, settings, variables, sequences, secrets, logs or other SQL, what only waits, and the engine's own
-helpers. A function that a later DuckDB adds is refused until it is listed here.
+postgres_scanner, read on 2026-11-29, and `overlay`, `unlist`, `unnest`, which only the binder knows. Left out are
+those that reach files, settings, variables, sequences, secrets, logs or other SQL, those that only wait, and the
+engine's own helpers. A function that a later DuckDB adds is refused until it is listed here.
 """
 
 from __future__ import annotations
@@ -105,5 +105,5 @@ SCALAR_FUNCTIONS = frozenset(
     upper url_decode url_encode user uuid uuid_extract_timestamp uuid_extract_version uuidv4 uuidv7 var_pop var_samp
     variance variant_bytes_to_variant variant_extract variant_normalize variant_to_parquet_variant variant_typeof
     version wavg week weekday weekofyear weighted_avg xor year yearweek | || ~ ~~ ~~* ~~~
-    """.split()  # noqa: SIM905 (one name after another reads worse with 650 pairs of quotes)
+    """.split()  # noqa: SIM905 (650 pairs of quotes are harder to read)
 )

@@ -1,4 +1,4 @@
-"""The inbox of the lake that the settings describe, and what of it the lake has not taken."""
+"""Find the inbox of a lake, and read the messages that the lake has not taken."""
 
 from __future__ import annotations
 
@@ -10,15 +10,15 @@ from lakehouse.inbox import without_taken
 
 
 def inbox_at(location: LakeLocation) -> Inbox | None:
-    """The inbox of a lake; None where those who use it share no folder."""
+    """Return the inbox of a lake; None where its users share no folder."""
     folder = location.inbox_folder
     return Inbox(MessageFolder(folder)) if folder is not None else None
 
 
 def read_inbox(location: LakeLocation) -> InboxContents:
-    """Read the messages beside a lake.
+    """Read the messages beside a lake, before the lake is opened.
 
-    Before the lake is opened: what a run takes in between is then left out by its id, and not missed by both.
+    In that order, a message that a run takes in between is in the lake; in the reverse order it would be in neither.
     """
     inbox = inbox_at(location)
     return inbox.read() if inbox is not None else InboxContents()

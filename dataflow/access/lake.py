@@ -1,4 +1,4 @@
-"""Where the lake of the settings is, and opening it for writing."""
+"""Locate the lake of the settings, and open it for writing."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from lakehouse import Lake, LakeLocation, PostgresCatalogue, S3Access
 
 
 def lake_location(settings: Settings) -> LakeLocation:
-    """Say where the lake is. Raises: ConfigurationError for a catalogue or data path that nobody can open."""
+    """Return the place of the lake. Raises: ConfigurationError for a catalogue or data path that cannot be used."""
     declared = settings.lake
     access = _s3_access(settings)
     if declared.data.startswith("s3://") and access is None:
@@ -32,9 +32,9 @@ def lake_location(settings: Settings) -> LakeLocation:
 
 
 def reading_location(settings: Settings) -> LakeLocation:
-    """Say where readers find the lake: as `lake_location`, by the readers' role where one is named.
+    """Return the place of the lake for readers: with the readers' role on the catalogue server, if one is set.
 
-    Raises: ConfigurationError, also where that role's address is of another catalogue.
+    Raises: ConfigurationError, also when the readers' address is of another catalogue.
     """
     place, declared = lake_location(settings), settings.lake.catalogue_reader
     if declared is None:
@@ -43,13 +43,13 @@ def reading_location(settings: Settings) -> LakeLocation:
     if _name(reader) is None or _name(reader) != _name(place.catalogue):
         raise ConfigurationError(
             f"lake.catalogue_reader names {reader}, lake.catalogue {place.catalogue}.",
-            next_move="Give both the same database and schema of a PostgreSQL; user, password and host may differ.",
+            next_move="Give both the same PostgreSQL database and schema; user, password and host can differ.",
         )
     return replace(place, catalogue=reader)
 
 
 def open_lake(settings: Settings, *, purpose: str, alone: bool = False, temp_directory: Path | None = None) -> Lake:
-    """Open the lake for writing; `alone` for maintenance, which no writer may run beside.
+    """Open the lake for writing; `alone` excludes other writers, as maintenance needs.
 
     Raises: LakeLocked naming the holder, LakeUnreachable, LakeUnwritable, ConfigurationError.
     """
@@ -75,8 +75,8 @@ def _s3_access(settings: Settings) -> S3Access | None:
         return None
     if declared.ca_file and not Path(declared.ca_file).is_file():
         raise ConfigurationError(
-            f"lake.s3.ca_file is {declared.ca_file}, and there is no such file.",
-            next_move="Correct it; empty means the authorities that this machine trusts.",
+            f"lake.s3.ca_file is {declared.ca_file}, which does not exist.",
+            next_move="Correct it; without it, the authorities of this machine are trusted.",
         )
     return S3Access(
         key_id=declared.key_id.get_secret_value() if declared.key_id else "",

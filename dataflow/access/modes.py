@@ -1,7 +1,7 @@
-"""Who may read and write the files of DataFlow: its user alone, or one group as well; never the others of a machine.
+"""Restrict DataFlow's files to their user, or to one group; never open them to other users of the machine.
 
-Files are made so by the process's umask, set once at the edge. A folder of a shared lake bears the group's id and the
-set-group-id bit, so that what is made in it belongs to the group, whoever makes it.
+The process's umask, set once at the edge, gives new files their mode. A folder of a shared lake has the group's id and
+the set-group-id bit, so that new files in it belong to the group.
 """
 
 from __future__ import annotations
@@ -26,7 +26,7 @@ _SHARED_FOLDER, _SHARED_FILE = 0o2770, 0o660
 
 @contextmanager
 def private_files() -> Iterator[None]:
-    """Make what the block writes readable by this user alone; `share_files` in the block lets a group in."""
+    """Restrict what the block writes to this user; `share_files` inside the block adds the group."""
     before = os.umask(_FOR_THE_USER)
     try:
         yield
@@ -35,9 +35,9 @@ def private_files() -> Iterator[None]:
 
 
 def share_files(settings: Settings) -> None:
-    """Let the group of `lake.group`, where there is one, share what is written from here on.
+    """Share what is written from here on with the group of `lake.group`, if one is set.
 
-    Raises: ConfigurationError when there is no such group, or this process is not in it.
+    Raises: ConfigurationError when the group does not exist, or this process is not in it.
     """
     if _group_id(settings) is not None:
         os.umask(_FOR_A_GROUP)
@@ -45,7 +45,7 @@ def share_files(settings: Settings) -> None:
 
 @contextmanager
 def files_shared_as(folder: Path) -> Iterator[None]:
-    """Make what the block writes readable by those who may read a folder that the caller has made, and no others."""
+    """Give what the block writes the same readers as a folder."""
     before = os.umask(0o777 & ~folder.stat().st_mode | _FOR_A_GROUP)
     try:
         yield
@@ -54,9 +54,9 @@ def files_shared_as(folder: Path) -> Iterator[None]:
 
 
 def prepare_folders(settings: Settings) -> None:
-    """Make the outermost folders of a shared lake, for its group. Those of a lake without a group need nothing.
+    """Create the outermost folders of a shared lake for its group; a lake without a group needs none.
 
-    Raises: ConfigurationError when one is there already and is not the group's.
+    Raises: ConfigurationError when one exists and is not the group's.
     """
     group = _group_id(settings)
     if group is None:
@@ -71,14 +71,14 @@ def prepare_folders(settings: Settings) -> None:
         raise ConfigurationError(
             f"Sharing the lake with the group {settings.lake.group} (lake.group): these folders are not the group's or "
             f"are open to others: {', '.join(wrong)}.",
-            next_move=f"`dataflow doctor --fix-modes` mends the home and what is in it; another folder is given to the "
+            next_move=f"`dataflow doctor --fix-modes` corrects the home and what is in it; give another folder to the "
             f"group with `chgrp {settings.lake.group} FOLDER` and `chmod 2770 FOLDER`.",
         )
 
 
 @dataclass(frozen=True)
 class Misplaced:
-    """A file or folder that others may read, or that the lake's group may not; `wanted` is the mode it should have."""
+    """A file or folder with a wrong mode or group; `wanted` is the right mode."""
 
     path: Path
     mode: int
@@ -87,14 +87,14 @@ class Misplaced:
 
 
 def find_misplaced(settings: Settings) -> tuple[list[Misplaced], int]:
-    """List what the wrong users may read or write of all that DataFlow keeps; and how many files and folders it has."""
+    """List the files and folders of DataFlow with a wrong mode or group; return them and the number looked at."""
     group = _group_id(settings)
     found, seen = [], 0
     for path, is_secret in _kept(settings):
         try:
             about = path.lstat()
         except FileNotFoundError:
-            # A run at work removes its own.
+            # A running run removes its own files.
             continue
         seen += 1
         wanted = _wanted_mode(about, None if is_secret else group)
@@ -104,8 +104,8 @@ def find_misplaced(settings: Settings) -> tuple[list[Misplaced], int]:
     return found, seen
 
 
-def mend(misplaced: Misplaced) -> None:
-    """Give a file or folder the group and mode it should have. Raises: OSError for one of another user."""
+def correct(misplaced: Misplaced) -> None:
+    """Set the right group and mode. Raises: OSError for a file of another user."""
     if misplaced.group is not None:
         os.chown(misplaced.path, -1, misplaced.group, follow_symlinks=False)
     # After the group: changing it clears the set-group-id bit.
@@ -127,7 +127,7 @@ def _group_id(settings: Settings) -> int | None:
         ) from None
     if group not in {os.getgid(), os.getegid(), *os.getgroups()}:
         raise ConfigurationError(
-            f"lake.group names the group {name}, which this user is not in.",
+            f"lake.group names the group {name}, of which this user is not a member.",
             next_move=f"Have the user added to {name} and log in again, or correct lake.group.",
         )
     return group
@@ -153,7 +153,7 @@ def _make_shared(folder: Path, group: int) -> None:
 
 
 def _folders(settings: Settings) -> list[Path]:
-    """The folders that hold nothing but DataFlow's own."""
+    """Return the folders that hold only DataFlow's files."""
     lake = settings.lake
     named = [lake.data, lake.published, settings.landing, settings.runs, settings.reports, settings.sample]
     folders = [Path(name) for name in named if "://" not in name]
@@ -167,18 +167,18 @@ def _folders(settings: Settings) -> list[Path]:
 
 
 def _files(settings: Settings) -> list[Path]:
-    """The files that may stand in a folder with what is not ours; names that go on with a dot are their companions'."""
+    """Return the files that can share a folder with other files; `NAME.*` are their companions."""
     return [Path(name) for name in (settings.lake.catalogue, settings.warehouse.path) if "://" not in name]
 
 
 def _outermost(settings: Settings) -> list[Path]:
-    """The folders from which others inherit: the home, those outside it, and those in it that are there already."""
+    """Return the folders from which others inherit: the home, those outside it, and those that exist inside it."""
     folders = {*_folders(settings), *(file.parent for file in _files(settings))} - {settings.home}
     return [settings.home, *sorted(f for f in folders if settings.home not in f.parents or f.exists())]
 
 
 def _kept(settings: Settings) -> Iterator[tuple[Path, bool]]:
-    """Everything that DataFlow keeps, each once; and whether it is a secret. Links are not followed."""
+    """Yield each file and folder of DataFlow once, and whether it is a secret. Links are not followed."""
     seen: set[Path] = set()
     if settings.home.is_dir():
         seen.add(settings.home)

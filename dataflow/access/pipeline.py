@@ -1,6 +1,6 @@
-"""The pipeline's own reader: what plans, probes and measures reads the published lake here, unlocked and unasked.
+"""The pipeline's own reader of the published lake, for plans, probes and measurements, on an unlocked connection.
 
-Nothing that serves a person may import it (a contract in pyproject.toml): persons read through the door.
+Modules that serve a person do not import it (a contract in pyproject.toml): persons read through the door.
 """
 
 from __future__ import annotations

@@ -1,12 +1,11 @@
-"""What a person may ask of the lake: exactly one SELECT, or EXPLAIN of one, over tables and harmless functions.
+"""Check a person's SQL: exactly one SELECT, or EXPLAIN of one, over tables and permitted functions.
 
-DuckDB itself parses the statement (`json_serialize_sql`, which takes nothing but SELECT): another parser may read a
-statement otherwise than the engine does, and sqlglot takes EXPLAIN with all behind it for one opaque command. What is
-judged is the tree: a name in a comment, a string or an alias counts for nothing, and scopes tell a table from the CTE
-that shadows it.
+DuckDB itself parses the statement (`json_serialize_sql`, which accepts only SELECT): another parser can read a
+statement differently from the engine, and sqlglot parses EXPLAIN as one opaque command. The check is on the tree: names
+in comments, strings and aliases do not count, and scopes distinguish a table from the CTE that shadows it.
 
-This is one of two locks. The other is the connection (lakehouse/lockdown.py), which reaches no file elsewhere; within
-the lake's data and the readers' copy of the catalogue it can still write, so COPY is refused here alone.
+This is one of two locks. The other is the connection (lakehouse/lockdown.py), which reaches no other files; it can
+write within the lake's data and the readers' copy of the catalogue, so COPY is refused only here.
 """
 
 from __future__ import annotations
@@ -34,7 +33,7 @@ _EXPRESSIONS = frozenset(
     {"BETWEEN", "CASE", "CAST", "COLLATE", "COLUMN_REF", "COMPARISON", "CONJUNCTION", "CONSTANT", "DEFAULT"}
     | {"FUNCTION", "LAMBDA", "OPERATOR", "PARAMETER", "POSITIONAL_REFERENCE", "STAR", "SUBQUERY", "WINDOW"}
 )
-# DuckDB reads a table that it does not find from a file of that name.
+# DuckDB reads a table that does not exist from a file of that name.
 _LIKE_A_FILE = re.compile(r"[./\\:*?\[]")
 _EXPLAIN = re.compile(r"\s*explain\b\s*(\(\s*format\s+\w+\s*\))?", re.IGNORECASE)
 _ANALYZE = re.compile(r"\W*analy[sz]e\b", re.IGNORECASE)
@@ -49,7 +48,7 @@ Scope = frozenset[str]
 def check_statement(con: duckdb.DuckDBPyConnection, sql: str) -> str:
     """Return the statement to execute. Raises: UsageError naming everything in it that is not allowed.
 
-    EXPLAIN is put before what was judged, so nothing can hide between the two.
+    EXPLAIN is put before the checked text again, so that nothing unchecked is between the two.
     """
     explain = _EXPLAIN.match(sql)
     body = sql[explain.end() :] if explain else sql
@@ -57,16 +56,16 @@ def check_statement(con: duckdb.DuckDBPyConnection, sql: str) -> str:
         raise UsageError("EXPLAIN ANALYZE executes what it explains.", next_move=_ALLOWED)
     statements = _parse(con, body)
     if len(statements) != 1:
-        raise UsageError(f"query runs one SELECT; here are {len(statements)} statements.", next_move=_ALLOWED)
+        raise UsageError(f"query runs one SELECT; this is {len(statements)} statements.", next_move=_ALLOWED)
     found = list(dict.fromkeys(refusals(statements[0])))
     if found:
-        raise UsageError(f"The query uses what a reader may not: {', '.join(found)}.", next_move=_ALLOWED)
+        raise UsageError(f"The query uses what is not permitted: {', '.join(found)}.", next_move=_ALLOWED)
     return f"EXPLAIN {explain[1] or ''} {body}" if explain else body
 
 
 def refusals(tree: Any) -> Iterator[str]:
-    """Name what a parsed statement has that is not allowed, in the order of the tree; nothing for a harmless one."""
-    # A stack of its own: a statement may be nested deeper than Python calls.
+    """Yield the parts of a parsed statement that are not permitted, in the order of the tree."""
+    # An explicit stack: a statement can be nested deeper than Python's calls.
     stack: list[tuple[Any, Scope]] = [(tree, frozenset())]
     while stack:
         value, scope = stack.pop()
@@ -78,14 +77,14 @@ def refusals(tree: Any) -> Iterator[str]:
 
 
 def _parse(con: duckdb.DuckDBPyConnection, sql: str) -> list[Any]:
-    """The statements as DuckDB's parser reads them. Raises: UsageError for anything but SELECT, and for no SQL."""
+    """Return the statements as DuckDB parses them. Raises: UsageError for anything but SELECT."""
     if "\0" in sql:
-        raise UsageError("The query holds a NUL character.", next_move="Remove it.")
+        raise UsageError("The query contains a NUL character.", next_move="Remove it.")
     try:
         row = con.execute(f"SELECT json_serialize_sql({literal(sql)})").fetchone()
         parsed = json.loads(row[0]) if row else {}
     except UnicodeEncodeError:
-        raise UsageError("The query is not text in UTF-8.", next_move="Correct its encoding.") from None
+        raise UsageError("The query is not UTF-8 text.", next_move="Correct its encoding.") from None
     except RecursionError:
         raise UsageError("The query is nested too deeply.", next_move="Split it by CTEs.") from None
     if not parsed.get("error"):
@@ -98,9 +97,9 @@ def _parse(con: duckdb.DuckDBPyConnection, sql: str) -> list[Any]:
 
 
 def _children(node: dict[str, Any], scope: Scope) -> Iterator[tuple[Any, Scope]]:
-    """What stands below a node, each with the CTEs it can name: those written before it, and its own if recursive."""
+    """Yield the children of a node with the CTEs they can name: earlier ones, and their own if recursive."""
     if "cte_map" not in node:
-        # A table function is judged with its node: below it stand its arguments.
+        # A table function is checked with its node: its children are the arguments.
         judged = node["function"] if node.get("type") == "TABLE_FUNCTION" else {}
         yield from ((value, scope) for value in node.values() if value is not judged)
         yield from ((value, scope) for value in judged.values())
@@ -111,7 +110,7 @@ def _children(node: dict[str, Any], scope: Scope) -> Iterator[tuple[Any, Scope]]
     for name, value in node.items():
         if name == "cte_map":
             continue
-        # The first branch of a recursive CTE is made before there is one: a name there means what it means outside.
+        # The first branch of a recursive CTE cannot name the CTE: there the name means what it means outside.
         recursive = node["type"] == "RECURSIVE_CTE_NODE" and name == "right"
         yield value, scope | {node["cte_name"].lower()} if recursive else scope
 
@@ -119,7 +118,7 @@ def _children(node: dict[str, Any], scope: Scope) -> Iterator[tuple[Any, Scope]]
 def _refuse(node: dict[str, Any], scope: Scope) -> Iterator[str]:
     if "cte_map" in node:
         if node["type"] not in _QUERY_NODES:
-            yield f"a {_words(node['type'])}"
+            yield f"a {_readable(node['type'])}"
         names = [entry["key"] for entry in node["cte_map"]["map"]]
         yield from (f"the name {name} for a CTE" for name in names if _LIKE_A_FILE.search(name))
     elif "class" in node:
@@ -130,7 +129,7 @@ def _refuse(node: dict[str, Any], scope: Scope) -> Iterator[str]:
 
 def _refuse_expression(node: dict[str, Any]) -> Iterator[str]:
     if node["class"] not in _EXPRESSIONS:
-        yield f"a {_words(node['class'])}"
+        yield f"a {_readable(node['class'])}"
     name = node.get("function_name", "")
     if name and name.lower() not in SCALAR_FUNCTIONS:
         yield f"the function {name}"
@@ -150,7 +149,7 @@ def _refuse_reference(node: dict[str, Any], scope: Scope) -> Iterator[str]:
             if node["query"] is None and not (is_listing and _is_place(node["catalog_name"], node["schema_name"])):
                 yield f"SHOW {node['table_name']}"
         case kind if kind not in _REFERENCES:
-            yield f"a {_words(kind)}"
+            yield f"a {_readable(kind)}"
 
 
 def _is_place(catalogue: str, schema: str) -> bool:
@@ -164,10 +163,10 @@ def _refuse_table(node: dict[str, Any], scope: Scope) -> Iterator[str]:
         yield f"the file {full_name}"
     elif not schema:
         if name.lower() not in scope | _SYSTEM_VIEWS:
-            yield f"{full_name}, which names no schema and is not a CTE in scope"
+            yield f"{full_name}, which has no schema and is not a CTE in scope"
     elif not _is_place(catalogue, schema):
         yield f"the table {full_name}"
 
 
-def _words(kind: str) -> str:
+def _readable(kind: str) -> str:
     return kind.replace("_", " ").lower()

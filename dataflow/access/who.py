@@ -1,4 +1,4 @@
-"""Who reads, and what for."""
+"""Identify who reads the lake, and for which purpose."""
 
 from __future__ import annotations
 
@@ -9,13 +9,13 @@ from enum import StrEnum
 
 
 class Role(StrEnum):
-    """What a reader may see."""
+    """The role of a reader."""
 
     ENGINEER = "engineer"
 
 
 class Purpose(StrEnum):
-    """What a person reads for."""
+    """The purpose of reading."""
 
     OPERATION = "operation"
     ANALYSIS = "analysis"
@@ -31,10 +31,10 @@ class Who:
 
 
 def system_user() -> Who:
-    """The user of the operating system whose process this is; variables such as LOGNAME do not change it."""
+    """Return the operating system's user of this process; variables such as LOGNAME do not change it."""
     number = os.getuid()
     try:
         return Who(pwd.getpwuid(number).pw_name)
     except KeyError:
-        # A container may run under a number that has no name.
+        # A container can run under a user id without a name.
         return Who(f"uid {number}")

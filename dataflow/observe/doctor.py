@@ -14,7 +14,7 @@ from pathlib import Path
 
 from dataflow.access.inbox import inbox_at
 from dataflow.access.lake import lake_location, open_lake
-from dataflow.access.modes import find_misplaced, mend
+from dataflow.access.modes import correct, find_misplaced
 from dataflow.access.pipeline import open_published
 from dataflow.errors import DataFlowError
 from dataflow.observe.lake_looks import connection_of, look_at_data, look_at_files, look_at_readers
@@ -132,7 +132,7 @@ def fix_modes(settings: Settings) -> tuple[int, int]:
     mended = refused = 0
     for each in find_misplaced(settings)[0]:
         try:
-            mend(each)
+            correct(each)
             mended += 1
         except FileNotFoundError:
             continue

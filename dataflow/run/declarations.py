@@ -11,7 +11,7 @@ from lakehouse.table import Table
 
 
 def check_declarations(settings: Settings, tables: Mapping[str, Table]) -> None:
-    """Compile rules and mappings, which a stage would do later: what is wrong with them is told before anything moves.
+    """Compile rules and mappings, so that what is wrong with them is reported before a run changes anything.
 
     Raises: ConfigurationError, MappingError.
     """

@@ -1,4 +1,4 @@
-"""How much memory this process held at most, sampled beside the work."""
+"""Sample the peak of this process's resident memory in a thread."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ class PeakMemory:
         self._since_restart = 0
 
     def __enter__(self) -> Self:
-        self._look()
+        self._take_sample()
         self._thread.start()
         return self
 
@@ -34,20 +34,20 @@ class PeakMemory:
         self._thread.join()
 
     def restart(self) -> None:
-        """Begin a new interval of measuring."""
+        """Start a new interval."""
         self._since_restart = 0
-        self._look()
+        self._take_sample()
 
     def peak_bytes(self) -> int:
-        """The peak since `restart`."""
-        self._look()
+        """Return the peak since `restart`."""
+        self._take_sample()
         return self._since_restart
 
     def _sample(self) -> None:
         while not self._stop.wait(_INTERVAL_SECONDS):
-            self._look()
+            self._take_sample()
 
-    def _look(self) -> None:
+    def _take_sample(self) -> None:
         held = int(self._process.memory_info().rss)
         self._since_restart = max(self._since_restart, held)
         self.overall_bytes = max(self.overall_bytes, held)

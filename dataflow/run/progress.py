@@ -1,4 +1,4 @@
-"""Tell whoever watches a run which stage it is in, and how far its windows are. Nobody watching costs nothing."""
+"""Announce the stages and windows of a run to a listener."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ class StageEvent:
 
 @dataclass(frozen=True)
 class WindowEvent:
-    """So many more windows are to be fetched, or are dealt with."""
+    """`count` more windows are planned, or were fetched."""
 
     what: Literal["planned", "fetched"]
     count: int
@@ -27,7 +27,7 @@ class WindowEvent:
 
 Listener = Callable[[StageEvent | WindowEvent], None]
 
-# Not an argument: a run passes through an orchestrator that carries only plain values from caller to step.
+# Not an argument: the orchestrator carries only plain values from the caller to a step.
 _listener: ContextVar[Listener | None] = ContextVar("listener", default=None)
 
 
@@ -42,7 +42,7 @@ def watched_by(listener: Listener) -> Iterator[None]:
 
 
 def announce(event: StageEvent | WindowEvent) -> None:
-    """Tell the listener, if there is one."""
+    """Pass the event to the listener, if there is one."""
     listener = _listener.get()
     if listener is not None:
         listener(event)

@@ -1,4 +1,4 @@
-"""What a run hands back, and its row in `ops.run`."""
+"""The outcome of a run, and its row in `ops.run`."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ from lakehouse import Lake
 
 @dataclass(frozen=True)
 class StageTiming:
-    """What a whole stage cost: wall seconds and the peak of resident memory."""
+    """Wall seconds of a stage, and its peak of resident memory."""
 
     stage: str
     seconds: float
@@ -28,7 +28,7 @@ class StageTiming:
 
 @dataclass(frozen=True)
 class StageTotals:
-    """Rows through a stage, and what it cost: a stage may run several times, as landing does in a backfill."""
+    """Rows and cost of a stage, over all of its executions in a run: a backfill lands several times."""
 
     stage: str
     rows_in: int
@@ -42,7 +42,7 @@ class StageTotals:
 
 @dataclass(frozen=True, kw_only=True)
 class RunOutcome:
-    """How a run ended; one that failed raises as well."""
+    """How a run ended; a failed one raises as well."""
 
     run_id: str
     kind: str
@@ -59,7 +59,7 @@ class RunOutcome:
     orchestration_seconds: float = 0.0
 
     def totals_by_stage(self) -> list[StageTotals]:
-        """Add the reports and the costs of each stage up, in the order in which the stages first ran."""
+        """Sum the reports and costs of each stage, in the order in which the stages first ran."""
         stages = dict.fromkeys(report.stage for report in self.reports)
         return [
             _totals(
@@ -71,7 +71,7 @@ class RunOutcome:
         ]
 
     def as_dict(self) -> dict[str, Any]:
-        """The outcome as JSON types."""
+        """Return the outcome in JSON types."""
         return {
             "run_id": self.run_id,
             "kind": self.kind,
@@ -92,7 +92,7 @@ class RunOutcome:
 def record_run(
     lake: Lake, row: RunRow, *, crashed: Sequence[CrashedRun] = (), positions: Positions | None = None
 ) -> int:
-    """Put a run on record in `ops.run`, and its positions, in a small transaction; returns the snapshot."""
+    """Write a run to `ops.run`, and its positions, in one transaction; return the snapshot."""
 
     def write(con: duckdb.DuckDBPyConnection) -> None:
         write_run(con, row, crashed=crashed)

@@ -1,4 +1,4 @@
-"""One process, one run, one writer: opens the lake, measures the steps, and sees that the run's end is on record."""
+"""Run one run in one process as the one writer: open the lake, measure the steps, record how the run ends."""
 
 from __future__ import annotations
 
@@ -40,7 +40,7 @@ Step = Callable[[], StepReport | Sequence[StepReport]]
 
 
 class RunSession:
-    """What the steps of one run share. Made by `open_run`."""
+    """What the steps of one run share. Created by `open_run`."""
 
     def __init__(
         self,
@@ -72,13 +72,13 @@ class RunSession:
 
     @property
     def workspace(self) -> Workspace:
-        """The workspace, inside `open_workspace`."""
+        """Return the workspace, inside `open_workspace`."""
         assert self._workspace is not None
         return self._workspace
 
     @contextmanager
     def open_workspace(self) -> Iterator[Workspace]:
-        """Lay the run's workspace over the lake as it is now, with the messages that wait in the inbox staged."""
+        """Open the run's workspace on the current snapshot, with the waiting messages of the inbox staged."""
         with self.one_at_a_time("publish"), Workspace(self.lake, self.run, tables=self.tables) as workspace:
             self._workspace = workspace
             self._take_inbox(workspace)
@@ -96,18 +96,18 @@ class RunSession:
             self.reports.append(self._taken.report)
 
     def _remove_taken(self) -> None:
-        """Remove the messages that this run's commit has taken; where a run dies before it, the next one does."""
+        """Remove the messages that this run's commit took; if the run dies before that, the next one removes them."""
         if self._taken.ids and (inbox := inbox_at(self.lake.location)) is not None:
             inbox.remove(self._taken.ids)
 
     def release_lake(self) -> None:
-        """Close the lake before the run's end and let the next writer in: what follows reads as any reader does."""
+        """Close the lake before the run ends and let the next writer in; later steps read like any reader."""
         self._holds_lake = False
         self.lake.close()
 
     @contextmanager
     def one_at_a_time(self, what: str) -> Iterator[None]:
-        """Keep other runs from doing the same. On a server's catalogue two commits of one key do not conflict."""
+        """Exclude other runs from the same work: on a catalogue server, two commits of one key do not conflict."""
         if self.lake.is_alone:
             yield
             return
@@ -117,7 +117,7 @@ class RunSession:
 
     @contextmanager
     def stage(self, name: str) -> Iterator[None]:
-        """Measure a stage, and tell its unforeseen errors without their words."""
+        """Measure a stage, and wrap its unexpected errors without their messages."""
         announce(StageEvent(name, "began"))
         self._memory.restart()
         with measured() as watch, wrapping_defects(name), naming_damage(self.lake.con, self.lake.location):
@@ -126,7 +126,7 @@ class RunSession:
         announce(StageEvent(name, "ended"))
 
     def step(self, stage: str, work: Step) -> list[StepReport]:
-        """Run the one step of a stage, measured; its reports are kept for the run's record."""
+        """Run the step of a stage, measured; keep its reports for the run's record."""
         with self.stage(stage):
             made = work()
         cost = self.timings[-1]
@@ -142,7 +142,7 @@ class RunSession:
 
         Raises: as dataflow.publish.commit.
         """
-        # Loaded late: a run that finds the lake locked need not wait for it.
+        # Imported late: a run that finds the lake locked does not wait for it.
         from dataflow.publish import commit
 
         crashed = [folder.crashed() for folder in self._crashed]
@@ -155,53 +155,53 @@ class RunSession:
         return publication
 
     def conclude(self, status: RunStatus, message: str, *, snapshot_id: int | None = None) -> RunOutcome:
-        """Say how the run ended. A run that published is on record already: its commit wrote the row."""
+        """Conclude the run and record it, unless it published: its commit has written the row."""
         finished_at = datetime.now(UTC)
         gaps = list_gaps(self.reports)
         ended: RunStatus = "partial" if gaps else status
         message = f"{message}; {gap_message(gaps)}" if gaps else message
         if status != "published":
-            # An unchanged run has validated what landed so far; one that only landed leaves it to be validated.
+            # Only an unchanged run has validated what landed so far.
             moved = self._workspace.validated if self._workspace and status == "unchanged" else {}
             snapshot_id = self._record(ended, message, finished_at=finished_at, positions=moved)
         self.outcome = self._outcome(ended, message, finished_at=finished_at, snapshot_id=snapshot_id)
         return self.outcome
 
     def add_sinks(self, outcome: RunOutcome, reports: Sequence[StepReport]) -> RunOutcome:
-        """Add to a run that has ended what its sinks did; one that is behind makes it partial, on record too.
+        """Add the reports of the sinks to a concluded run; a sink that is behind makes it partial, also in its row.
 
-        The publication stands whatever became of its sinks. Where the run's row cannot be amended, as another writer
-        holds the lake, the message says so.
+        The publication stays committed. If the row cannot be changed because another writer holds the lake, the
+        message says so.
         """
         self.reports += reports
         status, message, behind = outcome.status, outcome.message, list_behind(reports)
         if behind:
-            status, words = "partial", f"sinks behind: {', '.join(behind)}"
-            message = f"{message}; {words}"
+            status, addition = "partial", f"sinks behind: {', '.join(behind)}"
+            message = f"{message}; {addition}"
             try:
-                self._record("partial", words, finished_at=datetime.now(UTC))
+                self._record("partial", addition, finished_at=datetime.now(UTC))
             except LakeError as error:
                 message = f"{message} (not on record: {type(error).__name__})"
         return self._outcome(status, message, finished_at=datetime.now(UTC), snapshot_id=outcome.snapshot_id)
 
     def record_failure(self, error: BaseException) -> RunOutcome | None:
-        """Put a failed or refused run on record, once; where that fails too, the first error is the one to tell.
+        """Record a failed or refused run, once; if that fails too, the first error is the one to raise.
 
-        A run that has published stays published: what failed afterwards is added to its message.
+        A run that has published stays published; a later failure is added to its message.
         """
         if self._has_failed or (isinstance(error, DataFlowError) and error.exit_code == ExitCode.USAGE):
-            return None  # told already; or wrong words, which are no run
+            return None  # recorded already, or bad usage, which is not recorded
         self._has_failed = True
         refused = isinstance(error, DataFlowError) and error.exit_code == ExitCode.REFUSED
         known = isinstance(error, DataFlowError | LakeError)
-        # The text of an unknown error may quote a row.
+        # The message of an unknown error can quote a row.
         message = str(error) if known else f"unexpected {type(error).__name__}"
         status: RunStatus = "refused" if refused else "failed"
         finished_at = datetime.now(UTC)
         try:
             snapshot_id = self._record(status, message, finished_at=finished_at)
-        except Exception as second:  # noqa: BLE001 (whatever it is, it must not hide the reason of the failure)
-            error.add_note(f"The run could not be put on record either ({type(second).__name__}).")
+        except Exception as second:  # noqa: BLE001 (any error: it must not hide the first one)
+            error.add_note(f"The run could not be recorded either ({type(second).__name__}).")
             return None
         return self._outcome(status, message, finished_at=finished_at, snapshot_id=snapshot_id)
 
@@ -249,7 +249,7 @@ class RunSession:
             yield lake
 
     def _forget_crashed(self) -> None:
-        """Remove the folders of crashed runs once a commit has put them on record; until then they are found again."""
+        """Remove the folders of crashed runs after a commit has recorded them; until then they are found again."""
         for folder in self._crashed:
             forget(folder)
         self._crashed = []
@@ -257,9 +257,9 @@ class RunSession:
 
 @contextmanager
 def open_run(settings: Settings, kind: str, *, now: datetime | None = None) -> Iterator[RunSession]:
-    """Open the lake as its one writer and make it ready for a run of this kind.
+    """Open the lake as its one writer and prepare it for a run of this kind.
 
-    `now` is the run's clock, by default the time it starts. A run that raises is put on record as failed or refused.
+    `now` is the run's clock, by default its start time. A run that raises is recorded as failed or refused.
     Raises: LakeLocked naming the holder, LakeUnreachable, LakeUnwritable, LakeDamaged, ConfigurationError.
     """
     started_at = datetime.now(UTC)
@@ -296,7 +296,7 @@ def open_run(settings: Settings, kind: str, *, now: datetime | None = None) -> I
 
 @contextmanager
 def _crashed_runs(lake: Lake, runs: Path, *, purpose: str) -> Iterator[list[RunFolder]]:
-    """Yield the crashed runs that this run is to put on record; of runs at the same time one takes them all."""
+    """Yield the crashed runs that this run records; of several runs at the same time, one takes all of them."""
     if all(folder.is_running for folder in list_runs(runs)):
         yield []
         return
@@ -311,7 +311,7 @@ def _crashed_runs(lake: Lake, runs: Path, *, purpose: str) -> Iterator[list[RunF
 
 
 def _with_cost(report: StepReport, *, seconds: float, peak: int) -> StepReport:
-    """Fill in what the step did not measure itself; memory it may have read only at its end."""
+    """Fill in the cost that the step did not measure itself, or only at its end."""
     return dataclasses.replace(
         report, seconds=report.seconds or seconds, peak_rss_bytes=max(report.peak_rss_bytes, peak)
     )

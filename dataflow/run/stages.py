@@ -1,4 +1,4 @@
-"""The stages between raw and published, in their order: the one place that says it."""
+"""The stages between raw and published, in order; declared only here."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from dataflow.workspace.workspace import Workspace
 
 Stage = Callable[[Workspace, Settings], StepReport | Sequence[StepReport]]
 
-# Modules by name, loaded when first used: they bring Splink and Ibis, which no reading command needs.
+# Modules by name, imported at first use: they import Splink and Ibis, which reading commands do not need.
 _WHERE = {
     "validate": ("dataflow.validate.step", "validate"),
     "conform": ("dataflow.conform.step", "conform"),
@@ -24,7 +24,7 @@ STAGES = tuple(_WHERE)
 
 
 def stage_function(name: str) -> Stage:
-    """The step of a stage: takes a workspace and the settings, stages rows, returns its reports."""
+    """Return the step of a stage, which takes a workspace and the settings, stages rows and returns its reports."""
     module, function = _WHERE[name]
     step: Stage = getattr(import_module(module), function)
     return step

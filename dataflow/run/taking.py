@@ -1,6 +1,6 @@
-"""Take what waits in the inbox into a run: each message once, by the commit of the run that acts on it.
+"""Take the waiting messages of the inbox into a run: each message once, in the commit of the run that applies it.
 
-Only a run that publishes takes messages; one that lands or checks leaves them, and so do maintenance and a restore.
+Only a run that publishes takes messages; landing, check, maintenance and restore leave them.
 """
 
 from __future__ import annotations
@@ -20,7 +20,7 @@ from dataflow.workspace.workspace import Workspace
 from lakehouse import Inbox, InboxContents, Message
 from lakehouse.inbox import ids_taken
 
-# Modules by name, as the stages are: they bring what a run without messages does not need.
+# Modules by name, imported at first use: a run without messages does not need what they import.
 KINDS = {
     "judgement": "dataflow.resolve.judgements.messages",
     "letter_decision": "dataflow.validate.dead_letter_decisions",
@@ -30,28 +30,28 @@ _NAMED = 5
 
 
 class Kind(Protocol):
-    """What a module does with the messages of one kind."""
+    """The functions of a module for the messages of one kind."""
 
     def parse(self, message: Message) -> Any:
         """Read the body. Raises: ValueError."""
 
     def stage(self, ws: Workspace, parsed: Sequence[Any], settings: Settings) -> list[str]:
-        """Stage what the messages say, in their order; returns the outcome of each."""
+        """Stage what the messages decide, in their order; return the outcome of each."""
 
 
 @dataclass(frozen=True)
 class Taken:
-    """What a run took: ids to remove after its commit, and its report; both empty when nothing was there."""
+    """The messages that a run took: ids to remove after its commit, and its report; both empty without messages."""
 
     ids: tuple[str, ...] = ()
     report: StepReport | None = None
 
 
 def take_inbox(ws: Workspace, settings: Settings, inbox: Inbox) -> Taken:
-    """Stage every message that no earlier commit took, and its id; the commit of the workspace takes them.
+    """Stage every message that no earlier commit took, with its id; the commit of the workspace takes them.
 
-    Files that an earlier run took and did not come to remove are removed; what is not a message is set aside. A message
-    of a kind that only a later version knows stays.
+    Messages that an earlier run took but did not remove are removed; files that are not messages are set aside. A
+    message of a kind that only a later version knows stays.
     """
     found = inbox.read()
     before = ids_taken(ws.con, found.messages, relation=ws.before(INBOX_TAKEN))
@@ -92,7 +92,7 @@ def _kind(name: str) -> Kind:
 def _parsed(
     messages: Sequence[Message],
 ) -> tuple[dict[str, list[tuple[Message, Any]]], list[Message], list[Message]]:
-    """Messages with their bodies by kind; those whose body cannot be read; those of an unknown kind."""
+    """Return messages with their bodies by kind, those whose body cannot be read, and those of an unknown kind."""
     read: dict[str, list[tuple[Message, Any]]] = {}
     broken, unknown = [], []
     for message in messages:
@@ -120,7 +120,7 @@ def _stage_taken(ws: Workspace, taken: Sequence[Message], outcomes: dict[str, st
 
 
 def _notes(taken: Sequence[Message], outcomes: dict[str, str]) -> list[str]:
-    """What could not be done as it was decided; it is on record in ops.inbox_taken."""
+    """Name the messages that could not be applied; ops.inbox_taken records them too."""
     return [
         f"{message.kind} {message.id} of {message.written_at:%Y-%m-%d %H:%M} UTC: {outcomes[message.id]}"
         for message in taken
@@ -135,7 +135,7 @@ def _notes_on_files(found: InboxContents, inbox: Inbox, aside: Sequence[str], un
     if found.unreadable:
         notes.append(f"{len(found.unreadable)} files of the inbox {inbox} cannot be read: {_listed(found.unreadable)}")
     for kind, count in sorted(Counter(message.kind for message in unknown).items()):
-        notes.append(f"{count} messages of the kind {kind} wait for a version of DataFlow that knows it")
+        notes.append(f"{count} messages of the kind {kind} wait for a version of DataFlow that knows the kind")
     return notes
 
 

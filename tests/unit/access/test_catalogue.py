@@ -54,7 +54,7 @@ def test_a_socket_is_named_by_its_folder() -> None:
     ("address", "words"),
     [
         *((f"postgresql://u:s3cret@db.example.com/d?sslmode={mode}", mode) for mode in ("disable", "allow", "prefer")),
-        ("postgresql://u:s3cret@db.example.com/d?sslmode=require", "gives the password"),
+        ("postgresql://u:s3cret@db.example.com/d?sslmode=require", "sends the password"),
         ("postgresql://u:s3cret@db.example.com/d?sslmode=verify-ca", "verify-ca"),
         ("postgresql://u:s3cret@127.0.0.1/d?sslmode=prefer", "prefer"),
         ("postgresql://u:s3cret@127.0.0.1/d?sslmode=", "sslmode="),
@@ -64,7 +64,7 @@ def test_a_socket_is_named_by_its_folder() -> None:
         ("postgresql://u:s3cret@db.example.com/d?sslrootcert=/no/such/ca.pem", "/no/such/ca.pem"),
         ("postgresql://u:s3cret@db.example.com", "form"),
         ("postgresql://db.example.com/d", "form"),
-        ("postgresql://u:s3cret@/d", "no host"),
+        ("postgresql://u:s3cret@/d", "not name a host"),
         ("postgresql://u:s3cret@h:port/d", "port"),
         ("mysql://u:s3cret@h/d", "mysql"),
     ],

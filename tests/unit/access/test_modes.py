@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 
 from dataflow.access.lake import open_lake
-from dataflow.access.modes import files_shared_as, find_misplaced, mend, prepare_folders, private_files, share_files
+from dataflow.access.modes import correct, files_shared_as, find_misplaced, prepare_folders, private_files, share_files
 from dataflow.cli.main import run
 from dataflow.errors import ConfigurationError
 from dataflow.run.session import open_run
@@ -65,7 +65,7 @@ def test_what_is_open_is_found_and_mended(used: Settings) -> None:
     found, seen = find_misplaced(used)
     assert len(found) == seen == len(modes_below(used.home))
     for each in found:
-        mend(each)
+        correct(each)
     assert find_misplaced(used) == ([], seen)
     assert {mode for mode, _ in modes_below(used.home).values()} == {"0700", "0600"}
 
@@ -76,7 +76,7 @@ def test_files_of_others_in_the_same_folder_are_left_alone(tmp_path: Path) -> No
         (tmp_path / name).touch()
         (tmp_path / name).chmod(0o755)
     for each in find_misplaced(settings)[0]:
-        mend(each)
+        correct(each)
     modes = {name: mode for name, (mode, _) in modes_below(tmp_path).items()}
     assert modes == {
         ".": "0700",
@@ -130,7 +130,7 @@ def test_a_home_that_becomes_shared_is_mended_first(used: Settings, group: tuple
     with pytest.raises(ConfigurationError, match="doctor --fix-modes"):
         prepare_folders(settings)
     for each in find_misplaced(settings)[0]:
-        mend(each)
+        correct(each)
     assert set(modes_below(used.home).values()) == {("2770", group[1]), ("0660", group[1])}
     prepare_folders(settings)
     open_lake(settings, purpose="test").close()
@@ -141,7 +141,7 @@ def test_secrets_are_not_shared(tmp_path: Path, group: tuple[str, int], monkeypa
     (tmp_path / ".env").write_text("SECRET=1")
     (tmp_path / ".env").chmod(0o640)
     [found] = find_misplaced(shared(tmp_path / "home", group[0]))[0]
-    mend(found)
+    correct(found)
     assert modes_below(tmp_path)[".env"] == ("0600", os.getegid())
 
 
@@ -161,7 +161,7 @@ def test_a_group_that_cannot_be(tmp_path: Path) -> None:
         share_files(shared(tmp_path, "no-such-group"))
     mine = {os.getegid(), *os.getgroups()}
     foreign = next(each.gr_name for each in grp.getgrall() if each.gr_gid not in mine)
-    with pytest.raises(ConfigurationError, match=f"{foreign}, which this user is not in"):
+    with pytest.raises(ConfigurationError, match=f"{foreign}, of which this user is not a member"):
         share_files(shared(tmp_path, foreign))
 
 
