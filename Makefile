@@ -5,6 +5,9 @@ SHELL := /bin/bash
 .NOTPARALLEL:
 .PHONY: help demo test check fix bench soak lock venv servers
 
+# An environment that forbids writing bytecode has each process compile the packages and each test worker the tests anew.
+export PYTHONDONTWRITEBYTECODE :=
+
 BIN := .venv/bin
 # Tools of the environment come first: a Go toolchain installed there wins over an old system one.
 WITH_BIN := PATH="$(CURDIR)/$(BIN):$$PATH"

@@ -108,6 +108,8 @@ set_up_venv() {
         --build-constraints deployments/build.lock deployments/requirements.lock >&2
     # No build isolation: the build backend comes from the lock as well, nothing unhashed is fetched.
     "$VENV/bin/uv" pip install --quiet --offline --no-deps --no-build-isolation --editable . >&2
+    # Ours too: where Python may not write bytecode, each process would compile them anew.
+    "$VENV/bin/python" -m compileall -q dataflow lakehouse checks flows >&2
     # Once here instead of in each new home.
     "$VENV/bin/python" -m flows.new_database >&2
     wanted >"$STAMP"
