@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Sequence
+from functools import cache
 from hashlib import sha256
 from typing import Any
 
@@ -51,10 +52,19 @@ _CONFIG: dict[str, Any] = {
 
 def draw_svg(chart: alt.TopLevelMixin) -> str:
     """Render a chart as one SVG element whose marks carry an `aria-label` for readers and tooltips."""
+    return _svg_of(_specification(chart))
+
+
+def _specification(chart: alt.TopLevelMixin) -> dict[str, Any]:
     # Charts are checked by the tests that draw them; checking each again took as long as drawing it.
-    specification = _shown(chart.to_dict(validate=False))
-    specification["config"] = _CONFIG
-    svg = vl_convert.vegalite_to_svg(specification)
+    specification: dict[str, Any] = chart.to_dict(validate=False)
+    return specification
+
+
+def _svg_of(specification: dict[str, Any], **datasets: Sequence[Row]) -> str:
+    """Render a specification over the data that it names."""
+    named = {"datasets": {name: list(rows) for name, rows in datasets.items()}} if datasets else {}
+    svg = vl_convert.vegalite_to_svg({**_shown({**specification, **named}), "config": _CONFIG})
     # Every drawing names its clip paths clip0, clip1, …: on one page the first would clip all the others.
     own = sha256(svg.encode()).hexdigest()[:8]
     return svg.replace('id="clip', f'id="{own}-clip').replace("url(#clip", f"url(#{own}-clip")
@@ -161,7 +171,14 @@ def waterfall(explanation: Explanation) -> str:
     whole = {"step": "All in all", "weight": explanation.weight, "begin": 0.0, "end": explanation.weight, "is": "total"}
     # Two steps may bear one name; the place before it keeps them apart.
     values = [{**row, "place": f"{place:02}{row['step']}"} for place, row in enumerate([*rows, whole])]
-    base = alt.Chart(alt.Data(values=values)).encode(
+    marks = [{"at": 0.0, "what": "even odds"}, {"at": explanation.link_weight, "what": "joined from here on"}]
+    return _svg_of(_waterfall(), steps=values, marks=marks)
+
+
+@cache
+def _waterfall() -> dict[str, Any]:
+    """The specification of every waterfall: Altair takes longer to make one than it takes to draw it."""
+    base = alt.Chart(alt.NamedData("steps")).encode(
         y=alt.Y("place:N", title=None, sort=None, axis=alt.Axis(labelExpr="slice(datum.label, 2)", labelLimit=240)),
     )
     bars = base.mark_bar(height=13).encode(
@@ -178,13 +195,12 @@ def waterfall(explanation: Explanation) -> str:
         .mark_text(align="left", dx=4, fontSize=11, color="currentColor")
         .encode(x="far:Q", text=alt.Text("weight:Q", format="+.1f"))
     )
-    marks = [{"at": 0.0, "what": "even odds"}, {"at": explanation.link_weight, "what": "joined from here on"}]
     rules = (
-        alt.Chart(alt.Data(values=marks))
+        alt.Chart(alt.NamedData("marks"))
         .mark_rule(strokeWidth=1.5, opacity=0.6, color="currentColor")
         .encode(x="at:Q", strokeDash=alt.condition("datum.at === 0", alt.value([1, 0]), alt.value([4, 3])))
     )
-    return draw_svg(alt.layer(rules, bars, labels).properties(width=360, height=alt.Step(20)))
+    return _specification(alt.layer(rules, bars, labels).properties(width=360, height=alt.Step(20)))
 
 
 def cluster_sizes(rows: Sequence[Row]) -> str:
@@ -217,9 +233,16 @@ def horizontal_bars(rows: Sequence[Row], *, name: str, value: str, colour: str) 
 
 def trend(rows: Sequence[Row]) -> str:
     """One key figure over the days, as a small area."""
-    base = alt.Chart(alt.Data(values=list(rows))).encode(
+    return _svg_of(_trend(), days=rows)
+
+
+@cache
+def _trend() -> dict[str, Any]:
+    """The specification of every trend, made once as that of the waterfalls."""
+    base = alt.Chart(alt.NamedData("days")).encode(
         x=alt.X("date:T", title=None, axis=alt.Axis(tickCount=4, format="%d %b", grid=False)),
         y=alt.Y("value:Q", title=None, axis=alt.Axis(tickCount=3, format="~s")),
     )
     area = base.mark_area(color=BLUE, opacity=0.18)
-    return draw_svg(alt.layer(area, base.mark_line(color=BLUE, strokeWidth=1.5)).properties(width=240, height=70))
+    line = base.mark_line(color=BLUE, strokeWidth=1.5)
+    return _specification(alt.layer(area, line).properties(width=240, height=70))
