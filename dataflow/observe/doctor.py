@@ -1,4 +1,4 @@
-"""Look at everything a run needs before it needs it. Each probe says what is wrong and the fix, in words."""
+"""Probe everything that a run needs; each failed probe gives what was found and the fix."""
 
 from __future__ import annotations
 
@@ -29,26 +29,26 @@ from lakehouse.inventory import read_catalogue, read_through
 
 _NEEDED_BYTES = 2 * 2**30
 _SHOWN_PATHS = 3
-# The versions that were measured to work together; others break silently (see pyproject.toml).
+# Packages of which only the tested versions work together; others fail silently (see pyproject.toml).
 _PINNED = ("prefect", "duckdb", "ibis-framework", "splink", "soda-core")
 _API_TIMEOUT_SECONDS = 5.0
 
 
-class _Unwell(Exception):
+class _Failed(Exception):
     def __init__(self, found: str, fix: str) -> None:
         super().__init__(found)
         self.fix = fix
 
 
 def probe_all(settings: Settings) -> Iterator[Finding]:
-    """Run every probe, one after the other."""
+    """Run the probes in order."""
     probes: list[tuple[str, Callable[[], str]]] = [
         ("python", _python),
         ("packages", _packages),
         ("lake extension", lambda: str(extension_path("ducklake").name)),
         ("disk space", lambda: _disk_space(settings.home)),
         ("file modes", lambda: _file_modes(settings)),
-        # Before the lake is opened, which brings a copy that is behind up to date.
+        # Before the lake is opened: opening updates a copy that is behind.
         ("published lake", lambda: _published(settings)),
         ("lake", lambda: _lake(settings)),
         ("lake files", lambda: look_at_files(settings)),
@@ -70,8 +70,8 @@ def probe_all(settings: Settings) -> Iterator[Finding]:
 def _probe(name: str, look: Callable[[], str]) -> Finding:
     try:
         return Finding(name, True, look())
-    except _Unwell as unwell:
-        return Finding(name, False, str(unwell), unwell.fix)
+    except _Failed as failed:
+        return Finding(name, False, str(failed), failed.fix)
     except DataFlowError as error:
         return Finding.of_error(name, error)
     except LakeDamaged as error:
@@ -80,14 +80,14 @@ def _probe(name: str, look: Callable[[], str]) -> Finding:
         return Finding(name, False, str(error))
     except OSError as error:
         return Finding(name, False, f"{type(error).__name__}: {error.strerror}", "Give this user access to the path.")
-    except Exception as error:  # noqa: BLE001 (a probe that breaks is a finding, not the end of the others)
+    except Exception as error:  # noqa: BLE001 (a probe that fails is a finding; the others go on)
         return Finding(name, False, f"unexpected {type(error).__name__}", "Report this as a defect of dataflow doctor.")
 
 
 def _python() -> str:
     version = ".".join(map(str, sys.version_info[:3]))
     if not (3, 11) <= sys.version_info[:2] <= (3, 14):
-        raise _Unwell(f"Python {version}", "Use Python 3.11, 3.12, 3.13 or 3.14.")
+        raise _Failed(f"Python {version}", "Use Python 3.11, 3.12, 3.13 or 3.14.")
     return version
 
 
@@ -103,7 +103,7 @@ def _packages() -> str:
         if importlib.metadata.version(name) != version
     ]
     if wrong:
-        raise _Unwell(", ".join(wrong), "Install from the lock: make venv")
+        raise _Failed(", ".join(wrong), "Install from the lock: make venv")
     return ", ".join(f"{name} {version}" for name, version in wanted.items())
 
 
@@ -111,7 +111,7 @@ def _disk_space(home: Path) -> str:
     existing = next(folder for folder in (home, *home.parents) if folder.exists())
     free = shutil.disk_usage(existing).free
     if free < _NEEDED_BYTES:
-        raise _Unwell(f"{free / 2**30:.1f} GiB free at {existing}", "Free some, or put the home elsewhere with --home.")
+        raise _Failed(f"{free / 2**30:.1f} GiB free at {existing}", "Free some, or put the home elsewhere with --home.")
     return f"{free / 2**30:.1f} GiB free at {existing}"
 
 
@@ -121,24 +121,24 @@ def _file_modes(settings: Settings) -> str:
         return f"{seen:,} files and folders, for {settings.lake.group or 'this user'} alone"
     shown = ", ".join(f"{each.path} ({each.mode:04o})" for each in misplaced[:_SHOWN_PATHS])
     more = f" and {len(misplaced) - _SHOWN_PATHS:,} more" if len(misplaced) > _SHOWN_PATHS else ""
-    raise _Unwell(
+    raise _Failed(
         f"{len(misplaced):,} of {seen:,} files and folders are open to the wrong users: {shown}{more}",
         "dataflow doctor --fix-modes",
     )
 
 
 def fix_modes(settings: Settings) -> tuple[int, int]:
-    """Close what others may read to them; returns how many files and folders were mended, and how many others own."""
-    mended = refused = 0
+    """Correct wrong modes; return how many files and folders were corrected, and how many belong to other users."""
+    corrected = refused = 0
     for each in find_misplaced(settings)[0]:
         try:
             correct(each)
-            mended += 1
+            corrected += 1
         except FileNotFoundError:
             continue
         except PermissionError:
             refused += 1
-    return mended, refused
+    return corrected, refused
 
 
 def _published(settings: Settings) -> str:
@@ -158,28 +158,28 @@ def _lake(settings: Settings) -> str:
     if isinstance(place.catalogue, Path):
         refuse_lost_catalogue(place)
         if not place.catalogue.exists():
-            return f"not made yet: the first run makes it at {place.catalogue}"
+            return f"not created yet: the first run creates it at {place.catalogue}"
     try:
         with open_lake(settings, purpose="doctor") as lake:
             read_through(lake.con, place)
             return f"snapshot {lake.snapshot().id} at {place.catalogue}{connection_of(place)}"
     except LakeLocked as locked:
-        # A run at work is no fault.
+        # A running run is not a failure.
         return str(locked)
 
 
 def _inbox(settings: Settings) -> str:
     inbox = inbox_at(lake_location(settings))
     if inbox is None:
-        raise _Unwell(
+        raise _Failed(
             "there is none: the catalogue is on a server and the data in a bucket",
-            "Name a folder that whoever decides and every run reach in lake.inbox.",
+            "Set lake.inbox to a folder that all users and runs can reach.",
         )
     found = inbox.read()
-    strange = (*found.damaged, *found.unreadable, *found.set_aside)
-    if strange:
-        raise _Unwell(
-            f"{len(strange)} files in {inbox} are not messages or cannot be read: {', '.join(strange)}",
+    faulty = (*found.damaged, *found.unreadable, *found.set_aside)
+    if faulty:
+        raise _Failed(
+            f"{len(faulty)} files in {inbox} are not messages or cannot be read: {', '.join(faulty)}",
             "Look at them and move them out of the inbox.",
         )
     return f"{len(found.messages)} messages in {inbox}"
@@ -190,7 +190,7 @@ def _probe_sink(kind: SinkKind, settings: Settings) -> Iterator[Finding]:
 
 
 def _ask(name: str, probe: Callable[[], Iterator[Finding]]) -> Iterator[Finding]:
-    """Several looks at a source or sink, by the module that knows how to speak to it."""
+    """Run the probes of a source or sink, which its own module has."""
     try:
         for finding in probe():
             yield replace(finding, name=f"{name}: {finding.name}")
@@ -209,7 +209,7 @@ def _geoip(settings: Settings) -> str:
         with geoip2.database.Reader(path) as reader:
             return f"{reader.metadata().database_type} at {path}"
     except (FileNotFoundError, maxminddb.InvalidDatabaseError) as error:
-        raise _Unwell(f"{type(error).__name__}: {path}", "Correct enrich.geoip, or: dataflow sample") from error
+        raise _Failed(f"{type(error).__name__}: {path}", "Correct enrich.geoip, or: dataflow sample") from error
 
 
 def _firmographics(settings: Settings) -> str:
@@ -217,7 +217,7 @@ def _firmographics(settings: Settings) -> str:
         return "switched off"
     path = Path(settings.enrich.firmographics)
     if not path.is_file():
-        raise _Unwell(f"there is no file {path}", "Correct enrich.firmographics, or: dataflow sample")
+        raise _Failed(f"there is no file {path}", "Correct enrich.firmographics, or: dataflow sample")
     import pyarrow.parquet as pq
 
     return f"{pq.read_metadata(path).num_rows:,} companies at {path}"
@@ -231,6 +231,6 @@ def _prefect() -> str:
         with urllib.request.urlopen(f"{named}/health", timeout=_API_TIMEOUT_SECONDS):
             return f"answers at {named}"
     except OSError as error:
-        raise _Unwell(
+        raise _Failed(
             f"no answer from {named}", "Start it (prefect server start), or unset PREFECT_API_URL."
         ) from error

@@ -1,4 +1,4 @@
-"""What `dataflow doctor` looks at in the lake's own servers: the data path, its files, TLS, and what readers may do."""
+"""Probes of the lake for `dataflow doctor`: the data path, its files, TLS, and the rights of readers."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ def look_at_data(settings: Settings) -> str:
     """Write, read and remove a file below the data path. Raises: ConfigurationError, LakeError."""
     place = lake_location(settings)
     if isinstance(place.data, Path) and not place.data.is_dir():
-        return f"not made yet: the first run makes {place.data}"
+        return f"not created yet: the first run creates {place.data}"
     with tempfile.TemporaryDirectory(prefix="dataflow-probe-") as scratch:
         probe_data(place, scratch=Path(scratch))
     found = f"a file was written, read and removed at {place.data_path}"
@@ -30,7 +30,7 @@ def look_at_data(settings: Settings) -> str:
 
 
 def look_at_files(settings: Settings) -> str:
-    """Look whether the files of the newest snapshot are there. Raises: LakeDamaged, another LakeError."""
+    """Check that the files of the newest snapshot exist. Raises: LakeDamaged, another LakeError."""
     place = lake_location(settings)
     if isinstance(place.catalogue, Path) and not place.published_catalogue.exists():
         return "nothing published yet"
@@ -42,31 +42,31 @@ def look_at_files(settings: Settings) -> str:
 
 
 def encryption_of(access: S3Access) -> str:
-    """How the data path is reached, for the end of a sentence. Raises: ConfigurationError where it is not safe."""
+    """Return how the data path is reached, as the end of a sentence. Raises: ConfigurationError if unsafely."""
     host, _, port = access.endpoint.rpartition(":") if ":" in access.endpoint else (access.endpoint, "", "443")
     host = host.strip("[]") or f"s3.{access.region}.amazonaws.com"
     if not access.use_ssl:
         if is_this_machine(host):
             return "unencrypted, which stays on this machine"
         raise ConfigurationError(
-            f"The lake's data is reached at {host} unencrypted: whoever is in between reads the rows.",
+            f"The lake's data is reached at {host} unencrypted, so others on the network can read the rows.",
             next_move="Set lake.s3.use_tls = true.",
         )
     try:
         is_current = speaks_tls13(host, int(port), ca_file=access.ca_file)
     except OSError:
-        # Reached by DuckDB and not from here: by a proxy. Its certificate was checked all the same.
+        # DuckDB reached it, this process did not: there is a proxy. DuckDB has checked the certificate.
         return "over TLS, and the certificate is trusted"
     if not is_current:
         raise ConfigurationError(
             f"The lake's data is reached at {host} over an older version than TLS 1.3.",
-            next_move="Switch TLS 1.3 on at that server: DuckDB's client has no setting to refuse older versions.",
+            next_move="Enable TLS 1.3 on that server: DuckDB's client has no setting to refuse older versions.",
         )
     return "over TLS 1.3, and the certificate is trusted"
 
 
 def look_at_readers(settings: Settings) -> str:
-    """Say as whom readers connect. Raises: ConfigurationError naming a role that can write; LakeError."""
+    """Return the role of readers. Raises: ConfigurationError naming a role that can write; LakeError."""
     place = reading_location(settings)
     catalogue = place.catalogue
     if not isinstance(catalogue, PostgresCatalogue):
@@ -74,7 +74,7 @@ def look_at_readers(settings: Settings) -> str:
     if settings.lake.catalogue_reader is None:
         raise ConfigurationError(
             f"readers connect to {catalogue} as {catalogue.user}, who writes the lake.",
-            next_move="Make a role with SELECT only and give its address in lake.catalogue_reader; "
+            next_move="Create a role with SELECT only and set lake.catalogue_reader to its address; "
             "deployments/dataflow.example.toml shows the grants.",
         )
     granted = write_privileges(catalogue)
@@ -83,11 +83,11 @@ def look_at_readers(settings: Settings) -> str:
             f"readers connect to {catalogue} as {catalogue.user}, who {', '.join(granted)}.",
             next_move="Revoke it: readers need CONNECT, USAGE on the schema, and SELECT on its tables.",
         )
-    return f"readers connect as {catalogue.user}, who may read and nothing else"
+    return f"readers connect as {catalogue.user}, who can only read"
 
 
 def connection_of(place: LakeLocation) -> str:
-    """How the catalogue's server is reached, for the end of a sentence; empty for a catalogue in a file."""
+    """Return how the catalogue's server is reached, as the end of a sentence; empty for a catalogue in a file."""
     if not isinstance(place.catalogue, PostgresCatalogue):
         return ""
     if place.catalogue.is_encrypted:

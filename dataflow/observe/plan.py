@@ -1,4 +1,4 @@
-"""What a run would do, found out without writing anything."""
+"""Find what a run would land, without writing anything."""
 
 from __future__ import annotations
 
@@ -29,9 +29,9 @@ def plan_run(
     since: datetime | None = None,
     until: datetime | None = None,
 ) -> list[dict[str, Any]]:
-    """List the windows that a run would land, and the fields by which each source differs from its declaration.
+    """List the windows that a run would land, with the schema drift of their objects.
 
-    Shape: one row per window: source, object, window, files, bytes, drift, and how many gaps it repairs.
+    Shape: one row per window: source, object, window, files, bytes, drift, and the number of gaps it repairs.
     """
     with published_view(settings) as lake:
         windows = plan_windows(lake, settings, source=source, object=object_name, since=since, until=until)
@@ -53,7 +53,7 @@ def plan_run(
 
 
 def require_declared(settings: Settings, source: str | None, object_name: str | None) -> None:
-    """Refuse a source or object that dataflow.toml does not declare, before anything is opened. Raises: UsageError."""
+    """Refuse a source or object that dataflow.toml does not declare. Raises: UsageError."""
     if source is not None:
         open_source(settings, source)
     declared = [f"{name}.{of}" for name, system in settings.sources.items() for of in system.objects]
@@ -66,7 +66,7 @@ def require_declared(settings: Settings, source: str | None, object_name: str | 
 
 @contextmanager
 def published_view(settings: Settings) -> Iterator[LakeView | None]:
-    """The published lake, or None where nothing was published yet."""
+    """Yield the published lake, or None before the first publication."""
     location = lake_location(settings)
     try:
         con = open_published(settings)
@@ -82,9 +82,9 @@ def published_view(settings: Settings) -> Iterator[LakeView | None]:
 def read_proposals(
     settings: Settings, *, source: str | None = None, object_name: str | None = None
 ) -> dict[tuple[str, str], list[FieldChange]]:
-    """Compare what the sources say they hold with the declarations, by object; objects without a difference stay out.
+    """Compare the fields of the sources with the declarations; return the changes of each object that has any.
 
-    Types that a source does not state are seen from the first rows of its newest window.
+    Types that a source does not declare are inferred from the first rows of its newest window.
     """
     require_declared(settings, source, object_name)
     found: dict[tuple[str, str], list[FieldChange]] = {}

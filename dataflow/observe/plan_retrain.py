@@ -1,7 +1,7 @@
-"""Plan a retraining: what new models of identity would change for readers, worked out without writing to the lake.
+"""Plan a retraining: compute what new models of identity would change in published data, without writing to the lake.
 
 The stages from resolve on run over the readers' copy of the lake, so a plan blocks no run. Rows that were landed and
-not yet published are left out: every difference comes from the new models and the judgements that wait for a run.
+not yet published are left out: all differences come from the new models and the waiting judgements.
 """
 
 from __future__ import annotations
@@ -34,14 +34,14 @@ from dataflow.workspace.workspace import Workspace
 from lakehouse import InboxContents, LakeView
 
 LARGEST = 20
-"""Merges and splits that are listed, those of most records first."""
+"""The number of merges and splits to list, those of most records first."""
 
 
 @dataclass(frozen=True, kw_only=True)
 class ModelChange:
-    """A model of today and the one that would follow it; `after` is `before` where training gives the same again.
+    """A current model and the one that would replace it; `after` equals `before` when training gives the same.
 
-    `judged_pairs` are there to learn from; `has_judgement_weights` says whether they changed the model.
+    `judged_pairs` counts the labelled pairs; `has_judgement_weights` is true when they changed the model.
     """
 
     entity_type: str
@@ -87,10 +87,10 @@ class RetrainPlan:
 
 
 def plan_retrain(settings: Settings, *, now: datetime | None = None) -> RetrainPlan:
-    """Train new models and work out what would be published by them.
+    """Train new models and compute what would be published with them.
 
-    `now` is the clock of the publication, by default a moment after the last one: days that have passed since change
-    figures too, and that is no model's doing.
+    `now` is the clock of the publication, by default one second after the last one: the days passed since then would
+    change figures too.
     Raises: UsageError, LakeUnreachable.
     """
     run_id, runs = name_run(RETRAIN_PLAN, datetime.now(UTC)), Path(settings.runs)
@@ -109,7 +109,7 @@ def _last_published(con: duckdb.DuckDBPyConnection) -> datetime:
     """).fetchone()
     if not row or row[0] is None:
         raise UsageError(
-            "Planning a retraining: nothing was published yet, so there is no model.",
+            "Planning a retraining: nothing has been published yet, so there is no model.",
             next_move="Run `dataflow run` first.",
         )
     last: datetime = row[0]
@@ -121,9 +121,9 @@ def _plan(lake: LakeView, settings: Settings, run: Run, contents: InboxContents)
     if lake.missing(tables.values()):
         raise UsageError(
             "Planning a retraining: this lake was last published by an earlier version or configuration.",
-            next_move="Run `dataflow run` first: what it changes would be taken for the new model's doing.",
+            next_move="Run `dataflow run` first: its changes would be counted as those of the new model.",
         )
-    # The plan shows figures over the budget too: it exists so that people can decide about them.
+    # Without the budget, as the plan is there to decide about it.
     unbounded = settings.model_copy(update={"resolve": settings.resolve.model_copy(update={"id_churn_budget": 1.0})})
     with Workspace(lake, run, tables=tables) as ws:
         before = read_epochs(ws.con)

@@ -1,4 +1,4 @@
-"""How right the published customers are, where the sample's truth is there to say."""
+"""Measure the published customers against the sample's truth."""
 
 from __future__ import annotations
 
@@ -14,14 +14,14 @@ PREDICTED = "SELECT record_id, customer_id AS cluster FROM published.xref"
 
 
 def truth_file(settings: Settings) -> Path:
-    """Where the sample's truth is, if there is a sample."""
+    """Return the path of the sample's truth."""
     return Path(settings.sample) / "truth" / "truth.parquet"
 
 
 def measure_quality(con: duckdb.DuckDBPyConnection, settings: Settings) -> Evaluation | None:
-    """Compare the published crosswalk with the sample's truth; None where there is no truth about these records.
+    """Compare the published crosswalk with the sample's truth; return None when it knows none of the records.
 
-    `con` finds the lake's schemas, or those of a workspace over it.
+    `con` has the schemas of the lake, or those of a workspace.
     """
     file = truth_file(settings)
     if not file.is_file():
@@ -31,7 +31,7 @@ def measure_quality(con: duckdb.DuckDBPyConnection, settings: Settings) -> Evalu
 
 
 def truth_sql(file: Path) -> str:
-    """SELECT of (record_id, cluster). The truth knows tickets; the record behind a ticket is its requester."""
+    """Return a SELECT of (record_id, cluster); a ticket of the truth stands for the record of its requester."""
     return f"""
         WITH known AS (SELECT source || '|' || object || '|' || record_key AS key, entity_id, object
             FROM read_parquet({literal(str(file))}))

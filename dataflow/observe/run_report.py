@@ -1,4 +1,4 @@
-"""Draw the report page of a run that has ended."""
+"""Draw the report page of a run."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True)
 class ReportDraft:
-    """The part of the page that speaks of the lake."""
+    """The part of the page about the lake."""
 
     facts: LakeFacts
     drawings: LakeDrawings
@@ -31,9 +31,9 @@ class ReportDraft:
 
 @contextmanager
 def drafting_report(session: RunSession, beside: Executor) -> Iterator[Future[ReportDraft]]:
-    """Draft the page beside the block, from what the run's workspace holds and the block may commit.
+    """Draft the page in parallel with the block, from the run's workspace, which the block commits.
 
-    `beside` does one thing after the other. When the block ends the workspace has been read; drawing goes on.
+    `beside` runs one job at a time. The workspace has been read when the block ends; drawing continues.
     """
     with closing(session.workspace.cursor()) as con:
         facts = beside.submit(_gather, con, session)
@@ -46,7 +46,7 @@ def drafting_report(session: RunSession, beside: Executor) -> Iterator[Future[Re
 def write_run_report(
     session: RunSession, outcome: RunOutcome, *, draft: Future[ReportDraft] | None = None
 ) -> RunOutcome:
-    """Write the run's HTML page into the reports folder; returns the outcome with its path."""
+    """Write the run's HTML page into the reports folder; return the outcome with its path."""
     with session.stage("report"):
         drafted = draft.result() if draft is not None else _draft_committed(session)
         page = _write_page(session.settings, outcome, drafted)
@@ -70,7 +70,7 @@ def _draw(facts: LakeFacts, settings: Settings) -> ReportDraft:
 
 
 def _gather(con: duckdb.DuckDBPyConnection, session: RunSession) -> LakeFacts:
-    # Loaded late: drawing brings Altair, which no other part of a run needs.
+    # Imported late: drawing imports Altair, which no other part of a run needs.
     from dataflow.observe.report_page import Quality, gather_facts
 
     measured = measure_quality(con, session.settings)

@@ -1,16 +1,16 @@
-"""Text from outside, made safe to show: what a terminal or a page would act on is written out instead."""
+"""Make text from outside safe to show: characters that control a terminal or a page become escapes."""
 
 from __future__ import annotations
 
 import re
 
-# Control characters (C0, DEL, C1) move the cursor, retitle the window or answer for the user; bidirectional controls
-# and the other invisible format characters show another text than the one that is there; U+2028 and U+2029 end lines;
-# a lone surrogate cannot be encoded. The joiners U+200C and U+200D stay: Persian and Indic names are spelt with them.
+# Control characters (C0, DEL, C1) move the cursor, set the window title or type for the user; bidirectional controls
+# and other invisible format characters change what the text looks like; U+2028 and U+2029 end lines; a lone surrogate
+# cannot be encoded. The joiners U+200C and U+200D stay: Persian and Indic names are spelt with them.
 _UNSAFE = r"\x00-\x1f\x7f-\x9f\u061c\u200b\u200e\u200f\u2028-\u202e\u2060-\u206f\ufeff\ufff9-\ufffb\ud800-\udfff"
 _WRITTEN = {"\t": r"\t", "\n": r"\n", "\r": r"\r"}
-# What an escape looks like: a text that holds one already has its backslashes doubled, and only such a text, so that
-# every text can be told from every other and `C:\data` stays what it is.
+# What an escape looks like. Backslashes before one that the text already has are doubled, and only those: different
+# texts stay different, and `C:\data` stays unchanged.
 _LOOKS_WRITTEN = r"[tnr]|x[0-9a-f]{2}|u[0-9a-f]{4}"
 _TO_WRITE = re.compile(rf"(\\*)([{_UNSAFE}])|(\\+)(?={_LOOKS_WRITTEN})")
 # JSON escapes the C0 characters by itself; line feeds stand between its parts.
@@ -21,13 +21,13 @@ _TO_WRITE_IN_LINES = re.compile(rf"(\\*)((?!\n)[{_UNSAFE}])|(\\+)(?={_LOOKS_WRIT
 def visible(text: str, *, keep_newlines: bool = False) -> str:
     """Return the text with each control, bidirectional and invisible character written as an escape such as `\\x1b`.
 
-    No two texts give the same. `keep_newlines` leaves line feeds, as for a message of several lines.
+    Different texts stay different. `keep_newlines` leaves line feeds, for messages of several lines.
     """
     return (_TO_WRITE_IN_LINES if keep_newlines else _TO_WRITE).sub(_write, text)
 
 
 def escape_json(text: str) -> str:
-    """Return JSON text with the same characters written as JSON writes them; it means the same."""
+    """Return JSON text with the same characters as JSON escapes; its value stays the same."""
     return _IN_JSON.sub(lambda found: f"\\u{ord(found[0]):04x}", text)
 
 

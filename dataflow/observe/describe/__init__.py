@@ -1,4 +1,4 @@
-"""Print any declaration: what there is, found in the same registries that the pipeline runs by."""
+"""Describe any declaration, from the registries that the pipeline uses."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ KINDS: Registry[Kind] = Registry(
         Kind(name="rule", meaning="Rules of an object's checks", where="checks/rules.py", found=describe_rules),
         Kind(name="table", meaning="Tables of the lake", where="dataflow/tables/", found=describe_tables),
         Kind(name="object", meaning="Objects of the sources", where="dataflow.toml", found=describe_objects),
-        Kind(name="vocabulary", meaning="Lists of words", where="dataflow/vocabulary/", found=describe_vocabulary),
+        Kind(name="vocabulary", meaning="Vocabularies", where="dataflow/vocabulary/", found=describe_vocabulary),
         Kind(name="kpi", meaning="Key figures by day", where="dataflow/publish/kpis.py", found=describe_kpis),
         Kind(name="segment", meaning="Segments", where="dataflow/publish/segments.py", found=describe_segments),
         Kind(name="view", meaning="Views of the warehouse", where="dataflow/sinks/views.py", found=describe_views),
@@ -40,7 +40,7 @@ KINDS: Registry[Kind] = Registry(
         ),
         Kind(
             name="survivorship",
-            meaning="Which record a golden value is taken from",
+            meaning="Survivorship of golden values",
             where="dataflow/resolve/customers/survivorship.py",
             found=describe_survivorship,
         ),
@@ -53,7 +53,7 @@ KINDS: Registry[Kind] = Registry(
 
 
 def find_kind(name: str) -> Kind:
-    """Look a kind up. Raises: UsageError with the nearest and the list."""
+    """Find a kind by name. Raises: UsageError with the nearest name and the list."""
     chosen = KINDS.get(name.lower())
     if chosen is None:
         raise UsageError(unknown_name("kind", name, KINDS), next_move="`dataflow describe` lists them.")
@@ -77,7 +77,7 @@ def describe(kind: Kind, name: str, settings: Settings | None) -> list[Descripti
 
 
 def _is_meant(name: str, asked: str) -> bool:
-    """Whether a name is asked for without its schema, or a setting's with the user's own names in it."""
+    """Return whether a name is given without its schema, or a setting's with the user's own names in it."""
     parts, asked_parts = name.split("."), asked.split(".")
     if len(asked_parts) == 1:
         return parts[-1] == asked and len(parts) == 2

@@ -1,4 +1,4 @@
-"""What a description is: one declaration as facts and tables, the same for people, programs and the reference."""
+"""The description of a declaration: facts and tables, the same for people, programs and the reference."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ class Description:
     parts: Mapping[str, Sequence[Record]] = field(default_factory=dict)
 
     def as_dict(self) -> dict[str, Any]:
-        """The description as JSON types."""
+        """Return the description in JSON types."""
         return {
             "name": self.name,
             "meaning": self.meaning,
@@ -37,5 +37,5 @@ class Kind:
     name: str
     meaning: str
     where: str
-    """The place to add one, below the repository's root."""
+    """Where to add one, relative to the repository's root."""
     found: Callable[[Settings | None], Sequence[Description]]

@@ -1,4 +1,4 @@
-"""Describe key figures, segments, views and enrichments. They are Ibis expressions, imported when asked for."""
+"""Describe key figures, segments, views and enrichments: Ibis expressions, imported only when described."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from dataflow.settings import Settings
 
 
 def describe_kpis(_: Settings | None) -> Sequence[Description]:
-    """The key figures of published.kpi_daily."""
+    """Describe the key figures of published.kpi_daily."""
     from dataflow.publish.kpis import KPIS
 
     return [
@@ -31,7 +31,7 @@ def describe_kpis(_: Settings | None) -> Sequence[Description]:
 
 
 def describe_segments(_: Settings | None) -> Sequence[Description]:
-    """The segments of published.segments."""
+    """Describe the segments of published.segments."""
     from dataflow.publish.segments import SEGMENTS
 
     return [
@@ -41,7 +41,7 @@ def describe_segments(_: Settings | None) -> Sequence[Description]:
 
 
 def describe_views(_: Settings | None) -> Sequence[Description]:
-    """The views of the warehouse."""
+    """Describe the views of the warehouse."""
     from dataflow.sinks.views import VIEWS
 
     return [
@@ -55,7 +55,7 @@ def describe_views(_: Settings | None) -> Sequence[Description]:
 
 
 def describe_enrichments(_: Settings | None) -> Sequence[Description]:
-    """The enrichments, each a table of its own."""
+    """Describe the enrichments, each with its table."""
     from dataflow.enrich import BY_TABLE
 
     return [

@@ -1,4 +1,4 @@
-"""Describe what identity compares, and which record a golden value is taken from."""
+"""Describe comparisons of identity, survivorship and vocabularies."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from dataflow.settings import Settings
 
 
 def describe_comparisons(_: Settings | None) -> Sequence[Description]:
-    """The comparisons of both types of entity, each with its levels."""
+    """Describe the comparisons of both entity types, each with its levels."""
     from dataflow.resolve.comparisons import SPECS
 
     return [
@@ -25,7 +25,7 @@ def describe_comparisons(_: Settings | None) -> Sequence[Description]:
 
 
 def describe_survivorship(_: Settings | None) -> Sequence[Description]:
-    """Which record each golden value is taken from."""
+    """Describe the survivorship choice of each golden value."""
     from dataflow.resolve.customers.survivorship import SURVIVORSHIP
 
     return [
@@ -39,7 +39,7 @@ def describe_survivorship(_: Settings | None) -> Sequence[Description]:
 
 
 def describe_vocabulary(_: Settings | None) -> Sequence[Description]:
-    """The lists of words of the world."""
+    """Describe the vocabularies."""
     from dataflow.vocabulary import LISTS
 
     return [

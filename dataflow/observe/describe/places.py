@@ -13,7 +13,7 @@ from lakehouse import errors as lake_errors
 
 
 def describe_sources(settings: Settings | None) -> Sequence[Description]:
-    """The source adapters, and which sources of dataflow.toml use each."""
+    """Describe the source adapters, and the sources of dataflow.toml that use each."""
     declared = {} if settings is None else settings.sources
     return [
         Description(
@@ -31,7 +31,7 @@ def describe_sources(settings: Settings | None) -> Sequence[Description]:
 
 
 def describe_sinks(settings: Settings | None) -> Sequence[Description]:
-    """The sinks, and whether the settings switch each on."""
+    """Describe the sinks, and whether the settings enable each."""
     return [
         Description(
             name=kind.name,
@@ -43,7 +43,7 @@ def describe_sinks(settings: Settings | None) -> Sequence[Description]:
 
 
 def describe_errors(_: Settings | None) -> Sequence[Description]:
-    """Every class of error of the pipeline and of the lake."""
+    """Describe every error class of the pipeline and of the lake."""
     return [
         Description(
             name=error.__name__,

@@ -13,7 +13,7 @@ from dataflow.settings import Settings
 
 
 def describe_rules(_: Settings | None) -> Sequence[Description]:
-    """The rules that an object's checks may name."""
+    """Describe the rules that an object's checks can name."""
     return [
         Description(
             name=rule.name,
@@ -26,8 +26,8 @@ def describe_rules(_: Settings | None) -> Sequence[Description]:
 
 
 def describe_operators(_: Settings | None) -> Sequence[Description]:
-    """The operators of a mapping's field expressions."""
-    # They build Ibis expressions, which take half a second to import.
+    """Describe the operators of a mapping's field expressions."""
+    # Imported here: Ibis takes half a second to import.
     from dataflow.conform.operators import OPERATORS
 
     return [

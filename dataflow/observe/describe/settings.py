@@ -1,4 +1,4 @@
-"""Describe every setting: type, default, unit, environment variable, meaning; all read from the model."""
+"""Describe every setting: type, default, unit, environment variable and meaning, read from the model."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ _DEFAULT_HOME = ".dataflow"
 
 
 def describe_settings(_: Settings | None) -> Sequence[Description]:
-    """Every setting of dataflow.toml, by its full name."""
+    """Describe every setting of dataflow.toml, by its full name."""
     return list(_walk(Settings, ()))
 
 
@@ -45,7 +45,7 @@ def _setting(path: tuple[str, ...], field: FieldInfo, meaning: str) -> Descripti
         "type": type_name(field.annotation, field.metadata),
         "default": _default(path, field),
         "unit": _unit(path[-1]),
-        # A list has one variable, which holds it as JSON.
+        # A list has one variable, with its JSON.
         "variable": None if LISTED in path else variable_of(path),
         "secret": SecretStr in (field.annotation, *get_args(field.annotation)),
     }
@@ -53,7 +53,7 @@ def _setting(path: tuple[str, ...], field: FieldInfo, meaning: str) -> Descripti
 
 
 def variable_of(path: Sequence[str]) -> str:
-    """The environment variable that overrides a setting."""
+    """Return the environment variable that overrides a setting."""
     return _VARIABLE_PREFIX + "__".join(part if part == NAMED else part.upper() for part in path)
 
 
@@ -65,13 +65,13 @@ def _default(path: tuple[str, ...], field: FieldInfo) -> Any:
 
 
 def _unit(name: str) -> str:
-    """Units stand at the end of a setting's name."""
+    """Return the unit, which ends a setting's name."""
     return next((unit for unit in _UNITS if name.endswith(f"_{unit}")), "")
 
 
 @cache
 def _meanings(section: type[BaseModel]) -> Mapping[str, str]:
-    """The docstrings below the fields of a section, which Python itself does not keep, and those of adapters' own."""
+    """Return the docstrings below the fields of a section, read from the source, and those of adapters' fields."""
     found = {name: adapter.meaning for name, adapter in ADAPTERS.items()}
     for owner in reversed(section.__mro__):
         if issubclass(owner, BaseModel) and owner.__module__.startswith("dataflow."):
@@ -82,7 +82,7 @@ def _meanings(section: type[BaseModel]) -> Mapping[str, str]:
 def _docstrings(section: type[BaseModel]) -> dict[str, str]:
     try:
         source = inspect.getsource(section)
-    except OSError:  # made from the adapters, and not written anywhere
+    except OSError:  # a class created from the adapters has no source
         return {}
     [body] = ast.parse(textwrap.dedent(source)).body
     assert isinstance(body, ast.ClassDef)

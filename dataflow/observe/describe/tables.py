@@ -12,13 +12,13 @@ from lakehouse.table import Column, Table
 
 
 def describe_tables(settings: Settings | None) -> Sequence[Description]:
-    """Every table of the lake; without settings those that are the same for every company."""
+    """Describe every table of the lake; without settings, those that are the same for every company."""
     tables = STATIC if settings is None else declared_tables(settings).values()
     return [_table(table) for table in tables]
 
 
 def describe_objects(settings: Settings | None) -> Sequence[Description]:
-    """The objects of the sources in dataflow.toml."""
+    """Describe the objects of the sources in dataflow.toml."""
     if settings is None:
         return []
     return [

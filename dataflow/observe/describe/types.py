@@ -1,4 +1,4 @@
-"""Type annotations of settings and arguments in plain words."""
+"""Name the types of settings and arguments in plain English."""
 
 from __future__ import annotations
 
@@ -32,9 +32,9 @@ _BOUNDS: tuple[tuple[type[Any], str, str], ...] = (
 def type_name(annotation: Any, bounds: Iterable[Any] = ()) -> str:
     """Name a type: `whole number, at least 1`; `one of evolve, freeze`; `list of text`."""
     limits = [
-        f"{said} {getattr(bound, attribute):g}"
+        f"{phrase} {getattr(bound, attribute):g}"
         for bound in bounds
-        for kind, attribute, said in _BOUNDS
+        for kind, attribute, phrase in _BOUNDS
         if isinstance(bound, kind)
     ]
     return ", ".join([_name(annotation), *limits])

@@ -1,4 +1,4 @@
-"""The run report: one self-contained HTML page that needs no network and holds no customer's value."""
+"""The run report: one self-contained HTML page that needs no network and shows no customer data."""
 
 from dataflow.observe.report_page.charts import warm_up
 from dataflow.observe.report_page.facts import LakeFacts, Quality, RunFacts, gather_facts

@@ -23,7 +23,7 @@ BLUE, GREEN, AMBER, RED, GREY = "#3b82f6", "#10b981", "#f59e0b", "#ef4444", "#94
 
 ENTITY_COLOURS = alt.Scale(domain=["person", "company"], range=[BLUE, AMBER])
 
-# The renderer measures text in Liberation Sans, which has Arial's widths: any other face would be clipped.
+# The renderer measures text in Liberation Sans, which has Arial's widths: text in another font would be clipped.
 _FONT = "Arial, 'Liberation Sans', sans-serif"
 
 _CONFIG: dict[str, Any] = {
@@ -56,7 +56,7 @@ def draw_svg(chart: alt.TopLevelMixin) -> str:
 
 
 def _specification(chart: alt.TopLevelMixin) -> dict[str, Any]:
-    # Charts are checked by the tests that draw them; checking each again took as long as drawing it.
+    # Without validation, which takes as long as drawing: the tests draw every chart.
     specification: dict[str, Any] = chart.to_dict(validate=False)
     return specification
 
@@ -65,13 +65,13 @@ def _svg_of(specification: dict[str, Any], **datasets: Sequence[Row]) -> str:
     """Render a specification over the data that it names."""
     named = {"datasets": {name: list(rows) for name, rows in datasets.items()}} if datasets else {}
     svg = vl_convert.vegalite_to_svg({**_shown({**specification, **named}), "config": _CONFIG})
-    # Every drawing names its clip paths clip0, clip1, …: on one page the first would clip all the others.
+    # Every drawing names its clip paths clip0, clip1, …: without own names, the first would clip all others on a page.
     own = sha256(svg.encode()).hexdigest()[:8]
     return svg.replace('id="clip', f'id="{own}-clip').replace("url(#clip", f"url(#{own}-clip")
 
 
 def _shown(part: Any) -> Any:
-    """A part of a specification with every text in it as it can be shown: XML has no place for control characters."""
+    """Return a part of a specification with control characters in its texts escaped: XML cannot hold them."""
     if isinstance(part, str):
         return visible(part)
     if isinstance(part, dict):
@@ -80,16 +80,16 @@ def _shown(part: Any) -> Any:
 
 
 def warm_up() -> None:
-    """Draw something small: the renderer takes half a second to start."""
+    """Draw a small chart, to start the renderer, which takes half a second."""
     draw_svg(alt.Chart(alt.Data(values=[{"x": 1}])).mark_bar().encode(x="x:Q"))
 
 
 def stage_rows(steps: Sequence[StepReport], *, stage: str) -> str:
-    """Stacked bars per subject of a stage: rows that went on, were folded into others, were set aside.
+    """Draw stacked bars for each subject of a stage: rows out, merged and set aside.
 
     The windows of one object (`salesforce.contact 2026-01-02`) are one bar.
     """
-    kinds = (("went on", "rows_out"), ("same as another row", "merged"), ("set aside", "set_aside"))
+    kinds = (("out", "rows_out"), ("merged", "merged"), ("set aside", "set_aside"))
     sums: Counter[tuple[str, str]] = Counter()
     for step in steps:
         if step.stage == stage:
@@ -114,7 +114,7 @@ def stage_rows(steps: Sequence[StepReport], *, stage: str) -> str:
 
 
 def stage_cost(steps: Sequence[StepReport]) -> str:
-    """Seconds by stage, in the order of the journey."""
+    """Draw seconds by stage, in the order of the stages."""
     stages = list(dict.fromkeys(step.stage for step in steps))
     rows = [{"stage": s, "seconds": round(sum(x.seconds for x in steps if x.stage == s), 2)} for s in stages]
     base = alt.Chart(alt.Data(values=rows)).encode(
@@ -127,21 +127,21 @@ def stage_cost(steps: Sequence[StepReport]) -> str:
 
 
 def stage_memory(steps: Sequence[StepReport]) -> str:
-    """Largest resident memory by stage, MB."""
+    """Draw the peak of resident memory by stage, MB."""
     stages = list(dict.fromkeys(step.stage for step in steps))
     rows = [
         {"stage": s, "megabytes": round(max(x.peak_rss_bytes for x in steps if x.stage == s) / 1e6)} for s in stages
     ]
     base = alt.Chart(alt.Data(values=rows)).encode(
         y=alt.Y("stage:N", title=None, sort=None),
-        x=alt.X("megabytes:Q", title="MB resident at most", axis=alt.Axis(tickCount=5)),
+        x=alt.X("megabytes:Q", title="MB resident, peak", axis=alt.Axis(tickCount=5)),
     )
     labels = base.mark_text(align="left", dx=4, fontSize=11, color="currentColor").encode(text="megabytes:Q")
     return draw_svg(alt.layer(base.mark_bar(color=AMBER), labels).properties(width=330, height=alt.Step(22)))
 
 
 def match_weights(rows: Sequence[Row], thresholds: Sequence[Row]) -> str:
-    """Histogram of the kept pairs by match weight, with the weight from which two records are one."""
+    """Draw the histogram of kept pairs by match weight, with the weight from which pairs are linked."""
     bars = (
         alt.Chart(alt.Data(values=list(rows)))
         .mark_bar(opacity=0.75, binSpacing=1)
@@ -160,7 +160,7 @@ def match_weights(rows: Sequence[Row], thresholds: Sequence[Row]) -> str:
 
 
 def waterfall(explanation: Explanation) -> str:
-    """How a pair came to its weight: each bar begins where the one before ended; the last is what they come to."""
+    """Draw how a pair gets its weight: each bar starts where the one before ends; the last one is the total."""
     stands, rows = 0.0, []
     for step in explanation.steps:
         tone = "start" if step.kind == "start" else "for" if step.weight > 0 else "against"
@@ -168,10 +168,10 @@ def waterfall(explanation: Explanation) -> str:
             {"step": step.name, "weight": step.weight, "begin": stands, "end": stands + step.weight, "is": tone}
         )
         stands += step.weight
-    whole = {"step": "All in all", "weight": explanation.weight, "begin": 0.0, "end": explanation.weight, "is": "total"}
-    # Two steps may bear one name; the place before it keeps them apart.
+    whole = {"step": "Total", "weight": explanation.weight, "begin": 0.0, "end": explanation.weight, "is": "total"}
+    # Two steps can have the same name; the position before it keeps them apart.
     values = [{**row, "place": f"{place:02}{row['step']}"} for place, row in enumerate([*rows, whole])]
-    marks = [{"at": 0.0, "what": "even odds"}, {"at": explanation.link_weight, "what": "joined from here on"}]
+    marks = [{"at": 0.0, "what": "even odds"}, {"at": explanation.link_weight, "what": "linked from here on"}]
     return _svg_of(_waterfall(), steps=values, marks=marks)
 
 
@@ -204,7 +204,7 @@ def _waterfall() -> dict[str, Any]:
 
 
 def cluster_sizes(rows: Sequence[Row]) -> str:
-    """Customers by number of source records behind them."""
+    """Draw customers by their number of source records."""
     order = list(dict.fromkeys(row["size"] for row in rows))
     chart = (
         alt.Chart(alt.Data(values=list(rows)))
@@ -220,7 +220,7 @@ def cluster_sizes(rows: Sequence[Row]) -> str:
 
 
 def horizontal_bars(rows: Sequence[Row], *, name: str, value: str, colour: str) -> str:
-    """One bar a row, longest first, the figure at its end."""
+    """Draw one bar for each row, longest first, with its figure."""
     base = alt.Chart(alt.Data(values=list(rows))).encode(
         y=alt.Y(f"{name}:N", title=None, sort=None),
         x=alt.X(f"{value}:Q", title=value, axis=alt.Axis(format="~s", tickCount=5)),
@@ -232,7 +232,7 @@ def horizontal_bars(rows: Sequence[Row], *, name: str, value: str, colour: str) 
 
 
 def trend(rows: Sequence[Row]) -> str:
-    """One key figure over the days, as a small area."""
+    """Draw one key figure by day, as a small area."""
     return _svg_of(_trend(), days=rows)
 
 

@@ -1,4 +1,4 @@
-"""Collect what the report shows: counts and times only, read from the lake after the run."""
+"""Collect what the report shows: counts and times only, read from the lake or the run's workspace."""
 
 from __future__ import annotations
 
@@ -63,7 +63,7 @@ WATERMARKS = f"""
     SELECT source || '.' || object AS object, watermark, advanced_at FROM ({FRESHNESS}) ORDER BY object
 """
 
-# As many pairs of the review queue as a person reads through.
+# The number of pairs of the review queue to show.
 _EXPLAINED_PAIRS = 4
 
 SEGMENTS = """
@@ -74,7 +74,7 @@ SEGMENTS = """
 
 @dataclass(frozen=True, kw_only=True)
 class Quality:
-    """How well the clusters agree with a known truth; all shares between 0 and 1."""
+    """How well the clusters agree with a known truth; shares between 0 and 1."""
 
     pairwise_precision: float
     pairwise_recall: float
@@ -87,7 +87,7 @@ class Quality:
 
 @dataclass(frozen=True, kw_only=True)
 class ReviewCase:
-    """A pair that waits for a steward: why, what is at stake, and how it came to its weight. Labels, no values."""
+    """A pair to review: the reason, what is at stake, and the explanation of its weight. Labels, no values."""
 
     pair: ReviewPair
     explanation: Explanation
@@ -99,7 +99,7 @@ class ReviewCase:
 
 @dataclass(frozen=True, kw_only=True)
 class LakeFacts:
-    """What the page says of the lake as the run left it. No field holds a value of a customer."""
+    """The facts of the page about the lake after the run. No field holds customer data."""
 
     totals: Row
     dead_letters: Sequence[Row]
@@ -123,7 +123,7 @@ class RunFacts:
 
 
 def gather_facts(con: duckdb.DuckDBPyConnection, *, quality: Quality | None, now: datetime) -> LakeFacts:
-    """Read the figures of the page from a connection whose schemas are the lake's, or a workspace's over it."""
+    """Read the figures of the page from a connection with the schemas of the lake, or of a workspace."""
     review = top_explained(con, now=now, limit=_EXPLAINED_PAIRS)
     return LakeFacts(
         totals=fetch_records(con, TOTALS)[0],

@@ -1,4 +1,4 @@
-"""Lay the facts out as one HTML file."""
+"""Write the facts as one HTML file."""
 
 from __future__ import annotations
 
@@ -34,7 +34,7 @@ _STATUS_WORDS = {
 
 @dataclass(frozen=True)
 class LakeDrawings:
-    """The drawings that need not wait for the end of the run."""
+    """The drawings that can be made before the run ends."""
 
     figures: dict[str, str]
     kpis: list[Row]
@@ -48,7 +48,7 @@ def draw_lake(facts: LakeFacts, *, base_currency: str) -> LakeDrawings:
 
 
 def write_report(facts: RunFacts, drawings: LakeDrawings, folder: Path) -> Path:
-    """Write `<folder>/<run id>.html` and bring `latest.html` up to date; returns the former.
+    """Write `<folder>/<run id>.html` and update `latest.html`; return the path of the former.
 
     Both are written beside and renamed, so that a reader never opens half a page.
     """
@@ -63,7 +63,7 @@ def write_report(facts: RunFacts, drawings: LakeDrawings, folder: Path) -> Path:
 
 
 def render_report(facts: RunFacts, drawings: LakeDrawings) -> str:
-    """Return the page as text: styles, drawings and the few lines of script are all inside."""
+    """Return the page as text, with styles, drawings and the script inside."""
     environment = Environment(
         loader=PackageLoader("dataflow.observe.report_page", "templates"),
         autoescape=True,
@@ -92,12 +92,12 @@ def render_report(facts: RunFacts, drawings: LakeDrawings) -> str:
 
 
 def _as_shown(value: Any) -> Any:
-    """What an expression of the page comes to; the drawings and styles are ours, every other text is shown as it is."""
+    """Return the value of an expression of the page, with control characters escaped except in drawings and styles."""
     return visible(value) if type(value) is str else value
 
 
 def _cards(facts: RunFacts) -> list[tuple[str, str, str]]:
-    """Figure, what it is, and what it means."""
+    """Return the cards: figure, label and explanation."""
     totals = facts.lake.totals
     aside = sum(row["rows"] for row in facts.lake.dead_letters)
     folded = totals["records"] - totals["customers"]
@@ -107,7 +107,7 @@ def _cards(facts: RunFacts) -> list[tuple[str, str, str]]:
         (_share(share), "duplicates resolved", f"{_count(folded)} records belong to a customer seen before"),
         (_count(totals["orders"]), "orders", f"{_count(totals['order_amount'])} {facts.base_currency}"),
         (_count(totals["tickets"]), "tickets", "linked to the customer who asked"),
-        (_count(aside), "dead letters open", "rows set aside with a reason; nothing is lost"),
+        (_count(aside), "dead letters open", "rows set aside with a reason"),
         (_count(totals["review_pairs"]), "pairs to review", "uncertain matches waiting for a steward"),
     ]
 
@@ -140,7 +140,7 @@ def _lake_drawings(facts: LakeFacts) -> dict[str, str]:
 
 
 def _kpis(rows: Sequence[Row], *, base_currency: str) -> list[Row]:
-    """The key figures with their last value and a drawing of the last 90 days."""
+    """Return the key figures with their last value and a drawing of the last 90 days."""
     figures = []
     for (name, unit), group in groupby(rows, key=lambda row: (row["kpi_name"], row["unit"])):
         points = list(group)
@@ -157,7 +157,7 @@ def _kpis(rows: Sequence[Row], *, base_currency: str) -> list[Row]:
 
 
 def _count(number: float) -> str:
-    """Whole numbers with thin spaces; small fractions keep one digit."""
+    """Format a number with thin spaces; fractions under 100 keep one digit."""
     text = f"{number:,.1f}" if 0 < abs(number) < 100 and number != int(number) else f"{number:,.0f}"
     return text.replace(",", "\u202f")
 

@@ -154,6 +154,6 @@ def test_what_is_unencrypted_says_so(postgres: PostgresServer, s3: S3Server, tmp
 def test_a_lake_in_files_has_nothing_to_connect_to(tmp_path: Path) -> None:
     lake = LakeSettings(catalogue=str(tmp_path / "x"), data=str(tmp_path / "data"), published=str(tmp_path))
     files = Settings(home=tmp_path, lake=lake)
-    assert look_at_data(files).startswith("not made yet")
+    assert look_at_data(files).startswith("not created yet")
     assert "a copy" in look_at_readers(files)
     assert connection_of(lake_location(files)) == ""

@@ -26,7 +26,7 @@ def test_a_server_of_an_older_tls_is_named(certificates: Certificates) -> None:
 
 def test_what_leaves_this_machine_unencrypted_is_named() -> None:
     for endpoint in ("s3.example.com", "s3.example.com:9000", "10.0.0.1:9000", ""):
-        with pytest.raises(ConfigurationError, match="unencrypted: whoever") as found:
+        with pytest.raises(ConfigurationError, match="unencrypted, so others") as found:
             encryption_of(reached(endpoint, use_ssl=False))
         assert found.value.next_move == "Set lake.s3.use_tls = true."
     assert encryption_of(reached("[::1]:9000", use_ssl=False)) == "unencrypted, which stays on this machine"

@@ -136,7 +136,7 @@ def test_every_ending_has_its_words(status: RunStatus, shown: str) -> None:
 
 def test_a_run_that_did_nothing_still_has_a_page() -> None:
     text = words(render(make_facts(status="unchanged", empty=True)))
-    assert "The record's journey" not in text
+    assert "Rows by stage" not in text
     assert "No pairs have been compared yet." in text
 
 
