@@ -1,6 +1,6 @@
-"""Storage: a DuckLake with one transaction API, history that can be read and restored, and readers that never wait.
+"""Storage: a DuckLake with one transaction API, readable and restorable history, and readers that never wait.
 
-Knows no customer, vendor or orchestrator.
+Independent of customers, vendors and orchestrators.
 """
 
 from __future__ import annotations

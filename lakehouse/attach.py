@@ -1,4 +1,4 @@
-"""Attach a lake to a DuckDB connection, for writing or reading, wherever catalogue and data are."""
+"""Attach a lake to a DuckDB connection, for writing or reading, with any catalogue and data path."""
 
 from __future__ import annotations
 
@@ -41,7 +41,7 @@ def attach(
         con.execute(s3_secret_sql(location.s3, scope=location.data_path))
     options = [
         f"DATA_PATH {literal(location.data_path)}",
-        # The folder may have been moved or mounted elsewhere since; files are stored relative to it.
+        # The folder can have been moved or mounted elsewhere since; file paths are relative to it.
         "OVERRIDE_DATA_PATH true",
     ]
     if isinstance(location.catalogue, PostgresCatalogue):
@@ -64,8 +64,8 @@ def attach(
 
 
 def detach(con: duckdb.DuckDBPyConnection) -> None:
-    """Detach the lake, which writes its catalogue's log into the file."""
-    # A cursor in a transaction, or a server that is gone, must not keep the lock from being released after this.
+    """Detach the lake, which checkpoints its catalogue's log into the file."""
+    # A cursor in a transaction, or an unreachable server, must not prevent the release of the lock after this.
     with suppress(duckdb.Error):
         if con.execute("SELECT current_database()").fetchone() == (DATABASE,):
             con.execute("USE memory")
@@ -73,9 +73,9 @@ def detach(con: duckdb.DuckDBPyConnection) -> None:
 
 
 def refuse_foreign_file(con: duckdb.DuckDBPyConnection, catalogue: Path) -> None:
-    """Refuse a DuckDB file that holds something else: DuckLake would add its tables to it without a word.
+    """Refuse a DuckDB file with other tables: DuckLake would silently add its own to it.
 
-    An empty database is accepted: that is what a run killed while creating the lake leaves behind.
+    An empty database is accepted: a run killed while creating the lake leaves one.
     """
     if not catalogue.exists():
         return
@@ -93,9 +93,9 @@ def refuse_foreign_file(con: duckdb.DuckDBPyConnection, catalogue: Path) -> None
 
 
 def _check_certificates(con: duckdb.DuckDBPyConnection, access: S3Access) -> None:
-    """Have each HTTP client of DuckDB check certificates: curl does by itself, the other one (httplib) must be told.
+    """Make both HTTP clients of DuckDB verify certificates: curl does by default, httplib needs the setting.
 
-    GLOBAL: cursors, and the connections on which DuckLake lists and removes files, do not see a session's settings.
+    GLOBAL: cursors, and the connections on which DuckLake lists and removes files, do not see session settings.
     """
     con.execute("SET GLOBAL enable_curl_server_cert_verification = true")
     con.execute("SET GLOBAL enable_server_cert_verification = true")
@@ -104,7 +104,7 @@ def _check_certificates(con: duckdb.DuckDBPyConnection, access: S3Access) -> Non
 
 
 def s3_secret_sql(access: S3Access, *, scope: str) -> str:
-    """CREATE SECRET for the bucket of the data path."""
+    """Return CREATE SECRET for the bucket of the data path."""
     parts = [
         "TYPE s3",
         f"KEY_ID {literal(access.key_id)}",
@@ -120,7 +120,7 @@ def s3_secret_sql(access: S3Access, *, scope: str) -> str:
 
 
 def postgres_secret_sql(catalogue: PostgresCatalogue) -> str:
-    """CREATE SECRET for the server: a connection string would show its password in duckdb_databases()."""
+    """Return CREATE SECRET for the server: a connection string would show the password in duckdb_databases()."""
     options = (f"{name} {literal(value)}" for name, value in catalogue.connection_options.items())
     parts = ["TYPE postgres", *options]
     return f"CREATE OR REPLACE SECRET {_SERVER_SECRET} ({', '.join(parts)})"

@@ -1,7 +1,7 @@
-"""The one place that opens DuckDB: offline, in UTC, with its limits said.
+"""Open DuckDB: offline, in UTC, with explicit limits. No other module does.
 
-This package writes its few values as SQL literals: a bound parameter makes DuckDB's client import pandas, which
-was measured to add 0.4 s (2 s on a cold disk) to every command that only opens the lake.
+This package writes its values as SQL literals: a bound parameter makes DuckDB's client import pandas, which adds 0.4 s
+(2 s on a cold disk; measured) to every command that only opens the lake.
 """
 
 from __future__ import annotations
@@ -37,7 +37,7 @@ def extension_path(name: str) -> Path:
 
 
 def load_extensions(con: duckdb.DuckDBPyConnection, names: Iterable[str]) -> None:
-    """Load extensions by path. Their signature is checked; nothing is looked up in a home directory or online."""
+    """Load extensions by path, with signature check, without looking in a home directory or online."""
     for name in names:
         con.execute(f"LOAD {literal(str(extension_path(name)))}")
 
@@ -58,7 +58,7 @@ def connect(
     config: dict[str, str | bool | int | float | list[str]] = {
         "autoinstall_known_extensions": False,
         "autoload_known_extensions": False,
-        # Those in the user's home are for other work.
+        # Persistent secrets in the user's home belong to other work.
         "allow_persistent_secrets": False,
     }
     if memory_limit is not None:
@@ -79,15 +79,15 @@ def connect(
 def interrupted_after(con: duckdb.DuckDBPyConnection, *, seconds: float) -> Iterator[None]:
     """Interrupt the connection's statements from `seconds` after the block's start until its end.
 
-    DuckDB has no statement timeout of its own.
-    Raises: duckdb.InterruptException, from the statement that was interrupted.
+    DuckDB has no statement timeout.
+    Raises: duckdb.InterruptException from the interrupted statement.
     """
     ended = threading.Event()
 
     def watch() -> None:
         is_over = ended.wait(seconds)
         while not is_over:
-            # Again and again: an interrupt between two statements is forgotten.
+            # Repeatedly: an interrupt between two statements is lost.
             con.interrupt()
             is_over = ended.wait(_INTERRUPT_EVERY_SECONDS)
 
@@ -104,10 +104,10 @@ _INTERRUPT_EVERY_SECONDS = 0.05
 
 
 def spread_small_tables(con: duckdb.DuckDBPyConnection) -> None:
-    """Let this connection scan a table with every core, however small it is; cursors do not inherit it.
+    """Let this connection scan even small tables with every core; cursors do not inherit it.
 
-    DuckDB hands out tables in pieces of 122,880 rows, so a day's 100,000 records keep one core busy and the other
-    idle. Its pragma for testing parallelism makes the pieces 2,048 rows: a day's run was measured to take a quarter
-    less time (November 2026). Sums of floating-point numbers may differ in their last digits: round them.
+    DuckDB distributes tables in pieces of 122,880 rows, so a day's 100,000 records use one core. Its pragma for testing
+    parallelism makes pieces of 2,048 rows, which saves a quarter of a day's run (measured November 2026). Sums of
+    floating-point numbers can differ in their last digits: round them.
     """
     con.execute("PRAGMA verify_parallelism")

@@ -1,6 +1,6 @@
-"""Name what of a lake is lost or broken in place of the error that it led to, and what is whole.
+"""Find what is lost or damaged of a lake, and report it in place of the error that it caused.
 
-Nothing here is asked while all goes well, but for `require_whole`, which looks at the list of files alone.
+Without an error only `require_whole` runs, which reads the list of files alone.
 """
 
 from __future__ import annotations
@@ -22,7 +22,7 @@ _SHOWN_FILES = 3
 def require_whole(con: duckdb.DuckDBPyConnection, location: LakeLocation) -> None:
     """Refuse a lake in a folder that has lost files of its newest snapshot. Raises: LakeDamaged.
 
-    A bucket is not asked: listing it costs more than a run may, and what it has taken it keeps.
+    A bucket is not listed: that is too expensive for a run, and a bucket keeps its objects.
     """
     if isinstance(location.data, Path) and (lost := lost_files(con, location)[0]):
         raise damaged_files(location, lost)
@@ -30,7 +30,7 @@ def require_whole(con: duckdb.DuckDBPyConnection, location: LakeLocation) -> Non
 
 @contextmanager
 def naming_damage(con: duckdb.DuckDBPyConnection, location: LakeLocation, *, is_reader: bool = False) -> Iterator[None]:
-    """Raise LakeDamaged in place of what went wrong in the block, if a damage of the attached lake is behind it."""
+    """Raise LakeDamaged in place of an error in the block that damage of the attached lake explains."""
     try:
         yield
     except Exception as error:
@@ -41,9 +41,9 @@ def naming_damage(con: duckdb.DuckDBPyConnection, location: LakeLocation, *, is_
 
 @contextmanager
 def naming_damaged_catalogue(location: LakeLocation) -> Iterator[None]:
-    """Raise LakeDamaged in place of what went wrong in the block, if a local catalogue is damaged.
+    """Raise LakeDamaged in place of an error in the block, if a local catalogue is damaged.
 
-    Around all that has the catalogue open: it is closed by the time it is looked at.
+    Must enclose everything that has the catalogue open: the check needs it closed.
     """
     try:
         yield
@@ -56,7 +56,7 @@ def naming_damaged_catalogue(location: LakeLocation) -> Iterator[None]:
 def damage_behind(
     error: BaseException, con: duckdb.DuckDBPyConnection, location: LakeLocation, *, is_reader: bool = False
 ) -> LakeDamaged | None:
-    """What of an attached lake is damaged, if that can have led to an error; the connection may be in a transaction."""
+    """Return the damage of an attached lake that can explain an error; the connection can be in a transaction."""
     if not _may_be_damage(error):
         return None
     try:
@@ -74,20 +74,20 @@ def damage_behind(
 
 
 def damage_behind_closed(error: BaseException, location: LakeLocation) -> LakeDamaged | None:
-    """What is wrong with a local catalogue that is open no more, if that can have led to an error."""
+    """Return the damage of a closed local catalogue that can explain an error."""
     if not isinstance(location.catalogue, Path) or not _may_be_damage(error):
         return None
     try:
         state = read_catalogue(location.catalogue)
     except (duckdb.Error, LakeLocked):
         return None
-    # Without a copy it may be a file that was never a lake, and the setting wrong.
+    # Without a copy the file can be something else than a lake, and the setting wrong.
     is_damaged = is_corruption(state.fault) or (state.fault and location.published_catalogue.exists())
     return damaged_catalogue(location, state.fault) if is_damaged else None
 
 
 def refuse_lost_catalogue(location: LakeLocation) -> None:
-    """Refuse to make a new lake where readers still see one. Raises: LakeDamaged."""
+    """Refuse to create a lake where a readers' copy exists. Raises: LakeDamaged."""
     assert isinstance(location.catalogue, Path)
     if location.published_catalogue.exists():
         if not location.catalogue.exists():
@@ -97,7 +97,7 @@ def refuse_lost_catalogue(location: LakeLocation) -> None:
 
 
 def damaged_files(location: LakeLocation, lost: list[LostFile]) -> LakeDamaged:
-    """Say which files of which tables are lost, and how to go on without them."""
+    """Return the error of lost files: which, of which tables, and how to continue without them."""
     tables = ", ".join(sorted({file.table for file in lost}))
     shown = "; ".join(map(str, lost[:_SHOWN_FILES]))
     more = f"; and {len(lost) - _SHOWN_FILES:,} more" if len(lost) > _SHOWN_FILES else ""
@@ -114,7 +114,7 @@ def damaged_files(location: LakeLocation, lost: list[LostFile]) -> LakeDamaged:
 
 
 def damaged_catalogue(location: LakeLocation, fault: str) -> LakeDamaged:
-    """Say what is wrong with a local catalogue, and whether the readers' copy of it is whole."""
+    """Return the error of a damaged local catalogue, with the state of the readers' copy."""
     copy = read_catalogue(location.published_catalogue)
     if copy.is_whole:
         state = f"is whole, at snapshot {copy.snapshot}"
@@ -130,7 +130,7 @@ def damaged_catalogue(location: LakeLocation, fault: str) -> LakeDamaged:
 
 
 def damaged_copy(location: LakeLocation, fault: str) -> LakeDamaged:
-    """Say what is wrong with the readers' copy of a local catalogue."""
+    """Return the error of a damaged readers' copy of a local catalogue."""
     return LakeDamaged(
         f"The readers' copy of the catalogue {location.catalogue} is damaged: {location.published_catalogue}: {fault}",
         part=Part.COPY,
@@ -139,7 +139,7 @@ def damaged_copy(location: LakeLocation, fault: str) -> LakeDamaged:
 
 
 def _may_be_damage(error: BaseException) -> bool:
-    """Whether a damage of the lake can be behind an error: DuckDB or the system raised it, and not over a statement."""
+    """Return whether damage of the lake can explain an error: raised by DuckDB or the system, not for a statement."""
     if isinstance(error, duckdb.Error):
         return not is_of_the_caller(error)
     if isinstance(error, OSError | LakeUnreachable | LakeIncompatible):

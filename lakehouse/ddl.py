@@ -1,4 +1,4 @@
-"""What DDL is missing for the lake to hold the declared tables."""
+"""The DDL that brings a lake to the declared tables."""
 
 from __future__ import annotations
 
@@ -12,10 +12,10 @@ from lakehouse.table import Table, column_list, create_table_sql, literal, quote
 
 
 def missing_ddl(con: DuckDBPyConnection, tables: Iterable[Table], *, database: str) -> list[str]:
-    """The statements that bring the lake to the declarations, in order; empty when it is there.
+    """Return the statements that bring the lake to the declarations, in order; empty when nothing is missing.
 
-    A column added to an existing table is nullable, since the rows before it have no value. A changed type is
-    altered in place; DuckLake only widens, and refuses the rest.
+    A column added to an existing table is nullable, since earlier rows have no value. A changed type is altered in
+    place; DuckLake widens types and refuses other changes.
     """
     present = _columns(con, database)
     schemas = _schemas(con, database)
@@ -33,9 +33,9 @@ def missing_ddl(con: DuckDBPyConnection, tables: Iterable[Table], *, database: s
 
 
 def bring_to_declarations(con: DuckDBPyConnection, tables: Iterable[Table], *, database: str) -> list[str]:
-    """Create and alter what is missing, inside the caller's transaction; returns the statements that did it.
+    """Create and alter what is missing inside the caller's transaction; return the executed statements.
 
-    Raises: LakeIncompatible when a declared type is not wider than the one that is there.
+    Raises: LakeIncompatible when a declared type is not wider than the existing one.
     """
     statements = missing_ddl(con, tables, database=database)
     for statement in statements:
@@ -44,7 +44,7 @@ def bring_to_declarations(con: DuckDBPyConnection, tables: Iterable[Table], *, d
         except duckdb.CatalogException as error:
             raise LakeIncompatible(
                 f"Bringing the lake's tables to their declarations with: {statement}: {error}; "
-                "declare the type that is there, or a wider one"
+                "declare the existing type, or a wider one"
             ) from error
     return statements
 
@@ -68,7 +68,7 @@ def _alter(con: DuckDBPyConnection, table: Table, existing: dict[str, str], data
 
 
 def _spelled_out(con: DuckDBPyConnection, kind: str) -> str:
-    """TIMESTAMPTZ → TIMESTAMP WITH TIME ZONE: as DuckDB's catalogue spells it."""
+    """Return the type in the spelling of DuckDB's catalogue: TIMESTAMPTZ → TIMESTAMP WITH TIME ZONE."""
     row = con.execute(f"SELECT typeof(NULL::{kind})").fetchone()
     return str(row[0]) if row else kind
 

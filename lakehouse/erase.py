@@ -1,8 +1,8 @@
-"""Erase rows from the whole of the lake's history, so that no byte of them stays in its files or its catalogue.
+"""Erase rows from the lake's whole history, so that no byte of them stays in its files or its catalogue.
 
-Deleting a row only writes that it is gone: the data file, every older snapshot, and the minimum and maximum that the
-catalogue keeps of each column still hold it. What this module cannot reach: files copied elsewhere, blocks the file
-system freed, and PostgreSQL's write-ahead log and its archives, which age out by the server's own settings.
+A DELETE only marks a row: the data file, older snapshots, and the catalogue's minimum and maximum per column still
+hold it. Out of reach are files copied elsewhere, freed blocks of the file system, and PostgreSQL's write-ahead log and
+its archives, which expire by the server's settings.
 """
 
 from __future__ import annotations
@@ -39,7 +39,7 @@ class Selection:
 
 @dataclass(frozen=True)
 class Erased:
-    """What an erasure did: rows of the newest snapshot; `files_waiting` go once the readers' grace is over."""
+    """The result of an erasure: rows of the newest snapshot; `files_waiting` are removed after the readers' grace."""
 
     rows: dict[str, int]
     snapshots_expired: int
@@ -55,9 +55,9 @@ def erase(
     run_id: str,
     grace: timedelta = GRACE,
 ) -> Erased:
-    """Erase the selected rows from now and from all history; every older snapshot is given up for it.
+    """Erase the selected rows from the newest snapshot and expire all older ones.
 
-    Repeating it is safe, and finishes what a killed erasure began. With `grace` zero no reader may be connected.
+    Idempotent: a second call completes a killed erasure. With `grace` zero no reader may be connected.
     Raises: LakeLocked when the lake is not alone.
     """
     require_alone(lake, "erase rows of")
@@ -69,7 +69,7 @@ def erase(
         message="erase rows",
     )
     with translating(f"Erasing rows of the lake at {lake.location.catalogue}"):
-        # History goes first: a rewrite makes the statistics of what is older untrue.
+        # History first: a rewrite makes the statistics of older snapshots wrong.
         expired = expire(lake, older_than=_THE_END)
         for table in {s.table.full_name: s.table for s in chosen}.values():
             _rewrite(lake.con, table)
@@ -81,7 +81,7 @@ def erase(
 
 
 def rebuild_catalogue(lake: Lake) -> None:
-    """Write the catalogue anew, so that the space of deleted entries holds nothing of them."""
+    """Rewrite the catalogue, so that no space of deleted entries remains in it."""
     if isinstance(lake.location.catalogue, Path):
         _rebuild_file(lake, lake.location.catalogue)
         lake.publish_catalogue()
@@ -90,7 +90,7 @@ def rebuild_catalogue(lake: Lake) -> None:
         try:
             _rebuild_server(lake.location.catalogue)
         finally:
-            # Attached anew in any case: DuckLake remembers column statistics, and would write the old ones back.
+            # Always attached again: DuckLake caches column statistics, and would write the old ones back.
             attach(lake.con, lake.location)
 
 

@@ -1,4 +1,4 @@
-"""What can go wrong with the lake, and whether trying again can help.
+"""Errors of the lake, and whether a retry can help.
 
 LakeError
 ├── LakeLocked          another writer holds it                     exit 1   the caller, retry helps
@@ -18,9 +18,9 @@ from enum import Enum
 
 
 class LakeError(Exception):
-    """Anything the lake refuses. `retryable` says whether the same call can succeed later.
+    """The root of lake errors. `retryable`: the same call can succeed later.
 
-    `owner` is who acts, `exit_code` what a command that it ends exits with, `usual_move` what usually helps.
+    `owner` is who acts, `exit_code` the exit code of a command that it ends, `usual_move` the usual next move.
     """
 
     retryable: bool = False
@@ -59,7 +59,7 @@ class LakeUnwritable(LakeError):
 
 
 class Part(Enum):
-    """What of a lake is damaged."""
+    """The damaged part of a lake."""
 
     CATALOGUE = "the catalogue"
     COPY = "the readers' copy of the catalogue"
@@ -78,14 +78,14 @@ class LakeDamaged(LakeError):
 
 
 class LakeIncompatible(LakeError):
-    """What is there is not a lake, or one of another version."""
+    """The catalogue is not a lake, or has another version."""
 
     exit_code = 2
     usual_move = "Name the right catalogue, or install the version that made it."
 
 
 class MessageTooLarge(LakeError):
-    """More was written than one message of the inbox may hold."""
+    """A message exceeds the size limit of the inbox."""
 
     owner = "caller"
     usual_move = "Decide fewer things at once."

@@ -1,11 +1,11 @@
-"""The catalogue's minimum and maximum per column, worked out anew from its files.
+"""Recompute the catalogue's minimum and maximum per column from its files.
 
-DuckLake keeps them per table and believes them for every snapshot. Measured November 2026:
-- they only widen, so they hold values of rows that are gone;
-- a rewrite of data files narrows them to the newest rows, after which older snapshots read wrong: filters find
-  nothing, and sorting turned 1 into 257;
-- setting them to NULL is no way out: the next insert takes its own range for the whole table's.
-So after a rewrite, and after an erasure, they are set to what the files that the catalogue still names really hold.
+DuckLake keeps them per table and uses them for every snapshot. Measured November 2026:
+- they only widen, so they contain values of deleted rows;
+- a rewrite of data files narrows them to the newest rows; older snapshots then read wrong: filters find no rows, and
+  sorting turned 1 into 257;
+- NULL does not help: the next insert sets its own range as the whole table's.
+So after a rewrite, and after an erasure, they are set to the range of the files that the catalogue lists.
 """
 
 from __future__ import annotations
@@ -36,9 +36,9 @@ _COMPARED_AS = {
 
 
 def renew_extremes(con: DuckDBPyConnection, metadata: str) -> None:
-    """Set every table's extremes to those of all its files, old ones of the history included.
+    """Set every table's extremes to those of all its files, older snapshots included.
 
-    Whoever changes them meanwhile wins, and this fails with a conflict. The lake must be attached anew afterwards.
+    A concurrent change wins, and this call fails with a conflict. Attach the lake again afterwards.
     """
     con.execute("BEGIN")
     try:
@@ -60,7 +60,7 @@ def _renew(con: DuckDBPyConnection, metadata: str) -> None:
 
 
 def _renew_type(con: DuckDBPyConnection, metadata: str, kind: str) -> None:
-    # Anything else (text, bytes, decimals by their own spelling) is named the same in both.
+    # Any other type (text, bytes, decimals) has the same name in both.
     cast = _COMPARED_AS.get(kind, kind if kind.startswith("decimal") else "VARCHAR")
     held = (
         "SELECT f.table_id, f.column_id,"

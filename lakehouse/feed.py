@@ -1,11 +1,11 @@
-"""SQL text for what changed in a table between two snapshots.
+"""Build SQL for the changes of a table between two snapshots.
 
-DuckLake's table functions take constants only, so these are texts to put into a FROM clause. `after` is exclusive
-and `upto` inclusive, like the watermark a consumer keeps: the next call starts where this one ended.
+DuckLake's table functions take constants only, so these functions return text for a FROM clause. `after` is exclusive
+and `upto` inclusive, like a consumer's watermark: the next call starts where this one ended.
 
-Two defects of DuckLake 1.0 (measured November 2026) shape the text. A rewrite of data files counts every row it
-moves as inserted and deleted: rewrites are cut out. The deletions of a range that covers the insertion of a merged
-file are dated by the insertion: deletions are asked for one snapshot at a time.
+Two defects of DuckLake 1.0 (measured November 2026) shape the SQL. A rewrite of data files counts every moved row as
+inserted and deleted, so rewrites are cut out. Deletions of a range that covers the insertion of a merged file are dated
+by the insertion, so deletions are read one snapshot at a time.
 """
 
 from __future__ import annotations
@@ -22,7 +22,7 @@ from lakehouse.table import DATABASE, Table, literal, qualified
 
 @dataclass(frozen=True)
 class _Interval:
-    """The snapshots (after, upto] as one table saw them, the rewrites left out."""
+    """The snapshots (after, upto] of one table, without rewrites."""
 
     table: Table
     first: int
@@ -33,7 +33,7 @@ class _Interval:
 
 
 def insertions_sql(con: DuckDBPyConnection, table: Table, *, metadata: str, after: int, upto: int) -> str:
-    """SELECT text: the table's columns for each row written in (after, upto], the new side of updates included.
+    """Return the SELECT of the table's columns for each row written in (after, upto], updated rows included.
 
     Raises: TableNotFound; SnapshotNotFound when part of the interval was expired or the table was replaced in it.
     """
@@ -43,7 +43,7 @@ def insertions_sql(con: DuckDBPyConnection, table: Table, *, metadata: str, afte
 
 
 def changes_sql(con: DuckDBPyConnection, table: Table, *, metadata: str, after: int, upto: int) -> str:
-    """SELECT text of the change feed in (after, upto].
+    """Return the SELECT of the change feed in (after, upto].
 
     Shape: snapshot_id, rowid, change_type (insert, update_preimage, update_postimage, delete), then the columns.
     Raises: as insertions_sql.
@@ -55,7 +55,7 @@ def changes_sql(con: DuckDBPyConnection, table: Table, *, metadata: str, after: 
 
 
 def _arms(interval: _Interval, number: int) -> Iterator[str]:
-    """One snapshot's insertions and deletions; a row in both was updated."""
+    """Return the SELECT of one snapshot's insertions and deletions; a row in both was updated."""
     inserted = _call("insertions", interval.table, number, number)
     deleted = _call("deletions", interval.table, number, number)
     both = number in interval.inserted and number in interval.deleted

@@ -1,11 +1,11 @@
-"""The inbox: what people decide while a run holds the lake, as small immutable messages beside it.
+"""The inbox: decisions made while a run holds the lake, as small immutable messages beside it.
 
-A message is written without any lock. The next committer reads the inbox, applies each message and notes its id in a
-table of those taken, all inside its own transaction, and removes the message after the commit. A committer that dies
-in between leaves messages whose ids are in that table: they are removed by the next one and applied by none.
+A message is written without a lock. The next committer reads the inbox, applies each message and records its id in a
+table of taken messages, all in its own transaction, and removes the message after the commit. A committer that crashes
+in between leaves messages whose ids are in that table: the next one removes them without applying them.
 
-Readers read the inbox first and the lake after it, and lay over what they read the messages that the lake they read
-has not taken: a message taken meanwhile is missed by neither and counted by one.
+Readers read the inbox first and the lake after it, and apply to their result the messages that this lake has not
+taken: a message taken meanwhile is neither missed nor counted twice.
 """
 
 from __future__ import annotations
@@ -24,7 +24,7 @@ from lakehouse.errors import LakeConflict, MessageTooLarge
 from lakehouse.table import Table, column_list
 
 LARGEST_MESSAGE_BYTES = 1_000_000
-"""Every reader reads every waiting message whole; a decision on more rows than fit is several messages."""
+"""The limit, because every reader reads all waiting messages; a larger decision is several messages."""
 
 _SUFFIX = ".json"
 _TIME = "%Y%m%dT%H%M%S%fZ"
@@ -34,30 +34,30 @@ _EARLIEST, _LATEST = datetime.min.replace(tzinfo=UTC), datetime(9999, 1, 1, tzin
 
 
 class MessageStore(Protocol):
-    """Where messages are kept: a folder; a prefix of a bucket can do the same (`If-None-Match: *`)."""
+    """The store of messages: a folder; a bucket prefix could be another (`If-None-Match: *`)."""
 
     def names(self) -> list[str]:
-        """The names of what is there, in no order. Raises: LakeUnreachable."""
+        """Return the names of all files, unordered. Raises: LakeUnreachable."""
 
     def names_set_aside(self) -> list[str]:
-        """The names of what was set aside."""
+        """Return the names of the files that were set aside."""
 
     def read(self, name: str, *, limit: int) -> bytes:
-        """At most `limit` bytes. Raises: FileNotFoundError, another OSError."""
+        """Read at most `limit` bytes. Raises: FileNotFoundError, another OSError."""
 
     def put_if_absent(self, name: str, data: bytes) -> None:
-        """Write whole or not at all. Raises: FileExistsError, LakeUnwritable."""
+        """Write atomically. Raises: FileExistsError, LakeUnwritable."""
 
     def remove(self, name: str) -> None:
-        """Remove; what is gone already, or cannot be removed, is no error."""
+        """Remove; a file that is missing or cannot be removed is not an error."""
 
     def set_aside(self, name: str) -> None:
-        """Keep what is not a message where it is not listed, if it can be moved."""
+        """Move a file that is not a message to where it is not listed, if possible."""
 
 
 @dataclass(frozen=True, kw_only=True)
 class Message:
-    """One message. Ids sort by time: a message comes after every one that was there when its writer began."""
+    """One message. Ids are in order of time: a message sorts after all that existed when its writer began."""
 
     id: str
     kind: str
@@ -68,7 +68,7 @@ class Message:
 
 @dataclass(frozen=True)
 class InboxContents:
-    """What an inbox holds: messages in order; names of files that are not messages, cannot be read, were set aside."""
+    """The contents of an inbox: messages in order; names of files that are malformed, unreadable, or were set aside."""
 
     messages: tuple[Message, ...] = ()
     damaged: tuple[str, ...] = ()
@@ -76,7 +76,7 @@ class InboxContents:
     set_aside: tuple[str, ...] = ()
 
     def of_kind(self, kind: str) -> tuple[Message, ...]:
-        """The messages of one kind, in order."""
+        """Return the messages of one kind, in order."""
         return tuple(message for message in self.messages if message.kind == kind)
 
 
@@ -100,13 +100,13 @@ class Inbox:
         if len(data) > LARGEST_MESSAGE_BYTES:
             raise MessageTooLarge(
                 f"Writing a message to the inbox {self}: it has {len(data):,} bytes, the limit is "
-                f"{LARGEST_MESSAGE_BYTES:,}; say less in one message"
+                f"{LARGEST_MESSAGE_BYTES:,}; write several smaller messages"
             )
         self._store.put_if_absent(message.id + _SUFFIX, data)
         return message
 
     def read(self) -> InboxContents:
-        """Read every message. A damaged, foreign or unreadable file is named, and stops nothing.
+        """Read every message. A damaged, foreign or unreadable file is listed, and does not stop the reading.
 
         Raises: LakeUnreachable when the inbox itself cannot be read.
         """
@@ -118,7 +118,7 @@ class Inbox:
             try:
                 messages.append(_decoded(name, self._store.read(name, limit=LARGEST_MESSAGE_BYTES + 1)))
             except FileNotFoundError:
-                continue  # taken and removed since it was listed
+                continue  # Taken and removed since it was listed.
             except OSError:
                 unreadable.append(name)
             except (ValueError, RecursionError):
@@ -128,30 +128,30 @@ class Inbox:
         )
 
     def remove(self, ids: Iterable[str]) -> None:
-        """Remove messages whose ids a committed transaction noted as taken. One that cannot be removed is never taken
-        again, for its id is noted.
+        """Remove messages that a committed transaction took. One that cannot be removed is not taken again, because its
+        id is recorded.
         """
         for message_id in ids:
             self._store.remove(message_id + _SUFFIX)
 
     def set_aside(self, names: Iterable[str]) -> None:
-        """Move files that are not messages out of the way; they are kept."""
+        """Set files aside that are not messages; they are kept."""
         for name in names:
             self._store.set_aside(name)
 
     def set_aside_messages(self, messages: Iterable[Message]) -> None:
-        """Move messages whose body their kind cannot read out of the way; they are kept."""
+        """Set messages aside whose body is invalid for their kind; they are kept."""
         self.set_aside(message.id + _SUFFIX for message in messages)
 
     def _names(self) -> list[str]:
-        """The names of all there is, in order, and remember the newest time of an id."""
+        """Return the names of all files in order, and remember the newest time of an id."""
         names = sorted(self._store.names())
         times = [time for time in map(_time_of, names) if time is not None]
         self._newest = max([*times[-1:], self._newest or _EARLIEST])
         return names
 
     def _next_id(self, now: datetime) -> str:
-        # A clock that was set back must not put an answer before its question.
+        # After the clock was set back, a later message must still sort after an earlier one.
         if self._newest is None:
             self._names()
         assert self._newest is not None
@@ -160,9 +160,9 @@ class Inbox:
 
 
 def without_taken(con: duckdb.DuckDBPyConnection, contents: InboxContents, *, relation: str) -> InboxContents:
-    """Leave out the messages that the lake on `con` has taken; an empty inbox costs no statement.
+    """Return the contents without the messages that the lake on `con` has taken; an empty inbox costs no statement.
 
-    `relation` lists those taken (message_id); a lake of an earlier version does not have it.
+    `relation` has the taken ids (message_id); a lake of an earlier version lacks it.
     """
     done = set(ids_taken(con, contents.messages, relation=relation))
     if not done:
@@ -171,7 +171,7 @@ def without_taken(con: duckdb.DuckDBPyConnection, contents: InboxContents, *, re
 
 
 def ids_taken(con: duckdb.DuckDBPyConnection, messages: Sequence[Message], *, relation: str) -> list[str]:
-    """The ids of those messages that the lake on `con` has taken."""
+    """Return the ids of the messages that the lake on `con` has taken."""
     if not messages:
         return []
     ids = [message.id for message in messages]
@@ -185,12 +185,12 @@ def ids_taken(con: duckdb.DuckDBPyConnection, messages: Sequence[Message], *, re
 
 
 def claim(con: duckdb.DuckDBPyConnection, ids: str, *, taken: Table, is_alone: bool) -> None:
-    """Make sure, inside the committing transaction, that no other commit takes the same messages.
+    """Ensure, inside the committing transaction, that no other commit takes the same messages.
 
-    `ids` is a SELECT of message_id, not yet written to `taken`. Two inserts do not conflict on a server's catalogue,
-    two changes of one row do: so where the lake is not held alone, each taker rewrites the newest row, and the first
-    one of all the table's comment (measured November 2026).
-    Raises: LakeConflict when another commit took one of them before; the commit itself when it does so meanwhile.
+    `ids` is a SELECT of message_id, not yet written to `taken`. On a server's catalogue inserts do not conflict, but
+    two updates of one row do. So where the lake is not held alone, each taker rewrites the newest row, or the table's
+    comment while the table is empty (measured November 2026).
+    Raises: LakeConflict when another commit has taken one of them; the commit itself raises it for a concurrent one.
     """
     table = taken.in_lake
     row = con.execute(f"SELECT count(*) FROM {table} SEMI JOIN ({ids}) USING (message_id)").fetchone()
@@ -208,13 +208,13 @@ def claim(con: duckdb.DuckDBPyConnection, ids: str, *, taken: Table, is_alone: b
 
 
 def laid_over(table: Table, rows: str) -> str:
-    """The relation of a lake's table with rows laid over its own of the same keys; `rows` is a SELECT, by name."""
+    """Return the relation of a lake's table in which `rows`, a SELECT by name, replace rows of the same keys."""
     keys = column_list(table.key)
     return f"(SELECT * FROM {table.in_lake} ANTI JOIN ({rows}) USING ({keys}) UNION ALL BY NAME ({rows}))"
 
 
 def _time_of(name: str) -> datetime | None:
-    """The time in the name of a message, where it is one that another can follow."""
+    """Return the time in the name of a message, where a later one is possible."""
     if not _NAME.fullmatch(name):
         return None
     try:
@@ -238,11 +238,11 @@ def _encoded(message: Message) -> bytes:
 
 
 def _decoded(name: str, data: bytes) -> Message:
-    """Raises: ValueError for what `write` would not have written."""
+    """Parse a message. Raises: ValueError for one that `write` could not have written."""
     if len(data) > LARGEST_MESSAGE_BYTES:
         raise ValueError("too large")
     plain = json.loads(data.decode(), parse_constant=_refuse_constant)
-    # Escapes can spell surrogates, which no table takes.
+    # Escapes can encode lone surrogates, which tables refuse.
     json.dumps(plain, ensure_ascii=False).encode()
     match plain:
         case {"id": str(key), "kind": str(kind), "author": str(author), "written_at": str(at), "body": dict(body)}:

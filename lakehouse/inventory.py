@@ -1,4 +1,4 @@
-"""What of a lake is there: its catalogue, read from end to end, and the files that the catalogue lists."""
+"""The inventory of a lake: read its whole catalogue, and check the files that the catalogue lists."""
 
 from __future__ import annotations
 
@@ -19,10 +19,10 @@ _LOOK = "catalogue_look"
 
 @dataclass(frozen=True)
 class LostFile:
-    """A data or delete file of the newest snapshot that is not there, or not whole.
+    """A data or delete file that is missing or has another size.
 
-    Units: sizes in bytes; `found` is None where there is no file. Snapshots from `since` to before `until` need it;
-    without `until` the newest does.
+    Units: sizes in bytes; `found` is None where there is no file. Snapshots from `since` up to `until`, exclusive,
+    need it; without `until` the newest does.
     """
 
     table: str
@@ -41,7 +41,7 @@ class LostFile:
 
 @dataclass(frozen=True)
 class CatalogueFile:
-    """What a catalogue file is: its newest snapshot, or what is wrong with it."""
+    """The state of a catalogue file: its newest snapshot, or its fault."""
 
     path: Path
     snapshot: int | None = None
@@ -53,9 +53,9 @@ class CatalogueFile:
 
 
 def read_catalogue(path: Path) -> CatalogueFile:
-    """Read a catalogue file from end to end; it must not be open for writing, in this process or another.
+    """Read a whole catalogue file; it must not be open for writing, in this process or another.
 
-    Raises: LakeLocked, and what DuckDB says of a file that it may not read or that is of another version.
+    Raises: LakeLocked; duckdb.Error for a file without permission or of another version.
     """
     if not path.exists():
         return CatalogueFile(path, fault="it is not there")
@@ -78,7 +78,7 @@ def read_catalogue(path: Path) -> CatalogueFile:
 
 
 def read_through(con: duckdb.DuckDBPyConnection, location: LakeLocation) -> None:
-    """Read an attached local catalogue from end to end; of one on a server, nothing. Raises: duckdb.Error."""
+    """Read a whole attached local catalogue; do nothing for one on a server. Raises: duckdb.Error."""
     if isinstance(location.catalogue, Path):
         _read_tables(con, metadata_of(location).partition(".")[0].strip('"'))
 
@@ -86,14 +86,14 @@ def read_through(con: duckdb.DuckDBPyConnection, location: LakeLocation) -> None
 def lost_files(
     con: duckdb.DuckDBPyConnection, location: LakeLocation, *, only_newest: bool = True
 ) -> tuple[list[LostFile], int]:
-    """List the files of the newest snapshot, or of all, that are not there or of another size; and count all of them.
+    """List the files of the newest or of all snapshots that are missing or of another size; also count all files.
 
-    Of a bucket only the names are known, by one listing.
+    In a bucket only names are compared, by one listing.
     """
     metadata = metadata_of(location)
     valid = "WHERE end_snapshot IS NULL" if only_newest else ""
     columns = "table_id, path, path_is_relative, file_size_bytes, begin_snapshot, end_snapshot"
-    # A table or schema that was changed has several rows, of which the newest holds.
+    # A changed table or schema has several rows, of which the newest is valid.
     newest = "QUALIFY row_number() OVER (PARTITION BY {0}_id ORDER BY begin_snapshot DESC) = 1"
     rows = con.execute(f"""
         WITH f AS (
@@ -119,7 +119,7 @@ def lost_files(
 
 
 def _read_tables(con: duckdb.DuckDBPyConnection, database: str) -> set[str]:
-    """Read every value of every table of an attached database, which checks its pages; returns the tables' names."""
+    """Read every value of every table of an attached database, to verify its pages; return the tables' names."""
     names = con.execute(
         f"SELECT schema_name, table_name FROM duckdb_tables() WHERE database_name = {literal(database)}"
     ).fetchall()

@@ -44,8 +44,8 @@ T = TypeVar("T")
 class Lake(LakeView):
     """A lake opened for writing. Use `Lake.open` in a `with` statement.
 
-    `is_alone` says that no other process can write meanwhile: always so on a local catalogue. `was_behind` says that
-    the readers' copy was older than the catalogue when the lake was opened: a process was killed in between.
+    `is_alone`: no other process can write meanwhile, as always on a local catalogue. `was_behind`: the readers' copy
+    was older than the catalogue when the lake was opened, because a process was killed in between.
     """
 
     def __init__(self, location: LakeLocation, con: DuckDBPyConnection, *, is_alone: bool) -> None:
@@ -66,7 +66,7 @@ class Lake(LakeView):
         threads: int | None = None,
         temp_directory: Path | None = None,
     ) -> Self:
-        """Open the lake as `lake`, creating it when it is missing; `alone` as maintenance and erasure need it.
+        """Open the lake as `lake`, and create it when it is missing; maintenance and erasure need `alone`.
 
         Raises: LakeLocked, LakeUnreachable, LakeUnwritable, LakeDamaged, LakeIncompatible.
         """
@@ -88,7 +88,7 @@ class Lake(LakeView):
                 refuse_foreign_file(con, location.catalogue)
             with creating(location, purpose=purpose):
                 attach(con, location)
-                # DETACH checkpoints the catalogue; the file is only free for others after that.
+                # DETACH checkpoints the catalogue; only after that can others open the file.
                 closing.callback(detach, con)
                 lake = cls(location, con, is_alone=alone or isinstance(location.catalogue, Path))
                 lake._make_sound()
@@ -109,23 +109,23 @@ class Lake(LakeView):
             raise damaged from error
 
     def close(self) -> None:
-        """Detach and let the next writer in."""
+        """Detach and release the lock."""
         self._closing.close()
 
     def ensure(
         self, tables: Iterable[Table], *, first_rows: Mapping[Table, Callable[[DuckDBPyConnection], None]] | None = None
     ) -> None:
-        """Create what is missing of these tables, in one transaction; nothing is committed when nothing is.
+        """Create what is missing of these tables in one transaction; commit nothing when nothing is missing.
 
-        `first_rows` fills a table in the transaction that creates it, and at no other time.
-        Raises: LakeIncompatible when a declared type is not wider than the one that is there.
+        `first_rows` fills a table only in the transaction that creates it.
+        Raises: LakeIncompatible when a declared type is not wider than the existing one.
         """
         wanted = list(tables)
         if not self.missing(wanted):
             return
 
         def create(con: DuckDBPyConnection) -> None:
-            # Two processes may both have found the tables missing: look again inside the transaction.
+            # Two processes can both have found the tables missing: check again inside the transaction.
             done = bring_to_declarations(con, wanted, database=DATABASE)
             for table, fill in (first_rows or {}).items():
                 if create_table_sql(table, database=DATABASE) in done:
@@ -176,7 +176,7 @@ class Lake(LakeView):
         run_id: str,
         also: Callable[[DuckDBPyConnection], None] | None = None,
     ) -> Snapshot:
-        """Make one table (`schema.table`) what it was at a snapshot, as a new commit; `also` as `restore` has it.
+        """Restore one table (`schema.table`) to a snapshot, as a new commit; `also` as in `restore`.
 
         Raises: SnapshotNotFound, TableNotFound.
         """
@@ -195,9 +195,9 @@ class Lake(LakeView):
         keep_tables: Iterable[str] = (),
         also: Callable[[DuckDBPyConnection], None] | None = None,
     ) -> Snapshot:
-        """Make the whole lake what it was at a snapshot, but for schemas and tables to keep, as one new commit.
+        """Restore the lake to a snapshot, except schemas and tables to keep, as one new commit.
 
-        `also` is done in the same transaction, after the tables are back.
+        `also` runs in the same transaction, after the tables are restored.
         Raises: SnapshotNotFound.
         """
         target = self.snapshot_at(to)
@@ -211,16 +211,16 @@ class Lake(LakeView):
         return self._restore(plan, f"restore to snapshot {target.id}", author, run_id, also)
 
     def publish_catalogue(self) -> None:
-        """Renew the readers' copy. Readers of a PostgreSQL catalogue need none."""
+        """Replace the readers' copy. A PostgreSQL catalogue has none."""
         if isinstance(self.location.catalogue, Path):
             target = self.location.published_catalogue
             with translating(f"Publishing the catalogue to {target}"):
                 publish_catalogue(self.con, target, metadata=self.metadata)
 
     def renew_extremes(self) -> None:
-        """Make the catalogue's column statistics true for every snapshot, as is needed after rewriting files."""
+        """Correct the catalogue's column statistics for every snapshot; call it after rewriting files."""
         renew_extremes(self.con, self.metadata)
-        # DuckLake remembers the statistics of what it attached, and would go on by the old ones.
+        # DuckLake caches the statistics of an attached lake, and would use the old ones.
         detach(self.con)
         attach(self.con, self.location)
 
@@ -240,7 +240,7 @@ class Lake(LakeView):
         return self.transact(work, author=author, run_id=run_id, message=message)[1]
 
     def _share_folders(self) -> None:
-        """Let the group write where it reads: DuckDB makes folders that only their owner may write in."""
+        """Let the group write where it can read: DuckDB creates folders writable by the owner only."""
         if not self.location.is_shared or not isinstance(self.location.data, Path):
             return
         for folder, _, _ in os.walk(self.location.data):
@@ -249,9 +249,9 @@ class Lake(LakeView):
                 Path(folder).chmod(stat.S_IMODE(about.st_mode) | stat.S_IWGRP)
 
     def _make_sound(self) -> None:
-        """Finish what a killed process may have left.
+        """Repair the state that a killed process can leave.
 
-        Inlining still on, statistics that a rewrite of files made untrue, a readers' copy behind the catalogue, folders
+        Inlining still on, statistics made wrong by a rewrite of files, a readers' copy behind the catalogue, folders
         that the group of a shared lake cannot write in.
         """
         self._share_folders()
@@ -260,7 +260,7 @@ class Lake(LakeView):
             " WHERE key = 'data_inlining_row_limit' AND value = '0' AND scope IS NULL"
         ).fetchone()
         if not row or not row[0]:
-            # Inlined rows were measured to corrupt time travel and to lose deletes in DuckLake 1.0.
+            # Inlined rows corrupt time travel and lose deletes in DuckLake 1.0 (measured).
             self.con.execute(f"CALL {DATABASE}.set_option('data_inlining_row_limit', 0)")
         row = self.con.execute(
             f"SELECT changes_made FROM {self.metadata}.ducklake_snapshot_changes ORDER BY snapshot_id DESC LIMIT 1"

@@ -1,7 +1,7 @@
-"""Who may do what at the same time: writers beside writers, maintenance beside nobody, one holder of a name.
+"""Leases: shared by writers, exclusive for maintenance, and one holder per name.
 
-A local catalogue has one lock file, held by whoever writes or maintains. On PostgreSQL writers share an advisory
-lock that maintenance takes alone. Both kinds are freed by the kernel or the server when their holder dies.
+A local catalogue has one lock file, held by the process that writes or maintains. On PostgreSQL writers share an
+advisory lock that maintenance takes exclusively. The kernel or the server frees both when their holder ends.
 """
 
 from __future__ import annotations
@@ -19,13 +19,13 @@ from lakehouse.errors import LakeLocked, LakeUnreachable
 from lakehouse.location import LakeLocation, PostgresCatalogue
 from lakehouse.lock import FileLease
 
-# Long enough not to load the server, short enough that nobody notices.
+# Long enough not to load the server, short enough to be unnoticeable.
 _POLL_SECONDS = 0.1
 
 
 @contextmanager
 def writing(location: LakeLocation, *, purpose: str, alone: bool, wait_seconds: float) -> Iterator[None]:
-    """Hold the right to write the lake; `alone` keeps every other writer out, as maintenance needs.
+    """Hold the right to write the lake; `alone` excludes all other writers, as maintenance needs.
 
     Raises: LakeLocked, LakeUnreachable, LakeUnwritable.
     """
@@ -40,7 +40,7 @@ def writing(location: LakeLocation, *, purpose: str, alone: bool, wait_seconds: 
 
 @contextmanager
 def creating(location: LakeLocation, *, purpose: str) -> Iterator[None]:
-    """Let one process at a time create a lake on a server: DuckLake's own attempt fails beside another's.
+    """Let one process at a time create a lake on a server: concurrent creation by DuckLake fails.
 
     Raises: LakeLocked, LakeUnreachable.
     """
@@ -53,7 +53,7 @@ def creating(location: LakeLocation, *, purpose: str) -> Iterator[None]:
 
 
 def _is_created(catalogue: PostgresCatalogue) -> bool:
-    """Whether the last thing is there that `Lake.open` puts into a new lake."""
+    """Return whether the last entry that `Lake.open` writes into a new lake exists."""
     with server_connection(catalogue, purpose="look") as con:
         if con.execute("SELECT to_regclass(%s)", (f'"{catalogue.schema}".ducklake_metadata',)).fetchone() == (None,):
             return False
@@ -65,7 +65,7 @@ def _is_created(catalogue: PostgresCatalogue) -> bool:
 
 @contextmanager
 def lease(location: LakeLocation, name: str, *, purpose: str, wait_seconds: float = 0.0) -> Iterator[None]:
-    """Hold a name that one process at a time can hold, e.g. that of the publisher, beside other writers.
+    """Hold a name that one process at a time can hold, e.g. the publisher's, while other writers continue.
 
     Raises: LakeLocked, LakeUnreachable, LakeUnwritable.
     """
@@ -82,12 +82,12 @@ def lease(location: LakeLocation, name: str, *, purpose: str, wait_seconds: floa
 def _advisory(
     catalogue: PostgresCatalogue, name: str, *, purpose: str, shared: bool, wait_seconds: float
 ) -> Iterator[None]:
-    """Hold a session-level advisory lock. It does not hold behind a transaction-pooling proxy: connect directly."""
+    """Hold a session-level advisory lock. It has no effect through a transaction-pooling proxy: connect directly."""
     key = f"{catalogue.database}/{catalogue.schema}/{name}"
     function = "pg_try_advisory_lock_shared" if shared else "pg_try_advisory_lock"
     deadline = time.monotonic() + wait_seconds
     with server_connection(catalogue, purpose=purpose) as con:
-        # Trying, not queueing: a maintenance run that waits must not make the writers behind it wait too.
+        # Polling, not queueing: waiting maintenance must not block the writers behind it.
         while not _first(con, f"SELECT {function}(hashtextextended(%s, 0))", key):
             if time.monotonic() >= deadline:
                 raise LakeLocked(
@@ -118,7 +118,7 @@ def _connect(catalogue: PostgresCatalogue, purpose: str) -> psycopg.Connection[t
         **catalogue.connection_options,
         application_name=f"lakehouse: {purpose}"[:60],
         connect_timeout=10,
-        # A lock is idle for as long as its run: keep firewalls from forgetting the connection.
+        # The connection is idle for the whole run: keepalives stop firewalls from dropping it.
         keepalives_idle=30,
     )
     return psycopg.connect(described, autocommit=True)
@@ -130,7 +130,7 @@ def _first(con: psycopg.Connection[tuple[object, ...]], statement: str, key: str
 
 
 def _holders(con: psycopg.Connection[tuple[object, ...]], key: str) -> object:
-    # An advisory lock's 64-bit key stands in pg_locks as two halves.
+    # pg_locks has an advisory lock's 64-bit key as two halves.
     names = _first(
         con,
         "WITH k AS (SELECT hashtextextended(%s, 0) AS key) "

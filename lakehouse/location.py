@@ -1,4 +1,4 @@
-"""Where a lake lives: its catalogue, its data files, and the copy of the catalogue that readers attach."""
+"""The location of a lake: its catalogue, its data files, and the copy of the catalogue that readers attach."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from lakehouse.tls import MINIMUM_VERSION, trusted_authorities
 class S3Access:
     """How to reach a bucket. `endpoint` is `host:port` without a scheme; empty means AWS itself.
 
-    `ca_file` holds the authorities that the server's certificate is checked against, if not those of this machine.
+    `ca_file` has the authorities for the server's certificate, if not those of this machine.
     """
 
     key_id: str
@@ -20,17 +20,17 @@ class S3Access:
     endpoint: str = ""
     region: str = "us-east-1"
     use_ssl: bool = True
-    # Other servers than AWS rarely answer to bucket.host names.
+    # Servers other than AWS rarely support bucket.host names.
     url_style: str = "path"
     ca_file: Path | None = None
 
 
 @dataclass(frozen=True, kw_only=True)
 class PostgresCatalogue:
-    """A catalogue in a PostgreSQL schema, over TLS 1.3. `host` may be the folder of a local server's socket.
+    """A catalogue in a PostgreSQL schema, over TLS 1.3. `host` can be the folder of a local server's socket.
 
-    `sslmode` and `sslrootcert` mean what libpq says they mean; without `sslrootcert` the authorities are those that
-    this machine trusts. Any mode but the default gives the password to a server that is not checked.
+    `sslmode` and `sslrootcert` have libpq's meaning; without `sslrootcert` the authorities are those that this machine
+    trusts. Any mode other than the default sends the password to an unverified server.
     """
 
     host: str
@@ -44,7 +44,7 @@ class PostgresCatalogue:
 
     @property
     def connection_options(self) -> dict[str, str]:
-        """Options of libpq, the same for psycopg and for DuckDB."""
+        """Return the options of libpq, for psycopg and DuckDB alike."""
         return {
             "host": self.host,
             "port": str(self.port),
@@ -69,8 +69,8 @@ class LakeLocation:
     """One lake. `data` is a folder or an `s3://bucket/prefix`; `published` is the folder of the readers' copy.
 
     With a PostgreSQL catalogue readers attach the server itself, and `published` stays empty. `inbox` is the folder of
-    messages to the next committer where it is not the one beside the lake. `is_shared` says that the group of the
-    folder `data` may write in it as well.
+    messages to the next committer where it is not the one beside the lake. `is_shared`: the group of the folder `data`
+    can write in it too.
     """
 
     catalogue: Path | PostgresCatalogue
@@ -82,7 +82,7 @@ class LakeLocation:
 
     @property
     def inbox_folder(self) -> Path | None:
-        """Where every process that uses the lake finds its inbox; None where they share no folder."""
+        """Return the folder of the inbox for all processes; None where they share no folder."""
         if self.inbox is not None:
             return self.inbox
         shared = self.catalogue if isinstance(self.catalogue, Path) else self.data
@@ -90,7 +90,7 @@ class LakeLocation:
 
     @property
     def data_path(self) -> str:
-        """The data path as DuckLake wants it: absolute, ending in a slash."""
+        """Return the data path for DuckLake: absolute, ending in a slash."""
         return str(self.data if isinstance(self.data, str) else self.data.resolve()).rstrip("/") + "/"
 
     @property
@@ -99,7 +99,7 @@ class LakeLocation:
 
     @property
     def extensions(self) -> tuple[str, ...]:
-        """The DuckDB extensions this lake needs, and no more: each costs time to load."""
+        """Return the DuckDB extensions that this lake needs; no others, since loading costs time."""
         needed = ["ducklake"]
         if isinstance(self.catalogue, PostgresCatalogue):
             needed.append("postgres_scanner")

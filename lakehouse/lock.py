@@ -1,4 +1,4 @@
-"""A lock file that the kernel frees at death, and a note beside it saying who holds it."""
+"""A lock file that the kernel frees when the process ends, and a note beside it with its holder."""
 
 from __future__ import annotations
 
@@ -18,14 +18,14 @@ from lakehouse.errors import LakeLocked, LakeUnwritable
 class FileLease:
     """One exclusive lock beside a local catalogue.
 
-    The note is only words for people: one left by a killed process means nothing, the lock decides.
+    The note is for messages only: the lock decides, and a killed process leaves an outdated note.
     """
 
     def __init__(self, catalogue: Path, name: str) -> None:
         self._path = catalogue.with_name(f"{catalogue.name}.{name}")
         self._note = catalogue.with_name(f"{catalogue.name}.{name}.json")
-        # fallback_to_soft=False: a lock file that outlives a killed process would stop every later run.
-        # thread_local=False: the lake may be closed by another thread than the one that opened it.
+        # fallback_to_soft=False: a soft lock of a killed process would stop every later run.
+        # thread_local=False: another thread than the one that opened the lake can close it.
         self._lock = FileLock(self._path, thread_local=False, fallback_to_soft=False)
 
     @contextmanager
@@ -45,7 +45,7 @@ class FileLease:
             self._lock.release()
 
     def holder(self) -> str:
-        """Who holds the lock, as far as the note tells."""
+        """Return the holder of the lock according to the note."""
         try:
             told = json.loads(self._note.read_text())
             return f"{told['purpose']} (pid {told['pid']} on {told['host']}, since {told['since']})"

@@ -1,8 +1,8 @@
-"""Keep the lake small and fast: merge small files, forget old snapshots, remove files nobody can reach any more.
+"""Keep the lake small and fast: merge small files, expire old snapshots, remove unreferenced files.
 
-Every function wants a `Lake` that is alone: beside a busy writer, expiry was measured to lose a committed delete.
-Readers may go on. Their data files stay for `GRACE` after the catalogue let go of them, so what bounds a reader is
-how long it keeps one connection open.
+Every function needs a `Lake` that is alone: beside a busy writer, expiry loses a committed delete (measured). Readers
+can continue: data files stay for `GRACE` after the catalogue dropped them, which limits how long a reader may keep a
+connection open.
 """
 
 from __future__ import annotations
@@ -16,17 +16,17 @@ from lakehouse.lake import Lake
 from lakehouse.table import DATABASE, literal, timestamp_literal
 from lakehouse.translate import translating
 
-# A query of an analyst or a page of the workbench is over by then; a file is only disk space.
+# Longer than a query of an analyst or a page of the workbench; waiting files only take disk space.
 GRACE = timedelta(hours=1)
-# A file from which this share of rows was deleted is written anew; DuckLake's own default is 0.95.
+# A file of which this share of rows was deleted is rewritten; DuckLake's default is 0.95.
 _DELETED_SHARE = 0.2
-# Larger files are left alone: merging a day's few megabytes into gigabytes would write the gigabytes every day.
+# Larger files are not merged: adding a day's megabytes to gigabytes would rewrite the gigabytes every day.
 _SMALL_FILE_BYTES = 64 * 1024 * 1024
 
 
 @dataclass(frozen=True)
 class Maintained:
-    """What one maintenance did; counts of files, snapshots, files."""
+    """The result of one maintenance: counts of files, snapshots, files."""
 
     files_compacted: int
     snapshots_expired: int
@@ -41,10 +41,10 @@ def maintain(
     needed_after: int | None = None,
     grace: timedelta = GRACE,
 ) -> Maintained:
-    """Compact, then expire snapshots from before `older_than`, then remove files out of use for `grace`.
+    """Compact, then expire snapshots older than `older_than`, then remove files unused for `grace`.
 
-    `keep` names snapshots that stay whatever their age. `needed_after` is the snapshot up to which every consumer has
-    read the change feed: later ones stay. Raises: LakeLocked when the lake is not alone.
+    `keep`: snapshots that stay at any age. `needed_after`: the snapshot up to which every consumer has read the change
+    feed; later ones stay. Raises: LakeLocked when the lake is not alone.
     """
     compacted = compact(lake)
     expired = expire(lake, older_than=older_than, keep=keep, needed_after=needed_after)
@@ -52,10 +52,10 @@ def maintain(
 
 
 def compact(lake: Lake) -> int:
-    """Rewrite files with many deleted rows and merge small ones. Returns the number of files replaced."""
+    """Rewrite files with many deleted rows and merge small ones; return the number of replaced files."""
     require_alone(lake, "compact")
     with translating(f"Compacting the lake at {lake.location.catalogue}"):
-        # Each is one commit of its own: the change feed cuts a rewrite out by its snapshot.
+        # Each is a commit of its own: the change feed cuts a rewrite out by its snapshot.
         rewritten = lake.con.execute(
             f"CALL ducklake_rewrite_data_files({literal(DATABASE)}, delete_threshold => {_DELETED_SHARE})"
         ).fetchall()
@@ -68,7 +68,7 @@ def compact(lake: Lake) -> int:
 
 
 def expire(lake: Lake, *, older_than: datetime, keep: Collection[int] = (), needed_after: int | None = None) -> int:
-    """Forget snapshots older than a time, never the newest nor those to keep. Returns how many."""
+    """Expire snapshots older than a time, except the newest and those to keep; return their number."""
     require_alone(lake, "expire snapshots of")
     snapshots = lake.snapshots()
     newest = snapshots[-1].id
@@ -83,19 +83,19 @@ def expire(lake: Lake, *, older_than: datetime, keep: Collection[int] = (), need
 
 
 def clean_up(lake: Lake, *, grace: timedelta = GRACE) -> int:
-    """Remove the files that left the catalogue, or never got in, more than `grace` ago. Returns how many.
+    """Remove files that left the catalogue, or never entered it, more than `grace` ago; return their number.
 
-    Never "all": a reader may have attached the catalogue just before it let go of them. The age is measured by the
-    clock that stamped the files, so the time is no argument here.
+    Not all of them: a reader can have attached the catalogue just before it dropped them. The age is measured by the
+    clock that stamped the files, so the time is not an argument.
     """
     require_alone(lake, "clean up")
     if grace and lake.was_behind:
-        # A killed process left readers an older catalogue, which some may have attached a moment ago.
+        # A killed process left readers an older catalogue, which one can have attached just now.
         return 0
     before = f"older_than => {timestamp_literal(datetime.now(UTC) - grace)}"
     removed = 0
     with translating(f"Cleaning up the lake at {lake.location.catalogue}"):
-        # The second finds what killed writers left behind.
+        # The second call finds files of killed writers.
         for function in ("ducklake_cleanup_old_files", "ducklake_delete_orphaned_files"):
             removed += len(lake.con.execute(f"CALL {function}({literal(DATABASE)}, {before})").fetchall())
     if removed:

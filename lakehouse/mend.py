@@ -1,4 +1,4 @@
-"""Put the whole one of catalogue and readers' copy in the place of the other, where a local lake has lost one."""
+"""Replace a damaged catalogue of a local lake by its readers' copy, or the copy by the catalogue."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ from lakehouse.publish import sync
 
 @dataclass(frozen=True)
 class MendedCatalogue:
-    """What was put in place: nothing where both were whole. `kept` is where the damaged catalogue is now."""
+    """The replaced part: none where both were whole. `kept` is the new place of the damaged catalogue."""
 
     part: Part | None
     snapshot: int
@@ -28,14 +28,14 @@ class MendedCatalogue:
 def mend_catalogue(location: LakeLocation, *, wait_seconds: float = 0.0) -> MendedCatalogue:
     """Replace a damaged catalogue by the readers' copy, or a damaged or lost copy by one of the catalogue.
 
-    Every commit is followed by its copy, before anything else is told of it. So the copy lacks at most a commit after
-    which its process was killed, whose files are then left over: the next run does its work again.
+    Every commit is followed by its copy before anything else depends on it. So the copy lacks at most the commit after
+    which its process was killed; the next run repeats that work.
     Raises: LakeDamaged when neither is whole, LakeLocked, LakeIncompatible for a catalogue on a server.
     """
     catalogue = location.catalogue
     if not isinstance(catalogue, Path):
         raise LakeIncompatible(
-            f"Mending the catalogue {catalogue}: it is kept by the server; restore it from the server's own backup"
+            f"Repairing the catalogue {catalogue}: it is on a server; restore it from the server's own backup"
         )
     with writing(location, purpose="mending the catalogue", alone=True, wait_seconds=wait_seconds):
         found, copy = read_catalogue(catalogue), read_catalogue(location.published_catalogue)
@@ -53,13 +53,13 @@ def mend_catalogue(location: LakeLocation, *, wait_seconds: float = 0.0) -> Mend
 
 
 def _take_copy(catalogue: Path, copy: Path) -> Path | None:
-    """Put a copy in the catalogue's place; returns where what was there is kept, with its log."""
+    """Put a copy in the catalogue's place; return where the former file and its log are kept."""
     draft = catalogue.with_name(f"{catalogue.name}.draft")
     shutil.copyfile(copy, draft)
     sync(draft)
     aside = f"{catalogue.name}.damaged-{datetime.now(UTC):%Y%m%dT%H%M%S%fZ}"
     kept = None
-    # The log first: replayed onto another file it would damage that one too.
+    # The log first: replayed onto another file it would damage that file too.
     for suffix in (".wal", ""):
         there = catalogue.with_name(catalogue.name + suffix)
         if there.exists():

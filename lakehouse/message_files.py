@@ -1,4 +1,4 @@
-"""Messages as files of a folder: each is written whole or not at all, under a name that is used once."""
+"""Messages as files of a folder: each is written atomically, under a unique name."""
 
 from __future__ import annotations
 
@@ -11,12 +11,12 @@ from pathlib import Path
 from lakehouse.errors import LakeUnreachable, LakeUnwritable
 
 _ASIDE = "set-aside"
-# A writer needs milliseconds; a draft of yesterday is what a killed one left.
+# A writer needs milliseconds; an older draft is left by a killed one.
 _STALE_DRAFT_SECONDS = 24 * 3600.0
 
 
 class MessageFolder:
-    """A folder of small immutable files. Names that begin with a dot are drafts, and no messages."""
+    """A folder of small immutable files. Names that begin with a dot are drafts, not messages."""
 
     def __init__(self, folder: Path) -> None:
         self._folder = folder
@@ -25,25 +25,25 @@ class MessageFolder:
         return str(self._folder)
 
     def names(self) -> list[str]:
-        """Everything in the folder but drafts and what was set aside, in no order; a missing folder is empty.
+        """Return all files except drafts and those set aside, unordered; a missing folder is empty.
 
         Raises: LakeUnreachable.
         """
         return _entries(self._folder, without=_ASIDE)
 
     def names_set_aside(self) -> list[str]:
-        """Everything that was set aside."""
+        """Return the files that were set aside."""
         return _entries(self._folder / _ASIDE)
 
     def read(self, name: str, *, limit: int) -> bytes:
         """Read at most `limit` bytes of a file. Raises: FileNotFoundError, another OSError."""
-        # A symbolic link would have a reader read any other file.
+        # A symbolic link would make a reader read any other file.
         descriptor = os.open(self._folder / name, os.O_RDONLY | os.O_NOFOLLOW)
         with os.fdopen(descriptor, "rb") as stream:
             return stream.read(limit)
 
     def put_if_absent(self, name: str, data: bytes) -> None:
-        """Write a file whole and durable. Raises: FileExistsError, LakeUnwritable."""
+        """Write a file atomically and durably. Raises: FileExistsError, LakeUnwritable."""
         draft = self._folder / f".{name}.{secrets.token_hex(4)}"
         try:
             self._folder.mkdir(mode=0o770, parents=True, exist_ok=True)
@@ -64,12 +64,12 @@ class MessageFolder:
             ) from error
 
     def remove(self, name: str) -> None:
-        """Remove a file; one that is gone already, or cannot be removed, is no error."""
+        """Remove a file; one that is missing or cannot be removed is not an error."""
         with suppress(OSError):
             (self._folder / name).unlink(missing_ok=True)
 
     def set_aside(self, name: str) -> None:
-        """Move what is not a message out of the way, under a name of its own. What cannot be moved stays."""
+        """Set a file aside that is not a message, under a unique name. A file that cannot be moved stays."""
         aside = self._folder / _ASIDE
         with suppress(OSError):
             aside.mkdir(mode=0o770, exist_ok=True)
@@ -100,7 +100,7 @@ def _entries(folder: Path, *, without: str = "") -> list[str]:
 
 
 def _write_durably(path: Path, data: bytes) -> None:
-    # The umask says whether the group may read it too, as that of a shared lake must.
+    # The umask decides whether the group can read it, as in a shared lake.
     descriptor = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o660)
     with os.fdopen(descriptor, "wb") as stream:
         stream.write(data)

@@ -1,4 +1,4 @@
-"""Try what a run will do, leaving nothing behind: for `doctor`, which must not find well what a run then dies of."""
+"""Try the operations of a run without leaving traces: `doctor` must not pass what a run then fails on."""
 
 from __future__ import annotations
 
@@ -35,9 +35,9 @@ _PRIVILEGES = """
 
 
 def probe_data(location: LakeLocation, *, scratch: Path) -> None:
-    """Write a file below the data path, read it and remove it, as a transaction of a run that is rolled back does.
+    """Write a file below the data path, read it and remove it, like a run's transaction that is rolled back.
 
-    The catalogue is one of its own in the folder `scratch`, so a run may be at work meanwhile.
+    It uses a separate catalogue in the folder `scratch`, so a run can be active meanwhile.
     Raises: LakeUnreachable, LakeUnwritable.
     """
     place = replace(location, catalogue=scratch / "probe.ducklake")
@@ -58,11 +58,11 @@ def probe_data(location: LakeLocation, *, scratch: Path) -> None:
         detach(con)
     _remove_folders(place, name)
     if left != (0,):
-        raise LakeUnwritable(f"{doing}: what was written to {folder} was not removed; let this user delete there")
+        raise LakeUnwritable(f"{doing}: the file written to {folder} was not removed; let this user delete there")
 
 
 def write_privileges(catalogue: PostgresCatalogue) -> list[str]:
-    """Say what the user of this catalogue may do beyond reading it; nothing of a role with SELECT only.
+    """Return what the user of this catalogue can do beyond reading it; empty for a role with SELECT only.
 
     Raises: LakeUnreachable.
     """
@@ -74,7 +74,7 @@ def write_privileges(catalogue: PostgresCatalogue) -> list[str]:
 
 
 def _remove_folders(place: LakeLocation, name: str) -> None:
-    """A folder keeps the empty directories of what was rolled back; a bucket has none."""
+    """Remove the empty directories of a rolled-back transaction from a folder; a bucket has none."""
     if isinstance(place.data, Path):
         for folder in (place.data / "main" / name, place.data / "main"):
             with suppress(OSError):

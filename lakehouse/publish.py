@@ -13,8 +13,8 @@ from lakehouse.attach import BLOCK_SIZE
 from lakehouse.table import literal
 
 _DRAFT = "catalogue_copy"
-# What differs between two states of a catalogue: commits add snapshots, expiry takes them away, compaction and
-# cleanup change files.
+# Differs between any two states of a catalogue: commits add snapshots, expiry removes them, compaction and cleanup
+# change files.
 _STATE = """
     SELECT (SELECT max(snapshot_id) FROM {m}.ducklake_snapshot),
         (SELECT count(*) FROM {m}.ducklake_snapshot) || '/'
@@ -26,7 +26,7 @@ _STATE = """
 
 @dataclass(frozen=True)
 class CatalogueState:
-    """What tells one state of a catalogue from another; `snapshot` is its newest."""
+    """The identity of a catalogue's state; `snapshot` is the newest."""
 
     snapshot: int
     fingerprint: str
@@ -35,7 +35,7 @@ class CatalogueState:
 def publish_catalogue(con: duckdb.DuckDBPyConnection, target: Path, *, metadata: str) -> None:
     """Replace `target` by a consistent copy of the attached catalogue.
 
-    Readers that have the old copy open keep it: its inode lives until they close it. So no old copy accumulates.
+    Readers that have the old copy open keep it: its inode exists until they close it. So old copies do not accumulate.
     """
     target.parent.mkdir(parents=True, exist_ok=True)
     for left_behind in target.parent.glob(f"{target.name}.*.draft*"):
@@ -53,7 +53,7 @@ def publish_catalogue(con: duckdb.DuckDBPyConnection, target: Path, *, metadata:
 
 
 def copy_catalogue(con: duckdb.DuckDBPyConnection, target: Path, *, metadata: str) -> None:
-    """Write the attached local catalogue, as one transaction sees it, to a new file, and make it durable."""
+    """Write the attached local catalogue, as one transaction sees it, durably to a new file."""
     con.execute(f"ATTACH {literal(str(target))} AS {_DRAFT} (BLOCK_SIZE {BLOCK_SIZE})")
     try:
         con.execute(f"COPY FROM DATABASE {metadata.partition('.')[0]} TO {_DRAFT}")
@@ -63,9 +63,9 @@ def copy_catalogue(con: duckdb.DuckDBPyConnection, target: Path, *, metadata: st
 
 
 def copied_state(con: duckdb.DuckDBPyConnection, target: Path) -> CatalogueState | None:
-    """The state of a copy, to compare with that of the attached catalogue; None where there is none that can be read.
+    """Return the state of a copy, to compare with that of the attached catalogue; None without a readable copy.
 
-    A run killed after its commit leaves a copy behind that is older.
+    A run killed after its commit leaves an older copy.
     """
     if not target.exists():
         return None
@@ -82,7 +82,7 @@ def copied_state(con: duckdb.DuckDBPyConnection, target: Path) -> CatalogueState
 
 
 def catalogue_state(con: duckdb.DuckDBPyConnection, metadata: str) -> CatalogueState:
-    """The state of an attached catalogue."""
+    """Return the state of an attached catalogue."""
     row = con.execute(_STATE.format(m=metadata)).fetchone()
     assert row is not None
     return CatalogueState(int(row[0] or 0), str(row[1]))

@@ -8,13 +8,13 @@ from duckdb import DuckDBPyConnection
 
 
 def fetch_int(con: DuckDBPyConnection, sql: str) -> int:
-    """Run a statement that answers one number: a count, or the rows that an INSERT, DELETE or CREATE TABLE wrote."""
+    """Run a statement and return its one number: a count, or the rows written by an INSERT, DELETE or CREATE TABLE."""
     ((number,),) = con.execute(sql).fetchall()
     return int(number)
 
 
 def fetch_records(con: DuckDBPyConnection, sql: str, parameters: list[Any] | None = None) -> list[dict[str, Any]]:
-    """Run a query; returns its rows by column name."""
+    """Run a query and return its rows by column name."""
     cursor = con.execute(sql, parameters) if parameters else con.execute(sql)
     names = [str(column[0]) for column in cursor.description or ()]
     return [dict(zip(names, row, strict=True)) for row in cursor.fetchall()]

@@ -31,7 +31,7 @@ def open_reader(
 ) -> DuckDBPyConnection:
     """Open a connection with the lake attached read-only as `lake`, at one snapshot.
 
-    Without `at` a local lake stays at the snapshot that was newest when it was opened; a server shows each commit.
+    Without `at` a local lake stays at the snapshot that was the newest at opening; a server shows each commit.
     Raises: LakeUnreachable when nothing is published yet, LakeDamaged, SnapshotNotFound.
     """
     con = connect(
@@ -74,7 +74,7 @@ def _attach_for_reading(con: DuckDBPyConnection, location: LakeLocation, at: dat
     if at is None:
         return
     try:
-        # Ask by number: SNAPSHOT_TIME in ATTACH knows no word for "before the lake".
+        # By number: SNAPSHOT_TIME in ATTACH has no error for a time before the lake.
         chosen = History(con, database=DATABASE, metadata=metadata_of(location)).at(at)
     except SnapshotNotFound:
         con.close()

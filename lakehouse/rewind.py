@@ -1,7 +1,7 @@
-"""Bring tables back to an earlier snapshot, as a new commit on top: nothing in between is lost.
+"""Restore tables to an earlier snapshot as a new commit; the snapshots in between stay.
 
-The plan is made before the transaction: inside one, `AT (VERSION => …)` sees the transaction's own deletes, so
-emptying a table and filling it again from its past gives an empty table. CREATE OR REPLACE … AS does not.
+The plan is made before the transaction: inside one, `AT (VERSION => …)` sees the transaction's own deletes, so deleting
+a table's rows and inserting its past gives an empty table. CREATE OR REPLACE … AS has no such problem.
 """
 
 from __future__ import annotations
@@ -18,7 +18,7 @@ from lakehouse.table import DATABASE, qualified, quote
 
 @dataclass(frozen=True)
 class Plan:
-    """The statements of one restore, and the tables they bring back."""
+    """The statements of one restore, and the tables they restore."""
 
     tables: tuple[str, ...]
     statements: tuple[str, ...]
@@ -29,12 +29,12 @@ class Plan:
 
 
 def table_names(con: DuckDBPyConnection, metadata: str, *, version: int | None = None) -> list[str]:
-    """Full names of the tables that stood at a snapshot, by default the newest, in order."""
+    """Return the full names of the tables at a snapshot, by default the newest, in order."""
     return sorted(f"{schema}.{name}" for schema, name in _tables(con, metadata, version))
 
 
 def filled_table_names(con: DuckDBPyConnection, metadata: str, *, version: int) -> set[str]:
-    """Full names of the tables that held a data file at a snapshot; all others were empty, for nothing is inlined."""
+    """Return the full names of tables with a data file at a snapshot; all others were empty, since inlining is off."""
     rows = con.execute(
         f"SELECT DISTINCT s.schema_name, t.table_name FROM {metadata}.ducklake_data_file f"
         f" JOIN {metadata}.ducklake_table t ON t.table_id = f.table_id AND {_valid('t', version)}"
@@ -44,9 +44,9 @@ def filled_table_names(con: DuckDBPyConnection, metadata: str, *, version: int) 
 
 
 def plan(con: DuckDBPyConnection, metadata: str, *, to: int, chosen: Callable[[str], bool]) -> Plan:
-    """Plan to bring the chosen tables (by full name) back to snapshot `to`; tables born later are dropped.
+    """Plan to restore the chosen tables (by full name) to snapshot `to`; tables created later are dropped.
 
-    A table whose identity and files are the same now as then is left alone.
+    A table with the same identity and files as then is left unchanged.
     """
     then = {key: value for key, value in _tables(con, metadata, to).items() if chosen(".".join(key))}
     now = {key: value for key, value in _tables(con, metadata, None).items() if chosen(".".join(key))}
@@ -60,7 +60,7 @@ def plan(con: DuckDBPyConnection, metadata: str, *, to: int, chosen: Callable[[s
 
 
 def require(plan: Plan, name: str, target: Snapshot) -> None:
-    """Raise TableNotFound unless the plan brings this table back."""
+    """Raise TableNotFound unless the plan restores this table."""
     if name not in plan.tables:
         raise TableNotFound(
             f"Restoring {name} to snapshot {target.id}: there was no such table then; "
@@ -77,7 +77,7 @@ def _tables(con: DuckDBPyConnection, metadata: str, version: int | None) -> dict
 
 
 def _valid(alias: str, version: int | None) -> str:
-    """The condition that a row of a DuckLake table holds at a snapshot."""
+    """Return the condition that a row of a DuckLake table is valid at a snapshot."""
     if version is None:
         return f"{alias}.end_snapshot IS NULL"
     v = int(version)
@@ -86,7 +86,7 @@ def _valid(alias: str, version: int | None) -> str:
 
 def _has_changed(con: DuckDBPyConnection, metadata: str, table_id: int, *, since: int) -> bool:
     later = f"table_id = {table_id} AND (begin_snapshot > {since} OR coalesce(end_snapshot, 0) > {since})"
-    # A merged file began with the oldest of its rows; `partial_max` is the snapshot of its newest.
+    # A merged file begins with its oldest row; `partial_max` is the snapshot of its newest row.
     merged = f"({later} OR table_id = {table_id} AND partial_max > {since})"
     row = con.execute(
         f"SELECT (SELECT count(*) FROM {metadata}.ducklake_data_file WHERE {merged})"
@@ -105,7 +105,7 @@ def _missing_schemas(con: DuckDBPyConnection, metadata: str, tables: Iterable[tu
 def _bring_back(
     con: DuckDBPyConnection, metadata: str, key: tuple[str, str], table_id: int, *, version: int
 ) -> list[str]:
-    """CREATE OR REPLACE … AS forgets NOT NULL, partitioning and order: say them again."""
+    """Return the statements that set NOT NULL, partitioning and order again, which CREATE OR REPLACE … AS drops."""
     name = qualified(*key)
     past = f"{name} AT (VERSION => {version})"
     columns = con.execute(f"DESCRIBE FROM {past}").fetchall()

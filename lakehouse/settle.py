@@ -1,9 +1,8 @@
-"""Decide what became of a commit to a catalogue server whose answer never came.
+"""Settle a commit to a catalogue server whose answer was lost.
 
-When the connection breaks during COMMIT, DuckLake takes the transaction for lost and deletes the data files it wrote;
-but the server may have committed it, and then the catalogue names files that are gone (measured November 2026). Such
-a commit is undone here, so that the lake is as it was before and the caller can try again. A catalogue in a file has
-no such doubt.
+When the connection breaks during COMMIT, DuckLake takes the transaction as failed and deletes its data files. If the
+server has committed it, the catalogue then lists missing files (measured November 2026). Such a commit is undone here,
+so that the lake is unchanged and the caller can retry. A catalogue in a file does not have this problem.
 """
 
 from __future__ import annotations
@@ -21,7 +20,7 @@ from lakehouse.lease import server_connection
 from lakehouse.location import LakeLocation, PostgresCatalogue
 from lakehouse.table import literal
 
-# A managed PostgreSQL is away for about a minute while its standby takes over.
+# A managed PostgreSQL is unreachable for about a minute while its standby takes over.
 _PATIENCE_SECONDS = 90.0
 
 _Server = psycopg.Connection[tuple[object, ...]]
@@ -37,9 +36,9 @@ class _Commit:
 
 
 def settle(con: DuckDBPyConnection, location: LakeLocation, token: str) -> bool:
-    """Whether the commit that carries `token` stands. One that lost its files is undone, and does not.
+    """Return whether the commit with `token` is valid; undo one that lost its files.
 
-    Raises: LakeUnreachable when the server stays away; LakeIncompatible when others have built on the commit.
+    Raises: LakeUnreachable when the server stays unreachable; LakeIncompatible when later commits depend on it.
     """
     catalogue = location.catalogue
     if not isinstance(catalogue, PostgresCatalogue):
@@ -53,15 +52,15 @@ def settle(con: DuckDBPyConnection, location: LakeLocation, token: str) -> bool:
         return retrying(_settle, con, catalogue, location.data_path, token)
     except RetryError as error:
         raise LakeUnreachable(
-            f"The connection to {catalogue} broke during a commit, and the server stays away: whether snapshot and "
-            "files are whole is not known; once it is back, check that the newest snapshot can be read"
+            f"The connection to {catalogue} broke during a commit, and the server stays unreachable: whether snapshot "
+            "and files are complete is unknown; when it is back, check that the newest snapshot can be read"
         ) from error
 
 
 def _settle(con: DuckDBPyConnection, catalogue: PostgresCatalogue, data_path: str, token: str) -> bool:
     with server_connection(catalogue, purpose="settle a commit") as server, server.transaction():
         server.execute(sql.SQL("SET LOCAL search_path TO {}").format(sql.Identifier(catalogue.schema)))
-        # Waits for the broken connection's transaction, which may still be about to commit, and keeps others out.
+        # Waits for the broken connection's transaction, which can still commit, and excludes others.
         server.execute("SET LOCAL lock_timeout = '30s'")
         server.execute("LOCK TABLE ducklake_snapshot IN SHARE ROW EXCLUSIVE MODE")
         found = _find(server, token)
@@ -83,7 +82,7 @@ def _find(server: _Server, token: str) -> _Commit | None:
 
 
 def _files(server: _Server, snapshot: int, data_path: str) -> list[str]:
-    """The full paths of the files that came with a snapshot."""
+    """Return the full paths of the files that a snapshot added."""
     rows = server.execute(
         "WITH f AS (SELECT path, path_is_relative, table_id FROM ducklake_data_file WHERE begin_snapshot = %(at)s"
         " UNION ALL SELECT path, path_is_relative, table_id FROM ducklake_delete_file WHERE begin_snapshot = %(at)s)"
@@ -106,7 +105,7 @@ def _exists(con: DuckDBPyConnection, path: str) -> bool:
 
 
 def _undo(server: _Server, catalogue: PostgresCatalogue, commit: _Commit, *, missing: int) -> None:
-    """Take a snapshot out of the catalogue: what it began goes, what it ended goes on."""
+    """Remove a snapshot from the catalogue: delete the rows that it began, reopen those that it ended."""
     changes = commit.changes.split(",")
     is_data_only = all(change.startswith(("inserted_into_table:", "deleted_from_table:")) for change in changes)
     if not commit.is_newest and not is_data_only:

@@ -1,4 +1,4 @@
-"""Snapshots: the committed states of a lake, who made them and what they changed."""
+"""Snapshots: the committed states of a lake, with author and changes."""
 
 from __future__ import annotations
 
@@ -41,13 +41,13 @@ class History:
         return self.at(self.current_id())
 
     def all(self) -> list[Snapshot]:
-        """Every snapshot that was not expired, oldest first."""
+        """Return all snapshots that are not expired, oldest first."""
         return self._read("")
 
     def at(self, version: datetime | int) -> Snapshot:
-        """The snapshot with this number, or the last one committed at or before this time.
+        """Return the snapshot with this number, or the last one committed at or before this time.
 
-        Raises: SnapshotNotFound when it never existed, was expired, or lies before the lake.
+        Raises: SnapshotNotFound when it never existed, was expired, or the time is before the lake's first.
         """
         if isinstance(version, datetime):
             if version.tzinfo is None:
@@ -87,7 +87,7 @@ class History:
 
 
 def metadata_name(database: str, schema: str) -> str:
-    """The SQL name of the schema in which DuckLake's own tables of an attached lake stand."""
+    """Return the SQL name of the schema of DuckLake's own tables of an attached lake."""
     return f"{quote('__ducklake_metadata_' + database)}.{quote(schema)}"
 
 
@@ -114,7 +114,7 @@ def _snapshot(row: tuple[object, ...], names: Mapping[str, str]) -> Snapshot:
 
 
 def _run_id(extra: object) -> str:
-    # Another tool may have committed to the same lake, with any text.
+    # Another tool can have committed to the same lake, with any text.
     try:
         told = json.loads(str(extra)) if extra else {}
     except ValueError:

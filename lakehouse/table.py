@@ -1,4 +1,4 @@
-"""What a table is: its name, grain, key and columns, declared once; DDL and quoting are derived from it."""
+"""Tables: name, grain, key and columns, declared once; DDL and quoting are derived."""
 
 from __future__ import annotations
 
@@ -34,8 +34,8 @@ def qualified(schema: str, name: str) -> str:
 class Column:
     """One column. `classification` is the class of personal data it holds; the registry knows the classes.
 
-    A `volatile` column says when or by which run a row was written; it does not count as a change of the row. `values`
-    are the only ones it may have; none: any of its type.
+    A `volatile` column has the time or run that wrote a row; it does not count as a change of the row. `values` are
+    the allowed values; empty: any of its type.
     """
 
     name: str
@@ -52,9 +52,9 @@ class Table:
     """One table of the lake.
 
     `grain` completes the sentence "one row per …"; `key` identifies a row; `subject` names the column by which a
-    person is erased from the table (None: it holds no person). `append_only` tables are never updated by a run. An
-    `is_sorted` table is written in the order of its key: a question about few keys reads few pieces of its files. A
-    table that `survives_restore` records what was received, decided or done: a restore of the lake leaves it as it is.
+    person is erased from the table (None: no personal data). `append_only` tables are never updated by a run. An
+    `is_sorted` table is written in the order of its key, so that a query for some keys reads few row groups. A table
+    that `survives_restore` records what was received, decided or done: a restore of the lake leaves it unchanged.
     """
 
     schema: str
@@ -71,17 +71,17 @@ class Table:
 
     @property
     def full_name(self) -> str:
-        """`schema.table`, as people write it."""
+        """Return `schema.table`."""
         return f"{self.schema}.{self.name}"
 
     @property
     def sql_name(self) -> str:
-        """`"schema"."table"`, quoted for SQL, in whatever database is the default."""
+        """Return `"schema"."table"`, quoted for SQL, in the default database."""
         return f"{quote(self.schema)}.{quote(self.name)}"
 
     @property
     def in_lake(self) -> str:
-        """`lake."schema"."table"`: the table as the lake holds it, also beside a workspace or a warehouse."""
+        """Return `lake."schema"."table"`: the table in the lake, also beside a workspace or a warehouse."""
         return qualified(self.schema, self.name)
 
     @property
@@ -90,7 +90,7 @@ class Table:
 
     @property
     def compared(self) -> tuple[str, ...]:
-        """The columns in which a difference makes a row a changed row."""
+        """Return the columns whose difference is a change of the row."""
         return tuple(c.name for c in self.columns if not c.volatile and c.name not in self.key)
 
     def column(self, name: str) -> Column:

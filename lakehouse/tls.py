@@ -1,4 +1,4 @@
-"""Which authorities a server's certificate is checked against, and whether a server speaks TLS 1.3."""
+"""Find the trusted authorities of this machine, and check whether a server supports TLS 1.3."""
 
 from __future__ import annotations
 
@@ -17,9 +17,9 @@ _BUNDLES = (
 
 
 def trusted_authorities() -> str:
-    """The file of the authorities that this machine trusts, or `system`, libpq's word for its own default.
+    """Return the file of the authorities that this machine trusts, or `system`, libpq's default.
 
-    The file comes first: the OpenSSL inside psycopg's wheel looks into a folder that exists nowhere.
+    The file comes first: the OpenSSL in psycopg's wheel looks in a folder that does not exist.
     """
     named = ssl.get_default_verify_paths().cafile
     found = Path(named) if named else next((bundle for bundle in _BUNDLES if bundle.is_file()), None)
@@ -27,7 +27,7 @@ def trusted_authorities() -> str:
 
 
 def speaks_tls13(host: str, port: int, *, ca_file: Path | None) -> bool:
-    """Whether a server takes TLS 1.3: then a client that prefers it, as DuckDB's does, speaks it. Raises: OSError."""
+    """Return whether a server accepts TLS 1.3, which DuckDB's client then prefers. Raises: OSError."""
     context = ssl.create_default_context(cafile=ca_file)
     context.minimum_version = ssl.TLSVersion.TLSv1_3
     with socket.create_connection((host, port), timeout=_CONNECT_SECONDS) as plain:

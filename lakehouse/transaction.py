@@ -1,4 +1,4 @@
-"""One lake transaction: all of it or nothing, repeated whole when a concurrent commit won."""
+"""Lake transactions: atomic, and repeated whole when a concurrent commit won."""
 
 from __future__ import annotations
 
@@ -37,7 +37,7 @@ def commit(
     """
     retrying = Retrying(
         retry=retry_if_exception(is_conflict),
-        # Jitter: writers that lost together must not come back together.
+        # Jitter: writers that conflicted must not retry at the same time.
         wait=wait_random_exponential(multiplier=0.05, max=3),
         stop=stop_after_attempt(attempts),
         retry_error_callback=_give_up,
@@ -76,14 +76,14 @@ def _attempt(
         roll_back(con)
         if is_conflict(error):
             raise
-        # Whatever else broke the COMMIT may have broken it after the catalogue took it.
+        # Any other error of COMMIT can have occurred after the catalogue committed.
         if not settle(con, location, token):
             raise
     return result
 
 
 def roll_back(con: DuckDBPyConnection) -> None:
-    """End the transaction, if it is still open: a failed COMMIT has ended it already."""
+    """Roll back the transaction if it is still open: a failed COMMIT has ended it."""
     with suppress(duckdb.Error):
         con.execute("ROLLBACK")
 

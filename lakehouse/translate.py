@@ -1,4 +1,4 @@
-"""DuckDB's and the system's errors, told as ours: what was being done, where, and what to do next."""
+"""Translate errors of DuckDB and the system into LakeErrors: what was being done, where, and the next move."""
 
 from __future__ import annotations
 
@@ -17,8 +17,8 @@ from lakehouse.errors import (
     SnapshotNotFound,
 )
 
-# DuckDB has few exception classes, so the text decides. First match wins: a full disk during a commit is reported
-# as a failed transaction too.
+# DuckDB has few exception classes, so the text decides. The first match wins: a full disk during a commit is also
+# reported as a failed transaction.
 _MEANINGS: tuple[tuple[str, type[LakeError], str], ...] = (
     (
         r"no space left|disk quota|out of disk|could not write all bytes|file too large",
@@ -62,12 +62,12 @@ _MEANINGS: tuple[tuple[str, type[LakeError], str], ...] = (
 )
 
 
-# How DuckDB says that a database file is broken: its pages and its log carry checksums.
+# DuckDB's messages for a damaged database file: its pages and its log have checksums.
 _CORRUPTION = re.compile(
     r"corrupt (database|wal) file|could not read enough bytes|failure while replaying wal|failed to deserialize", re.I
 )
 
-# What the caller's own SQL or rows got wrong is not the lake's trouble, whatever words its text holds.
+# An error of the caller's SQL or rows is not an error of the lake, whatever its text contains.
 _OF_THE_CALLER = (
     duckdb.BinderException,
     duckdb.ConstraintException,
@@ -81,7 +81,7 @@ _OF_THE_CALLER = (
 
 
 def meaning_of(error: BaseException) -> tuple[type[LakeError], str, str] | None:
-    """The error class, the telling words and the next move of a raw error; None when it is not the lake's trouble."""
+    """Return the class, the matching text and the next move of a raw error; None when it is not the lake's error."""
     if is_of_the_caller(error):
         return None
     text = str(error).lower()
@@ -92,23 +92,23 @@ def meaning_of(error: BaseException) -> tuple[type[LakeError], str, str] | None:
 
 
 def is_of_the_caller(error: BaseException) -> bool:
-    """Whether the caller's SQL or rows are wrong, and not the lake."""
+    """Return whether the error is of the caller's SQL or rows."""
     return isinstance(error, _OF_THE_CALLER)
 
 
 def is_corruption(text: str) -> bool:
-    """Whether DuckDB says that a database file is broken."""
+    """Return whether DuckDB reports a damaged database file."""
     return _CORRUPTION.search(text) is not None
 
 
 def first_line(error: BaseException) -> str:
-    """The first line of an error: later ones quote SQL, which can hold values."""
+    """Return the first line of an error: later lines quote SQL, which can contain values."""
     lines = str(error).strip().splitlines()
     return lines[0][:300] if lines else type(error).__name__
 
 
 def is_conflict(error: BaseException) -> bool:
-    """Whether a concurrent commit won, so that the same transaction may succeed when repeated."""
+    """Return whether a concurrent commit won, so that a retry of the transaction can succeed."""
     if isinstance(error, LakeConflict):
         return True
     meaning = meaning_of(error) if isinstance(error, duckdb.Error) else None
@@ -117,9 +117,9 @@ def is_conflict(error: BaseException) -> bool:
 
 @contextmanager
 def translating(doing: str) -> Iterator[None]:
-    """Raise LakeError for what DuckDB or the system says while `doing` (e.g. "Opening the lake at …").
+    """Raise LakeError for errors of DuckDB or the system while `doing` (e.g. "Opening the lake at …").
 
-    What it does not know (a syntax error, a bug) passes through unchanged.
+    An unknown error (a syntax error, a bug) passes unchanged.
     """
     try:
         yield
@@ -132,6 +132,6 @@ def translating(doing: str) -> Iterator[None]:
 
 
 def _summary(error: BaseException, words: str) -> str:
-    """The first line; of the later ones only the telling words."""
+    """Return the first line, and of later lines only the matching text."""
     first = first_line(error)
     return first if words in first.lower() else f"{first} ({words})"

@@ -1,4 +1,4 @@
-"""What can be asked of an attached lake, by its writer and by any reader: snapshots, tables, changes."""
+"""Read an attached lake, as its writer or any reader: snapshots, tables, changes."""
 
 from __future__ import annotations
 
@@ -26,44 +26,44 @@ class LakeView:
         self._history = History(con, database=DATABASE, metadata=self.metadata)
 
     def cursor(self) -> DuckDBPyConnection:
-        """A second connection to the same DuckDB instance, for reading beside a transaction."""
+        """Return a second connection to the same DuckDB instance, for reading beside a transaction."""
         cursor = self.con.cursor()
         spread_small_tables(cursor)
         return cursor
 
     def missing(self, tables: Iterable[Table]) -> list[str]:
-        """The statements that would bring the lake to these declarations; none where it is there."""
+        """Return the statements that would bring the lake to these declarations; empty when nothing is missing."""
         return missing_ddl(self.con, tables, database=DATABASE)
 
     def snapshot(self) -> Snapshot:
-        """The newest snapshot."""
+        """Return the newest snapshot."""
         return self._history.current()
 
     def snapshots(self) -> list[Snapshot]:
-        """Every snapshot that was not expired, oldest first."""
+        """Return all snapshots that are not expired, oldest first."""
         return self._history.all()
 
     def snapshot_at(self, version: datetime | int) -> Snapshot:
-        """The snapshot with this number, or the last one at or before this time. Raises: SnapshotNotFound."""
+        """Return the snapshot with this number, or the last one at or before this time. Raises: SnapshotNotFound."""
         return self._history.at(version)
 
     def tables(self, version: int | None = None) -> list[str]:
-        """Full names (`schema.table`) of the tables at a snapshot, by default the newest."""
+        """Return the full names (`schema.table`) of the tables at a snapshot, by default the newest."""
         return rewind.table_names(self.con, self.metadata, version=version)
 
     def filled_tables(self, version: int) -> set[str]:
-        """Full names of the tables that are not known to be empty at a snapshot: reading an empty one costs as well."""
+        """Return the full names of tables not known to be empty at a snapshot: reading an empty one costs time too."""
         return rewind.filled_table_names(self.con, self.metadata, version=version)
 
     def insertions(self, table: Table, *, after: int, upto: int) -> str:
-        """SELECT text of the rows written to `table` in snapshots (after, upto], updated rows included.
+        """Return the SELECT of the rows written to `table` in snapshots (after, upto], updated rows included.
 
-        Raises: TableNotFound; SnapshotNotFound when the interval is no longer whole: read the table instead.
+        Raises: TableNotFound; SnapshotNotFound when the interval is incomplete: read the whole table instead.
         """
         return feed.insertions_sql(self.con, table, metadata=self.metadata, after=after, upto=upto)
 
     def changes(self, table: Table, *, after: int, upto: int) -> str:
-        """SELECT text of the change feed of `table` in snapshots (after, upto]. Raises: as `insertions`.
+        """Return the SELECT of the change feed of `table` in snapshots (after, upto]. Raises: as `insertions`.
 
         Shape: snapshot_id, rowid, change_type (insert, update_preimage, update_postimage, delete), then the columns.
         """

@@ -72,7 +72,7 @@ def test_a_wrong_database(mariadb: MariaServer) -> None:
 def test_a_table_that_is_not_there(mariadb: MariaServer, database: str) -> None:
     source = MySQLSource("shop", shop(mariadb, database, {"item": ITEM.model_copy(update={"remote": "items"})}))
     message = refusal(source, SourceMissing)
-    assert f"the database {database} has no table items, or none that reader may read" in message
+    assert f"the database {database} has no table items, or none that reader can read" in message
 
 
 def test_an_object_that_is_not_declared(mariadb: MariaServer, database: str) -> None:
@@ -128,7 +128,7 @@ def test_a_table_that_the_user_may_not_read(mariadb: MariaServer, database: str)
         f"GRANT SELECT ON {database}.open_to_all TO stranger",
     )
     source = MySQLSource("shop", shop(mariadb, database, user="stranger"))
-    assert "none that stranger may read" in refusal(source, SourceMissing)
+    assert "none that stranger can read" in refusal(source, SourceMissing)
 
 
 def test_a_column_that_the_user_may_no_longer_read(mariadb: MariaServer) -> None:
