@@ -1,1 +1,1 @@
-"""What people decide about the data: dead letters, restores, reviews."""
+"""Decisions of people about the data: dead letters, drift, restores, reviews."""

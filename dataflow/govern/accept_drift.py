@@ -1,4 +1,4 @@
-"""Take what a source was found to hold into dataflow.toml: checked first, then put in place at once or not at all."""
+"""Accept schema drift: write the changed fields of a source into dataflow.toml, checked and replaced as a whole."""
 
 from __future__ import annotations
 
@@ -19,12 +19,12 @@ _NAMES = ("cursor", "deleted_flag", "deleted_when_set")
 
 
 def accept_changes(settings: Settings, source: str, object_name: str, changes: Sequence[FieldChange]) -> Path:
-    """Write changed fields of an object into dataflow.toml, its comments kept; returns the file.
+    """Write changed fields of an object into dataflow.toml, keeping its comments; return the file.
 
-    A new field is declared with its type; of a renamed one the old name stays, as optional, for the rows that bear it,
-    and mappings that took it take whichever is there; a gone one becomes optional; a retyped one gets its new type.
-    Raises: UsageError where there is no file of the user's own; ConfigurationError when the result would not load:
-    the file is then as it was.
+    A new field is declared with its type. A renamed one is declared too, its old name stays as optional for the rows
+    that have it, and its mappings take the first of both. A missing one becomes optional, a retyped one gets its type.
+    Raises: UsageError where the configuration is the packaged one; ConfigurationError where the result would not load:
+    the file is then unchanged.
     """
     file = settings.config_file
     if file is None:
@@ -59,7 +59,7 @@ def _apply(declared: Any, change: FieldChange) -> None:
 
 def _make_optional(declared: Any, field: str) -> None:
     if "optional" not in declared:
-        # Before the fields: in TOML what follows a table's header belongs to that table.
+        # Before the fields: in TOML a key after a table's header belongs to that table.
         fields = declared.pop("fields")
         declared["optional"] = []
         declared["fields"] = fields
@@ -79,7 +79,7 @@ def _follow_rename(document: Any, object_name: str, change: FieldChange) -> None
 
 
 def _replace(file: Path, text: str, home: Path) -> None:
-    """Write beside the file, load and compile it as a run would, then give it the file's name."""
+    """Write a temporary file, load and compile it as a run would, then rename it to `file`."""
     beside = file.with_name(f".{file.name}.{os.getpid()}.new")
     try:
         with beside.open("w", encoding="utf-8") as stream:

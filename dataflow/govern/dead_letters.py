@@ -1,8 +1,8 @@
-"""What was set aside: look at it, try it again, or decide that it stays out.
+"""List dead letters, replay or discard them.
 
 Reading takes any connection with the lake attached as `lake`. A decision is a message in the inbox, written at any time
-and checked against what readers see with the decisions that wait laid over; it takes effect in the next run: a replayed
-row is validated like a new one.
+and checked against what readers see, waiting decisions included. It takes effect in the next run: a replayed row is
+validated like a new one.
 """
 
 from __future__ import annotations
@@ -22,14 +22,15 @@ from lakehouse.table import literal
 
 STATUSES = ("open", "replaying", "resolved", "superseded", "discarded")
 IN_LAKE = DeadLettersNow()
-"""The dead letters as the lake holds them."""
+"""The dead letters of the lake, without waiting decisions."""
 
-_SHORTEST_ID = 6  # characters of an id that name a dead letter, where they are unambiguous
+_SHORTEST_ID = 6
+"""The least characters that identify a dead letter, where they are unambiguous."""
 
 
 @dataclass(frozen=True, kw_only=True)
 class DeadLetterFilter:
-    """Which dead letters are meant. What is left out matches all; `ids` may be beginnings of ids."""
+    """A choice of dead letters. A field left out matches all; `ids` can be prefixes of ids."""
 
     source: str | None = None
     object: str | None = None
@@ -40,14 +41,14 @@ class DeadLetterFilter:
     def __post_init__(self) -> None:
         unknown = sorted(set(self.statuses) - set(STATUSES))
         if unknown:
-            raise UsageError(f"There is no status {', '.join(unknown)}; there are {', '.join(STATUSES)}.")
+            raise UsageError(f"Unknown status {', '.join(unknown)}; known are {', '.join(STATUSES)}.")
         short = [one for one in self.ids if len(one) < _SHORTEST_ID or not one.isalnum()]
         if short:
-            raise UsageError(f"An id is given by at least {_SHORTEST_ID} of its characters; {len(short)} are shorter.")
+            raise UsageError(f"An id needs at least its first {_SHORTEST_ID} characters; {len(short)} are shorter.")
 
     @property
     def sql(self) -> str:
-        """The filter as a condition."""
+        """Return the filter as a SQL condition."""
         parts = [f"status IN ({', '.join(map(literal, self.statuses))})"] if self.statuses else ["true"]
         parts += [f"_source = {literal(self.source)}"] if self.source else []
         parts += [f"_object = {literal(self.object)}"] if self.object else []
@@ -59,7 +60,7 @@ class DeadLetterFilter:
 
 @dataclass(frozen=True, kw_only=True)
 class DeadLetterCount:
-    """Dead letters of one object that broke one rule first."""
+    """The number of dead letters of one object with one first rule and one status."""
 
     source: str
     object: str
@@ -72,7 +73,7 @@ class DeadLetterCount:
 
 @dataclass(frozen=True, kw_only=True)
 class DeadLetter:
-    """One row that was set aside. `payload` is only there when it was asked for: it holds a customer's data.
+    """One dead letter. `payload` holds a customer's data and is set only on request.
 
     `is_waiting`: its status was decided, and no run has taken the decision yet.
     """
@@ -97,7 +98,7 @@ class DeadLetter:
 def count_dead_letters(
     con: DuckDBPyConnection, chosen: DeadLetterFilter, *, dead_letters: DeadLettersNow = IN_LAKE
 ) -> list[DeadLetterCount]:
-    """Count dead letters by object, first rule and status; most first."""
+    """Count dead letters by object, first rule and status; largest count first."""
     rows = con.execute(f"""
         SELECT _source, _object, rule, status, count(*), min(first_seen_at), max(last_seen_at)
         FROM {dead_letters.relation} WHERE {chosen.sql} GROUP BY ALL
@@ -117,7 +118,7 @@ def list_dead_letters(
 def show_dead_letter(
     con: DuckDBPyConnection, dead_letter_id: str, *, with_payload: bool = False, dead_letters: DeadLettersNow = IN_LAKE
 ) -> DeadLetter:
-    """Show one dead letter, whatever its status. Raises: UsageError when the id names none or several."""
+    """Return one dead letter of any status. Raises: UsageError where the id matches none or several."""
     chosen, payload = DeadLetterFilter(ids=(dead_letter_id,), statuses=()), "payload" if with_payload else "NULL"
     found = _read(con, chosen, dead_letters, limit=2, payload=payload)
     if len(found) != 1:
@@ -138,9 +139,9 @@ def replay_dead_letters(
     now: datetime,
     dead_letters: DeadLettersNow = IN_LAKE,
 ) -> int:
-    """Decide that the next run validates dead letters again; returns how many.
+    """Decide that the next run validates dead letters again; return how many.
 
-    Open and discarded ones can be replayed. Raises: UsageError for an id that names none of these.
+    Open and discarded ones can be replayed. Raises: UsageError for an id that matches none of these.
     """
     ids = _chosen_ids(con, chosen, dead_letters, allowed=("open", "discarded"))
     _write(inbox, "replay", ids, who=who, why="", now=now)
@@ -157,9 +158,9 @@ def discard_dead_letters(
     now: datetime,
     dead_letters: DeadLettersNow = IN_LAKE,
 ) -> int:
-    """Decide that dead letters stay out; returns how many. They are kept, with who decided and why.
+    """Decide that dead letters stay out; return how many. They are kept, with the person and the reason.
 
-    Raises: UsageError without a person and a reason, or for an id that names no open dead letter.
+    Raises: UsageError without a person and a reason, or for an id that matches no open dead letter.
     """
     check_reason(who, why, "Discarding")
     ids = _chosen_ids(con, chosen, dead_letters, allowed=WAITING)
@@ -182,7 +183,7 @@ def _read(
 def _chosen_ids(
     con: DuckDBPyConnection, chosen: DeadLetterFilter, dead_letters: DeadLettersNow, *, allowed: Sequence[str]
 ) -> list[str]:
-    """The ids of the dead letters meant, of those statuses that allow the decision."""
+    """Return the ids of the chosen dead letters whose status allows the decision."""
     statuses = tuple(one for one in (chosen.statuses if not chosen.ids else allowed) if one in allowed)
     condition = replace(chosen, statuses=statuses).sql
     ids = [
@@ -193,12 +194,14 @@ def _chosen_ids(
     ]
     for beginning in chosen.ids:
         if not any(dead_letter_id.startswith(beginning) for dead_letter_id in ids):
-            raise UsageError(f"No dead letter in question has an id that begins with {beginning}.")
+            raise UsageError(
+                f"No dead letter with the status {' or '.join(allowed)} has an id that begins with {beginning}."
+            )
     return ids
 
 
 def _write(inbox: Inbox, decision: str, ids: Sequence[str], *, who: str, why: str, now: datetime) -> None:
-    """Write the decision, on many dead letters as several messages."""
+    """Write the decision to the inbox, in messages of at most MOST_IDS dead letters."""
     for start in range(0, len(ids), MOST_IDS):
         body = {
             "decision": decision,

@@ -1,22 +1,22 @@
-"""What every decision has: who decides and why, both kept with it, and its state until a run has taken it."""
+"""Check what every decision needs: the person and the reason, which are stored with it."""
 
 from __future__ import annotations
 
 from dataflow.errors import UsageError
 
 WAITS = "waiting for the next run"
-"""State of what was decided and no run has taken yet."""
+"""The state of a decision that no run has taken yet."""
 
 LONGEST_REASON = 4_000
-"""Characters; a decision has to fit one message of the inbox, and a cell of a table."""
+"""Characters: a decision has to fit one message of the inbox, and a cell of a table."""
 
 
 def check_reason(who: str, why: str, what: str) -> None:
-    """Refuse a decision without a person and a reason, or whose words cannot be kept. Raises: UsageError."""
+    """Refuse a decision without a person and a reason, or with text that cannot be stored. Raises: UsageError."""
     if not who.strip() or not why.strip():
-        raise UsageError(f"{what} needs who decides it and why.")
+        raise UsageError(f"{what} needs the person who decides it and a reason.")
     if len(who) > LONGEST_REASON or len(why) > LONGEST_REASON:
-        raise UsageError(f"{what} has a reason of at most {LONGEST_REASON:,} characters.")
+        raise UsageError(f"{what} takes a person and a reason of at most {LONGEST_REASON:,} characters each.")
     try:
         (who + why).encode()
     except UnicodeEncodeError as error:

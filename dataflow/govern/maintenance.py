@@ -1,4 +1,4 @@
-"""Maintenance of the lake as the pipeline needs it: what a run has still to read is never expired."""
+"""Maintain the lake without expiring snapshots that a run has still to read."""
 
 from __future__ import annotations
 
@@ -15,9 +15,9 @@ from lakehouse.maintain import maintain
 
 
 def maintain_lake(settings: Settings, *, older_than: datetime) -> dict[str, Any]:
-    """Compact, expire snapshots from before `older_than`, clean up; returns counts. Raises: LakeLocked, LakeDamaged.
+    """Compact, expire snapshots from before `older_than`, clean up; return counts. Raises: LakeLocked, LakeDamaged.
 
-    Snapshots after the oldest position of a declared object stay, whatever their age: its next run reads them.
+    Snapshots after the oldest position of a declared object stay at any age: its next run reads them.
     """
     with open_lake(settings, purpose="maintenance", alone=True) as lake:
         require_whole(lake.con, lake.location)

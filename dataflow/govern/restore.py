@@ -1,13 +1,13 @@
-"""Take the lake back to an earlier snapshot, as a new commit. What was received, decided and done stays.
+"""Restore the lake to an earlier snapshot, as a new commit; what was received, decided and done stays.
 
-Tables that survive a restore (`Table.survives_restore`; dataflow/tables/ops.py has the reasons) stay as they are, and
-so does everything in raw. The positions become those of the target, so the next run validates again what landed after
-them: it publishes what would be published if the runs after the target had never happened. Where snapshots in between
-were expired, it reads all of raw instead. A restore is one lake transaction: killed anywhere, it is done or not done.
+Tables that survive a restore (`Table.survives_restore`; dataflow/tables/ops.py has the reasons) are not changed, nor is
+raw. The positions become those of the target, so the next run validates again what landed after them: it publishes
+what it would publish if the runs after the target had never happened. Where snapshots in between were expired, it reads
+all of raw instead. A restore is one lake transaction: killed at any point, it is done or not done.
 
-One table by itself: a valid table comes back with the position, the fingerprint and the dead letters of its object, so
-the next run validates again what landed after them; a conformed table is computed anew by the next run; of any other
-table the next run computes only the rows that it touches.
+A single table: a valid table is restored with the position, the fingerprint and the dead letters of its object, so the
+next run validates again what landed after them; a conformed table is computed again by the next run; of any other table
+the next run computes only the rows that it touches.
 """
 
 from __future__ import annotations
@@ -37,7 +37,7 @@ _RESTORABLE = ("valid", "conformed", "resolved", "enriched", "published")
 
 @dataclass(frozen=True, kw_only=True)
 class Restored:
-    """What a restore did. `snapshot` is its own commit.
+    """The outcome of a restore. `snapshot` is its own commit.
 
     `objects_behind` counts the objects that the next run reads again from raw; `decisions_kept` the decisions on dead
     letters that were made after the target.
@@ -51,7 +51,7 @@ class Restored:
 
 
 def restore(lake: Lake, settings: Settings, to: datetime | int, *, table: str | None = None) -> Restored:
-    """Make the lake, or one table of it by its full name, what it was at a snapshot.
+    """Restore the lake, or one table by its full name, to a snapshot.
 
     Raises: SnapshotNotFound, TableNotFound; UsageError for a table that is not restored by itself; LakeLocked where
     the lake is not open alone.
@@ -65,16 +65,14 @@ def restore(lake: Lake, settings: Settings, to: datetime | int, *, table: str | 
     before = positions_at(lake, declared_objects(settings), version=lake.snapshot().id)
     positions = positions_at(lake, declared_objects(settings), version=target.id)
     if table is not None:
-        positions = {name: upto for name, upto in before.items() if name != found} | {
-            name: upto for name, upto in positions.items() if name == found
-        }
+        positions = _with_object_of(positions, found, before)
     selected = "true" if table is None else _dead_letters_of(found)
     laid_over = lay_out_dead_letters(lake, version=target.id, of=selected)
     positions = {name: upto for name, upto in positions.items() if name not in laid_over.contradicted}
     fingerprint = None if table is None else _fingerprint_at(lake, table, version=target.id)
 
     def write(con: DuckDBPyConnection) -> None:
-        # The target may be older than some declarations.
+        # The target can be older than some declarations.
         bring_to_declarations(con, declared_tables(settings).values(), database=DATABASE)
         adopt_former_fingerprints(con)
         write_dead_letters(con, of=selected)
@@ -96,6 +94,13 @@ def restore(lake: Lake, settings: Settings, to: datetime | int, *, table: str | 
     )
 
 
+def _with_object_of(positions: Positions, name: ObjectName | None, before: Positions) -> Positions:
+    """Return the positions `before` with that of one object from `positions`, without it where that has none."""
+    return {one: upto for one, upto in before.items() if one != name} | {
+        one: upto for one, upto in positions.items() if one == name
+    }
+
+
 def require_restorable(settings: Settings, table: str) -> None:
     """Refuse a table that is not restored by itself. Raises: UsageError."""
     schema = table.partition(".")[0]
@@ -114,13 +119,13 @@ def require_restorable(settings: Settings, table: str) -> None:
 
 
 def kept_tables(settings: Settings) -> list[str]:
-    """Name the tables that a restore does not bring back: what survives, and what it writes row by row."""
+    """Name the tables that the lake's restore leaves out: those that survive, and those written row by row."""
     survivors = [table.full_name for table in declared_tables(settings).values() if table.survives_restore]
     return [*survivors, DEAD_LETTERS.full_name, POSITION.full_name]
 
 
 def _object_of(settings: Settings, table: str) -> ObjectName | None:
-    """The object whose valid table this is."""
+    """Return the object whose valid table this is, None for other tables."""
     return next((name for name in declared_objects(settings) if f"valid.{name[0]}_{name[1]}" == table), None)
 
 
@@ -129,7 +134,7 @@ def _dead_letters_of(name: ObjectName | None) -> str:
 
 
 def _fingerprint_at(lake: LakeView, table: str, *, version: int) -> str | None:
-    """The fingerprint that a valid table had at a snapshot; None makes the next run compute the table anew."""
+    """Return the fingerprint of a valid table at a snapshot; None makes the next run compute the table again."""
     if not table.startswith("valid.") or FINGERPRINT.full_name not in lake.tables(version):
         return None
     row = lake.con.execute(
@@ -148,7 +153,7 @@ def _write_fingerprint(con: DuckDBPyConnection, table: str, fingerprint: str | N
 
 
 def _row_of(run_id: str, target: Snapshot, table: str | None, *, started_at: datetime) -> RunRow:
-    """The restore as a run of its own."""
+    """Return the run row of the restore."""
     to = f"snapshot {target.id} of {target.at.astimezone(UTC):%Y-%m-%d %H:%M:%S} UTC ({target.message})"
     return RunRow(
         run_id=run_id,

@@ -1,8 +1,8 @@
-"""Go on without data files that are lost: take each table back to the last snapshot that needs none of them.
+"""Continue without lost data files: restore each table to the last snapshot that needs none of them.
 
-What was received, decided and done goes back table by table, since nothing else brings it again: rows of raw that the
-sources still have are found by `dataflow check`. All else goes back together, as a restore does, and is made anew from
-raw by the next run. Killed in between, it is given again and does the rest.
+Tables of what was received, decided and done are restored one by one, since no run computes them again: rows of raw
+that the sources still have are found by `dataflow check`. All other tables are restored together and computed again
+from raw by the next run. Killed in between, the same command does the rest.
 """
 
 from __future__ import annotations
@@ -23,19 +23,19 @@ _RAW = "raw."
 
 @dataclass(frozen=True, kw_only=True)
 class WithoutLost:
-    """How to go on: `tables` are taken back each by itself to a snapshot, all that runs make to `derived`."""
+    """The plan: `tables` maps tables restored one by one to a snapshot, `derived` is that of all that runs compute."""
 
     tables: Mapping[str, int]
     derived: int | None
 
 
 def plan_without_lost(lake: Lake, settings: Settings) -> WithoutLost:
-    """Find the snapshots to go back to. Raises: SnapshotNotFound where every snapshot that is left needs lost files."""
+    """Find the snapshots to restore. Raises: SnapshotNotFound where every remaining snapshot needs lost files."""
     lost, _ = lost_files(lake.con, lake.location, only_newest=False)
     damaged = {file.table for file in lost if file.until is None}
     versions = [snapshot.id for snapshot in reversed(lake.snapshots())]
     kept = {*kept_tables(settings), *(table for table in damaged if table.startswith(_RAW))}
-    # Rows that lost their dead letter are validated again, so what was made of them goes back as well.
+    # Rows that lost their dead letter are validated again, so the derived tables are restored with them.
     made = {file.table for file in lost} - kept | {DEAD_LETTERS.full_name}
     return WithoutLost(
         tables={name: _last_without(versions, lost, {name}) for name in sorted(damaged & kept)},
@@ -44,7 +44,7 @@ def plan_without_lost(lake: Lake, settings: Settings) -> WithoutLost:
 
 
 def go_on_without_lost(lake: Lake, settings: Settings, plan: WithoutLost) -> None:
-    """Carry the plan out, one commit a table and one for all that runs make."""
+    """Carry out the plan: one commit per table, and one for all that runs compute."""
     run_id = name_run("restore", datetime.now(UTC))
     for name, version in plan.tables.items():
         lake.restore_table(name, version, author="dataflow", run_id=run_id)
@@ -58,6 +58,6 @@ def _last_without(versions: Sequence[int], lost: Iterable[LostFile], tables: set
         if not any(file.is_needed_at(version) for file in needed):
             return version
     raise SnapshotNotFound(
-        f"Looking for a snapshot that needs none of the lost files of {', '.join(sorted(tables))}: there is none any "
-        "more; put them back from a backup"
+        f"Looking for a snapshot that needs none of the lost files of {', '.join(sorted(tables))}: no snapshot is "
+        "left; put the files back from a backup"
     )

@@ -1,7 +1,7 @@
-"""The dead letters of a restored lake: the rows of the target, and over them what people decided since.
+"""Restore dead letters: the rows of the target snapshot, with the decisions made since laid over them.
 
 A row that was discarded stays out when raw is read again. One that was replayed since is tried again by the next run,
-which therefore comes to the same answer as the run that the restore took back.
+which therefore has the same outcome as the run that the restore undid.
 """
 
 from __future__ import annotations
@@ -24,10 +24,10 @@ _EMPTY = ", ".join(f"NULL::{column.type} AS {column.name}" for column in DEAD_LE
 
 @dataclass(frozen=True)
 class LaidOver:
-    """How many decisions were laid over the target's dead letters, and the objects whose valid table they contradict.
+    """The number of decisions laid over the target's dead letters, and the objects whose valid table they contradict.
 
-    Such an object has a valid row at the target that was a dead letter and was discarded since: only reading all of
-    its raw rows again leaves the row out.
+    Such an object has a row that is valid at the target and was discarded as a dead letter since: only reading all of
+    its raw rows again removes the row.
     """
 
     decisions: int
@@ -35,17 +35,17 @@ class LaidOver:
 
 
 def lay_out_dead_letters(lake: LakeView, *, version: int, of: str = "true") -> LaidOver:
-    """Fill restored_dead_letter from the lake as it is and as it was at a snapshot.
+    """Fill restored_dead_letter from the present lake and from a snapshot.
 
-    `of` is a condition on dead letters: which of them are restored. Call it before the transaction: inside one, the
-    past of a table is seen without the rows that the transaction deletes.
+    `of` is a condition on dead letters: which of them are restored. Call it before the transaction: inside one, a past
+    snapshot of a table lacks the rows that the transaction deletes.
     """
     now = _dead_letters(lake, version=None)
     then = _dead_letters(lake, version=version)
     columns = column_list(DEAD_LETTERS.column_names, prefix="t")
     is_decided = """coalesce(t.status = 'open' AND n.status = 'replaying'
         OR t.status = 'discarded' AND n.status <> 'discarded', false)"""
-    # Resolved since, perhaps by a replay that is over: tried once more it is resolved once more.
+    # Resolved since, possibly by a replay: replayed again, it is resolved again.
     is_resolved = "coalesce(t.status = 'open' AND n.status = 'resolved', false)"
     lake.con.execute(f"""
         CREATE OR REPLACE TEMP TABLE {_RESTORED} AS
@@ -77,7 +77,7 @@ def write_dead_letters(con: DuckDBPyConnection, *, of: str = "true") -> None:
 
 
 def _dead_letters(lake: LakeView, *, version: int | None) -> str:
-    """SELECT of the dead letters of a snapshot, by default of now, in the declared columns."""
+    """Return the SELECT of the dead letters of a snapshot, by default the present one, in the declared columns."""
     if DEAD_LETTERS.full_name not in lake.tables(version):
         return f"SELECT {_EMPTY} WHERE false"
     past = "" if version is None else f" AT (VERSION => {version})"

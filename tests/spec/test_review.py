@@ -85,7 +85,7 @@ def test_every_explanation_adds_up_and_kin_never_speak_for_one(home: Path) -> No
         assert max(cautions, default=0.0) <= 0.0
 
 
-def test_what_teaches_most_can_be_asked_for(home: Path, capsys: pytest.CaptureFixture[str]) -> None:
+def test_the_pairs_for_training_can_be_listed(home: Path, capsys: pytest.CaptureFixture[str]) -> None:
     asked = answer(capsys, home, "review", "list", "--for", "training", "--limit", "5")
     assert {pair["reason"] for pair in asked} == {"training"}
     assert len({pair["pair_id"] for pair in asked}) == len(asked) > 0
@@ -99,12 +99,12 @@ def test_what_teaches_most_can_be_asked_for(home: Path, capsys: pytest.CaptureFi
         (("show", "mysql|customers|none", "--with", "mysql|customers|nobody"), "two different records"),
         (("decide", "ffffffff", "same", "--why", "so"), "No pair has an id"),
         (("decide", "ffffffff", "perhaps", "--why", "so"), "perhaps"),
-        (("list", "--reason", "bad mood"), "no such reason"),
+        (("list", "--reason", "bad mood"), "Unknown reason"),
         (("list", "--for", "training", "--type", "person"), "--for training"),
         (("show", "ffffffff", "-o", "csv"), "-o json"),
     ],
 )
-def test_wrong_words_are_usage_errors(
+def test_wrong_arguments_are_usage_errors(
     home: Path, capsys: pytest.CaptureFixture[str], arguments: tuple[str, ...], says: str
 ) -> None:
     assert says in told(capsys, home, "review", *arguments, code=2)
@@ -119,7 +119,7 @@ def test_a_judgement_needs_a_reason_something_to_withdraw_and_one_type(
     home: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     one, other = (buyer["record_id"] for buyer in buyers(capsys, home))
-    assert "who decides it and why" in told(
+    assert "the person who decides it and a reason" in told(
         capsys, home, "review", "decide", one, "same", "--with", other, "--why", " ", code=2
     )
     assert "no judgement on this pair" in told(
@@ -131,7 +131,7 @@ def test_a_judgement_needs_a_reason_something_to_withdraw_and_one_type(
     )
 
 
-def test_a_word_reaches_orders_scores_segments_and_features_and_can_be_taken_back(
+def test_a_judgement_reaches_orders_scores_segments_and_features_and_can_be_taken_back(
     home: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setenv("DATAFLOW_RESOLVE__SECOND_PERSON_FROM_RECORDS", "1")

@@ -1,7 +1,7 @@
-"""Judgements of stewards on pairs: each is a message in the inbox, at any time, and the next run acts on it.
+"""Record judgements of stewards on pairs: each is a message in the inbox, at any time, and the next run acts on it.
 
-A judgement is checked against what readers see, with the judgements that wait laid over. See
-dataflow/resolve/judgements/judgements.py for what holds when several judge one pair.
+A judgement is checked against what readers see, waiting judgements included. See
+dataflow/resolve/judgements/judgements.py for what holds when several people judge one pair.
 """
 
 from __future__ import annotations
@@ -43,7 +43,7 @@ from lakehouse import Inbox
 
 @dataclass(frozen=True, kw_only=True)
 class Decision:
-    """What became of a judgement. `overruled`: ids of pairs judged the same before, which it rules out."""
+    """The outcome of a judgement. `overruled`: the ids of pairs judged the same before that it rules out."""
 
     pair_id: str
     verdict: str
@@ -66,11 +66,11 @@ def decide_pair(
 ) -> Decision:
     """Write a judgement on a pair to the inbox; the next run acts on it. `con` reads the lake.
 
-    `large`: customers of so many records each are only fused when two people decide so.
+    `large`: two customers of this many records each are fused only where two people decide so.
     Raises: UsageError without a person and a reason, for an unknown pair or verdict, for a person and a company.
     """
     if verdict not in VERDICTS:
-        raise UsageError(f"There is no verdict {verdict}; there are {', '.join(VERDICTS)}.")
+        raise UsageError(f"Unknown verdict {verdict}; known are {', '.join(VERDICTS)}.")
     check_reason(who, why, "A judgement")
     known = read_judgements(con, judgements=judgements)
     pair = find_pair(con, named, judgements=judgements)
@@ -87,7 +87,7 @@ def decide_pair(
 def list_judgements(
     con: duckdb.DuckDBPyConnection, *, limit: int = 50, judgements: JudgementsNow = IN_LAKE
 ) -> list[dict[str, Any]]:
-    """List what stewards have decided, newest first, one row for each pair, and what holds of it today."""
+    """List the newest judgement on each pair, newest first, and what holds of it now."""
     known = read_judgements(con, judgements=judgements)
     today = {j.judgement_id: j.pair for j in known}
     by_pair = {s.newest.pair: s for s in settle(known)}
@@ -117,19 +117,19 @@ def list_judgements(
 
 
 def _type_of(con: duckdb.DuckDBPyConnection, pair: Pair) -> str:
-    """What the two records are; empty where both are gone."""
+    """Return the entity type of the two records; empty where both are gone. Raises: UsageError where they differ."""
     kinds = con.execute(
         f"SELECT DISTINCT entity_type FROM {CUSTOMER_RECORD.sql_name} WHERE record_id IN (?, ?)", list(pair)
     ).fetchall()
     if len(kinds) > 1:
-        raise UsageError("A person and a company are related, and never one customer.")
+        raise UsageError("A person and a company are never one customer.")
     return str(kinds[0][0]) if kinds else ""
 
 
 def _refuse_empty(
     con: duckdb.DuckDBPyConnection, pair: Pair, standing: Sequence[Standing], judgements: JudgementsNow
 ) -> None:
-    """A judgement that sleeps can be withdrawn too."""
+    """Refuse to withdraw where there is no judgement; an inactive one can be withdrawn. Raises: UsageError."""
     before = judgements_on(con, pair, judgements=judgements)
     if not any(s.newest.pair == pair for s in standing) and (not before or before[-1].verdict == WITHDRAWN):
         raise UsageError("There is no judgement on this pair to withdraw.")
@@ -138,7 +138,7 @@ def _refuse_empty(
 def _judgement(
     pair: Pair, kind: str, verdict: str, who: str, now: datetime, judgements: Sequence[Judgement], *, needs_second: bool
 ) -> Judgement:
-    """Make the judgement; it is the newest on its pair, also where a clock was set back."""
+    """Make the judgement, the newest on its pair even where the clock was set back."""
     last = max((j.decided_at for j in judgements if j.pair == pair), default=None)
     decided_at = now if last is None or last < now else last + timedelta(microseconds=1)
     named = "|".join((*pair, verdict, who, decided_at.isoformat()))
@@ -155,7 +155,7 @@ def _judgement(
 
 
 def _message(con: duckdb.DuckDBPyConnection, judgement: Judgement, why: str) -> JudgementMessage:
-    """The judgement with what its records say today, hashed: it finds them under another key."""
+    """Make the message: the judgement with the fingerprints of its records, which find them under another key."""
     rows = con.execute(
         f"SELECT record_id, {fingerprint_sql('r')} FROM {CUSTOMER_RECORD.in_lake} r WHERE record_id IN (?, ?)",
         list(judgement.pair),

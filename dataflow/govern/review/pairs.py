@@ -1,4 +1,4 @@
-"""Pairs of records as stewards name them, and the judgements on them."""
+"""Find pairs of records by the ids that stewards use, and the judgements on them."""
 
 from __future__ import annotations
 
@@ -20,11 +20,10 @@ from dataflow.tables.ops import REVIEW_QUEUE
 from dataflow.tables.resolved import EDGE
 
 PAIR_ID = "left(md5(record_id_l || '|' || record_id_r), 12)"
-"""SQL of what `pair_id_of` gives."""
+"""The SQL of `pair_id_of`."""
 
 _SHORTEST_ID = 6
-"""So many characters of an id name a pair, where they are unambiguous."""
-
+"""The least characters of an id that identify a pair, where they are unambiguous."""
 
 IN_LAKE = JudgementsNow()
 """The judgements that the lake, or a run's workspace, holds."""
@@ -32,7 +31,7 @@ IN_LAKE = JudgementsNow()
 
 @dataclass(frozen=True, kw_only=True)
 class PastJudgement:
-    """One judgement on a pair, as it was given; `state` says whether it waits for the next run."""
+    """One judgement on a pair as it was given; `state` is set while it waits for the next run."""
 
     verdict: str
     decided_by: str
@@ -42,22 +41,22 @@ class PastJudgement:
 
 
 def pair_id_of(left: str, right: str) -> str:
-    """Name a pair shortly; the same whichever record is named first."""
+    """Return the short id of a pair; it does not depend on the order of the two records."""
     return hashlib.md5("|".join(sorted((left, right))).encode(), usedforsecurity=False).hexdigest()[:12]
 
 
 def find_pair(con: duckdb.DuckDBPyConnection, named: Sequence[str], *, judgements: JudgementsNow = IN_LAKE) -> Pair:
-    """The records of a pair named by (the beginning of) its id, or by both record ids; smaller id left."""
+    """Return the records of a pair, smaller id left, by a prefix of its id or both record ids. Raises: UsageError."""
     if len(named) == 2:
         left, right = sorted(named)
         there = con.execute(
             f"SELECT count(*) FROM {CUSTOMER_RECORD.sql_name} WHERE record_id IN (?, ?)", [left, right]
         ).fetchall()
         if left == right or there[0][0] != 2:
-            raise UsageError("A pair is two different records that are there, each named as source|object|key.")
+            raise UsageError("A pair is two different present records, each given as source|object|key.")
         return left, right
     if len(named) != 1 or len(named[0]) < _SHORTEST_ID or not named[0].isalnum():
-        raise UsageError(f"A pair is named by at least {_SHORTEST_ID} characters of its id, or by its two record ids.")
+        raise UsageError(f"A pair is given by at least {_SHORTEST_ID} characters of its id, or by its two record ids.")
     known = " UNION ".join(
         f"SELECT record_id_l, record_id_r FROM {table}"
         for table in (REVIEW_QUEUE.sql_name, judgements.relation, EDGE.sql_name)
@@ -74,7 +73,7 @@ def find_pair(con: duckdb.DuckDBPyConnection, named: Sequence[str], *, judgement
 
 
 def read_judgements(con: duckdb.DuckDBPyConnection, *, judgements: JudgementsNow = IN_LAKE) -> list[Judgement]:
-    """Every judgement on records that are there. Raises: UsageError where this version has not published yet."""
+    """Return every judgement on present records. Raises: UsageError where this version has not published yet."""
     try:
         return present_judgements(con, judgements=judgements.relation)
     except duckdb.CatalogException as error:
@@ -107,7 +106,7 @@ def judgements_on(
 
 
 def standing_text(standing: Standing | None) -> str:
-    """What holds on a pair, in words; empty without a judgement."""
+    """Describe what holds on a pair; empty without a judgement."""
     if standing is None:
         return ""
     if standing.is_contradicted:
@@ -117,7 +116,7 @@ def standing_text(standing: Standing | None) -> str:
 
 
 def would_fuse(con: duckdb.DuckDBPyConnection, pair: Pair, standing: Sequence[Standing], *, large: int) -> bool:
-    """Whether a `same` would fuse two customers of at least `large` records each.
+    """Return whether a `same` would fuse two customers of at least `large` records each.
 
     Customers that judgements since the last run join count as one.
     """

@@ -1,4 +1,4 @@
-"""The review queue: which pairs a steward should look at first, and what is known of one.
+"""Read the review queue: list its pairs by value, show one with all that is known of it.
 
 Reading takes a connection whose schemas are the lake's (or a run's workspace over it).
 """
@@ -34,8 +34,8 @@ from dataflow.tables.resolved import EDGE, XREF
 from lakehouse.query import fetch_int, fetch_records
 from lakehouse.table import literal, timestamp_literal
 
-# Uncertainty is the entropy of the chance; where the evidence contradicts itself it is as large as it can be. Business
-# weight grows with the orders and records at stake, by powers of ten. A pair that waits a month counts double.
+# Uncertainty is the entropy of the probability, and 1 where the evidence contradicts itself. Business weight grows with
+# the logarithm of the orders and records at stake. Age doubles the value in a month.
 _UNCERTAINTY = """
     CASE WHEN reason IN ('below threshold', 'weak link') AND match_probability BETWEEN 1e-9 AND 1 - 1e-9 THEN
         -(match_probability * log2(match_probability) + (1 - match_probability) * log2(1 - match_probability))
@@ -44,19 +44,19 @@ _BUSINESS = "1 + log10(1 + order_amount::DOUBLE) + log10(1 + orders + tickets) +
 _AGE = "1 + least(waiting_days, 90) / 30"
 
 REASONS: Mapping[str, str] = {
-    "below threshold": "The model holds it possible that they are one, but is not sure enough to join them.",
+    "below threshold": "They can be one, but the probability is below the threshold for joining them.",
     "weak link": "They are one customer by this link alone, and it is a weak one.",
-    "weak bridge": "The two are much alike, but the other records of their customers speak against it.",
-    "oversized cluster": "Too many records hang together here: the group was cut, and here is one of the cuts.",
+    "weak bridge": "The two are similar, but the other records of their customers contradict a match.",
+    "oversized cluster": "Too many records are linked here: the group was cut, and this pair is one of the cuts.",
     "second person": "Two large customers would become one: a second person has to agree.",
     "contradiction": "A steward judged them the same; other judgements rule it out.",
-    "training": "The answer would teach the model most: it is near the threshold, and few like it were judged.",
+    "training": "The answer improves the model most: the pair is near the threshold, and similar ones lack judgements.",
 }
 
 
 @dataclass(frozen=True, kw_only=True)
 class ReviewPair:
-    """One pair of the queue. What is at stake is counted over the customers of both records."""
+    """One pair of the queue. Orders, amounts and records are counted over the customers of both records."""
 
     pair_id: str
     reason: str
@@ -74,9 +74,9 @@ class ReviewPair:
 
 @dataclass(frozen=True, kw_only=True)
 class Case:
-    """All there is to decide a pair by. `fields` and `customers` hold customers' values: for stewards' eyes only.
+    """What is known of a pair. `fields` and `customers` hold customers' values: only stewards read them.
 
-    `ruled_out_by`: where a `same` does not hold, the pairs (ids) that are different and that it would put together.
+    `ruled_out_by`: where a `same` does not hold, the ids of the pairs judged different that it would put together.
     """
 
     pair_id: str
@@ -105,12 +105,12 @@ def list_pairs(
     limit: int = 50,
     judgements: JudgementsNow = IN_LAKE,
 ) -> list[ReviewPair]:
-    """List what waits for a decision, most valuable first: uncertainty × business weight × age.
+    """List the pairs that wait for a decision, most valuable first: uncertainty × business weight × age.
 
-    Pairs that were decided since the last run are left out; those that a steward was unsure of come last.
+    Pairs decided since the last run are left out; those judged unsure come last. Raises: UsageError.
     """
     if reason is not None and reason not in REASONS:
-        raise UsageError(f"There is no such reason; there are {', '.join(REASONS)}.")
+        raise UsageError(f"Unknown reason {reason}; known are {', '.join(REASONS)}.")
     _lay_out_queue(con, settle(read_judgements(con, judgements=judgements)))
     conditions = [
         f"{name} = {literal(value)}" for name, value in (("entity_type", entity_type), ("reason", reason)) if value
@@ -131,7 +131,7 @@ def count_pairs(con: duckdb.DuckDBPyConnection, *, judgements: JudgementsNow = I
 def show_pair(
     con: duckdb.DuckDBPyConnection, named: Sequence[str], *, large: int, judgements: JudgementsNow = IN_LAKE
 ) -> Case:
-    """Gather what is known of a pair, named by its id or by its two records. Raises: UsageError."""
+    """Return what is known of a pair, given by its id or by its two record ids. Raises: UsageError."""
     standing = settle(read_judgements(con, judgements=judgements))
     left, right = pair = find_pair(con, named, judgements=judgements)
     own = next((s for s in standing if s.newest.pair == pair), None)
@@ -155,14 +155,14 @@ def show_pair(
 
 
 def top_explained(con: duckdb.DuckDBPyConnection, *, now: datetime, limit: int) -> list[tuple[ReviewPair, Explanation]]:
-    """The most valuable pairs of the queue with their explanations: labels and weights, no values."""
+    """Return the most valuable pairs of the queue with their explanations: labels and weights, no values."""
     pairs = list_pairs(con, now=now, limit=limit)
     explained = explain_pairs(con, [(pair.left, pair.right) for pair in pairs]) if pairs else {}
     return [(p, explained[p.left, p.right]) for p in pairs if (p.left, p.right) in explained]
 
 
 def _lay_out_queue(con: duckdb.DuckDBPyConnection, standing: Sequence[Standing]) -> None:
-    """Make `review_now`: the queue as the last run left it, with what was decided since laid over it."""
+    """Make `review_now`: the queue of the last run with the judgements made since laid over it."""
     con.register("standing_arrow", standing_table(standing))
     con.execute(f"""
         CREATE OR REPLACE TEMP TABLE review_now AS
@@ -184,7 +184,7 @@ def _lay_out_queue(con: duckdb.DuckDBPyConnection, standing: Sequence[Standing])
 def value_pairs(
     con: duckdb.DuckDBPyConnection, pairs: str, *, now: datetime, where: str, limit: int
 ) -> list[ReviewPair]:
-    """Value the pairs of a table with the columns of review_now; best first."""
+    """Return the pairs of a table with the columns of review_now and their value; best first."""
     timestamp = timestamp_literal(now)
     rows = con.execute(f"""
         WITH owner AS (
@@ -219,7 +219,7 @@ def value_pairs(
 
 
 def _fields(con: duckdb.DuckDBPyConnection, pair: Pair) -> tuple[tuple[str, str | None, str | None], ...]:
-    """The fields that one of the two fills, side by side."""
+    """Return the fields that at least one of the two records fills, side by side."""
     shown = [c.name for c in CUSTOMER_RECORD.columns if not c.name.startswith("_") and c.name != "record_id"]
     columns = ", ".join(f"{name}::VARCHAR" for name in shown)
     rows = {
@@ -234,7 +234,7 @@ def _fields(con: duckdb.DuckDBPyConnection, pair: Pair) -> tuple[tuple[str, str 
 
 
 def _customers(con: duckdb.DuckDBPyConnection, pair: Pair) -> tuple[dict[str, Any], ...]:
-    """The customers that the two records belong to, left first; one when it is the same."""
+    """Return the customers of the two records, left first; one where it is the same."""
     found = fetch_records(
         con,
         f"""

@@ -1,4 +1,4 @@
-"""Which pairs to ask about so that the next model learns most: near the threshold, and unlike those judged."""
+"""Choose the pairs whose judgements improve the next model most: near the threshold, and unlike those judged."""
 
 from __future__ import annotations
 
@@ -20,13 +20,13 @@ from dataflow.resolve.judgements.messages import JudgementsNow
 from dataflow.tables.resolved import EDGE, JUDGED_PAIR
 from lakehouse.table import timestamp_literal
 
-# as many of the pairs nearest to the threshold are looked at: their levels have to be found out first
 NEAREST = 2_000
+"""Pairs nearest to the threshold that are considered: the levels of each have to be computed."""
 
 
 @dataclass(frozen=True)
 class Candidate:
-    """A pair without a judgement, how far its weight is from the threshold, and its levels."""
+    """A pair without a judgement, the distance of its weight from the threshold, and its levels."""
 
     pair: Pair
     distance: float
@@ -36,7 +36,7 @@ class Candidate:
 def list_for_training(
     con: duckdb.DuckDBPyConnection, *, now: datetime, limit: int = 50, judgements: JudgementsNow = IN_LAKE
 ) -> list[ReviewPair]:
-    """List the pairs that teach most, spread over the patterns of levels; best first. Raises: UsageError."""
+    """List the most useful pairs, spread over the patterns of levels; best first. Raises: UsageError."""
     nearest = _nearest(con, judgements)
     judged = _judged(con)
     patterns = level_patterns(con, [*(pair for pair, _ in nearest), *judged])
@@ -46,10 +46,10 @@ def list_for_training(
 
 
 def choose(candidates: Sequence[Candidate], judged: Mapping[tuple[int, ...], int], *, limit: int) -> list[Pair]:
-    """Pick pairs one by one: the usefulness of a pattern falls with each pair of it that is judged or picked.
+    """Choose pairs one by one; the value of a pattern falls with each of its pairs that is judged or chosen.
 
-    A pair is worth its nearness to the threshold, times how many pairs (by powers of two) its answer speaks for,
-    divided among those of its pattern that are answered already.
+    The value of a pair is its nearness to the threshold times the number of pairs of its pattern (in powers of two),
+    divided by the number of those judged or chosen already.
     """
     many = Counter(candidate.pattern for candidate in candidates)
     answered = Counter(judged)
@@ -64,7 +64,7 @@ def choose(candidates: Sequence[Candidate], judged: Mapping[tuple[int, ...], int
     while heap and len(chosen) < limit:
         value, pair, place = heapq.heappop(heap)
         now_worth = worth(candidates[place])
-        if now_worth < -value:  # others of its pattern were picked since: it goes back to where it belongs
+        if now_worth < -value:  # others of its pattern were chosen since: it is pushed back with its new value
             heapq.heappush(heap, (-now_worth, pair, place))
             continue
         chosen.append(pair)
@@ -76,7 +76,7 @@ def _nearest(con: duckdb.DuckDBPyConnection, judgements: JudgementsNow) -> list[
     thresholds = " ".join(f"WHEN '{kind}' THEN {epoch.link_threshold}" for kind, epoch in usable_epochs(con).items())
     if not thresholds:
         raise UsageError(
-            "There is no model yet that this version of DataFlow can ask about.", next_move="Run `dataflow run` first."
+            "The lake has no model of this version of DataFlow yet.", next_move="Run `dataflow run` first."
         )
     link = f"CASE entity_type {thresholds} END"
     rows = con.execute(f"""
@@ -98,7 +98,7 @@ def _judged(con: duckdb.DuckDBPyConnection) -> list[Pair]:
 
 
 def _listed(con: duckdb.DuckDBPyConnection, chosen: Sequence[Pair], *, now: datetime) -> list[ReviewPair]:
-    """What is known of the chosen pairs, in their order."""
+    """Return the chosen pairs with their value, in their order."""
     con.register("chosen_arrow", pa.table({
         "record_id_l": pa.array([left for left, _ in chosen], pa.string()),
         "record_id_r": pa.array([right for _, right in chosen], pa.string()),

@@ -197,8 +197,8 @@ def test_a_message_that_is_no_decision_changes_nothing(desk: Desk) -> None:
 @pytest.mark.parametrize(
     ("who", "why", "told"),
     [
-        ("", "why", "who decides it and why"),
-        ("who", " ", "who decides it and why"),
+        ("", "why", "the person who decides it and a reason"),
+        ("who", " ", "the person who decides it and a reason"),
         ("who", "x" * 5_000, "at most 4,000 characters"),
         ("who", "\udcff", "not UTF-8"),
     ],
