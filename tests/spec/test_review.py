@@ -96,7 +96,7 @@ def test_the_pairs_for_training_can_be_listed(home: Path, capsys: pytest.Capture
     [
         (("show", "ffffffff"), "No pair has an id"),
         (("show", "abc"), "at least 6 characters"),
-        (("show", "mysql|customers|none", "--with", "mysql|customers|nobody"), "two different records"),
+        (("show", "mysql|customers|none", "--with", "mysql|customers|nobody"), "two different present records"),
         (("decide", "ffffffff", "same", "--why", "so"), "No pair has an id"),
         (("decide", "ffffffff", "perhaps", "--why", "so"), "perhaps"),
         (("list", "--reason", "bad mood"), "Unknown reason"),

@@ -128,8 +128,8 @@ def test_a_pair_can_be_named_by_the_id_of_a_waiting_judgement(lake: Lake) -> Non
     ("pair", "verdict", "told"),
     [
         ([A, FIRM], "same", "never one customer"),
-        ([A, "mysql|customers|none"], "same", "two different records"),
-        ([A, B], "perhaps", "no verdict perhaps"),
+        ([A, "mysql|customers|none"], "same", "two different present records"),
+        ([A, B], "perhaps", "Unknown verdict perhaps"),
         ([A, B], "withdrawn", "no judgement on this pair"),
     ],
 )
