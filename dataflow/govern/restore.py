@@ -94,7 +94,7 @@ def restore(lake: Lake, settings: Settings, to: datetime | int, *, table: str | 
     )
 
 
-def _with_object_of(positions: Positions, name: ObjectName | None, before: Positions) -> Positions:
+def _with_object_of(positions: Positions, name: ObjectName | None, before: Positions) -> dict[ObjectName, int]:
     """Return the positions `before` with that of one object from `positions`, without it where that has none."""
     return {one: upto for one, upto in before.items() if one != name} | {
         one: upto for one, upto in positions.items() if one == name
