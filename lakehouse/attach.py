@@ -36,9 +36,7 @@ def attach(
     at: datetime | int | None = None,
 ) -> None:
     """Attach the lake as `lake`; `file` is the catalogue file to use for a local catalogue (the readers' copy)."""
-    if location.s3 is not None and isinstance(location.data, str):
-        _check_certificates(con, location.s3)
-        con.execute(s3_secret_sql(location.s3, scope=location.data_path))
+    allow_data(con, location)
     options = [
         f"DATA_PATH {literal(location.data_path)}",
         # The folder can have been moved or mounted elsewhere since; file paths are relative to it.
@@ -61,6 +59,13 @@ def attach(
         options.append(f"SNAPSHOT_VERSION {int(at)}")
     chosen = f" ({', '.join(options)})" if options else ""
     con.execute(f"ATTACH {literal(target)} AS {DATABASE}{chosen}")
+
+
+def allow_data(con: duckdb.DuckDBPyConnection, location: LakeLocation) -> None:
+    """Let the connection reach the data path, where that is in a bucket."""
+    if location.s3 is not None and isinstance(location.data, str):
+        _check_certificates(con, location.s3)
+        con.execute(s3_secret_sql(location.s3, scope=location.data_path))
 
 
 def detach(con: duckdb.DuckDBPyConnection) -> None:

@@ -11,9 +11,11 @@ from pathlib import Path
 
 import duckdb
 
+from lakehouse.attach import allow_data
 from lakehouse.errors import LakeDamaged, LakeError, LakeIncompatible, LakeLocked, LakeUnreachable, Part
 from lakehouse.inventory import LostFile, lost_files, read_catalogue, read_through
 from lakehouse.location import LakeLocation
+from lakehouse.table import literal
 from lakehouse.translate import first_line, is_corruption, is_of_the_caller
 
 _SHOWN_FILES = 3
@@ -94,6 +96,26 @@ def refuse_lost_catalogue(location: LakeLocation) -> None:
             raise damaged_catalogue(location, "it is not there")
         if location.catalogue.stat().st_size == 0:
             raise damaged_catalogue(location, "it is empty")
+
+
+def refuse_data_without_catalogue(con: duckdb.DuckDBPyConnection, location: LakeLocation) -> None:
+    """Refuse to go on without a catalogue where there are data files. Raises: LakeDamaged.
+
+    In a new lake over them, maintenance would remove them as files that no snapshot needs.
+    """
+    allow_data(con, location)
+    if con.execute(f"FROM glob({literal(location.data_path + '**/*.parquet')}) LIMIT 1").fetchone() is not None:
+        raise _missing_catalogue(location)
+
+
+def _missing_catalogue(location: LakeLocation) -> LakeDamaged:
+    """Say that a lake has data files and no catalogue."""
+    backup = "a backup" if isinstance(location.catalogue, Path) else "the server's backup"
+    return LakeDamaged(
+        f"The lake at {location.catalogue} has no catalogue, and there are data files in {location.data}",
+        part=Part.CATALOGUE,
+        next_move=f"Put the catalogue back from {backup}; or name an empty lake.data for a new lake.",
+    )
 
 
 def damaged_files(location: LakeLocation, lost: list[LostFile]) -> LakeDamaged:

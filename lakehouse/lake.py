@@ -24,6 +24,7 @@ from lakehouse.damage import (
     damage_behind_closed,
     damaged_catalogue,
     naming_damaged_catalogue,
+    refuse_data_without_catalogue,
     refuse_lost_catalogue,
 )
 from lakehouse.ddl import bring_to_declarations
@@ -86,7 +87,9 @@ class Lake(LakeView):
             if isinstance(location.catalogue, Path):
                 refuse_lost_catalogue(location)
                 refuse_foreign_file(con, location.catalogue)
-            with creating(location, purpose=purpose):
+            with creating(location, purpose=purpose) as is_new:
+                if is_new:
+                    refuse_data_without_catalogue(con, location)
                 attach(con, location)
                 # DETACH checkpoints the catalogue; only after that can others open the file.
                 closing.callback(detach, con)

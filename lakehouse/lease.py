@@ -39,17 +39,20 @@ def writing(location: LakeLocation, *, purpose: str, alone: bool, wait_seconds: 
 
 
 @contextmanager
-def creating(location: LakeLocation, *, purpose: str) -> Iterator[None]:
-    """Let one process at a time create a lake on a server: concurrent creation by DuckLake fails.
+def creating(location: LakeLocation, *, purpose: str) -> Iterator[bool]:
+    """Let one process at a time create a lake on a server; yield whether there is no catalogue yet.
 
-    Raises: LakeLocked, LakeUnreachable.
+    Concurrent creation by DuckLake fails. Raises: LakeLocked, LakeUnreachable.
     """
     catalogue = location.catalogue
-    if isinstance(catalogue, Path) or _is_created(catalogue):
-        yield
+    if isinstance(catalogue, Path):
+        yield not catalogue.exists()
+    elif _is_created(catalogue):
+        yield False
     else:
         with _advisory(catalogue, "creating", purpose=purpose, shared=False, wait_seconds=60.0):
-            yield
+            # Another process may have created it while this one waited.
+            yield not _is_created(catalogue)
 
 
 def _is_created(catalogue: PostgresCatalogue) -> bool:

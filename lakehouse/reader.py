@@ -12,13 +12,16 @@ from duckdb import DuckDBPyConnection
 
 from lakehouse.attach import attach, metadata_of
 from lakehouse.connect import connect
-from lakehouse.damage import damaged_copy
+from lakehouse.damage import damaged_copy, refuse_data_without_catalogue
 from lakehouse.errors import LakeUnreachable, SnapshotNotFound
 from lakehouse.inventory import read_catalogue
 from lakehouse.location import LakeLocation
 from lakehouse.snapshot import History
 from lakehouse.table import DATABASE
 from lakehouse.translate import translating
+
+_NO_LAKE = "creating a new DuckLake is explicitly disabled"
+"""What DuckLake 1.0 says of a server without a catalogue."""
 
 
 def open_reader(
@@ -66,11 +69,14 @@ def _attach_for_reading(con: DuckDBPyConnection, location: LakeLocation, at: dat
         if not file.exists():
             if location.catalogue.exists():
                 raise damaged_copy(location, "it is not there")
-            raise LakeUnreachable(
-                f"Reading the lake at {location.catalogue}: nothing is published in {location.published} yet; "
-                "finish a first run, then read again"
-            )
-    attach(con, location, file=file, read_only=True)
+            raise _nothing_published(location, str(location.published))
+    try:
+        attach(con, location, file=file, read_only=True)
+    except duckdb.InvalidInputException as error:
+        if isinstance(location.catalogue, Path) or _NO_LAKE not in str(error):
+            raise
+        refuse_data_without_catalogue(con, location)
+        raise _nothing_published(location, str(location.catalogue)) from error
     if at is None:
         return
     try:
@@ -81,3 +87,10 @@ def _attach_for_reading(con: DuckDBPyConnection, location: LakeLocation, at: dat
         raise
     con.execute(f"DETACH {DATABASE}")
     attach(con, location, file=file, read_only=True, at=chosen.id)
+
+
+def _nothing_published(location: LakeLocation, place: str) -> LakeUnreachable:
+    return LakeUnreachable(
+        f"Reading the lake at {location.catalogue}: nothing is published in {place} yet; "
+        "finish a first run, then read again"
+    )

@@ -42,13 +42,16 @@ def _row(kind: str, number: int, day: int, flaw: bool) -> Row:
 
 _ROWS = st.builds(_row, st.sampled_from(["person", "purchase"]), st.integers(1, 4), st.integers(1, 9), st.booleans())
 _LANDING = st.tuples(st.just("land"), _ROWS)
+# Rows that no earlier landing had: a restore that forgets them is seen.
+_NEWS = st.tuples(st.just("land"), st.builds(_row, st.just("person"), st.integers(5, 9), st.just(1), st.just(False)))
 _RESTORE = st.tuples(st.sampled_from(["restore", "restore", "killed restore"]), st.integers(0, 3))
 _OTHER = st.tuples(st.sampled_from(["run", "run", "killed run", "maintain", "expire"]), st.just(0))
 # A history without two runs and a restore after them says nothing here.
 _HISTORIES = st.tuples(
-    st.lists(_LANDING, min_size=1, max_size=3),
-    st.just([("run", 0)]),
     st.lists(_LANDING, min_size=1, max_size=2),
+    st.just([("run", 0)]),
+    st.tuples(_NEWS).map(list),
+    st.lists(_LANDING, max_size=1),
     st.just([("run", 0)]),
     st.lists(st.one_of(_LANDING, _OTHER, _RESTORE), max_size=3),
     st.lists(_RESTORE, min_size=1, max_size=1),

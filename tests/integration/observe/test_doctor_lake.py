@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
@@ -14,11 +15,13 @@ from dataflow.access.door import open_for
 from dataflow.access.lake import lake_location
 from dataflow.access.who import Purpose, Who
 from dataflow.errors import ConfigurationError
+from dataflow.govern.maintenance import maintain_lake
 from dataflow.observe.doctor import probe_all
 from dataflow.observe.lake_looks import connection_of, look_at_data, look_at_readers
+from dataflow.run.session import open_run
 from dataflow.settings import Settings
 from dataflow.settings.model import LakeSettings
-from lakehouse import LakeError, LakeUnreachable, LakeUnwritable, PostgresCatalogue
+from lakehouse import LakeDamaged, LakeError, LakeUnreachable, LakeUnwritable, PostgresCatalogue
 from tests.lib.lakes import commit, opened
 from tests.lib.servers.certificates import Certificates
 from tests.lib.servers.postgres import PostgresServer, connect
@@ -157,3 +160,46 @@ def test_a_lake_in_files_has_nothing_to_connect_to(tmp_path: Path) -> None:
     assert look_at_data(files).startswith("not created yet")
     assert "a copy" in look_at_readers(files)
     assert connection_of(lake_location(files)) == ""
+
+
+def test_a_lost_object_and_a_lost_catalogue_are_named_by_doctor_runs_and_maintenance(
+    settings: Settings, postgres_tls: PostgresServer, s3_tls: S3Server, tmp_path: Path
+) -> None:
+    own = changed(
+        settings,
+        catalogue=postgres_tls.address(postgres_tls.create_database("damaged")),
+        data=f"{s3_tls.create_bucket('damaged')}/data",
+    ).model_copy(update={"home": tmp_path, "runs": str(tmp_path / "runs")})
+    place = lake_location(own)
+    assert isinstance(place.catalogue, PostgresCatalogue)
+    with opened(place) as lake:
+        for number in range(2):
+            commit(lake, "a", number)
+
+    lost, *_ = (s3_tls.folder / "damaged").rglob("raw/event/*.parquet")
+    lost.unlink()
+    unwell = unwell_parts(own)
+    assert lost.name in unwell["lake files"]
+    assert "`dataflow restore --lost-files`" in unwell["lake files"]
+    with pytest.raises(LakeDamaged, match=lost.name):
+        maintain_lake(own, older_than=datetime.now(UTC))
+
+    with connect(place.catalogue) as con:
+        con.execute(sql.SQL("DROP SCHEMA {} CASCADE").format(sql.Identifier(place.catalogue.schema)))
+    unwell = unwell_parts(own)
+    for part in ("lake", "published lake"):
+        assert "has no catalogue, and there are data files in" in unwell[part]
+        assert "Put the catalogue back from the server's backup" in unwell[part]
+    with pytest.raises(LakeDamaged, match="the server's backup"):
+        maintain_lake(own, older_than=datetime.now(UTC))
+    with pytest.raises(LakeDamaged, match="the server's backup"), open_run(own, "daily"):
+        pass
+
+
+def unwell_parts(settings: Settings) -> dict[str, str]:
+    """What doctor finds and advises on the parts of the lake that are not well."""
+    found = {
+        one.name: f"{one.found} {one.fix}" for one in probe_all(settings) if "lake" in one.name and not one.is_well
+    }
+    assert not any("defect" in each for each in found.values()), found
+    return found
