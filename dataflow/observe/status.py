@@ -177,5 +177,5 @@ def _unrecorded(folder: RunFolder, *, now: datetime) -> dict[str, Any]:
         "status": "running" if crashed is None else CRASHED,
         "started_at": folder.started_at,
         "seconds": round((seen - folder.started_at).total_seconds(), 1),
-        "message": f"{folder.owner} is running" if crashed is None else crashed.message,
+        "message": folder.running_message if crashed is None else crashed.message,
     }

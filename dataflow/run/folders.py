@@ -42,6 +42,18 @@ class RunFolder:
     started_at: datetime
     owner: str
     is_running: bool
+    is_here: bool = True
+    """Whether its process is one of this machine, so that its end is seen at once."""
+
+    @property
+    def running_message(self) -> str:
+        """Say that the process is running; of another machine, how to tell that it is not and what to do then."""
+        if self.is_here:
+            return f"{self.owner} is running"
+        return (
+            f"{self.owner} is on another machine and was last seen at {self._last_seen_at():%Y-%m-%d %H:%M:%S} UTC; "
+            f"if it is not running, remove {self.path / _OWNER}: the next run records it as crashed"
+        )
 
     def crashed(self) -> CrashedRun:
         """Return the run as a crashed one."""
@@ -92,7 +104,10 @@ def list_runs(runs: Path) -> list[RunFolder]:
         if name[2] != RETRAIN_PLAN:
             started_at = datetime.strptime(name[1], _STARTED).replace(tzinfo=UTC)
             owner = _read_owner(path)
-            found.append(RunFolder(path, path.name, name[2], started_at, _named(owner), _owner_is_running(path, owner)))
+            is_running = _owner_is_running(path, owner)
+            found.append(
+                RunFolder(path, path.name, name[2], started_at, _named(owner), is_running, is_here=_is_here(owner))
+            )
     return found
 
 
@@ -147,11 +162,15 @@ def _named(owner: dict[str, Any] | None) -> str:
     return f"its process ({owner['pid']} on {owner.get('host', socket.gethostname())})"
 
 
+def _is_here(owner: dict[str, Any] | None) -> bool:
+    return not owner or owner.get("host", socket.gethostname()) == socket.gethostname()
+
+
 def _owner_is_running(folder: Path, owner: dict[str, Any] | None) -> bool:
     try:
         if owner is None:
             return time.time() - folder.stat().st_mtime < _MAKING_SECONDS
-        if owner.get("host", socket.gethostname()) != socket.gethostname():
+        if not _is_here(owner):
             # The processes of another machine cannot be seen from here.
             return time.time() - (folder / _OWNER).stat().st_mtime < _LONGEST_RUN_SECONDS
         # Process numbers are reused: the start time distinguishes the processes.

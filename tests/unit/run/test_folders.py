@@ -2,6 +2,8 @@
 
 import json
 import os
+import re
+import socket
 import time
 from datetime import UTC, datetime
 from pathlib import Path
@@ -88,3 +90,26 @@ def test_a_run_of_another_machine_is_dead_when_no_run_lasts_as_long(
     [found] = list_runs(tmp_path)
     assert found.is_running == is_running
     assert found.owner == f"its process ({os.getpid()} on elsewhere)"
+
+
+def test_a_run_of_another_machine_is_cleared_by_removing_its_owner_file(tmp_path: Path) -> None:
+    folder = leave(tmp_path, name_run("daily", STARTED), owner=json.dumps({"host": "elsewhere", "pid": 7}))
+    [found] = list_runs(tmp_path)
+    assert re.match(
+        r"its process \(7 on elsewhere\) is on another machine and was last seen at \d{4}-\d\d-\d\d \d\d:",
+        found.running_message,
+    )
+    assert found.running_message.endswith(
+        f"if it is not running, remove {folder / 'owner.json'}: the next run records it as crashed"
+    )
+    (folder / "owner.json").unlink()
+    an_hour_ago = time.time() - 3600
+    os.utime(folder, (an_hour_ago, an_hour_ago))
+    [found] = take_crashed(tmp_path)
+    assert not found.is_running
+
+
+def test_a_run_of_this_machine_is_running(tmp_path: Path) -> None:
+    with claim_folder(tmp_path, name_run("daily", STARTED)):
+        [found] = list_runs(tmp_path)
+    assert found.running_message == f"its process ({os.getpid()} on {socket.gethostname()}) is running"
