@@ -156,7 +156,7 @@ else:
 
 
 FieldExpression = str | dict[str, Any]
-"""A field name, or one operator of dataflow/conform/mapping.py: {value=…}, {first_of=[…]}, {join=[…]}, …"""
+"""A field name, or one operator of dataflow/conform/operators.py: {value=…}, {first_of=[…]}, {join=[…]}, …"""
 
 
 class JoinSettings(Section):
