@@ -1,4 +1,4 @@
-"""A steward's word in the days after it: it publishes alone, sleeps, wakes, finds its record, outlives the model."""
+"""A judgement over the days: published alone, inactive, active again, found under a new key, kept by a new model."""
 
 from __future__ import annotations
 
@@ -53,12 +53,12 @@ def holds(lake: Lake) -> list[str]:
     return [row["holds"] for row in list_judgements(con)]
 
 
-def test_a_word_in_the_days_after_it(lake: Lake, tmp_path: Path) -> None:
+def test_a_judgement_in_the_days_after_it(lake: Lake, tmp_path: Path) -> None:
     assert owner(lake, ANN_CRM) == owner(lake, ANN_SHOP) != owner(lake, BOB)
     say(lake, ANN_CRM, ANN_SHOP, "different", second=1)
     say(lake, ANN_CRM, BOB, "same", second=2)
 
-    # nothing else is new: the word alone is published, and nobody else is looked at
+    # nothing else is new: the judgement alone is published, and no other record is compared
     with workspace(lake, tmp_path, now=NOW + timedelta(days=2), run_id="run2") as ws:
         inbox = inbox_of(lake.location)
         taken = take_inbox(ws, settings(), inbox)

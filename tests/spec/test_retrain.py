@@ -1,4 +1,4 @@
-"""Training identity anew: it is shown before it is done, teaches what stewards said, and keeps to its budget."""
+"""Retraining identity: it is planned first, learns from judgements, and keeps to its budget."""
 
 from __future__ import annotations
 
@@ -72,7 +72,7 @@ def test_the_same_records_give_the_same_model(
     home: Path, settings: Settings, capsys: pytest.CaptureFixture[str]
 ) -> None:
     before = newest_snapshot(settings)
-    # whoever holds the lake does not keep others from planning
+    # planning does not need the lock of the lake
     with open_lake(settings, purpose="test"):
         told = answer(capsys, home, "plan", "--retrain")
     found = [(model["before"] == model["after"], model["has_judgement_weights"]) for model in told["models"]]
@@ -86,7 +86,7 @@ def test_the_same_records_give_the_same_model(
     assert newest_snapshot(settings) == before + 1  # the run's own record
 
 
-def test_what_is_shown_is_what_is_done(
+def test_the_plan_equals_the_retraining(
     home: Path, settings: Settings, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     judge(settings, JUDGED)

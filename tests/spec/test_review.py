@@ -1,4 +1,4 @@
-"""A steward's day: what waits, why, what is said of it, and what the next run makes of it, down to the segments."""
+"""A steward's day: the queue, the reasons, judgements, and what the next run publishes, down to the segments."""
 
 from __future__ import annotations
 
@@ -33,11 +33,11 @@ def answer(capsys: pytest.CaptureFixture[str], home: Path, *arguments: str) -> A
 
 
 def told(capsys: pytest.CaptureFixture[str], home: Path, *arguments: str, code: int = 0) -> str:
-    """Run a command for people; what it said, answer and words."""
+    """Run a command for people; return stdout and stderr."""
     capsys.readouterr()
     assert run(["--home", str(home), *arguments]) == code
-    said = capsys.readouterr()
-    return said.out + said.err
+    output = capsys.readouterr()
+    return output.out + output.err
 
 
 def buyers(capsys: pytest.CaptureFixture[str], home: Path) -> list[dict[str, Any]]:
@@ -71,7 +71,7 @@ def test_what_waits_is_listed_by_value_and_explained(home: Path, capsys: pytest.
     assert "Pairs to review" in told(capsys, home, "review", "list")
 
 
-def test_every_explanation_adds_up_and_kin_never_speak_for_one(home: Path) -> None:
+def test_every_explanation_adds_up_and_kin_never_raises_a_weight(home: Path) -> None:
     con = open_published(load_settings(home=home))
     try:
         pairs = con.execute("select record_id_l, record_id_r from resolved.edge order by md5(record_id_l) limit 300")
@@ -111,8 +111,8 @@ def test_wrong_arguments_are_usage_errors(
 
 
 def test_before_the_first_run_there_is_nothing_to_judge(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
-    said = told(capsys, tmp_path, "review", "decide", "ffffffff", "same", "--why", "so", code=2)
-    assert "`dataflow run` first" in said
+    output = told(capsys, tmp_path, "review", "decide", "ffffffff", "same", "--why", "so", code=2)
+    assert "`dataflow run` first" in output
 
 
 def test_a_judgement_needs_a_reason_something_to_withdraw_and_one_type(
@@ -193,7 +193,7 @@ def test_a_judgement_reaches_orders_scores_segments_and_features_and_can_be_take
     assert words == [("same", "ann"), ("same", "bob"), ("withdrawn", "ann")]
 
 
-def test_what_was_said_outlives_a_restore(home: Path, capsys: pytest.CaptureFixture[str]) -> None:
+def test_judgements_outlive_a_restore(home: Path, capsys: pytest.CaptureFixture[str]) -> None:
     sql = "select min(snapshot_id) as id from ducklake_snapshots('lake') where commit_message = 'daily: published'"
     [first] = answer(capsys, home, "query", sql)
     answer(capsys, home, "restore", "--to", str(first["id"]), "--yes")

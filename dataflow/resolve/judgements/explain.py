@@ -290,8 +290,8 @@ def _round_number(number: float) -> str:
 
 _KIN_NAME = {"person": "Could be relatives", "company": "Could be branches"}
 _KIN_TEXT = {
-    "person": "Could be relatives: people of one household or office agree on as much and are still two.",
-    "company": "Could be branches: houses of one firm, or tenants of one building, agree on as much and are still two.",
+    "person": "Could be relatives: two people of one household or office can agree on as much.",
+    "company": "Could be branches: two branches of one firm, or tenants of one building, can agree on as much.",
 }
 # comparisons whose labels name the field they compare
 _LABELS_NAME_FIELD = ("address", "line2", "branch", "employer", "region", "country")

@@ -140,7 +140,7 @@ def _decisive(error: str, weights: LevelWeights, levels: dict[str, int], adjustm
     if error == "wrong":
         return max(found)[1]
     weight, label = min(found)
-    return label if weight < 0 else "too little in common to tell"
+    return label if weight < 0 else "too little in common to decide"
 
 
 def _cause(model: Model, error: str, probability: float, is_stored: bool, label: str) -> str:

@@ -143,7 +143,7 @@ def _drop_contradicted(con: duckdb.DuckDBPyConnection, labels: str) -> None:
 def learn_from_labels(
     con: duckdb.DuckDBPyConnection, records: str, labels: str, *, epoch: Epoch, spec: EntitySpec
 ) -> Epoch:
-    """Return a new epoch with the weights learnt from the labels, or the same epoch where there are none to add.
+    """Return a new epoch with the weights from the labels, or the same epoch where they change nothing.
 
     `labels` is a relation (record_id_l, record_id_r, verdict) free of contradiction; pairs of other records are left
     out.

@@ -1,4 +1,4 @@
-"""Dead letters in the hands of an operator."""
+"""Listing, replaying and discarding dead letters."""
 
 from collections.abc import Iterator, Sequence
 from datetime import UTC, datetime
@@ -141,7 +141,7 @@ def test_an_id_names_one_dead_letter(lake: Lake, wanted: str, told: str) -> None
         show_dead_letter(lake.con, wanted)
 
 
-def test_a_replay_waits_for_the_next_run_and_is_seen_at_once(desk: Desk) -> None:
+def test_a_replay_waits_for_the_next_run_and_is_seen_immediately(desk: Desk) -> None:
     before = desk.lake.snapshot().id
     assert desk.replay(DeadLetterFilter(rule="currency")) == 2
     assert desk.ids(DeadLetterFilter(statuses=("replaying",))) == ["aaaaaa01", "aaaaaa02"]

@@ -1,4 +1,4 @@
-"""A restored lake goes on as if the runs after its target had never happened: nothing is lost, nothing comes twice."""
+"""A restored lake runs on as if the runs after its target had never happened: no row is lost or doubled."""
 
 import shutil
 from collections.abc import Iterator
@@ -108,7 +108,7 @@ def test_runs_stay_on_record_and_the_restore_is_one(two: Company) -> None:
     assert f"the lake restored to snapshot {first} of 2" in message
 
 
-def test_what_is_on_record_about_landing_and_what_people_said_stays(one: Company) -> None:
+def test_records_of_landing_and_decisions_of_people_stay(one: Company) -> None:
     first, now = one.snapshot(), "TIMESTAMPTZ '2026-03-11'"
     window, seen = f"'shop', 'person', {now}, {now}", f"'open', 1, {now}, {now}, NULL"
     rows = {
@@ -247,7 +247,7 @@ class TestOneTable:
         found = dict(one.rows("SELECT table_name, fingerprint FROM lake.ops.fingerprint"))
         assert found == fingerprints | {"valid.shop_person": "another"}
 
-    def test_a_conformed_table_is_computed_anew(self, one: Company) -> None:
+    def test_a_conformed_table_is_computed_again(self, one: Company) -> None:
         one.rows("INSERT INTO lake.ops.fingerprint VALUES ('conformed.customer_order', 'f', 'r')")
         went_back(one, publication(one, 0), table="conformed.customer_order")
         assert one.rows("FROM lake.ops.fingerprint WHERE table_name = 'conformed.customer_order'") == []

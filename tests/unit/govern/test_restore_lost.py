@@ -1,4 +1,4 @@
-"""A lake that has lost files goes on from what is left: what sources give again makes it whole."""
+"""A lake that has lost files continues from the rest: sources deliver the missing rows again."""
 
 import shutil
 from collections.abc import Iterator
@@ -61,7 +61,7 @@ def test_received_rows_that_are_lost_are_taken_in_again(company: Company) -> Non
 
 
 @pytest.mark.parametrize("table", ["valid.shop_purchase", "ops.position", "ops.dead_letters"])
-def test_what_runs_make_is_made_anew(table: str, company: Company) -> None:
+def test_tables_that_runs_compute_are_computed_again(table: str, company: Company) -> None:
     before = company.state("raw", "valid", "ops")
     lose(company, table)
     go_on(company)

@@ -1,4 +1,4 @@
-"""The resolve step over a lake: what it stages, and what it leaves alone."""
+"""The resolve step over a lake: what it stages, and what it does not change."""
 
 from __future__ import annotations
 
@@ -79,7 +79,7 @@ def test_a_golden_value_names_the_record_it_came_from(lake: Lake) -> None:
     assert "company_name" not in provenance
 
 
-def test_a_parent_that_comes_later_is_told_as_a_customer(lake: Lake, tmp_path: Path) -> None:
+def test_a_parent_that_comes_later_is_shown_as_a_customer(lake: Lake, tmp_path: Path) -> None:
     bob = f"FROM lake.resolved.golden_customer WHERE customer_id = '{customer_of(lake, BOB)}'"
     assert rows(lake, f"SELECT parent_customer_id {bob}") == [(None,)]
     resolve_day(lake, tmp_path, [ACME], day=2)
@@ -140,7 +140,7 @@ def test_a_change_that_means_nothing_for_identity_touches_one_golden_row(lake: L
 
 
 @pytest.mark.parametrize(("version", "models"), [(f"{RULES_VERSION}.other lists", 1), ("other rules", 2)])
-def test_other_lists_keep_the_model_other_rules_train_it_anew_and_ids_stay(
+def test_other_lists_keep_the_model_other_rules_train_it_again_and_ids_stay(
     lake: Lake, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, version: str, models: int
 ) -> None:
     owners = rows(lake, "SELECT record_id, customer_id FROM lake.resolved.xref ORDER BY ALL")

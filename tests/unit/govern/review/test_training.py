@@ -1,4 +1,4 @@
-"""Which pairs teach most."""
+"""Choosing the pairs that improve a model most."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ def test_the_nearest_to_the_threshold_come_first() -> None:
     assert chosen(candidates(("a", 3.0, (1,)), ("b", -0.5, (2,)), ("c", 1.0, (3,)))) == "bca"
 
 
-def test_what_was_just_asked_is_asked_again_later() -> None:
+def test_a_pattern_just_chosen_is_chosen_again_later() -> None:
     given = candidates(("a", 0.0, (1,)), ("b", 0.01, (1,)), ("c", 0.02, (1,)), ("d", 0.3, (2,)))
     assert chosen(given) == "adbc"
 
@@ -27,12 +27,12 @@ def test_patterns_that_were_judged_come_later() -> None:
     assert chosen(given, {(1,): 3}) == "ba"
 
 
-def test_an_answer_that_speaks_for_many_comes_before_one_that_speaks_for_itself() -> None:
+def test_a_pair_of_a_common_pattern_comes_before_one_of_a_rare_pattern() -> None:
     many = [(f"{n}", 0.2, (7,)) for n in range(9)]
     assert chosen(candidates(("a", 0.0, (1,)), *many), limit=1) == "0"
 
 
-def test_no_more_are_asked_than_wanted_and_none_twice() -> None:
+def test_at_most_the_limit_is_chosen_and_no_pair_twice() -> None:
     given = candidates(*((f"{n}", n / 10, (n % 3,)) for n in range(8)))
     assert len(chosen(given, limit=5)) == len(set(chosen(given, limit=5))) == 5
     assert sorted(chosen(given)) == sorted("01234567")

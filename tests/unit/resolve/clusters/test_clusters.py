@@ -1,4 +1,4 @@
-"""Clusters from records and edges: what stays whole, what is cut, and that order plays no part."""
+"""Clusters from records and edges: which stay whole, which are cut, in any order of records."""
 
 from __future__ import annotations
 
@@ -97,7 +97,7 @@ def clusters_by(con: duckdb.DuckDBPyConnection, ids: list[str], weights: dict[tu
     return {names for (names,) in found}
 
 
-def test_an_oversized_component_is_cut_and_says_so(con: duckdb.DuckDBPyConnection) -> None:
+def test_an_oversized_component_is_cut_and_marked(con: duckdb.DuckDBPyConnection) -> None:
     ids = [f"m{number:03}" for number in range(MAX_COMPONENT + 20)]
     weak, strong = 6.0, 20.0
     clusters_by(con, ids, {pair: strong if n % 10 else weak for n, pair in enumerate(pairwise(ids), start=1)})
@@ -117,20 +117,20 @@ def test_one_strong_link_joins_a_third_to_two_but_not_two_pairs(con: duckdb.Duck
     assert clusters_by(con, ids[:3], {("a", "b"): 20.0, ("b", "c"): 3.5}) == {"a b", "c"}
 
 
-def test_what_was_found_unlike_keeps_apart_what_links_bring_together(con: duckdb.DuckDBPyConnection) -> None:
+def test_negative_weights_separate_what_links_join(con: duckdb.DuckDBPyConnection) -> None:
     chain = {("a", "b"): 20.0, ("b", "c"): 5.5}
     assert clusters_by(con, ["a", "b", "c"], chain) == {"a b c"}
     assert clusters_by(con, ["a", "b", "c"], chain | {("a", "c"): -6.0}) == {"a b", "c"}
 
 
-def test_a_word_joins_what_no_weight_would_and_is_sure(con: duckdb.DuckDBPyConnection, epoch: Epoch) -> None:
+def test_a_judgement_joins_what_no_weight_would_and_is_sure(con: duckdb.DuckDBPyConnection, epoch: Epoch) -> None:
     found = clusters_of(con, epoch, [ONE, OTHER], judgements=(("z1", "z2", "same"),))
     assert found["z1"] == found["z2"] == ("z1", False)
     sure = con.execute("SELECT DISTINCT confidence, cluster_confidence FROM found").fetchall()
     assert sure == [(1.0, 1.0)]
 
 
-def test_a_word_parts_what_every_weight_joins(con: duckdb.DuckDBPyConnection, epoch: Epoch) -> None:
+def test_a_judgement_separates_what_every_weight_joins(con: duckdb.DuckDBPyConnection, epoch: Epoch) -> None:
     copies = [ONE | {"record_id": name} for name in ("a", "b", "c")]
     assert len({cluster for cluster, _ in clusters_of(con, epoch, copies).values()}) == 1
     found = clusters_of(con, epoch, copies, judgements=(("a", "c", "different"),))
@@ -140,7 +140,7 @@ def test_a_word_parts_what_every_weight_joins(con: duckdb.DuckDBPyConnection, ep
     assert two["a"][0] != two["b"][0]
 
 
-def test_who_is_joined_by_word_brings_whoever_is_with_them(con: duckdb.DuckDBPyConnection, epoch: Epoch) -> None:
+def test_a_judgement_joins_the_groups_of_both_records(con: duckdb.DuckDBPyConnection, epoch: Epoch) -> None:
     records = [one | {"record_id": f"{name}{n}"} for name, one in (("a", ONE), ("b", OTHER)) for n in range(3)]
     apart = clusters_of(con, epoch, records)
     assert {record: cluster for record, (cluster, _) in apart.items()} == {
@@ -150,7 +150,7 @@ def test_who_is_joined_by_word_brings_whoever_is_with_them(con: duckdb.DuckDBPyC
     assert {cluster for cluster, _ in found.values()} == {"a0"}
 
 
-def test_who_is_different_stays_behind_when_others_are_joined(con: duckdb.DuckDBPyConnection, epoch: Epoch) -> None:
+def test_a_record_judged_different_stays_out_of_a_join(con: duckdb.DuckDBPyConnection, epoch: Epoch) -> None:
     records = [one | {"record_id": f"{name}{n}"} for name, one in (("a", ONE), ("b", OTHER)) for n in range(3)]
     judgements = (("a1", "b2", "same"), ("a0", "b0", "different"), ("a1", "a2", "different"))
     found = {
@@ -162,9 +162,7 @@ def test_who_is_different_stays_behind_when_others_are_joined(con: duckdb.DuckDB
     assert found["a2"] not in (found["a1"], found["b2"])
 
 
-def test_more_than_a_component_may_hold_are_joined_by_word_all_the_same(
-    con: duckdb.DuckDBPyConnection, epoch: Epoch
-) -> None:
+def test_judgements_join_more_records_than_a_component_can_hold(con: duckdb.DuckDBPyConnection, epoch: Epoch) -> None:
     ids = [f"m{number:03}" for number in range(MAX_COMPONENT + 20)]
     records: list[Record] = [{"record_id": i, "entity_type": "person", "given_name": "A"} for i in ids]
     found = clusters_of(con, epoch, records, judgements=tuple((a, b, "same") for a, b in pairwise(ids)))
@@ -210,7 +208,7 @@ def library_groups(member: Places, weights: Edges) -> set[frozenset[int]]:
 
 
 @pytest.mark.parametrize("seed", range(8))
-def test_many_components_at_once_are_grouped_as_the_library_groups_each(seed: int) -> None:
+def test_many_components_together_are_grouped_as_the_library_groups_each(seed: int) -> None:
     part, members, weights = some_components(seed)
     alone = np.arange(part.size)
     found = refine(part, np.unique(part), weights, Judged(alone, Edges.none(), Edges.none()))

@@ -1,4 +1,4 @@
-"""Places of records, and edges led to them."""
+"""Places of records, and the edges between them."""
 
 from __future__ import annotations
 
@@ -28,7 +28,7 @@ def named(register: Register, places: Places) -> list[str]:
     return [of_place[place] for place in places.tolist()]
 
 
-def test_edges_are_led_to_the_places_of_their_records() -> None:
+def test_edges_have_the_places_of_their_records() -> None:
     pairs = [(CHANCE.choice([*IDS, "gone"]), CHANCE.choice([*IDS, "also gone"])) for _ in range(5000)]
     with duckdb.connect() as con:
         register = register_of(con, IDS)
@@ -41,7 +41,7 @@ def test_edges_are_led_to_the_places_of_their_records() -> None:
         assert len(expected) > 4000
 
 
-def test_places_do_not_hang_on_the_order_in_which_records_come() -> None:
+def test_places_do_not_depend_on_the_order_of_records() -> None:
     with duckdb.connect() as con:
         places = [
             dict(zip(register.names.to_pylist(), register.place.tolist(), strict=True))
@@ -71,7 +71,7 @@ def test_records_of_one_number_get_others(monkeypatch: pytest.MonkeyPatch) -> No
     assert seen[:3] == [0, 1, 2]
 
 
-def test_nobody_has_no_edges() -> None:
+def test_without_records_there_are_no_edges() -> None:
     with duckdb.connect() as con:
         register = register_of(con, [])
         edges = register.edges("(SELECT 'a' AS record_id_l, 'b' AS record_id_r, 1.0 AS match_weight)")

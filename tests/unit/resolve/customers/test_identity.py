@@ -1,4 +1,4 @@
-"""Who keeps an id: rules as small tables of clusters before and after."""
+"""Which cluster keeps an id: rules as small tables of clusters before and after."""
 
 from __future__ import annotations
 
@@ -75,7 +75,7 @@ def test_a_split_keeps_the_id_with_the_largest_part(con: duckdb.DuckDBPyConnecti
     assert changes == {("split", ids["a"], "C1", 1)}
 
 
-def test_a_split_part_never_takes_an_id_that_led_elsewhere(con: duckdb.DuckDBPyConnection) -> None:
+def test_a_split_part_never_takes_an_id_that_redirects_elsewhere(con: duckdb.DuckDBPyConnection) -> None:
     first, _ = assigned(con, {}, {"a": "a"})
     for successor in (None, "C9"):
         retired = {first["a"]: successor}
@@ -102,13 +102,13 @@ def test_a_part_that_is_mostly_of_others_takes_no_id_back(con: duckdb.DuckDBPyCo
     assert ids["e"] not in {"C1", first["a"]}
 
 
-def test_a_record_that_comes_back_brings_its_id_to_life_unless_it_redirects(con: duckdb.DuckDBPyConnection) -> None:
+def test_a_record_that_returns_gets_its_id_back_unless_it_redirects(con: duckdb.DuckDBPyConnection) -> None:
     first, _ = assigned(con, {}, {"a": "a"})
     assert assigned(con, {}, {"a": "a"}, retired={first["a"]: None})[0] == first
     assert assigned(con, {}, {"a": "a"}, retired={first["a"]: "C1"})[0] != first
 
 
-def test_an_id_whose_records_are_gone_is_retired_to_nobody(con: duckdb.DuckDBPyConnection) -> None:
+def test_an_id_whose_records_are_gone_is_retired_without_a_successor(con: duckdb.DuckDBPyConnection) -> None:
     ids, changes = assigned(con, {"a": "C1", "b": "C2"}, {"b": "b"})
     assert ids == {"b": "C2"}
     assert changes == {("retired", "C1", None, 1)}

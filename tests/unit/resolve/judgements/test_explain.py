@@ -1,4 +1,4 @@
-"""The words of an explanation, for people who know no statistics."""
+"""The texts of an explanation, which need no statistics."""
 
 from __future__ import annotations
 
@@ -43,5 +43,5 @@ def test_the_outcome_is_a_chance_in_a_hundred(weight: float, probability: float,
         ("same door", "address", "same door"),
     ],
 )
-def test_a_label_says_what_was_compared(label: str, comparison: str, named: str) -> None:
+def test_a_label_names_the_field_that_was_compared(label: str, comparison: str, named: str) -> None:
     assert _named(label, comparison) == named

@@ -92,7 +92,7 @@ def test_contradictions_have_one_outcome(lines: tuple[str, ...], holds: dict[str
     assert holding(judgements_of(*lines)) == holds
 
 
-def test_who_is_told_what_rules_a_word_out() -> None:
+def test_obstacles_are_the_pairs_that_rule_a_same_out() -> None:
     standing = settle(judgements_of("c d different", "a b same", "b c same", "e f different", "a d same"))
     assert [s.newest.pair for s in standing if s.is_contradicted] == [("a", "b")]
     assert [s.newest.pair for s in obstacles(standing, ("a", "b"))] == [("c", "d")]

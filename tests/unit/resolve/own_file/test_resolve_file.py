@@ -170,7 +170,7 @@ COMPANIES = ["Gray Academy", "Robert Gray School", "Hill Grill 12"]
         (["Zxqv", "Brrl Sdk"], "company"),
     ],
 )
-def test_people_are_told_from_organisations(names: list[str], type_: str) -> None:
+def test_people_are_distinguished_from_organisations(names: list[str], type_: str) -> None:
     assert type_of_names(names) == type_
 
 
@@ -270,7 +270,7 @@ def test_what_all_rows_share_makes_no_giant(tmp_path: Path, hot: dict[str, str])
     assert max(sizes.values()) <= 6
 
 
-def test_however_many_rows_say_the_same_are_one_if_that_is_enough(tmp_path: Path) -> None:
+def test_any_number_of_identical_rows_is_one_entity_if_the_evidence_is_enough(tmp_path: Path) -> None:
     people = [record for _, record in population(7, people=60).values()]
     shown = ("given_name", "surname", "email", "phone", "postcode")
     rows = [[record.get(column) for column in shown] for record in people]
@@ -297,7 +297,7 @@ def test_names_are_all_that_there_is_of_companies(tmp_path: Path) -> None:
     assert found == [1, 1, 3, 3, 5, 6, 6, 8, 9, 10]
 
 
-def test_wrong_pairs_are_told_by_what_was_decisive(tmp_path: Path) -> None:
+def test_wrong_pairs_are_counted_by_the_decisive_level(tmp_path: Path) -> None:
     path = people_csv(tmp_path)
     rows = path.read_text(encoding="utf-8").splitlines()
     # the truth says that each is somebody of their own
@@ -320,7 +320,7 @@ def test_columns_that_are_not_there_and_keys_that_repeat_are_refused(tmp_path: P
         resolve_file(path, FileSpec(columns={"vorname": "given_name"}))
 
 
-def test_a_table_too_small_to_learn_from_is_resolved_all_the_same(tmp_path: Path) -> None:
+def test_a_table_too_small_to_learn_from_is_resolved_too(tmp_path: Path) -> None:
     path = tmp_path / "people.csv"
     path.write_text(
         "given_name,surname,email\nAnn,Gray,a.gray7@x.example\nAnn,Gray,a.gray7@x.example\n", encoding="utf-8"

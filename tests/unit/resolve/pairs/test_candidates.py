@@ -1,4 +1,4 @@
-"""Pairs that share a key, beside what a plain walk over all keys finds."""
+"""Pairs that share a key, compared with a plain walk over all keys."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Numbers in order, the more so those that begin alike."""
+"""Sorting numbers, those with equal high bits above all."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ SPREAD = CHANCE.integers(0, 2**64, 3000, dtype=np.uint64)
     ],
     ids=["spread", "small", "large", "mixed", "one", "none"],
 )
-def test_they_come_as_a_stable_sort_has_them(numbers: Numbers) -> None:
+def test_the_order_is_that_of_a_stable_sort(numbers: Numbers) -> None:
     order, ordered = in_order(numbers)
     assert np.array_equal(order, np.argsort(numbers, kind="stable"))
     assert np.array_equal(ordered, np.sort(numbers))

@@ -96,5 +96,5 @@ def test_swapped_names_have_one_name_key(con: duckdb.DuckDBPyConnection) -> None
     assert set(straight["block_keys"]) & set(swapped["block_keys"])
 
 
-def test_a_record_that_says_nothing_has_no_keys(con: duckdb.DuckDBPyConnection) -> None:
+def test_a_record_without_values_has_no_keys(con: duckdb.DuckDBPyConnection) -> None:
     assert folded(con)["block_keys"] == []
