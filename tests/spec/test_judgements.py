@@ -47,7 +47,7 @@ def owner(lake: Lake, record: Record) -> str | None:
 
 
 def holds(lake: Lake) -> list[str]:
-    """What is told of each judgement, newest first."""
+    """Return what holds of each judgement, newest first."""
     con = lake.cursor()
     con.execute("USE lake")
     return [row["holds"] for row in list_judgements(con)]
@@ -70,12 +70,12 @@ def test_a_judgement_in_the_days_after_it(lake: Lake, tmp_path: Path) -> None:
     assert owner(lake, ANN_CRM) == owner(lake, BOB) != owner(lake, ANN_SHOP)
     assert holds(lake) == ["same holds", "different holds"]
 
-    # a record that is gone lets its word sleep, and the other word stands
+    # a judgement on a record that is gone is inactive, the other one holds
     resolve_day(lake, tmp_path, [], gone=[BOB["record_id"]], day=3)
     assert owner(lake, ANN_CRM) != owner(lake, ANN_SHOP)
     assert holds(lake) == ["inactive: a record is gone", "different holds"]
 
-    # it comes back under another key, the model is trained anew, and every word holds
+    # the record returns under another key, the model is trained again, and every judgement holds
     resolve_day(lake, tmp_path, [BOB_AGAIN], day=4, retrain=True)
     assert owner(lake, ANN_CRM) == owner(lake, BOB_AGAIN) != owner(lake, ANN_SHOP)
     assert holds(lake) == ["same holds", "different holds"]
