@@ -31,8 +31,8 @@ class ContractCheck:
     measured: Mapping[str, float] = field(default_factory=dict)
 
     def __str__(self) -> str:
-        told = ", ".join(f"{metric} {value:g}" for metric, value in self.measured.items())
-        return f"{self.table}: {self.check} ({self.name}{'; ' + told if told else ''})"
+        measures = ", ".join(f"{metric} {value:g}" for metric, value in self.measured.items())
+        return f"{self.table}: {self.check} ({self.name}{'; ' + measures if measures else ''})"
 
 
 def contract_of(table: Table, *, database: str, folder: Path | None = None) -> dict[str, Any]:

@@ -143,7 +143,7 @@ def damaged_catalogue(location: LakeLocation, fault: str) -> LakeDamaged:
         move = f"`dataflow restore --catalogue` puts it in its place; the lake is at snapshot {copy.snapshot} then."
     else:
         state = f"is not whole either: {copy.fault}"
-        move = "Put the catalogue back from a backup: data files alone do not say which of their rows are valid."
+        move = "Put the catalogue back from a backup: data files do not record which of their rows are valid."
     return LakeDamaged(
         f"The catalogue {location.catalogue} is damaged: {fault}; the readers' copy {copy.path} {state}",
         part=Part.CATALOGUE,

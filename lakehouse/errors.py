@@ -88,7 +88,7 @@ class MessageTooLarge(LakeError):
     """A message exceeds the size limit of the inbox."""
 
     owner = "caller"
-    usual_move = "Decide fewer things at once."
+    usual_move = "Split the decision into smaller ones."
 
 
 class SnapshotNotFound(LakeError):

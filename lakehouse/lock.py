@@ -47,8 +47,8 @@ class FileLease:
     def holder(self) -> str:
         """Return the holder of the lock according to the note."""
         try:
-            told = json.loads(self._note.read_text())
-            return f"{told['purpose']} (pid {told['pid']} on {told['host']}, since {told['since']})"
+            holder = json.loads(self._note.read_text())
+            return f"{holder['purpose']} (pid {holder['pid']} on {holder['host']}, since {holder['since']})"
         except (OSError, ValueError, KeyError, TypeError):
             return "another process"
 

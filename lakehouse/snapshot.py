@@ -116,7 +116,7 @@ def _snapshot(row: tuple[object, ...], names: Mapping[str, str]) -> Snapshot:
 def _run_id(extra: object) -> str:
     # Another tool can have committed to the same lake, with any text.
     try:
-        told = json.loads(str(extra)) if extra else {}
+        info = json.loads(str(extra)) if extra else {}
     except ValueError:
         return ""
-    return str(told.get("run_id", "")) if isinstance(told, dict) else ""
+    return str(info.get("run_id", "")) if isinstance(info, dict) else ""

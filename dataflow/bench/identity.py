@@ -22,7 +22,7 @@ import duckdb
 
 from dataflow.bench.figures import GIB, keeps
 from dataflow.bench.fresh import in_fresh_process, peak_rss_bytes
-from dataflow.bench.measure import Told
+from dataflow.bench.measure import Notify
 from dataflow.bench.people import write_people
 from dataflow.resolve.clusters.clusters import find_clusters
 from dataflow.resolve.comparisons import PERSON
@@ -107,17 +107,17 @@ def growth(found: Sequence[IdentityFigures]) -> dict[str, float]:
     return powers
 
 
-def measure_identity(sizes: Sequence[int], *, added: int, tell: Told) -> Iterator[IdentityFigures]:
+def measure_identity(sizes: Sequence[int], *, added: int, notify: Notify) -> Iterator[IdentityFigures]:
     """For each size: resolve all records in one run, then a deletion, a judgement, and `added` more records.
 
-    `tell` receives progress messages. All files are temporary and removed.
+    `notify` receives progress messages. All files are temporary and removed.
     """
     for size in sizes:
         with tempfile.TemporaryDirectory(prefix="dataflow-bench-", ignore_cleanup_errors=True) as folder:
             home = Path(folder)
-            tell(f"{size:,} records: generating records and a model")
+            notify(f"{size:,} records: generating records and a model")
             in_fresh_process(partial(_make, home, size, added))
-            tell(f"{size:,} records: all at once")
+            notify(f"{size:,} records: all at once")
             edges = in_fresh_process(partial(_compare_all, home, size))
             clusters = in_fresh_process(partial(_cluster_all, home, size))
             yield replace(
@@ -130,10 +130,10 @@ def measure_identity(sizes: Sequence[int], *, added: int, tell: Told) -> Iterato
                 counts=edges.counts | clusters.counts,
             )
             yield replace(clusters, seconds=clusters.parts["clusters"])
-            tell(f"{size:,} records: writing them to a lake")
+            notify(f"{size:,} records: writing them to a lake")
             in_fresh_process(partial(_fill_lake, home))
             for step, work in (("deletion", _delete), ("judgement", _judge), ("increment", _add)):
-                tell(f"{size:,} records: {step}")
+                notify(f"{size:,} records: {step}")
                 yield in_fresh_process(partial(work, home, size, added if step == "increment" else 0, step))
 
 

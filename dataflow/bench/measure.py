@@ -16,21 +16,21 @@ from dataflow.bench.figures import Figures
 from dataflow.errors import BenchmarkFailed
 
 _FIRST_DAY, _SECOND_DAY = "2026-01-01", "2026-01-02"
-Told = Callable[[str], None]
+Notify = Callable[[str], None]
 
 
-def measure_sizes(sizes: Sequence[int], *, tell: Told) -> Iterator[Figures]:
+def measure_sizes(sizes: Sequence[int], *, notify: Notify) -> Iterator[Figures]:
     """For each size: generate a sample of two days, run the first day with training, then the next day's increment.
 
-    `tell` receives progress messages. Homes are temporary and removed.
+    `notify` receives progress messages. Homes are temporary and removed.
     """
     for records in sizes:
         with tempfile.TemporaryDirectory(prefix="dataflow-bench-", ignore_cleanup_errors=True) as folder:
-            yield from _measure_one(Path(folder), records, tell)
+            yield from _measure_one(Path(folder), records, notify)
 
 
-def _measure_one(home: Path, records: int, tell: Told) -> Iterator[Figures]:
-    tell(f"{records:,} records: sample")
+def _measure_one(home: Path, records: int, notify: Notify) -> Iterator[Figures]:
+    notify(f"{records:,} records: sample")
     _, seconds, cpu = _dataflow(home, "sample", "--days", "2", "--records", str(records), "--start", _FIRST_DAY)
     sample = home / "sample"
     yield Figures(
@@ -42,7 +42,7 @@ def _measure_one(home: Path, records: int, tell: Told) -> Iterator[Figures]:
         stages={},
     )
     for step, arguments in (("first run", ["--until", _SECOND_DAY]), ("next day", [])):
-        tell(f"{records:,} records: {step}")
+        notify(f"{records:,} records: {step}")
         before = _size(home / "lake")
         outcome, seconds, cpu = _dataflow(home, "run", *arguments)
         yield Figures(

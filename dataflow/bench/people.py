@@ -58,29 +58,37 @@ def _now_and_then(share: float, value: str, salt: str) -> str:
     return f"CASE WHEN {_chance(salt)} < {share} THEN {value} END"
 
 
+_DERIVED = {
+    "record_id": "printf('%08x|bench|%d', hash(record) % 4294967296, record)",
+    "entity_type": "'person'",
+    "is_han": "false",
+    "given_root": "given",
+    "given_roots": "[given]",
+    "all_roots": "[given]",
+    "given_tokens": "[given]",
+    "surname_tokens": "[surname]",
+    "name_key": "least(given, surname) || ' ' || greatest(given, surname)",
+    "domain": "split_part(email, '@', 2)",
+    "email_local": "split_part(email, '@', 1)",
+    "door": "street || ' ' || house_number || ' ' || postcode",
+    "region": "left(postcode, 2)",
+    "country_code": "'US'",
+}
+"""Column of the match record to its SQL over the generated columns."""
+_GENERATED = ("given", "surname", "date_of_birth", "email", "phone", "street", "house_number", "city", "postcode")
+_COLUMNS = [c for c in MATCH_RECORD.columns if c.name not in ("_run_id", "block_keys")]
+
+
+def _match_record_sql() -> str:
+    """Return the SELECT list of the match record over the generated columns; all other columns are null."""
+    return ", ".join(
+        f"{_DERIVED.get(c.name, c.name if c.name in _GENERATED else 'NULL')}::{c.type} AS {quote(c.name)}"
+        for c in _COLUMNS
+    )
+
+
 def _people_sql(*, start: int, count: int, known: int) -> str:
     people = int(known / _RECORDS_PER_PERSON)
-    made = {
-        "record_id": "printf('%08x|bench|%d', hash(record) % 4294967296, record)",
-        "entity_type": "'person'",
-        "is_han": "false",
-        "given_root": "given",
-        "given_roots": "[given]",
-        "all_roots": "[given]",
-        "given_tokens": "[given]",
-        "surname_tokens": "[surname]",
-        "name_key": "least(given, surname) || ' ' || greatest(given, surname)",
-        "domain": "split_part(email, '@', 2)",
-        "email_local": "split_part(email, '@', 1)",
-        "door": "street || ' ' || house_number || ' ' || postcode",
-        "region": "left(postcode, 2)",
-        "country_code": "'US'",
-    }
-    plain = ("given", "surname", "date_of_birth", "email", "phone", "street", "house_number", "city", "postcode")
-    columns = [c for c in MATCH_RECORD.columns if c.name not in ("_run_id", "block_keys")]
-    told = ", ".join(
-        f"{made.get(c.name, c.name if c.name in plain else 'NULL')}::{c.type} AS {quote(c.name)}" for c in columns
-    )
     home = f"CASE WHEN {_chance('move')} < 0.15 THEN record ELSE person END"
     town = f"(pow({_chance('town', f'({home})')}, 3) * 8000)::BIGINT"
     birth = f"strftime(DATE '1940-01-01' + ({_chance('birth', 'person')} * 24000)::INT, '%Y-%m-%d')"
@@ -112,6 +120,6 @@ def _people_sql(*, start: int, count: int, known: int) -> str:
                 lpad((town * 11 + hash(home, 'post') % 11)::VARCHAR, 5, '0') AS postcode
             FROM person
         ),
-        told AS (SELECT {told} FROM known)
-        SELECT {column_list(c.name for c in columns)}, {key_list_sql(PERSON)} AS block_keys FROM told
+        match_record AS (SELECT {_match_record_sql()} FROM known)
+        SELECT {column_list(c.name for c in _COLUMNS)}, {key_list_sql(PERSON)} AS block_keys FROM match_record
     """

@@ -89,7 +89,7 @@ def read(reading: Reading, way: str) -> ReadFigures:
 
 
 def enough(windows: Sequence[PlannedWindow]) -> list[PlannedWindow]:
-    """The first windows, of files as many as tell a speed."""
+    """Return the first windows, with enough files to measure a rate."""
     sizes = accumulate((window.size_bytes for window in windows), initial=0)
     return [window for window, before in zip(windows, sizes, strict=False) if before < _ENOUGH_BYTES]
 

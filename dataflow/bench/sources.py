@@ -11,7 +11,7 @@ from collections.abc import Iterator, Mapping
 from functools import partial
 
 from dataflow.bench.fresh import in_fresh_process
-from dataflow.bench.measure import Told
+from dataflow.bench.measure import Notify
 from dataflow.bench.reading import OURS, ReadFigures, Reading, Way, Ways, read
 from dataflow.errors import BenchmarkFailed, UsageError
 from dataflow.settings import Settings, SourceSettings
@@ -20,26 +20,26 @@ from dataflow.sources import named
 
 
 def measure_sources(
-    settings: Settings, *, source: str | None = None, object_name: str | None = None, rows: int, tell: Told
+    settings: Settings, *, source: str | None = None, object_name: str | None = None, rows: int, notify: Notify
 ) -> Iterator[ReadFigures]:
     """Read an object of each source, the first unless one is named, until it has brought so many rows.
 
-    `tell` is told in words what happens, and what could not be measured.
+    `notify` receives progress messages, and what could not be measured.
     Raises: UsageError for a name that is not declared; what reading a source raises.
     """
     for name, declared in _chosen(settings, source, object_name):
         chosen = object_name or next(iter(declared.objects))
         for way, work in _ways(Reading(name, declared, chosen, rows)).items():
-            tell(f"{name}.{chosen}: {way}")
+            notify(f"{name}.{chosen}: {way}")
             try:
                 figures = in_fresh_process(partial(work, way))
             except BenchmarkFailed as error:
-                tell(f"  left out: {error}")
+                notify(f"  left out: {error}")
                 continue
             if figures.rows:
                 yield figures
             else:
-                tell("  left out: there is nothing to read")
+                notify("  left out: there is nothing to read")
 
 
 def _chosen(settings: Settings, source: str | None, object_name: str | None) -> list[tuple[str, SourceSettings]]:

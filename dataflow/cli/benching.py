@@ -43,7 +43,7 @@ def bench(
     from dataflow.bench import measure_sizes
 
     chosen = _sizes(sizes) if sizes else [records]
-    found = list(measure_sizes(chosen, tell=messages.print))
+    found = list(measure_sizes(chosen, notify=messages.print))
     growth = _growth(found)
     if output is Output.JSON:
         write_json({"figures": [figures.as_dict() for figures in found], "exponents": growth})
@@ -74,7 +74,7 @@ def identity(
     """
     from dataflow.bench.identity import LARGEST_EXPONENT, growth, measure_identity
 
-    found = list(measure_identity(_sizes(sizes), added=added, tell=messages.print))
+    found = list(measure_identity(_sizes(sizes), added=added, notify=messages.print))
     powers = growth(found)
     if output is Output.JSON:
         write_json({"figures": [figures.as_dict() for figures in found], "exponents": powers})
@@ -112,7 +112,7 @@ def sources(
     from dataflow.bench.sources import measure_sources
 
     measured = measure_sources(
-        settings_of(context), source=source, object_name=object_name, rows=rows, tell=messages.print
+        settings_of(context), source=source, object_name=object_name, rows=rows, notify=messages.print
     )
     found = list(measured)
     if output is Output.JSON:

@@ -13,13 +13,13 @@ from dataflow.vocabulary.countries import COUNTRY_NAMES
 @lru_cache(maxsize=10_000)
 def normalise_country(text: str) -> str | None:
     """Return the alpha-2 code, or None where the text is not a known country."""
-    said = tidy(text)
-    if said is None:
+    tidied = tidy(text)
+    if tidied is None:
         return None
-    known = COUNTRY_NAMES.means.get(said.lower())
+    known = COUNTRY_NAMES.means.get(tidied.lower())
     if known is not None:
         return known
     try:
-        return str(pycountry.countries.lookup(said).alpha_2)
+        return str(pycountry.countries.lookup(tidied).alpha_2)
     except LookupError:
         return None

@@ -56,8 +56,8 @@ def _one(function: Callable[[str], object | None], text: str) -> tuple[object] |
 
 def _place(text: str) -> str | None:
     """Capitalise a city or region; a code of up to three letters stays as it is."""
-    said = tidy(text)
-    return said if said is None or len(said) <= 3 else capitalise(said)
+    tidied = tidy(text)
+    return tidied if tidied is None or len(tidied) <= 3 else capitalise(tidied)
 
 
 COUNTRY = Lookup("country_lookup", ("country_code",), (("country_code", _TEXT),), partial(_one, normalise_country))
@@ -127,8 +127,8 @@ def count_dropped(con: duckdb.DuckDBPyConnection) -> dict[str, int]:
     """Count the distinct values that were dropped as placeholders or malformed, by column."""
     dropped = {}
     for lookup in (COUNTRY, *LOOKUPS):
-        told = lookup.gives[-1 if lookup.people_only else 0][0]
-        dropped[told] = fetch_int(con, f"SELECT count(*) FROM {lookup.name} WHERE {told} IS NULL")
+        column = lookup.gives[-1 if lookup.people_only else 0][0]
+        dropped[column] = fetch_int(con, f"SELECT count(*) FROM {lookup.name} WHERE {column} IS NULL")
     return {name: count for name, count in dropped.items() if count}
 
 

@@ -1,4 +1,4 @@
-"""Characters that nobody sees in a name, dropped from every text before it is normalised.
+"""Invisible characters in names, dropped from every text before it is normalised.
 
 Control characters come from broken exports and keyboards, bidirectional controls from text that was copied out of a
 browser or a mail program: with them a name is not the same name to a comparison, and another name to a reader.
@@ -24,7 +24,7 @@ _NOT_JOINED = r"\x00-\x7f\p{Latin}\p{Greek}\p{Cyrillic}"
 
 
 def without_unseen(text: str) -> str:
-    """SQL of the text without the characters that nobody sees; `text` is SQL."""
+    """Return the SQL of the text without invisible characters; `text` is SQL."""
     blanks = f"regexp_replace({text}, {literal(f'[{_BLANK}]+')}, ' ', 'g')"
     rest = f"regexp_replace({blanks}, {literal(f'[{_NOTHING}]+')}, '', 'g')"
     return f"regexp_replace({rest}, {literal(f'(^|[{_NOT_JOINED}])[{_JOINERS}]+')}, {literal(chr(92) + '1')}, 'g')"

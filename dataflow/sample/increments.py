@@ -58,7 +58,7 @@ def change_records(
 ) -> Changes:
     """Choose and build the new versions and repeats of one object, and write them to the ledger."""
     repeats, stales = round(quota * RATES.duplicate), round(quota * RATES.stale)
-    candidates = np.flatnonzero(ledger.alive[key] & ~_orphaned(ledger, key))
+    candidates = np.flatnonzero(ledger.exists[key] & ~_orphaned(ledger, key))
     wanted = min(round(quota * _UPDATED[key]), candidates.size)
     rows = due_first(rng, key, ledger.frames[key], candidates, events, wanted)
     before = ledger.take(key, rows)
@@ -69,19 +69,19 @@ def change_records(
     defects = draw_defects(rng, key, ledger.known[key][rows] & ~deleted)
     stale = take(before, np.flatnonzero(ledger.intact[key][rows])[:stales])
     # Repeats are drawn from the unchanged records: the same version again.
-    others = np.setdiff1d(np.flatnonzero(ledger.intact[key] & ledger.alive[key]), rows)
+    others = np.setdiff1d(np.flatnonzero(ledger.intact[key] & ledger.exists[key]), rows)
     repeated = ledger.take(key, rng.permutation(others)[:repeats])
     ledger.change(key, rows, after, ~present(defects))
-    ledger.alive[key][rows[deleted]] = False
+    ledger.exists[key][rows[deleted]] = False
     return Changes(rows, Made(after, defects), repeated, stale, late, int(deleted.sum()))
 
 
 def _orphaned(ledger: Ledger, key: Key) -> Flags:
     """Flag rows whose owner was deleted: the application no longer changes them."""
     if key not in _PARENTS:
-        return np.zeros(len(ledger.alive[key]), dtype=bool)
+        return np.zeros(len(ledger.exists[key]), dtype=bool)
     column, parent = _PARENTS[key]
-    gone = ledger.frames[parent]["id"][~ledger.alive[parent]].astype(np.int64)
+    gone = ledger.frames[parent]["id"][~ledger.exists[parent]].astype(np.int64)
     return np.isin(ledger.frames[key][column].astype(np.int64), gone)
 
 
@@ -117,7 +117,7 @@ def delete_in_crm(rng: Random, key: Key, ledger: Ledger, touched: Ints, world: W
     """Delete some records without other changes today; return their Ids and timestamps."""
     free = np.setdiff1d(ledger.usable(key), touched)
     rows = rng.permutation(free)[: round(free.size * RATES.deleted)]
-    ledger.alive[key][rows] = False
+    ledger.exists[key][rows] = False
     ids = ledger.frames[key]["Id"][rows]
     if key == ("salesforce", "account"):
         accounts = world.companies.account

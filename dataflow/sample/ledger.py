@@ -11,20 +11,20 @@ from dataflow.sample.objects import OBJECTS, Key
 class Ledger:
     """One frame per object, one row per record ever built.
 
-    `alive`: not deleted. `known`: a valid version has been delivered. `intact`: the last delivered version was valid,
+    `exists`: not deleted. `known`: a valid version has been delivered. `intact`: the last delivered version was valid,
     so that delivering it again is a true duplicate.
     """
 
     def __init__(self) -> None:
         self.frames: dict[Key, Frame] = {}
-        self.alive: dict[Key, Flags] = {key: np.zeros(0, dtype=bool) for key in OBJECTS}
+        self.exists: dict[Key, Flags] = {key: np.zeros(0, dtype=bool) for key in OBJECTS}
         self.known: dict[Key, Flags] = {key: np.zeros(0, dtype=bool) for key in OBJECTS}
         self.intact: dict[Key, Flags] = {key: np.zeros(0, dtype=bool) for key in OBJECTS}
 
     def add(self, key: Key, frame: Frame, valid: Flags) -> None:
         """Append new records."""
         self.frames[key] = stack([self.frames[key], frame]) if key in self.frames else frame
-        self.alive[key] = np.concatenate([self.alive[key], np.ones(height(frame), dtype=bool)])
+        self.exists[key] = np.concatenate([self.exists[key], np.ones(height(frame), dtype=bool)])
         self.known[key] = np.concatenate([self.known[key], valid])
         self.intact[key] = np.concatenate([self.intact[key], valid])
 
@@ -40,4 +40,4 @@ class Ledger:
 
     def usable(self, key: Key) -> Ints:
         """Return the rows that others can refer to: not deleted, and delivered in a valid version."""
-        return np.flatnonzero(self.alive[key] & self.known[key])
+        return np.flatnonzero(self.exists[key] & self.known[key])

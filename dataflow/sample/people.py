@@ -65,7 +65,20 @@ class People:
 def build_people(
     rng: Random, size: int, companies: Companies, *, first: int, claims: Claims, year: int, hot: Addresses
 ) -> People:
-    """Build `size` people numbered from `first`; some live together, share names or inherit them."""
+    """Build `size` people numbered from `first`; some share a household or a name, or inherit names."""
+    made = _unnamed_people(rng, size, companies, first=first, claims=claims, year=year)
+    _name_people(rng, made)
+    _pair_up(rng, made)
+    _change_surnames(rng, made)
+    _use_hot_addresses(rng, made, hot)
+    _give_mailboxes(rng, made, companies, claims)
+    _share_mailboxes(rng, made)
+    _name_sole_traders(rng, made, companies)
+    return made
+
+
+def _unnamed_people(rng: Random, size: int, companies: Companies, *, first: int, claims: Claims, year: int) -> People:
+    """Build people with addresses, telephones and employers, still without names and mailboxes."""
     country = draw_countries(rng, size)
     home = draw_addresses(rng, country)
     moved = chance(rng, size, RATES.moved_house)
@@ -101,13 +114,6 @@ def build_people(
     made.own_script &= np.array([_codes()[c] in ("ru", "uk", "el", "hi", "ja", "zh") for c in range(len(_codes()))])[
         code
     ]
-    _name_people(rng, made)
-    _pair_up(rng, made)
-    _change_surnames(rng, made)
-    _use_hot_addresses(rng, made, hot)
-    _give_mailboxes(rng, made, companies, claims)
-    _share_mailboxes(rng, made)
-    _name_sole_traders(rng, made, companies)
     return made
 
 

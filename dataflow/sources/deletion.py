@@ -25,7 +25,7 @@ FIRST_DAY = "1000-01-01"
 
 
 def deletion_of(declared: ObjectSettings) -> Callable[[Any], bool]:
-    """Return the function that tells of a value of `deleted_when_set`, as read, whether it deletes."""
+    """Return the function that decides whether a value of `deleted_when_set`, as read, deletes the record."""
     kind = declared.fields.get(declared.deleted_when_set, "VARCHAR").upper()
     if kind.startswith(_DATED):
         return _is_time

@@ -31,7 +31,7 @@ VERSION_SCHEMA = BATCH_SCHEMA.append(pa.field("row_hash", pa.string()))
 _GROUP_ROWS = 25_000
 _GROUP_BYTES = 8 * 1024 * 1024
 
-# A payload that DuckDB's JSON reader refuses (a lone surrogate, NaN) would stop every later stage at once: it is
+# A payload that DuckDB's JSON reader refuses (a lone surrogate, NaN) would stop every later stage: it is
 # wrapped into a JSON string, whole, and set aside. A row without key is named by its hash so that it can be.
 _COMPLETE = f"""
 WITH sound AS (

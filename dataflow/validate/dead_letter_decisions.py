@@ -136,10 +136,10 @@ def _table(decisions: Sequence[DeadLetterDecision]) -> pa.Table:
     """Return one row per decision and dead letter; `number` orders the decisions."""
     counts = [len(one.dead_letter_ids) for one in decisions]
     number = pa.array([n for n, count in enumerate(counts) for _ in range(count)], pa.int32())
-    said = pa.table({
+    table = pa.table({
         "decision": pa.array([one.decision for one in decisions], pa.string()),
         "decided_by": pa.array([one.decided_by for one in decisions], pa.string()),
         "reason": pa.array([one.reason for one in decisions], pa.string()),
     })  # fmt: skip
     ids = pa.array([key for one in decisions for key in one.dead_letter_ids], pa.string())
-    return said.take(number).append_column("number", number).append_column("dead_letter_id", ids)
+    return table.take(number).append_column("number", number).append_column("dead_letter_id", ids)

@@ -130,8 +130,8 @@ class PartsSource:
             ) from error
         self._check_unchanged(parts)
         for mark in filter(is_mark, planned.parts):
-            told = report.notes.get(mark.path)
-            report.notes[mark.path] = "; ".join(filter(None, (told, describe_mark(mark))))
+            described = report.notes.get(mark.path)
+            report.notes[mark.path] = "; ".join(filter(None, (described, describe_mark(mark))))
 
     def _check_unchanged(self, parts: Sequence[Part]) -> None:
         for part in parts:
@@ -203,5 +203,5 @@ def _is_landed(part: Part, state: ObjectState) -> bool:
 def _fingerprint(declared: ObjectSettings, parts: Sequence[Part]) -> str:
     """Return the window's fingerprint: its bytes, and all of the declaration that shapes rows."""
     shaping = declared.model_dump_json(exclude={"checks", "personal", "json_schema"})
-    told = "\n".join([READER_VERSION, shaping, *(f"{part.path} {part.fingerprint}" for part in parts)])
-    return hashlib.md5(told.encode(), usedforsecurity=False).hexdigest()
+    described = "\n".join([READER_VERSION, shaping, *(f"{part.path} {part.fingerprint}" for part in parts)])
+    return hashlib.md5(described.encode(), usedforsecurity=False).hexdigest()

@@ -199,12 +199,12 @@ class MySQLSource:
             [(promised,)] = session.ask("SELECT FOUND_ROWS()", doing=doing)
             report.promised = int(promised)
             if zero_dates:
-                told = ", ".join(f"{count:,} in {name}" for name, count in sorted(zero_dates.items()))
-                report.notes[table.name] = f"dates 0000-00-00 read as null: {told}"
+                described = ", ".join(f"{count:,} in {name}" for name, count in sorted(zero_dates.items()))
+                report.notes[table.name] = f"dates 0000-00-00 read as null: {described}"
 
 
 def _fingerprint(table: Table, asked_at: datetime, piece: str) -> str:
     """Return the fingerprint of a query: its rows, their shape, and its time."""
     shaping = table.declared.model_dump_json(exclude={"checks", "personal", "json_schema"})
-    told = "\n".join([shaping, table.name, table.zone, piece, asked_at.isoformat()])
-    return hashlib.md5(told.encode(), usedforsecurity=False).hexdigest()
+    described = "\n".join([shaping, table.name, table.zone, piece, asked_at.isoformat()])
+    return hashlib.md5(described.encode(), usedforsecurity=False).hexdigest()

@@ -31,8 +31,8 @@ def probe(name: str, settings: SourceSettings) -> Iterator[Finding]:
     try:
         with open_session(name, server, doing="Connecting") as session:
             [(version,)] = session.ask("SELECT VERSION()", doing=_DOING)
-            told = f"{version} at {server.host}:{server.port}, {session.tls_version}"
-            yield Finding("reach", True, told)
+            found = f"{version} at {server.host}:{server.port}, {session.tls_version}"
+            yield Finding("reach", True, found)
             yield _clock(session)
             yield _lag(session, server)
             yield _privileges(session, server)
@@ -44,9 +44,9 @@ def probe(name: str, settings: SourceSettings) -> Iterator[Finding]:
 
 def _clock(session: Session) -> Finding:
     skew = (read_clock(session, doing=_DOING) - datetime.now(UTC)).total_seconds()
-    told = f"{abs(skew):.1f} s {'ahead of' if skew > 0 else 'behind'} this machine"
+    found = f"{abs(skew):.1f} s {'ahead of' if skew > 0 else 'behind'} this machine"
     fix = "" if abs(skew) <= _SKEW_SECONDS else "Synchronise both by NTP; windows follow the server's clock."
-    return Finding("clock", not fix, told, fix)
+    return Finding("clock", not fix, found, fix)
 
 
 def _lag(session: Session, server: MySQLSettings) -> Finding:

@@ -17,8 +17,8 @@ _BEHIND = ("Seconds_Behind_Source", "Seconds_Behind_Master")
 
 def read_clock(session: Session, *, doing: str) -> datetime:
     """Return the server's own time, which stamps its rows."""
-    [(told,)] = session.ask("SELECT CAST(UTC_TIMESTAMP(6) AS CHAR)", doing=doing)
-    return datetime.fromisoformat(str(told)).replace(tzinfo=UTC)
+    [(clock,)] = session.ask("SELECT CAST(UTC_TIMESTAMP(6) AS CHAR)", doing=doing)
+    return datetime.fromisoformat(str(clock)).replace(tzinfo=UTC)
 
 
 def read_lag(session: Session, *, doing: str) -> timedelta | None:

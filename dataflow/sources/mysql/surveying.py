@@ -35,8 +35,8 @@ def survey(session: Session, table: Table, planned: PlannedWindow, *, doing: str
         else between(table.cursor, planned.window, zone=table.zone)
     )
     keys = [key_condition(table.range_key, planned.keys)] if planned.keys and table.range_key else []
-    told = f"CONCAT({_key_text(table)}, '|', {_version(table)})"
-    number = f"CAST(CONV(LEFT(MD5({told}), 15), 16, 10) AS DECIMAL(20))"
+    text = f"CONCAT({_key_text(table)}, '|', {_version(table)})"
+    number = f"CAST(CONV(LEFT(MD5({text}), 15), 16, 10) AS DECIMAL(20))"
     found = session.attempt(
         f"SELECT COUNT(*) AS rows_found, CAST(COALESCE(SUM({number}), 0) AS CHAR) AS total FROM {quote(table.name)}"
         f" WHERE {' AND '.join([within, *keys, not_deleted])}",

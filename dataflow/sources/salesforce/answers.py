@@ -46,17 +46,17 @@ class SessionExpired(Exception):
 def error_codes(response: requests.Response) -> list[str]:
     """Return the codes of an error answer; its messages can contain values of records and are never repeated."""
     try:
-        told = response.json()
+        answer = response.json()
     except ValueError:
         return []
-    items = told if isinstance(told, list) else [told]
+    items = answer if isinstance(answer, list) else [answer]
     return [str(one["errorCode"]) for one in items if isinstance(one, dict) and "errorCode" in one]
 
 
 def server_time(response: requests.Response) -> datetime | None:
     """Return when the server answered, by its own clock, in whole seconds."""
-    told = email.utils.parsedate_tz(response.headers.get("Date", ""))
-    return None if told is None else datetime.fromtimestamp(email.utils.mktime_tz(told), tz=UTC)
+    date = email.utils.parsedate_tz(response.headers.get("Date", ""))
+    return None if date is None else datetime.fromtimestamp(email.utils.mktime_tz(date), tz=UTC)
 
 
 def check(response: requests.Response, *, doing: str) -> None:
@@ -86,24 +86,24 @@ def check(response: requests.Response, *, doing: str) -> None:
 
 
 def _refusal(status: int, code: str, doing: str) -> DataFlowError:
-    told = f"{doing}: Salesforce answered {code}."
+    message = f"{doing}: Salesforce answered {code}."
     if status < 400:
-        return SourceRefused(f"{told} It points elsewhere.", next_move="Put the org's My Domain into domain.")
+        return SourceRefused(f"{message} It points elsewhere.", next_move="Put the org's My Domain into domain.")
     if code == "INVALID_FIELD":
         return SchemaDrift(
-            told.replace(code, f"{code}: a field does not exist, or the user may not read it"),
+            message.replace(code, f"{code}: a field does not exist, or the user may not read it"),
             next_move="Grant the field to the integration user (dataflow doctor names it), or remove it from fields.",
         )
     if code in ("INVALID_TYPE", "NOT_FOUND") or status == 404:
         return SourceMissing(
-            told, next_move="Check the object's name (remote) and that the integration user can read it."
+            message, next_move="Check the object's name (remote) and that the integration user can read it."
         )
     if code in ("INVALID_QUERY_LOCATOR", "QUERY_TIMEOUT", "UNABLE_TO_LOCK_ROW", "INVALID_LOCATOR"):
-        return SourceUnavailable(told, next_move="Run again: the window is read from its start.")
+        return SourceUnavailable(message, next_move="Run again: the window is read from its start.")
     if status == 403:
-        return SourceRefused(told, next_move="Give the integration user API access and read permission.")
+        return SourceRefused(message, next_move="Give the integration user API access and read permission.")
     return SourceMalformed(
-        told, next_move="This is a defect of the salesforce adapter; report it with the object's fields."
+        message, next_move="This is a defect of the salesforce adapter; report it with the object's fields."
     )
 
 
@@ -124,11 +124,11 @@ def explain_failure(error: requests.RequestException, *, doing: str, host: str) 
 
 def _retry_after(response: requests.Response) -> float | None:
     """Read Retry-After: seconds, or a date."""
-    told = response.headers.get("Retry-After", "")
+    header = response.headers.get("Retry-After", "")
     try:
-        return max(float(told), 0.0)
+        return max(float(header), 0.0)
     except ValueError:
-        until = email.utils.parsedate_tz(told)
+        until = email.utils.parsedate_tz(header)
     if until is None:
         return None
     return max(email.utils.mktime_tz(until) - datetime.now(UTC).timestamp(), 0.0)

@@ -118,11 +118,11 @@ class Job:
         """Yield the addresses of all result pages, five per answer."""
         following = f"{self._address}/resultPages"
         while following:
-            told: Mapping[str, Any] = json.loads(self._connection.session.get(following).text)
-            for page in told["resultPages"]:
+            answer: Mapping[str, Any] = json.loads(self._connection.session.get(following).text)
+            for page in answer["resultPages"]:
                 yield self._connection.address(str(page["resultUrl"]))
             # The guide's text and its example have different names for this field.
-            path = "" if told["done"] else told.get("nextRecordsUrl") or told.get("nextRecordUrl") or ""
+            path = "" if answer["done"] else answer.get("nextRecordsUrl") or answer.get("nextRecordUrl") or ""
             following = self._connection.address(path) if path else ""
 
     def _one_by_one(self) -> Iterator[tuple[str, requests.Response]]:

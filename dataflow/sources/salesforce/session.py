@@ -177,9 +177,9 @@ def _private_key(settings: SalesforceSettings) -> str:
 
 def _sign_in_refusal(response: requests.Response) -> SourceRefused:
     try:
-        told = response.json()
-        code = str(told["error"])
-        words = str(told.get("error_description", ""))
+        answer = response.json()
+        code = str(answer["error"])
+        words = str(answer.get("error_description", ""))
     except (ValueError, KeyError, TypeError, AttributeError):
         code, words = f"HTTP {response.status_code}", ""
     if "approved" in words:

@@ -78,5 +78,5 @@ def fingerprint(source: str, name: str, declared: ObjectSettings, window: Window
     """Return a window's fingerprint, which includes the time of planning: later the window can hold other rows."""
     shaping = declared.model_dump_json(exclude={"checks", "personal", "json_schema"})
     ends = [timestamp.astimezone(UTC).isoformat() for timestamp in (window.start, window.until, now)]
-    told = "\n".join([READER_VERSION, source, name, shaping, *ends])
-    return hashlib.md5(told.encode(), usedforsecurity=False).hexdigest()
+    described = "\n".join([READER_VERSION, source, name, shaping, *ends])
+    return hashlib.md5(described.encode(), usedforsecurity=False).hexdigest()
