@@ -35,7 +35,7 @@ def pytest_configure(config: pytest.Config) -> None:
         config.pluginmanager.register(CpuReport())
     forbid_outside_connections()
     # No deadline: a slow machine is not a defect. In CI the same examples each time: a red run can be repeated.
-    hypothesis.settings.register_profile("test", deadline=None, derandomize="CI" in os.environ)
+    hypothesis.settings.register_profile("test", deadline=None, max_examples=50, derandomize="CI" in os.environ)
     hypothesis.settings.register_profile("soak", deadline=None, max_examples=2000)
     hypothesis.settings.load_profile("soak" if config.getoption("--soak") else "test")
 

@@ -53,8 +53,9 @@ def told(published: Settings, capsys: pytest.CaptureFixture[str]) -> Told:
 def test_a_damaged_catalogue(damage: Damage, told: Told, published: Settings) -> None:
     with private_files():
         damage(Path(published.lake.catalogue))
-    assert set(told.by_doctor()) == {"lake"}
-    assert "dataflow restore --catalogue" in told.by_doctor()["lake"]
+    found = told.by_doctor()
+    assert set(found) == {"lake"}
+    assert "dataflow restore --catalogue" in found["lake"]
     for command in WRITING:
         assert "`dataflow restore --catalogue` puts it in its place" in told.by(*command, code=1)
     for command in READING:

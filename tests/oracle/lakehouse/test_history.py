@@ -24,8 +24,8 @@ ITEM = Table(
     owner="tests",
     columns=(Column("id", "INTEGER", "", nullable=False), Column("value", "INTEGER", "")),
 )
-# Each opens a lake: a twelfth of what the profile asks of cheaper tests.
-EXAMPLES = settings().max_examples // 12
+# Each opens a lake: a sixth of what the profile asks of cheaper tests.
+EXAMPLES = settings().max_examples // 6
 ids = st.lists(st.integers(0, 12), unique=True, max_size=6)
 steps = st.lists(
     st.one_of(

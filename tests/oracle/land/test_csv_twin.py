@@ -5,7 +5,7 @@ import tempfile
 from pathlib import Path
 from typing import Any
 
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from dataflow.sources import FetchReport
@@ -37,7 +37,6 @@ def land_file(text: str, encoding: str) -> list[dict[str, Any]]:
 
 
 @given(rows=st.lists(ROW, max_size=12), dialect=DIALECT, encoding=ENCODING)
-@settings(max_examples=300)
 def test_what_was_written_is_what_lands(
     rows: list[tuple[str, str, str]], dialect: dict[str, Any], encoding: str
 ) -> None:
@@ -58,7 +57,6 @@ def test_what_was_written_is_what_lands(
         st.tuples(st.integers(0, 12), st.sampled_from(['x,"open', "x", "x,y,z,w", '"x"y,1,2'])), max_size=4
     ),
 )
-@settings(max_examples=300)
 def test_broken_lines_are_kept_and_break_no_other(
     rows: list[tuple[str, str, str]], breaks: list[tuple[int, str]]
 ) -> None:

@@ -51,7 +51,6 @@ def squares(planned: PlannedWindow) -> set[Square]:
 
 
 @given(landed=st.lists(windows(), max_size=5), of=windows())
-@hypothesis_settings(max_examples=200)
 def test_what_covers_a_gap_covers_its_squares(landed: list[PlannedWindow], of: PlannedWindow) -> None:
     is_covered = squares(of) <= {square for window in landed for square in squares(window)}
     found = covers(landed, gap_of(of, reason="failed", detail=""))

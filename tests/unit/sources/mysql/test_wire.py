@@ -7,7 +7,7 @@ from collections.abc import Callable
 
 import pymysql
 import pytest
-from hypothesis import example, given, settings
+from hypothesis import example, given
 from hypothesis import strategies as st
 
 from dataflow.sources.mysql import wire
@@ -52,7 +52,6 @@ def decode(content: bytes, columns: int, *, at_once: int = 1 << 20) -> list[tupl
     at_once=st.sampled_from([1, 3, 5, 1000, 1 << 20]),
 )
 @example(rows=[(None,), (b"",), (b"x" * 300,)], at_once=1)
-@settings(max_examples=100)
 def test_what_is_written_is_read(rows: list[tuple[bytes | None, ...]], at_once: int) -> None:
     content = encode(rows) + packet(b"\xfe" + END)
     width = len(rows[0]) if rows else 1
