@@ -1,1 +1,1 @@
-"""Orchestration: when, in which order, with which retries. The work itself is dataflow's."""
+"""Orchestration with Prefect: order, retries, limits, artifacts. The steps themselves are in `dataflow`."""

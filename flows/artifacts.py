@@ -1,4 +1,4 @@
-"""What a run leaves in Prefect's pages: its progress, its report, and the way to the HTML page. Counts, no rows."""
+"""Post a run's progress, report and link to the HTML page as Prefect artifacts. Counts, no rows."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ from dataflow.run.record import RunOutcome
 
 @contextmanager
 def progress_artifact(kind: str, *, steps: int) -> Iterator[Callable[[], None]]:
-    """A progress artifact; the yielded function moves it on by one of `steps`."""
+    """Create a progress artifact; the yielded function advances it by one of `steps`."""
     artifact = cast(UUID, create_progress_artifact(0.0, key=f"{kind}-progress", description=f"{kind} run"))
     done = 0
 
@@ -64,7 +64,7 @@ _COLUMNS = (
 
 
 def report_markdown(outcome: RunOutcome) -> str:
-    """The run in a few lines and one table of its stages."""
+    """Return the run as Markdown: a summary and the table of its stages."""
     lines = [
         f"# {outcome.kind}: {outcome.status}",
         "",

@@ -1,4 +1,4 @@
-"""The nightly check as tasks: each object by itself, so that one that cannot be checked keeps no other from it."""
+"""The nightly check as tasks: one for each object, so that a failure does not stop the others."""
 
 from __future__ import annotations
 
@@ -22,9 +22,9 @@ def check_objects(
     since: datetime | None = None,
     until: datetime | None = None,
 ) -> int:
-    """Compare each chosen object with raw and put what is missing on record; returns how many could be compared.
+    """Compare each chosen object with raw and record what is missing; return how many were compared.
 
-    Then unrecorded deletions are looked for, in the objects where that is due.
+    Then find unrecorded deletions, in the objects where that is due.
     """
     run_id = session.run.run_id
     found: list[Checked] = []
@@ -51,7 +51,7 @@ def check_objects(
 
 @contextmanager
 def _noted(session: RunSession, name: tuple[str, str]) -> Iterator[None]:
-    """Put on record that an object could not be asked, which makes the run partial, and go on with the next."""
+    """Record that an object could not be checked, which makes the run partial, and continue."""
     try:
         yield
     except (UsageError, ConfigurationError):

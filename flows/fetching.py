@@ -1,4 +1,4 @@
-"""Fetching on a work pool: a flow run for each share of a backfill's windows, told by folder and number.
+"""Fetch on a work pool: one flow run for each share of a backfill's windows, named by folder and number.
 
 Workers stage Parquet in the landing area and never open the lake; the backfill waits for them and commits alone.
 """
@@ -27,16 +27,16 @@ from dataflow.land.shares import Share, answer_share, collect_share, is_answered
 from dataflow.run.session import RunSession
 from dataflow.settings import Settings, load_settings
 from dataflow.sources.protocol import PlannedWindow
-from flows.retry import take_what_there_is, with_retries
+from flows.retry import result_or_part, with_retries
 from flows.sessions import session_of_run
 from flows.tasks import unless_incomplete
 
 Order = tuple[Task[..., Staged], dict[str, Any], int]
 """A task that stages so many windows, and its parameters."""
 
-# Seconds between two looks at a run that fetches for minutes.
-_LOOK_EVERY = 2.0
-# A container on ECS takes a minute or two to start. Longer than this the lake's lock is not held for nobody.
+# Seconds between two polls of a run that fetches for minutes.
+_POLL_SECONDS = 2.0
+# A container on ECS takes one to two minutes to start. The lake's lock is not held longer than this for a silent run.
 _SILENCE_SECONDS = 600.0
 
 
@@ -45,33 +45,33 @@ def fetch(folder: Path, share: int, config: Path | None = None, home: Path | Non
     """Fetch one share of a backfill's windows into the landing area. Raises: ShareOver when the backfill is over."""
     if is_answered(folder, share):
         return
-    told = read_share(folder, share)
+    found = read_share(folder, share)
     with private_files():
         settings = load_settings(config, home=home)
         share_files(settings)
         with sending_heartbeats(folder, share):
-            staged = _fetch_with_retries(told, settings)
-        answer_share(folder, share, told, staged)
+            staged = _fetch_with_retries(found, settings)
+        answer_share(folder, share, found, staged)
 
 
-def _fetch_with_retries(told: Share, settings: Settings) -> Staged:
-    # Settings are no parameter: they hold secrets.
+def _fetch_with_retries(share: Share, settings: Settings) -> Staged:
+    # Not a task parameter: the settings hold secrets.
     @task(name="fetch", cache_policy=NO_CACHE, persist_result=False)
-    def fetch_told() -> Staged:
-        return unless_incomplete(stage_windows(told.windows, settings, told.run))
+    def fetch_windows() -> Staged:
+        return unless_incomplete(stage_windows(share.windows, settings, share.run))
 
-    retried = with_retries(fetch_told, settings)
-    return take_what_there_is(retried(return_state=True).result(raise_on_failure=False))
+    retried = with_retries(fetch_windows, settings)
+    return result_or_part(retried(return_state=True).result(raise_on_failure=False))
 
 
 def share_out(
     session: RunSession, windows: Sequence[PlannedWindow], *, deployment: str, workers: int
 ) -> Iterator[Order]:
-    """Leave a share of the windows for each worker in the run's folder; yields the tasks that have them fetched.
+    """Write a share of the windows for each worker into the run's folder; yield the tasks that have them fetched.
 
-    Dealt out one by one: neighbours in time and of one object, which cost alike, go to different workers.
+    Neighbouring windows of an object, which cost alike, go to different workers.
     """
-    # Not `tempfile`: its folders are closed to the group of a shared lake, whose workers write here.
+    # Not `tempfile`: its folders exclude the group of a shared lake, whose workers write here.
     folder = (session.folder / f"fetch-{uuid4().hex}").resolve()
     folder.mkdir()
     shares = min(workers, len(windows))
@@ -85,10 +85,10 @@ def share_out(
 
 @task(name="share", cache_policy=NO_CACHE, persist_result=False)
 def fetch_share(run_id: str, folder: Path, number: int, deployment: str) -> Staged:
-    """Have a deployment fetch one share; what a run that died had staged by then is taken up by the next.
+    """Have a deployment fetch one share; a new run continues from what a crashed one has staged.
 
-    Only death is tried again here: what failed at a source was tried again by the worker.
-    Raises: ConfigurationError when there is no such deployment.
+    Only crashes are retried here: the worker itself retries errors of a source.
+    Raises: ConfigurationError when the deployment does not exist.
     """
     settings = session_of_run(run_id).settings
     with get_client(sync_client=True) as client:
@@ -108,7 +108,7 @@ def _start(settings: Settings, folder: Path, number: int, deployment: str, attem
         started = run_deployment(
             deployment,
             parameters=parameters,
-            # Asked twice for one attempt, as after an answer that was cut off, Prefect starts one run.
+            # Prefect starts one run for an attempt, also when the call is repeated after a lost answer.
             idempotency_key=f"{folder}|{number}|{attempt}",
             timeout=0,
             as_subflow=False,
@@ -119,7 +119,7 @@ def _start(settings: Settings, folder: Path, number: int, deployment: str, attem
             next_move="Deploy it with prefect deploy, set PREFECT_API_URL to the server that has it, or clear the "
             "setting.",
         ) from error
-    # Awaitable only inside an event loop, and a task's thread has none.
+    # Awaitable only inside an event loop, which a task's thread does not have.
     assert isinstance(started, FlowRun)
     return started.id
 
@@ -132,10 +132,10 @@ def watch_share(
     *,
     silence_seconds: float = _SILENCE_SECONDS,
 ) -> FlowRun:
-    """Wait until the share is answered, or its run has ended; returns the run as it is then.
+    """Wait until the share is answered or its run has ended; return the run.
 
-    A run that was begun and gives no sign for so long is put on record as crashed; one that nobody begins, while
-    nobody is at any other share either, as cancelled.
+    A started run without a heartbeat for `silence_seconds` is set to crashed; a run that is not started, while no other
+    share has a heartbeat either, to cancelled.
     """
     seen: tuple[StateType | None, int] | None = None
     while True:
@@ -147,10 +147,12 @@ def watch_share(
         if beat != seen:
             seen, since = beat, time.monotonic()
         elif time.monotonic() - since > silence_seconds:
-            words = f"Given up after {silence_seconds:.0f} s without a sign of life."
-            client.set_flow_run_state(run.id, Cancelled(message=words) if is_waiting else Crashed(message=words), True)
+            message = f"Given up after {silence_seconds:.0f} s without a heartbeat."
+            client.set_flow_run_state(
+                run.id, Cancelled(message=message) if is_waiting else Crashed(message=message), True
+            )
             continue
-        time.sleep(_LOOK_EVERY)
+        time.sleep(_POLL_SECONDS)
 
 
 def _lost(ended: FlowRun, deployment: str, windows: int) -> ShareLost:

@@ -1,8 +1,8 @@
-"""Files that arrived in a bucket, told to Prefect as events; the trigger of `ingest` in prefect.yaml waits for them.
+"""Send Prefect an event for each new file in a bucket; the trigger of `ingest` in prefect.yaml waits for them.
 
-`announce` takes what S3 sends, by whatever way it comes: an EventBridge event, a bucket notification, and either of
-them in messages of SQS or SNS. It has the form of a Lambda handler, and needs PREFECT_API_URL and nothing else.
-What arrived is only a hint: a run lists the bucket itself, so an event that is lost, late or doubled changes nothing.
+`announce` accepts the messages of S3: EventBridge events and bucket notifications, also inside SQS or SNS messages. It
+is a Lambda handler that needs only PREFECT_API_URL. A run lists the bucket itself, so an event that is lost, late or
+repeated changes nothing.
 """
 
 from __future__ import annotations
@@ -18,9 +18,9 @@ OBJECT_CREATED = "s3.object.created"
 
 
 def announce(message: Mapping[str, Any], _context: object = None) -> int:
-    """Tell Prefect of each object that the message says was created; returns how many.
+    """Send Prefect an event for each created object of a message; return how many.
 
-    Raises: what the Prefect client raises, so that a queue delivers the message again.
+    Raises: the errors of the Prefect client, so that a queue delivers the message again.
     """
     events = [
         Event(
@@ -38,9 +38,9 @@ def announce(message: Mapping[str, Any], _context: object = None) -> int:
 
 
 def created_objects(message: Mapping[str, Any]) -> Iterator[str]:
-    """Yield s3://bucket/key of each object that a message says was created; other messages hold none.
+    """Yield s3://bucket/key of each created object of a message; other messages have none.
 
-    The key is as the message has it: notifications encode it as in an address, EventBridge does not.
+    The key is as in the message: notifications percent-encode it, EventBridge does not.
     """
     if message.get("detail-type") == "Object Created":
         detail = message["detail"]

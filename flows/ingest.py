@@ -1,4 +1,4 @@
-"""Landing as tasks: plan, fetch many windows at once, land what was staged, and say what is missing."""
+"""Landing as tasks: plan, fetch windows in parallel, land what was staged, record what is missing."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ from dataflow.run.progress import WindowEvent, announce
 from dataflow.run.session import RunSession
 from dataflow.sources.protocol import PlannedWindow
 from flows.fetching import Order, share_out
-from flows.retry import take_what_there_is, with_retries
+from flows.retry import result_or_part, with_retries
 from flows.tasks import fetch, land, plan
 
 EVERYTHING: Sequence[TimeRange] = ((None, None),)
@@ -38,12 +38,12 @@ def ingest_windows(
     workers: int,
     deployment: str = "",
 ) -> int:
-    """Fetch what is new, `workers` windows at once, and land it wave by wave; returns the rows that were new.
+    """Fetch what is new, `workers` windows at a time, and land it in waves; return the number of new rows.
 
-    `deployment`: the one of `fetch` whose runs fetch them, on a work pool; without it threads of this process do.
-    What cannot be fetched is on record as a gap and makes the run partial; the rest is landed. A run that dies goes
-    on where it was: landed waves are not planned again, staged windows not read again.
-    Raises: the first error, when no object at all could be landed and it was not for a spent budget.
+    `deployment` is the deployment of `fetch` that fetches them on a work pool; without it, threads of this process do.
+    What cannot be fetched is recorded as a gap and makes the run partial; the rest is landed. After a crash the next
+    run continues: landed waves are not planned again, staged windows are not read again.
+    Raises: the first error, when no object could be landed and the reason is not a spent budget.
     """
     planned = _planned(session, source, object_name, ranges, skip_landed=skip_landed)
     announce(WindowEvent("planned", len(planned.windows)))
@@ -67,7 +67,7 @@ def ingest_windows(
 def fetch_windows(
     session: RunSession, windows: Sequence[PlannedWindow], *, workers: int, deployment: str = ""
 ) -> Staged:
-    """Stage windows, `workers` at once, in threads or in runs of a deployment."""
+    """Stage windows, `workers` at a time, in threads or in runs of a deployment."""
     if deployment:
         orders = share_out(session, windows, deployment=deployment, workers=workers)
     else:
@@ -78,7 +78,7 @@ def fetch_windows(
             futures[runner.submit(task, parameters=parameters)] = count
         for future in as_completed(list(futures)):
             announce(WindowEvent("fetched", futures[future]))
-        answers = [take_what_there_is(future.result(raise_on_failure=False)) for future in futures]
+        answers = [result_or_part(future.result(raise_on_failure=False)) for future in futures]
     return Staged(
         tuple(window for answer in answers for window in answer.fetched),
         tuple(failure for answer in answers for failure in answer.failures),
@@ -86,7 +86,7 @@ def fetch_windows(
 
 
 def _by_threads(session: RunSession, windows: Sequence[PlannedWindow], *, tasks: int) -> Iterator[Order]:
-    """Tasks that fetch windows here; those of one object are shared out among tasks in their order."""
+    """Yield tasks that fetch windows in this process; the windows of an object are split among tasks in order."""
     for name, share in _shares(windows, tasks=tasks):
         parameters = {"run_id": session.run.run_id, "windows": share}
         yield with_retries(fetch, session.settings, name=name), parameters, len(share)
@@ -101,12 +101,12 @@ def _planned(
     skip_landed: bool,
 ) -> LandingPlan:
     task = with_retries(plan, session.settings)
-    words = (session.run.run_id, source, object_name, ranges, skip_landed)
-    return take_what_there_is(task(*words, return_state=True).result(raise_on_failure=False))
+    arguments = (session.run.run_id, source, object_name, ranges, skip_landed)
+    return result_or_part(task(*arguments, return_state=True).result(raise_on_failure=False))
 
 
 def _waves(windows: Sequence[PlannedWindow]) -> Iterator[Sequence[PlannedWindow]]:
-    """Cut windows, oldest first, into what is committed together; one wave, even empty, tells what planning found."""
+    """Cut windows, oldest first, into waves that are committed together; at least one, for planning's findings."""
     ordered = sorted(windows, key=lambda planned: (planned.window, planned.source, planned.object))
     size = max(_WINDOWS_A_WAVE, -(-len(ordered) // _WAVES))
     yield ordered[:size]
@@ -115,7 +115,7 @@ def _waves(windows: Sequence[PlannedWindow]) -> Iterator[Sequence[PlannedWindow]
 
 
 def _shares(windows: Sequence[PlannedWindow], *, tasks: int) -> Iterator[tuple[str, tuple[PlannedWindow, ...]]]:
-    """Share windows out among about so many tasks, each with windows of one object, and name the tasks."""
+    """Split windows among about `tasks` tasks, each with windows of one object; yield names and windows."""
     by_object: dict[str, list[PlannedWindow]] = defaultdict(list)
     for window in windows:
         by_object[f"{window.source}.{window.object}"].append(window)
@@ -128,9 +128,9 @@ def _shares(windows: Sequence[PlannedWindow], *, tasks: int) -> Iterator[tuple[s
 
 
 def _refuse_total_failure(planned: LandingPlan, landed: Sequence[FetchedWindow], failures: Sequence[Failure]) -> None:
-    """Raise the first error, with notes on the others, when there was no object of which anything could be had.
+    """Raise the first error, with notes on the others, when no object could be landed.
 
-    A spent budget is no failure: the run ends as partial, and the next one goes on.
+    A spent budget does not raise: the run ends as partial, and the next one continues.
     """
     failed = {(failure.source, failure.object) for failure in failures}
     had = {(window.planned.source, window.planned.object) for window in landed}

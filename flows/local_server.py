@@ -1,7 +1,7 @@
-"""A Prefect API for one run: started beside it, and gone when its process is gone, however that ended.
+"""Run a Prefect API for one run: it starts with the run's process and ends with it, even when that is killed.
 
 Prefect's own temporary server outlives a killed parent; this one watches its standard input, which the kernel closes.
-Run as a module it is that server.
+Run as a module, this is the server.
 """
 
 from __future__ import annotations
@@ -25,20 +25,20 @@ from flows.prefect_server import make_app
 if TYPE_CHECKING:
     import uvicorn
 
-# A fresh home needs its database first: 9 s on an idle machine, several times that on a busy one.
+# A new home needs its database first: 9 s on an idle machine, several times that on a busy one.
 _START_SECONDS = 120.0
 # Task states reach the database through a queue; it was empty 0.3 s after a flow of ten tasks.
 _DRAIN_SECONDS = 1.5
 
 
 class LocalServer:
-    """The server of one run. It starts at once and gets ready in the background; `wait` before the first flow."""
+    """The server of one run. It starts in the background; call `wait` before the first flow."""
 
     def __init__(self, home: Path) -> None:
         self._log = home / "prefect" / "server.log"
         self._log.parent.mkdir(parents=True, exist_ok=True)
         lay_down(self._log.parent)
-        # The socket is handed over already listening: its port cannot be taken by another, callers queue meanwhile.
+        # The server inherits a listening socket: no other process can take the port, and callers queue meanwhile.
         with self._log.open("wb") as log, socket.create_server(("127.0.0.1", 0)) as listening:
             self.api_url = f"http://127.0.0.1:{listening.getsockname()[1]}/api"
             self._process = subprocess.Popen(
@@ -48,7 +48,7 @@ class LocalServer:
                 stdout=log,
                 stderr=log,
                 env=prefect_server_environment(home),
-                # A terminal's Ctrl-C is for the run; the server must still take its last words.
+                # A terminal's Ctrl-C is for the run only: the server must still receive its last states.
                 start_new_session=True,
             )
 
@@ -58,10 +58,10 @@ class LocalServer:
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
-        # It takes the last words in and leaves by itself; nobody has to wait for that.
+        # The server receives the last states and exits by itself; this process does not wait for it.
         assert self._process.stdin is not None
         self._process.stdin.close()
-        threading.Thread(target=self._process.wait, name="server-leaving", daemon=True).start()
+        threading.Thread(target=self._process.wait, name="server-exit", daemon=True).start()
 
     def wait(self) -> None:
         """Return when the API answers. Raises: OrchestratorUnavailable."""
@@ -79,22 +79,22 @@ class LocalServer:
 
 
 def serve(descriptor: int) -> None:
-    """Be the server: answer on a listening socket until standard input ends."""
-    # Importing makes millions of objects that stay; collecting among them took a third of the start.
+    """Serve on a listening socket until standard input ends."""
+    # Importing creates millions of lasting objects; garbage collection took a third of the start.
     gc.disable()
     import uvicorn
 
     server = uvicorn.Server(uvicorn.Config(make_app(), log_level="error", lifespan="on", timeout_graceful_shutdown=5))
-    threading.Thread(target=_leave_with_parent, args=[server], daemon=True).start()
+    threading.Thread(target=_exit_with_parent, args=[server], daemon=True).start()
     gc.freeze()
     gc.enable()
     server.run(sockets=[socket.socket(fileno=descriptor)])
 
 
-def _leave_with_parent(server: uvicorn.Server) -> None:
+def _exit_with_parent(server: uvicorn.Server) -> None:
     sys.stdin.buffer.read()
     time.sleep(_DRAIN_SECONDS)
-    # Not at once: a migration under way is finished first.
+    # Graceful: a running migration is finished first.
     server.should_exit = True
 
 

@@ -1,7 +1,7 @@
-"""An empty Prefect database, made once per installation and copied into each new home.
+"""Create an empty Prefect database once per installation, and copy it into each new home.
 
-Prefect makes one by running every migration it ever had, 6 s in each new home (November 2026). Run as a module this
-makes the copy's original; without one, Prefect does it itself when its API first starts.
+Prefect creates one by running all of its migrations, 6 s in each new home (November 2026). Run as a module, this
+creates the template; without it, Prefect creates the database when its API first starts.
 """
 
 from __future__ import annotations
@@ -20,29 +20,29 @@ from flows.prefect_server import make_database
 
 
 def original() -> Path:
-    """Where this installation keeps it; another release of Prefect has another."""
+    """Return the path of the template of this installation and release of Prefect."""
     return Path(sys.prefix) / "share" / "dataflow" / f"prefect-{version('prefect')}.db"
 
 
 def lay_down(prefect_home: Path) -> None:
-    """Copy it into a Prefect home that has no database, unless the user named one; without an original, make a file."""
+    """Copy the template into a Prefect home without a database, unless the user set one; create a file without it."""
     database = prefect_home / "prefect.db"
     if database.exists() or prefect_database_url() is not None:
         return
     if not original().exists():
-        # SQLite would make one that the group of a shared lake cannot write.
+        # SQLite would create one that the group of a shared lake cannot write.
         database.touch()
         return
     copy = database.with_name(f"new-{os.getpid()}.db")
     shutil.copyfile(original(), copy)
-    # Never over one that another process has meanwhile begun to use.
+    # Never over one that another process already uses.
     with suppress(FileExistsError):
         os.link(copy, database)
     copy.unlink()
 
 
 def make_original() -> None:
-    """Have Prefect make an empty database, and keep it for this installation."""
+    """Have Prefect create an empty database, and keep it as the template."""
     original().parent.mkdir(parents=True, exist_ok=True)
     with tempfile.TemporaryDirectory(dir=original().parent) as folder:
         with prefect_environment(Path(folder), api_url=None):

@@ -1,4 +1,4 @@
-"""The Prefect API that runs of this process talk to. Imports next to nothing, so that it can be started first."""
+"""Provide the Prefect API for the runs of this process. Imports little, so that it can start first."""
 
 from __future__ import annotations
 
@@ -15,9 +15,9 @@ _serving: list[LocalServer] = []
 
 @contextmanager
 def orchestrator(settings: Settings) -> Iterator[None]:
-    """Have a Prefect API for the flows of the block: the user's own (PREFECT_API_URL), or one beside this process.
+    """Provide a Prefect API for the flows of the block: the user's own (PREFECT_API_URL), or a local server.
 
-    The local one gets ready in the background; a block inside another shares it.
+    The local one starts in the background; nested blocks share it.
     """
     if _serving or prefect_api_url() is not None:
         yield
@@ -32,5 +32,5 @@ def orchestrator(settings: Settings) -> Iterator[None]:
 
 
 def local_server() -> LocalServer | None:
-    """The server of the enclosing `orchestrator`; None where the user named one."""
+    """Return the server of the enclosing `orchestrator`; None where PREFECT_API_URL is set."""
     return _serving[-1] if _serving else None

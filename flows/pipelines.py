@@ -1,6 +1,6 @@
-"""The five flows. Their parameters are names and times; Prefect checks the types before anything is touched.
+"""The five flows. Their parameters are names and times; Prefect checks the types before the run starts.
 
-Each ends in a state that says what became of the run: Published, Unchanged, Landed, Complete; Partial; Refused, Failed.
+The name of the final state is the outcome: Published, Unchanged, Landed, Complete; Partial; Refused, Failed.
 """
 
 from __future__ import annotations
@@ -36,7 +36,7 @@ def ingest(
     now: datetime | None = None,
     run_id: str | None = None,
 ) -> State[Any]:
-    """Land what the sources have and the lake has not; publish nothing."""
+    """Land what is new at the sources; publish nothing."""
 
     def work(session: RunSession) -> RunOutcome:
         rows = _ingest(session, source, object_name, since, until)
@@ -53,7 +53,7 @@ def publish(
     now: datetime | None = None,
     run_id: str | None = None,
 ) -> State[Any]:
-    """Publish everything landed, audited, in one lake transaction; with `retrain`, by new models of identity."""
+    """Publish everything landed, audited, in one lake transaction; with `retrain`, train the identity models again."""
 
     def work(session: RunSession) -> RunOutcome:
         return publish_landed(session, retrain=retrain)
@@ -73,7 +73,7 @@ def daily(
     now: datetime | None = None,
     run_id: str | None = None,
 ) -> State[Any]:
-    """Land what is new, then publish; with `retrain`, by new models of identity."""
+    """Land what is new, then publish; with `retrain`, train the identity models again."""
 
     def work(session: RunSession) -> RunOutcome:
         _ingest(session, source, object_name, since, until)
@@ -93,7 +93,7 @@ def check(
     now: datetime | None = None,
     run_id: str | None = None,
 ) -> State[Any]:
-    """Land what is new, then compare what the sources hold with raw; what is missing is read again by the next run."""
+    """Land what is new, then compare raw with the sources; the next run reads again what is missing."""
 
     def work(session: RunSession) -> RunOutcome:
         _ingest(session, source, object_name, None, None)
@@ -114,10 +114,10 @@ def backfill(
     now: datetime | None = None,
     run_id: str | None = None,
 ) -> State[Any]:
-    """Land the days from `start` to `end`, both included, in windows of `window_days`, `workers` at once; publish once.
+    """Land the days from `start` to `end`, both included, in windows of `window_days` by `workers`; publish once.
 
-    Started again it goes on where it was: windows that were landed whole are skipped, gaps are read again. The setting
-    `prefect.fetch_deployment` has them fetched on a work pool, by as many runs; one process commits in any case.
+    Started again, it continues: complete windows are skipped, gaps are read again. With the setting
+    `prefect.fetch_deployment`, `workers` runs on a work pool fetch the windows; one process commits in any case.
     """
     ranges = split_range(start, end, window_days=window_days)
     if workers < 1:
@@ -163,7 +163,7 @@ def _run(
     now: datetime | None,
     run_id: str | None,
 ) -> State[Any]:
-    """Do the work in a session and turn its end into a state; an error that is no refusal is raised."""
+    """Do the work in a session and return its final state; raise every error but a refusal."""
     try:
         with private_files(), join_or_open(run_id, _settings(config, home, run_id), kind, now=now) as session:
             try:
@@ -176,7 +176,7 @@ def _run(
             raise
         return Failed(name="Refused", message=str(error), data=error)
     if outcome.status == "partial":
-        # Never a success: whoever watches must hear of it. What was landed stays, and the next run goes on.
+        # Failed for Prefect, so that its alerts report it. What was landed stays, and the next run continues.
         return Failed(name="Partial", message=outcome.message)
     return Completed(name=outcome.status.title(), message=outcome.message)
 

@@ -1,4 +1,4 @@
-"""The order of a run's tasks: the one place where the pipeline is composed."""
+"""The publication: the order of its tasks, how it ends, and its report."""
 
 from __future__ import annotations
 
@@ -21,12 +21,12 @@ PUBLISHING_STEPS = len(STAGES) + 2
 def publish_landed(session: RunSession, *, retrain: bool = False) -> RunOutcome:
     """Compute, audit and commit one publication of everything landed; then, with the lake closed, feed the sinks.
 
-    `retrain`: who is who is worked out anew, by models trained on the records and the stewards' words of today.
+    `retrain`: identity is resolved again, by models trained on the current records and judgements.
     """
     run_id = session.run.run_id
     with (
         progress_artifact(session.run.kind, steps=PUBLISHING_STEPS) as advance,
-        # It draws beside the commit and the sinks; what it needs of the lake it has read when the workspace closes.
+        # Draws in parallel with commit and sinks; it has read the lake when the workspace closes.
         ThreadPoolExecutor(1, thread_name_prefix="report") as beside,
     ):
         with session.open_workspace():
@@ -36,8 +36,8 @@ def publish_landed(session: RunSession, *, retrain: bool = False) -> RunOutcome:
             with drafting_report(session, beside) as draft:
                 publication = with_retries(commit_publication, session.settings)(run_id)
                 advance()
-                words, snapshot = _words(publication), publication.snapshot.id
-                outcome = session.conclude(publication.status, words, snapshot_id=snapshot)
+                message, snapshot = _message(publication), publication.snapshot.id
+                outcome = session.conclude(publication.status, message, snapshot_id=snapshot)
         session.release_lake()
         outcome = session.add_sinks(outcome, feed_sinks(session, publication))
         advance()
@@ -45,14 +45,14 @@ def publish_landed(session: RunSession, *, retrain: bool = False) -> RunOutcome:
 
 
 def conclude(session: RunSession, status: RunStatus, message: str) -> RunOutcome:
-    """Put the end of a run that publishes nothing on record, and present it."""
+    """Conclude and record a run that publishes nothing, and present it."""
     return present(session, session.conclude(status, message))
 
 
 def present(session: RunSession, outcome: RunOutcome, *, draft: Future[ReportDraft] | None = None) -> RunOutcome:
-    """Draw the run's report and post it; the outcome gets the page's path.
+    """Draw and post the run's report; return the outcome with the page's path.
 
-    A run that only landed draws no page: the page is of what is published, and that stands as it was drawn last.
+    A run that only landed draws no page: the page shows what is published, which has not changed.
     """
     publishes_nothing = session.run.kind == "ingest" and outcome.status != "partial"
     session.outcome = outcome if publishes_nothing else write_run_report(session, outcome, draft=draft)
@@ -61,7 +61,7 @@ def present(session: RunSession, outcome: RunOutcome, *, draft: Future[ReportDra
 
 
 def report_failure(session: RunSession, error: Exception) -> None:
-    """Put a run that did not come to its end on record, and draw its page; the error says where that is."""
+    """Record a failed run and draw its page; a note on the error names the page."""
     outcome = session.record_failure(error)
     if outcome is None:
         return
@@ -69,12 +69,12 @@ def report_failure(session: RunSession, error: Exception) -> None:
         drawn = write_run_report(session, outcome)
         post_report(drawn)
         error.add_note(f"Report: {drawn.report_page}")
-    except Exception as second:  # noqa: BLE001 (whatever it is, it must not hide the reason of the failure)
+    except Exception as second:  # noqa: BLE001 (any error: it must not hide the first one)
         error.add_note(f"Its report could not be drawn ({type(second).__name__}).")
 
 
-def _words(publication: Publication) -> str:
-    """The run's message: what changed, since "it completed" is not "it is right"."""
+def _message(publication: Publication) -> str:
+    """Return the run's message: what changed, as a completed run is not yet a right one."""
     if not publication.is_new:
         return "nothing new: nothing was published"
     changed = {name: staged.changed for name, staged in publication.written.items() if staged.changed}

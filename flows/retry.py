@@ -1,4 +1,4 @@
-"""When a task is tried again: when its error says that this can help, and not before the source asked for it."""
+"""Retry a task when its error says that a retry can help, after the wait that the source asked for."""
 
 from __future__ import annotations
 
@@ -15,14 +15,14 @@ from dataflow.settings import Settings
 P = ParamSpec("P")
 R = TypeVar("R")
 
-# Half of the delay: runs that failed together at a busy source do not come back together.
+# Half of the delay: runs that failed together at a busy source do not retry together.
 _JITTER = 0.5
-# A source that wants more patience than this is left for the next run: the lake's lock is held meanwhile.
+# A source that asks for a longer wait is left for the next run, because the lake's lock is held meanwhile.
 LONGEST_WAIT_SECONDS = 300.0
 
 
 class Incomplete(Exception, Generic[R]):
-    """A task did a part of its work, `result`; the rest failed with `errors`, of which some may heal."""
+    """A task did a part of its work, `result`; the rest failed with `errors`, of which some can be retried."""
 
     def __init__(self, result: R, errors: Sequence[Exception]) -> None:
         super().__init__("; ".join(str(error) for error in errors))
@@ -32,19 +32,19 @@ class Incomplete(Exception, Generic[R]):
         self.retry_after_seconds = max(waits, default=0.0)
 
 
-def can_retry(task: Task[..., Any], task_run: TaskRun, state: State[Any]) -> bool:  # noqa: ARG001 (Prefect's form)
-    """Whether the error that ended a task may go away by itself. Waits as long as the source asked for."""
+def can_retry(task: Task[..., Any], task_run: TaskRun, state: State[Any]) -> bool:  # noqa: ARG001 (Prefect's signature)
+    """Return whether a retry can help, after the wait that the source asked for."""
     error = state.result(raise_on_failure=False)
     wait_seconds = float(getattr(error, "retry_after_seconds", None) or 0)
     if not getattr(error, "retryable", False) or wait_seconds > LONGEST_WAIT_SECONDS:
         return False
-    # Here, since Prefect's own delays are fixed before the error is known; its backoff comes on top.
+    # Waits here, as Prefect's own delays are fixed before the error is known; its backoff is added.
     time.sleep(wait_seconds)
     return True
 
 
 def with_retries(task: Task[P, R], settings: Settings, *, name: str | None = None) -> Task[P, R]:
-    """The task with the retries of dataflow.toml: exponential backoff, jitter, only where it can help."""
+    """Return the task with the retries of dataflow.toml: exponential backoff, jitter, only where a retry can help."""
     declared = settings.prefect
     return task.with_options(
         task_run_name=name,
@@ -55,8 +55,8 @@ def with_retries(task: Task[P, R], settings: Settings, *, name: str | None = Non
     )
 
 
-def take_what_there_is(answer: R | Exception) -> R:
-    """The answer of a task, or the part of it that it had after its last try. Raises: any other error."""
+def result_or_part(answer: R | Exception) -> R:
+    """Return the result of a task, or the part of it after the last try. Raises: any other error."""
     if isinstance(answer, Incomplete):
         part: R = answer.result
         return part

@@ -1,4 +1,4 @@
-"""Scoring of candidate pairs on a work pool: a flow run for each chunk, told by folder and number; files in and out."""
+"""Score candidate pairs on a work pool: one flow run for each chunk, named by folder and number; files in and out."""
 
 from __future__ import annotations
 
@@ -15,8 +15,8 @@ from dataflow.access.modes import files_shared_as
 from dataflow.errors import ChunkFailed
 from dataflow.resolve.pairs.chunks import ScoreChunks, score_chunk
 
-# Seconds between two looks at a run that scores for minutes.
-_LOOK_EVERY = 2.0
+# Seconds between two polls of a run that scores for minutes.
+_POLL_SECONDS = 2.0
 
 
 @flow(name="score", persist_result=False)
@@ -27,9 +27,9 @@ def score(folder: Path, chunk: int) -> None:
 
 
 def scoring_in_pool(deployment: str) -> ScoreChunks:
-    """Have a deployment of `score` do chunks, all at once. Asked again, it goes on with the runs that it had started.
+    """Return a function by which a deployment scores chunks in parallel; called again, it reuses started runs.
 
-    The function may be called from any thread: it talks to the Prefect that is set up here and now.
+    The function can be called from any thread: it uses the Prefect API that is set up here.
     """
     here = copy_context()
 
@@ -38,10 +38,10 @@ def scoring_in_pool(deployment: str) -> ScoreChunks:
             deployment,
             parameters={"folder": str(folder.resolve()), "chunk": chunk},
             idempotency_key=f"{folder.resolve()}|{chunk}",
-            poll_interval=_LOOK_EVERY,
+            poll_interval=_POLL_SECONDS,
             as_subflow=False,
         )
-        # Awaitable only inside an event loop, and such a thread has none.
+        # Awaitable only inside an event loop, which these threads do not have.
         assert isinstance(ended, FlowRun)
         return str(ended.state_name)
 

@@ -1,4 +1,4 @@
-"""The sessions of this process by run id, so that tasks carry the id and never the session."""
+"""Keep the sessions of this process by run id: tasks carry the id only."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ _sessions: dict[str, RunSession] = {}
 
 
 def session_of_run(run_id: str) -> RunSession:
-    """The session of a run of this process."""
+    """Return the session of a run of this process."""
     return _sessions[run_id]
 
 
@@ -29,7 +29,7 @@ def registered(session: RunSession) -> Iterator[RunSession]:
 
 @contextmanager
 def join_or_open(run_id: str | None, settings: Settings, kind: str, *, now: datetime | None) -> Iterator[RunSession]:
-    """The session that the caller of the flow opened already, or a new one."""
+    """Yield the session that the caller of the flow has opened, or open one."""
     if run_id is not None:
         yield session_of_run(run_id)
         return

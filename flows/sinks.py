@@ -1,4 +1,4 @@
-"""Sinks follow side by side, each as a task of its own; what goes wrong in one is an error of that one."""
+"""Update the sinks in parallel, each in a task; an error of one does not affect the others."""
 
 from __future__ import annotations
 
@@ -15,9 +15,9 @@ from flows.tasks import feed_sink
 
 
 def feed_sinks(session: RunSession, publication: Publication) -> list[StepReport]:
-    """Bring every sink to the publication, also to one that is not new: a run may have died before its sinks.
+    """Update every sink to the publication, also to an unchanged one: an earlier run can have died before its sinks.
 
-    Shape: one report for each sink; of one that is not there the report has the fact `behind`, which says why.
+    Shape: one report for each sink; that of a sink not updated has the fact `behind` with the reason.
     """
     names = [kind.name for kind in active_sinks(session.settings)]
     if not names:
@@ -37,6 +37,6 @@ def feed_sinks(session: RunSession, publication: Publication) -> list[StepReport
 def _report(name: str, answer: Any) -> StepReport:
     if isinstance(answer, StepReport):
         return answer
-    # Every error has been given a text without values by then; one of Prefect itself may not be an exception of ours.
+    # Errors with an owner have messages without customer data; others, such as Prefect's, are named by class only.
     why = str(answer) if getattr(answer, "owner", None) else f"unexpected {type(answer).__name__}"
     return StepReport(stage="sink", subject=name, rows_in=0, rows_out=0, facts={BEHIND_FACT: why})

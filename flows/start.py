@@ -1,4 +1,4 @@
-"""Run a flow in this process, with no server to start: the edge between the command line and Prefect."""
+"""Run a flow in this process, with a local Prefect API: the edge between the command line and Prefect."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ from flows.warm_up import start_warm_up
 
 @contextmanager
 def connected(settings: Settings) -> Iterator[None]:
-    """Have this process's Prefect talk to the API of the enclosing `orchestrator`, once it answers."""
+    """Connect this process's Prefect to the API of the enclosing `orchestrator`, once that answers."""
     server = local_server()
     with prefect_environment(settings.home, api_url=server.api_url if server else None):
         from prefect.settings import PREFECT_API_URL, PREFECT_FLOWS_HEARTBEAT_FREQUENCY, temporary_settings
@@ -30,26 +30,26 @@ def connected(settings: Settings) -> Iterator[None]:
         if server is not None:
             start_warm_up()
             server.wait()
-        # Heartbeats tell a server that its worker died; here they are one process, and each run would wait 1 s.
-        # The address once more: Prefect keeps the one it was first imported with.
+        # No heartbeats: server and worker end together here, and each run would wait 1 s for the first.
+        # The address is set again: Prefect keeps the one of its first import.
         with temporary_settings({PREFECT_FLOWS_HEARTBEAT_FREQUENCY: None, PREFECT_API_URL: prefect_api_url()}):
             yield
 
 
 def run_flow(settings: Settings, kind: str, *, now: datetime | None = None, **parameters: Any) -> RunOutcome:
-    """Run the flow named `kind` here and now; returns how it ended.
+    """Run the flow named `kind` in this process; return its outcome.
 
-    Raises: whatever ended it, LakeLocked at once when another run holds the lake.
+    Raises: the error that ended it; LakeLocked immediately when another run holds the lake.
     """
     with orchestrator(settings), open_run(settings, kind, now=now) as session, registered(session):
-        # The lake was opened first: who is locked out need not wait for Prefect, and its API gets ready meanwhile.
+        # The lake is opened first: a run that finds it locked does not wait for Prefect, whose API starts meanwhile.
         spent = _import_prefect(settings)
         from flows import pipelines
 
         with measured() as watch, connected(settings), _seldom_collected():
             flow = getattr(pipelines, kind)
             state = flow(run_id=session.run.run_id, return_state=True, **parameters)
-        # A run that ended as partial has an outcome, and yet no success.
+        # A partial run has an outcome, although its state is a failure.
         if state.name != "Partial":
             state.result()
         assert session.outcome is not None
@@ -58,7 +58,7 @@ def run_flow(settings: Settings, kind: str, *, now: datetime | None = None, **pa
 
 
 def _import_prefect(settings: Settings) -> float:
-    """Import Prefect and the flows; returns the seconds that Prefect itself took."""
+    """Import Prefect and the flows; return the seconds that Prefect itself took."""
     server = local_server()
     with prefect_environment(settings.home, api_url=server.api_url if server else None), _uncollected():
         with measured() as watch:
@@ -70,7 +70,7 @@ def _import_prefect(settings: Settings) -> float:
 
 @contextmanager
 def _seldom_collected() -> Iterator[None]:
-    """A run's rows are DuckDB's: the collector finds next to nothing among the objects that Python makes of them."""
+    """Collect garbage less often: a run's rows are in DuckDB, so Python has little to free."""
     usual = gc.get_threshold()
     gc.set_threshold(100_000, *usual[1:])
     try:
@@ -81,7 +81,7 @@ def _seldom_collected() -> Iterator[None]:
 
 @contextmanager
 def _uncollected() -> Iterator[None]:
-    """Importing makes millions of objects that stay: collecting among them costs a third of the time."""
+    """Import without garbage collection, which takes a third of the time and frees nothing."""
     gc.disable()
     try:
         yield

@@ -1,6 +1,6 @@
-"""The steps of a run as Prefect tasks: one coarse task per stage, which carries the run id and no rows.
+"""The steps of a run as Prefect tasks: one task per stage, which carries the run id and no rows.
 
-Results stay in memory: a result kept from another run would be a stale answer, and may hold customer data.
+Results stay in memory: a result of another run would be stale, and can hold customer data.
 """
 
 from __future__ import annotations
@@ -38,7 +38,7 @@ from flows.sessions import session_of_run
 def plan(
     run_id: str, source: str | None, object_name: str | None, ranges: Sequence[TimeRange], skip_landed: bool
 ) -> LandingPlan:
-    """List the windows that hold something new. Raises: Incomplete when an object could not be planned."""
+    """Plan the windows to land. Raises: Incomplete when an object could not be planned."""
     session = session_of_run(run_id)
     with session.stage("plan"):
         planned = plan_landing(
@@ -56,13 +56,13 @@ def plan(
 
 @task(name="fetch", cache_policy=NO_CACHE, persist_result=False)
 def fetch(run_id: str, windows: Sequence[PlannedWindow]) -> Staged:
-    """Read windows of one object into the landing area; tried again, it reads those that failed. Raises: Incomplete."""
+    """Read windows of one object into the landing area; a retry reads those that failed. Raises: Incomplete."""
     session = session_of_run(run_id)
     return unless_incomplete(stage_windows(windows, session.settings, session.run))
 
 
 def unless_incomplete(staged: Staged) -> Staged:
-    """What was staged. Raises: Incomplete when a window was not."""
+    """Return what was staged. Raises: Incomplete when a window failed."""
     if staged.failures:
         raise Incomplete(staged, [failure.error for failure in staged.failures])
     return staged
@@ -70,7 +70,7 @@ def unless_incomplete(staged: Staged) -> Staged:
 
 @task(name="land", cache_policy=NO_CACHE, persist_result=False)
 def land(run_id: str, fetched: Sequence[FetchedWindow], findings: PlanFindings) -> int:
-    """Add fetched windows to raw in one lake transaction, and put the others on record; returns the new rows."""
+    """Add fetched windows to raw in one lake transaction, and record the failed ones; return the number of new rows."""
     session = session_of_run(run_id)
     with session.one_at_a_time("land"):
         reports = session.step("land", lambda: commit_what_holds(session.lake, fetched, session.run, findings=findings))
@@ -79,7 +79,7 @@ def land(run_id: str, fetched: Sequence[FetchedWindow], findings: PlanFindings) 
 
 @task(name="check", cache_policy=NO_CACHE, persist_result=False)
 def check(run_id: str, name: tuple[str, str], since: datetime | None, until: datetime | None) -> Checked:
-    """Compare one object at its source with raw; nothing is written."""
+    """Compare raw with one object at its source; write nothing."""
     session = session_of_run(run_id)
     with session.stage("check"):
         return check_object(session.lake, session.settings, name, session.run, since=since, until=until)
@@ -87,7 +87,7 @@ def check(run_id: str, name: tuple[str, str], since: datetime | None, until: dat
 
 @task(name="keys", cache_policy=NO_CACHE, persist_result=False)
 def delete_gone(run_id: str, name: tuple[str, str]) -> None:
-    """Ask which records of one object are gone at its source, and add their deletions to raw."""
+    """Find the records of one object that were deleted at its source, and add the deletions to raw."""
     session = session_of_run(run_id)
     with session.one_at_a_time("land"):
         session.step("keys", lambda: delete_missing(session.lake, session.settings, name, session.run))
@@ -95,7 +95,7 @@ def delete_gone(run_id: str, name: tuple[str, str]) -> None:
 
 @task(name="compute", task_run_name="{stage}", cache_policy=NO_CACHE, persist_result=False)
 def compute(run_id: str, stage: str, retrain: bool = False) -> int:
-    """Run one stage in the run's workspace; returns the rows it changes. `retrain`: identity by new models."""
+    """Run one stage in the run's workspace; return the number of rows it changes. `retrain` trains new models."""
     session = session_of_run(run_id)
     work = _resolving(session, retrain=retrain) if stage == "resolve" else _work_of(stage, session)
     reports = session.step(stage, work)
@@ -103,7 +103,7 @@ def compute(run_id: str, stage: str, retrain: bool = False) -> int:
 
 
 def _resolving(session: RunSession, *, retrain: bool) -> Step:
-    # They bring Splink, which no reading command needs.
+    # Imported here: they import Splink, which reading commands do not need.
     from dataflow.resolve.step import resolve
 
     run_chunks = None
@@ -129,5 +129,5 @@ def commit_publication(run_id: str) -> Publication:
 
 @task(name="sink", cache_policy=NO_CACHE, persist_result=False)
 def feed_sink(run_id: str, name: str, publication: Publication) -> StepReport:
-    """Bring one sink to the publication; the lake is closed meanwhile."""
+    """Update one sink to the publication; the lake is closed by then."""
     return follow_sink(SINKS.find(name), session_of_run(run_id).settings, publication)

@@ -1,4 +1,4 @@
-"""Load what a run needs in a thread of its own, while the process waits for Prefect."""
+"""Import what a run needs in a thread, while the process waits for Prefect."""
 
 from __future__ import annotations
 
@@ -7,12 +7,12 @@ from importlib import import_module
 
 
 def start_warm_up() -> None:
-    """Import and compile beside the caller what a run needs once: stages, Soda, charts."""
+    """Import and compile in a thread what a run needs once: stages, Soda, charts."""
     threading.Thread(target=_load, name="warm-up", daemon=True).start()
 
 
 def _load() -> None:
-    # Arrow brings it in with the first array made of Python values, when every fetching thread would wait for it.
+    # Arrow imports pandas with the first array of Python values, when every fetching thread would wait for it.
     import_module("pandas")
     import_module("pyarrow.dataset")
     import_module("dataflow.publish").compile_builders()

@@ -1,4 +1,4 @@
-"""Sinks: where published data goes. One protocol, one declaration for each; they follow once the lake is closed."""
+"""Sinks: the copies of published data outside the lake, updated after the lake is closed."""
 
 from dataflow.sinks.follow import follow_sink
 from dataflow.sinks.protocol import Sink, SinkKind

@@ -1,4 +1,4 @@
-"""The draft of a warehouse file: written beside it, held against the lake, and renamed over it.
+"""Write the draft of a warehouse file beside it, compare it with the lake, and rename it over the file.
 
 | relation | columns | filled by | dropped |
 |---|---|---|---|
@@ -40,9 +40,9 @@ def replace_file(
     *,
     copy: bool,
 ) -> int:
-    """Put a file in place of `target` that shows the publication; returns rows written.
+    """Replace `target` by a file of the publication; return the number of rows written.
 
-    `feeds`: the changes of each table, None for one to write whole. `copy`: begin with the rows that `target` has.
+    `feeds` has the changes of each table, None for a table to write whole. `copy` starts from the rows of `target`.
     Raises: SinkError.
     """
     with _drafted(target, doing=f"Writing publication {publication.number} to the warehouse {target}") as draft:
@@ -52,9 +52,9 @@ def replace_file(
 
 
 def write_without(subject: Subject, target: Path) -> int:
-    """Put a file in place of `target` that lacks every row of a person; returns how many those were.
+    """Replace `target` by a file without the rows of a person; return how many were left out.
 
-    Raises: SinkError, with the file as it was.
+    Raises: SinkError, with the file unchanged.
     """
     try:
         con = connect()
@@ -72,16 +72,16 @@ def write_without(subject: Subject, target: Path) -> int:
         finally:
             con.close()
     except duckdb.Error as error:
-        # Its text may quote a row: the new error neither repeats nor names it as its cause.
+        # Its message can quote a row, so the new error neither repeats it nor has it as its cause.
         raise SinkError(
             f"Removing a person from the warehouse {target}: unexpected {type(error).__name__}.",
-            next_move="The person may still be in it. Delete the file: the next run makes it anew from the lake.",
+            next_move="The file can still hold the person. Delete it: the next run writes it again from the lake.",
         ) from None
 
 
 @contextmanager
 def _drafted(target: Path, *, doing: str) -> Iterator[Path]:
-    """Yield the path of a draft; rename it over `target` when the block ends well, remove it when it does not."""
+    """Yield the path of a draft; rename it over `target` after the block, or remove it after an error."""
     draft = target.with_name(f"{target.name}.{os.getpid()}.draft")
     try:
         target.parent.mkdir(parents=True, exist_ok=True)
@@ -93,7 +93,7 @@ def _drafted(target: Path, *, doing: str) -> Iterator[Path]:
     except (OSError, duckdb.IOException) as error:
         raise SinkError(
             f"{doing}: {type(error).__name__}.",
-            next_move="Check space and permissions there and run again; the warehouse is as it was.",
+            next_move="Check space and permissions there and run again; the warehouse is unchanged.",
         ) from error
     finally:
         with suppress(OSError):
@@ -101,7 +101,7 @@ def _drafted(target: Path, *, doing: str) -> Iterator[Path]:
 
 
 def _clear_drafts(target: Path) -> None:
-    # One process at a time feeds the file: what is there was left behind by one that was killed.
+    # One process at a time writes the file: an existing draft is of a killed one.
     for left_behind in target.parent.glob(f"{target.name}.*.draft*"):
         left_behind.unlink()
 
@@ -109,7 +109,7 @@ def _clear_drafts(target: Path) -> None:
 def _write_draft(
     con: duckdb.DuckDBPyConnection, feeds: Mapping[Table, str | None], publication: Publication, draft: Path
 ) -> int:
-    """Write tables, views and the publication's number in one transaction; returns rows written."""
+    """Write tables, views and the publication's number in one transaction; return the number of rows written."""
     con.execute(f"ATTACH {literal(str(draft))} AS {DRAFT}")
     con.execute("BEGIN")
     written = sum(
@@ -146,7 +146,7 @@ def _write_changes(con: duckdb.DuckDBPyConnection, table: Table, feed: str) -> i
 
 
 def _copy_without(con: duckdb.DuckDBPyConnection, table: Table, subject: Subject) -> int:
-    """Copy a table but for a person's rows; returns how many were left out."""
+    """Copy a table without a person's rows; return how many were left out."""
     _make_empty(con, table)
     source = f"{_SHOWN}.{table.sql_name}"
     columns = column_list(name for (name,) in con.execute(f"SELECT column_name FROM (DESCRIBE {source})").fetchall())
@@ -190,8 +190,8 @@ def _compare(con: duckdb.DuckDBPyConnection, number: int) -> None:
     differing = [f"{name}: {lake} in the lake, {here} here" for name, lake, here in counts if lake != here]
     if differing:
         raise SinkError(
-            f"The warehouse would not show publication {number}: {'; '.join(differing)}.",
-            next_move="The warehouse is as it was. Delete its file and run again to build it anew.",
+            f"The warehouse file differs from publication {number}: {'; '.join(differing)}.",
+            next_move="The warehouse is unchanged. Delete its file and run again to write it whole.",
         )
 
 

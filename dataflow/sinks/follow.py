@@ -1,4 +1,4 @@
-"""Have one sink follow a publication: under its lease, within its time, its failure kept to itself."""
+"""Update one sink to a publication, under its lease and within its timeout."""
 
 from __future__ import annotations
 
@@ -14,15 +14,15 @@ from dataflow.workspace.defects import place_of
 from dataflow.workspace.report import StepReport
 from lakehouse import LakeError, LakeLocked, lease
 
-# A sink ends itself when its time is over; only one that does not is left to itself.
+# A sink stops itself at its timeout; one that does not is abandoned after this time.
 _LONGEST_GRACE_SECONDS = 5.0
 
 
 def follow_sink(kind: SinkKind, settings: Settings, publication: Publication) -> StepReport:
-    """Bring one sink to the publication, within `sinks.timeout_seconds`, waiting for its lease included.
+    """Update one sink to the publication within `sinks.timeout_seconds`, which includes the wait for its lease.
 
-    The lake is closed meanwhile: no writer waits for a sink.
-    Raises: SinkError, SinkTimeout, LakeError; StepDefect for anything unforeseen.
+    The lake is closed: no writer waits for a sink.
+    Raises: SinkError, SinkTimeout, LakeError; StepDefect for an unexpected error.
     """
     answer: Future[StepReport] = Future()
 
@@ -32,8 +32,8 @@ def follow_sink(kind: SinkKind, settings: Settings, publication: Publication) ->
         except BaseException as error:  # noqa: BLE001 (told by whoever waits for the answer)
             answer.set_exception(error)
 
-    # A thread cannot be stopped: one that hangs in a call that never returns is left behind, and as a daemon keeps no
-    # process from ending. Its lease goes with the process.
+    # A thread cannot be stopped. As a daemon, one that hangs does not keep the process from ending, and its lease ends
+    # with the process.
     threading.Thread(target=work, name=f"sink {kind.name}", daemon=True).start()
     seconds = settings.sinks.timeout_seconds
     try:

@@ -1,8 +1,8 @@
-"""What every sink can do, and how one is declared.
+"""The protocol of a sink, and its declaration.
 
-A sink keeps a copy of what was published and carries the number of the publication that it shows. It follows after the
-lake is closed, under a lease of its own and beside the other sinks: it reads the lake as any reader does, and holds no
-writer's lock. What goes wrong in it is an error of that sink and never of the publication.
+A sink keeps a copy of published data and the number of its publication. It is updated after the lake is closed, under
+its own lease and in parallel with other sinks; it reads the lake like any reader, without the writer's lock. An error
+in it is an error of that sink, not of the publication.
 """
 
 from __future__ import annotations
@@ -19,29 +19,29 @@ from dataflow.workspace.report import StepReport
 
 
 class Sink(Protocol):
-    """One place that published data goes to. Its methods are called by one process at a time, under its lease."""
+    """One copy of published data. One process at a time calls its methods, under its lease."""
 
     def follow(self, publication: Publication) -> StepReport:
-        """Show the publication; do nothing where the sink shows it already, or a later one.
+        """Update to the publication; do nothing if the sink already shows it or a later one.
 
-        Called again after every run, whatever became of the calls before: killed at any point, the sink shows what it
-        showed or the publication, never a mix, and the next call brings it there. A sink whose number the lake has
-        never reached belongs to another lake and is not built upon.
+        Called after every run. Killed at any point, the sink shows its former state or the publication, never a mix,
+        and the next call completes the update. A sink whose number the lake has never reached belongs to another lake
+        and is written whole.
         Shape: rows in = rows out = rows written; facts `publication`, `was_at`.
         Raises: SinkError, SinkTimeout.
         """
         ...
 
     def forget(self, subject: Subject) -> int:
-        """Remove every row about a person; returns how many. What is gone already is no error.
+        """Remove every row of a person; return how many. Rows already removed are not an error.
 
-        The lake has forgotten the person before, so that no later `follow` brings a row back.
-        Raises: SinkError when anything about the person may be left.
+        The lake has removed the person before, so that no later `follow` brings a row back.
+        Raises: SinkError when rows of the person can be left.
         """
         ...
 
     def probe(self) -> Iterator[Finding]:
-        """Look at what the sink needs, for `dataflow doctor`; changes nothing."""
+        """Check what the sink needs, for `dataflow doctor`; change nothing."""
         ...
 
 

@@ -1,4 +1,4 @@
-"""Every sink there is, each one declaration; the one place to add one."""
+"""The registry of sinks; the one place to add one."""
 
 from __future__ import annotations
 
@@ -29,5 +29,5 @@ SINKS: Registry[SinkKind] = Registry(
 
 
 def active_sinks(settings: Settings) -> list[SinkKind]:
-    """List the sinks that the settings switch on."""
+    """List the sinks that the settings enable."""
     return [kind for kind in SINKS.values() if kind.is_on(settings)]

@@ -1,8 +1,8 @@
 """The local warehouse: a DuckDB file with the published tables and views of one publication.
 
-A draft is brought to the publication beside the file and renamed over it, so a reader sees one publication or the next,
-never waits, and a kill at any point leaves the file as it was. The draft starts as a copy of the file, so that an
-increment writes only the rows that changed.
+A draft is written beside the file and renamed over it: a reader sees one publication or the next and never waits, and a
+kill at any point leaves the file unchanged. The draft starts as a copy of the file, so that an increment writes only
+the changed rows.
 """
 
 from __future__ import annotations
@@ -29,9 +29,9 @@ from lakehouse.feed import changes_sql
 from lakehouse.query import fetch_int
 from lakehouse.table import Table, literal
 
-# Writing all of it anew was measured to be as fast as changing a third of the rows.
+# Writing the whole file is as fast as changing a third of its rows (measured).
 _SHARE_TO_REPLACE = 0.5
-"""Of the rows; a row that was updated counts twice in the feed."""
+"""Share of the rows; an updated row counts twice in the feed."""
 _ROWS_TO_REPLACE = 50_000
 
 
@@ -43,10 +43,10 @@ class Warehouse:
         self.path = Path(settings.warehouse.path)
 
     def follow(self, publication: Publication) -> StepReport:
-        """Bring the file to the publication; what it shows already is not written again.
+        """Update the file to the publication, unless it shows it already.
 
-        A publication that left the published tables alone leaves the file and its number alone.
-        Raises: SinkError when the file cannot be written or does not hold what the lake holds, SinkTimeout.
+        A publication without changes of published tables changes neither the file nor its number.
+        Raises: SinkError when the file cannot be written or differs from the lake, SinkTimeout.
         """
         with measured() as watch:
             has = warehouse_snapshot(self.path)
@@ -62,16 +62,16 @@ class Warehouse:
             )
 
     def forget(self, subject: Subject) -> int:
-        """Write the file anew without the person's rows: a row deleted in place stays readable in the file's blocks.
+        """Write the whole file without the person's rows: a row deleted in place stays readable in the file's blocks.
 
         Raises: SinkError.
         """
         return write_without(subject, self.path) if self.path.exists() else 0
 
     def probe(self) -> Iterator[Finding]:
-        """Whether the file opens, and which publication it shows."""
+        """Check that the file opens, and name the publication it shows."""
         if not self.path.exists():
-            yield Finding("file", True, f"not made yet: the first publication makes it at {self.path}")
+            yield Finding("file", True, f"not created yet: the first publication creates it at {self.path}")
             return
         shown = warehouse_snapshot(self.path)
         if shown is None:
@@ -81,9 +81,9 @@ class Warehouse:
             yield Finding("file", True, f"shows publication {shown} at {self.path}")
 
     def _bring_to(self, publication: Publication, has: int | None) -> int:
-        """Replace the file by one that shows the publication, unless it would say the same; returns rows written."""
+        """Replace the file by one of the publication, unless it would be equal; return the number of rows written."""
         if has is not None and publication.number < has <= self._newest():
-            # Another run published and fed the file meanwhile. A number that the lake never reached is another lake's.
+            # Another run has published and written the file meanwhile. A number above the lake's is of another lake.
             return 0
         con = self._open_reader(at=publication.number)
         spread_small_tables(con)
@@ -105,7 +105,7 @@ class Warehouse:
     def _choose_feeds(
         self, con: duckdb.DuckDBPyConnection, number: int, has: int | None
     ) -> dict[Table, str | None] | None:
-        """The change feed of each table since the file's number, None for a table to write whole; None: no change."""
+        """Return the change feed of each table since the file's number, None for one to write whole; None: unchanged."""
         metadata = metadata_of(lake_location(self._settings))
         feeds = {table: _feed(con, table, metadata=metadata, after=has, upto=number) for table in published.TABLES}
         changes = {table: fetch_int(con, f"SELECT count(*) FROM ({feed})") for table, feed in feeds.items() if feed}
@@ -118,7 +118,7 @@ class Warehouse:
         return feeds
 
     def _newest(self) -> int:
-        """The number of the lake's newest snapshot, as its readers see it."""
+        """Return the number of the newest snapshot that readers see."""
         con = self._open_reader()
         try:
             return fetch_int(con, "SELECT id FROM ducklake_current_snapshot('lake')")
@@ -133,7 +133,7 @@ class Warehouse:
 
 
 def warehouse_snapshot(path: Path) -> int | None:
-    """The publication that a warehouse file shows; None when there is none, or none that can be read."""
+    """Return the publication number of a warehouse file; None when there is no readable file."""
     if not path.exists():
         return None
     with suppress(duckdb.Error):
@@ -147,7 +147,7 @@ def warehouse_snapshot(path: Path) -> int | None:
 
 
 def _has_columns(con: duckdb.DuckDBPyConnection, warehouse: Path) -> bool:
-    """Whether the file's tables have the columns that are declared now; one that was declared since is in no change."""
+    """Return whether the file's tables have the declared columns; change feeds do not have columns declared since."""
     con.execute(f"ATTACH {literal(str(warehouse))} AS {DRAFT} (READ_ONLY)")
     try:
         return all(
@@ -162,7 +162,7 @@ def _has_columns(con: duckdb.DuckDBPyConnection, warehouse: Path) -> bool:
 
 
 def _feed(con: duckdb.DuckDBPyConnection, table: Table, *, metadata: str, after: int | None, upto: int) -> str | None:
-    """The table's changes since the file's number; None where only the whole table leads there."""
+    """Return the table's changes since the file's number; None when the table has to be written whole."""
     if after is None or after > upto:
         return None
     try:

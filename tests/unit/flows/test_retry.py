@@ -11,7 +11,7 @@ from prefect.states import Failed
 from dataflow.errors import SourceMalformed, SourceUnavailable
 from dataflow.settings import load_settings
 from dataflow.settings.model import PrefectSettings
-from flows.retry import LONGEST_WAIT_SECONDS, Incomplete, can_retry, take_what_there_is, with_retries
+from flows.retry import LONGEST_WAIT_SECONDS, Incomplete, can_retry, result_or_part, with_retries
 from flows.start import connected
 
 
@@ -65,7 +65,7 @@ def test_the_source_says_how_long_to_wait(
 
 
 def test_after_the_last_try_the_part_that_is_there_is_taken() -> None:
-    assert take_what_there_is("all") == "all"
-    assert take_what_there_is(Incomplete("a part", [SourceMalformed("broken")])) == "a part"
+    assert result_or_part("all") == "all"
+    assert result_or_part(Incomplete("a part", [SourceMalformed("broken")])) == "a part"
     with pytest.raises(SourceMalformed):
-        take_what_there_is(SourceMalformed("broken"))
+        result_or_part(SourceMalformed("broken"))

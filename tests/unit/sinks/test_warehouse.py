@@ -169,7 +169,7 @@ def test_a_file_that_is_no_warehouse_is_replaced(shop: Shop, tmp_path: Path) -> 
 
 def test_a_place_that_cannot_be_written_is_told(shop: Shop, tmp_path: Path) -> None:
     (tmp_path / "file").write_text("not a folder")
-    with pytest.raises(SinkError, match="the warehouse is as it was") as told:
+    with pytest.raises(SinkError, match="the warehouse is unchanged") as told:
         Warehouse(shop.settings_for(tmp_path / "file" / "w.duckdb")).follow(shop.days[0])
     assert told.value.retryable
 
@@ -221,7 +221,7 @@ def counts(file: Path, *, where: str = "true") -> dict[str, int]:
 
 def test_a_file_that_cannot_be_read_is_no_reason_to_say_that_a_person_is_gone(shop: Shop, tmp_path: Path) -> None:
     (tmp_path / "w.duckdb").write_bytes(b"half a file")
-    with pytest.raises(SinkError, match="the warehouse is as it was"):
+    with pytest.raises(SinkError, match="the warehouse is unchanged"):
         Warehouse(shop.settings_for(tmp_path / "w.duckdb")).forget(Subject(customer_ids=frozenset({"a"})))
 
 
@@ -234,7 +234,7 @@ def test_the_probe_says_what_the_file_shows(shop: Shop, tmp_path: Path) -> None:
     file.write_bytes(b"half a file")
     [broken] = sink.probe()
     assert (absent.is_well, well.is_well, broken.is_well) == (True, True, False)
-    assert "not made yet" in absent.found
+    assert "not created yet" in absent.found
     assert f"publication {shop.days[1].number}" in well.found
     assert "delete it" in broken.fix
 
