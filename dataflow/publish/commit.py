@@ -85,19 +85,7 @@ def commit(
         written, snapshot = lake.transact(
             write, author=AUTHOR, run_id=ws.run.run_id, message=f"{ws.run.kind}: published"
         )
-        rows = sum(staged.changed for staged in written.by_table.values())
-        report = StepReport(
-            stage="commit",
-            subject="lake",
-            rows_in=rows,
-            rows_out=rows,
-            inserted=sum(staged.inserted for staged in written.by_table.values()),
-            updated=sum(staged.updated for staged in written.by_table.values()),
-            deleted=sum(staged.deleted for staged in written.by_table.values()),
-            seconds=watch.seconds,
-            peak_rss_bytes=resident_bytes(),
-            facts={"checks": written.checks, "snapshot": snapshot.id},
-        )
+        report = _report(written, snapshot, seconds=watch.seconds)
     return Publication(
         run_id=ws.run.run_id,
         status="published",
@@ -105,6 +93,24 @@ def commit(
         written=written.by_table,
         checks=written.checks,
         report=report,
+    )
+
+
+def _report(written: _Written, snapshot: Snapshot, *, seconds: float) -> StepReport:
+    """Return the commit's own report: its rows are those changed in the lake's tables."""
+    tables = written.by_table.values()
+    rows = sum(staged.changed for staged in tables)
+    return StepReport(
+        stage="commit",
+        subject="lake",
+        rows_in=rows,
+        rows_out=rows,
+        inserted=sum(staged.inserted for staged in tables),
+        updated=sum(staged.updated for staged in tables),
+        deleted=sum(staged.deleted for staged in tables),
+        seconds=seconds,
+        peak_rss_bytes=resident_bytes(),
+        facts={"checks": written.checks, "snapshot": snapshot.id},
     )
 
 

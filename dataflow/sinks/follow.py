@@ -29,7 +29,7 @@ def follow_sink(kind: SinkKind, settings: Settings, publication: Publication) ->
     def work() -> None:
         try:
             answer.set_result(_follow(kind, settings, publication))
-        except BaseException as error:  # noqa: BLE001 (told by whoever waits for the answer)
+        except BaseException as error:  # noqa: BLE001 (the waiting caller raises it)
             answer.set_exception(error)
 
     # A thread cannot be stopped. As a daemon, one that hangs does not keep the process from ending, and its lease ends

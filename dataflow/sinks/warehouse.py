@@ -76,7 +76,7 @@ class Warehouse:
         shown = warehouse_snapshot(self.path)
         if shown is None:
             found = f"{self.path} cannot be read as a warehouse"
-            yield Finding("file", False, found, "Give read access, or delete it: the next run makes it anew.")
+            yield Finding("file", False, found, "Give read access, or delete it: the next run writes it again.")
         else:
             yield Finding("file", True, f"shows publication {shown} at {self.path}")
 
@@ -105,7 +105,7 @@ class Warehouse:
     def _choose_feeds(
         self, con: duckdb.DuckDBPyConnection, number: int, has: int | None
     ) -> dict[Table, str | None] | None:
-        """Return the change feed of each table since the file's number, None for one to write whole; None: unchanged."""
+        """Return the change feed of each table since the file's number, None for one to write whole; None: no changes."""
         metadata = metadata_of(lake_location(self._settings))
         feeds = {table: _feed(con, table, metadata=metadata, after=has, upto=number) for table in published.TABLES}
         changes = {table: fetch_int(con, f"SELECT count(*) FROM ({feed})") for table, feed in feeds.items() if feed}

@@ -85,9 +85,9 @@ def list_drift(reports: Iterable[StepReport]) -> dict[str, str]:
     for report in reports:
         if drift := report.facts.get(DRIFT_FACT):
             # The subject of a landing is its window.
-            told = found.setdefault(report.subject.partition(" ")[0], [])
-            told += [str(drift)] if str(drift) not in told else []
-    return {name: "; ".join(told) for name, told in found.items()}
+            drifts = found.setdefault(report.subject.partition(" ")[0], [])
+            drifts += [str(drift)] if str(drift) not in drifts else []
+    return {name: "; ".join(drifts) for name, drifts in found.items()}
 
 
 def list_notes(reports: Iterable[StepReport]) -> list[str]:
