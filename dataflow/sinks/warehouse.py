@@ -105,7 +105,7 @@ class Warehouse:
     def _choose_feeds(
         self, con: duckdb.DuckDBPyConnection, number: int, has: int | None
     ) -> dict[Table, str | None] | None:
-        """Return the change feed of each table since the file's number, None for one to write whole; None: no changes."""
+        """Return each table's change feed since the file's number (None: write it whole); None: no changes."""
         metadata = metadata_of(lake_location(self._settings))
         feeds = {table: _feed(con, table, metadata=metadata, after=has, upto=number) for table in published.TABLES}
         changes = {table: fetch_int(con, f"SELECT count(*) FROM ({feed})") for table, feed in feeds.items() if feed}
