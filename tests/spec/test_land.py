@@ -140,7 +140,7 @@ def test_the_same_deliveries_again_change_nothing_at_all(tmp_path: Path) -> None
         land(lake, settings)
         before, snapshot = state(lake), lake.snapshot().id
         assert plan_windows(lake, settings) == []
-        # Even when told to: a retried task may hand over what is committed already.
+        # Even when requested: a retried task can hand over committed windows.
         reports = commit_windows(lake, [fetch_window(window, settings, run(2)) for window in windows], run(2))
         assert [report.rows_out for report in reports] == [0, 0, 0]
         assert [report.rows_in for report in reports] == [report.merged for report in reports] == [5, 2, 3]

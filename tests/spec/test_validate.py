@@ -285,7 +285,7 @@ def test_too_many_bad_rows_stop_the_run(lake: Lake, settings: Settings, bad: int
 
 
 @pytest.mark.parametrize(
-    ("before", "after", "told"),
+    ("before", "after", "message"),
     [
         ('rule = "email"', 'rule = "e_mail"', "There are: any_required"),
         ('field = "mail"', 'field = "male"', "names male; the object has: age, changed, gone, id, mail, name"),
@@ -297,8 +297,8 @@ def test_too_many_bad_rows_stop_the_run(lake: Lake, settings: Settings, bad: int
         ('cursor = "changed"\nchecks', 'cursor = "changed"\njson_schema = "own.json"\nchecks', "own.json"),
     ],
 )
-def test_a_wrong_check_is_told_before_any_row_is_read(tmp_path: Path, before: str, after: str, told: str) -> None:
-    assert_refused(configured(tmp_path, CONFIG.replace(before, after, 1)), told)
+def test_a_wrong_check_is_refused_before_rows_are_read(tmp_path: Path, before: str, after: str, message: str) -> None:
+    assert_refused(configured(tmp_path, CONFIG.replace(before, after, 1)), message)
 
 
 def test_references_in_a_circle_are_refused(tmp_path: Path) -> None:
@@ -306,10 +306,10 @@ def test_references_in_a_circle_are_refused(tmp_path: Path) -> None:
     assert_refused(configured(tmp_path, CONFIG.replace('{ rule = "email"', circle, 1)), "form a circle: shop.person")
 
 
-def assert_refused(settings: Settings, told: str) -> None:
+def assert_refused(settings: Settings, message: str) -> None:
     with pytest.raises(ConfigurationError) as caught:
         plan_objects(settings, declared_tables(settings))
-    assert told in str(caught.value)
+    assert message in str(caught.value)
 
 
 def test_a_changed_check_is_applied_to_all_of_raw(company: Company, tmp_path: Path) -> None:

@@ -1,4 +1,4 @@
-"""Three days of the sample: every planted defect is set aside and nothing else; day by day ends as all at once."""
+"""Three days of the sample: every planted defect is set aside, and nothing else; day by day equals one run."""
 
 from datetime import UTC, datetime
 from pathlib import Path
@@ -63,7 +63,7 @@ def _lines(rows: list[tuple[object, ...]]) -> list[str]:
 
 
 def _unexpected(sample: Path) -> str:
-    """Dead letters of rows that are whole; a row that lost its key cannot be told by it."""
+    """Dead letters of rows that are whole; a row that lost its key cannot be found by it."""
     return f"""
         SELECT _object, rules FROM lake.ops.dead_letters d WHERE NOT list_contains(rules, 'unreadable')
         AND NOT EXISTS (SELECT 1 FROM '{sample}/truth/defects.parquet' t

@@ -99,15 +99,15 @@ def test_a_file_adds_checks(con: duckdb.DuckDBPyConnection, tmp_path: Path) -> N
 
 
 @pytest.mark.parametrize(
-    ("text", "told"),
+    ("text", "message"),
     [
         ("columns:\n- name: colour\n  checks:\n  - missing:\n", "colour"),
         ("dataset: lake/shop/orders\n", "unknown keys dataset"),
     ],
 )
-def test_a_file_about_what_is_not_declared_is_refused(tmp_path: Path, text: str, told: str) -> None:
+def test_a_file_about_an_undeclared_column_is_refused(tmp_path: Path, text: str, message: str) -> None:
     (tmp_path / "shop.orders.yml").write_text(text)
-    with pytest.raises(ContractMalformed, match=told):
+    with pytest.raises(ContractMalformed, match=message):
         contract_of(ORDER, database="lake", folder=tmp_path)
 
 

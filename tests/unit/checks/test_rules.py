@@ -126,7 +126,7 @@ def test_no_reason_holds_a_value(con: duckdb.DuckDBPyConnection) -> None:
 
 
 @pytest.mark.parametrize(
-    ("declared", "told"),
+    ("declared", "message"),
     [
         ({"rule": "e-mail", "field": "text"}, "Did you mean email? There are: any_required, at_least"),
         ({"rule": "at_least", "field": "number"}, "value: Field required. It takes: field, value"),
@@ -134,8 +134,8 @@ def test_no_reason_holds_a_value(con: duckdb.DuckDBPyConnection) -> None:
         ({"rule": "required", "field": "nam"}, "names nam; the object has: number, other, since, text, until"),
     ],
 )
-def test_a_wrong_declaration_says_what_exists(declared: dict[str, Any], told: str) -> None:
+def test_a_wrong_declaration_lists_what_exists(declared: dict[str, Any], message: str) -> None:
     with pytest.raises(CheckDeclarationError) as caught:
         compile_check(declared, fields=FIELDS, place="sources.shop.objects.people")
-    assert told in str(caught.value)
+    assert message in str(caught.value)
     assert "sources.shop.objects.people" in str(caught.value)

@@ -1,4 +1,4 @@
-"""The short way for plain addresses says what the library says."""
+"""The short check of plain addresses agrees with the library."""
 
 import email_validator
 import pytest

@@ -1,4 +1,4 @@
-"""What nobody sees is dropped from a name; what shapes a word in its script stays."""
+"""Invisible characters are dropped from a name; characters that shape a word in its script stay."""
 
 import pytest
 

@@ -1,4 +1,4 @@
-"""Disks that are full, folders of somebody else, files that are no lake: the right error, the lake as it was."""
+"""Full disks, folders of another user, files that are not lakes: the right error, and an unchanged lake."""
 
 from __future__ import annotations
 
@@ -44,7 +44,7 @@ def test_a_full_disk(location: LakeLocation) -> None:
 
 @pytest.fixture
 def closed_folder() -> Iterator[Path]:
-    """Return a folder that only its owner may write, not below pytest's, which nobody else may enter."""
+    """Return a folder that only its owner can write, outside of pytest's, which no other user can enter."""
     with tempfile.TemporaryDirectory(prefix="dataflow-closed-") as name:
         folder = Path(name)
         folder.chmod(0o555)
@@ -52,7 +52,7 @@ def closed_folder() -> Iterator[Path]:
         folder.chmod(0o755)
 
 
-def test_a_folder_of_somebody_else(closed_folder: Path) -> None:
+def test_a_folder_of_another_user(closed_folder: Path) -> None:
     answer = told_by(open_as_nobody, local_lake(closed_folder))
     assert answer.startswith("LakeUnwritable: Opening the lake")
     assert "write access" in answer
@@ -73,7 +73,7 @@ def test_a_file_that_is_no_database(tmp_path: Path) -> None:
     assert (tmp_path / "lake.ducklake").read_text() == "no database" * 100
 
 
-def test_a_database_of_somebody_else_is_left_alone(tmp_path: Path) -> None:
+def test_a_foreign_database_is_left_unchanged(tmp_path: Path) -> None:
     with connect(tmp_path / "lake.ducklake") as con:
         con.execute("CREATE TABLE precious AS SELECT 1 AS value")
     with pytest.raises(LakeIncompatible, match="1 tables of its own"):

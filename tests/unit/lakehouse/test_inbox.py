@@ -104,7 +104,7 @@ def test_a_message_has_a_largest_size(folder: Path) -> None:
 
 
 def test_a_name_is_given_once(folder: Path) -> None:
-    """Many writers at once: one gets the name, and what it wrote stands whole."""
+    """Many writers at once: one gets the name, and its file is complete."""
     store, refused, barrier = MessageFolder(folder), [], threading.Barrier(8)
     texts = [bytes([number]) * 5_000 for number in range(8)]
 

@@ -1,4 +1,4 @@
-"""Shares of windows: told and answered by file, and believed only where the landing area bears them out."""
+"""Shares of windows: written and answered by file, and trusted only where the landing area confirms them."""
 
 import json
 import os

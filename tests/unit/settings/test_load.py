@@ -94,7 +94,7 @@ def test_a_relative_path_is_of_the_folder_of_the_file_wherever_one_stands(
 
 
 @pytest.mark.parametrize(
-    ("text", "told"),
+    ("text", "message"),
     [
         (
             "[lake]\nthreds = 2\n",
@@ -113,11 +113,11 @@ def test_a_relative_path_is_of_the_folder_of_the_file_wherever_one_stands(
         ),
     ],
 )
-def test_an_unknown_setting_is_answered_with_the_nearest_and_the_list(tmp_path: Path, text: str, told: str) -> None:
+def test_an_unknown_setting_is_answered_with_the_nearest_and_the_list(tmp_path: Path, text: str, message: str) -> None:
     (tmp_path / "dataflow.toml").write_text(text)
     with pytest.raises(ConfigurationError) as caught:
         load_settings()
-    assert told in str(caught.value)
+    assert message in str(caught.value)
 
 
 @pytest.mark.parametrize(

@@ -1,4 +1,4 @@
-"""What a declared source must say depends on its adapter."""
+"""The required settings of a source depend on its adapter."""
 
 from __future__ import annotations
 

@@ -19,7 +19,7 @@ CSV = "ticket_id,subject,updated_at\n{},a,2026-03-01\n"
 
 
 def withdrawn(lake: Lake) -> list[dict[str, Any]]:
-    """What the status says of withdrawn files."""
+    """Return the status of withdrawn files."""
     with closing(lake.cursor()) as con:
         con.execute("USE lake")
         return fetch_records(con, WITHDRAWN)

@@ -131,7 +131,7 @@ def test_the_certificate_is_checked(
     assert failure is None or failure.next_move == move
 
 
-def test_a_name_that_nobody_has() -> None:
+def test_a_name_that_does_not_resolve() -> None:
     error = socket.gaierror(socket.EAI_NONAME, "x")
     failure = explain_connection(error, PEER)
     assert failure == Failure(Fault.NO_HOST, "there is no such host", "Correct host of it.")

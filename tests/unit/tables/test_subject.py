@@ -1,4 +1,4 @@
-"""A person by every id: never nobody, never in a log, and no look-up of known addresses."""
+"""A person by all ids: never empty, never in a log, and no look-up of known addresses."""
 
 import pytest
 
@@ -8,7 +8,7 @@ from dataflow.tables.subject import HASH_KINDS, KeyedHash, Subject
 KEY = b"k" * 32
 
 
-def test_a_subject_of_nobody_is_refused() -> None:
+def test_an_empty_subject_is_refused() -> None:
     with pytest.raises(UsageError, match="at least one"):
         Subject()
 

@@ -61,10 +61,10 @@ def test_a_good_answer_passes() -> None:
     check(answer(204), doing="Asking")
 
 
-@pytest.mark.parametrize(("told", "seconds"), [("7", 7.0), ("Thu, 01 Jan 1970 00:00:00 GMT", 0.0), ("soon", None)])
-def test_retry_after_is_read_as_seconds_or_date(told: str, seconds: float | None) -> None:
+@pytest.mark.parametrize(("header", "seconds"), [("7", 7.0), ("Thu, 01 Jan 1970 00:00:00 GMT", 0.0), ("soon", None)])
+def test_retry_after_is_read_as_seconds_or_date(header: str, seconds: float | None) -> None:
     with pytest.raises(TryAgain) as raised:
-        check(answer(429, "", Retry_After=told), doing="Asking")
+        check(answer(429, "", Retry_After=header), doing="Asking")
     assert raised.value.retry_after == seconds
 
 

@@ -51,7 +51,7 @@ def test_a_field_that_may_not_be_read_is_left_out_and_is_drift() -> None:
     assert object_drift(declare(), seen).gone == ("LastName",)
 
 
-def test_drift_names_custom_fields_that_nobody_declared_and_wrong_types() -> None:
+def test_drift_names_undeclared_custom_fields_and_wrong_types() -> None:
     declared = declare(fields={"IsVip__c": "BOOLEAN", "Score__c": "BIGINT", "Birthdate": "BOOLEAN"})
     drift = object_drift(declared, described())
     assert drift.new == ("LastCall__c", "Notes__c", "Rating__c")
