@@ -109,7 +109,7 @@ def refuse_data_without_catalogue(con: duckdb.DuckDBPyConnection, location: Lake
 
 
 def _missing_catalogue(location: LakeLocation) -> LakeDamaged:
-    """Say that a lake has data files and no catalogue."""
+    """Return the error of a lake with data files and no catalogue."""
     backup = "a backup" if isinstance(location.catalogue, Path) else "the server's backup"
     return LakeDamaged(
         f"The lake at {location.catalogue} has no catalogue, and there are data files in {location.data}",

@@ -72,7 +72,7 @@ def _arms(interval: _Interval, number: int) -> Iterator[str]:
 
 
 def _union(arms: Iterable[str], table: Table, upto: int, *, columns: str = "*") -> str:
-    # By name: a column may have been added in the middle of the interval. The arm without rows comes first, gives
+    # By name: a column can have been added in the middle of the interval. The arm without rows comes first, gives
     # the columns their order, and is all there is when nothing changed.
     empty = f"SELECT {columns} FROM {qualified(table.schema, table.name)} AT (VERSION => {upto}) WHERE false"
     return " UNION ALL BY NAME ".join([empty, *arms])

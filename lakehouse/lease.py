@@ -51,7 +51,7 @@ def creating(location: LakeLocation, *, purpose: str) -> Iterator[bool]:
         yield False
     else:
         with _advisory(catalogue, "creating", purpose=purpose, shared=False, wait_seconds=60.0):
-            # Another process may have created it while this one waited.
+            # Another process can have created it while this one waited.
             yield not _is_created(catalogue)
 
 

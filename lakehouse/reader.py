@@ -21,7 +21,7 @@ from lakehouse.table import DATABASE
 from lakehouse.translate import translating
 
 _NO_LAKE = "creating a new DuckLake is explicitly disabled"
-"""What DuckLake 1.0 says of a server without a catalogue."""
+"""DuckLake 1.0's error for a server without a catalogue."""
 
 
 def open_reader(

@@ -124,7 +124,7 @@ def _whole_file(file: Path) -> Iterator[Path]:
             "landing area, then run again"
         ) from error
     finally:
-        # After an error the folder may not exist.
+        # After an error the folder can be missing.
         with suppress(OSError):
             partial.unlink(missing_ok=True)
 

@@ -28,7 +28,7 @@ class Codec:
         return unpacked > HARMLESS_BYTES and unpacked > packed * self.ratio
 
     def excess(self, unpacked: int, packed: int) -> str:
-        """Say what was found, for an error."""
+        """Return the finding for an error."""
         return f"{packed:,} bytes of {self.name} unpack to {unpacked:,} and more, over {self.ratio:,} times as many"
 
 

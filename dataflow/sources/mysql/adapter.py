@@ -174,7 +174,7 @@ class MySQLSource:
         except OverflowError:
             raise ConfigurationError(
                 f"{doing}: the keys of {table.name} are too large to follow.",
-                next_move="Declare a column as cursor that says when a row changed.",
+                next_move="Declare as cursor a column with the time of a row's last change.",
             ) from None
         start = BEGINNING
         if since is None and state.watermark is not None:
