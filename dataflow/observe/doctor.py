@@ -23,8 +23,8 @@ from dataflow.settings.environment import prefect_api_url
 from dataflow.sinks import SinkKind, active_sinks
 from dataflow.sources import Finding, probe_source
 from lakehouse import LakeDamaged, LakeError, LakeLocked, LakeView
-from lakehouse.connect import extension_path
-from lakehouse.damage import damaged_copy, refuse_lost_catalogue
+from lakehouse.connect import connect, extension_path
+from lakehouse.damage import damaged_copy, refuse_data_without_catalogue, refuse_lost_catalogue
 from lakehouse.inventory import read_catalogue, read_through
 
 _NEEDED_BYTES = 2 * 2**30
@@ -158,6 +158,8 @@ def _lake(settings: Settings) -> str:
     if isinstance(place.catalogue, Path):
         refuse_lost_catalogue(place)
         if not place.catalogue.exists():
+            with connect(extensions=place.extensions, threads=1) as con:
+                refuse_data_without_catalogue(con, place)
             return f"not created yet: the first run creates it at {place.catalogue}"
     try:
         with open_lake(settings, purpose="doctor") as lake:

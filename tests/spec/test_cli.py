@@ -10,7 +10,7 @@ import pytest
 
 from dataflow.cli.main import run
 from dataflow.settings import Settings, load_settings
-from tests.lib.homes import LATER, NOW, make_sample, newest_snapshot, published_hash
+from tests.lib.homes import LATER, NOW, lake_state, make_sample, newest_snapshot, published_hash
 
 
 @pytest.fixture
@@ -121,13 +121,14 @@ class TestReading:
 class TestMending:
     def test_restore_and_run_again(self, own_copy: Settings, capsys: pytest.CaptureFixture[str]) -> None:
         home = own_copy.home
-        after = published_hash(home)
+        after, every_table = published_hash(home), lake_state(own_copy)
         first, _ = snapshots_of(capsys, home)
         told = answer(capsys, home, "restore", "--to", str(first), "--yes")
         assert told["to_snapshot"] == first
         assert published_hash(home) != after
         assert answer(capsys, home, "run", "--now", LATER)["status"] == "published"
         assert published_hash(home) == after
+        assert lake_state(own_copy) == every_table
 
     def test_restore_asks_first(self, own_copy: Settings, monkeypatch: pytest.MonkeyPatch) -> None:
         before = newest_snapshot(own_copy)

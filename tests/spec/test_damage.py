@@ -110,3 +110,12 @@ def test_going_on_without_a_lost_data_file(told: Told, published: Settings) -> N
 @pytest.mark.parametrize("arguments", [[], ["--catalogue", "--to", "3"], ["--lost-files", "--table", "raw.x"]])
 def test_restore_wants_one_of_them(arguments: list[str], told: Told) -> None:
     assert "Give one of them" in told.by("restore", *arguments, code=2)
+
+
+def test_a_lake_without_catalogue_and_copy(told: Told, published: Settings) -> None:
+    remove(Path(published.lake.catalogue))
+    remove(lake_location(published).published_catalogue)
+    assert "Put the catalogue back from a backup" in told.by_doctor()["lake"]
+    for command in WRITING:
+        assert "has no catalogue, and there are data files in" in told.by(*command, code=1)
+    assert not Path(published.lake.catalogue).exists()
