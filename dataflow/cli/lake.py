@@ -125,9 +125,9 @@ def _restore_lost_files(settings: Settings, *, yes: bool, output: Output) -> Non
 
 def _restore_catalogue(settings: Settings, *, output: Output) -> None:
     from dataflow.access.lake import lake_location
-    from lakehouse.mend import mend_catalogue
+    from lakehouse.repair import repair_catalogue
 
-    done = mend_catalogue(lake_location(settings), wait_seconds=settings.lake.wait_seconds)
+    done = repair_catalogue(lake_location(settings), wait_seconds=settings.lake.wait_seconds)
     if output is Output.JSON:
         restored, kept = done.part.value if done.part else None, str(done.kept) if done.kept else None
         write_json({"restored": restored, "snapshot_id": done.snapshot, "kept": kept})

@@ -1,4 +1,4 @@
-"""Files of a lake that are lost or broken: named, with the whole one that can take their place, and mended by it."""
+"""Lost or broken files of a lake: reported with the intact part, and repaired from it."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from lakehouse.damage import naming_damage, require_whole
 from lakehouse.errors import Part
 from lakehouse.inventory import lost_files, read_catalogue
 from lakehouse.location import PostgresCatalogue
-from lakehouse.mend import mend_catalogue
+from lakehouse.repair import repair_catalogue
 from tests.lib.damages import OF_A_DATA_FILE, OF_A_DATABASE, data_files, empty, remove, zero_a_page
 from tests.lib.lakes import commit, opened, read
 
@@ -52,11 +52,11 @@ def test_a_damaged_catalogue_is_named_and_its_copy_takes_its_place(damage: Damag
     # Nothing was made in its place, and readers go on.
     assert lake.published_catalogue.read_bytes() == copied
     assert read(lake) == {"w": COMMITS, "all": COMMITS}
-    done = mend_catalogue(lake)
+    done = repair_catalogue(lake)
     assert (done.part, done.snapshot) == (Part.CATALOGUE, 4)
     assert (done.kept is not None and done.kept.exists()) is (damage is not remove)
-    with opened(lake) as mended:
-        commit(mended, "w", COMMITS)
+    with opened(lake) as repaired:
+        commit(repaired, "w", COMMITS)
     assert read(lake) == {"w": COMMITS + 1, "all": COMMITS + 1}
 
 
@@ -72,7 +72,7 @@ def test_a_damaged_copy_is_named_and_made_anew(damage: Damage, lake: LakeLocatio
         con.execute("FROM lake.published.tally").fetchall()
         con.execute("FROM ducklake_snapshots('lake')").fetchall()
     assert caught.value.part is Part.COPY
-    assert mend_catalogue(lake).part in (Part.COPY, None)
+    assert repair_catalogue(lake).part in (Part.COPY, None)
     assert read_catalogue(lake.published_catalogue).snapshot == 4
     assert read(lake) == {"w": COMMITS, "all": COMMITS}
 
@@ -102,9 +102,9 @@ def test_a_lost_data_file_is_named_with_the_snapshot_before_it(damage: Damage, l
         opened_.con.execute("FROM lake.raw.event AT (VERSION => 3)").fetchall()
 
 
-def test_a_whole_lake_needs_no_mending(lake: LakeLocation) -> None:
+def test_a_whole_lake_needs_no_repair(lake: LakeLocation) -> None:
     before = catalogue_of(lake).read_bytes()
-    done = mend_catalogue(lake)
+    done = repair_catalogue(lake)
     assert (done.part, done.snapshot, done.kept) == (None, 4, None)
     assert catalogue_of(lake).read_bytes() == before
     with Lake.open(lake, purpose="test") as opened_:
@@ -116,7 +116,7 @@ def test_neither_is_whole(lake: LakeLocation) -> None:
     remove(lake.published_catalogue)
     damaged = catalogue_of(lake).read_bytes()
     with pytest.raises(LakeDamaged, match="not whole either: it is not there") as caught:
-        mend_catalogue(lake)
+        repair_catalogue(lake)
     assert "from a backup" in caught.value.next_move
     assert catalogue_of(lake).read_bytes() == damaged
 
@@ -124,7 +124,7 @@ def test_neither_is_whole(lake: LakeLocation) -> None:
 def test_a_lake_on_a_server_is_the_servers(tmp_path: Path) -> None:
     server = PostgresCatalogue(host="localhost", database="d", user="u")
     with pytest.raises(LakeIncompatible, match="the server's own backup"):
-        mend_catalogue(LakeLocation(catalogue=server, data=tmp_path, published=tmp_path))
+        repair_catalogue(LakeLocation(catalogue=server, data=tmp_path, published=tmp_path))
 
 
 KILLED = """
@@ -146,17 +146,17 @@ def test_a_torn_log_of_a_killed_process_does_not_take_the_lake_back(share: float
     os.truncate(log, int(log.stat().st_size * share))
     with pytest.raises(LakeDamaged, match="older than what readers see"):
         Lake.open(lake, purpose="test")
-    assert mend_catalogue(lake).snapshot == 5
+    assert repair_catalogue(lake).snapshot == 5
     assert not log.exists()
-    with opened(lake) as mended:
-        commit(mended, "w", 4)
+    with opened(lake) as repaired:
+        commit(repaired, "w", 4)
     assert read(lake) == {"w": 5, "all": 5}
 
 
-def test_mending_that_died_half_way_is_done_again(lake: LakeLocation) -> None:
+def test_an_interrupted_repair_is_repeated(lake: LakeLocation) -> None:
     empty(catalogue_of(lake))
     catalogue_of(lake).rename(f"{catalogue_of(lake)}.damaged-by-hand")
     with pytest.raises(LakeDamaged, match="it is not there"):
         Lake.open(lake, purpose="test")
-    assert mend_catalogue(lake).part is Part.CATALOGUE
+    assert repair_catalogue(lake).part is Part.CATALOGUE
     assert read(lake) == {"w": COMMITS, "all": COMMITS}

@@ -17,7 +17,7 @@ from lakehouse.publish import sync
 
 
 @dataclass(frozen=True)
-class MendedCatalogue:
+class RepairedCatalogue:
     """The replaced part: none where both were whole. `kept` is the new place of the damaged catalogue."""
 
     part: Part | None
@@ -25,7 +25,7 @@ class MendedCatalogue:
     kept: Path | None = None
 
 
-def mend_catalogue(location: LakeLocation, *, wait_seconds: float = 0.0) -> MendedCatalogue:
+def repair_catalogue(location: LakeLocation, *, wait_seconds: float = 0.0) -> RepairedCatalogue:
     """Replace a damaged catalogue by the readers' copy, or a damaged or lost copy by one of the catalogue.
 
     Every commit is followed by its copy before anything else depends on it. So the copy lacks at most the commit after
@@ -37,19 +37,19 @@ def mend_catalogue(location: LakeLocation, *, wait_seconds: float = 0.0) -> Mend
         raise LakeIncompatible(
             f"Repairing the catalogue {catalogue}: it is on a server; restore it from the server's own backup"
         )
-    with writing(location, purpose="mending the catalogue", alone=True, wait_seconds=wait_seconds):
+    with writing(location, purpose="repairing the catalogue", alone=True, wait_seconds=wait_seconds):
         found, copy = read_catalogue(catalogue), read_catalogue(location.published_catalogue)
         is_older = found.snapshot is not None and copy.snapshot is not None and found.snapshot < copy.snapshot
         if not found.is_whole or is_older:
             if copy.snapshot is None:
                 raise damaged_catalogue(location, found.fault)
-            return MendedCatalogue(Part.CATALOGUE, copy.snapshot, _take_copy(catalogue, location.published_catalogue))
+            return RepairedCatalogue(Part.CATALOGUE, copy.snapshot, _take_copy(catalogue, location.published_catalogue))
     with Lake.open(location, purpose="publishing the catalogue", wait_seconds=wait_seconds) as lake:
         snapshot = lake.snapshot().id
         if copy.snapshot == snapshot:
-            return MendedCatalogue(None, snapshot)
+            return RepairedCatalogue(None, snapshot)
         lake.publish_catalogue()
-        return MendedCatalogue(Part.COPY, snapshot)
+        return RepairedCatalogue(Part.COPY, snapshot)
 
 
 def _take_copy(catalogue: Path, copy: Path) -> Path | None:
