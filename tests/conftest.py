@@ -13,6 +13,7 @@ import pytest
 
 from tests.lib.cpu import CpuReport
 from tests.lib.loopback import forbid_outside_connections
+from tests.lib.signatures import trust_extensions
 
 SERVERS = Path(__file__).parent / "lib" / "servers"
 HOMEBREW = (Path("/opt/homebrew"), Path("/usr/local"))
@@ -34,6 +35,7 @@ def pytest_configure(config: pytest.Config) -> None:
     if config.getoption("--cpu"):
         config.pluginmanager.register(CpuReport())
     forbid_outside_connections()
+    trust_extensions()
     # No deadline: a slow machine is not a defect. In CI the same examples each time: a red run can be repeated.
     hypothesis.settings.register_profile("test", deadline=None, max_examples=50, derandomize="CI" in os.environ)
     hypothesis.settings.register_profile("soak", deadline=None, max_examples=2000)

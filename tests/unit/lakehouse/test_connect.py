@@ -9,6 +9,7 @@ import pytest
 
 from lakehouse import LakeIncompatible
 from lakehouse.connect import connect, extension_path
+from tests.lib.signatures import connect_and_check
 
 
 def test_sessions_and_their_cursors_are_in_utc() -> None:
@@ -33,3 +34,15 @@ def test_nothing_is_fetched_from_the_network() -> None:
 def test_a_missing_extension_names_its_package() -> None:
     with pytest.raises(LakeIncompatible, match=r"pip install duckdb-extension-no-such-thing=="):
         extension_path("no_such_thing")
+
+
+def test_an_extension_that_was_changed_is_refused(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(duckdb, "connect", connect_and_check)
+    content = bytearray(extension_path("ducklake").read_bytes())
+    content[len(content) // 2] ^= 1
+    changed = tmp_path / "ducklake.duckdb_extension"
+    changed.write_bytes(content)
+    connect(extensions=["ducklake"]).close()
+    monkeypatch.setattr("lakehouse.connect.extension_path", lambda _: changed)
+    with pytest.raises(duckdb.Error, match="signature"):
+        connect(extensions=["ducklake"])
