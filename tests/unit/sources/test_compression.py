@@ -80,7 +80,7 @@ def test_bytes_that_were_changed_are_noticed(tmp_path: Path) -> None:
     content[-6] ^= 0xFF
     file = tmp_path / "a.csv.gz"
     file.write_bytes(content)
-    with pytest.raises(SourceMalformed, match="breaks off or is invalid"):
+    with pytest.raises(SourceMalformed, match="breaks off or goes wrong"):
         content_of(file)
 
 
