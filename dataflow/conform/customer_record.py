@@ -70,10 +70,17 @@ LOOKUPS = (
             ("email_canonical", _TEXT),
             ("email_domain", _TEXT),
             ("is_role_mailbox", "BOOLEAN"),
+            ("further_emails", _TEXT),
         ),
         normalise_email,
     ),
-    Lookup("phone_lookup", ("phone", "country_code"), (("phone", _TEXT),), normalise_phone_value, halved=True),
+    Lookup(
+        "phone_lookup",
+        ("phone", "country_code"),
+        (("phone", _TEXT), ("further_phones", _TEXT)),
+        normalise_phone_value,
+        halved=True,
+    ),
     Lookup(
         "person_lookup",
         ("given_name", "surname", "full_name", "name_suffix"),

@@ -6,27 +6,54 @@ import re
 from functools import lru_cache
 
 import phonenumbers
-from phonenumbers import NumberParseException, PhoneNumberFormat
+from phonenumbers import Leniency, NumberParseException, PhoneNumberFormat
 
 from dataflow.vocabulary.placeholders import KEY_RUNS
 
 _DIGIT = re.compile(r"\d")
+_LETTER = re.compile(r"[^\W\d_]")
 # Punctuation between digits has no meaning; without it, spellings of one number share a cache entry.
-_BETWEEN = re.compile(r"[\s()./\-]+")
+_BETWEEN = re.compile(r"[\s()./\-\u200b\u2010-\u2015]+")
+# A spreadsheet's number: digits that went through a double. In scientific notation its last digits are lost.
+_FLOAT = re.compile(r"\s*(\+?\d{5,15})[.]0+\s*")
+_SCIENTIFIC = re.compile(r"\s*[+-]?\d([.,]\d+)?[eE][+-]?\d+\s*")
+_VANITY = re.compile(r"[+\d\s().\-]*\d[\s().\-]*[A-Z]{3,}[A-Z\d\s\-]*")
+_ABROAD = "00"
 
 
 def normalise_phone(text: str, country_code: str | None) -> str | None:
-    """Return E.164, or None for a placeholder or a number that is impossible in its country.
+    """Return E.164 of the first number in the text, or None for a placeholder or a number impossible in its country.
 
     Possible numbers are kept, not only assigned ones: matching decides on a mistyped digit.
     Source: https://github.com/daviddrysdale/python-phonenumbers
     """
-    return _read_number(_BETWEEN.sub("", text), country_code)
+    found = read_phones(text, country_code)
+    return found[0] if found else None
 
 
-def normalise_phone_value(text: str | None, country_code: str | None) -> tuple[str | None] | None:
-    """Return the number as a row of one value, or None where there is no text."""
-    return None if text is None else (normalise_phone(text, country_code),)
+def normalise_phone_value(text: str | None, country_code: str | None) -> tuple[str | None, str | None] | None:
+    """Return the first number and the further ones, separated by blanks; None where there is no text."""
+    if text is None:
+        return None
+    first, *others = read_phones(text, country_code) or (None,)
+    return first, " ".join(filter(None, others)) or None
+
+
+def read_phones(text: str, country_code: str | None) -> tuple[str, ...]:
+    """Return the numbers in a text as E.164, each once.
+
+    Read too: 0044… without a plus, `12125550147.0` of a spreadsheet, letters of a keypad (1-800-FLOWERS), two numbers
+    in one field, words around a number. Not read: scientific notation, whose last digits are lost.
+    """
+    if _SCIENTIFIC.fullmatch(text):
+        return ()
+    if (of_float := _FLOAT.fullmatch(text)) is not None:
+        text = of_float[1]
+    if not _LETTER.search(text):
+        whole = _read_number(_BETWEEN.sub("", text), country_code)
+        if whole is not None:
+            return (whole,)
+    return _search_numbers(text, country_code)
 
 
 @lru_cache(maxsize=65_536)
@@ -34,13 +61,36 @@ def _read_number(text: str, country_code: str | None) -> str | None:
     digits = "".join(_DIGIT.findall(text))
     if len(digits) < 5 or _is_placeholder(digits):
         return None
+    read = _parsed(text, country_code)
+    if read is None and text.startswith(_ABROAD):
+        read = _parsed("+" + text.removeprefix(_ABROAD), None)
+    return read
+
+
+def _parsed(text: str, country_code: str | None) -> str | None:
     try:
         number = phonenumbers.parse(text, country_code)
     except NumberParseException:
         return None
-    if not phonenumbers.is_possible_number(number) or _is_placeholder(str(number.national_number)):
+    return _formatted(number) if phonenumbers.is_possible_number(number) else None
+
+
+def _formatted(number: phonenumbers.PhoneNumber) -> str | None:
+    if _is_placeholder(str(number.national_number)):
         return None
     return phonenumbers.format_number(number, PhoneNumberFormat.E164)
+
+
+@lru_cache(maxsize=65_536)
+def _search_numbers(text: str, country_code: str | None) -> tuple[str, ...]:
+    """Find the numbers in a text that is not one number; letters of a keypad are digits where nothing else is found."""
+    matches = phonenumbers.PhoneNumberMatcher(text, country_code, leniency=Leniency.POSSIBLE)
+    found = [_formatted(match.number) for match in matches]
+    if not found and (parts := [part for part in re.split(r"[/;,|]", text) if len(_DIGIT.findall(part)) > 4])[1:]:
+        found = [_read_number(_BETWEEN.sub("", part), country_code) for part in parts if not _LETTER.search(part)]
+    if not found and _VANITY.fullmatch(text.strip()):
+        found = [_read_number(phonenumbers.convert_alpha_characters_in_number(text.strip()), country_code)]
+    return tuple(dict.fromkeys(number for number in found if number is not None))
 
 
 def _is_placeholder(digits: str) -> bool:

@@ -43,8 +43,10 @@ _CALLING_CODE = r"^(\+|00)(1|7|2[07]|3[0-469]|4[013-9]|5[1-8]|6[0-6]|8[1246]|9[0
 _DIALLED = "regexp_replace(regexp_replace(lower({}), '(ext|x)[ .:]*[0-9]+ *$', ''), '[^0-9+]', '', 'g')"
 _DIGITS = f"ltrim(right(regexp_replace({_DIALLED}, '{_CALLING_CODE}|[+]', ''), 10), '0')"
 # one repeated digit, or a row of keys, is a placeholder
+# of a number in scientific notation (4.4791E+11) the last digits are lost: it is not a telephone number, in a lake either
 _PHONE = (
-    f"CASE WHEN length({_DIGITS}) >= 5 AND replace(right({_DIGITS}, 7), right({_DIGITS}, 1), '') <> ''"
+    r"CASE WHEN NOT regexp_full_match({}, '\s*[+-]?[0-9]([.,][0-9]+)?[eE][+-]?[0-9]+\s*')"
+    f" AND length({_DIGITS}) >= 5 AND replace(right({_DIGITS}, 7), right({_DIGITS}, 1), '') <> ''"
     f" AND NOT contains('{' '.join(KEY_RUNS)}', {_DIGITS}) THEN {_DIGITS} END"
 )
 _DOMAIN = r"nullif(regexp_extract(lower({}), '(?:https?://)?(?:www\.)?([a-z0-9.-]+\.[a-z]+)', 1), '')"

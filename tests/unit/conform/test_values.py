@@ -6,7 +6,7 @@ from dataflow.conform.companies import normalise_company
 from dataflow.conform.countries import normalise_country
 from dataflow.conform.emails import Email, normalise_email
 from dataflow.conform.persons import PersonName, normalise_person
-from dataflow.conform.phones import normalise_phone
+from dataflow.conform.phones import normalise_phone, normalise_phone_value, read_phones
 from dataflow.conform.streets import Street, normalise_street
 from dataflow.conform.texts import capitalise, tidy
 
@@ -17,7 +17,19 @@ from dataflow.conform.texts import capitalise, tidy
         ("J.Doe+news@GMAIL.com", Email("j.doe+news@gmail.com", "jdoe@gmail.com", "gmail.com", False)),
         ("j.doe@googlemail.com", Email("j.doe@googlemail.com", "jdoe@gmail.com", "googlemail.com", False)),
         ("J.Doe+news@Example.org", Email("j.doe+news@example.org", "j.doe@example.org", "example.org", False)),
-        (" <mailto:a.b@c.org> ", None),
+        (" <mailto:a.b@c.org> ", Email("a.b@c.org", "a.b@c.org", "c.org", False)),
+        ("Bob B <b@x.org>", Email("b@x.org", "b@x.org", "x.org", False)),
+        ("MAILTO:b@x.org", Email("b@x.org", "b@x.org", "x.org", False)),
+        ("b@x.org?subject=Hi", Email("b@x.org", "b@x.org", "x.org", False)),
+        ("b@x.org (work)", Email("b@x.org", "b@x.org", "x.org", False)),
+        ("b@x.org.", Email("b@x.org", "b@x.org", "x.org", False)),
+        ("b@x.org\u200b", Email("b@x.org", "b@x.org", "x.org", False)),
+        ("b@x.org, C@y.org / b@x.org", Email("b@x.org", "b@x.org", "x.org", False, "c@y.org")),
+        ("test@test.com; b@x.org", Email("b@x.org", "b@x.org", "x.org", False)),
+        ("b@@x.org", None),
+        ("john smith@x.org", None),
+        ("b@x.co uk", None),
+        ("b at x.org", None),
         ("mailto:a.b@c.org", Email("a.b@c.org", "a.b@c.org", "c.org", False)),
         ("Info@Example.org", Email("info@example.org", None, "example.org", True)),
         ("no-reply@example.org", Email("no-reply@example.org", None, "example.org", True)),
@@ -57,6 +69,61 @@ def test_emails(text: str, expected: Email | None) -> None:
 )
 def test_phones(text: str, country: str | None, expected: str | None) -> None:
     assert normalise_phone(text, country) == expected
+
+
+@pytest.mark.parametrize(
+    ("text", "country", "expected"),
+    [
+        ("12125550147.0", "US", ("+12125550147",)),
+        ("4.4791E+11", "GB", ()),
+        ("4,4791e11", "GB", ()),
+        ("212-555-0147 / 212-555-0148", "US", ("+12125550147", "+12125550148")),
+        ("2125550147 2125550147", "US", ("+12125550147",)),
+        ("+44 20 7946 0958; +44 20 7946 0959", None, ("+442079460958", "+442079460959")),
+        ("1-800-FLOWERS", "US", ("+18003569377",)),
+        ("0044 20 7946 0958", None, ("+442079460958",)),
+        ("0044 20 7946 0958", "US", ("+442079460958",)),
+        ("+1 212 555 0147 (mobile)", "US", ("+12125550147",)),
+        ("Tel.: 212.555.0147", "US", ("+12125550147",)),
+        ("212-555-0147 x123", "US", ("+12125550147",)),
+        ("212\u2011555\u20110147", "US", ("+12125550147",)),
+        ("call me", "US", ()),
+    ],
+)
+def test_numbers_are_read_out_of_what_people_write_around_them(
+    text: str, country: str | None, expected: tuple[str, ...]
+) -> None:
+    assert read_phones(text, country) == expected
+
+
+def test_further_numbers_are_kept() -> None:
+    assert normalise_phone_value("212-555-0147, 212-555-0148", "US") == ("+12125550147", "+12125550148")
+    assert normalise_phone_value("nonsense", "US") == (None, None)
+    assert normalise_phone_value(None, "US") is None
+
+
+@pytest.mark.parametrize(
+    ("code", "names"),
+    [
+        ("GB", ("U.K.", "UK", "Britain", "Royaume-Uni", "Vereinigtes Königreich")),
+        ("US", ("U.S.A", "US of A", "Estados Unidos", "États-Unis", "Etats-Unis")),
+        ("XK", ("Kosovo", "XK")),
+        ("CI", ("Ivory Coast", "Côte d'Ivoire", "Cote d'Ivoire")),
+        ("MO", ("Macau", "Macao SAR")),
+        ("HK", ("Hong Kong", "Hong Kong SAR")),
+        ("PS", ("Palestine",)),
+        ("SZ", ("Swaziland", "Eswatini")),
+        ("CV", ("Cape Verde", "Cabo Verde")),
+        ("GR", ("EL", "Greece", "Hellas")),
+        ("LC", ("St. Lucia", "St Lucia", "Saint Lucia")),
+        ("KR", ("Korea, South", "South Korea", "Republic of Korea")),
+        ("CD", ("DR Congo", "Congo-Kinshasa")),
+        ("NE", ("Niger",)),
+        (None, ("D", "Wonderland", "unknown", "Guernsey and Jersey")),
+    ],
+)
+def test_countries_by_everyday_and_foreign_names(code: str | None, names: tuple[str, ...]) -> None:
+    assert {name: normalise_country(name) for name in names} == dict.fromkeys(names, code)
 
 
 @pytest.mark.parametrize(
