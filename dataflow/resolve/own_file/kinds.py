@@ -43,7 +43,7 @@ _CALLING_CODE = r"^(\+|00)(1|7|2[07]|3[0-469]|4[013-9]|5[1-8]|6[0-6]|8[1246]|9[0
 _DIALLED = "regexp_replace(regexp_replace(lower({}), '(ext|x)[ .:]*[0-9]+ *$', ''), '[^0-9+]', '', 'g')"
 _DIGITS = f"ltrim(right(regexp_replace({_DIALLED}, '{_CALLING_CODE}|[+]', ''), 10), '0')"
 # one repeated digit, or a row of keys, is a placeholder
-# of a number in scientific notation (4.4791E+11) the last digits are lost: it is not a telephone number, in a lake either
+# of a number in scientific notation (4.4791E+11) the last digits are lost; a lake does not read it either
 _PHONE = (
     r"CASE WHEN NOT regexp_full_match({}, '\s*[+-]?[0-9]([.,][0-9]+)?[eE][+-]?[0-9]+\s*')"
     f" AND length({_DIGITS}) >= 5 AND replace(right({_DIGITS}, 7), right({_DIGITS}, 1), '') <> ''"
