@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from functools import partial
@@ -10,13 +11,14 @@ import duckdb
 import ibis
 from ibis.expr import types as ir
 
+from checks.values import emails_in
 from dataflow.conform.companies import normalise_company
 from dataflow.conform.countries import normalise_country
 from dataflow.conform.emails import normalise_email
 from dataflow.conform.expressions import domain_of, joined_text, tidy_text, without_blanks
 from dataflow.conform.lookup import build_lookup
 from dataflow.conform.persons import normalise_person
-from dataflow.conform.phones import normalise_phone_value
+from dataflow.conform.phones import is_placeholder_number, normalise_phone_value
 from dataflow.conform.second import SecondPython, apply_here
 from dataflow.conform.streets import normalise_street
 from dataflow.conform.texts import capitalise, tidy
@@ -30,6 +32,15 @@ _CARRIED = (
     "employee_count", "parent_record_id", "created_at", "updated_at",
     "_source", "_object", "_record_key", "_extracted_at", "_row_hash",
 )  # fmt: skip
+
+
+Dropped = dict[str, dict[str, int]]
+"""Column to reason to how many records lost the value: {"email": {"placeholder": 2, "unreadable": 1}}."""
+
+PLACEHOLDER = "placeholder"
+UNREADABLE = "unreadable"
+_READ = ("country_code", "email", "phone")
+_BATCH = 10_000
 
 
 @dataclass(frozen=True)
@@ -108,35 +119,52 @@ LOOKUPS = (
 )
 
 
-def normalise_records(con: duckdb.DuckDBPyConnection, draft: ir.Table) -> ir.Table:
-    """Build the lookups for the rows of `draft` and return the conformed rows as an expression over both.
+def normalise_records(con: duckdb.DuckDBPyConnection, draft: ir.Table) -> tuple[ir.Table, Dropped]:
+    """Build the lookups for the rows of `draft`; return the conformed rows as an expression over both, and what was
+    dropped.
 
     Shape: `draft` names a temporary table with the columns of conformed.customer_record as mapped. Its country codes
     are replaced first, because telephone numbers are parsed by country.
     """
+    dropped: Dropped = {}
     with SecondPython() as second:
-        _build_all(con, draft, second)
-    return _assembled(draft)
+        _build(con, COUNTRY, draft, second)
+        dropped |= _count_dropped(con, COUNTRY, draft)
+        con.execute(f"""
+            UPDATE {draft.get_name()} SET country_code = (
+                SELECT l.country_code FROM {COUNTRY.name} l WHERE l.key = {draft.get_name()}.country_code
+            ) WHERE country_code IS NOT NULL
+        """)
+        for lookup in LOOKUPS:
+            _build(con, lookup, draft, second)
+            dropped |= _count_dropped(con, lookup, draft)
+    return _assembled(draft), dropped
 
 
-def _build_all(con: duckdb.DuckDBPyConnection, draft: ir.Table, second: SecondPython) -> None:
-    _build(con, COUNTRY, draft, second)
-    con.execute(f"""
-        UPDATE {draft.get_name()} SET country_code = (
-            SELECT l.country_code FROM {COUNTRY.name} l WHERE l.key = {draft.get_name()}.country_code
-        ) WHERE country_code IS NOT NULL
-    """)
-    for lookup in LOOKUPS:
-        _build(con, lookup, draft, second)
+def _count_dropped(con: duckdb.DuckDBPyConnection, lookup: Lookup, draft: ir.Table) -> Dropped:
+    """Count the records of which the lookup gives no value for the text that they have, by reason."""
+    column = lookup.gives[-1 if lookup.people_only else 0][0]
+    nothing = f"{lookup.name} WHERE {column} IS NULL"
+    if not fetch_int(con, f"SELECT count(*) FROM {nothing}"):
+        return {}
+    keyed = draft.select(key=lookup.key_of(draft), value=draft[lookup.reads[0]])
+    values = con.execute(
+        f"SELECT value, count(*) FROM ({sql_of(keyed)}) SEMI JOIN (SELECT key FROM {nothing}) USING (key) GROUP BY 1"
+    )
+    reasons: Counter[str] = Counter()
+    while found := values.fetchmany(_BATCH):
+        for value, count in found:
+            reasons[_reason(column, value)] += count
+    return {column: dict(sorted(reasons.items()))}
 
 
-def count_dropped(con: duckdb.DuckDBPyConnection) -> dict[str, int]:
-    """Count the distinct values that were dropped as placeholders or malformed, by column."""
-    dropped = {}
-    for lookup in (COUNTRY, *LOOKUPS):
-        column = lookup.gives[-1 if lookup.people_only else 0][0]
-        dropped[column] = fetch_int(con, f"SELECT count(*) FROM {lookup.name} WHERE {column} IS NULL")
-    return {name: count for name, count in dropped.items() if count}
+def _reason(column: str, value: str | None) -> str:
+    """Say why a value was dropped: it stands for none, or it could not be read."""
+    if column not in _READ or value is None or tidy(value) is None:
+        return PLACEHOLDER
+    if column == "email" and emails_in(value):
+        return PLACEHOLDER
+    return PLACEHOLDER if column == "phone" and is_placeholder_number(value) else UNREADABLE
 
 
 def drop_lookups(con: duckdb.DuckDBPyConnection) -> None:

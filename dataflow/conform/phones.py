@@ -93,6 +93,12 @@ def _search_numbers(text: str, country_code: str | None) -> tuple[str, ...]:
     return tuple(dict.fromkeys(number for number in found if number is not None))
 
 
+def is_placeholder_number(text: str) -> bool:
+    """Whether the digits of a text are all equal, or a run of keys."""
+    digits = "".join(_DIGIT.findall(text))
+    return bool(digits) and _is_placeholder(digits)
+
+
 def _is_placeholder(digits: str) -> bool:
     """Return whether all digits are equal (but for a calling code), or the digits are a run of keys."""
     significant = digits.lstrip("0") or "0"

@@ -10,7 +10,7 @@ import ibis
 from ibis.expr import types as ir
 
 from dataflow.conform.compiled import CompiledMapping
-from dataflow.conform.customer_record import count_dropped, drop_lookups, normalise_records
+from dataflow.conform.customer_record import UNREADABLE, Dropped, drop_lookups, normalise_records
 from dataflow.conform.mapping import compile_mappings
 from dataflow.conform.records import mapped_records
 from dataflow.conform.scope import mark_scope
@@ -22,7 +22,7 @@ from dataflow.tables.conformed import CUSTOMER_ORDER, CUSTOMER_RECORD, ORDER_ITE
 from dataflow.vocabulary import VOCABULARY_VERSION
 from dataflow.workspace.fingerprints import hash_settings, known_fingerprints, stage_fingerprints
 from dataflow.workspace.relations import relation, shaped, sql_of
-from dataflow.workspace.report import StepReport, measured, resident_bytes
+from dataflow.workspace.report import NOTES_FACT, StepReport, measured, resident_bytes
 from dataflow.workspace.workspace import Workspace
 from lakehouse.query import fetch_int
 from lakehouse.table import Table, quote
@@ -162,10 +162,26 @@ def _refuse_unknown_types(ws: Workspace, table: Table) -> None:
 def _normalise(ws: Workspace, settings: Settings, table: Table) -> tuple[ir.Table, dict[str, Any]]:
     draft = _draft(table)
     if table == CUSTOMER_RECORD:
-        rows = normalise_records(ws.con, draft)
-        return rows, {"values_dropped": count_dropped(ws.con)}
+        rows, dropped = normalise_records(ws.con, draft)
+        return rows, {"values_dropped": dropped} | _noted(_dropped_notes(dropped))
     if table == CUSTOMER_ORDER:
         rows = normalise_orders(draft, currency=settings.currency)
         unpriced = rows.filter(rows["amount"].notnull() & rows["base_amount"].isnull())
-        return rows, {"without_exchange_rate": fetch_int(ws.con, sql_of(unpriced.aggregate(n=unpriced.count())))}
+        count = fetch_int(ws.con, sql_of(unpriced.aggregate(n=unpriced.count())))
+        notes = [f"{count:,} orders have no amount in the base currency: their currency has no rate"] if count else []
+        return rows, {"without_exchange_rate": count} | _noted(notes)
     return (normalise_items if table == ORDER_ITEM else normalise_tickets)(draft), {}
+
+
+def _dropped_notes(dropped: Dropped) -> list[str]:
+    """Return a note for each column of which values could not be read; placeholders are in the facts alone."""
+    unreadable = {column: reasons.get(UNREADABLE, 0) for column, reasons in dropped.items()}
+    return [
+        f"{column} of {count:,} records cannot be read and is null in conformed.customer_record"
+        for column, count in unreadable.items()
+        if count
+    ]
+
+
+def _noted(notes: list[str]) -> dict[str, Any]:
+    return {NOTES_FACT: notes} if notes else {}

@@ -12,7 +12,7 @@ from dataflow.errors import MappingError
 from dataflow.settings import Settings, load_settings
 from dataflow.tables.declared import declared_tables
 from dataflow.validate.step import validate
-from dataflow.workspace.report import StepReport
+from dataflow.workspace.report import StepReport, list_notes
 from lakehouse import Lake
 from tests.lib.raw_rows import commit, land_rows, opened_lake, workspace
 
@@ -239,11 +239,18 @@ def test_a_record_is_a_person_or_a_company(company: Company) -> None:
 def test_values_that_say_nothing_are_counted_not_kept(company: Company) -> None:
     company.deliver("case", case(1, "test@test.com", "unknown"), case(2, "info@x.org", "Kiel"))
     report = company.publish()["customer_record"]
-    assert report.facts == {"values_dropped": {"email": 1, "city": 1}}
+    assert report.facts == {"values_dropped": {"email": {"placeholder": 1}, "city": {"placeholder": 1}}}
     assert company.records("email_canonical") == {
         "info@x.org": None,
         **{k: None for k in company.records() if "|" in k},
     }
+
+
+def test_values_that_cannot_be_read_are_counted_by_reason_and_noted(company: Company) -> None:
+    company.deliver("case", case(1, "bob at x.org", "Kiel"), case(2, "a@@b", "Bonn"), case(3, "n/a", "Ulm"))
+    report = company.publish()["customer_record"]
+    assert report.facts["values_dropped"] == {"email": {"placeholder": 1, "unreadable": 2}}
+    assert list_notes([report]) == ["email of 2 records cannot be read and is null in conformed.customer_record"]
 
 
 @pytest.mark.parametrize(
