@@ -11,7 +11,6 @@ DataFlowError
 │   ├── SourceMalformed     it exists, but not in the expected format       exit 1   the source's owner
 │   └── SourceIncomplete    budget spent or fewer rows than promised        exit 4   the source's owner
 ├── SchemaDrift             unknown, missing or retyped columns             exit 1   the engineer
-├── TooManyDeadLetters      more rows set aside than the limit allows       exit 3   the steward
 ├── ConservationError       rows in ≠ rows out + set aside + merged         exit 1   the engineer
 ├── GrainError              two rows with one key                           exit 1   the engineer
 ├── AuditRefused            the publication broke a contract or invariant   exit 3   the engineer
@@ -145,14 +144,6 @@ class SchemaDrift(DataFlowError):
     """A source has unknown, missing or retyped columns and its declaration freezes them."""
 
     usual_move = "Look with `dataflow drift list`, then `dataflow drift accept SOURCE OBJECT`."
-
-
-class TooManyDeadLetters(DataFlowError):
-    """More rows of an object were set aside than the limit allows."""
-
-    exit_code = ExitCode.REFUSED
-    owner = Owner.STEWARD
-    usual_move = "Look with `dataflow dlq list`; correct the source or the rule, or raise the limit."
 
 
 class ConservationError(DataFlowError):

@@ -198,12 +198,12 @@ class CurrencySettings(Section):
 
 
 class ValidateSettings(Section):
-    """The limit of dead letters: above this share of an object's rows, and at least this many, the run stops."""
+    """The limit of dead letters: above this share of its new rows, and at least this many, an object is held back."""
 
     dead_letter_limit_share: Annotated[float, Field(ge=0, le=1)] = 0.05
-    """Share of an object's rows."""
+    """Share of an object's new rows."""
     dead_letter_limit_floor: int = 100
-    """Fewer dead letters than this never stop a run."""
+    """Fewer dead letters than this never hold an object back."""
 
 
 class CompletenessSettings(Section):

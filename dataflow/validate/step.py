@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from functools import partial
 from typing import Any
 
-from dataflow.errors import TooManyDeadLetters
 from dataflow.settings import Settings
 from dataflow.validate.cast import TYPED
 from dataflow.validate.dead_letters import STAGED, add_dead_letters, begin_dead_letters, stage_dead_letters
+from dataflow.validate.holding import incomplete_objects, reason_to_hold
 from dataflow.validate.incoming import (
     INCOMING,
     KNOWN,
@@ -22,7 +23,7 @@ from dataflow.validate.plan import ObjectPlan, plan_objects
 from dataflow.validate.verdict import BREACH, judge_incoming
 from dataflow.workspace.fingerprints import known_fingerprints, stage_fingerprints
 from dataflow.workspace.position import read_positions
-from dataflow.workspace.report import StepReport, measured, resident_bytes
+from dataflow.workspace.report import GAP_FACT, StepReport, list_gaps, measured, resident_bytes
 from dataflow.workspace.staging import Staged
 from dataflow.workspace.workspace import Workspace
 from lakehouse.query import fetch_int
@@ -32,16 +33,18 @@ from lakehouse.table import column_list
 def validate(ws: Workspace, settings: Settings) -> list[StepReport]:
     """Validate the raw rows landed after each object's position into `valid.*`; set bad rows aside as dead letters.
 
-    An object without a position, or with changed fields or checks, is validated again from all of raw.
+    An object without a position, or with changed fields or checks, is validated again from all of raw. An object with
+    more bad rows than its limit allows is held back: it stays as it was.
     Shape: one report per object; rows in are new raw rows and retried dead letters, rows out the records whose
     newest version is in this run (upserted or deleted), merged the versions that are not the newest.
-    Raises: TooManyDeadLetters, ConfigurationError.
+    Raises: ConfigurationError.
     """
     plans = plan_objects(settings, ws.tables)
     positions = read_positions(ws)
     fingerprints = known_fingerprints(ws)
     collect_known(ws)
     begin_dead_letters(ws)
+    waiting = incomplete_objects(ws)
     reports: list[StepReport] = []
     filled: dict[str, str] = {}
     for row in plans:
@@ -49,21 +52,32 @@ def validate(ws: Workspace, settings: Settings) -> list[StepReport]:
             plan for plan in row if plan.key in positions and fingerprints.get(plan.valid.full_name) == plan.fingerprint
         ]
         fresh = {plan.full_name: fresh_sql(ws, plan, after=positions[plan.key]) for plan in known}
-        jobs = [
-            partial(_validate_object, settings=settings, plan=plan, fresh=fresh.get(plan.full_name)) for plan in row
-        ]
-        done = ws.side_by_side(jobs)
+        done = ws.side_by_side(
+            [
+                partial(
+                    _validate_object,
+                    settings=settings,
+                    plan=plan,
+                    fresh=fresh.get(plan.full_name),
+                    waiting=frozenset(waiting),
+                )
+                for plan in row
+            ]
+        )
         filled |= {plan.valid.full_name: plan.fingerprint for plan, one in zip(row, done, strict=True) if one.rows_in}
-        ws.validated |= {plan.key: ws.base.id for plan in row}
+        held = list_gaps(done)
+        ws.validated |= {plan.key: ws.base.id for plan in row if plan.full_name not in held}
+        waiting |= set(held)
         reports += done
     stage_dead_letters(ws)
     stage_fingerprints(ws, filled)
-    for table in (KNOWN, STAGED):
-        ws.con.execute(f"DROP TABLE {table}")
+    _drop(ws, (KNOWN, STAGED))
     return reports
 
 
-def _validate_object(ws: Workspace, *, settings: Settings, plan: ObjectPlan, fresh: str | None) -> StepReport:
+def _validate_object(
+    ws: Workspace, *, settings: Settings, plan: ObjectPlan, fresh: str | None, waiting: frozenset[str]
+) -> StepReport:
     with measured() as watch:
         collect_incoming(ws, plan, fresh=fresh)
         rows_in = fetch_int(ws.con, f"SELECT count(*) FROM {INCOMING}")
@@ -71,10 +85,15 @@ def _validate_object(ws: Workspace, *, settings: Settings, plan: ObjectPlan, fre
             return StepReport(stage="validate", subject=plan.full_name, rows_in=0, rows_out=0, seconds=watch.seconds)
         currencies = frozenset({settings.currency.base, *settings.currency.rates})
         judge_incoming(ws, plan, currencies=currencies)
+        if reason := reason_to_hold(ws, plan, limits=settings.validation, waiting=waiting):
+            _drop(ws, (INCOMING, TYPED, BREACH))
+            facts = {GAP_FACT: reason, "rows_waiting": rows_in}
+            return StepReport(
+                stage="validate", subject=plan.full_name, rows_in=0, rows_out=0, seconds=watch.seconds, facts=facts
+            )
         choose_newest(ws, plan, is_whole=fresh is None)
         staged = _stage_valid(ws, plan, is_whole=fresh is None)
         add_dead_letters(ws, plan)
-        _refuse_too_many(ws, settings, plan)
         report = StepReport(
             stage="validate",
             subject=plan.full_name,
@@ -89,9 +108,13 @@ def _validate_object(ws: Workspace, *, settings: Settings, plan: ObjectPlan, fre
             peak_rss_bytes=resident_bytes(),
             facts=_facts(ws, plan),
         )
-        for table in (INCOMING, TYPED, BREACH, GOOD, NEWEST, GONE):
-            ws.con.execute(f"DROP TABLE {table}")
+        _drop(ws, (INCOMING, TYPED, BREACH, GOOD, NEWEST, GONE))
         return report
+
+
+def _drop(ws: Workspace, tables: Iterable[str]) -> None:
+    for table in tables:
+        ws.con.execute(f"DROP TABLE {table}")
 
 
 def _stage_valid(ws: Workspace, plan: ObjectPlan, *, is_whole: bool) -> Staged:
@@ -114,25 +137,6 @@ def _merged_sql() -> str:
         + (SELECT count(*) - count(DISTINCT (_record_key, _row_hash)) FROM {INCOMING}
            WHERE _row_id IN (SELECT row_id FROM {BREACH}))
     """
-
-
-def _refuse_too_many(ws: Workspace, settings: Settings, plan: ObjectPlan) -> None:
-    """Raise TooManyDeadLetters when the share of bad rows exceeds the limit. Replays do not count."""
-    limits = settings.validation
-    fresh = fetch_int(ws.con, f"SELECT count(*) FROM {INCOMING} WHERE NOT was_dead")
-    bad = fetch_int(
-        ws.con,
-        f"SELECT count(*) FROM {INCOMING} WHERE NOT was_dead AND _row_id IN (SELECT row_id FROM {BREACH})",
-    )
-    if bad < limits.dead_letter_limit_floor or bad <= limits.dead_letter_limit_share * fresh:
-        return
-    by_rule = ", ".join(f"{rule} {count:,}" for rule, count in _by_rule(ws, plan).items())
-    raise TooManyDeadLetters(
-        f"Validating {plan.full_name}: {bad:,} of {fresh:,} rows break a rule ({by_rule}); the limit is "
-        f"{limits.dead_letter_limit_share:.1%} of the rows.",
-        next_move="Nothing was published. Correct the source or the declared rules and types, or raise "
-        "validation.dead_letter_limit_share for this run.",
-    )
 
 
 def _by_rule(ws: Workspace, plan: ObjectPlan) -> dict[str, int]:

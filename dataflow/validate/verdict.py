@@ -17,9 +17,12 @@ from dataflow.workspace.workspace import Workspace
 from lakehouse.table import literal, quote
 
 BREACH = "breach"
-"""Temporary table (row_id, phase, ordinal, stage, rule, reason); phase and ordinal order the rules of a row."""
+"""Temporary table (row_id, phase, ordinal, stage, rule, reason); phase and ordinal order the rules of a row.
 
-_READ, _TYPE, _SCHEMA, _CHECK = range(4)
+In the phase CHECK the ordinal is the place of the check in the object's plan.
+"""
+
+_READ, _TYPE, _SCHEMA, CHECK = range(4)
 _BATCH_ROWS = 20_000
 
 
@@ -45,7 +48,7 @@ def judge_incoming(ws: Workspace, plan: ObjectPlan, *, currencies: frozenset[str
     """)
     around = surroundings(ws, plan, currencies=currencies)
     found = find_breaches(con, "checkable", checks=plan.checks, row_id="_row_id", surroundings=around)
-    con.execute(f"INSERT INTO {BREACH} SELECT row_id, {_CHECK}, ordinal, 'validate', rule, reason FROM ({found})")
+    con.execute(f"INSERT INTO {BREACH} SELECT row_id, {CHECK}, ordinal, 'validate', rule, reason FROM ({found})")
     con.execute("DROP TABLE checkable")
 
 

@@ -7,12 +7,13 @@ from typing import Any
 
 import pytest
 
-from dataflow.errors import ConfigurationError, TooManyDeadLetters
+from dataflow.errors import ConfigurationError
 from dataflow.settings import Settings, load_settings
+from dataflow.settings.model import ValidateSettings
 from dataflow.tables.declared import declared_tables
 from dataflow.validate.plan import plan_objects
 from dataflow.validate.step import validate
-from dataflow.workspace.report import StepReport
+from dataflow.workspace.report import StepReport, list_gaps
 from lakehouse import Lake
 from tests.lib.raw_rows import commit, land_rows, opened_lake, workspace
 
@@ -272,16 +273,39 @@ def test_discarded_dead_letters_are_left_alone(company: Company) -> None:
     assert company.publish()["shop.purchase"].rows_in == 0
 
 
-@pytest.mark.parametrize(("bad", "refused"), [(99, False), (100, True)])
-def test_too_many_bad_rows_stop_the_run(lake: Lake, settings: Settings, bad: int, refused: bool) -> None:
-    rows = [person(number, name="" if number < bad else "N") for number in range(1000)]
-    land_rows(lake, settings, "shop.person", rows)
-    with workspace(lake, settings, settings.home, schemas=SCHEMAS) as ws:
-        if refused:
-            with pytest.raises(TooManyDeadLetters, match=r"100 of 1,000 rows break a rule \(required 100\)"):
-                validate(ws, settings)
-        else:
-            assert next(r for r in validate(ws, settings) if r.subject == "shop.person").set_aside == bad
+@pytest.mark.parametrize(("bad", "held"), [(99, False), (100, True)])
+def test_an_object_with_too_many_bad_rows_is_held_back(company: Company, bad: int, held: bool) -> None:
+    company.deliver("shop.person", person(5000, name="before"))
+    company.publish()
+    company.deliver("shop.person", *(person(number, name="" if number < bad else "N") for number in range(1000)))
+    company.deliver("shop.purchase", purchase(1, person="5000"), purchase(2, person="999"))
+    reports = company.publish()
+    gaps = list_gaps(reports.values())
+    if not held:
+        assert (gaps, reports["shop.person"].set_aside) == ({}, bad)
+        assert company.valid("purchase", "id") == {"1": 1, "2": 2}
+        return
+    assert list(gaps) == ["shop.person"]
+    assert "100 of 1,000 new rows break a rule (required: name is missing, 100 rows)" in gaps["shop.person"]
+    assert company.valid("person") == {"5000": "before"}
+    # What refers to a record of the object waits for it; the rest is there.
+    assert company.valid("purchase", "id") == {"1": 1}
+    assert [(key, status) for key, _, status, _ in company.dead_letters()] == [("2", "open")]
+
+    company.deliver("shop.person", *(person(number, name="late", changed=DAY_2) for number in range(100)))
+    raised = ValidateSettings(dead_letter_limit_share=0.2)
+    reports = company.publish(company.settings.model_copy(update={"validation": raised}))
+    assert list_gaps(reports.values()) == {}
+    assert len(company.valid("person")) == 1001
+    assert company.valid("purchase", "id") == {"1": 1, "2": 2}
+
+
+def test_rows_that_only_lack_a_parent_that_is_held_back_hold_nothing_back(company: Company) -> None:
+    company.deliver("shop.person", *(person(number, name="") for number in range(200)))
+    company.deliver("shop.purchase", *(purchase(number, person=str(number)) for number in range(200)))
+    reports = company.publish()
+    assert list(list_gaps(reports.values())) == ["shop.person"]
+    assert reports["shop.purchase"].set_aside == 200
 
 
 @pytest.mark.parametrize(
