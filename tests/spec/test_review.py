@@ -149,7 +149,7 @@ def test_a_judgement_reaches_orders_scores_segments_and_features_and_can_be_take
         assert (decided["verdict"], decided["who"], decided["holds"]) == ("same", "bob", "same holds")
         assert decided["state"] == "waiting for the next run"
         shown = answer(capsys, home, "review", "show", decided["pair"])
-        assert [(word["decided_by"], word["state"]) for word in shown["words"]] == [
+        assert [(word["decided_by"], word["state"]) for word in shown["judgements"]] == [
             ("ann", "waiting for the next run"),
             ("bob", "waiting for the next run"),
         ]

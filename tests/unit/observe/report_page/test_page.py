@@ -29,7 +29,7 @@ CASE = ReviewCase(
     explanation=Explanation(
         entity_type="person",
         steps=(
-            Step(name="Before looking", weight=-10.0, text="Before looking: one in 1,000.", kind="start"),
+            Step(name="Before comparing", weight=-10.0, text="Before comparing: one in 1,000.", kind="start"),
             Step(name="Same telephone", weight=12.0, text="Same telephone: a very strong sign."),
             Step(name="Other given name", weight=-3.0, text="Other given name: a sign that they are two."),
         ),
