@@ -16,6 +16,7 @@ from dataflow.tables.ops import (
     DEAD_LETTERS,
     GAP,
     LANDED_FILE,
+    POSITION,
     REVIEW_QUEUE,
     RUN,
     WATERMARK,
@@ -68,6 +69,22 @@ _GAPS = f"""
     FROM {GAP.sql_name} WHERE status = 'open' ORDER BY source, object, window_from
 """
 
+# Of the last run that validated; since when the object's valid table is as it is.
+_HELD_BACK = f"""
+    WITH newest AS (
+        SELECT steps FROM {RUN.sql_name} WHERE contains(steps, '"stage": "validate"') ORDER BY run_id DESC LIMIT 1
+    ),
+    held AS (
+        SELECT json_extract_string(step, '$.subject') AS subject, json_extract_string(step, '$.facts.gap') AS detail,
+            json_extract(step, '$.facts.rows_waiting')::BIGINT AS missing
+        FROM newest, (SELECT unnest(json_extract(steps, '$[*]')) AS step FROM newest)
+        WHERE json_extract_string(step, '$.stage') = 'validate' AND json_extract(step, '$.facts.gap') IS NOT NULL
+    )
+    SELECT split_part(subject, '.', 1) AS source, split_part(subject, '.', 2) AS object, NULL AS "from", NULL AS until,
+        NULL AS keys, 'held back' AS reason, missing, NULL AS attempts, p.moved_at AS since, detail
+    FROM held LEFT JOIN {POSITION.sql_name} p ON p.source || '.' || p.object = subject ORDER BY ALL
+"""
+
 WAITING_DEAD_LETTERS = f"""
     SELECT _source AS source, _object AS object, rule, status, count(*) AS rows, min(first_seen_at) AS since
     FROM {{letters}} WHERE {DEAD_LETTER_WAITS} GROUP BY ALL
@@ -106,7 +123,7 @@ def read_status(
         "published": [one | {"pairs_to_review": pairs_to_review} for one in fetch_records(con, _PUBLISHED)],
         "freshness": fetch_records(con, f"SELECT *, {behind} FROM ({FRESHNESS}) ORDER BY source, object"),
         "completeness": fetch_records(con, _COMPLETENESS),
-        "gaps": fetch_records(con, _GAPS),
+        "gaps": fetch_records(con, _GAPS) + fetch_records(con, _HELD_BACK),
         "withdrawn_files": fetch_records(con, WITHDRAWN),
         "dead_letters": fetch_records(con, f"FROM ({waiting}) ORDER BY rows DESC, source, object, rule"),
         "inbox": _inbox_rows(inbox),
