@@ -35,6 +35,7 @@ def test_an_object_that_is_held_back_is_a_gap_until_it_is_published(tmp_path: Pa
     assert (gap["source"], gap["object"], gap["reason"], gap["missing"]) == ("shop", "person", "held back", 200)
     assert "required: surname is missing, 200 rows" in gap["detail"]
     with opened_company(settings) as company:
+        company.now = NOW
         company.land("person", *(person(number, day=2) for number in range(300, 5000)))
         company.publish()
     with open_published(settings) as con:
