@@ -62,10 +62,11 @@ def list_(
 
     Example:  dataflow dlq list --source tickets --rule required
     """
-    from dataflow.govern.dead_letters import STATUSES, list_dead_letters
+    from dataflow.govern.dead_letters import STATUSES, list_dead_letters, require_known
 
     chosen = _filter_of(source, object_name, rule, [], statuses=STATUSES if status == "all" else (status,))
     with _open_to_read(context) as (con, now):
+        require_known(con, chosen, settings_of(context), dead_letters=now)
         found = list_dead_letters(con, chosen, limit=limit, dead_letters=now)
     write_records([_listed(letter) for letter in found], output=output, title="Dead letters")
 
@@ -115,10 +116,11 @@ def replay(
 
     Example:  dataflow dlq replay --source mysql --object orders
     """
-    from dataflow.govern.dead_letters import replay_dead_letters
+    from dataflow.govern.dead_letters import replay_dead_letters, require_known
 
     chosen = _filter_of(source, object_name, rule, ids or [], is_all_meant=yes)
     with _open_to_decide(context) as (con, inbox, now):
+        require_known(con, chosen, settings_of(context), dead_letters=now)
         replayed = replay_dead_letters(
             con, inbox, chosen, who=getpass.getuser(), now=datetime.now(UTC), dead_letters=now
         )
@@ -139,11 +141,12 @@ def discard(
 
     Example:  dataflow dlq discard 3f2a91 --why "test rows of the vendor"
     """
-    from dataflow.govern.dead_letters import discard_dead_letters
+    from dataflow.govern.dead_letters import discard_dead_letters, require_known
 
     chosen = _filter_of(source, object_name, rule, ids or [], is_all_meant=yes)
     by = who or getpass.getuser()
     with _open_to_decide(context) as (con, inbox, now):
+        require_known(con, chosen, settings_of(context), dead_letters=now)
         discarded = discard_dead_letters(con, inbox, chosen, who=by, why=why, now=datetime.now(UTC), dead_letters=now)
     messages.print(f"{discarded:,} dead letters are discarded; the next `dataflow run` leaves them out.")
 

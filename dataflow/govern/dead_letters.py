@@ -13,8 +13,11 @@ from datetime import datetime
 
 from duckdb import DuckDBPyConnection
 
+from checks.registry import unknown_name
+from checks.rules import RULES
 from dataflow.errors import UsageError
 from dataflow.govern.deciding import check_reason
+from dataflow.settings import Settings
 from dataflow.tables.ops import WAITING
 from dataflow.validate.dead_letter_decisions import KIND, MOST_IDS, DeadLetterDecision, DeadLettersNow
 from lakehouse import Inbox
@@ -23,6 +26,9 @@ from lakehouse.table import literal
 STATUSES = ("open", "replaying", "resolved", "superseded", "discarded")
 IN_LAKE = DeadLettersNow()
 """The dead letters of the lake, without waiting decisions."""
+
+OWN_RULES = ("unreadable", "type", "schema")
+"""Rules that validation has beside those of checks/rules.py."""
 
 _SHORTEST_ID = 6
 """The least characters that identify a dead letter, where they are unambiguous."""
@@ -56,6 +62,23 @@ class DeadLetterFilter:
         if self.ids:
             parts.append("(" + " OR ".join(f"starts_with(dead_letter_id, {literal(one)})" for one in self.ids) + ")")
         return " AND ".join(parts)
+
+
+def require_known(
+    con: DuckDBPyConnection, chosen: DeadLetterFilter, settings: Settings, *, dead_letters: DeadLettersNow = IN_LAKE
+) -> None:
+    """Refuse a source, object or rule that is neither declared nor that of any dead letter. Raises: UsageError."""
+    declared = {
+        "source": (chosen.source, set(settings.sources), "_source"),
+        "object": (chosen.object, {name for one in settings.sources.values() for name in one.objects}, "_object"),
+        "rule": (chosen.rule, {*RULES, *OWN_RULES}, "unnest(rules)"),
+    }
+    for kind, (name, known, column) in declared.items():
+        if name is None or name in known:
+            continue
+        seen = {str(row[0]) for row in con.execute(f"SELECT DISTINCT {column} FROM {dead_letters.relation}").fetchall()}
+        if name not in seen:
+            raise UsageError(unknown_name(kind, name, known | seen))
 
 
 @dataclass(frozen=True, kw_only=True)

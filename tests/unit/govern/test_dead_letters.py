@@ -1,5 +1,6 @@
 """Listing, replaying and discarding dead letters."""
 
+import re
 from collections.abc import Iterator, Sequence
 from datetime import UTC, datetime
 from pathlib import Path
@@ -14,6 +15,7 @@ from dataflow.govern.dead_letters import (
     discard_dead_letters,
     list_dead_letters,
     replay_dead_letters,
+    require_known,
     show_dead_letter,
 )
 from dataflow.settings import load_settings
@@ -51,6 +53,29 @@ def lake(shared: Lake) -> Lake:
             rule, rules, reason, status, attempts, first_seen_at, last_seen_at, _run_id) VALUES {rows}
     """)
     return shared
+
+
+@pytest.mark.parametrize(
+    ("chosen", "message"),
+    [
+        (DeadLetterFilter(source="shpo"), "There is no source shpo. Did you mean shop?"),
+        (DeadLetterFilter(object="order"), "There is no object order. Did you mean orders?"),
+        (DeadLetterFilter(rule="e-mail"), "There is no rule e-mail. Did you mean email?"),
+    ],
+)
+def test_a_name_that_nothing_has_is_refused(lake: Lake, tmp_path: Path, chosen: DeadLetterFilter, message: str) -> None:
+    with pytest.raises(UsageError, match=re.escape(message)):
+        require_known(lake.con, chosen, load_settings(home=tmp_path))
+
+
+def test_what_is_declared_or_once_was_is_known(lake: Lake, tmp_path: Path) -> None:
+    settings = load_settings(home=tmp_path)
+    for chosen in (
+        DeadLetterFilter(source="shop", object="people", rule="at_least"),
+        DeadLetterFilter(source="tickets", object="ticket", rule="type"),
+        OPEN,
+    ):
+        require_known(lake.con, chosen, settings)
 
 
 class Desk:
