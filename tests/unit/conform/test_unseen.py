@@ -23,6 +23,15 @@ from lakehouse.connect import connect
         ("क्\u200dष क्\u200cष", "क्\u200dष क्\u200cष"),
         ("അവന്\u200d", "അവന്\u200d"),
         ("👨\u200d👩\u200d👧", "👨\u200d👩\u200d👧"),
+        # soft hyphen, grapheme joiner, fillers, inherent vowel, deprecated formats, annotation, tags
+        ("A\xadn\u034fn\u115f\u1160\u3164\uffa0\u17b4\u206a\ufff9\U000e0041\U000e0001", "Ann"),
+        ("A\ufe0fn\u180en\U000e0100 Lee\u180b", "Ann Lee"),
+        # an ideograph by its variation selector, a Mongolian vowel separator, an emoji, an Arabic number sign
+        ("\u8fbb\U000e0101", "\u8fbb\U000e0101"),
+        ("\u8fbb\ufe00", "\u8fbb\ufe00"),
+        ("\u182e\u180e\u1820", "\u182e\u180e\u1820"),
+        ("\u2764\ufe0f", "\u2764\ufe0f"),
+        ("\u0600\u0661", "\u0600\u0661"),
         ("", ""),
         (None, None),
     ],

@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 
 from dataflow.observe.visible import escape_json, visible
 
-NASTY = "\x1b\x00\x07\x7f\x9b\u202e\u2066\u200e\u061c\ufeff\u2028\ud800\\xun1bt \n\t\r"
+NASTY = "\U000e0041\xad\x1b\x00\x07\x7f\x9b\u202e\u2066\u200e\u061c\ufeff\u2028\ud800\\xuUn01bt \n\t\r"
 texts = st.text() | st.text(st.sampled_from(NASTY)) | st.text(st.sampled_from(NASTY) | st.characters())
 
 
@@ -25,7 +25,7 @@ def read_back(shown: str) -> str:
         letters = {"t": "\t", "n": "\n", "r": "\r"}
         return half + (letters.get(code) or chr(int(code[1:], 16)))
 
-    return re.sub(r"(\\+)([tnr]|x[0-9a-f]{2}|u[0-9a-f]{4})", undo, shown)
+    return re.sub(r"(\\+)([tnr]|x[0-9a-f]{2}|u[0-9a-f]{4}|U[0-9a-f]{8})", undo, shown)
 
 
 @given(texts)
@@ -42,6 +42,28 @@ def test_lines_may_be_kept(text: str) -> None:
     assert "".join(c for c in shown if unicodedata.category(c) == "Cc") == "\n" * text.count("\n")
 
 
+# Source: Unicode 16, DerivedCoreProperties.txt, Default_Ignorable_Code_Point.
+IGNORABLE = (
+    "00AD 034F 061C 115F-1160 17B4-17B5 180B-180F 200B-200F 202A-202E 2060-206F 3164 FE00-FE0F FEFF FFA0 FFF0-FFF8 "
+    "1BCA0-1BCA3 1D173-1D17A E0000-E0FFF"
+)
+
+
+def test_every_character_that_is_not_seen_is_escaped_and_no_other_but_the_joiners_stay() -> None:
+    invisible: set[int] = set()
+    for each in IGNORABLE.split():
+        first, _, last = each.partition("-")
+        invisible |= set(range(int(first, 16), int(last or first, 16) + 1))
+    categories = {code: unicodedata.category(chr(code)) for code in range(0x110000)}
+    invisible |= {code for code, category in categories.items() if category in {"Cc", "Cf", "Cs", "Zl", "Zp"}}
+    escaped = {code for code in categories if visible(chr(code)) != chr(code)}
+    # An older Unicode of this Python does not know the newest format characters.
+    assert {code for code in escaped ^ invisible if categories[code] != "Cn"} == {0x200C, 0x200D}
+    assert escaped >= invisible - {0x200C, 0x200D}
+    written = " ".join(map(chr, sorted(escaped)))
+    assert json.loads(escape_json(json.dumps(written, ensure_ascii=False))) == written
+
+
 @pytest.mark.parametrize(
     ("text", "shown"),
     [
@@ -49,6 +71,8 @@ def test_lines_may_be_kept(text: str) -> None:
         ("a:x:b [bold]C:\\data\\", "a:x:b [bold]C:\\data\\"),
         ("Ann\x1b[2J\x1b]0;root\x07\x9b1m", r"Ann\x1b[2J\x1b]0;root\x07\x9b1m"),
         ("Ann\u202eeoD", r"Ann\u202eeoD"),
+        ("An\xadn\u3164\ufe0f\U000e0041", r"An\xadn\u3164\ufe0f\U000e0041"),
+        (r"\U000e0041", r"\\U000e0041"),
         ("12 High St\nFlat 4\tB", r"12 High St\nFlat 4\tB"),
         # as it was written: no control character stands here, and so the backslash is doubled
         (r"\x1b", r"\\x1b"),
