@@ -118,7 +118,8 @@ def _merge(declared: dict[str, Any], given: dict[str, Any], *, dotenv: Path, pla
 
 def _say_fault(kind: str, path: tuple[int | str, ...], message: str) -> str:
     """Return one fault with its place; for an unknown setting also the nearest name and all known ones."""
-    place = ".".join(str(part) for part in path)
+    # pydantic puts "[key]" behind a wrong name in a table of names.
+    place = ".".join(str(part) for part in path if part != "[key]")
     known = settings_at(Settings, path[:-1]) if kind == "extra_forbidden" else []
     return f"{place}: {unknown_name('setting', str(path[-1]), known).rstrip('.') if known else message}"
 

@@ -12,6 +12,7 @@ from pydantic_settings import BaseSettings, PydanticBaseSettingsSource, Settings
 from checks.registry import unknown_name
 from dataflow.errors import ConfigurationError
 from dataflow.settings.adapters import ADAPTERS
+from dataflow.settings.amounts import MOST_THREADS, CurrencyCode, Days, Hours, Memory, RatedCode, Seconds, Timeout
 from dataflow.settings.section import ProjectPath, S3Settings, Section
 
 S = TypeVar("S", bound=Section)
@@ -34,14 +35,14 @@ class LakeSettings(Section):
     s3: S3Settings | None = None
     group: str = ""
     """The group of users that share the lake's files and the rest of the home; empty: only this user reads them."""
-    memory_limit: str = "1500MB"
-    """Memory that DuckDB uses before it spills to disk, in DuckDB's notation: 4GB."""
-    threads: int = 0
+    memory_limit: Memory = "1500MB"
+    """Memory that DuckDB uses before it spills to disk, in DuckDB's notation: 4GB. At least 100MB."""
+    threads: Annotated[int, Field(ge=0, le=MOST_THREADS)] = 0
     """Threads of DuckDB; 0: one per core."""
-    wait_seconds: float = 0.0
+    wait_seconds: Seconds = 0.0
     """How long a run waits for the lock of another run; short, because a laptop user wants the answer immediately."""
-    snapshot_retention_days: int = 30
-    """How long `dataflow maintain` keeps snapshots."""
+    snapshot_retention_days: Days = 30
+    """How long `dataflow maintain` keeps snapshots; 0: the newest, and those that a run or a sink still reads."""
 
 
 class CheckSettings(Section):
@@ -84,9 +85,9 @@ class ObjectSettings(Section):
     checks: list[CheckSettings] = []
     on_drift: Literal["evolve", "freeze", "set_aside"] = "evolve"
     """What fields that differ from the declared ones cause: reading on without them, a stop, or dead letters."""
-    reread_every_hours: float = 0.0
+    reread_every_hours: Hours = 0.0
     """How often all rows are read again, for fields that change without moving the cursor (formulas); 0: never."""
-    anti_join_every_days: int = 0
+    anti_join_every_days: Days = 0
     """How often the nightly check compares keys with the source to find unrecorded deletions; 0: never."""
     anti_join_limit_share: Annotated[float, Field(gt=0, le=1)] = 0.1
     """Nothing is deleted where the source lacks more than this share of the keys, and more than 100."""
@@ -101,7 +102,7 @@ class _SourceSettings(Section):
     """Folder, or `s3://bucket/prefix`, of a source of files; relative to dataflow.toml."""
     trust: int = 1
     """Survivorship: a higher number wins where a field is decided by source."""
-    lookback_seconds: float = 600.0
+    lookback_seconds: Seconds = 600.0
     """How far before the watermark a query reads again: a row can be committed later than its timestamp."""
     objects: dict[str, ObjectSettings]
     """The objects that are read, by name."""
@@ -191,9 +192,9 @@ class MappingSettings(Section):
 class CurrencySettings(Section):
     """Base currency, and units of it for one unit of each other currency."""
 
-    base: str = "USD"
+    base: CurrencyCode = "USD"
     """ISO 4217 code of the base currency, in which amounts are added up."""
-    rates: dict[str, Decimal] = {}
+    rates: dict[RatedCode, Annotated[Decimal, Field(gt=0, allow_inf_nan=False)]] = {}
     """Units of the base currency for one unit of each other currency, by ISO 4217 code."""
 
 
@@ -202,14 +203,14 @@ class ValidateSettings(Section):
 
     dead_letter_limit_share: Annotated[float, Field(ge=0, le=1)] = 0.05
     """Share of an object's new rows."""
-    dead_letter_limit_floor: int = 100
+    dead_letter_limit_floor: Annotated[int, Field(ge=0)] = 100
     """Fewer dead letters than this never hold an object back."""
 
 
 class CompletenessSettings(Section):
     """The nightly check. A source that answers surveys is compared whole; delivered files are read again."""
 
-    files_days: int = 30
+    files_days: Days = 30
     """How many days of delivered files are read again; older files were right for that long."""
 
 
@@ -225,7 +226,7 @@ class ResolveSettings(Section):
     id_churn_budget: Annotated[float, Field(ge=0, le=1)] = 0.01
     """The share of records that a new model may move to another customer; a run that would move more is refused. One in
     a hundred is more than retraining on a day's new records moves, and less than consumers of the ids would notice."""
-    processes: Annotated[int, Field(ge=1)] = 1
+    processes: Annotated[int, Field(ge=1, le=MOST_THREADS)] = 1
     """Processes that score candidate pairs. One is best on one machine: a run uses all of its cores."""
     spread_from_pairs: Annotated[int, Field(ge=1)] = 5_000_000
     """Candidate pairs from which scoring is spread over the processes: fewer are scored faster than distributed."""
@@ -241,7 +242,7 @@ class EnrichSettings(Section):
     """A MaxMind database (MMDB) of network addresses; empty: off."""
     firmographics: ProjectPath = "${home}/sample/reference/firmographics.parquet"
     """A table of companies by website (Parquet); empty: off."""
-    expires_after_days: int = 90
+    expires_after_days: Days = 90
     """Time after which a value is looked up again."""
 
 
@@ -255,7 +256,7 @@ class WarehouseSettings(Section):
 class SinksSettings(Section):
     """Settings common to all sinks."""
 
-    timeout_seconds: Annotated[float, Field(gt=0)] = 1800.0
+    timeout_seconds: Timeout = 1800.0
     """How long one sink may take to follow a publication, waiting for another run included. After that the run ends as
     partial and the next run continues. A first load of ten million customers takes minutes."""
 
@@ -263,11 +264,11 @@ class SinksSettings(Section):
 class PrefectSettings(Section):
     """Orchestration: retries and parallel fetching."""
 
-    retries: int = 3
+    retries: Annotated[int, Field(ge=0, le=1000)] = 3
     """How often a task is retried where its error is retryable."""
-    retry_delay_seconds: float = 1.0
+    retry_delay_seconds: Seconds = 1.0
     """The first delay; it doubles, with jitter."""
-    source_concurrency: int = 10
+    source_concurrency: Annotated[int, Field(ge=1, le=MOST_THREADS)] = 10
     """Windows fetched in parallel."""
     fetch_deployment: str = ""
     """The Prefect deployment that fetches a share of a backfill's windows, such as fetch/fetch, on workers that reach

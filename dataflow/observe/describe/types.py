@@ -32,7 +32,7 @@ _BOUNDS: tuple[tuple[type[Any], str, str], ...] = (
 def type_name(annotation: Any, bounds: Iterable[Any] = ()) -> str:
     """Name a type: `whole number, at least 1`; `one of evolve, freeze`; `list of text`."""
     limits = [
-        f"{phrase} {getattr(bound, attribute):g}"
+        f"{phrase} {getattr(bound, attribute):.12g}"
         for bound in bounds
         for kind, attribute, phrase in _BOUNDS
         if isinstance(bound, kind)

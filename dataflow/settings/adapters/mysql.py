@@ -8,6 +8,7 @@ from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 from pydantic import Field, SecretStr, field_validator
 
 from dataflow.settings.adapters.adapter import Adapter
+from dataflow.settings.amounts import Seconds, Timeout
 from dataflow.settings.section import ProjectPath, Section
 
 
@@ -16,7 +17,7 @@ class MySQLSettings(Section):
 
     host: str
     """Host name of the server."""
-    port: int = 3306
+    port: Annotated[int, Field(ge=1, le=65535)] = 3306
     """Port of the server."""
     user: str
     """A user with the privilege SELECT only."""
@@ -26,15 +27,15 @@ class MySQLSettings(Section):
     """The database whose tables are the objects."""
     ca_file: ProjectPath = ""
     """File of certificate authorities for the server's certificate; empty: those that this machine trusts."""
-    connect_timeout_seconds: Annotated[float, Field(gt=0)] = 10.0
+    connect_timeout_seconds: Timeout = 10.0
     """How long to wait for the connection."""
-    read_timeout_seconds: Annotated[float, Field(gt=0)] = 120.0
+    read_timeout_seconds: Timeout = 120.0
     """How long to wait for the next bytes of an answer."""
     time_zone: str = "UTC"
     """Time zone of columns without one (DATETIME); a TIMESTAMP is read in UTC."""
     chunk_rows: Annotated[int, Field(gt=0)] = 500_000
     """A window of more rows is cut into ranges of about this many, read in parallel, each in a short transaction."""
-    max_replica_lag_seconds: float = 300.0
+    max_replica_lag_seconds: Seconds = 300.0
     """A replica that lags by more is not read: the run ends as partial."""
     lookback_keys: Annotated[int, Field(ge=0)] = 10_000
     """Keys before the highest that are read again where the cursor is the key: a lower key can commit later."""

@@ -7,6 +7,7 @@ from typing import Annotated, Self
 from pydantic import Field, SecretStr, model_validator
 
 from dataflow.settings.adapters.adapter import Adapter
+from dataflow.settings.amounts import MOST_THREADS, Seconds, Timeout
 from dataflow.settings.section import ProjectPath, Section
 
 
@@ -34,23 +35,23 @@ class SalesforceSettings(Section):
     """`http://user:password@host:port` of a proxy to connect through."""
     ca_file: ProjectPath = ""
     """File of certificate authorities for the server's certificate; empty: the public ones."""
-    timeout_seconds: float = 60.0
+    timeout_seconds: Timeout = 60.0
     """A call without a byte for this long is cancelled and retried."""
-    answer_seconds: float = 600.0
+    answer_seconds: Timeout = 600.0
     """How long an answer may take in total, even while bytes arrive."""
-    attempts: int = 6
+    attempts: Annotated[int, Field(ge=1)] = 6
     """How many times a call with a temporary failure is tried in total."""
-    backoff_seconds: float = 1.0
+    backoff_seconds: Seconds = 1.0
     """The first wait before a call is retried; it doubles, with jitter."""
     reserve_share: Annotated[float, Field(ge=0, lt=1)] = 0.1
     """Share of the org's daily API calls reserved for other users: a run ends as partial before it uses them."""
-    bulk_from_rows: int = 20_000
+    bulk_from_rows: Annotated[int, Field(ge=0)] = 20_000
     """Rows of a window from which Bulk API 2.0 reads it; a REST page has 2,000."""
-    bulk_page_rows: int = 50_000
+    bulk_page_rows: Annotated[int, Field(ge=1)] = 50_000
     """Rows in a result page of a Bulk job."""
-    downloads: int = 4
+    downloads: Annotated[int, Field(ge=1, le=MOST_THREADS)] = 4
     """Result pages of a Bulk job fetched in parallel: this many are in memory."""
-    slice_rows: int = 2_000_000
+    slice_rows: Annotated[int, Field(ge=1)] = 2_000_000
     """A first load of more rows is cut into smaller windows, each staged by itself."""
 
     @model_validator(mode="after")

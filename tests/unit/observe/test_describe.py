@@ -75,7 +75,10 @@ def test_without_arguments_the_kinds_are_counted(capsys: pytest.CaptureFixture[s
         (("operator", "join"), {"takes": "a list of fields or expressions"}),
         (("kpi", "revenue"), {"unit": "base currency", "adds up over days": True}),
         (("segment", "loyal"), {"title": "Loyal"}),
-        (("setting", "lake.threads"), {"type": "whole number", "default": 0, "variable": "DATAFLOW_LAKE__THREADS"}),
+        (
+            ("setting", "lake.threads"),
+            {"type": "whole number, at least 0, at most 1024", "default": 0, "variable": "DATAFLOW_LAKE__THREADS"},
+        ),
         (("setting", "sources.mine.mysql.password"), {"secret": True, "type": "secret text", "default": "(required)"}),
         (("setting", "resolve.link_threshold"), {"type": "number, above 0, below 1", "default": None}),
         (("setting", "prefect.retry_delay_seconds"), {"unit": "seconds"}),

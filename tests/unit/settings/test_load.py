@@ -2,12 +2,19 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from pathlib import Path
+from typing import get_args
 
+import duckdb
 import pytest
+from annotated_types import Ge, Gt
+from pydantic import BaseModel
+from pydantic.fields import FieldInfo
 
 from dataflow.errors import ConfigurationError, ExitCode
-from dataflow.settings import default_toml, load_settings
+from dataflow.settings import Settings, default_toml, load_settings
+from dataflow.settings.adapters import ADAPTERS
 from dataflow.settings.adapters.mysql import MySQLSettings
 
 
@@ -151,3 +158,86 @@ def test_secrets_do_not_show(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) ->
 def test_a_named_file_that_is_missing_is_an_error_with_the_next_move(tmp_path: Path) -> None:
     with pytest.raises(ConfigurationError, match="dataflow init"):
         load_settings(tmp_path / "nowhere.toml")
+
+
+_SOURCE = "[sources.s]\nadapter = 'mysql'\nobjects = {}\n"
+_OBJECT = "[sources.s.objects.o]\nkey = 'k'\ncursor = 'c'\nfields = {}\n"
+
+
+@pytest.mark.parametrize(
+    ("text", "setting"),
+    [
+        ("[lake]\nsnapshot_retention_days = -1\n", "lake.snapshot_retention_days"),
+        ("[lake]\nwait_seconds = -0.1\n", "lake.wait_seconds"),
+        ("[lake]\nwait_seconds = inf\n", "lake.wait_seconds"),
+        ("[lake]\nthreads = -1\n", "lake.threads"),
+        ("[lake]\nthreads = 99999\n", "lake.threads"),
+        ("[lake]\nmemory_limit = 'lots'\n", "lake.memory_limit"),
+        ("[lake]\nmemory_limit = '10%'\n", "lake.memory_limit"),
+        ("[lake]\nmemory_limit = '4'\n", "lake.memory_limit"),
+        ("[lake]\nmemory_limit = '1KB'\n", "lake.memory_limit"),
+        ("[lake]\nmemory_limit = '95MiB'\n", "lake.memory_limit"),
+        ("[currency]\nbase = 'usd'\n", "currency.base"),
+        ("[currency]\nbase = 'XXZ'\n", "currency.base"),
+        ("[currency.rates]\nEUR = 0\n", "currency.rates.EUR"),
+        ("[currency.rates]\nEUR = inf\n", "currency.rates.EUR"),
+        ("[currency.rates]\neuro = 1\n", "currency.rates.euro"),
+        ("[validation]\ndead_letter_limit_floor = -1\n", "validation.dead_letter_limit_floor"),
+        ("[completeness]\nfiles_days = -1\n", "completeness.files_days"),
+        ("[completeness]\nfiles_days = 99999999\n", "completeness.files_days"),
+        ("[enrich]\nexpires_after_days = -1\n", "enrich.expires_after_days"),
+        ("[resolve]\nprocesses = 5000\n", "resolve.processes"),
+        ("[prefect]\nretries = -1\n", "prefect.retries"),
+        ("[prefect]\nretry_delay_seconds = -1\n", "prefect.retry_delay_seconds"),
+        ("[prefect]\nsource_concurrency = 0\n", "prefect.source_concurrency"),
+        (f"{_SOURCE}lookback_seconds = -1\n", "sources.s.lookback_seconds"),
+        (f"{_SOURCE}[sources.s.mysql]\nport = 0\n", "sources.s.mysql.port"),
+        (f"{_SOURCE}[sources.s.mysql]\nport = 65536\n", "sources.s.mysql.port"),
+        (f"{_SOURCE}[sources.s.salesforce]\nattempts = 0\n", "sources.s.salesforce.attempts"),
+        (f"{_SOURCE}[sources.s.salesforce]\ndownloads = 0\n", "sources.s.salesforce.downloads"),
+        (f"[sources.s]\n{_OBJECT}reread_every_hours = -1\n", "sources.s.objects.o.reread_every_hours"),
+        (f"[sources.s]\n{_OBJECT}anti_join_every_days = -1\n", "sources.s.objects.o.anti_join_every_days"),
+    ],
+)
+def test_a_number_out_of_its_bounds_is_refused_by_its_name(tmp_path: Path, text: str, setting: str) -> None:
+    (tmp_path / "dataflow.toml").write_text(text)
+    with pytest.raises(ConfigurationError, match=rf"{setting}: ") as caught:
+        load_settings()
+    assert caught.value.exit_code is ExitCode.USAGE
+
+
+@pytest.mark.parametrize("amount", ["100MB", "1500MB", "2 GB", "0.5gb", "512MiB", "1TB"])
+def test_memory_is_taken_as_duckdb_writes_it(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, amount: str) -> None:
+    monkeypatch.setenv("DATAFLOW_LAKE__MEMORY_LIMIT", amount)
+    assert load_settings().lake.memory_limit == amount
+    with duckdb.connect(config={"memory_limit": amount}) as con:
+        assert con.execute("SELECT 1").fetchone() == (1,)
+
+
+def test_every_number_of_the_settings_has_a_least_value() -> None:
+    found = set()
+    kinds, seen = [Settings, *(adapter.section for adapter in ADAPTERS.values() if adapter.section)], set()
+    while kinds:
+        kind = kinds.pop()
+        seen.add(kind)
+        for name, field in kind.model_fields.items():
+            inner = [k for k in _kinds(field.annotation) if isinstance(k, type)]
+            kinds += [k for k in inner if issubclass(k, BaseModel) and k not in seen]
+            has_bound = any(isinstance(mark, Ge | Gt) for mark in _marks(field))
+            if {int, float} & set(inner) and bool not in inner and not has_bound:
+                found.add(f"{kind.__name__}.{name}")
+    assert len(seen) > 10
+    assert found == {"SourceSettings.trust"}  # trusts are only compared with each other
+
+
+def _kinds(annotation: object) -> Iterator[object]:
+    yield annotation
+    for part in get_args(annotation):
+        yield from _kinds(part)
+
+
+def _marks(field: FieldInfo) -> Iterator[object]:
+    yield from field.metadata
+    for part in _kinds(field.annotation):
+        if isinstance(part, FieldInfo):
+            yield from part.metadata

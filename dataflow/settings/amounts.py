@@ -1,0 +1,55 @@
+"""Types of settings with bounds: durations, threads, memory in DuckDB's notation, ISO 4217 currency codes."""
+
+from __future__ import annotations
+
+import re
+from typing import Annotated
+
+from pydantic import AfterValidator, Field
+
+from checks.values import is_currency
+
+_MEMORY = re.compile(r"\s*(\d{1,15}(?:\.\d+)?)\s*([KMGT]I?B|B)\s*", re.IGNORECASE)
+_POWERS = {"": 0, "K": 1, "M": 2, "G": 3, "T": 4}
+# A thread's buffers of one Parquet writer take some ten megabytes: with less, DuckDB cannot even spill.
+_LEAST_MEMORY = 100_000_000
+
+
+def _check_memory(text: str) -> str:
+    """Return an amount of memory as it is. Raises: ValueError where DuckDB cannot read it, or it is too small."""
+    found = _MEMORY.fullmatch(text)
+    if found is None:
+        raise ValueError("is not an amount of memory with its unit, such as 1500MB or 4GB")
+    number, unit = float(found[1]), found[2].upper()
+    base = 1024 if "I" in unit else 1000
+    if number * base ** _POWERS[unit.rstrip("B").rstrip("I")] < _LEAST_MEMORY:
+        raise ValueError("is less than 100MB, with which DuckDB can neither compute nor spill to disk")
+    return text
+
+
+def _check_currency(code: str) -> str:
+    if not (code.isalpha() and code.isupper() and is_currency(code)):
+        raise ValueError("is not a currency code of ISO 4217 in capitals, such as USD")
+    return code
+
+
+CurrencyCode = Annotated[str, AfterValidator(_check_currency)]
+"""An ISO 4217 code of three capital letters."""
+
+RatedCode = Annotated[str, Field(pattern="^[A-Z]{3}$")]
+"""A code in the table of rates: former codes too, which orders of earlier years have."""
+
+Memory = Annotated[str, AfterValidator(_check_memory)]
+"""An amount of memory, as DuckDB writes it."""
+
+# A century, and thirty years in seconds: more is a mistake, and overflows the arithmetic of dates.
+_MOST_DAYS = 36_500
+_MOST_SECONDS = 1_000_000_000
+
+Days = Annotated[int, Field(ge=0, le=_MOST_DAYS)]
+Hours = Annotated[float, Field(ge=0, le=_MOST_DAYS * 24, allow_inf_nan=False)]
+Seconds = Annotated[float, Field(ge=0, le=_MOST_SECONDS, allow_inf_nan=False)]
+Timeout = Annotated[float, Field(gt=0, le=_MOST_SECONDS, allow_inf_nan=False)]
+
+MOST_THREADS = 1024
+"""More threads or processes than any machine has cores: DuckDB would start each of them."""
