@@ -90,11 +90,21 @@ def refuse_foreign_file(con: duckdb.DuckDBPyConnection, catalogue: Path) -> None
     finally:
         con.execute(f"DETACH {_PROBE}")
     names = {str(name) for (name,) in rows}
-    if names and not {"ducklake_metadata", "ducklake_snapshot"} <= names:
-        raise LakeIncompatible(
-            f"Opening the lake at {catalogue}: the file is a DuckDB database with {len(names)} tables of its own, "
-            "not a lake; point the catalogue setting at a lake, or at a new path to create one"
-        )
+    if names and not is_of_lake(names):
+        raise foreign_file(catalogue, len(names))
+
+
+def is_of_lake(names: set[str]) -> bool:
+    """Return whether these are the tables of a lake's catalogue."""
+    return {"ducklake_metadata", "ducklake_snapshot"} <= names
+
+
+def foreign_file(catalogue: Path, tables: int) -> LakeIncompatible:
+    """Return the error of a catalogue setting that names another database."""
+    return LakeIncompatible(
+        f"Opening the lake at {catalogue}: the file is a DuckDB database with {tables} tables of its own, "
+        "not a lake; point the catalogue setting at a lake, or at a new path to create one"
+    )
 
 
 def _check_certificates(con: duckdb.DuckDBPyConnection, access: S3Access) -> None:

@@ -83,6 +83,9 @@ def damage_behind_closed(error: BaseException, location: LakeLocation) -> LakeDa
         state = read_catalogue(location.catalogue)
     except (duckdb.Error, LakeLocked):
         return None
+    if state.foreign:
+        # A sound database of somebody: the setting is wrong, and nothing may move the file away.
+        return None
     # Without a copy the file can be something else than a lake, and the setting wrong.
     is_damaged = is_corruption(state.fault) or (state.fault and location.published_catalogue.exists())
     return damaged_catalogue(location, state.fault) if is_damaged else None
@@ -106,6 +109,22 @@ def refuse_data_without_catalogue(con: duckdb.DuckDBPyConnection, location: Lake
     allow_data(con, location)
     if con.execute(f"FROM glob({literal(location.data_path + '**/*.parquet')}) LIMIT 1").fetchone() is not None:
         raise _missing_catalogue(location)
+
+
+def is_nowhere(location: LakeLocation) -> bool:
+    """Return whether a local lake has no catalogue, no copy of one and no data file. A server has to be asked."""
+    if not isinstance(location.catalogue, Path) or not isinstance(location.data, Path):
+        return False
+    is_named = location.catalogue.exists() or location.published_catalogue.exists()
+    return not is_named and next(location.data.rglob("*.parquet"), None) is None
+
+
+def no_lake(location: LakeLocation, purpose: str) -> LakeIncompatible:
+    """Return the error of work on a lake that was never created."""
+    return LakeIncompatible(
+        f"Opening the lake for {purpose}: there is no lake yet at {location.catalogue}; the first `dataflow run` "
+        "creates it, or name the right home with --home"
+    )
 
 
 def _missing_catalogue(location: LakeLocation) -> LakeDamaged:

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import duckdb
 
-from lakehouse.attach import metadata_of
+from lakehouse.attach import is_of_lake, metadata_of
 from lakehouse.connect import connect
 from lakehouse.errors import LakeLocked
 from lakehouse.location import LakeLocation
@@ -41,11 +41,12 @@ class LostFile:
 
 @dataclass(frozen=True)
 class CatalogueFile:
-    """The state of a catalogue file: its newest snapshot, or its fault."""
+    """The state of a catalogue file: its newest snapshot, or its fault. `foreign`: tables of another database."""
 
     path: Path
     snapshot: int | None = None
     fault: str = ""
+    foreign: int = 0
 
     @property
     def is_whole(self) -> bool:
@@ -63,6 +64,8 @@ def read_catalogue(path: Path) -> CatalogueFile:
     try:
         con.execute(f"ATTACH {literal(str(path))} AS {_LOOK} (READ_ONLY)")
         names = _read_tables(con, _LOOK)
+        if names and not is_of_lake(names):
+            return CatalogueFile(path, fault="it is another database, without a lake", foreign=len(names))
         if "ducklake_snapshot" not in names:
             return CatalogueFile(path, fault="it holds no lake")
         row = con.execute(f"SELECT max(snapshot_id) FROM {_LOOK}.ducklake_snapshot").fetchone()

@@ -23,7 +23,9 @@ from lakehouse.damage import (
     damage_behind,
     damage_behind_closed,
     damaged_catalogue,
+    is_nowhere,
     naming_damaged_catalogue,
+    no_lake,
     refuse_data_without_catalogue,
     refuse_lost_catalogue,
 )
@@ -62,16 +64,20 @@ class Lake(LakeView):
         *,
         purpose: str,
         alone: bool = False,
+        create: bool = True,
         wait_seconds: float = 0.0,
         memory_limit: str | None = None,
         threads: int | None = None,
         temp_directory: Path | None = None,
     ) -> Self:
-        """Open the lake as `lake`, and create it when it is missing; maintenance and erasure need `alone`.
+        """Open the lake as `lake`; `create` a missing one; maintenance and erasure need `alone`.
 
         Raises: LakeLocked, LakeUnreachable, LakeUnwritable, LakeDamaged, LakeIncompatible.
         """
         doing = f"Opening the lake at {location.catalogue}"
+        if not create and is_nowhere(location):
+            # Before anything is written, the lock file too.
+            raise no_lake(location, purpose)
         with translating(doing), naming_damaged_catalogue(location), ExitStack() as closing:
             closing.enter_context(writing(location, purpose=purpose, alone=alone, wait_seconds=wait_seconds))
             con = connect(
@@ -90,6 +96,8 @@ class Lake(LakeView):
             with creating(location, purpose=purpose) as is_new:
                 if is_new:
                     refuse_data_without_catalogue(con, location)
+                    if not create:
+                        raise no_lake(location, purpose)
                 attach(con, location)
                 # DETACH checkpoints the catalogue; only after that can others open the file.
                 closing.callback(detach, con)

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
 
+from lakehouse.attach import foreign_file
 from lakehouse.damage import damaged_catalogue
 from lakehouse.errors import LakeIncompatible, Part
 from lakehouse.inventory import read_catalogue
@@ -30,7 +31,8 @@ def repair_catalogue(location: LakeLocation, *, wait_seconds: float = 0.0) -> Re
 
     Every commit is followed by its copy before anything else depends on it. So the copy lacks at most the commit after
     which its process was killed; the next run repeats that work.
-    Raises: LakeDamaged when neither is whole, LakeLocked, LakeIncompatible for a catalogue on a server.
+    Raises: LakeDamaged when neither is whole, LakeLocked, LakeIncompatible for a catalogue on a server, or a file
+    that is another database.
     """
     catalogue = location.catalogue
     if not isinstance(catalogue, Path):
@@ -39,6 +41,8 @@ def repair_catalogue(location: LakeLocation, *, wait_seconds: float = 0.0) -> Re
         )
     with writing(location, purpose="repairing the catalogue", alone=True, wait_seconds=wait_seconds):
         found, copy = read_catalogue(catalogue), read_catalogue(location.published_catalogue)
+        if found.foreign:
+            raise foreign_file(catalogue, found.foreign)
         is_older = found.snapshot is not None and copy.snapshot is not None and found.snapshot < copy.snapshot
         if not found.is_whole or is_older:
             if copy.snapshot is None:

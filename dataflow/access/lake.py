@@ -10,6 +10,7 @@ from dataflow.access.modes import prepare_folders
 from dataflow.errors import ConfigurationError
 from dataflow.settings import Settings
 from lakehouse import Lake, LakeLocation, PostgresCatalogue, S3Access
+from lakehouse.damage import is_nowhere
 
 
 def lake_location(settings: Settings) -> LakeLocation:
@@ -48,16 +49,23 @@ def reading_location(settings: Settings) -> LakeLocation:
     return replace(place, catalogue=reader)
 
 
-def open_lake(settings: Settings, *, purpose: str, alone: bool = False, temp_directory: Path | None = None) -> Lake:
+def open_lake(
+    settings: Settings, *, purpose: str, alone: bool = False, create: bool = True, temp_directory: Path | None = None
+) -> Lake:
     """Open the lake for writing; `alone` excludes other writers, as maintenance needs.
+
+    Only a run creates a lake that is missing: work on an existing lake opens it with `create=False`.
 
     Raises: LakeLocked naming the holder, LakeUnreachable, LakeUnwritable, ConfigurationError.
     """
-    prepare_folders(settings)
+    location = lake_location(settings)
+    if create or not is_nowhere(location):
+        prepare_folders(settings)
     return Lake.open(
-        lake_location(settings),
+        location,
         purpose=purpose,
         alone=alone,
+        create=create,
         wait_seconds=settings.lake.wait_seconds,
         memory_limit=settings.lake.memory_limit,
         threads=settings.lake.threads or None,

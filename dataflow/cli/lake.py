@@ -75,7 +75,7 @@ def _restore_snapshot(settings: Settings, to: int | datetime, *, table: str | No
     if table is not None:
         require_restorable(settings, table)
     what = table or "every table but what was received, decided and done"
-    with open_lake(settings, purpose="restore", alone=True) as lake:
+    with open_lake(settings, purpose="restore", alone=True, create=False) as lake:
         target = lake.snapshot_at(to)
         question = f"Restore {what} to snapshot {target.id} of {target.at:%Y-%m-%d %H:%M:%S} UTC ({target.message})?"
         _require_yes(question, yes=yes)
@@ -107,7 +107,7 @@ def _restore_lost_files(settings: Settings, *, yes: bool, output: Output) -> Non
     from dataflow.access.lake import open_lake
     from dataflow.govern.restore_lost import go_on_without_lost, plan_without_lost
 
-    with open_lake(settings, purpose="restore", alone=True) as lake:
+    with open_lake(settings, purpose="restore", alone=True, create=False) as lake:
         plan = plan_without_lost(lake, settings)
         steps = [f"{name} to snapshot {version}" for name, version in plan.tables.items()]
         if plan.derived is not None:

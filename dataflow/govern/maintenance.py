@@ -19,7 +19,7 @@ def maintain_lake(settings: Settings, *, older_than: datetime) -> dict[str, Any]
 
     Snapshots after the oldest position of a declared object stay at any age: its next run reads them.
     """
-    with open_lake(settings, purpose="maintenance", alone=True) as lake:
+    with open_lake(settings, purpose="maintenance", alone=True, create=False) as lake:
         require_whole(lake.con, lake.location)
         needed = needed_after(lake, declared_objects(settings))
         done = maintain(lake, older_than=older_than, needed_after=needed)

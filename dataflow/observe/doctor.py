@@ -23,6 +23,7 @@ from dataflow.settings.environment import prefect_api_url
 from dataflow.sinks import SinkKind, active_sinks
 from dataflow.sources import Finding, probe_source
 from lakehouse import LakeDamaged, LakeError, LakeLocked, LakeView
+from lakehouse.attach import foreign_file
 from lakehouse.connect import connect, extension_path
 from lakehouse.damage import damaged_copy, refuse_data_without_catalogue, refuse_lost_catalogue
 from lakehouse.inventory import read_catalogue, read_through
@@ -148,6 +149,8 @@ def _published(settings: Settings) -> str:
             return "nothing published yet"
         copy = read_catalogue(place.published_catalogue)
         if not copy.is_whole:
+            if (found := read_catalogue(place.catalogue)).foreign:
+                raise foreign_file(place.catalogue, found.foreign)
             raise damaged_copy(place, copy.fault)
     with closing(open_published(settings)) as con:
         return f"readers see snapshot {LakeView(con, place).snapshot().id}"

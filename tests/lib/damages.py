@@ -62,7 +62,6 @@ OF_A_DATABASE: tuple[Callable[[Path], None], ...] = (
     zero_a_page,
     zero_a_header,
     write_text,
-    write_another_database,
     cut_in_half,
     cut_the_end,
     empty,

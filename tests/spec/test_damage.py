@@ -10,7 +10,7 @@ from dataflow.access.lake import lake_location
 from dataflow.access.modes import private_files
 from dataflow.cli.main import run
 from dataflow.settings import Settings
-from tests.lib.damages import cut_in_half, data_files, remove, write_another_database, zero_a_page
+from tests.lib.damages import cut_in_half, data_files, remove, zero_a_page
 from tests.lib.homes import LATER
 
 Damage = Callable[[Path], None]
@@ -49,7 +49,7 @@ def told(published: Settings, capsys: pytest.CaptureFixture[str]) -> Told:
     return Told(published, capsys)
 
 
-@pytest.mark.parametrize("damage", [zero_a_page, write_another_database, remove])
+@pytest.mark.parametrize("damage", [zero_a_page, remove])
 def test_a_damaged_catalogue(damage: Damage, told: Told, published: Settings) -> None:
     with private_files():
         damage(Path(published.lake.catalogue))

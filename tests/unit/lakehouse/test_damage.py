@@ -16,11 +16,50 @@ from lakehouse.errors import Part
 from lakehouse.inventory import lost_files, read_catalogue
 from lakehouse.location import PostgresCatalogue
 from lakehouse.repair import repair_catalogue
-from tests.lib.damages import OF_A_DATA_FILE, OF_A_DATABASE, data_files, empty, remove, zero_a_page
-from tests.lib.lakes import commit, opened, read
+from tests.lib.damages import (
+    OF_A_DATA_FILE,
+    OF_A_DATABASE,
+    data_files,
+    empty,
+    remove,
+    write_another_database,
+    zero_a_page,
+)
+from tests.lib.lakes import commit, local_lake, opened, read
 
 Damage = Callable[[Path], None]
 COMMITS = 3
+
+
+def test_another_database_is_refused_and_stays_where_it_is(lake: LakeLocation) -> None:
+    catalogue = catalogue_of(lake)
+    write_another_database(catalogue)
+    before = catalogue.read_bytes()
+    with pytest.raises(LakeIncompatible, match="1 tables of its own"):
+        Lake.open(lake, purpose="test")
+    with pytest.raises(LakeIncompatible, match="1 tables of its own"):
+        repair_catalogue(lake)
+    assert catalogue.read_bytes() == before
+    assert read(lake) == {"w": COMMITS, "all": COMMITS}
+
+
+def test_work_on_a_lake_that_was_never_made_makes_none(tmp_path: Path) -> None:
+    nowhere = local_lake(tmp_path / "home" / "lake")
+    with pytest.raises(LakeIncompatible, match="there is no lake yet at"):
+        Lake.open(nowhere, purpose="maintenance", alone=True, create=False)
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_work_on_an_existing_lake_opens_it(lake: LakeLocation) -> None:
+    with Lake.open(lake, purpose="maintenance", alone=True, create=False) as opened_:
+        assert opened_.snapshot().id == COMMITS + 1
+
+
+def test_data_files_without_a_catalogue_are_no_missing_lake(lake: LakeLocation) -> None:
+    catalogue_of(lake).unlink()
+    lake.published_catalogue.unlink()
+    with pytest.raises(LakeDamaged, match="has no catalogue, and there are data files"):
+        Lake.open(lake, purpose="maintenance", alone=True, create=False)
 
 
 @pytest.fixture
@@ -60,7 +99,7 @@ def test_a_damaged_catalogue_is_named_and_its_copy_takes_its_place(damage: Damag
     assert read(lake) == {"w": COMMITS + 1, "all": COMMITS + 1}
 
 
-@pytest.mark.parametrize("damage", OF_A_DATABASE)
+@pytest.mark.parametrize("damage", [*OF_A_DATABASE, write_another_database])
 def test_a_damaged_copy_is_named_and_made_anew(damage: Damage, lake: LakeLocation) -> None:
     damage(lake.published_catalogue)
     with (
