@@ -107,6 +107,11 @@ def first_line(error: BaseException) -> str:
     return lines[0][:300] if lines else type(error).__name__
 
 
+def without_trace(error: BaseException) -> str:
+    """Return the text of an error without the stack trace and library paths that DuckDB adds to an INTERNAL error."""
+    return str(error).partition("Stack Trace:")[0].strip()
+
+
 def is_conflict(error: BaseException) -> bool:
     """Return whether a concurrent commit won, so that a retry of the transaction can succeed."""
     if isinstance(error, LakeConflict):

@@ -15,6 +15,7 @@ from pathlib import Path
 
 from duckdb import DuckDBPyConnection
 
+from dataflow.access.answers import Answer, answer_of
 from dataflow.access.inbox import inbox_at, leave_out_taken, read_inbox
 from dataflow.access.lake import lake_location, reading_location
 from dataflow.access.statements import check_statement
@@ -46,9 +47,10 @@ class Door:
         """Return the view of the lake's snapshots, tables and changes."""
         return LakeView(self.con, self.location)
 
-    def query(self, sql: str) -> DuckDBPyConnection:
-        """Run one statement of a person and return its result. Raises: UsageError unless it is a permitted SELECT."""
-        return self.con.execute(check_statement(self.con, sql))
+    def query(self, sql: str) -> Answer:
+        """Return the answer to one statement of a person. Raises: UsageError unless it is a permitted SELECT."""
+        statement, is_plan = check_statement(self.con, sql)
+        return answer_of(self.con, statement, is_plan=is_plan)
 
 
 @contextmanager

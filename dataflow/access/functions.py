@@ -1,9 +1,10 @@
 """The functions that a person's statement may call.
 
 Source: `duckdb_functions()` of DuckDB 1.5.5 with core_functions, icu, json, parquet, ducklake, httpfs and
-postgres_scanner, read on 2026-11-29, and `overlay`, `unlist`, `unnest`, which only the binder knows. Left out are
-those that reach files, settings, variables, sequences, secrets, logs or other SQL, those that only wait, and the
-engine's own helpers. A function that a later DuckDB adds is refused until it is listed here.
+postgres_scanner, read on 2026-11-29, and `overlay`, `unlist`, `unnest`, which only the binder knows. Left out are those
+that reach files, settings, variables, sequences, secrets, logs or other SQL, those that only wait, those that need a
+transaction of DuckDB's own storage (`txid_current`; the lake's is DuckLake's), and the engine's own helpers. A function
+that a later DuckDB adds is refused until it is listed here.
 """
 
 from __future__ import annotations
@@ -101,7 +102,7 @@ SCALAR_FUNCTIONS = frozenset(
     timetz_byte_comparable timezone timezone_hour timezone_minute to_base to_base64 to_binary to_centuries to_days
     to_decades to_hex to_hours to_json to_microseconds to_millennia to_milliseconds to_minutes to_months to_quarters
     to_seconds to_timestamp to_weeks to_years today transaction_timestamp translate trim trunc try_strptime
-    txid_current typeof ucase unbin unhex unicode union_extract union_tag union_value unlist unnest unpivot_list
+    typeof ucase unbin unhex unicode union_extract union_tag union_value unlist unnest unpivot_list
     upper url_decode url_encode user uuid uuid_extract_timestamp uuid_extract_version uuidv4 uuidv7 var_pop var_samp
     variance variant_bytes_to_variant variant_extract variant_normalize variant_to_parquet_variant variant_typeof
     version wavg week weekday weekofyear weighted_avg xor year yearweek | || ~ ~~ ~~* ~~~

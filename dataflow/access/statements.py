@@ -17,6 +17,7 @@ from typing import Any
 
 import duckdb
 
+from dataflow.access.answers import fold
 from dataflow.access.functions import SCALAR_FUNCTIONS, TABLE_FUNCTIONS
 from dataflow.errors import UsageError
 from lakehouse.table import DATABASE, literal
@@ -35,8 +36,8 @@ _EXPRESSIONS = frozenset(
 )
 # DuckDB reads a table that does not exist from a file of that name.
 _LIKE_A_FILE = re.compile(r"[./\\:*?\[]")
-_EXPLAIN = re.compile(r"\s*explain\b\s*(\(\s*format\s+\w+\s*\))?", re.IGNORECASE)
-_ANALYZE = re.compile(r"\W*analy[sz]e\b", re.IGNORECASE)
+_EXPLAIN = re.compile(r"\s*explain\b\s*(\(\s*format\s+\w+\s*\))?", re.IGNORECASE | re.ASCII)
+_ANALYZE = re.compile(r"\W*analy[sz]e\b", re.IGNORECASE | re.ASCII)
 _ALLOWED = (
     f"Ask one SELECT (or EXPLAIN of one) over tables named schema.table of {', '.join(SCHEMAS)}; of table functions "
     f"there are {', '.join(sorted(TABLE_FUNCTIONS))}. Published data changes through runs only."
@@ -45,8 +46,10 @@ _ALLOWED = (
 Scope = frozenset[str]
 
 
-def check_statement(con: duckdb.DuckDBPyConnection, sql: str) -> str:
-    """Return the statement to execute. Raises: UsageError naming everything in it that is not allowed.
+def check_statement(con: duckdb.DuckDBPyConnection, sql: str) -> tuple[str, bool]:
+    """Return the statement to execute, and whether it is EXPLAIN.
+
+    Raises: UsageError naming everything in it that is not allowed.
 
     EXPLAIN is put before the checked text again, so that nothing unchecked is between the two.
     """
@@ -60,7 +63,7 @@ def check_statement(con: duckdb.DuckDBPyConnection, sql: str) -> str:
     found = list(dict.fromkeys(refusals(statements[0])))
     if found:
         raise UsageError(f"The query uses what is not permitted: {', '.join(found)}.", next_move=_ALLOWED)
-    return f"EXPLAIN {explain[1] or ''} {body}" if explain else body
+    return (f"EXPLAIN {explain[1] or ''} {body}", True) if explain else (body, False)
 
 
 def refusals(tree: Any) -> Iterator[str]:
@@ -106,13 +109,13 @@ def _children(node: dict[str, Any], scope: Scope) -> Iterator[tuple[Any, Scope]]
         return
     for entry in node["cte_map"]["map"]:
         yield entry["value"], scope
-        scope |= {entry["key"].lower()}
+        scope |= {fold(entry["key"])}
     for name, value in node.items():
         if name == "cte_map":
             continue
         # The first branch of a recursive CTE cannot name the CTE: there the name means what it means outside.
         recursive = node["type"] == "RECURSIVE_CTE_NODE" and name == "right"
-        yield value, scope | {node["cte_name"].lower()} if recursive else scope
+        yield value, scope | {fold(node["cte_name"])} if recursive else scope
 
 
 def _refuse(node: dict[str, Any], scope: Scope) -> Iterator[str]:
@@ -131,7 +134,7 @@ def _refuse_expression(node: dict[str, Any]) -> Iterator[str]:
     if node["class"] not in _EXPRESSIONS:
         yield f"a {_readable(node['class'])}"
     name = node.get("function_name", "")
-    if name and name.lower() not in SCALAR_FUNCTIONS:
+    if name and fold(name) not in SCALAR_FUNCTIONS:
         yield f"the function {name}"
 
 
@@ -142,7 +145,7 @@ def _refuse_reference(node: dict[str, Any], scope: Scope) -> Iterator[str]:
         case "TABLE_FUNCTION":
             function = node["function"]
             name = function.get("function_name", "")
-            if name.lower() not in TABLE_FUNCTIONS or function.get("schema") or function.get("catalog"):
+            if fold(name) not in TABLE_FUNCTIONS or function.get("schema") or function.get("catalog"):
                 yield f"the table function {name}"
         case "SHOW_REF":
             is_listing = node["table_name"] in _LISTINGS or node["show_type"] == "SHOW_FROM"
@@ -153,7 +156,7 @@ def _refuse_reference(node: dict[str, Any], scope: Scope) -> Iterator[str]:
 
 
 def _is_place(catalogue: str, schema: str) -> bool:
-    return catalogue.lower() in _CATALOGUES and (not schema or schema.lower() in SCHEMAS)
+    return fold(catalogue) in _CATALOGUES and (not schema or fold(schema) in SCHEMAS)
 
 
 def _refuse_table(node: dict[str, Any], scope: Scope) -> Iterator[str]:
@@ -162,7 +165,7 @@ def _refuse_table(node: dict[str, Any], scope: Scope) -> Iterator[str]:
     if _LIKE_A_FILE.search(name):
         yield f"the file {full_name}"
     elif not schema:
-        if name.lower() not in scope | _SYSTEM_VIEWS:
+        if fold(name) not in scope | _SYSTEM_VIEWS:
             yield f"{full_name}, which has no schema and is not a CTE in scope"
     elif not _is_place(catalogue, schema):
         yield f"the table {full_name}"

@@ -102,3 +102,7 @@ def main() -> None:
     """Run the `dataflow` command and exit with its code."""
     prepare_streams()
     sys.exit(run(sys.argv[1:]))
+
+
+if __name__ == "__main__":
+    main()

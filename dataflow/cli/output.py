@@ -5,8 +5,9 @@ from __future__ import annotations
 import csv
 import io
 import json
+import math
 import sys
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from datetime import date, datetime
 from decimal import Decimal
 from typing import Any
@@ -28,7 +29,8 @@ _WIDTH_WITHOUT_TERMINAL = 200
 def write_rows(columns: Sequence[str], rows: Iterable[Sequence[Any]], *, output: Output, title: str = "") -> None:
     """Write rows in the chosen form."""
     if output is Output.JSON:
-        write_json([dict(zip(columns, row, strict=True)) for row in rows])
+        _require_unique(columns)
+        write_json(dict(zip(columns, row, strict=True)) for row in rows)
     elif output is Output.CSV:
         if isinstance(sys.stdout, io.TextIOWrapper):
             # Data, so the same bytes under any terminal encoding: an escape would be another value.
@@ -50,9 +52,12 @@ def write_records(records: Sequence[Mapping[str, Any]], *, output: Output, title
 
 
 def write_json(value: Any) -> None:
-    """Write one JSON document; control characters and those the encoding lacks become `\\u…`."""
+    """Write one JSON document; control characters and those the encoding lacks become `\\u…`.
+
+    NaN and infinity, which JSON does not have, become the texts nan, inf and -inf.
+    """
     is_unicode = (sys.stdout.encoding or "utf-8").lower().startswith("utf")
-    for piece in json.JSONEncoder(indent=2, default=_plain, ensure_ascii=not is_unicode).iterencode(value):
+    for piece in json.JSONEncoder(indent=2, allow_nan=False, ensure_ascii=not is_unicode).iterencode(_plain(value)):
         sys.stdout.write(escape_json(piece))
     sys.stdout.write("\n")
 
@@ -101,11 +106,30 @@ def _text(value: Any) -> str:
     if isinstance(value, datetime | date):
         return value.isoformat()
     if isinstance(value, list | tuple | dict):
-        return json.dumps(value, default=_plain, ensure_ascii=False)
+        return json.dumps(_plain(value), allow_nan=False, ensure_ascii=False)
     return str(value)
 
 
 def _plain(value: Any) -> Any:
+    """Return the value as JSON can hold it, to any depth."""
+    if isinstance(value, str | int | None):
+        return value
+    if isinstance(value, float):
+        return value if math.isfinite(value) else str(value)
+    if isinstance(value, dict):
+        return {key if isinstance(key, str) else _key(key): _plain(each) for key, each in value.items()}
+    if isinstance(value, list | tuple | Iterator):
+        return [_plain(each) for each in value]
     if isinstance(value, datetime | date):
         return value.isoformat()
     return str(value)
+
+
+def _key(key: Any) -> str:
+    plain = _plain(key)
+    return plain if isinstance(plain, str) else json.dumps(plain, ensure_ascii=False)
+
+
+def _require_unique(columns: Sequence[str]) -> None:
+    if len(set(columns)) < len(columns):
+        raise ValueError("Two columns have one name: JSON would keep only the last.")

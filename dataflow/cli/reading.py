@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from itertools import islice
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
@@ -13,9 +13,7 @@ from dataflow.cli.output import messages, write_json, write_line, write_records,
 from dataflow.errors import UsageError
 
 if TYPE_CHECKING:
-    import duckdb
-
-_BATCH_ROWS = 10_000
+    from dataflow.access.answers import Answer
 
 
 def register(app: typer.Typer) -> None:
@@ -74,19 +72,24 @@ def query(
 ) -> None:
     """Run SQL on the published data. Queries and runs do not wait for each other.
 
+    Columns of one name are numbered: a, a_1. JSON has no number for NaN and infinity: they are the texts nan, inf and
+    -inf there.
+
     Examples:  dataflow query "select count(*) from published.customer_360"
 
                dataflow query --as-of 2026-01-31 -o csv "from published.segments" > segments.csv
     """
     import duckdb
 
+    from lakehouse.translate import without_trace
+
     version = None if as_of is None else parse_version(as_of, option="--as-of")
     with open_door(context, "analysis", as_of=version) as door:
         try:
-            _write_result(door.query(sql), output=output, limit=limit)
+            _write_answer(door.query(sql), output=output, limit=limit)
         except duckdb.Error as error:
             # The message is about the user's own SQL; a conversion error can quote a value.
-            raise UsageError(f"The query cannot be run: {error}") from error
+            raise UsageError(f"The query cannot be run: {without_trace(error)}") from error
 
 
 def diff(
@@ -133,17 +136,14 @@ def _require_published(tables: list[str], version: int) -> None:
         )
 
 
-def _write_result(result: duckdb.DuckDBPyConnection, *, output: Output, limit: int) -> None:
-    columns = [str(column[0]) for column in result.description or ()]
+def _write_answer(answer: Answer, *, output: Output, limit: int) -> None:
     if output is not Output.TABLE:
-        write_rows(columns, _all_rows(result), output=output)
-        return
-    rows = result.fetchmany(limit + 1)
-    write_rows(columns, rows[:limit], output=output)
-    if len(rows) > limit:
-        messages.print(f"Only the first {limit} rows are shown; --limit or -o csv shows more.")
-
-
-def _all_rows(result: duckdb.DuckDBPyConnection) -> Iterator[tuple[Any, ...]]:
-    while rows := result.fetchmany(_BATCH_ROWS):
-        yield from rows
+        write_rows(answer.columns, answer.rows(), output=output)
+    elif answer.is_plan:
+        for _, plan in answer.rows():
+            write_line(plan.strip("\n"))
+    else:
+        rows = list(islice(answer.rows(), limit + 1))
+        write_rows(answer.columns, rows[:limit], output=output)
+        if len(rows) > limit:
+            messages.print(f"Only the first {limit} rows are shown; --limit or -o csv shows more.")

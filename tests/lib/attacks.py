@@ -137,6 +137,21 @@ ATTACKS = (
     'from "__DuckLake_Metadata_Lake".ducklake_snapshot',
     "from settings",
     "from sys",
+    # characters that Python, and not DuckDB, takes for an ASCII letter: Kelvin sign, long s, i with and without dot
+    'with "duc\u212adb_databases" as (select 1) select database_name, path, options from duckdb_databases',
+    'with "duckdb_\u017fettings" as (select 1) from duckdb_settings',
+    'with "duckdb_sett\u0131ngs" as (select 1) from duckdb_settings',
+    'with "duckdb_sett\u0130ngs" as (select 1) from duckdb_settings',
+    'with "\uff44uckdb_settings" as (select 1) from duckdb_settings',
+    'with recursive "duc\u212adb_logs" as (select 1 union all from duckdb_logs) from duckdb_logs',
+    'from "duc\u212adb_tables"()',
+    'from "duc\u212adb_tables"',
+    'select "to_wee\u212as"(1)',
+    'from "\u017fales".tally',
+    "expla\u0131n select 1",
+    # a function that needs a transaction of DuckDB's own storage
+    "select txid_current()",
+    "select count(*) from published.tally where TXID_CURRENT() > 0",
 )
 
 HARMLESS = (

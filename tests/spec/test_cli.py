@@ -8,6 +8,7 @@ from typing import Any
 
 import pytest
 
+from dataflow.access import statements
 from dataflow.cli.main import run
 from dataflow.settings import Settings, load_settings
 from tests.lib.homes import LATER, NOW, lake_state, make_sample, newest_snapshot, published_hash
@@ -87,6 +88,35 @@ class TestReading:
         assert row["n"] > 0
         assert run(["--home", str(second_day), "query", "-o", "csv", sql]) == 0
         assert capsys.readouterr().out == f"n\n{row['n']}\n"
+
+    def test_query_loses_no_column_and_writes_json(self, second_day: Path, capsys: pytest.CaptureFixture[str]) -> None:
+        sql = "select 1 as a, 2 as a, 'nan'::double as b, '-infinity'::double as c, 'infinity'::date as d"
+        [row] = answer(capsys, second_day, "query", sql)
+        assert row == {"a": 1, "a_1": 2, "b": "nan", "c": "-inf", "d": "infinity"}
+        assert run(["--home", str(second_day), "query", "-o", "csv", sql]) == 0
+        assert capsys.readouterr().out == "a,a_1,b,c,d\n1,2,nan,-inf,infinity\n"
+        assert run(["--home", str(second_day), "query", sql]) == 0
+        heading, row = capsys.readouterr().out.splitlines()
+        assert (heading.split(), row.split()) == (["a", "a_1", "b", "c", "d"], ["1", "2", "nan", "-inf", "infinity"])
+
+    def test_query_shows_a_plan_in_lines(self, second_day: Path, capsys: pytest.CaptureFixture[str]) -> None:
+        capsys.readouterr()
+        assert run(["--home", str(second_day), "query", "explain select 'a\x1b[31mb' as x"]) == 0
+        shown = capsys.readouterr().out
+        assert len(shown.splitlines()) > 5
+        assert "PROJECTION" in shown
+        assert "\\n" not in shown
+        assert "\x1b" not in shown
+
+    def test_query_shows_no_stack_trace_of_duckdb(
+        self, second_day: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        monkeypatch.setattr(statements, "SCALAR_FUNCTIONS", statements.SCALAR_FUNCTIONS | {"txid_current"})
+        assert run(["--home", str(second_day), "query", "select txid_current()"]) == 2
+        shown = capsys.readouterr().err
+        assert "INTERNAL Error: DuckTransaction::Get called on non-DuckDB transaction" in shown
+        assert "Stack Trace" not in shown
+        assert ".so" not in shown
 
     def test_query_as_of(self, second_day: Path, capsys: pytest.CaptureFixture[str]) -> None:
         sql = "select count(*) as n from published.tickets"

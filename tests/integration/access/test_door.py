@@ -142,16 +142,16 @@ def test_each_attack_is_refused_and_changes_nothing(place: Place) -> None:
 
 @pytest.mark.parametrize("statement", HARMLESS)
 def test_a_harmless_statement_is_answered(place: Place, statement: str) -> None:
-    assert place.door.query(statement).fetchall()
+    assert list(place.door.query(statement).rows())
 
 
 def test_the_state_as_of_a_snapshot_is_answered(place: Place) -> None:
     question = "select commits from published.tally where worker = 'a'"
     first, _, last = place.door.view.snapshots()[-3:]
     with open_for(READER, Purpose.ANALYSIS, settings=place.settings, as_of=first.id) as door:
-        assert (door.as_of, door.query(question).fetchall()) == (first.id, [(1,)])
+        assert (door.as_of, list(door.query(question).rows())) == (first.id, [(1,)])
     with open_for(READER, Purpose.ANALYSIS, settings=place.settings, as_of=last.at) as door:
-        assert door.query(question).fetchall() == [(3,)]
+        assert list(door.query(question).rows()) == [(3,)]
 
 
 def test_the_door_leaves_no_folder_behind(place: Place) -> None:

@@ -74,7 +74,7 @@ def test_a_lake_behind_a_private_authority_is_well(settings: Settings, postgres_
     assert "over TLS 1.3, and the certificate is trusted" in findings["lake data"].found
     assert "as well_reader, who may read and nothing else" in findings["lake readers"].found
     with open_for(Who("tests"), Purpose.ANALYSIS, settings=well) as door:
-        assert door.query("from published.tally").fetchall()
+        assert list(door.query("from published.tally").rows())
 
 
 def test_the_probe_of_the_data_leaves_nothing_behind(settings: Settings, s3_tls: S3Server) -> None:

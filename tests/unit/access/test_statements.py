@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+import sys
 from collections.abc import Iterator
+from string import ascii_letters
+from unicodedata import normalize
 
 import duckdb
 import pytest
@@ -16,7 +19,7 @@ from tests.lib.attacks import ATTACKS, HARMLESS
 PLACES = {"data": "/lake/data/", "catalogue": "/lake/x.ducklake", "outside": "/tmp", "secret": "/tmp/secret.csv"}
 
 # Scalar functions of DuckDB that were looked at and kept out: they read settings, variables, sequences or files,
-# write a log, only wait, or are the engine's own helpers.
+# write a log, only wait, need a transaction of DuckDB's own storage, or are the engine's own helpers.
 KEPT_OUT = {
     "combine",
     "create_sort_key",
@@ -34,6 +37,7 @@ KEPT_OUT = {
     "pg_sleep",
     "sleep_ms",
     "stats",
+    "txid_current",
     "vector_type",
     "write_log",
 }
@@ -56,7 +60,9 @@ def test_an_attack_is_refused_by_its_text_alone(con: duckdb.DuckDBPyConnection, 
 
 @pytest.mark.parametrize("sql", HARMLESS)
 def test_a_harmless_statement_passes(con: duckdb.DuckDBPyConnection, sql: str) -> None:
-    assert check_statement(con, sql).casefold().split() == sql.casefold().split()
+    statement, is_plan = check_statement(con, sql)
+    assert statement.casefold().split() == sql.casefold().split()
+    assert is_plan == sql.startswith("explain")
 
 
 @pytest.mark.parametrize(
@@ -82,6 +88,23 @@ def test_the_refusal_names_what_was_found_and_what_is_allowed(
     if "syntax" not in found:
         assert "conformed" in refused.value.next_move
         assert "unnest" in refused.value.next_move
+
+
+def test_no_character_outside_ascii_passes_for_a_letter(con: duckdb.DuckDBPyConnection) -> None:
+    alike: dict[str, set[str]] = {}
+    for character in map(chr, range(128, sys.maxunicode + 1)):
+        for form in (character.lower(), character.upper(), character.casefold(), normalize("NFKC", character)):
+            if form[0] in ascii_letters:
+                alike.setdefault(form[0].lower(), set()).add(character)
+    assert {"\u212a", "\uff4b"} <= alike["k"]
+    names = [
+        "duckdb_settings".replace(letter, character, 1)
+        for letter in set("duckdbsetting")
+        for character in alike.get(letter, ())
+    ]
+    ctes = ", ".join(f'"{name}" as (select 1)' for name in names)
+    with pytest.raises(UsageError, match="duckdb_settings, which has no schema and is not a CTE in scope"):
+        check_statement(con, f"with {ctes} from duckdb_settings")
 
 
 def test_everything_found_is_named_once(con: duckdb.DuckDBPyConnection) -> None:

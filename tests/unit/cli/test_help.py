@@ -28,6 +28,13 @@ def test_help_imports_nothing_heavy() -> None:
     assert done.returncode == 0
 
 
+@pytest.mark.parametrize("module", ["dataflow.cli", "dataflow.cli.main"])
+def test_the_command_line_runs_as_a_module(module: str) -> None:
+    done = subprocess.run([sys.executable, "-m", module, "fly"], capture_output=True, text=True, check=False)
+    assert (done.returncode, done.stdout) == (2, "")
+    assert "fly" in done.stderr
+
+
 def test_an_unknown_command_is_bad_usage(capsys: pytest.CaptureFixture[str]) -> None:
     assert run(["fly"]) == 2
     assert "fly" in capsys.readouterr().err

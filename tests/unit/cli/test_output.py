@@ -25,6 +25,23 @@ def test_json_keeps_names_and_nulls(capsys: pytest.CaptureFixture[str]) -> None:
     assert second == dict.fromkeys(COLUMNS)
 
 
+def test_json_has_no_number_that_json_lacks(capsys: pytest.CaptureFixture[str]) -> None:
+    def refuse(name: str) -> None:
+        raise AssertionError(name)
+
+    nan, inf = float("nan"), float("inf")
+    write_rows(["a", "b", "c"], [(nan, [inf, 1.5], {date(2026, 1, 1): -inf, 2: True})], output=Output.JSON)
+    [row] = json.loads(capsys.readouterr().out, parse_constant=refuse)
+    assert row == {"a": "nan", "b": ["inf", 1.5], "c": {"2026-01-01": "-inf", "2": True}}
+    write_rows(["a", "b"], [(nan, [inf])], output=Output.CSV)
+    assert capsys.readouterr().out == 'a,b\nnan,"[""inf""]"\n'
+
+
+def test_json_never_loses_a_column() -> None:
+    with pytest.raises(ValueError, match="one name"):
+        write_rows(["a", "a"], [(1, 2)], output=Output.JSON)
+
+
 def test_csv_can_be_read_back(capsys: pytest.CaptureFixture[str]) -> None:
     write_rows(COLUMNS, ROWS, output=Output.CSV)
     read = list(csv.reader(io.StringIO(capsys.readouterr().out)))
