@@ -28,6 +28,12 @@ def _meaning(error: BaseException) -> tuple[ExitCode, str]:
     lake = _lake_meaning(error)
     if lake is not None:
         return lake, str(error)
+    if isinstance(error, OSError) and traceback.extract_tb(error.__traceback__)[-1].name in ("mkdir", "makedirs"):
+        return (
+            ExitCode.USAGE,
+            f"The folder {error.filename} cannot be made: {error.strerror}. Name a folder that this user can write "
+            "with --home, DATAFLOW_HOME or in dataflow.toml.",
+        )
     from dataflow.workspace.defects import place_of
 
     return (

@@ -231,9 +231,15 @@ def _chosen(settings: Settings, source: str | None, object_name: str | None) -> 
     ]
     if not chosen:
         declared_names = [f"{s}.{name}" for s, system in settings.sources.items() for name in system.objects]
+        if not declared_names:
+            raise UsageError(
+                "No source with an object is declared, so there is nothing to read.",
+                next_move="Declare one in dataflow.toml as [sources.NAME] and [sources.NAME.objects.OBJECT]; "
+                "`dataflow init FOLDER` writes an example.",
+            )
+        what = f"object {object_name} is declared" if object_name else "object is declared"
         raise UsageError(
-            f"No object {object_name or ''} is declared{f' for the source {source}' if source else ''}; "
-            f"there are {', '.join(declared_names) or 'none'}.",
+            f"No {what}{f' for the source {source}' if source else ''}; there are {', '.join(declared_names)}.",
             next_move="Name one of these, or declare it in dataflow.toml.",
         )
     return chosen

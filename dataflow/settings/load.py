@@ -33,6 +33,7 @@ from dataflow.settings.walk import settings_at
 
 CONFIG_NAME = "dataflow.toml"
 _PREFIX = "DATAFLOW_"
+_ENCODING = "utf-8-sig"  # with or without a byte order mark
 _REFERENCE = re.compile(r"\$\{(home|env:[A-Za-z_][A-Za-z0-9_]*)\}")
 
 
@@ -50,7 +51,7 @@ def load_settings(config: Path | None = None, *, home: Path | None = None, **ove
     Raises: ConfigurationError naming each wrong setting and each place searched; never a value.
     """
     path = _find_config(config)
-    text = path.read_text(encoding="utf-8") if path else default_toml()
+    text = _read_text(path) if path else default_toml()
     place = str(path) if path else "the packaged default configuration"
     try:
         declared = tomllib.loads(text)
@@ -60,14 +61,16 @@ def load_settings(config: Path | None = None, *, home: Path | None = None, **ove
     environment = {**_read_dotenv(base / ".env"), **os.environ}
     declared = _substitute(declared, {f"env:{name}": value for name, value in environment.items()}, place=place)
     chosen = home or Path(environment.get(f"{_PREFIX}HOME") or declared.get("home") or ".dataflow")
-    given: dict[str, Any] = {**overrides, "home": (base / chosen).resolve(), "config_file": path}
+    given: dict[str, Any] = {**overrides, "home": _check_home((base / chosen).resolve()), "config_file": path}
     settings = _merge(declared, given, dotenv=base / ".env", place=place)
     placed: Settings = _beside(_with_home(settings, str(settings.home)), base)
     return placed
 
 
 def _read_dotenv(path: Path) -> dict[str, str]:
-    read = DotEnvSettingsSource(Settings, env_file=path, case_sensitive=True).env_vars
+    if path.is_file():
+        _read_text(path)
+    read = DotEnvSettingsSource(Settings, env_file=path, env_file_encoding=_ENCODING, case_sensitive=True).env_vars
     return {name: value for name, value in read.items() if value is not None}
 
 
@@ -81,7 +84,40 @@ def _find_config(config: Path | None) -> Path | None:
             )
         return named.resolve()
     here = Path.cwd()
-    return next((d / CONFIG_NAME for d in (here, *here.parents) if (d / CONFIG_NAME).is_file()), None)
+    found = next((d / CONFIG_NAME for d in (here, *here.parents) if os.path.lexists(d / CONFIG_NAME)), None)
+    if found is not None and not found.is_file():
+        # The packaged default in its place would be another company's sources.
+        raise ConfigurationError(
+            f"{found} is not a file, but a folder or a link to nothing.",
+            next_move="Remove or replace it, or name another file with --config.",
+        )
+    return found
+
+
+def _read_text(path: Path) -> str:
+    """Read a file in UTF-8. Raises: ConfigurationError with the line of the first byte that is none."""
+    try:
+        raw = path.read_bytes()
+        return raw.decode(_ENCODING)
+    except UnicodeDecodeError as error:
+        line = raw.count(b"\n", 0, error.start) + 1
+        raise ConfigurationError(f"{path} is not UTF-8, from line {line}.", next_move="Save it as UTF-8.") from None
+    except OSError as error:
+        raise ConfigurationError(
+            f"{path} cannot be read: {error.strerror}.", next_move="Give this user access to the file."
+        ) from None
+
+
+def _check_home(home: Path) -> Path:
+    """Return the home, where it or the nearest existing path above it is a folder. Raises: ConfigurationError."""
+    # Not Path.exists: what this user may not look at counts as missing there, and the step that needs it reports it.
+    nearest = next(path for path in (home, *home.parents) if os.path.exists(path))  # noqa: PTH110
+    if not nearest.is_dir():
+        raise ConfigurationError(
+            f"The home {home} cannot be a folder: {nearest} is not one.",
+            next_move="Name another folder with --home, DATAFLOW_HOME or `home` in dataflow.toml.",
+        )
+    return home
 
 
 def _merge(declared: dict[str, Any], given: dict[str, Any], *, dotenv: Path, place: str) -> Settings:
@@ -99,7 +135,9 @@ def _merge(declared: dict[str, Any], given: dict[str, Any], *, dotenv: Path, pla
             return (
                 init_settings,
                 EnvSettingsSource(settings_cls, **how),
-                DotEnvSettingsSource(settings_cls, env_file=dotenv, dotenv_filtering="match_prefix", **how),
+                DotEnvSettingsSource(
+                    settings_cls, env_file=dotenv, env_file_encoding=_ENCODING, dotenv_filtering="match_prefix", **how
+                ),
                 InitSettingsSource(settings_cls, init_kwargs=declared),
             )
 

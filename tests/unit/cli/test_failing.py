@@ -1,5 +1,7 @@
 """Every error becomes one message and the exit code of its class."""
 
+from pathlib import Path
+
 import pytest
 
 from dataflow.cli.failing import explain
@@ -55,3 +57,11 @@ def test_debug_shows_it_in_full(capsys: pytest.CaptureFixture[str]) -> None:
     told = capsys.readouterr().err
     assert "Traceback" in told
     assert "Jane" in told
+
+
+def test_a_folder_that_cannot_be_made_is_no_defect(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    (tmp_path / "file").write_text("")
+    with pytest.raises(OSError) as caught:
+        (tmp_path / "file" / "home").mkdir(parents=True)
+    assert explain(caught.value, debug=False) == 2
+    assert "home cannot be made: Not a directory. Name a folder" in " ".join(capsys.readouterr().err.split())

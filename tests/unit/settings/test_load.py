@@ -241,3 +241,38 @@ def _marks(field: FieldInfo) -> Iterator[object]:
     for part in _kinds(field.annotation):
         if isinstance(part, FieldInfo):
             yield from part.metadata
+
+
+@pytest.mark.parametrize("name", ["dataflow.toml", ".env"])
+@pytest.mark.parametrize(
+    ("raw", "line"), [("[lake]\n# caf\u00e9\n".encode("latin-1"), 2), ("[lake]\n".encode("utf-16"), 1)]
+)
+def test_a_file_that_is_not_utf_8_is_named_with_the_line(tmp_path: Path, name: str, raw: bytes, line: int) -> None:
+    (tmp_path / name).write_bytes(raw)
+    with pytest.raises(ConfigurationError, match=rf"{name} is not UTF-8, from line {line}. Save it as UTF-8."):
+        load_settings()
+
+
+def test_a_byte_order_mark_is_no_fault(tmp_path: Path) -> None:
+    (tmp_path / "dataflow.toml").write_text("[lake]\nthreads = 3\n", encoding="utf-8-sig")
+    (tmp_path / ".env").write_text("DATAFLOW_LAKE__WAIT_SECONDS=4\n", encoding="utf-8-sig")
+    assert (load_settings().lake.threads, load_settings().lake.wait_seconds) == (3, 4)
+
+
+def test_a_folder_or_a_broken_link_is_not_taken_for_a_missing_file(tmp_path: Path) -> None:
+    place = tmp_path / "dataflow.toml"
+    place.mkdir()
+    with pytest.raises(ConfigurationError, match="is not a file"):
+        load_settings()
+    place.rmdir()
+    place.symlink_to(tmp_path / "nowhere")
+    with pytest.raises(ConfigurationError, match="is not a file"):
+        load_settings()
+
+
+def test_a_home_at_or_below_a_file_is_refused(tmp_path: Path) -> None:
+    (tmp_path / "file").write_text("")
+    for home in ("file", "file/x", "file/x/y"):
+        with pytest.raises(ConfigurationError, match=r"cannot be a folder: .*file is not one"):
+            load_settings(home=tmp_path / home)
+    assert load_settings(home=tmp_path / "new" / "x").home == tmp_path / "new" / "x"
