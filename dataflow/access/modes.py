@@ -178,13 +178,17 @@ def _outermost(settings: Settings) -> list[Path]:
 
 
 def _kept(settings: Settings) -> Iterator[tuple[Path, bool]]:
-    """Yield each file and folder of DataFlow once, and whether it is a secret. Links are not followed."""
+    """Yield each file and folder of DataFlow once, and whether it is a secret.
+
+    A link in the place of a named folder or file is followed, as one to another disk; links below it are not.
+    """
     seen: set[Path] = set()
     if settings.home.is_dir():
         seen.add(settings.home)
         yield settings.home, False
     companions = (each for file in _files(settings) for each in sorted(file.parent.glob(f"{file.name}.*")))
-    for root in (*_folders(settings), *_files(settings), *companions):
+    named = [path.resolve() if path.is_symlink() else path for path in (*_folders(settings), *_files(settings))]
+    for root in (*named, *companions):
         for path in _below(root):
             if path not in seen:
                 seen.add(path)

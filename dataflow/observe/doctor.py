@@ -18,6 +18,7 @@ from dataflow.access.modes import correct, find_misplaced
 from dataflow.access.pipeline import open_published
 from dataflow.errors import DataFlowError
 from dataflow.observe.lake_looks import connection_of, look_at_data, look_at_files, look_at_readers
+from dataflow.run.former_lake import former_lake
 from dataflow.settings import Settings
 from dataflow.settings.environment import prefect_api_url
 from dataflow.sinks import SinkKind, active_sinks
@@ -163,6 +164,11 @@ def _lake(settings: Settings) -> str:
         if not place.catalogue.exists():
             with connect(extensions=place.extensions, threads=1) as con:
                 refuse_data_without_catalogue(con, place)
+            if former := former_lake(settings):
+                raise _Failed(
+                    f"there is none, but {former}",
+                    "Put the lake back from a backup; the next run would make a new one, with new customer ids.",
+                )
             return f"not created yet: the first run creates it at {place.catalogue}"
     try:
         with open_lake(settings, purpose="doctor") as lake:

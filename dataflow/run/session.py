@@ -14,6 +14,7 @@ from dataflow.access.lake import open_lake
 from dataflow.errors import DataFlowError, ExitCode
 from dataflow.run.declarations import check_declarations
 from dataflow.run.folders import RunFolder, claim_folder, clear_plan_folders, forget, list_runs, name_run, take_crashed
+from dataflow.run.former_lake import former_lake, report_new_lake
 from dataflow.run.memory import PeakMemory
 from dataflow.run.progress import StageEvent, announce
 from dataflow.run.record import RunOutcome, StageTiming, record_run
@@ -267,6 +268,7 @@ def open_run(settings: Settings, kind: str, *, now: datetime | None = None) -> I
     tables = declared_tables(settings)
     check_declarations(settings, tables)
     runs = Path(settings.runs)
+    former = former_lake(settings)
     with open_lake(settings, purpose=f"run {run.run_id}", temp_directory=runs / run.run_id / "spill") as lake:
         clear_plan_folders(runs)
         with (
@@ -274,8 +276,8 @@ def open_run(settings: Settings, kind: str, *, now: datetime | None = None) -> I
             PeakMemory() as memory,
             claim_folder(runs, run.run_id) as folder,
         ):
-            former = adopt_former(declared_objects(settings), run)
-            lake.ensure(tables.values(), first_rows={POSITION: former, FINGERPRINT: adopt_former_fingerprints})
+            positions = adopt_former(declared_objects(settings), run)
+            lake.ensure(tables.values(), first_rows={POSITION: positions, FINGERPRINT: adopt_former_fingerprints})
             session = RunSession(
                 settings,
                 run,
@@ -286,6 +288,8 @@ def open_run(settings: Settings, kind: str, *, now: datetime | None = None) -> I
                 started_at=started_at,
                 crashed=crashed,
             )
+            if former:
+                session.reports.append(report_new_lake(former))
             try:
                 require_whole(lake.con, lake.location)
                 yield session

@@ -173,3 +173,20 @@ def test_what_init_writes_is_private_so_that_a_copy_with_secrets_is(tmp_path: Pa
         "dataflow.toml": "0600",
         ".env.example": "0600",
     }
+
+
+def test_a_named_folder_that_is_a_link_is_followed_and_a_link_below_it_is_not(used: Settings, tmp_path: Path) -> None:
+    data, disk, other = Path(used.lake.data), tmp_path / "disk", tmp_path / "other"
+    data.rename(disk)
+    data.symlink_to(disk)
+    other.mkdir()
+    (disk / "elsewhere").symlink_to(other)
+    (disk / "loose.parquet").write_text("x")
+    open_to_all(disk)
+    other.chmod(0o755)
+    found = {each.path for each in find_misplaced(used)[0]}
+    assert {disk, disk / "loose.parquet"} <= found
+    for each in find_misplaced(used)[0]:
+        correct(each)
+    assert (stat.S_IMODE(disk.stat().st_mode), stat.S_IMODE(other.stat().st_mode)) == (0o700, 0o755)
+    assert find_misplaced(used)[0] == []
