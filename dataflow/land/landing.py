@@ -16,7 +16,7 @@ from dataflow.sources import FetchReport, WindowMeasure
 from dataflow.sources.drift import describe
 from dataflow.sources.protocol import BEGINNING, END
 from dataflow.tables.raw import raw_table
-from dataflow.workspace.report import DRIFT_FACT, GAP_FACT, StepReport
+from dataflow.workspace.report import DRIFT_FACT, GAP_FACT, NOTES_FACT, StepReport
 from dataflow.workspace.staging import Run
 from lakehouse.table import timestamp_literal
 
@@ -115,8 +115,10 @@ def window_report(window: FetchedWindow, appended: int) -> StepReport:
     facts: dict[str, object] = {"files": len(window.planned.parts), "defects": seen.defects, "deleted": seen.deleted}
     if seen.drift:
         facts[DRIFT_FACT] = describe(seen.drift)
+    if seen.formats:
+        facts["formats"] = dict(seen.formats)
     if seen.notes:
-        facts["notes"] = dict(seen.notes)
+        facts[NOTES_FACT] = [f"{name}: {note}" for name, note in seen.notes.items()]
     if shortfall(seen):
         facts[GAP_FACT] = shortfall_message(seen)
     return StepReport(

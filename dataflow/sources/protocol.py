@@ -183,8 +183,10 @@ class FetchReport:
     deleted: int = 0
     rows_by_part: dict[str, int] = field(default_factory=dict)
     drift: Drift = Drift()
+    formats: dict[str, str] = field(default_factory=dict)
+    """By part: the encoding and dialect found."""
     notes: dict[str, str] = field(default_factory=dict)
-    """By part: the encoding and dialect found, or that the file is empty."""
+    """By part or object: what the user is to know of it, such as an empty file or dates read as null."""
     promised: int | None = None
     """The number of rows that the source states for the window, independent of the rows: COUNT in the same snapshot,
     `totalSize`, `numberRecordsProcessed`. Fewer rows are a gap, which the next run reads again."""
@@ -201,6 +203,7 @@ class FetchReport:
             "deleted": self.deleted,
             "rows_by_part": self.rows_by_part,
             "drift": self.drift.as_dict(),
+            "formats": self.formats,
             "notes": self.notes,
             "promised": self.promised,
         }

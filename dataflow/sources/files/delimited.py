@@ -73,7 +73,7 @@ def _read_export(
             report.notes[path] = "empty file"
             return
         dialect = detect_dialect(sample, declared.fields)
-        report.notes[path] = f"{encoding}, {dialect}"
+        report.formats[path] = f"{encoding}, {dialect}"
         header = _take_header(lines, dialect)
         defect = _compare(header, path, declared, report)
         shape = _RowShape(header, path, declared, defect=defect)

@@ -11,6 +11,7 @@ from dataflow.errors import ConservationError
 from dataflow.land import FetchedWindow, commit_window, commit_windows, fetch_window, plan_windows, sql
 from dataflow.settings import Settings
 from dataflow.sources import open_source
+from dataflow.workspace.report import list_notes
 from lakehouse import Lake
 from tests.lib.deliveries import (
     company,
@@ -185,6 +186,8 @@ def test_a_row_that_does_not_arrive_stops_the_commit(
 
 def test_drift_and_notes_are_facts_of_the_report(lake: Lake, settings: Settings) -> None:
     deliver_csv(settings.home / "desk", "ticket_id;subject;updated_at;colour\n1;a;2026-03-01;red\n")
+    (settings.home / "desk" / "2026-03-01" / "b.csv").write_text("")
     [report] = land(lake, settings, source="desk")
     assert report.facts["drift"] == "new colour"
-    assert report.facts["notes"] == {"2026-03-01/a.csv": "utf-8, semicolon, double quotes"}
+    assert list_notes([report]) == ["2026-03-01/b.csv: empty file"]
+    assert report.facts["formats"] == {"2026-03-01/a.csv": "utf-8, semicolon, double quotes"}

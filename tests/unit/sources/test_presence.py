@@ -109,7 +109,7 @@ def test_rows_of_a_withdrawn_file_stay_and_are_not_read_again(tmp_path: Path) ->
         content = file.read_bytes()
         file.unlink()
         [report] = land(lake, settings, number=2, **chosen)
-        assert report.facts["notes"] == {"2026-03-01/a.csv": "withdrawn since it was read; its rows stay in raw"}
+        assert report.facts["notes"] == ["2026-03-01/a.csv: withdrawn since it was read; its rows stay in raw"]
         [told] = withdrawn(lake)
         assert (told["source"], told["object"], told["files"], told["since"]) == ("desk", "ticket", 1, run(2).now)
         assert land(lake, settings, number=3, **chosen) == []
