@@ -19,6 +19,10 @@ _FLOAT = re.compile(r"\s*(\+?\d{5,15})[.]0+\s*")
 _SCIENTIFIC = re.compile(r"\s*[+-]?\d([.,]\d+)?[eE][+-]?\d+\s*")
 _VANITY = re.compile(r"[+\d\s().\-]*\d[\s().\-]*[A-Z]{3,}[A-Z\d\s\-]*")
 _ABROAD = "00"
+_APART = re.compile(r"[/;,|]")
+_USUAL = 7
+"""Digits of a number that is one of several in a field: a shorter one can be a part of another."""
+_LEAST = 10 ** (_USUAL - 1)
 
 
 def normalise_phone(text: str, country_code: str | None) -> str | None:
@@ -83,10 +87,17 @@ def _formatted(number: phonenumbers.PhoneNumber) -> str | None:
 
 @lru_cache(maxsize=65_536)
 def _search_numbers(text: str, country_code: str | None) -> tuple[str, ...]:
-    """Find the numbers in a text that is not one number; letters of a keypad are digits where nothing else is found."""
-    matches = phonenumbers.PhoneNumberMatcher(text, country_code, leniency=Leniency.POSSIBLE)
+    """Find the numbers in a text that is not one number; letters of a keypad are digits where nothing else is found.
+
+    A part of a number is not read for the whole: every digit of the text belongs to a number of a usual length.
+    """
+    matches = list(phonenumbers.PhoneNumberMatcher(text, country_code, leniency=Leniency.POSSIBLE))
     found = [_formatted(match.number) for match in matches]
-    if not found and (parts := [part for part in re.split(r"[/;,|]", text) if len(_DIGIT.findall(part)) > 4])[1:]:
+    used = sum(len(_DIGIT.findall(match.raw_string)) for match in matches)
+    if used < len(_DIGIT.findall(text)) or any(match.number.national_number < _LEAST for match in matches):
+        found = []
+    parts = [part for part in _APART.split(text) if _DIGIT.search(part)]
+    if not found and len(parts) > 1 and all(len(_DIGIT.findall(part)) >= _USUAL for part in parts):
         found = [_read_number(_BETWEEN.sub("", part), country_code) for part in parts if not _LETTER.search(part)]
     if not found and _VANITY.fullmatch(text.strip()):
         found = [_read_number(phonenumbers.convert_alpha_characters_in_number(text.strip()), country_code)]

@@ -16,7 +16,6 @@ from dataflow.tables.ops import (
     DEAD_LETTERS,
     GAP,
     LANDED_FILE,
-    POSITION,
     REVIEW_QUEUE,
     RUN,
     WATERMARK,
@@ -69,20 +68,21 @@ _GAPS = f"""
     FROM {GAP.sql_name} WHERE status = 'open' ORDER BY source, object, window_from
 """
 
-# Of the last run that validated; since when the object's valid table is as it is.
+# Of the last run that validated.
 _HELD_BACK = f"""
     WITH newest AS (
-        SELECT steps FROM {RUN.sql_name} WHERE contains(steps, '"stage": "validate"') ORDER BY run_id DESC LIMIT 1
+        SELECT steps, started_at FROM {RUN.sql_name} WHERE contains(steps, '"stage": "validate"')
+        ORDER BY run_id DESC LIMIT 1
     ),
     held AS (
         SELECT json_extract_string(step, '$.subject') AS subject, json_extract_string(step, '$.facts.gap') AS detail,
-            json_extract(step, '$.facts.rows_waiting')::BIGINT AS missing
-        FROM newest, (SELECT unnest(json_extract(steps, '$[*]')) AS step FROM newest)
+            json_extract(step, '$.facts.rows_waiting')::BIGINT AS missing, started_at
+        FROM (SELECT started_at, unnest(json_extract(steps, '$[*]')) AS step FROM newest)
         WHERE json_extract_string(step, '$.stage') = 'validate' AND json_extract(step, '$.facts.gap') IS NOT NULL
     )
     SELECT split_part(subject, '.', 1) AS source, split_part(subject, '.', 2) AS object, NULL AS "from", NULL AS until,
-        NULL AS keys, 'held back' AS reason, missing, NULL AS attempts, p.moved_at AS since, detail
-    FROM held LEFT JOIN {POSITION.sql_name} p ON p.source || '.' || p.object = subject ORDER BY ALL
+        NULL AS keys, 'held back' AS reason, missing, NULL AS attempts, started_at AS since, detail
+    FROM held ORDER BY ALL
 """
 
 WAITING_DEAD_LETTERS = f"""

@@ -88,6 +88,11 @@ def test_phones(text: str, country: str | None, expected: str | None) -> None:
         ("212-555-0147 x123", "US", ("+12125550147",)),
         ("212\u2011555\u20110147", "US", ("+12125550147",)),
         ("call me", "US", ()),
+        # part of a number of another country is no number
+        ("0139.1937.2432", "GB", ()),
+        ("0175.8810602", "US", ()),
+        ("0177 8544 6485", "GB", ()),
+        ("8985 910 71 18", "GB", ()),
     ],
 )
 def test_numbers_are_read_out_of_what_people_write_around_them(
