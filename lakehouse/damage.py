@@ -19,6 +19,8 @@ from lakehouse.table import literal
 from lakehouse.translate import first_line, is_corruption, is_of_the_caller
 
 _SHOWN_FILES = 3
+_HEADER_BYTES = 3 * 4096
+_SMALLEST_BLOCK_BYTES = 16 * 1024
 
 
 def require_whole(con: duckdb.DuckDBPyConnection, location: LakeLocation) -> None:
@@ -101,6 +103,25 @@ def refuse_lost_catalogue(location: LakeLocation) -> None:
             raise damaged_catalogue(location, "it is empty")
 
 
+def fault_at_sight(location: LakeLocation) -> str:
+    """Return the fault that presence and size of a local catalogue show, or an empty text.
+
+    The file is not opened as a database: that would lock out a run that starts.
+    """
+    if not isinstance(location.catalogue, Path):
+        return ""
+    try:
+        size = location.catalogue.stat().st_size
+    except FileNotFoundError:
+        return f"the catalogue {location.catalogue} is not there"
+    if size == 0:
+        return f"the catalogue {location.catalogue} is empty"
+    # Source: DuckDB's storage format, three headers, then whole blocks of a multiple of 16 KiB.
+    if size < _HEADER_BYTES or (size - _HEADER_BYTES) % _SMALLEST_BLOCK_BYTES:
+        return f"the catalogue {location.catalogue} is cut off, at {size:,} bytes"
+    return ""
+
+
 def refuse_data_without_catalogue(con: duckdb.DuckDBPyConnection, location: LakeLocation) -> None:
     """Refuse to go on without a catalogue where there are data files. Raises: LakeDamaged.
 
@@ -147,8 +168,9 @@ def damaged_files(location: LakeLocation, lost: list[LostFile]) -> LakeDamaged:
         needed, move = " that only older snapshots need", f"{move}, or ask for a newer state."
     else:
         move += "; or go on without: `dataflow restore --lost-files`."
+    what = f"{len(lost):,} data file{'s' if len(lost) > 1 else ''}{needed}"
     return LakeDamaged(
-        f"The lake at {location.catalogue} has lost {len(lost):,} data files{needed}, of {tables}: {shown}{more}",
+        f"The lake at {location.catalogue} has lost {what}, of {tables}: {shown}{more}",
         part=Part.FILES,
         next_move=move,
     )

@@ -69,6 +69,7 @@ def _attach_for_reading(con: DuckDBPyConnection, location: LakeLocation, at: dat
         if not file.exists():
             if location.catalogue.exists():
                 raise damaged_copy(location, "it is not there")
+            refuse_data_without_catalogue(con, location)
             raise _nothing_published(location, str(location.published))
     try:
         attach(con, location, file=file, read_only=True)

@@ -23,7 +23,8 @@ from dataflow.access.who import Purpose, Who
 from dataflow.errors import ConfigurationError, UsageError
 from dataflow.settings import Settings
 from lakehouse import Inbox, InboxContents, LakeLocation, LakeView, lock_down, open_reader
-from lakehouse.damage import naming_damage
+from lakehouse.connect import connect
+from lakehouse.damage import naming_damage, refuse_data_without_catalogue
 from lakehouse.table import DATABASE
 
 
@@ -81,7 +82,8 @@ def open_for(who: Who, purpose: Purpose, *, settings: Settings, as_of: datetime 
 def open_to_decide(who: Who, *, settings: Settings) -> Iterator[tuple[Door, Inbox]]:
     """Open the door for a steward, and the inbox; messages written to it are newer than all that was read.
 
-    Raises: UsageError before the first publication; ConfigurationError where the users of the lake share no folder.
+    Raises: UsageError before the first publication; LakeDamaged where only data files are left;
+    ConfigurationError where the users of the lake share no folder.
     """
     place = lake_location(settings)
     inbox = inbox_at(place)
@@ -93,6 +95,8 @@ def open_to_decide(who: Who, *, settings: Settings) -> Iterator[tuple[Door, Inbo
         )
     # A catalogue without its readers' copy is damaged, which `open_for` reports.
     if isinstance(place.catalogue, Path) and not (place.published_catalogue.exists() or place.catalogue.exists()):
+        with connect(extensions=place.extensions, threads=1) as con:
+            refuse_data_without_catalogue(con, place)
         raise UsageError(
             "Nothing has been published to this lake yet, so there is nothing to decide.",
             next_move="Run `dataflow run` first.",

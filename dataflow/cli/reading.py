@@ -35,7 +35,8 @@ def status(
 
     from dataflow.observe.status import read_status, status_without_lake, unrecorded_runs
     from dataflow.run.folders import list_runs
-    from lakehouse import LakeUnreachable
+    from lakehouse import LakeDamaged, LakeUnreachable
+    from lakehouse.damage import fault_at_sight
 
     if output is Output.CSV:
         raise UsageError("status has several parts and cannot be one CSV.", next_move="Use -o json.")
@@ -44,7 +45,8 @@ def status(
     try:
         with open_door(context, "operation") as door:
             found = read_status(door.con, now=now, runs=runs, inbox=door.waiting, folders=folders)
-    except LakeUnreachable as error:
+            damage = fault_at_sight(door.location)
+    except (LakeUnreachable, LakeDamaged) as error:
         # A first run that was killed leaves only its folder.
         if output is Output.JSON:
             write_json(status_without_lake(folders, now=now, error=str(error)))
@@ -52,8 +54,11 @@ def status(
             write_records(unrecorded_runs(folders, now=now), output=output, title="Runs")
         raise
     if output is Output.JSON:
-        write_json(found)
+        write_json({"damaged": damage or None, **found})
         return
+    if damage:
+        write_line((f"damaged: {damage} (dataflow doctor)", "bold"))
+        write_line()
     for part, records in found.items():
         write_records(records, output=output, title=part.replace("_", " ").capitalize())
         write_line()

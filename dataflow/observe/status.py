@@ -98,7 +98,16 @@ _PUBLISHED = f"""
 """
 
 
-_PARTS_IN_LAKE = ("published", "freshness", "completeness", "gaps", "withdrawn_files", "dead_letters", "inbox")
+_PARTS_IN_LAKE = (
+    "damaged",
+    "published",
+    "freshness",
+    "completeness",
+    "gaps",
+    "withdrawn_files",
+    "dead_letters",
+    "inbox",
+)
 
 
 def read_status(

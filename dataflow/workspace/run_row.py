@@ -31,7 +31,7 @@ class RunRow:
 
 @dataclass(frozen=True)
 class CrashedRun:
-    """A run whose process ended before its end was recorded. `last_seen_at` is the time of its last heartbeat."""
+    """A run whose process ended before its end was recorded. `last_seen_at` is when it last wrote to its folder."""
 
     run_id: str
     kind: str
@@ -43,7 +43,7 @@ class CrashedRun:
     def message(self) -> str:
         """Return what is known of the crash, and what happens to its work."""
         return (
-            f"{self.owner} is no longer running, last heartbeat {self.last_seen_at:%Y-%m-%d %H:%M:%S} UTC; "
+            f"{self.owner} is no longer running, last seen {self.last_seen_at:%Y-%m-%d %H:%M:%S} UTC; "
             "its commits stay, and the next run continues from them"
         )
 

@@ -10,7 +10,7 @@ from dataflow.access.lake import lake_location
 from dataflow.access.modes import private_files
 from dataflow.cli.main import run
 from dataflow.settings import Settings
-from tests.lib.damages import cut_in_half, data_files, remove, zero_a_page
+from tests.lib.damages import cut_in_half, data_files, empty, remove, zero_a_page
 from tests.lib.homes import LATER
 
 Damage = Callable[[Path], None]
@@ -66,6 +66,20 @@ def test_a_damaged_catalogue(damage: Damage, told: Told, published: Settings) ->
     told.by("maintain", code=0)
 
 
+@pytest.mark.parametrize("damage", [cut_in_half, empty, remove])
+def test_the_status_names_damage_that_is_seen_without_opening_the_catalogue(
+    damage: Damage, told: Told, published: Settings
+) -> None:
+    assert "damaged:" not in told.by("status", code=0)
+    assert json.loads(told.by("status", "-o", "json", code=0))["damaged"] is None
+    with private_files():
+        damage(Path(published.lake.catalogue))
+    first = told.by("status", code=0).splitlines()[0]
+    assert first.startswith(f"damaged: the catalogue {published.lake.catalogue} is ")
+    assert first.endswith("(dataflow doctor)")
+    assert json.loads(told.by("status", "-o", "json", code=0))["damaged"] in first
+
+
 @pytest.mark.parametrize("damage", [zero_a_page, remove])
 def test_a_damaged_copy_for_readers(damage: Damage, told: Told, published: Settings) -> None:
     damage(lake_location(published).published_catalogue)
@@ -116,6 +130,6 @@ def test_a_lake_without_catalogue_and_copy(told: Told, published: Settings) -> N
     remove(Path(published.lake.catalogue))
     remove(lake_location(published).published_catalogue)
     assert "Put the catalogue back from a backup" in told.by_doctor()["lake"]
-    for command in WRITING:
+    for command in (*WRITING, *READING, ["dlq", "discard", "--why", "x", "3f2a91"]):
         assert "has no catalogue, and there are data files in" in told.by(*command, code=1)
     assert not Path(published.lake.catalogue).exists()

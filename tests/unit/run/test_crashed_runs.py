@@ -73,7 +73,7 @@ def test_a_killed_run_is_crashed_at_once_and_a_row_after_the_next_run(settings: 
     kill(settings, AT_ITS_START)
     [crashed] = shown(settings)
     assert (crashed["kind"], crashed["status"]) == ("daily", "crashed")
-    assert "is no longer running, last heartbeat " in crashed["message"]
+    assert "is no longer running, last seen " in crashed["message"]
     assert recorded(settings) == []
     with next_run(settings) as session:
         assert [row["status"] for row in shown(settings)] == ["running", "crashed"]
