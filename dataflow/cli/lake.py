@@ -120,7 +120,10 @@ def _restore_lost_files(settings: Settings, *, yes: bool, output: Output) -> Non
         messages.print("No data file of the newest snapshot is lost: nothing to restore.")
     else:
         messages.print(f"Restored {', '.join(steps)}.")
-        messages.print("Next: `dataflow check` reads again what the sources still have, `dataflow run` publishes.")
+        messages.print(
+            "Readers see the restored tables now, which can be without customers until the next run. Next: `dataflow "
+            "check` reads again what the sources still have, `dataflow run` brings the rest back and publishes."
+        )
 
 
 def _restore_catalogue(settings: Settings, *, output: Output) -> None:
@@ -143,7 +146,11 @@ def _restore_catalogue(settings: Settings, *, output: Output) -> None:
 
 def _require_yes(question: str, *, yes: bool) -> None:
     """Ask on stderr unless --yes was given. Raises: UsageError on another answer."""
-    if not yes and not typer.confirm(visible(question), err=True):
+    try:
+        is_meant = yes or typer.confirm(visible(question), err=True)
+    except typer.Abort:  # stdin has no answer
+        is_meant = False
+    if not is_meant:
         raise UsageError("Nothing was restored.", next_move="Answer y, or give --yes.")
 
 

@@ -1,5 +1,6 @@
 """What each command says of a lake that has lost a file, and that the way back it names leads back."""
 
+import io
 import json
 from collections.abc import Callable
 from pathlib import Path
@@ -108,12 +109,15 @@ def test_a_lost_data_file(damage: Damage, table: str, told: Told, published: Set
     told.by("query", "select count(*) from published.orders", code=0)
 
 
-def test_going_on_without_a_lost_data_file(told: Told, published: Settings) -> None:
+def test_going_on_without_a_lost_data_file(told: Told, published: Settings, monkeypatch: pytest.MonkeyPatch) -> None:
     place = lake_location(published)
     for table in ("published.segments", "raw.mysql_orders"):
         [file] = data_files(place, table)
         remove(file)
+    monkeypatch.setattr("sys.stdin", io.StringIO(""))
+    assert "Nothing was restored. Answer y, or give --yes." in told.by("restore", "--lost-files", code=2)
     printed = told.by("restore", "--lost-files", "--yes", code=0)
+    assert "`dataflow run` brings the rest back" in printed
     assert "Restored raw.mysql_orders to snapshot " in printed
     assert "every table that runs make to snapshot " in printed
     assert told.by_doctor() == {}
