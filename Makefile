@@ -15,6 +15,10 @@ PYTEST := $(WITH_BIN) $(BIN)/python -m pytest
 # Two for each core: many tests wait for a server.
 PROCESSES = $$(( $$(getconf _NPROCESSORS_ONLN) * 2 ))
 
+# Of the whole suite the golden lake is built from the start, beside the tests: built by its own test, the shortest file
+# and so the last, a new machine waited for it with one core.
+GOLDEN = $(if $(TESTS),,$(WITH_BIN) $(BIN)/python -m tests.golden.lake &)
+
 help: ## list the targets
 	@grep -hE '^[a-z]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/:[^#]*## /\t/' | expand -t 10
 
@@ -22,7 +26,8 @@ demo: venv ## run sample data through the whole pipeline
 	@$(BIN)/dataflow demo
 
 test: venv servers ## run every test, side by side; real servers are started and stopped by the tests
-	@$(PYTEST) -n $(PROCESSES) --dist loadfile $(TESTS)
+	@$(GOLDEN) \
+	    failed=0; $(PYTEST) -n $(PROCESSES) --dist loadfile $(TESTS) || failed=$$?; wait; exit $$failed
 
 check: venv ## lint, formatting, strict types, direction of imports, declared packages
 	@$(BIN)/ruff check .

@@ -107,3 +107,7 @@ def _python(source: Path) -> Path:
 def _pins(tree: Path) -> set[str]:
     """Packages and versions of a tree's lock."""
     return set(_PIN.findall((tree / LOCK).read_text(encoding="utf-8")))
+
+
+if __name__ == "__main__":
+    golden_lake()
