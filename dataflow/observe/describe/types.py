@@ -8,7 +8,6 @@ from decimal import Decimal
 from pathlib import Path
 from typing import Annotated, Any, Literal, Union, get_args, get_origin
 
-import annotated_types
 from pydantic import BaseModel, SecretStr
 
 _PLAIN: Mapping[Any, str] = {
@@ -21,12 +20,8 @@ _PLAIN: Mapping[Any, str] = {
     SecretStr: "secret text",
     Any: "any value",
 }
-_BOUNDS: tuple[tuple[type[Any], str, str], ...] = (
-    (annotated_types.Gt, "gt", "above"),
-    (annotated_types.Ge, "ge", "at least"),
-    (annotated_types.Lt, "lt", "below"),
-    (annotated_types.Le, "le", "at most"),
-)
+_BOUNDS = (("gt", "above"), ("ge", "at least"), ("lt", "below"), ("le", "at most"))
+"""Attribute of a bound in a type's metadata, as pydantic keeps it, to the phrase for it."""
 
 
 def type_name(annotation: Any, bounds: Iterable[Any] = ()) -> str:
@@ -34,8 +29,8 @@ def type_name(annotation: Any, bounds: Iterable[Any] = ()) -> str:
     limits = [
         f"{phrase} {getattr(bound, attribute):.12g}"
         for bound in bounds
-        for kind, attribute, phrase in _BOUNDS
-        if isinstance(bound, kind)
+        for attribute, phrase in _BOUNDS
+        if hasattr(bound, attribute)
     ]
     return ", ".join([_name(annotation), *limits])
 

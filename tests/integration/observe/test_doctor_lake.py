@@ -72,7 +72,7 @@ def test_a_lake_behind_a_private_authority_is_well(settings: Settings, postgres_
     assert [name for name, finding in findings.items() if not finding.is_well] == []
     assert "over TLS 1.3, and the certificate is trusted" in findings["lake"].found
     assert "over TLS 1.3, and the certificate is trusted" in findings["lake data"].found
-    assert "as well_reader, who may read and nothing else" in findings["lake readers"].found
+    assert "as well_reader, who can only read" in findings["lake readers"].found
     with open_for(Who("tests"), Purpose.ANALYSIS, settings=well) as door:
         assert list(door.query("from published.tally").rows())
 
@@ -92,7 +92,7 @@ def test_what_a_run_dies_of_is_not_well(settings: Settings, certificates: Certif
         [finding] = [finding for finding in probe_all(fresh) if finding.name == "lake data"]
         assert not finding.is_well
         assert "Writing to the lake's data" in finding.found
-        with opened(lake_location(fresh)) as lake, pytest.raises(LakeUnreachable):
+        with pytest.raises(LakeUnreachable), opened(lake_location(fresh)) as lake:
             commit(lake, "a", 0)
 
 
