@@ -130,7 +130,7 @@ def test_a_lost_data_file_is_named_with_the_snapshot_before_it(damage: Damage, l
     assert "dataflow restore --lost-files" in caught.value.next_move
     assert str(last) in str(caught.value)
     with Lake.open(lake, purpose="test") as opened_:
-        with pytest.raises(LakeDamaged, match="1 data files, of raw"):
+        with pytest.raises(LakeDamaged, match="1 data file, of raw"):
             require_whole(opened_.con, lake)
         opened_.restore_table("raw.event", 3, author="test", run_id="test")
         require_whole(opened_.con, lake)
