@@ -52,7 +52,6 @@ class Owner(StrEnum):
 
     CALLER = "caller"
     ENGINEER = "engineer"
-    STEWARD = "steward"
     SOURCE = "source's owner"
 
 

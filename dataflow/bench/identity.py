@@ -208,11 +208,11 @@ def _cluster_all(home: Path, size: int) -> IdentityFigures:
             record, edge = _file(home, "record"), _file(home, "edge")
             find_clusters(con, record, edge, link_threshold=epoch.link_threshold, into="new_cluster")
         with steps.time("identities"):
-            con.execute("CREATE TEMP TABLE nobody (record_id VARCHAR, customer_id VARCHAR, linked_at TIMESTAMPTZ)")
+            con.execute("CREATE TEMP TABLE no_xref (record_id VARCHAR, customer_id VARCHAR, linked_at TIMESTAMPTZ)")
             con.execute("CREATE TEMP TABLE no_id (customer_id VARCHAR, born_at TIMESTAMPTZ, to_customer_id VARCHAR)")
             born, current = "SELECT customer_id, born_at FROM no_id", "SELECT customer_id FROM no_id"
             retired = "SELECT customer_id, to_customer_id FROM no_id"
-            assign_ids(con, "new_cluster", "nobody", born=born, current=current, retired=retired, into="assigned")
+            assign_ids(con, "new_cluster", "no_xref", born=born, current=current, retired=retired, into="assigned")
         con.execute(f"COPY (FROM new_cluster JOIN assigned USING (record_id)) TO {_file(home, 'assigned')}")
         con.execute(f"COPY assigned_change TO {_file(home, 'change')}")
         counts = {"customers": con.table("assigned_change").shape[0]}

@@ -57,6 +57,8 @@ def read_phones(text: str, country_code: str | None) -> tuple[str, ...]:
         whole = _read_number(_BETWEEN.sub("", text), country_code)
         if whole is not None:
             return (whole,)
+        if len(_DIGIT.findall(text)) < 2 * _USUAL:
+            return ()  # too few digits for two numbers; a search costs fifty times a reading
     return _search_numbers(text, country_code)
 
 

@@ -19,7 +19,7 @@ OPENS_DUCKDB = "lakehouse/connect.py"
 # the extra `spark`: half a gigabyte that hardly anybody has
 USES_SPARK = "dataflow/resolve/pairs/spark.py"
 OF_SPARK = ("pyspark", "py4j", "rapidfuzz", "splink.backends.spark", "splink.internals.spark")
-# Sinks follow a publication by its snapshot; whoever else reads takes the door or the pipeline's reader.
+# Sinks follow a publication by its snapshot; every other reader takes the door or the pipeline's reader.
 OPENS_READERS = ("lakehouse/", "dataflow/access/", "dataflow/sinks/")
 READS_ENVIRONMENT = "dataflow/settings/"
 ENVIRONMENT = frozenset({"environ", "environb", "getenv", "getenvb", "putenv", "unsetenv"})

@@ -1,4 +1,4 @@
-"""Sinks that fail as they are told, registered beside the real ones."""
+"""Sinks that fail as a test sets them, registered beside the real ones."""
 
 from __future__ import annotations
 

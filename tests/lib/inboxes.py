@@ -70,7 +70,7 @@ def take(lake: Lake, inbox: Inbox, *, meanwhile: Callable[[], None] = lambda: No
 
 
 def take_until_killed(location: LakeLocation, _worker: str, started: Event) -> None:
-    """Take what is there, for ever; what a killed taker left is removed first."""
+    """Take what is there until killed; what an earlier killed taker left is removed first."""
     inbox = inbox_of(location)
     with opened(location) as lake:
         lake.ensure((NOTE, TAKEN))

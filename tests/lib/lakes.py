@@ -226,7 +226,7 @@ def running(target: Any, *arguments: Any) -> Iterator[ForkServerProcess]:
 
 
 def kill_at_random(location: LakeLocation, target: Any, *, worker: str, chance: random.Random) -> None:
-    """Start a process that works for ever and kill it at a random time of its work."""
+    """Start a process that works until it is killed, and kill it at a random time of its work."""
     started = processes.Event()
     with running(target, location, worker, started) as process:
         assert started.wait(60), f"the worker did not start: exit code {process.exitcode}"
