@@ -13,6 +13,7 @@ from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
+from threading import Event, Thread
 from typing import Any
 
 import psutil
@@ -30,6 +31,7 @@ _STARTED = "%Y%m%dT%H%M%S%f"
 _LONGEST_RUN_SECONDS = 7 * 24 * 3600.0
 # A folder without an owner file is being created, or its process ended while creating it.
 _MAKING_SECONDS = 60.0
+_SEEN_EVERY_SECONDS = 2.0
 
 
 @dataclass(frozen=True)
@@ -91,9 +93,29 @@ def claim_folder(runs: Path, run_id: str) -> Iterator[Path]:
             "free space on that disk or give write access, then run again"
         ) from error
     try:
-        yield folder
+        with _being_seen(folder / _OWNER):
+            yield folder
     finally:
         shutil.rmtree(folder, ignore_errors=True)
+
+
+@contextmanager
+def _being_seen(owner: Path) -> Iterator[None]:
+    """Touch the owner file while the block runs: a stage in memory writes nothing else for minutes."""
+    ended = Event()
+
+    def touch() -> None:
+        while not ended.wait(_SEEN_EVERY_SECONDS):
+            with suppress(OSError):
+                os.utime(owner)
+
+    thread = Thread(target=touch, name="seen", daemon=True)
+    thread.start()
+    try:
+        yield
+    finally:
+        ended.set()
+        thread.join()
 
 
 def list_runs(runs: Path) -> list[RunFolder]:

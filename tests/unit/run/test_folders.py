@@ -50,6 +50,18 @@ def test_the_living_keep_their_folder(tmp_path: Path) -> None:
     assert list_runs(tmp_path) == []
 
 
+def test_a_run_that_writes_nothing_is_still_seen(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("dataflow.run.folders._SEEN_EVERY_SECONDS", 0.001)
+    hour_ago = time.time() - 3600
+    with claim_folder(tmp_path, name_run("daily", STARTED)) as folder:
+        for path in (*folder.rglob("*"), folder):
+            os.utime(path, (hour_ago, hour_ago))
+        while (folder / "owner.json").stat().st_mtime < hour_ago + 1800:
+            time.sleep(0.001)
+        [found] = list_runs(tmp_path)
+        assert found.crashed().last_seen_at.timestamp() > hour_ago + 1800
+
+
 @pytest.mark.parametrize("owner", [None, "", "[]", "{}", '{"pid": null, "created": 0}', DEAD])
 def test_a_crashed_run_gives_its_space_back_and_stays_known_until_it_is_on_record(
     tmp_path: Path, owner: str | None
