@@ -13,6 +13,8 @@ from lakehouse.errors import SnapshotNotFound
 from lakehouse.query import fetch_int
 from lakehouse.table import literal, quote, timestamp_literal
 
+_CHANGES_ROWS = ("tables_inserted_into", "tables_deleted_from", "tables_dropped")
+_LOOKED_AT = 100
 _COLUMNS = "snapshot_id, snapshot_time, author, commit_message, commit_extra_info, changes"
 
 
@@ -39,6 +41,30 @@ class History:
 
     def current(self) -> Snapshot:
         return self.at(self.current_id())
+
+    def lake_id(self) -> str:
+        """Return the UUID of the lake: DuckLake's of the schema `main`, which exists from the first snapshot."""
+        row = self._con.execute(
+            f"SELECT schema_uuid FROM {self._metadata}.ducklake_schema"
+            " WHERE schema_name = 'main' AND begin_snapshot = 0"
+        ).fetchone()
+        assert row is not None
+        return str(row[0])
+
+    def last_change_in(self, schema: str) -> int | None:
+        """Return the newest snapshot in which rows of a schema's tables changed; None where none is kept.
+
+        A rewrite of data files changes no rows.
+        """
+        tables = {number for number, name in self._table_names().items() if name.startswith(f"{schema}.")}
+        newest_first = self._con.execute(
+            f"SELECT snapshot_id, changes FROM ducklake_snapshots({literal(self._database)}) ORDER BY snapshot_id DESC"
+        )
+        while rows := newest_first.fetchmany(_LOOKED_AT):
+            for number, changes in rows:
+                if any(not tables.isdisjoint(changes.get(kind, ())) for kind in _CHANGES_ROWS):
+                    return int(number)
+        return None
 
     def all(self) -> list[Snapshot]:
         """Return all snapshots that are not expired, oldest first."""

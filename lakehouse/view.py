@@ -35,6 +35,14 @@ class LakeView:
         """Return the statements that would bring the lake to these declarations; empty when nothing is missing."""
         return missing_ddl(self.con, tables, database=DATABASE)
 
+    def lake_id(self) -> str:
+        """Return the UUID that the lake got when it was made; it stays through restores and maintenance."""
+        return self._history.lake_id()
+
+    def last_change_in(self, schema: str) -> int | None:
+        """Return the newest snapshot in which rows of a schema's tables changed; None where none is kept."""
+        return self._history.last_change_in(schema)
+
     def snapshot(self) -> Snapshot:
         """Return the newest snapshot."""
         return self._history.current()

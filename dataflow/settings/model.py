@@ -253,6 +253,30 @@ class WarehouseSettings(Section):
     """The file; empty: no warehouse."""
 
 
+class CacheSettings(Section):
+    """The cache: customers in Redis, for applications."""
+
+    url: str = ""
+    """`rediss://user@host:port`; a server on this machine can be `redis://`. Empty: no cache."""
+    password: SecretStr | None = None
+    """The password of the user in `cache.url`."""
+    ca_file: ProjectPath = ""
+    """File of certificate authorities for the server's certificate; empty: the public ones."""
+    cluster: bool = False
+    """Whether the server is one of a Redis cluster."""
+    keep_seconds: Annotated[int, Field(ge=1, le=86_400 * 30)] = 3600
+    """How long the former state of a customer is kept for readers that still see the former publication."""
+    timeout_seconds: Timeout = 10.0
+    """How long one answer of the server may take."""
+
+
+class AccessSettings(Section):
+    """Who may read, and the secret under which values are hashed."""
+
+    key: SecretStr | None = None
+    """Master secret of the hashes that hide values, at least 32 characters; left out: a file of the home."""
+
+
 class SinksSettings(Section):
     """Settings common to all sinks."""
 
@@ -317,4 +341,6 @@ class Settings(BaseSettings):
     enrich: EnrichSettings = EnrichSettings()
     sinks: SinksSettings = SinksSettings()
     warehouse: WarehouseSettings = WarehouseSettings()
+    cache: CacheSettings = CacheSettings()
+    access: AccessSettings = AccessSettings()
     prefect: PrefectSettings = PrefectSettings()

@@ -117,3 +117,25 @@ def test_what_consumers_still_have_to_read_is_not_expired(location: LakeLocation
         assert [snapshot.id for snapshot in lake.snapshots()] == [made[2].id, made[3].id]
         new = lake.con.execute(lake.insertions(EVENT, after=made[1].id, upto=made[3].id)).fetchall()
         assert len(new) == 2 * LINES
+
+
+def test_the_lake_keeps_its_id_and_knows_the_last_change_of_a_schema(location: LakeLocation) -> None:
+    with opened(location, alone=True) as lake:
+        lake_id = lake.lake_id()
+        assert lake.last_change_in("published") is None
+        first = commit(lake, "a", 0)
+        changed = commit(lake, "a", 1)
+        lake.transact(
+            lambda con: con.execute("INSERT INTO lake.raw.event VALUES ('w', 1, 1, 'x')"),
+            author="",
+            run_id="",
+            message="",
+        )
+        assert compact(lake) > 0
+        assert lake.last_change_in("published") == changed.id < lake.snapshot().id
+        restored = lake.restore(first.id, author="engineer", run_id="restore")
+        assert lake.last_change_in("published") == restored.id
+        assert lake.lake_id() == lake_id
+    with open_reader(location) as con:
+        view = LakeView(con, location)
+        assert (view.lake_id(), view.last_change_in("published")) == (lake_id, restored.id)
