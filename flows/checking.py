@@ -6,7 +6,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from datetime import datetime
 
-from dataflow.errors import ConfigurationError, DataFlowError, UsageError
+from dataflow.errors import DataFlowError
 from dataflow.land import Checked, due_objects, record_checks
 from dataflow.run.session import RunSession
 from dataflow.workspace.report import GAP_FACT, StepReport
@@ -54,8 +54,6 @@ def _noted(session: RunSession, name: tuple[str, str]) -> Iterator[None]:
     """Record that an object could not be checked, which makes the run partial, and continue."""
     try:
         yield
-    except (UsageError, ConfigurationError):
-        raise
     except DataFlowError as error:
         facts = {GAP_FACT: f"could not be checked: {error}"}
         session.reports.append(StepReport(stage="check", subject=".".join(name), rows_in=0, rows_out=0, facts=facts))

@@ -123,7 +123,7 @@ def _shares(windows: Sequence[PlannedWindow], *, tasks: int) -> Iterator[tuple[s
     for name, of_object in by_object.items():
         for start in range(0, len(of_object), size):
             share = tuple(of_object[start : start + size])
-            first, last = share[0].window.label, share[-1].window.label
+            first, last = share[0].label, share[-1].label
             yield f"fetch {name} {first}" + ("" if first == last else f" to {last}"), share
 
 
@@ -140,5 +140,5 @@ def _refuse_total_failure(planned: LandingPlan, landed: Sequence[FetchedWindow],
         return
     first, *others = failures
     for other in others:
-        first.error.add_note(f"{other.gap.subject} failed too: {other.error}")
+        first.error.add_note(f"{other.subject} failed too: {other.error}")
     raise first.error

@@ -18,6 +18,7 @@ from dataflow.land.ledger import Ledger
 from dataflow.land.plan import read_states
 from dataflow.settings import Settings
 from dataflow.sources import Halves, ObjectState, PlannedWindow, Source, Surveys, Window, WindowMeasure, open_source
+from dataflow.sources.following import follows_key
 from dataflow.sources.protocol import BEGINNING, END
 from dataflow.sources.versions import complete, key_fingerprint_sql, newest_sql
 from dataflow.tables.raw import raw_table
@@ -59,7 +60,7 @@ class Checked:
         rows = max(self.at_source.count, self.missing)
         facts: dict[str, object] = {"in_raw": self.in_raw.count, "questions": self.questions, "read": self.rows_read}
         if self.gaps:
-            labels = ", ".join(gap.window.label for gap in self.gaps)
+            labels = ", ".join(replace(self.whole, window=gap.window).label for gap in self.gaps)
             facts[GAP_FACT] = f"{self.missing} rows of the source are not in raw: {labels}"
         subject = f"{self.whole.source}.{self.whole.object}"
         return StepReport(
@@ -91,7 +92,9 @@ def check_object(
     state = read_states(lake).get(name, ObjectState())
     if isinstance(source, Surveys):
         end = min(until or END, state.watermark or BEGINNING)
-        whole = PlannedWindow(*name, Window(min(since or BEGINNING, end), end), (), f"check {run.run_id}")
+        by_key = follows_key(settings.sources[name[0]], name[1])
+        window = Window(min(since or BEGINNING, end), end)
+        whole = PlannedWindow(*name, window, (), f"check {run.run_id}", follows_key=by_key)
         if whole.window.start == end:
             return Checked(whole, _NOTHING, _NOTHING)
         con = lake.cursor()

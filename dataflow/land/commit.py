@@ -12,13 +12,14 @@ from itertools import groupby
 
 import duckdb
 
-from dataflow.errors import ConservationError
+from dataflow.errors import ConservationError, DataFlowError
 from dataflow.land.fetch import FetchedWindow
 from dataflow.land.gaps import Failure, Gap, covers, gap_of, read_open_gaps
 from dataflow.land.landing import Landing, shortfall, shortfall_message, window_report
 from dataflow.land.ledger import Ledger
 from dataflow.land.plan import read_states
 from dataflow.sources import ObjectState, PlannedWindow
+from dataflow.workspace.defects import wrapping_defects
 from dataflow.workspace.report import GAP_FACT, StepReport, measured
 from dataflow.workspace.staging import Run
 from lakehouse import Lake
@@ -78,15 +79,16 @@ def commit_windows(
 def commit_what_holds(
     lake: Lake, fetched: Sequence[FetchedWindow], run: Run, *, findings: PlanFindings | None = None
 ) -> list[StepReport]:
-    """Commit as `commit_windows`; where raw would not hold all of an object, commit the others without it.
+    """Commit as `commit_windows`; where an object cannot be landed, commit the others without it.
 
+    So where raw would not hold all of an object, or its staged rows cannot be read.
     Shape: reports in the order of the windows' objects, then those of failures.
     Raises: LakeError.
     """
     findings = findings or PlanFindings()
     try:
         return commit_windows(lake, fetched, run, findings=findings)
-    except ConservationError:
+    except (ConservationError, duckdb.Error):
         # Rare. Committed one by one, the failing object shows, and the others do not wait for its repair.
         pass
     reports: list[StepReport] = []
@@ -94,8 +96,9 @@ def commit_what_holds(
     for group in _by_object(enumerate(fetched)):
         windows = [window for _, window in group]
         try:
-            reports += commit_windows(lake, windows, run)
-        except ConservationError as error:
+            with wrapping_defects(f"landing {windows[0].planned.source}.{windows[0].planned.object}"):
+                reports += commit_windows(lake, windows, run)
+        except DataFlowError as error:
             failures += [Failure(w.planned.source, w.planned.object, error, w.planned) for w in windows]
     return reports + commit_windows(lake, [], run, findings=replace(findings, failures=tuple(failures)))
 
@@ -103,7 +106,7 @@ def commit_what_holds(
 def failure_report(failure: Failure) -> StepReport:
     """Return the report of an object or window that was not landed: no rows, and the reason."""
     facts = {GAP_FACT: failure.gap.detail}
-    return StepReport(stage="land", subject=failure.gap.subject, rows_in=0, rows_out=0, facts=facts)
+    return StepReport(stage="land", subject=failure.subject, rows_in=0, rows_out=0, facts=facts)
 
 
 def _note_gaps(ledger: Ledger, windows: Sequence[FetchedWindow], findings: PlanFindings) -> None:
@@ -147,7 +150,7 @@ def _message(windows: Sequence[FetchedWindow], findings: PlanFindings) -> str:
         return f"land nothing: {len(findings.failures)} failed"
     planned = [window.planned for window in windows]
     objects = ", ".join(sorted({f"{one.source}.{one.object}" for one in planned}))
-    labels = sorted({one.window.label for one in planned})
+    labels = sorted({one.label for one in planned})
     return f"land {objects} {labels[0] if len(labels) == 1 else f'{labels[0]} to {labels[-1]}'}"
 
 

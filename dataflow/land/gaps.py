@@ -68,6 +68,10 @@ class Failure:
             return Gap(self.source, self.object, Window.of_all_time(), "unplanned", str(self.error))
         return gap_of(self.planned, reason="failed", detail=str(self.error))
 
+    @property
+    def subject(self) -> str:
+        return self.planned.subject if self.planned else f"{self.source}.{self.object}"
+
 
 def gap_of(planned: PlannedWindow, *, reason: Reason, detail: str, missing_count: int | None = None) -> Gap:
     """Return the gap that a planned window leaves."""

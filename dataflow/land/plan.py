@@ -7,11 +7,13 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime
 
-from dataflow.errors import ConfigurationError, DataFlowError, UsageError
+from dataflow.errors import DataFlowError, UsageError
 from dataflow.land.gaps import Failure, Gap, covers, keys_text, read_open_gaps, window_of_gap
 from dataflow.settings import Settings
 from dataflow.sources import ObjectState, Part, PlannedWindow, Source, open_source
+from dataflow.sources.following import follows_key
 from dataflow.sources.protocol import BEGINNING
+from dataflow.tables.declared import declared_objects
 from dataflow.tables.ops import COMPLETENESS, LANDED_FILE, WATERMARK
 from dataflow.workspace.defects import wrapping_defects
 from lakehouse import LakeView
@@ -49,7 +51,9 @@ def plan_landing(
     `source` and `object` choose one; each of `ranges` keeps the windows that start in it. Open gaps among them are
     planned again. With `skip_landed`, windows of a querying source that were landed whole are left out: a resumed
     backfill does not read them twice. Without a lake, or with one that has no tables yet, everything is new.
-    Raises: UsageError for a name that is not declared, ConfigurationError.
+    An object that cannot be planned does not stop the others, whatever the reason: a cursor that cannot be followed, a
+    server that is down. Gaps of objects that are no longer declared are closed: no run reads them again.
+    Raises: UsageError for a name that is not declared.
     """
     if source is not None:
         open_source(settings, source)
@@ -57,7 +61,8 @@ def plan_landing(
     gaps = list(read_open_gaps(lake).values()) if lake is not None else []
     read_whole = _read_whole_at(lake, settings) if lake is not None else {}
     whole = _landed_whole(lake) if lake is not None and skip_landed else frozenset()
-    plan = LandingPlan()
+    declared = set(declared_objects(settings))
+    plan = LandingPlan(closed_gaps=frozenset(gap.gap_id for gap in gaps if (gap.source, gap.object) not in declared))
     for name in _chosen(settings, source, object):
         asked = _Asked(
             name,
@@ -65,7 +70,7 @@ def plan_landing(
             [gap for gap in gaps if (gap.source, gap.object) == name and _starts_in(gap, ranges)],
             ranges,
         )
-        plan = _plan_object(plan, open_source(settings, name[0]), asked, whole=whole)
+        plan = _plan_object(plan, settings, asked, whole=whole)
     return plan
 
 
@@ -103,14 +108,14 @@ class _Asked:
         return since is None or (known is not None and since <= known)
 
 
-def _plan_object(plan: LandingPlan, source: Source, asked: _Asked, *, whole: frozenset[str]) -> LandingPlan:
+def _plan_object(plan: LandingPlan, settings: Settings, asked: _Asked, *, whole: frozenset[str]) -> LandingPlan:
     """Add one object to the plan; an object that cannot be planned is a failure, reported at the end of the run."""
     source_name, object_name = asked.name
     try:
         with wrapping_defects(f"planning {source_name}.{object_name}"):
-            windows, closed_gaps = _with_repairs(source, asked, _found(source, asked))
-    except (UsageError, ConfigurationError):
-        raise
+            source = open_source(settings, source_name)
+            by_key = follows_key(settings.sources[source_name], object_name)
+            windows, closed_gaps = _with_repairs(source, asked, _found(source, asked), by_key=by_key)
     except DataFlowError as error:
         return replace(plan, failures=(*plan.failures, Failure(source_name, object_name, error)))
     kept = [window for window in windows if window.repairs or window.parts or _identity(window) not in whole]
@@ -133,7 +138,7 @@ def _found(source: Source, asked: _Asked) -> list[PlannedWindow]:
 
 
 def _with_repairs(
-    source: Source, asked: _Asked, found: Sequence[PlannedWindow]
+    source: Source, asked: _Asked, found: Sequence[PlannedWindow], *, by_key: bool
 ) -> tuple[list[PlannedWindow], frozenset[str]]:
     """Mark the windows that repair a gap, add windows for gaps that the plan does not cover; return the closed gaps."""
     windows = list(found)
@@ -146,7 +151,7 @@ def _with_repairs(
             if again is None:
                 closed_gaps.add(gap.gap_id)
                 continue
-            windows.append(again)
+            windows.append(replace(again, follows_key=by_key))
         windows = [_repairing(window, gap) for window in windows]
     return sorted(windows, key=lambda planned: planned.window), frozenset(closed_gaps)
 

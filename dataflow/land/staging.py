@@ -6,7 +6,7 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from typing import Self
 
-from dataflow.errors import ConfigurationError, DataFlowError, UsageError
+from dataflow.errors import DataFlowError
 from dataflow.land.fetch import FetchedWindow, fetch_window
 from dataflow.land.gaps import Failure
 from dataflow.settings import Settings
@@ -33,7 +33,7 @@ class Staged:
 def stage_windows(windows: Sequence[PlannedWindow], settings: Settings, run: Run) -> Staged:
     """Read windows into the landing area without touching the lake; a staged window is not read again.
 
-    Raises: UsageError, ConfigurationError, LakeUnwritable: every other window would raise them too.
+    Raises: LakeUnwritable: every other window would raise it too.
     """
     return Staged.of([_stage(window, settings, run) for window in windows])
 
@@ -42,7 +42,5 @@ def _stage(window: PlannedWindow, settings: Settings, run: Run) -> FetchedWindow
     try:
         with wrapping_defects(f"fetching {window.subject}"):
             return fetch_window(window, settings, run)
-    except (UsageError, ConfigurationError):
-        raise
     except DataFlowError as error:
         return Failure(window.source, window.object, error, window)

@@ -42,7 +42,7 @@ def plan_run(
         {
             "source": window.source,
             "object": window.object,
-            "window": window.window.label,
+            "window": window.label,
             "files": len(window.parts),
             "bytes": window.size_bytes,
             "drift": "; ".join(map(str, proposed.get((window.source, window.object), []))),

@@ -15,6 +15,7 @@ from typing import Any, Protocol, Self, runtime_checkable
 import pyarrow as pa
 
 from dataflow.errors import DataFlowError
+from dataflow.sources.key_versions import key_of_version
 
 BATCH_SCHEMA = pa.schema(
     [
@@ -58,6 +59,16 @@ class Window:
             return self.start.date().isoformat()
         return f"{self.start:%Y-%m-%dT%H%M%SZ}--{self.until:%Y-%m-%dT%H%M%SZ}"
 
+    @property
+    def keys(self) -> KeyRange:
+        """Return the range of keys whose versions are in the window, for an object that follows its key."""
+        start = key_of_version(self.start)
+        return KeyRange(start or None, None if self.until == END else key_of_version(self.until))
+
+    @property
+    def label_of_keys(self) -> str:
+        return "all" if self == Window.of_all_time() else self.keys.label
+
 
 @dataclass(frozen=True)
 class Part:
@@ -97,11 +108,18 @@ class PlannedWindow:
     """False where earlier changes are left out on purpose, as in a backfill. Set by landing."""
     keys: KeyRange | None = None
     """Only the records with these keys: a big window is cut so that its pieces can be read in parallel."""
+    follows_key: bool = False
+    """The object follows its key: the times of the window are versions of keys."""
+
+    @property
+    def label(self) -> str:
+        """Return a name of the window for people: its keys where the object follows its key."""
+        return self.window.label_of_keys if self.follows_key else self.window.label
 
     @property
     def subject(self) -> str:
         keys = f" {self.keys.label}" if self.keys else ""
-        return f"{self.source}.{self.object} {self.window.label}{keys}"
+        return f"{self.source}.{self.object} {self.label}{keys}"
 
     @property
     def size_bytes(self) -> int:

@@ -8,10 +8,11 @@ from typing import Any
 
 import pytest
 
-from dataflow.errors import SourceIncomplete, SourceMalformed, SourceMissing, SourceUnavailable
+from dataflow.errors import ConfigurationError, SourceIncomplete, SourceMalformed, SourceMissing, SourceUnavailable
 from dataflow.land import fetch_window, plan_landing, read_open_gaps
 from dataflow.settings import Settings
 from dataflow.sources import KeyRange
+from dataflow.tables.declared import declared_tables
 from dataflow.workspace.report import list_gaps
 from lakehouse import Lake
 from tests.lib.deliveries import company, deliver_pages, opened, person, raw_rows, run
@@ -130,6 +131,31 @@ def test_a_source_that_is_away_for_days_leaves_one_gap_that_grows(place: Place) 
     assert place.ingest(4) == []
     assert place.gaps("status") == [("closed",)]
     assert place.keys == EVERYTHING
+
+
+def test_an_object_that_cannot_be_followed_stops_no_other(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    stuck, well = FakeSource(name="stuck", unplannable=[ConfigurationError("its keys are negative")]), FakeSource()
+    well.put("1", at(1))
+    settings = with_source(tmp_path, well, monkeypatch)
+    system = settings.sources["erp"]
+    settings = settings.model_copy(update={"sources": {"stuck": system, "erp": system}})
+    monkeypatch.setattr("dataflow.sources.make_source", lambda name, _: {"stuck": stuck, "erp": well}[name])
+    with opened(settings) as lake:
+        gaps = list_gaps(ingest(lake, settings))
+        assert [key for (key,) in raw_rows(lake, "erp_thing", "_record_key")] == ["1"]
+    assert list(gaps) == ["stuck.thing"]
+    assert "its keys are negative" in gaps["stuck.thing"]
+
+
+def test_gaps_of_an_object_that_is_no_longer_declared_are_closed(place: Place) -> None:
+    place.source.failing = {at(4): [AWAY]}
+    place.ingest(1)
+    renamed = {"sources": {"crm": place.settings.sources["erp"]}}
+    place.settings = place.settings.model_copy(update=renamed)
+    place.source.name = "crm"
+    place.lake.ensure([declared_tables(place.settings)["raw.crm_thing"]])
+    assert place.ingest(2) == []
+    assert place.gaps("source, status") == [("erp", "closed")]
 
 
 def test_an_object_that_cannot_be_planned_is_a_gap_until_it_can(place: Place) -> None:

@@ -38,7 +38,8 @@ class MySQLSettings(Section):
     max_replica_lag_seconds: Seconds = 300.0
     """A replica that lags by more is not read: the run ends as partial."""
     lookback_keys: Annotated[int, Field(ge=0)] = 10_000
-    """Keys before the highest that are read again where the cursor is the key: a lower key can commit later."""
+    """Keys before the highest that are read again where the cursor is the key: a lower key can commit later. Of keys
+    above 2^48, which hold a time (Snowflake ids), those of `lookback_seconds` are read again if that is more."""
 
     @field_validator("time_zone")
     @classmethod

@@ -6,6 +6,7 @@ import hashlib
 from collections import Counter
 from collections.abc import Iterator
 from contextlib import AbstractContextManager
+from dataclasses import replace
 from datetime import datetime, timedelta
 
 import pyarrow as pa
@@ -13,12 +14,13 @@ import pyarrow as pa
 from dataflow.errors import ConfigurationError, UsageError
 from dataflow.settings import MySQLSettings, ObjectSettings, SourceSettings
 from dataflow.sources.drift import answer_drift, find_drift
+from dataflow.sources.key_versions import resume_from, version_of_key
 from dataflow.sources.mysql.columns import read_columns
 from dataflow.sources.mysql.connection import Session, literal, open_session, quote
 from dataflow.sources.mysql.cutting import cut
 from dataflow.sources.mysql.error_map import explained
 from dataflow.sources.mysql.keys import find_missing_keys
-from dataflow.sources.mysql.questions import Table, rows_sql, version_of_key
+from dataflow.sources.mysql.questions import Table, rows_sql
 from dataflow.sources.mysql.reading import read_rows
 from dataflow.sources.mysql.replica import read_clock, readable_until
 from dataflow.sources.mysql.surveying import survey
@@ -84,10 +86,10 @@ class MySQLSource:
                 return []
             # Read at another time the window can hold other rows: no earlier staging replaces it.
             asked_at = read_clock(session, doing=doing)
-            whole = PlannedWindow(self.name, object_name, window, (), "")
+            whole = PlannedWindow(self.name, object_name, window, (), "", follows_key=table.follows_key)
             pieces = cut(session, table, whole, chunk_rows=self.server.chunk_rows, doing=doing)
         return [
-            PlannedWindow(self.name, object_name, each, (), _fingerprint(table, asked_at, f"{each} {keys}"), keys=keys)
+            replace(whole, window=each, keys=keys, fingerprint=_fingerprint(table, asked_at, f"{each} {keys}"))
             for each, keys in pieces
         ]
 
@@ -173,12 +175,12 @@ class MySQLSource:
             until = version_of_key(int(highest)) + _MICROSECOND
         except OverflowError:
             raise ConfigurationError(
-                f"{doing}: the keys of {table.name} are too large to follow.",
+                f"{doing}: the keys of {table.name} are negative, and new ones cannot be followed upwards from 0.",
                 next_move="Declare as cursor a column with the time of a row's last change.",
             ) from None
         start = BEGINNING
         if since is None and state.watermark is not None:
-            start = max(state.watermark - self.server.lookback_keys * _MICROSECOND, BEGINNING)
+            start = resume_from(state.watermark, keys=self.server.lookback_keys, seconds=self.lookback.total_seconds())
         return Window(start, until) if start < until else None
 
     def _read(self, planned: PlannedWindow, report: FetchReport) -> Iterator[pa.RecordBatch]:

@@ -11,10 +11,9 @@ from dataflow.errors import ConfigurationError, SchemaDrift
 from dataflow.settings import ObjectSettings
 from dataflow.sources.mysql.columns import Column, select_list
 from dataflow.sources.mysql.connection import quote
-from dataflow.sources.protocol import BEGINNING, END, KeyRange, PlannedWindow, Window
+from dataflow.sources.protocol import END, KeyRange, PlannedWindow, Window
 from dataflow.sources.rows import key_fields
 
-_MICROSECOND = timedelta(microseconds=1)
 _FOLD = timedelta(hours=3)
 """When clocks are set back, at most this much of the day repeats."""
 
@@ -84,7 +83,7 @@ def condition(table: Table, planned: PlannedWindow) -> str:
     """
     cursor = table.cursor
     if table.follows_key:
-        within = key_condition(cursor, key_range(planned.window))
+        within = key_condition(cursor, planned.window.keys)
     else:
         interval = between(cursor, planned.window, zone=table.zone)
         timeless = [f"{quote(cursor.name)} < '1970-01-01'", f"{quote(cursor.name)} IS NULL"]
@@ -127,20 +126,3 @@ def key_condition(column: Column, keys: KeyRange) -> str:
     name = quote(column.name)
     ends = [(">=", keys.start), ("<", keys.until)]
     return " AND ".join(f"{name} {sign} {end}" for sign, end in ends if end is not None) or "TRUE"
-
-
-def version_of_key(key: int) -> datetime:
-    """Return the version of a row without a time of change: its key, as microseconds after 1970.
-
-    So the watermark of such an object is its highest key, and everything based on watermarks works.
-    Raises: OverflowError for a key beyond the range of times, or a negative one.
-    """
-    if key < 0:
-        raise OverflowError
-    return BEGINNING + key * _MICROSECOND
-
-
-def key_range(window: Window) -> KeyRange:
-    """Return the range of keys whose versions are in the window."""
-    start, until = ((timestamp - BEGINNING) // _MICROSECOND for timestamp in (window.start, window.until))
-    return KeyRange(start or None, None if window.until == END else until)

@@ -12,6 +12,7 @@ import pyarrow.compute as pc
 
 from dataflow.errors import SourceMalformed
 from dataflow.sources.deletion import deletion_sql
+from dataflow.sources.key_versions import versions_of_keys
 from dataflow.sources.mysql.cells import Cells
 from dataflow.sources.mysql.columns import PROTOCOL_TYPES, UTC_MARK, ZERO_DATE, Column, Form
 from dataflow.sources.mysql.connection import Session
@@ -112,7 +113,8 @@ class _Shaper:
         if place is None:
             timestamps = pa.nulls(cells.rows, _TIMESTAMP)
         elif self._table.follows_key:
-            timestamps = pc.cast(self._texts(cells, place), pa.int64()).view(_TIMESTAMP)
+            kind = pa.uint64() if cursor.type.startswith("U") else pa.int64()
+            timestamps = versions_of_keys(pc.cast(self._texts(cells, place), kind)).view(_TIMESTAMP)
         else:
             # Without the zone: it is always UTC, and a cast that parses a zone takes longer.
             texts = cells.texts(place) if cursor.base == "timestamp" else self._texts(cells, place)

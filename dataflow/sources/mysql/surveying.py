@@ -8,9 +8,10 @@ import duckdb
 import pyarrow as pa
 
 from dataflow.sources.deletion import FIRST_DAY, real_zero_dates
+from dataflow.sources.key_versions import mysql_version
 from dataflow.sources.mysql.columns import Column
 from dataflow.sources.mysql.connection import Session, literal, quote
-from dataflow.sources.mysql.questions import Table, between, key_condition, key_range, rows_sql
+from dataflow.sources.mysql.questions import Table, between, key_condition, rows_sql
 from dataflow.sources.mysql.reading import read_rows
 from dataflow.sources.protocol import PlannedWindow, WindowMeasure
 from dataflow.sources.versions import key_fingerprint_sql
@@ -30,7 +31,7 @@ def survey(session: Session, table: Table, planned: PlannedWindow, *, doing: str
     if not_deleted is None or not _is_plain(table):
         return _by_reading(session, table, planned)
     within = (
-        key_condition(table.cursor, key_range(planned.window))
+        key_condition(table.cursor, planned.window.keys)
         if table.follows_key
         else between(table.cursor, planned.window, zone=table.zone)
     )
@@ -69,7 +70,7 @@ def _whole(column: Column) -> str:
 
 def _version(table: Table) -> str:
     cursor = quote(table.cursor.name)
-    return cursor if table.follows_key else f"TIMESTAMPDIFF(MICROSECOND, '1970-01-01', {cursor})"
+    return mysql_version(cursor) if table.follows_key else f"TIMESTAMPDIFF(MICROSECOND, '1970-01-01', {cursor})"
 
 
 def _not_deleted(table: Table) -> str | None:

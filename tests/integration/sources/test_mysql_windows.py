@@ -5,13 +5,14 @@ from __future__ import annotations
 from datetime import UTC, datetime, timedelta
 from itertools import pairwise
 
+import pyarrow as pa
 import pytest
 
 from dataflow.settings import ObjectSettings
-from dataflow.sources import KeyRange, ObjectState, Window
+from dataflow.sources import KeyRange, ObjectState, Window, WindowMeasure
 from dataflow.sources.mysql import MySQLSource
 from dataflow.sources.mysql.probe import probe
-from dataflow.sources.mysql.questions import version_of_key
+from dataflow.sources.key_versions import version_of_key
 from dataflow.sources.versions import key_fingerprint_sql
 from lakehouse.connect import connect
 from tests.lib.deliveries import ITEM, read_rows
@@ -159,3 +160,36 @@ def test_a_key_range_narrows_a_window(mariadb: MariaServer) -> None:
     narrowed = type(planned)("shop", "item", planned.window, (), "f", keys=KeyRange(2, 4))
     assert [row["record_key"] for row in read_rows(source.fetch(narrowed).batches)] == ["2", "3"]
     assert source.measure(narrowed).count == 2
+
+
+def test_keys_of_64_bits_are_followed(mariadb: MariaServer) -> None:
+    name = mariadb.create_database()
+    mariadb.execute("CREATE TABLE event (id BIGINT UNSIGNED PRIMARY KEY, what VARCHAR(9))", database=name)
+    declared = ObjectSettings(key="id", cursor="id", fields={"id": "UBIGINT", "what": "VARCHAR"})
+    source = MySQLSource("shop", shop(mariadb, name, {"event": declared}, lookback_keys=0, lookback_seconds=0))
+    snowflake, highest = 1_541_815_603_606_036_480, 2**64 - 1
+    keys = [7, 253 * 10**15 - 1, snowflake, snowflake + 4_194_304_000, highest - 65_536, highest]
+    mariadb.execute(f"INSERT INTO event VALUES {', '.join(f'({key}, 0)' for key in keys)}", database=name)
+    rows = fetch_all(source, "event")
+    assert {row["record_key"]: row["changed_at"] for row in rows} == {str(key): version_of_key(key) for key in keys}
+    [planned] = source.plan("event", ObjectState(watermark=version_of_key(snowflake)))
+    assert {row["record_key"] for row in read_rows(source.fetch(planned).batches)} == {str(key) for key in keys[2:]}
+    con = connect(threads=1)
+    con.register("landed", pa.table({"k": [r["record_key"] for r in rows], "t": [r["changed_at"] for r in rows]}))
+    [(total,)] = con.execute(f"SELECT {key_fingerprint_sql('k', 't')} FROM landed").fetchall()
+    [whole] = plan_all(source, "event")
+    assert whole.subject == f"shop.event keys ..{whole.window.keys.until}"
+    assert source.survey(whole) == WindowMeasure(len(keys), total)
+    assert list(source.missing_keys("event", iter(sorted(map(str, [*keys, highest - 1]))))) == [str(highest - 1)]
+
+
+def test_ids_that_hold_a_time_are_read_again_by_time(mariadb: MariaServer) -> None:
+    name = mariadb.create_database()
+    mariadb.execute("CREATE TABLE event (id BIGINT PRIMARY KEY)", database=name)
+    declared = ObjectSettings(key="id", cursor="id", fields={"id": "BIGINT"})
+    source = MySQLSource("shop", shop(mariadb, name, {"event": declared}, lookback_seconds=60.0))
+    last = 1_541_815_603_606_036_480
+    late, early = last - (59_000 << 22), last - (61_000 << 22)
+    mariadb.execute(f"INSERT INTO event VALUES ({early}), ({late}), ({last})", database=name)
+    [planned] = source.plan("event", ObjectState(watermark=version_of_key(last)))
+    assert [row["record_key"] for row in read_rows(source.fetch(planned).batches)] == [str(late), str(last)]

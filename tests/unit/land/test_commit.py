@@ -8,10 +8,18 @@ from typing import Any
 import pytest
 
 from dataflow.errors import ConservationError
-from dataflow.land import FetchedWindow, commit_window, commit_windows, fetch_window, plan_windows, sql
+from dataflow.land import (
+    FetchedWindow,
+    commit_what_holds,
+    commit_window,
+    commit_windows,
+    fetch_window,
+    plan_windows,
+    sql,
+)
 from dataflow.settings import Settings
 from dataflow.sources import open_source
-from dataflow.workspace.report import list_notes
+from dataflow.workspace.report import list_gaps, list_notes
 from lakehouse import Lake
 from tests.lib.deliveries import (
     company,
@@ -191,3 +199,18 @@ def test_drift_and_notes_are_facts_of_the_report(lake: Lake, settings: Settings)
     assert report.facts["drift"] == "new colour"
     assert list_notes([report]) == ["2026-03-01/b.csv: empty file"]
     assert report.facts["formats"] == {"2026-03-01/a.csv": "utf-8, semicolon, double quotes"}
+
+
+def test_an_object_whose_staged_rows_cannot_be_read_stops_no_other(lake: Lake, settings: Settings) -> None:
+    deliver_pages(settings.home / "crm", [person("1", at=MORNING)])
+    deliver_csv(settings.home / "desk", "ticket_id,subject,updated_at\n1,a,2026-03-01\n")
+    planned = [*plan_windows(lake, settings, source="crm"), *plan_windows(lake, settings, source="desk")]
+    staged = [fetch_window(one, settings, run()) for one in planned]
+    staged[1].file.write_bytes(b"PAR1 and then the disk was full PAR1")
+    reports = commit_what_holds(lake, staged, run())
+    assert [(report.subject.partition(" ")[0], report.rows_out) for report in reports] == [
+        ("crm.person", 1),
+        ("desk.ticket", 0),
+    ]
+    assert "landing desk.ticket failed" in list_gaps(reports)[staged[1].planned.subject]
+    assert rows(lake, "gap", "source, object, reason, status") == [("desk", "ticket", "failed", "open")]

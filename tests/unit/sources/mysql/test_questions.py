@@ -10,8 +10,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from dataflow.sources import KeyRange, PlannedWindow, Window
+from dataflow.sources.key_versions import version_of_key
 from dataflow.sources.mysql.columns import Column
-from dataflow.sources.mysql.questions import Table, condition, key_range, local_bounds, version_of_key
+from dataflow.sources.mysql.questions import Table, condition, local_bounds
 from dataflow.sources.protocol import BEGINNING, END
 from tests.lib.deliveries import ITEM
 
@@ -49,18 +50,6 @@ def test_an_object_that_follows_its_key_asks_for_keys() -> None:
     assert following.follows_key
     assert asked(Window(version_of_key(7), version_of_key(9)), of=following) == "`id` >= 7 AND `id` < 9"
     assert asked(Window.of_all_time(), of=following) == "TRUE"
-
-
-@given(st.integers(0, 2**57))
-def test_a_key_has_one_version_and_back(key: int) -> None:
-    found = key_range(Window(version_of_key(key), version_of_key(key + 1)))
-    assert (found.start or 0, found.until) == (key, key + 1)
-
-
-@pytest.mark.parametrize("key", [-1, 2**60])
-def test_keys_without_a_version(key: int) -> None:
-    with pytest.raises(OverflowError):
-        version_of_key(key)
 
 
 def test_utc_bounds_are_the_windows_own() -> None:
