@@ -10,9 +10,9 @@ import pytest
 
 from dataflow.settings import ObjectSettings
 from dataflow.sources import KeyRange, ObjectState, Window, WindowMeasure
+from dataflow.sources.key_versions import version_of_key
 from dataflow.sources.mysql import MySQLSource
 from dataflow.sources.mysql.probe import probe
-from dataflow.sources.key_versions import version_of_key
 from dataflow.sources.versions import key_fingerprint_sql
 from lakehouse.connect import connect
 from tests.lib.deliveries import ITEM, read_rows
