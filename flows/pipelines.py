@@ -97,8 +97,8 @@ def check(
 
     def work(session: RunSession) -> RunOutcome:
         _ingest(session, source, object_name, None, None)
-        checked = check_objects(session, source=source, object_name=object_name, since=since, until=until)
-        return conclude(session, "complete", f"{checked} objects compared with their sources")
+        found = check_objects(session, source=source, object_name=object_name, since=since, until=until)
+        return conclude(session, "complete", found)
 
     return _run("check", work, config=config, home=home, now=now, run_id=run_id)
 

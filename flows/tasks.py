@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from datetime import datetime
+from functools import partial
 
 from prefect import task
 from prefect.cache_policies import NO_CACHE
@@ -28,7 +29,7 @@ from dataflow.publish import Publication
 from dataflow.run.session import RunSession, Step
 from dataflow.run.stages import stage_function
 from dataflow.sinks import SINKS, follow_sink
-from dataflow.sources.protocol import PlannedWindow
+from dataflow.sources.protocol import PlannedWindow, Window
 from dataflow.workspace.report import StepReport
 from flows.retry import Incomplete
 from flows.sessions import session_of_run
@@ -86,11 +87,15 @@ def check(run_id: str, name: tuple[str, str], since: datetime | None, until: dat
 
 
 @task(name="keys", cache_policy=NO_CACHE, persist_result=False)
-def delete_gone(run_id: str, name: tuple[str, str]) -> None:
-    """Find the records of one object that were deleted at its source, and add the deletions to raw."""
+def delete_gone(run_id: str, name: tuple[str, str], within: Sequence[Window]) -> int:
+    """Find the records of one object that were deleted at its source, add the deletions to raw; return their number.
+
+    `within` limits it to records last changed in these windows; none: all records.
+    """
     session = session_of_run(run_id)
     with session.one_at_a_time("land"):
-        session.step("keys", lambda: delete_missing(session.lake, session.settings, name, session.run))
+        work = partial(delete_missing, session.lake, session.settings, name, session.run, within=within)
+        return sum(report.inserted for report in session.step("keys", work))
 
 
 @task(name="compute", task_run_name="{stage}", cache_policy=NO_CACHE, persist_result=False)

@@ -44,7 +44,7 @@ def status(
     folders = list_runs(Path(settings.runs))
     try:
         with open_door(context, "operation") as door:
-            found = read_status(door.con, now=now, runs=runs, inbox=door.waiting, folders=folders)
+            found = read_status(door.con, settings=settings, now=now, runs=runs, inbox=door.waiting, folders=folders)
             damage = fault_at_sight(door.location)
     except (LakeUnreachable, LakeDamaged) as error:
         # A first run that was killed leaves only its folder.

@@ -156,7 +156,7 @@ def _summarise(settings: Settings, outcome: RunOutcome, made: dict[str, Any]) ->
 
     con = open_published(settings)
     try:
-        standing = read_status(con, now=datetime.now(UTC))
+        standing = read_status(con, settings=settings, now=datetime.now(UTC))
         quality = measure_quality(con, settings)
         entities = con.execute(
             f"SELECT entity_type, count(*) FROM {CUSTOMER_360.in_lake} GROUP BY ALL ORDER BY ALL"

@@ -9,7 +9,7 @@ from dataflow.land.check import Checked, check_object, record_checks
 from dataflow.land.commit import PlanFindings, commit_what_holds, commit_window, commit_windows
 from dataflow.land.fetch import FetchedWindow, fetch_window
 from dataflow.land.gaps import Failure, Gap, read_open_gaps
-from dataflow.land.keys import delete_missing, due_objects
+from dataflow.land.keys import delete_missing, due_objects, why_not_compared
 from dataflow.land.plan import LandingPlan, plan_landing, plan_windows
 from dataflow.land.staging import Staged, stage_windows
 
@@ -33,4 +33,5 @@ __all__ = [
     "read_open_gaps",
     "record_checks",
     "stage_windows",
+    "why_not_compared",
 ]

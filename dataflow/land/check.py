@@ -17,7 +17,17 @@ from dataflow.land.gaps import Gap, gap_of
 from dataflow.land.ledger import Ledger
 from dataflow.land.plan import read_states
 from dataflow.settings import Settings
-from dataflow.sources import Halves, ObjectState, PlannedWindow, Source, Surveys, Window, WindowMeasure, open_source
+from dataflow.sources import (
+    Ahead,
+    Halves,
+    ObjectState,
+    PlannedWindow,
+    Source,
+    Surveys,
+    Window,
+    WindowMeasure,
+    open_source,
+)
 from dataflow.sources.following import follows_key
 from dataflow.sources.protocol import BEGINNING, END
 from dataflow.sources.versions import complete, key_fingerprint_sql, newest_sql
@@ -25,6 +35,7 @@ from dataflow.tables.raw import raw_table
 from dataflow.workspace.report import GAP_FACT, StepReport
 from dataflow.workspace.staging import Run
 from lakehouse import Lake
+from lakehouse.plural import agreeing, counted
 from lakehouse.query import fetch_int
 from lakehouse.table import timestamp_literal
 
@@ -36,6 +47,7 @@ MOST_GAPS = 20
 """More gaps than this of one object become one gap from the first to the last: one bulk read for many small ones."""
 
 
+_MICROSECOND = timedelta(microseconds=1)
 _NOTHING = WindowMeasure(0, "0")
 
 
@@ -49,6 +61,14 @@ class Checked:
     gaps: tuple[Gap, ...] = ()
     questions: int = 0
     rows_read: int = 0
+    in_doubt: tuple[Window, ...] = ()
+    """Ranges in which raw holds records that the source does not show there: deleted, or changed since."""
+    ahead: Ahead | None = None
+
+    @property
+    def name(self) -> tuple[str, str]:
+        """Return source and object."""
+        return self.whole.source, self.whole.object
 
     @property
     def missing(self) -> int:
@@ -59,9 +79,8 @@ class Checked:
         """Report the check: rows in = rows of the source that are not known to be missing (out) + missing (aside)."""
         rows = max(self.at_source.count, self.missing)
         facts: dict[str, object] = {"in_raw": self.in_raw.count, "questions": self.questions, "read": self.rows_read}
-        if self.gaps:
-            labels = ", ".join(replace(self.whole, window=gap.window).label for gap in self.gaps)
-            facts[GAP_FACT] = f"{self.missing} rows of the source are not in raw: {labels}"
+        if found := "; ".join(self._differences()):
+            facts[GAP_FACT] = found
         subject = f"{self.whole.source}.{self.whole.object}"
         return StepReport(
             stage="check",
@@ -71,6 +90,21 @@ class Checked:
             set_aside=self.missing,
             facts=facts,
         )
+
+    def _differences(self) -> Iterator[str]:
+        if self.gaps:
+            labels = ", ".join(replace(self.whole, window=gap.window).label for gap in self.gaps)
+            yield f"{_rows(self.missing)} not in raw: {labels}"
+        if self.ahead is not None and self.ahead.count:
+            yield (
+                f"{_rows(self.ahead.count)} stamped after {self.ahead.bound:%Y-%m-%d %H:%M:%S} UTC, later than the "
+                "source's clock, and not read until then: correct the source's time_zone or these rows, or declare "
+                "ahead_hours"
+            )
+
+
+def _rows(count: int) -> str:
+    return f"{counted(count, 'row')} of the source {agreeing(count, 'is', 'are')}"
 
 
 def check_object(
@@ -84,6 +118,8 @@ def check_object(
 ) -> Checked:
     """Compare an object with raw in [since, until), up to its watermark. Writes nothing.
 
+    Rows that are stamped later than the source's clock are counted.
+
     A source that answers surveys is compared whole; of any other source the windows are read again, by default those
     of the last `completeness.files_days` days.
     Raises: SourceMissing, SourceMalformed, SourceIncomplete, SourceUnavailable, SchemaDrift.
@@ -91,15 +127,17 @@ def check_object(
     source = open_source(settings, name[0])
     state = read_states(lake).get(name, ObjectState())
     if isinstance(source, Surveys):
-        end = min(until or END, state.watermark or BEGINNING)
+        # The watermark is the newest landed change: the row that has it is compared too.
+        end = min(until or END, state.watermark + _MICROSECOND if state.watermark else BEGINNING)
         by_key = follows_key(settings.sources[name[0]], name[1])
         window = Window(min(since or BEGINNING, end), end)
         whole = PlannedWindow(*name, window, (), f"check {run.run_id}", follows_key=by_key)
+        ahead = source.count_ahead(name[1]) if until is None else None
         if whole.window.start == end:
-            return Checked(whole, _NOTHING, _NOTHING)
+            return Checked(whole, _NOTHING, _NOTHING, ahead=ahead)
         con = lake.cursor()
         try:
-            return _Bisection(con, source, source, whole).check()
+            return replace(_Bisection(con, source, source, whole).check(), ahead=ahead)
         finally:
             con.close()
     since = since or run.now - timedelta(days=settings.completeness.files_days)
@@ -116,6 +154,10 @@ def record_checks(lake: Lake, found: Sequence[Checked], run: Run) -> None:
                 ledger.gaps.open(gap)
             figures = {"source": checked.at_source, "raw": checked.in_raw}
             ledger.note_comparison(checked.whole, "range", **figures, appended=0)
+            if checked.ahead is not None:
+                beyond = replace(checked.whole, window=Window(checked.ahead.bound, END))
+                counts = {"source": WindowMeasure(checked.ahead.count, ""), "raw": _NOTHING}
+                ledger.note_comparison(beyond, "ahead", **counts, appended=0)
         ledger.write()
 
     if found:
@@ -140,6 +182,7 @@ class _Bisection:
     questions: int = 0
     rows_read: int = 0
     gaps: list[Gap] = field(default_factory=list)
+    in_doubt: list[Window] = field(default_factory=list)
 
     def check(self) -> Checked:
         self.con.execute(_current_sql(self.whole))
@@ -148,11 +191,15 @@ class _Bisection:
         if not at_source.fingerprint:
             in_raw = replace(in_raw, fingerprint="")
         gaps = tuple(_joined(self.gaps))
-        return Checked(self.whole, at_source, in_raw, gaps, self.questions, self.rows_read)
+        in_doubt = tuple(sorted(self.in_doubt))
+        return Checked(self.whole, at_source, in_raw, gaps, self.questions, self.rows_read, in_doubt)
 
     def _look(self, window: Window, at_source: WindowMeasure, in_raw: WindowMeasure) -> None:
+        if is_alike(at_source, in_raw):
+            return
         # An empty range at the source cannot miss rows: the records that raw has there were changed or deleted since.
-        if is_alike(at_source, in_raw) or not at_source.count:
+        if not at_source.count:
+            self.in_doubt.append(window)
             return
         planned = replace(self.whole, window=window)
         halves = () if at_source.count <= LEAF_ROWS else self._halves(planned)
@@ -161,8 +208,11 @@ class _Bisection:
             self.rows_read += found.rows
             if found.missing:
                 self.gaps.append(_missing(planned, found.missing))
+            if self._holds_more(window):
+                self.in_doubt.append(window)
         elif self.questions >= MOST_SURVEYS:
             self.gaps.append(_missing(planned, None))
+            self.in_doubt.append(window)
         else:
             left, right = halves
             of_left = self._ask(left)
@@ -183,6 +233,16 @@ class _Bisection:
         middle = window.start + (window.until - window.start) / 2
         return (Window(window.start, middle), Window(middle, window.until)) if window.start < middle else ()
 
+    def _holds_more(self, window: Window) -> bool:
+        """Return whether raw has a record in a window that was read (`landed`) whose key the window does not have."""
+        return bool(
+            fetch_int(
+                self.con,
+                f"SELECT count(*) FROM current_record WHERE {_within(window)}"
+                " AND record_key NOT IN (SELECT record_key FROM landed)",
+            )
+        )
+
     def _ask(self, window: Window) -> WindowMeasure:
         self.questions += 1
         return self.surveys.survey(replace(self.whole, window=window))
@@ -190,10 +250,13 @@ class _Bisection:
     def _measure(self, window: Window) -> WindowMeasure:
         count, fingerprint = self.con.execute(
             f"SELECT count(*), {key_fingerprint_sql('record_key', 'changed_at')} FROM current_record"
-            f" WHERE changed_at >= {timestamp_literal(window.start)}"
-            f" AND changed_at < {timestamp_literal(window.until)}"
+            f" WHERE {_within(window)}"
         ).fetchall()[0]
         return WindowMeasure(int(count), str(fingerprint))
+
+
+def _within(window: Window) -> str:
+    return f"changed_at >= {timestamp_literal(window.start)} AND changed_at < {timestamp_literal(window.until)}"
 
 
 def _current_sql(planned: PlannedWindow) -> str:
@@ -283,7 +346,7 @@ def _is_landed(planned: PlannedWindow, state: ObjectState) -> bool:
 
 
 def _missing(planned: PlannedWindow, count: int | None) -> Gap:
-    found = f"{count} rows of the source are" if count is not None else "rows of the source can be"
+    found = _rows(count) if count is not None else "rows of the source can be"
     return gap_of(planned, reason="missing", detail=f"the check found that {found} not in raw", missing_count=count)
 
 

@@ -1,13 +1,14 @@
 """Unrecorded deletions: keys that raw has and the source no longer has become deletions.
 
 A hard delete, the loser of a merge and a purged recycle bin leave no change to read. Only comparing the keys finds
-them, which is expensive, so it runs as rarely as the object declares (`anti_join_every_days`).
+them. The check compares those keys that lie in ranges where raw holds records that the source does not count, which
+costs little; all keys are compared as often as the object declares (`anti_join_every_days`).
 """
 
 from __future__ import annotations
 
 import json
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from urllib.parse import unquote
@@ -27,8 +28,9 @@ from dataflow.tables.raw import raw_table
 from dataflow.workspace.report import StepReport
 from dataflow.workspace.staging import Run
 from lakehouse import Lake, LakeView
+from lakehouse.plural import agreeing, counted
 from lakehouse.query import fetch_int
-from lakehouse.table import literal
+from lakehouse.table import literal, timestamp_literal
 
 _ALWAYS_ALLOWED = 100
 """This many records can be gone whatever their share: a small table is sometimes emptied."""
@@ -39,7 +41,10 @@ _BATCH_KEYS = 10_000
 
 @dataclass(frozen=True)
 class _Answer:
+    """`known` records in raw, of which `asked` were looked for and `gone` not found."""
+
     known: int
+    asked: int
     gone: list[str]
 
 
@@ -60,20 +65,31 @@ def due_objects(lake: LakeView, settings: Settings, *, now: datetime) -> list[tu
     return [name for name, every in declared.items() if name not in asked or now - asked[name] >= every - _SLACK]
 
 
-def delete_missing(lake: Lake, settings: Settings, name: tuple[str, str], run: Run) -> StepReport:
+def why_not_compared(settings: Settings, name: tuple[str, str]) -> str:
+    """Return why the keys of an object are not compared; empty where they are when ranges differ, or when it is due."""
+    if not isinstance(open_source(settings, name[0]), ListsKeys):
+        return f"a source of kind {settings.sources[name[0]].adapter} cannot be asked for its keys"
+    every = settings.sources[name[0]].objects[name[1]].anti_join_every_days
+    return "anti_join_every_days = 0" if every == 0 else ""
+
+
+def delete_missing(
+    lake: Lake, settings: Settings, name: tuple[str, str], run: Run, *, within: Sequence[Window] = ()
+) -> StepReport:
     """Ask the source which records it no longer holds, and add a deletion of each to raw in one transaction.
 
+    `within` limits it to records whose newest version is in these windows; none: all records.
     Shape of a deletion: the key, now as its version, and the key fields as payload, since nothing else is known. A
     second call finds no more. For a source that cannot list keys nothing changes.
     Raises: SourceIncomplete when implausibly many records are gone; the errors of the source.
     """
     source, declared = open_source(settings, name[0]), settings.sources[name[0]].objects[name[1]]
     if not isinstance(source, ListsKeys):
-        facts = {"note": f"a source of kind {settings.sources[name[0]].adapter} cannot be asked for its keys"}
+        facts = {"note": why_not_compared(settings, name)}
         return StepReport(stage="keys", subject=".".join(name), rows_in=0, rows_out=0, facts=facts)
     con = lake.cursor()
     try:
-        answer = _ask(con, source, name)
+        answer = _ask(con, source, name, within)
     finally:
         con.close()
     _refuse_unlikely(answer, declared, subject=".".join(name))
@@ -83,40 +99,50 @@ def delete_missing(lake: Lake, settings: Settings, name: tuple[str, str], run: R
         ledger = Ledger(con, run)
         ledger.note_comparison(
             PlannedWindow(*name, Window(BEGINNING, run.now), (), ""),
-            "keys",
-            source=WindowMeasure(answer.known - len(answer.gone), ""),
-            raw=WindowMeasure(answer.known, ""),
+            "keys_in_ranges" if within else "keys",
+            source=WindowMeasure(answer.asked - len(answer.gone), ""),
+            raw=WindowMeasure(answer.asked, ""),
             appended=len(answer.gone),
         )
         ledger.write()
 
-    message = f"{len(answer.gone)} records of {'.'.join(name)} are gone"
+    gone = len(answer.gone)
+    message = f"{counted(gone, 'record')} of {'.'.join(name)} {agreeing(gone, 'is', 'are')} gone"
     lake.transact(write, author="dataflow", run_id=run.run_id, message=message)
     return StepReport(
         stage="keys",
         subject=".".join(name),
-        rows_in=answer.known,
-        rows_out=answer.known,
-        inserted=len(answer.gone),
-        facts={"gone": len(answer.gone)},
+        rows_in=answer.asked,
+        rows_out=answer.asked,
+        inserted=gone,
+        facts={"gone": gone, "records": answer.known},
     )
 
 
-def _ask(con: duckdb.DuckDBPyConnection, source: ListsKeys, name: tuple[str, str]) -> _Answer:
+def _ask(con: duckdb.DuckDBPyConnection, source: ListsKeys, name: tuple[str, str], within: Sequence[Window]) -> _Answer:
     raw = raw_table(*name)
     # A row without a key is identified by its hash, which no source knows.
     con.execute(f"""
         CREATE OR REPLACE TEMP TABLE known_keys AS
-        SELECT _record_key AS record_key
-        FROM ({newest_sql(raw.in_lake, "_record_key, _is_deleted, _defect")})
+        SELECT _record_key AS record_key, {_is_within(within)} AS is_asked
+        FROM ({newest_sql(raw.in_lake, "_record_key, _changed_at, _is_deleted, _defect")})
         WHERE NOT _is_deleted AND NOT contains(coalesce(_defect, ''), {literal(NO_KEY)})
     """)
     known = fetch_int(con, "SELECT count(*) FROM known_keys")
-    return _Answer(known, sorted(set(source.missing_keys(name[1], _keys(con)))) if known else [])
+    asked = fetch_int(con, "SELECT count(*) FROM known_keys WHERE is_asked")
+    return _Answer(known, asked, sorted(set(source.missing_keys(name[1], _keys(con)))) if asked else [])
+
+
+def _is_within(windows: Sequence[Window]) -> str:
+    ranges = [
+        f"_changed_at >= {timestamp_literal(window.start)} AND _changed_at < {timestamp_literal(window.until)}"
+        for window in windows
+    ]
+    return f"coalesce({' OR '.join(ranges)}, false)" if ranges else "true"
 
 
 def _keys(con: duckdb.DuckDBPyConnection) -> Iterator[str]:
-    found = con.execute("SELECT record_key FROM known_keys ORDER BY record_key")
+    found = con.execute("SELECT record_key FROM known_keys WHERE is_asked ORDER BY record_key")
     while rows := found.fetchmany(_BATCH_KEYS):
         yield from (str(key) for (key,) in rows)
 

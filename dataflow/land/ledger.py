@@ -33,7 +33,7 @@ class Ledger:
     def note_comparison(
         self,
         planned: PlannedWindow,
-        comparison: Literal["landing", "range", "keys"],
+        comparison: Literal["landing", "range", "keys", "keys_in_ranges", "ahead"],
         *,
         source: WindowMeasure,
         raw: WindowMeasure,

@@ -9,7 +9,10 @@ from typing import Any
 import duckdb
 
 from dataflow.govern.deciding import WAITS
+from dataflow.observe.freshness import read_freshness, with_keys
 from dataflow.run.folders import RunFolder
+from dataflow.settings import Settings
+from dataflow.tables.declared import declared_objects
 from dataflow.tables.ops import (
     COMPLETENESS,
     DEAD_LETTER_WAITS,
@@ -18,13 +21,12 @@ from dataflow.tables.ops import (
     LANDED_FILE,
     REVIEW_QUEUE,
     RUN,
-    WATERMARK,
 )
 from dataflow.tables.published import CUSTOMER_360, ORDERS, TICKETS, XREF
 from dataflow.workspace.run_row import CRASHED, crash_note
 from lakehouse import InboxContents
 from lakehouse.query import fetch_int, fetch_records
-from lakehouse.table import literal, timestamp_literal
+from lakehouse.table import literal
 
 Rows = list[dict[str, Any]]
 
@@ -34,20 +36,29 @@ _RUNS = f"""
     FROM {RUN.sql_name}
 """
 
-FRESHNESS = f"""
-    SELECT source, object, cursor_at AS watermark, advanced_at FROM {WATERMARK.sql_name}
-"""
-
 _COMPLETENESS = f"""
     WITH newest AS (
         SELECT * FROM {COMPLETENESS.sql_name} WHERE coalesce(comparison, 'landing') = 'landing'
         QUALIFY row_number() OVER (PARTITION BY source, object, window_from, window_until, coalesce(keys, '')
             ORDER BY checked_at DESC, _run_id DESC) = 1
+    ),
+    landed AS (
+        SELECT source, object, count(*) AS windows, min(window_from) AS "from", max(window_until) AS until,
+            sum(source_count)::BIGINT AS at_source, sum(raw_count)::BIGINT AS in_raw,
+            bool_and(source_count = raw_count AND source_fingerprint = raw_fingerprint) AS is_whole
+        FROM newest GROUP BY ALL
+    ),
+    checked AS (
+        SELECT source, object,
+            max(checked_at) FILTER (WHERE comparison = 'range') AS checked_at,
+            arg_max(source_count, checked_at) FILTER (WHERE comparison = 'ahead') AS ahead,
+            max(checked_at) FILTER (WHERE comparison IN ('keys', 'keys_in_ranges')) AS keys_compared_at,
+            arg_max(appended_count, checked_at) FILTER (WHERE comparison IN ('keys', 'keys_in_ranges')) AS gone
+        FROM {COMPLETENESS.sql_name} GROUP BY ALL
     )
-    SELECT source, object, count(*) AS windows, min(window_from) AS "from", max(window_until) AS until,
-        sum(source_count)::BIGINT AS at_source, sum(raw_count)::BIGINT AS in_raw,
-        bool_and(source_count = raw_count AND source_fingerprint = raw_fingerprint) AS is_complete
-    FROM newest GROUP BY ALL ORDER BY source, object
+    SELECT source, object, windows, "from", until, NULL::VARCHAR AS keys, at_source, in_raw,
+        is_whole AND coalesce(ahead, 0) = 0 AS is_complete, checked_at, ahead, keys_compared_at, gone
+    FROM landed LEFT JOIN checked USING (source, object) ORDER BY source, object
 """
 
 # Marks that dataflow/sources/files/presence.py writes; the last one of each file counts.
@@ -113,6 +124,7 @@ _PARTS_IN_LAKE = (
 def read_status(
     con: duckdb.DuckDBPyConnection,
     *,
+    settings: Settings,
     now: datetime,
     runs: int = 5,
     inbox: InboxContents | None = None,
@@ -120,19 +132,24 @@ def read_status(
 ) -> dict[str, Rows]:
     """Read the state of the lake that is the default database of `con`; `hours_behind` counts up to `now`.
 
+    Of objects that are no longer declared neither freshness nor completeness is read.
     `inbox` holds the messages that the lake has not taken; their decisions are applied to what is read. `folders` are
     those of running and crashed runs, which are listed among the last `runs`.
     """
     inbox = inbox or InboxContents()
+    declared = set(declared_objects(settings))
+
+    def is_declared(row: dict[str, Any]) -> bool:
+        return (row["source"], row["object"]) in declared
+
     pairs_to_review, letters = _as_decided(con, inbox)
-    behind = f"round((epoch({timestamp_literal(now)}) - epoch(watermark)) / 3600, 1) AS hours_behind"
     waiting = WAITING_DEAD_LETTERS.format(letters=letters)
     return {
         "runs": _last_runs(con, runs, folders, now=now),
         "published": [one | {"pairs_to_review": pairs_to_review} for one in fetch_records(con, _PUBLISHED)],
-        "freshness": fetch_records(con, f"SELECT *, {behind} FROM ({FRESHNESS}) ORDER BY source, object"),
-        "completeness": fetch_records(con, _COMPLETENESS),
-        "gaps": fetch_records(con, _GAPS) + fetch_records(con, _HELD_BACK),
+        "freshness": read_freshness(con, settings, now=now),
+        "completeness": with_keys([row for row in fetch_records(con, _COMPLETENESS) if is_declared(row)], settings),
+        "gaps": with_keys(fetch_records(con, _GAPS), settings) + fetch_records(con, _HELD_BACK),
         "withdrawn_files": fetch_records(con, WITHDRAWN),
         "dead_letters": fetch_records(con, f"FROM ({waiting}) ORDER BY rows DESC, source, object, rule"),
         "inbox": _inbox_rows(inbox),

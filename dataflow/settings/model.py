@@ -87,8 +87,13 @@ class ObjectSettings(Section):
     """What fields that differ from the declared ones cause: reading on without them, a stop, or dead letters."""
     reread_every_hours: Hours = 0.0
     """How often all rows are read again, for fields that change without moving the cursor (formulas); 0: never."""
-    anti_join_every_days: Days = 0
-    """How often the nightly check compares keys with the source to find unrecorded deletions; 0: never."""
+    ahead_hours: Hours = 0.0
+    """How far after the source's clock a row can be stamped and is read. Later rows wait until then, and the check
+    counts them. Of a source that answers queries."""
+    anti_join_every_days: Days | None = None
+    """How often the nightly check compares all keys with the source to find unrecorded deletions; 0: no keys at all.
+    Left out: only keys of ranges in which raw holds records that the source does not count, which it also compares
+    each night where a number is given."""
     anti_join_limit_share: Annotated[float, Field(gt=0, le=1)] = 0.1
     """Nothing is deleted where the source lacks more than this share of the keys, and more than 100."""
 

@@ -11,6 +11,7 @@ from dataflow.errors import UsageError
 from dataflow.settings import Settings, SourceSettings
 from dataflow.settings.adapters import ADAPTERS
 from dataflow.sources.protocol import (
+    Ahead,
     Drift,
     Fetch,
     FetchReport,
@@ -56,6 +57,7 @@ def named(reference: str) -> Any:
 
 
 __all__ = [
+    "Ahead",
     "Drift",
     "Fetch",
     "FetchReport",

@@ -11,7 +11,6 @@ from __future__ import annotations
 from datetime import UTC, datetime, timedelta
 
 import pyarrow as pa
-import pyarrow.compute as pc
 
 _ZERO = datetime(1970, 1, 1, tzinfo=UTC)
 _MICROSECOND = timedelta(microseconds=1)
@@ -51,6 +50,9 @@ def resume_from(watermark: datetime, *, keys: int, seconds: float) -> datetime:
 
 def versions_of_keys(keys: pa.Array) -> pa.Array:
     """Return the versions of integer keys, in microseconds after 1970; negative keys are before it."""
+    # Imported late: reading commands need the numbers only.
+    import pyarrow.compute as pc
+
     # Scalars of the keys' own type: Arrow has no common type for signed and unsigned 64 bits.
     first, step = (pa.scalar(number, keys.type) for number in (_SHARED_FROM, _KEYS_A_VERSION))
     shared = pc.greater_equal(keys, first)

@@ -163,6 +163,14 @@ class WindowMeasure:
 
 
 @dataclass(frozen=True)
+class Ahead:
+    """The rows that are stamped at or after `bound`, later than the source's clock: no window reaches them."""
+
+    count: int
+    bound: datetime
+
+
+@dataclass(frozen=True)
 class Drift:
     """Fields by which a source differs from its declaration, by name."""
 
@@ -308,6 +316,10 @@ class Surveys(Protocol):
         """
         ...
 
+    def count_ahead(self, object_name: str) -> Ahead | None:
+        """Count the rows that are stamped later than is believed (sources/ahead.py); None: rows have no time."""
+        ...
+
 
 @runtime_checkable
 class Halves(Protocol):
@@ -320,7 +332,7 @@ class Halves(Protocol):
 
 @runtime_checkable
 class ListsKeys(Protocol):
-    """A source that can find unrecorded deletions by key, every `anti_join_every_days`. Optional."""
+    """A source that can find unrecorded deletions by key. Optional."""
 
     def missing_keys(self, object_name: str, known_keys: Iterator[str]) -> Iterator[str]:
         """Yield those of `known_keys` for which the source no longer has a record.

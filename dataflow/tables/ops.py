@@ -119,7 +119,12 @@ COMPLETENESS = Table(
         Column("window_from", "TIMESTAMPTZ", "Start of the window, inclusive", nullable=False),
         Column("window_until", "TIMESTAMPTZ", "End of the window, exclusive", nullable=False),
         Column("keys", "VARCHAR", "The range of keys it is limited to, JSON; empty: all"),
-        Column("comparison", "VARCHAR", "landing, range (the nightly check) or keys (unrecorded deletions)"),
+        Column(
+            "comparison",
+            "VARCHAR",
+            "landing; of the nightly check: range, keys and keys_in_ranges (unrecorded deletions), ahead (rows stamped "
+            "later than the source's clock)",
+        ),
         Column("source_count", "BIGINT", "Versions the source holds in the window (keys: records)", nullable=False),
         Column("source_fingerprint", "VARCHAR", "Order-free sum of their hashes; empty: unknown", nullable=False),
         Column("raw_count", "BIGINT", "How many of those raw holds", nullable=False),

@@ -15,6 +15,7 @@ from dataflow.land import Failure, FetchedWindow, PlanFindings, commit_what_hold
 from dataflow.land.plan import TimeRange
 from dataflow.settings import ObjectSettings, Settings, SourceSettings
 from dataflow.sources import (
+    Ahead,
     Fetch,
     FetchReport,
     FieldInfo,
@@ -25,7 +26,8 @@ from dataflow.sources import (
     Window,
     WindowMeasure,
 )
-from dataflow.sources.protocol import BEGINNING
+from dataflow.sources.ahead import bound_of_belief
+from dataflow.sources.protocol import BEGINNING, END
 from dataflow.sources.rows import Rows
 from dataflow.sources.versions import key_fingerprint_sql, measure
 from dataflow.workspace.report import StepReport
@@ -161,6 +163,7 @@ class SurveyingSource(FakeSource):
 
     counts_only: bool = False
     questions: int = 0
+    keys_asked: int = 0
 
     def survey(self, planned: PlannedWindow) -> WindowMeasure:
         self.questions += 1
@@ -175,9 +178,14 @@ class SurveyingSource(FakeSource):
             con.close()
         return WindowMeasure(len(live), str(found[0][0]))
 
+    def count_ahead(self, object_name: str) -> Ahead | None:  # noqa: ARG002 (the protocol's)
+        bound = bound_of_belief(THING, self.now)
+        return Ahead(len(self.held(Window(bound, END))), bound)
+
     def missing_keys(self, object_name: str, known_keys: Iterator[str]) -> Iterator[str]:  # noqa: ARG002 (the protocol's)
         known = list(known_keys)
         assert known == sorted(set(known))
+        self.keys_asked += len(known)
         yield from (key for key in known if key not in self.rows)
 
 

@@ -73,8 +73,9 @@ def published_hash(home: Path) -> str:
 
 def open_gaps(home: Path) -> list[dict[str, Any]]:
     """The open gaps, as `dataflow status` tells them."""
-    with open_published(load_settings(home=home)) as con:
-        return read_status(con, now=datetime.now(UTC))["gaps"]
+    settings = load_settings(home=home)
+    with open_published(settings) as con:
+        return read_status(con, settings=settings, now=datetime.now(UTC))["gaps"]
 
 
 def start_dataflow(home: Path, *arguments: str, environment: dict[str, str] | None = None) -> subprocess.Popen[bytes]:

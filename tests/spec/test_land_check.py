@@ -108,9 +108,10 @@ def test_nothing_missing_takes_one_question(place: Place) -> None:
     place.ingest(1)
     found = place.check()
     assert (found.gaps, found.questions, found.rows_read) == ((), 1, 0)
-    assert (found.at_source.count, found.at_source) == (100, found.in_raw)
+    assert (found.at_source.count, found.at_source) == (101, found.in_raw)
+    assert (found.in_doubt, found.report().facts.get("gap")) == ((), None)
     compared = "SELECT comparison, source_count, raw_count FROM lake.ops.completeness ORDER BY 1"
-    assert place.lake.con.execute(compared).fetchall() == [("landing", 101, 101), ("range", 100, 100)]
+    assert place.lake.con.execute(compared).fetchall() == [("ahead", 0, 0), ("landing", 101, 101), ("range", 101, 101)]
 
 
 def test_what_was_never_landed_is_not_missing(place: Place) -> None:
@@ -197,7 +198,57 @@ def test_the_check_of_files_reads_them_again(tmp_path: Path, monkeypatch: pytest
         assert commit_windows(lake, [], run(4)) == []
 
 
+class TestRowsStampedAhead:
+    def test_they_are_counted_and_make_the_check_incomplete(self, place: Place) -> None:
+        place.fill(10)
+        place.source.put("skewed", at(10) + timedelta(seconds=30))
+        place.source.put("2099", at(24 * 365 * 73))
+        assert place.ingest(1) == []
+        found = place.check()
+        assert found.ahead is not None
+        assert (found.ahead.count, found.gaps) == (1, ())
+        assert (
+            "1 row of the source is stamped after 2026-03-01 10:01:00 UTC" in list_gaps([found.report()])["erp.thing"]
+        )
+        recorded = "SELECT source_count, raw_count FROM lake.ops.completeness WHERE comparison = 'ahead'"
+        assert place.lake.con.execute(recorded).fetchall() == [(1, 0)]
+
+    def test_a_table_that_is_ahead_as_a_whole_is_not_complete(self, place: Place) -> None:
+        place.source.put("1", at(12))
+        assert (place.ingest(1), place.landed()) == ([], [])
+        assert "1 row of the source is stamped after" in list_gaps([place.check().report()])["erp.thing"]
+
+
 class TestRecordsThatWentWithoutAWord:
+    @pytest.mark.parametrize("counts_only", [False, True], ids=["fingerprints", "counts only"])
+    def test_the_check_finds_them_and_asks_for_few_keys(self, place: Place, counts_only: bool) -> None:
+        place.source.counts_only = counts_only
+        place.fill()
+        place.ingest(1)
+        place.source.remove("00100", "last")
+        found = place.check()
+        assert found.gaps == ()
+        report = delete_missing(place.lake, place.settings, NAME, run(3), within=found.in_doubt)
+        assert (report.inserted, place.landed("_is_deleted")) == (2, ["00100", "last"])
+        assert place.source.keys_asked == report.rows_in < ROWS
+        assert place.check(4).in_doubt == ()
+        # Not all keys were asked for: that stays due as declared.
+        assert due_objects(place.lake, place.settings, now=run(4).now) == [NAME]
+
+    def test_a_record_that_moved_on_is_in_doubt_and_is_not_deleted(self, place: Place) -> None:
+        place.fill(10)
+        place.ingest(1)
+        place.source.put("00003", at(9.9))
+        found = place.check()
+        assert delete_missing(place.lake, place.settings, NAME, run(3), within=found.in_doubt).inserted == 0
+
+    def test_a_range_that_is_empty_at_the_source_is_in_doubt(self, place: Place) -> None:
+        place.fill(10)
+        place.ingest(1)
+        place.source.remove(*place.source.rows)
+        found = place.check()
+        assert delete_missing(place.lake, place.settings, NAME, run(3), within=found.in_doubt).inserted == 11
+
     def test_they_are_deleted_once(self, place: Place) -> None:
         place.fill(10)
         place.ingest(1)

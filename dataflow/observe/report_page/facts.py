@@ -10,9 +10,11 @@ from typing import Any
 import duckdb
 
 from dataflow.govern.review.review import REASONS, ReviewPair, top_explained
-from dataflow.observe.status import FRESHNESS, WAITING_DEAD_LETTERS
+from dataflow.observe.freshness import read_freshness
+from dataflow.observe.status import WAITING_DEAD_LETTERS
 from dataflow.resolve.judgements.explain import Explanation
 from dataflow.run.record import RunOutcome
+from dataflow.settings import Settings
 from dataflow.tables.ops import DEAD_LETTERS as LETTERS
 from lakehouse.query import fetch_records
 
@@ -57,10 +59,6 @@ KPI_TREND = """
     FROM published.kpi_daily
     WHERE kpi_date > (SELECT max(kpi_date) FROM published.kpi_daily) - 90
     ORDER BY kpi_code, kpi_date
-"""
-
-WATERMARKS = f"""
-    SELECT source || '.' || object AS object, watermark, advanced_at FROM ({FRESHNESS}) ORDER BY object
 """
 
 # The number of pairs of the review queue to show.
@@ -122,7 +120,9 @@ class RunFacts:
     base_currency: str
 
 
-def gather_facts(con: duckdb.DuckDBPyConnection, *, quality: Quality | None, now: datetime) -> LakeFacts:
+def gather_facts(
+    con: duckdb.DuckDBPyConnection, settings: Settings, *, quality: Quality | None, now: datetime
+) -> LakeFacts:
     """Read the figures of the page from a connection with the schemas of the lake, or of a workspace."""
     review = top_explained(con, now=now, limit=_EXPLAINED_PAIRS)
     return LakeFacts(
@@ -132,7 +132,7 @@ def gather_facts(con: duckdb.DuckDBPyConnection, *, quality: Quality | None, now
         thresholds=fetch_records(con, THRESHOLDS),
         cluster_sizes=fetch_records(con, CLUSTER_SIZES),
         kpis=fetch_records(con, KPI_TREND),
-        freshness=fetch_records(con, WATERMARKS),
+        freshness=read_freshness(con, settings, now=now),
         segments=fetch_records(con, SEGMENTS),
         review=[ReviewCase(pair=pair, explanation=explanation) for pair, explanation in review],
         quality=quality,

@@ -13,6 +13,7 @@ import pyarrow as pa
 
 from dataflow.errors import ConfigurationError, UsageError
 from dataflow.settings import MySQLSettings, ObjectSettings, SourceSettings
+from dataflow.sources.ahead import window_ahead
 from dataflow.sources.drift import answer_drift, find_drift
 from dataflow.sources.key_versions import resume_from, version_of_key
 from dataflow.sources.mysql.columns import read_columns
@@ -23,9 +24,10 @@ from dataflow.sources.mysql.keys import find_missing_keys
 from dataflow.sources.mysql.questions import Table, rows_sql
 from dataflow.sources.mysql.reading import read_rows
 from dataflow.sources.mysql.replica import read_clock, readable_until
-from dataflow.sources.mysql.surveying import survey
+from dataflow.sources.mysql.surveying import count_ahead, survey
 from dataflow.sources.protocol import (
     BEGINNING,
+    Ahead,
     Fetch,
     FetchReport,
     FieldInfo,
@@ -69,6 +71,7 @@ class MySQLSource:
     ) -> list[PlannedWindow]:
         """Plan one window, up to the server's clock less the replica's lag, cut into pieces where it is big.
 
+        A second window has the rows that are stamped ahead and believed (`ahead_hours`).
         An object whose cursor is its key has no times: `since` reads it whole, and `until` has no effect.
         Raises: UsageError for an unknown object, ConfigurationError for an unsuitable cursor, SourceMissing,
         SourceUnavailable, SourceRefused, SourceIncomplete when the replica is too far behind.
@@ -78,20 +81,26 @@ class MySQLSource:
         with self._session(doing) as session:
             table = self.table(session, object_name, doing)
             ready = readable_until(session, self.server, doing=doing)
+            ahead = None
             if table.follows_key:
                 window = self._window_of_keys(session, table, state, since, doing)
             else:
                 window = self._window_of_time(state, since, min(until or ready, ready))
-            if window is None:
-                return []
-            # Read at another time the window can hold other rows: no earlier staging replaces it.
+                ahead = window_ahead(table.declared, ready, since=since, until=until)
+            # Read at another time a window can hold other rows: no earlier staging replaces it.
             asked_at = read_clock(session, doing=doing)
-            whole = PlannedWindow(self.name, object_name, window, (), "", follows_key=table.follows_key)
-            pieces = cut(session, table, whole, chunk_rows=self.server.chunk_rows, doing=doing)
-        return [
-            replace(whole, window=each, keys=keys, fingerprint=_fingerprint(table, asked_at, f"{each} {keys}"))
-            for each, keys in pieces
-        ]
+            planned = []
+            for one, moves_watermark in ((window, True), (ahead, False)):
+                if one is None:
+                    continue
+                whole = PlannedWindow(self.name, object_name, one, (), "", follows_key=table.follows_key)
+                whole = replace(whole, moves_watermark=moves_watermark)
+                pieces = cut(session, table, whole, chunk_rows=self.server.chunk_rows, doing=doing)
+                planned += [
+                    replace(whole, window=each, keys=keys, fingerprint=_fingerprint(table, asked_at, f"{each} {keys}"))
+                    for each, keys in pieces
+                ]
+        return planned
 
     def fetch(self, planned: PlannedWindow) -> Fetch:
         """Read a window in one snapshot, deletions by flag or time included."""
@@ -121,6 +130,12 @@ class MySQLSource:
             table = self.table(session, planned.object, doing)
             session.begin_snapshot(doing=doing)
             return survey(session, table, planned, doing=doing)
+
+    def count_ahead(self, object_name: str) -> Ahead | None:
+        """Count the rows that are stamped later than the server's clock, and than is believed."""
+        doing = f"Counting the rows of {self.name}.{object_name} that are stamped ahead"
+        with self._session(doing) as session, explained(doing, self.name, self.server):
+            return count_ahead(session, self.table(session, object_name, doing), doing=doing)
 
     def missing_keys(self, object_name: str, known_keys: Iterator[str]) -> Iterator[str]:
         """Yield those of `known_keys` without a row in the table.

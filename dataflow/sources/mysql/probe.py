@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from dataclasses import replace
 from datetime import UTC, datetime
+from zoneinfo import ZoneInfo
 
 from dataflow.errors import DataFlowError
 from dataflow.settings import MySQLSettings, SourceSettings
@@ -12,8 +13,10 @@ from dataflow.sources.drift import describe, find_drift
 from dataflow.sources.mysql.adapter import MySQLSource
 from dataflow.sources.mysql.connection import Session, open_session
 from dataflow.sources.mysql.cutting import leading_columns
-from dataflow.sources.mysql.replica import read_clock, read_lag
+from dataflow.sources.mysql.replica import is_zone, read_clock, read_lag, read_zone
+from dataflow.sources.mysql.surveying import count_ahead
 from dataflow.sources.protocol import Finding
+from lakehouse.plural import agreeing, counted
 
 _SKEW_SECONDS = 60.0
 _DOING = "Asking the server"
@@ -25,7 +28,7 @@ _READS = frozenset(
 
 
 def probe(name: str, settings: SourceSettings) -> Iterator[Finding]:
-    """Connect to the server, then probe its clock, the user's privileges, and each table."""
+    """Connect to the server, then probe its clock and zone, the user's privileges, and each table."""
     source = MySQLSource(name, settings)
     server = source.server
     try:
@@ -34,6 +37,7 @@ def probe(name: str, settings: SourceSettings) -> Iterator[Finding]:
             found = f"{version} at {server.host}:{server.port}, {session.tls_version}"
             yield Finding("reach", True, found)
             yield _clock(session)
+            yield _zone(session, source)
             yield _lag(session, server)
             yield _privileges(session, server)
             for object_name in settings.objects:
@@ -47,6 +51,37 @@ def _clock(session: Session) -> Finding:
     found = f"{abs(skew):.1f} s {'ahead of' if skew > 0 else 'behind'} this machine"
     fix = "" if abs(skew) <= _SKEW_SECONDS else "Synchronise both by NTP; windows follow the server's clock."
     return Finding("clock", not fix, found, fix)
+
+
+def _zone(session: Session, source: MySQLSource) -> Finding:
+    """Compare the zone in which NOW() writes DATETIME columns with the one they are read in."""
+    server = source.server
+    clock = read_clock(session, doing=_DOING)
+    name, offset = read_zone(session, clock, doing=_DOING)
+    declared = clock.astimezone(ZoneInfo(server.time_zone)).utcoffset()
+    found = f"the server's clock is in {name}, columns without a zone are read in {server.time_zone}"
+    if offset is None:
+        found += "; the server does not say how far its zone is from UTC"
+    is_declared = "time_zone" in server.model_fields_set
+    if offset in (None, declared) or is_declared or not _has_local_times(session, source):
+        return Finding("time zone", True, found)
+    fix = (
+        f'Set time_zone = "{name if is_zone(name) else "REGION/CITY"}" where NOW() fills these columns, or time_zone = '
+        f'"{server.time_zone}" where their times are of that zone.'
+    )
+    return Finding("time zone", False, found, fix)
+
+
+def _has_local_times(session: Session, source: MySQLSource) -> bool:
+    """Return whether a table that can be read has a DATETIME column."""
+    for object_name in source.objects:
+        try:
+            columns = source.table(session, object_name, doing=_DOING).columns
+        except DataFlowError:
+            continue  # its own probe reports it
+        if any(column.base == "datetime" for column in columns):
+            return True
+    return False
 
 
 def _lag(session: Session, server: MySQLSettings) -> Finding:
@@ -77,6 +112,7 @@ def _privileges(session: Session, server: MySQLSettings) -> Finding:
 
 
 _GRANT = "Have SELECT on the gone columns granted to the user, or correct the object's fields (dataflow drift accept)."
+_AHEAD = "Correct the source's time_zone (its DATETIME columns are read in it) or these rows, or declare ahead_hours."
 _ONLY_READ = "Let its administrator create a user with SELECT only for DataFlow."
 
 
@@ -98,6 +134,7 @@ def _table(session: Session, source: MySQLSource, object_name: str) -> Finding:
         follows = "its key" if table.follows_key else table.cursor.name
         session.ask(f"SELECT 1 FROM `{table.name.replace('`', '``')}` LIMIT 1", doing=f"Reading {table.name}")
         leading = leading_columns(session, table, doing=_DOING)
+        ahead = count_ahead(session, table, doing=_DOING)
     except DataFlowError as error:
         return Finding.of_error(name, error)
     types = {column.name: column.type for column in table.columns}
@@ -105,6 +142,10 @@ def _table(session: Session, source: MySQLSource, object_name: str) -> Finding:
     if drift.gone or drift.retyped:
         found = f"{table.name} differs from its declaration: {describe(replace(drift, new=()))}"
         return Finding(name, False, found, _GRANT)
+    if ahead is not None and ahead.count:
+        rows = f"{counted(ahead.count, 'row')} of {table.name} {agreeing(ahead.count, 'is', 'are')}"
+        found = f"{rows} stamped later than the server's clock, and not read until then"
+        return Finding(name, False, found, _AHEAD)
     if table.cursor.name not in leading:
         found = f"no index begins with {table.cursor.name}: each run reads the whole table"
         fix = f"Let its administrator run: CREATE INDEX {table.cursor.name} ON {table.name} ({table.cursor.name})"

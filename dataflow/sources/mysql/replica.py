@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from datetime import UTC, datetime, timedelta
 from typing import Any
+from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 
 from dataflow.errors import SourceIncomplete
 from dataflow.settings import MySQLSettings
@@ -19,6 +20,32 @@ def read_clock(session: Session, *, doing: str) -> datetime:
     """Return the server's own time, which stamps its rows."""
     [(clock,)] = session.ask("SELECT CAST(UTC_TIMESTAMP(6) AS CHAR)", doing=doing)
     return datetime.fromisoformat(str(clock)).replace(tzinfo=UTC)
+
+
+def read_zone(session: Session, clock: datetime, *, doing: str) -> tuple[str, timedelta | None]:
+    """Return the zone of the server's clock and its distance from UTC; None where the server does not know it.
+
+    A name such as CET is the machine's own abbreviation.
+    """
+    [(name, system, seconds)] = session.ask(
+        "SELECT @@global.time_zone, @@system_time_zone, TIMESTAMPDIFF(SECOND, UTC_TIMESTAMP(),"
+        " CONVERT_TZ(UTC_TIMESTAMP(), '+00:00', @@global.time_zone))",
+        doing=doing,
+    )
+    zone = str(system if name == "SYSTEM" else name)
+    if seconds is not None:
+        return zone, timedelta(minutes=round(int(seconds) / 60))
+    # A server without tables of time zones converts none by name.
+    return zone, clock.astimezone(ZoneInfo(zone)).utcoffset() if is_zone(zone) else None
+
+
+def is_zone(name: str) -> bool:
+    """Return whether a name can be declared as time_zone."""
+    try:
+        ZoneInfo(name)
+    except (ZoneInfoNotFoundError, ValueError):
+        return False
+    return True
 
 
 def read_lag(session: Session, *, doing: str) -> timedelta | None:

@@ -7,13 +7,15 @@ from collections import Counter
 import duckdb
 import pyarrow as pa
 
+from dataflow.sources.ahead import bound_of_belief
 from dataflow.sources.deletion import FIRST_DAY, real_zero_dates
 from dataflow.sources.key_versions import mysql_version
 from dataflow.sources.mysql.columns import Column
 from dataflow.sources.mysql.connection import Session, literal, quote
-from dataflow.sources.mysql.questions import Table, between, key_condition, rows_sql
+from dataflow.sources.mysql.questions import Table, between, key_condition, local_bounds, rows_sql
 from dataflow.sources.mysql.reading import read_rows
-from dataflow.sources.protocol import PlannedWindow, WindowMeasure
+from dataflow.sources.mysql.replica import read_clock
+from dataflow.sources.protocol import BEGINNING, Ahead, PlannedWindow, Window, WindowMeasure
 from dataflow.sources.versions import key_fingerprint_sql
 from lakehouse.connect import connect
 from lakehouse.table import timestamp_literal
@@ -47,6 +49,23 @@ def survey(session: Session, table: Table, planned: PlannedWindow, *, doing: str
     if isinstance(found, int):
         return _by_reading(session, table, planned)
     return WindowMeasure(int(found[0]["rows_found"]), str(found[0]["total"]))
+
+
+def count_ahead(session: Session, table: Table, *, doing: str) -> Ahead | None:
+    """Count the rows stamped later than the server's clock and `ahead_hours`; None for an object that follows its key.
+
+    Raises: pymysql.MySQLError, OSError, SourceError.
+    """
+    if table.follows_key:
+        return None
+    bound = bound_of_belief(table.declared, read_clock(session, doing=doing))
+    cursor = table.cursor
+    # The latest local time before the bound: when clocks are set back, an hour of the day is both before and after it.
+    zone = table.zone if cursor.base != "timestamp" else "UTC"
+    _, start = local_bounds(Window(BEGINNING, bound), zone=zone)
+    query = f"SELECT COUNT(*) FROM {quote(table.name)} WHERE {quote(cursor.name)} >= '{start}'"
+    [(count,)] = session.ask(query, doing=doing)
+    return Ahead(int(count), bound)
 
 
 def _is_plain(table: Table) -> bool:

@@ -10,8 +10,11 @@ import pyarrow as pa
 
 from dataflow.errors import UsageError
 from dataflow.settings import ObjectSettings, SalesforceSettings, SourceSettings
+from dataflow.sources.ahead import bound_of_belief, window_ahead
 from dataflow.sources.protocol import (
     BEGINNING,
+    END,
+    Ahead,
     Fetch,
     FetchReport,
     ObjectState,
@@ -65,6 +68,7 @@ class SalesforceSource:
     ) -> list[PlannedWindow]:
         """Plan from the watermark less the look-back up to the org's clock, or from the beginning when that is due.
 
+        A further window has the rows that are stamped ahead and believed (`ahead_hours`).
         Costs one API call; a first load one or two more, and about two per slice of a big one.
         Raises: UsageError, ConfigurationError, SourceMissing, SourceRefused, SourceUnavailable, and SourceIncomplete
         when the calls left do not suffice for what is planned.
@@ -73,9 +77,9 @@ class SalesforceSource:
         choose_columns(declared, self.connection.describe(remote), name=f"{self.name}.{object_name}")
         now = self.connection.now()
         window = windows.choose_window(declared, state, now, lookback=self.lookback, since=since, until=until)
-        if window is None:
-            return []
-        pieces = self._pieces(declared, remote, window)
+        ahead = window_ahead(declared, now, since=since, until=until)
+        pieces = [(piece, True) for piece in (self._pieces(declared, remote, window) if window else [])]
+        pieces += [(ahead, False)] if ahead else []
         subject = f"{self.name}.{object_name}"
         planned = [
             PlannedWindow(
@@ -84,8 +88,9 @@ class SalesforceSource:
                 piece,
                 (),
                 windows.fingerprint(self.name, object_name, declared, piece, now),
+                moves_watermark=moves_watermark,
             )
-            for piece in pieces
+            for piece, moves_watermark in pieces
         ]
         self.connection.session.budget.require(self.forecast(planned), doing=f"Reading {subject}")
         return planned
@@ -120,6 +125,14 @@ class SalesforceSource:
         declared, remote = self._declared(planned.object), self.remote(planned.object)
         where = soql.within(planned.window, declared.cursor)
         return WindowMeasure(self.connection.count(soql.select([], remote, where=where), with_deleted=False), "")
+
+    def count_ahead(self, object_name: str) -> Ahead | None:
+        """Count the rows that are stamped later than the org's clock, and than is believed: one API call."""
+        declared = self._declared(object_name)
+        bound = bound_of_belief(declared, self.connection.now())
+        where = soql.within(Window(bound, END), declared.cursor)
+        query = soql.select([], self.remote(object_name), where=where)
+        return Ahead(self.connection.count(query, with_deleted=True), bound)
 
     def halve(self, planned: PlannedWindow) -> Sequence[PlannedWindow]:
         """Cut a window in the middle of its time; a single second cannot be cut."""

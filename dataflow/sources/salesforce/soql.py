@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Sequence
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 
 from dataflow.errors import ConfigurationError
 from dataflow.sources.protocol import BEGINNING, END, Window
@@ -27,7 +27,9 @@ def within(window: Window, cursor: str) -> str:
     if window.start > BEGINNING:
         ends.append(f"{named(cursor)} >= {timestamp(window.start)}")
     if window.until < END:
-        ends.append(f"{named(cursor)} < {timestamp(window.until)}")
+        # Times of rows are whole milliseconds: below the next one is the same as below a time within it.
+        until = window.until + timedelta(microseconds=-window.until.microsecond % 1000)
+        ends.append(f"{named(cursor)} < {timestamp(until)}")
     return " AND ".join(ends)
 
 

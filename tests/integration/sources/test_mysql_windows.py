@@ -9,7 +9,7 @@ import pyarrow as pa
 import pytest
 
 from dataflow.settings import ObjectSettings
-from dataflow.sources import KeyRange, ObjectState, Window, WindowMeasure
+from dataflow.sources import Finding, KeyRange, ObjectState, Window, WindowMeasure
 from dataflow.sources.key_versions import version_of_key
 from dataflow.sources.mysql import MySQLSource
 from dataflow.sources.mysql.probe import probe
@@ -193,3 +193,49 @@ def test_ids_that_hold_a_time_are_read_again_by_time(mariadb: MariaServer) -> No
     mariadb.execute(f"INSERT INTO event VALUES ({early}), ({late}), ({last})", database=name)
     [planned] = source.plan("event", ObjectState(watermark=version_of_key(last)))
     assert [row["record_key"] for row in read_rows(source.fetch(planned).batches)] == [str(late), str(last)]
+
+
+def test_rows_stamped_ahead_are_counted_and_read_where_that_is_declared(mariadb: MariaServer) -> None:
+    name = mariadb.create_database()
+    mariadb.execute(
+        ITEM_TABLE,
+        "INSERT INTO item VALUES (1, 1, UTC_TIMESTAMP(), NULL), (2, 2, UTC_TIMESTAMP() + INTERVAL 2 HOUR, NULL),"
+        " (3, 3, '2099-01-01', NULL)",
+        database=name,
+    )
+    source = MySQLSource("shop", shop(mariadb, name))
+    assert [row["record_key"] for row in fetch_all(source)] == ["1"]
+    ahead = source.count_ahead("item")
+    assert ahead is not None and ahead.count == 2
+    [table] = [one for one in probe("shop", shop(mariadb, name)) if one.name == "table item"]
+    assert (table.is_well, table.found.partition(",")[0]) == (
+        False,
+        "2 rows of item are stamped later than the server's clock",
+    )
+    believed = MySQLSource("shop", shop(mariadb, name, {"item": ITEM.model_copy(update={"ahead_hours": 3})}))
+    # What is ahead is read, and does not move the watermark: rows stamped by right clocks follow before it.
+    assert [planned.moves_watermark for planned in plan_all(believed)] == [True, False]
+    assert [row["record_key"] for row in fetch_all(believed)] == ["1", "2"]
+    still = believed.count_ahead("item")
+    assert still is not None and still.count == 1
+
+
+def test_the_zone_of_the_servers_clock_is_compared_with_the_declared_one(mariadb: MariaServer) -> None:
+    name = mariadb.create_database()
+    mariadb.execute(ITEM_TABLE, database=name)
+
+    def found(**given: str) -> Finding:
+        return next(one for one in probe("shop", shop(mariadb, name, **given)) if one.name == "time zone")
+
+    assert found().is_well
+    [(before,)] = mariadb.execute("SELECT @@global.time_zone")
+    mariadb.execute("SET GLOBAL time_zone = '+05:30'")
+    try:
+        differing = found()
+        assert (differing.is_well, "in +05:30" in differing.found) == (False, True)
+        assert 'time_zone = "REGION/CITY" where NOW() fills these columns' in differing.fix
+        # Who declares a zone has decided, also for UTC.
+        assert found(time_zone="UTC").is_well
+        assert found(time_zone="Asia/Kolkata").is_well
+    finally:
+        mariadb.execute(f"SET GLOBAL time_zone = '{before}'")

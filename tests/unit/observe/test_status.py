@@ -19,7 +19,7 @@ def test_an_object_that_is_held_back_is_a_gap_until_it_is_published(tmp_path: Pa
         company.land("purchase", purchase(1, of=1))
         company.publish()
     with open_published(settings) as con:
-        [gap] = read_status(con, now=NOW)["gaps"]
+        [gap] = read_status(con, settings=settings, now=NOW)["gaps"]
     assert list(gap) == [
         "source",
         "object",
@@ -39,4 +39,4 @@ def test_an_object_that_is_held_back_is_a_gap_until_it_is_published(tmp_path: Pa
         company.land("person", *(person(number, day=2) for number in range(300, 5000)))
         company.publish()
     with open_published(settings) as con:
-        assert read_status(con, now=NOW)["gaps"] == []
+        assert read_status(con, settings=settings, now=NOW)["gaps"] == []

@@ -54,7 +54,9 @@ def kill(settings: Settings, where: str) -> None:
 
 def shown(settings: Settings) -> list[dict[str, Any]]:
     with open_published(settings) as con:
-        return read_status(con, now=datetime.now(UTC), folders=list_runs(Path(settings.runs)))["runs"]
+        return read_status(con, settings=settings, now=datetime.now(UTC), folders=list_runs(Path(settings.runs)))[
+            "runs"
+        ]
 
 
 def recorded(settings: Settings) -> list[tuple[str, str]]:
@@ -130,6 +132,6 @@ def test_a_crashed_run_older_than_the_ones_listed_is_not_listed(settings: Settin
         with next_run(settings):
             pass
     with open_published(settings) as con:
-        rows = read_status(con, now=NOW, runs=2, folders=folders)["runs"]
+        rows = read_status(con, settings=settings, now=NOW, runs=2, folders=folders)["runs"]
     assert [row["status"] for row in rows] == ["unchanged", "unchanged"]
     assert json.dumps(rows, default=str)

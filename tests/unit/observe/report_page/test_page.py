@@ -58,7 +58,10 @@ def make_facts(*, status: RunStatus = "published", empty: bool = False) -> RunFa
         cluster_sizes=[] if empty else [{"size": "2", "smallest": 2, "entity_type": "person", "customers": 400}],
         kpis=[] if empty else [{"kpi_code": "orders", "kpi_name": "Orders", "unit": "count", "date": "2026-01-01",
                                 "value": 993.0}],
-        freshness=[] if empty else [{"object": "mysql.orders", "watermark": NOW, "advanced_at": NOW}],
+        freshness=[] if empty else [
+            {"source": "mysql", "object": "orders", "watermark": NOW, "key": None, "advanced_at": NOW},
+            {"source": "mysql", "object": "event", "watermark": None, "key": 20787, "advanced_at": NOW},
+        ],
         segments=[] if empty else [{"segment": "At risk", "customers": 5}],
         review=[] if empty else [CASE],
         quality=None if empty else Quality(
