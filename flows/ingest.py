@@ -46,6 +46,7 @@ def ingest_windows(
     Raises: the first error, when no object could be landed and the reason is not a spent budget.
     """
     planned = _planned(session, source, object_name, ranges, skip_landed=skip_landed)
+    session.note_clocks(planned.windows)
     announce(WindowEvent("planned", len(planned.windows)))
     findings = PlanFindings(planned.failures, planned.closed_gaps)
     failures: list[Failure] = list(planned.failures)

@@ -45,6 +45,7 @@ class Enrichment:
 def run_enrichment(ws: Workspace, settings: Settings, enrichment: Enrichment) -> StepReport:
     """Compute an enrichment for customers that changed, whose value expired, or whose provider has a new release.
 
+    A value obtained later than now was obtained under a wrong clock: it is computed again.
     Raises: ConfigurationError when the provider's data is missing or unusable.
     """
     with measured() as watch:
@@ -82,7 +83,7 @@ def _customers(ws: Workspace, enrichment: Enrichment, releases: tuple[Release, .
         return f"SELECT customer_id FROM {GOLDEN_CUSTOMER.sql_name} UNION SELECT customer_id FROM {before}"
     return f"""
         SELECT customer_id FROM ({enrichment.follows(ws)})
-        UNION SELECT customer_id FROM {before} WHERE expires_at <= {ws.run.now_sql}
+        UNION SELECT customer_id FROM {before} WHERE expires_at <= {ws.run.now_sql} OR obtained_at > {ws.run.now_sql}
     """
 
 
@@ -104,7 +105,7 @@ def _dated(ws: Workspace, settings: Settings, enrichment: Enrichment, found: str
         return f"SELECT *, {ws.run.now_sql} AS obtained_at FROM ({found})"
     values = [c for c in enrichment.table.column_names if c not in ("customer_id", *_ADDED_HERE)]
     same = " AND ".join(f"n.{quote(c)} IS NOT DISTINCT FROM o.{quote(c)}" for c in values)
-    stands = f"o.expires_at > {ws.run.now_sql} AND {same}"
+    stands = f"o.expires_at > {ws.run.now_sql} AND o.obtained_at <= {ws.run.now_sql} AND {same}"
     fresh = f"{ws.run.now_sql} + INTERVAL {int(settings.enrich.expires_after_days)} DAY"
     return f"""
         SELECT n.*,

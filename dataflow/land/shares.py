@@ -103,7 +103,14 @@ def _planned(plain: Mapping[str, Any]) -> PlannedWindow:
     start, until = (datetime.fromisoformat(plain["window"][end]) for end in ("start", "until"))
     parts = [Part(**{**part, "modified_at": datetime.fromisoformat(part["modified_at"])}) for part in plain["parts"]]
     keys = KeyRange(**plain["keys"]) if plain["keys"] else None
-    whole = {"window": Window(start, until), "parts": tuple(parts), "repairs": tuple(plain["repairs"]), "keys": keys}
+    asked_at = datetime.fromisoformat(plain["asked_at"]) if plain["asked_at"] else None
+    whole = {
+        "asked_at": asked_at,
+        "window": Window(start, until),
+        "parts": tuple(parts),
+        "repairs": tuple(plain["repairs"]),
+        "keys": keys,
+    }
     return PlannedWindow(**{**plain, **whole})
 
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import ExitStack, contextmanager
 from datetime import UTC, datetime
 from pathlib import Path
@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING
 from dataflow.access.inbox import inbox_at
 from dataflow.access.lake import open_lake
 from dataflow.errors import DataFlowError, ExitCode
+from dataflow.run.clock import compare_with_last_run, compare_with_sources
 from dataflow.run.declarations import check_declarations
 from dataflow.run.folders import RunFolder, claim_folder, clear_plan_folders, forget, list_runs, name_run, take_crashed
 from dataflow.run.former_lake import former_lake, report_new_lake
@@ -20,6 +21,7 @@ from dataflow.run.progress import StageEvent, announce
 from dataflow.run.record import RunOutcome, StageTiming, record_run
 from dataflow.run.taking import Taken, take_inbox
 from dataflow.settings import Settings
+from dataflow.sources import PlannedWindow
 from dataflow.tables.declared import declared_objects, declared_tables
 from dataflow.tables.ops import FINGERPRINT, POSITION, RunStatus
 from dataflow.workspace.defects import wrapping_defects
@@ -76,6 +78,11 @@ class RunSession:
         """Return the workspace, inside `open_workspace`."""
         assert self._workspace is not None
         return self._workspace
+
+    def note_clocks(self, windows: Iterable[PlannedWindow]) -> None:
+        """Note the sources whose clock, when the windows were planned just now, was far from the run's."""
+        elapsed = datetime.now(UTC) - self.started_at
+        self.reports += compare_with_sources(windows, self.run.now + elapsed)
 
     @contextmanager
     def open_workspace(self) -> Iterator[Workspace]:
@@ -290,6 +297,7 @@ def open_run(settings: Settings, kind: str, *, now: datetime | None = None) -> I
             )
             if former:
                 session.reports.append(report_new_lake(former))
+            session.reports += compare_with_last_run(lake, run.now)
             try:
                 require_whole(lake.con, lake.location)
                 yield session

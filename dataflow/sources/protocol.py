@@ -110,6 +110,8 @@ class PlannedWindow:
     """Only the records with these keys: a big window is cut so that its pieces can be read in parallel."""
     follows_key: bool = False
     """The object follows its key: the times of the window are versions of keys."""
+    asked_at: datetime | None = None
+    """The time of a querying source's own clock when the window was planned."""
 
     @property
     def label(self) -> str:

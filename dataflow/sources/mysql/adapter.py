@@ -94,7 +94,7 @@ class MySQLSource:
                 if one is None:
                     continue
                 whole = PlannedWindow(self.name, object_name, one, (), "", follows_key=table.follows_key)
-                whole = replace(whole, moves_watermark=moves_watermark)
+                whole = replace(whole, moves_watermark=moves_watermark, asked_at=asked_at)
                 pieces = cut(session, table, whole, chunk_rows=self.server.chunk_rows, doing=doing)
                 planned += [
                     replace(whole, window=each, keys=keys, fingerprint=_fingerprint(table, asked_at, f"{each} {keys}"))

@@ -89,6 +89,7 @@ class SalesforceSource:
                 (),
                 windows.fingerprint(self.name, object_name, declared, piece, now),
                 moves_watermark=moves_watermark,
+                asked_at=now,
             )
             for piece, moves_watermark in pieces
         ]

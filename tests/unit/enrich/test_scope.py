@@ -7,7 +7,7 @@ from lakehouse import Lake
 from tests.lib.customers import World, record_of
 from tests.lib.enriching import Enriched, write_mmdb
 from tests.lib.publishing import settings_in
-from tests.lib.tables import NOW
+from tests.lib.tables import NOW, small_lake
 
 
 def test_only_those_who_may_have_changed_are_asked_again(lake: Lake, tmp_path: Path) -> None:
@@ -47,3 +47,24 @@ def test_only_those_who_may_have_changed_are_asked_again(lake: Lake, tmp_path: P
     off = without.run(world, now=NOW + timedelta(days=91), keep=True)
     assert [row["provider"] for row in off["geography"]] == ["source records"] * 2
     assert asked(91)[0] == 3
+
+
+def test_what_was_obtained_under_a_clock_ahead_is_computed_anew(tmp_path: Path) -> None:
+    mmdb = write_mmdb(tmp_path / "city.mmdb")
+    with small_lake(tmp_path) as lake:
+        enriched = Enriched(lake, tmp_path, settings_in(tmp_path, geoip=str(mmdb)))
+        world = World()
+        world.customer("buyer", country_code="DE")
+        world.order("o", record_of("buyer"), NOW - timedelta(days=20), 10)
+
+        def run(days: int) -> tuple[object, object, object]:
+            tables = enriched.run(world, now=NOW + timedelta(days=days), keep=True)
+            [lifecycle], [geography] = tables["lifecycle"], tables["geography"]
+            return lifecycle["stage"], lifecycle["obtained_at"], geography["expires_at"]
+
+        assert run(0) == ("new", NOW, NOW + timedelta(days=90))
+        ten_years = 3_650
+        assert run(ten_years)[0] == "lapsed"
+        back = NOW + timedelta(days=1)
+        assert run(1) == ("new", back, back + timedelta(days=90))
+        assert run(2) == ("new", back, back + timedelta(days=90))
