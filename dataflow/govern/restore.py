@@ -1,9 +1,10 @@
 """Restore the lake to an earlier snapshot, as a new commit; what was received, decided and done stays.
 
 Tables that survive a restore (`Table.survives_restore`; dataflow/tables/ops.py has the reasons) are not changed, nor is
-raw. The positions become those of the target, so the next run validates again what landed after them: it publishes
-what it would publish if the runs after the target had never happened. Where snapshots in between were expired, it reads
-all of raw instead. A restore is one lake transaction: killed at any point, it is done or not done.
+raw; the history of customers goes on (restored_history.py). The positions become those of the target, so the next run
+validates again what landed after them: it publishes what it would publish if the runs after the target had never
+happened. Where snapshots in between were expired, it reads all of raw instead. A restore is one lake transaction:
+killed at any point, it is done or not done.
 
 A single table: a valid table is restored with the position, the fingerprint and the dead letters of its object, so the
 next run validates again what landed after them; a conformed table is computed again by the next run; of any other table
@@ -19,10 +20,12 @@ from duckdb import DuckDBPyConnection
 
 from dataflow.errors import UsageError
 from dataflow.govern.restored_dead_letters import lay_out_dead_letters, write_dead_letters
+from dataflow.govern.restored_history import continue_history, note_entries, write_entries
 from dataflow.run.folders import name_run
 from dataflow.settings import Settings
 from dataflow.tables.declared import declared_objects, declared_tables
 from dataflow.tables.ops import DEAD_LETTERS, FINGERPRINT, POSITION
+from dataflow.tables.published import CUSTOMER_360, CUSTOMER_HISTORY, SEGMENTS
 from dataflow.workspace.fingerprints import adopt_former_fingerprints
 from dataflow.workspace.position import ObjectName, Positions, positions_at, rewind_positions
 from dataflow.workspace.run_row import RunRow, write_run
@@ -70,6 +73,7 @@ def restore(lake: Lake, settings: Settings, to: datetime | int, *, table: str | 
     laid_over = lay_out_dead_letters(lake, version=target.id, of=selected)
     positions = {name: upto for name, upto in positions.items() if name not in laid_over.contradicted}
     fingerprint = None if table is None else _fingerprint_at(lake, table, version=target.id)
+    note_entries(lake)
 
     def write(con: DuckDBPyConnection) -> None:
         # The target can be older than some declarations.
@@ -79,6 +83,10 @@ def restore(lake: Lake, settings: Settings, to: datetime | int, *, table: str | 
         rewind_positions(con, positions, run_id=run_id, moved_at=started_at)
         if table is not None:
             _write_fingerprint(con, table, fingerprint, run_id)
+        if table in (None, CUSTOMER_360.full_name):
+            continue_history(con, run_id=run_id, at=started_at)
+        if table in (None, SEGMENTS.full_name):
+            write_entries(con, run_id=run_id)
         write_run(con, _row_of(run_id, target, table, started_at=started_at))
 
     if table is None:
@@ -109,6 +117,11 @@ def require_restorable(settings: Settings, table: str) -> None:
             f"Restoring {table}: only tables of {', '.join(_RESTORABLE)} are restored one by one; raw and ops record "
             "what was received, decided and done.",
             next_move="Name one of these, or restore the whole lake without --table.",
+        )
+    if table == CUSTOMER_HISTORY.full_name:
+        raise UsageError(
+            f"Restoring {table}: it says what readers were shown, which a restore does not change.",
+            next_move=f"Restore {CUSTOMER_360.full_name} or the whole lake: the history goes on from there.",
         )
     if schema == "valid" and _object_of(settings, table) is None:
         objects = ", ".join(f"valid.{source}_{name}" for source, name in declared_objects(settings))

@@ -11,12 +11,19 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
 
+from duckdb import DuckDBPyConnection
+
 from dataflow.govern.restore import kept_tables, restore
+from dataflow.govern.restored_history import continue_history
 from dataflow.run.folders import name_run
 from dataflow.settings import Settings
+from dataflow.tables.declared import declared_tables
 from dataflow.tables.ops import DEAD_LETTERS
+from dataflow.tables.published import CUSTOMER_HISTORY
 from lakehouse import Lake, SnapshotNotFound
+from lakehouse.ddl import bring_to_declarations
 from lakehouse.inventory import LostFile, lost_files
+from lakehouse.table import DATABASE
 
 _RAW = "raw."
 
@@ -45,9 +52,17 @@ def plan_without_lost(lake: Lake, settings: Settings) -> WithoutLost:
 
 def go_on_without_lost(lake: Lake, settings: Settings, plan: WithoutLost) -> None:
     """Carry out the plan: one commit per table, and one for all that runs compute."""
-    run_id = name_run("restore", datetime.now(UTC))
+    now = datetime.now(UTC)
+    run_id = name_run("restore", now)
+
+    def history(con: DuckDBPyConnection) -> None:
+        # Restored to an earlier snapshot it lacks states, and perhaps columns: its open states become those shown now.
+        bring_to_declarations(con, declared_tables(settings).values(), database=DATABASE)
+        continue_history(con, run_id=run_id, at=now)
+
     for name, version in plan.tables.items():
-        lake.restore_table(name, version, author="dataflow", run_id=run_id)
+        also = history if name == CUSTOMER_HISTORY.full_name else None
+        lake.restore_table(name, version, author="dataflow", run_id=run_id, also=also)
     if plan.derived is not None:
         restore(lake, settings, plan.derived)
 

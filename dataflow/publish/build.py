@@ -13,7 +13,7 @@ from dataflow.publish.features import FEATURES
 from dataflow.publish.history import HISTORY
 from dataflow.publish.identity import REDIRECTS, XREF
 from dataflow.publish.kpi import KPI_BUILDER
-from dataflow.publish.segments import SEGMENT_BUILDER
+from dataflow.publish.segments import SEGMENT_BUILDER, drop_used_entries
 from dataflow.settings import Settings
 from dataflow.tables import enriched, published
 from dataflow.workspace.report import StepReport
@@ -44,6 +44,7 @@ def build(ws: Workspace, settings: Settings, *, everything: bool = False) -> lis
     reports: list[StepReport] = []
     for row in BUILDERS:
         reports += ws.side_by_side([partial(run_builder, builder=builder) for builder in row])
+    drop_used_entries(ws)
     return reports
 
 

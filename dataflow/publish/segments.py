@@ -12,9 +12,12 @@ from ibis.expr import types as ir
 from checks.registry import Registry
 from dataflow.publish.builder import Builder
 from dataflow.tables import published
+from dataflow.tables.ops import SEGMENT_ENTRY
 from dataflow.workspace.relations import key_relation, relation, shaped, sql_of
 from dataflow.workspace.touched import CUSTOMER_KEYS
 from dataflow.workspace.workspace import Workspace
+from lakehouse.query import fetch_int
+from lakehouse.table import column_list
 
 
 @dataclass(frozen=True)
@@ -93,12 +96,25 @@ SEGMENTS: Registry[Segment] = Registry(
 
 
 def segments_sql(ws: Workspace) -> str:
-    """Return the SELECT of one row per touched customer and segment; a customer that stays keeps its time of entry."""
+    """Return the SELECT of one row per touched customer and segment.
+
+    A customer that stays keeps its time of entry, and one that a restore took out of the segment has it back.
+    """
     now = ws.run.now_sql
     return f"""
-        SELECT n.*, coalesce(o.entered_at, {now}) AS entered_at
-        FROM ({_members_sql()}) n LEFT JOIN {ws.before(published.SEGMENTS)} o USING (customer_id, segment_code)
+        SELECT n.*, coalesce(o.entered_at, r.entered_at, {now}) AS entered_at
+        FROM ({_members_sql()}) n
+        LEFT JOIN {ws.before(published.SEGMENTS)} o USING (customer_id, segment_code)
+        LEFT JOIN {ws.before(SEGMENT_ENTRY)} r USING (customer_id, segment_code)
     """
+
+
+def drop_used_entries(ws: Workspace) -> None:
+    """Drop the entries that a restore has kept of touched customers: each counts once."""
+    kept = f"SELECT customer_id FROM {ws.before(SEGMENT_ENTRY)} SEMI JOIN {CUSTOMER_KEYS} USING (customer_id)"
+    if fetch_int(ws.con, f"SELECT count(*) FROM ({kept})"):
+        nothing = f"SELECT {column_list(SEGMENT_ENTRY.column_names)} FROM {ws.before(SEGMENT_ENTRY)} WHERE false"
+        ws.stage(SEGMENT_ENTRY, nothing, scope=kept)
 
 
 @cache

@@ -6,6 +6,7 @@ Tables that a restore of the lake keeps as they are (`survives_restore`), with t
   With older ones the next run would ask the sources again for rows that raw has, a file or version since removed from
   its source would appear never to have been received, and a gap closed since would be read a second time.
 - Runs and judgements are records of what happened and what people decided: a restore does not undo them.
+- The history of customers (published.customer_history) says what readers were shown: the restore continues it.
 
 Everything else follows from raw, judgements and positions: it is restored and computed again. Dead letters are
 restored too, with the decisions made since applied to them.
@@ -296,6 +297,27 @@ INBOX_TAKEN = Table(
     ),
 )
 
+SEGMENT_ENTRY = Table(
+    schema="ops",
+    name="segment_entry",
+    grain="customer and segment that a restore took it out of",
+    key=("customer_id", "segment_code"),
+    owner="analytics",
+    subject="customer_id",
+    survives_restore=True,
+    columns=(
+        Column("customer_id", "VARCHAR", "Customer", "pseudonym", nullable=False),
+        Column("segment_code", "VARCHAR", "Code of the segment", nullable=False),
+        Column(
+            "entered_at",
+            "TIMESTAMPTZ",
+            "Publication in which the customer had entered it; kept until a run computes the customer again",
+            nullable=False,
+        ),
+        RUN_ID,
+    ),
+)
+
 TABLES = (
     DEAD_LETTERS,
     WATERMARK,
@@ -308,4 +330,5 @@ TABLES = (
     REVIEW_QUEUE,
     JUDGEMENT,
     INBOX_TAKEN,
+    SEGMENT_ENTRY,
 )

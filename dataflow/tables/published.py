@@ -62,6 +62,7 @@ def _published(
     columns: tuple[Column, ...],
     *,
     subject: str | None = "customer_id",
+    survives_restore: bool = False,
 ) -> Table:
     return Table(
         schema="published",
@@ -70,6 +71,7 @@ def _published(
         key=key,
         owner="analytics",
         subject=subject,
+        survives_restore=survives_restore,
         columns=(*columns, RUN_ID),
     )
 
@@ -86,6 +88,7 @@ CUSTOMER_HISTORY = _published(
         Column("valid_to", "TIMESTAMPTZ", "Publication that ended it, exclusive; null for the current state"),
         *_PROFILE,
     ),
+    survives_restore=True,
 )
 
 ORDERS = _published(

@@ -297,3 +297,44 @@ def test_a_lake_from_before_positions(two: Company) -> None:
     assert two.positions() == {"person": first - 1, "purchase": first - 1}
     assert {report.rows_in for report in two.validate().values()} == {4, 1}
     assert validated(two) == never_restored
+
+
+def test_what_readers_were_shown_stays_in_history(tmp_path: Path) -> None:
+    with opened_company(company_settings(tmp_path)) as company:
+        company.land("person", person(1))
+        company.publish()
+        first = company.snapshot()
+        company.land("person", person(1, day=2, given="Ann"), person(2, day=2))
+        company.land("purchase", purchase(1, of=1, day=2))
+        company.publish()
+        second = company.snapshot()
+        shown = "SELECT given_name, valid_from, valid_to FROM lake.published.customer_history ORDER BY 2, 1"
+        names = "SELECT given_name FROM lake.published.customer_360 ORDER BY 1"
+        before, entered = company.rows(shown), entries(company)
+        assert [name for name, *_ in before] == ["Ada", "Ann", "Ben"]
+        went_back(company, first)
+        assert company.rows(names) == [("Ada",)]
+        after = company.rows(shown)
+        # Each state that was shown is there; those of the second day have ended, that of the first is shown again.
+        assert [row[:2] for row in after[:3]] == [row[:2] for row in before]
+        assert [(name, until) for name, _, until in after[3:]] == [("Ada", None)]
+        [again] = {row[2] for row in after if row[0] in ("Ann", "Ben")}
+        assert again == after[3][1]
+        company.publish()
+        assert (company.rows(names), entries(company)) == ([("Ann",), ("Ben",)], entered)
+        assert company.rows("FROM lake.ops.segment_entry") == []
+        went_back(company, first)
+        went_back(company, second)
+        assert (company.rows(names), entries(company)) == ([("Ann",), ("Ben",)], entered)
+        open_states = "SELECT given_name FROM lake.published.customer_history WHERE valid_to IS NULL ORDER BY 1"
+        assert company.rows(open_states) == [("Ann",), ("Ben",)]
+        with pytest.raises(UsageError, match="what readers were shown"):
+            went_back(company, first, table="published.customer_history")
+
+
+def entries(company: Company) -> list[tuple[Any, ...]]:
+    """When customers entered their segments, by the customer's name."""
+    return company.rows("""
+        SELECT given_name, segment_code, entered_at FROM lake.published.segments
+        JOIN lake.published.customer_360 USING (customer_id) ORDER BY ALL
+    """)
