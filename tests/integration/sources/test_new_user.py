@@ -100,6 +100,7 @@ def shop(name: str, server: MariaServer, database: str, *, remote: str = "item",
         "user": server.reader,
         "password": server.password,
         "database": database,
+        "time_zone": "UTC",
         "ca_file": str(server.ca),
     }
     return section(name, reach=reach | changed, remote=remote)
