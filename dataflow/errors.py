@@ -16,6 +16,9 @@ DataFlowError
 ├── AuditRefused            the publication broke a contract or invariant   exit 3   the engineer
 ├── SinkError               a sink was not updated to the publication       exit 1   the engineer, retry helps
 │   └── SinkTimeout         a sink did not answer within its timeout        exit 1   the engineer
+├── AccessLogError          the access log does not hold what it should     exit 1   the engineer
+│   ├── AccessLogUnwritable it cannot be written, so nothing is read        exit 1   the engineer, retry helps
+│   └── AccessLogDamaged    an entry was changed, removed, inserted or cut  exit 1   the engineer
 ├── StepDefect              a step failed with an unexpected error          exit 1   the engineer
 ├── OutOfMemory             a step needed more memory than its limit        exit 1   the engineer
 ├── OrchestratorUnavailable the local Prefect API did not start             exit 1   the engineer, retry helps
@@ -180,6 +183,25 @@ class SinkTimeout(SinkError):
 
     retryable = False
     usual_move = "Find what it waits for, or raise sinks.timeout_seconds; the next run updates it."
+
+
+class AccessLogError(DataFlowError):
+    """The access log does not hold what it should."""
+
+    usual_move = "Run `dataflow audit verify`."
+
+
+class AccessLogUnwritable(AccessLogError):
+    """The access log cannot be written, so the read is refused."""
+
+    retryable = True
+    usual_move = "Free space on the disk of the access log or give this user write access, then run again."
+
+
+class AccessLogDamaged(AccessLogError):
+    """An entry of the access log was changed, removed, inserted or cut off."""
+
+    usual_move = "Keep the log as evidence; `dataflow audit verify` names the entries."
 
 
 class StepDefect(DataFlowError):

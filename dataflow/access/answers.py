@@ -7,7 +7,7 @@ into days. It does so without an error, so here DuckDB itself writes such values
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -23,20 +23,32 @@ _BEYOND_PYTHON = literal(r"infinity|\(BC\)|\d{5,}-\d\d-\d\d")
 _ASCII_LOWER = {code: code + 32 for code in range(ord("A"), ord("Z") + 1)}
 
 
+Row = tuple[Any, ...]
+
+
+def _unnoted(rows: Iterator[Row]) -> Iterator[Row]:
+    return rows
+
+
 @dataclass(frozen=True, kw_only=True)
 class Answer:
     """The answer to one statement, computed while its rows are read; `is_plan` for EXPLAIN.
 
-    `texts` has, by the place of a column, the place of the text that replaces a value unless it is null.
+    `texts` has, by the place of a column, the place of the text that replaces a value unless it is null. `taken` notes
+    the rows that are taken from the answer.
     """
 
     columns: list[str]
     is_plan: bool
     relation: duckdb.DuckDBPyRelation
     texts: dict[int, int]
+    taken: Callable[[Iterator[Row]], Iterator[Row]] = _unnoted
 
-    def rows(self) -> Iterator[tuple[Any, ...]]:
-        """Yield the rows. Raises: duckdb.Error."""
+    def rows(self) -> Iterator[Row]:
+        """Yield the rows. Raises: duckdb.Error; what `taken` raises."""
+        return self.taken(self._rows())
+
+    def _rows(self) -> Iterator[Row]:
         width = len(self.columns)
         while batch := self.relation.fetchmany(_BATCH_ROWS):
             if not self.texts:

@@ -21,6 +21,8 @@ if TYPE_CHECKING:
 
 _FOR_THE_USER = 0o077
 _FOR_A_GROUP = 0o007
+_KEYS = ("signing.key", "hash.key")
+"""The keys of one writer of the access log (log/keys.py), which the group does not read."""
 _SHARED_FOLDER, _SHARED_FILE = 0o2770, 0o660
 
 
@@ -163,6 +165,7 @@ def _folders(settings: Settings) -> list[Path]:
         folders.append(Path(f"{lake.data}.inbox"))
     if "://" not in lake.catalogue and settings.home in Path(lake.catalogue).parent.parents:
         folders.append(Path(lake.catalogue).parent)
+    folders.append(Path(settings.audit.log) if settings.audit.log else settings.home / "access")
     return [*folders, settings.home / "prefect"]
 
 
@@ -192,7 +195,7 @@ def _kept(settings: Settings) -> Iterator[tuple[Path, bool]]:
         for path in _below(root):
             if path not in seen:
                 seen.add(path)
-                yield path, False
+                yield path, path.name in _KEYS
     secrets = (settings.config_file.parent if settings.config_file else Path.cwd()) / ".env"
     if secrets.is_file():
         yield secrets, True

@@ -13,7 +13,7 @@ from __future__ import annotations
 import json
 import re
 from collections.abc import Iterator
-from typing import Any
+from typing import Any, NamedTuple
 
 import duckdb
 
@@ -46,8 +46,16 @@ _ALLOWED = (
 Scope = frozenset[str]
 
 
-def check_statement(con: duckdb.DuckDBPyConnection, sql: str) -> tuple[str, bool]:
-    """Return the statement to execute, and whether it is EXPLAIN.
+class Checked(NamedTuple):
+    """A statement to execute, whether it is EXPLAIN, and its parse tree."""
+
+    text: str
+    is_plan: bool
+    tree: Any
+
+
+def check_statement(con: duckdb.DuckDBPyConnection, sql: str) -> Checked:
+    """Return the statement to execute.
 
     Raises: UsageError naming everything in it that is not allowed.
 
@@ -63,7 +71,8 @@ def check_statement(con: duckdb.DuckDBPyConnection, sql: str) -> tuple[str, bool
     found = list(dict.fromkeys(refusals(statements[0])))
     if found:
         raise UsageError(f"The query uses what is not permitted: {', '.join(found)}.", next_move=_ALLOWED)
-    return (f"EXPLAIN {explain[1] or ''} {body}", True) if explain else (body, False)
+    text = f"EXPLAIN {explain[1] or ''} {body}" if explain else body
+    return Checked(text, explain is not None, statements[0])
 
 
 def refusals(tree: Any) -> Iterator[str]:

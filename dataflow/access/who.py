@@ -22,12 +22,17 @@ class Purpose(StrEnum):
     STEWARDSHIP = "stewardship"
 
 
+OS_USER = "os user"
+"""Authenticated by the operating system: the user of this process."""
+
+
 @dataclass(frozen=True)
 class Who:
-    """A person at the door."""
+    """A person at the door. `authenticated` says by what the name is known."""
 
     name: str
     role: Role = Role.ENGINEER
+    authenticated: str = OS_USER
 
 
 def system_user() -> Who:

@@ -156,7 +156,7 @@ def _open_to_read(context: typer.Context) -> Iterator[tuple[duckdb.DuckDBPyConne
     """Open the published lake; yield the connection, and the dead letters with the waiting decisions applied."""
     from dataflow.validate.dead_letter_decisions import lay_over_dead_letters
 
-    with open_door(context, "stewardship") as door:
+    with open_door(context, "dlq") as door:
         yield door.con, lay_over_dead_letters(door.con, door.waiting)
 
 
@@ -167,7 +167,7 @@ def _open_to_decide(context: typer.Context) -> Iterator[tuple[duckdb.DuckDBPyCon
     from dataflow.access.who import system_user
     from dataflow.validate.dead_letter_decisions import lay_over_dead_letters
 
-    with open_to_decide(system_user(), settings=settings_of(context)) as (door, inbox):
+    with open_to_decide(system_user(), door="dlq", settings=settings_of(context)) as (door, inbox):
         yield door.con, inbox, lay_over_dead_letters(door.con, door.waiting)
 
 

@@ -11,6 +11,7 @@ import typer
 
 from dataflow.access.modes import private_files
 from dataflow.cli import (
+    auditing,
     benching,
     dead_letters,
     describing,
@@ -67,6 +68,7 @@ for module in (
     dead_letters,
     resolving,
     reviewing,
+    auditing,
     benching,
 ):
     module.register(app)

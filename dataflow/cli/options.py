@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from datetime import UTC, date, datetime, time
 from enum import StrEnum
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Literal
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
@@ -58,16 +58,15 @@ def settings_of(context: typer.Context) -> Settings:
 
 
 def open_door(
-    context: typer.Context,
-    purpose: Literal["operation", "analysis", "stewardship"],
-    *,
-    as_of: datetime | int | None = None,
+    context: typer.Context, door: str, *, as_of: datetime | int | None = None
 ) -> AbstractContextManager[Door]:
-    """Open the published lake for the user of the command. Raises: as `open_for`."""
+    """Open the published lake for the user of the command, by the door of this name. Raises: as `open_for`."""
     from dataflow.access.door import open_for
-    from dataflow.access.who import Purpose, system_user
+    from dataflow.access.doors import DOORS
+    from dataflow.access.who import system_user
 
-    return open_for(system_user(), Purpose(purpose), settings=settings_of(context), as_of=as_of)
+    purpose = DOORS.find(door).purpose
+    return open_for(system_user(), purpose, door=door, settings=settings_of(context), as_of=as_of)
 
 
 def parse_timestamp(text: str, *, option: str) -> datetime:

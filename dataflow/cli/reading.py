@@ -43,9 +43,11 @@ def status(
     settings, now = settings_of(context), datetime.now(UTC)
     folders = list_runs(Path(settings.runs))
     try:
-        with open_door(context, "operation") as door:
+        with open_door(context, "status") as door:
             found = read_status(door.con, settings=settings, now=now, runs=runs, inbox=door.waiting, folders=folders)
             damage = fault_at_sight(door.location)
+        if door.recorder.unlogged:
+            messages.print(f"Not in the access log: {door.recorder.unlogged}")
     except (LakeUnreachable, LakeDamaged) as error:
         # A first run that was killed leaves only its folder.
         if output is Output.JSON:
@@ -89,7 +91,7 @@ def query(
     from lakehouse.translate import without_trace
 
     version = None if as_of is None else parse_version(as_of, option="--as-of")
-    with open_door(context, "analysis", as_of=version) as door:
+    with open_door(context, "query", as_of=version) as door:
         try:
             _write_answer(door.query(sql), output=output, limit=limit)
         except duckdb.Error as error:
@@ -111,7 +113,7 @@ def diff(
     """
     from dataflow.publish.diff import diff as compare
 
-    with open_door(context, "analysis") as door:
+    with open_door(context, "diff") as door:
         view = door.view
         older = view.snapshot_at(parse_version(before, option="BEFORE"))
         newer = view.snapshot() if after is None else view.snapshot_at(parse_version(after, option="AFTER"))

@@ -17,8 +17,7 @@ from dataflow.cli.output import messages, write_json, write_line, write_records
 from dataflow.errors import UsageError
 
 if TYPE_CHECKING:
-    import duckdb
-
+    from dataflow.access.door import Door
     from dataflow.govern.review.decisions import Decision
     from dataflow.govern.review.review import Case, ReviewPair
     from dataflow.resolve.judgements.explain import Explanation
@@ -85,7 +84,8 @@ def list_waiting(
     now = datetime.now(UTC)
     if purpose is Purpose.TRAINING and (entity_type or reason):
         raise UsageError("--type and --reason choose from the review queue, which --for training does not use.")
-    with _reading(context) as (con, judgements):
+    with _reading(context) as (door, judgements):
+        con = door.con
         if purpose is Purpose.TRAINING:
             found = list_for_training(con, now=now, limit=limit, judgements=judgements)
         else:
@@ -111,8 +111,9 @@ def show(
     if output is Output.CSV:
         raise UsageError("A pair has several parts and cannot be one CSV.", next_move="Use -o json.")
     large = settings_of(context).resolve.second_person_from_records
-    with _reading(context) as (con, judgements):
-        case = show_pair(con, _named(pair, other), large=large, judgements=judgements)
+    with _reading(context) as (door, judgements):
+        case = show_pair(door.con, _named(pair, other), large=large, judgements=judgements)
+        door.recorder.about([str(customer["customer_id"]) for customer in case.customers])
     if output is Output.JSON:
         explained = case.explanation.as_dict() if case.explanation else None
         write_json(asdict(case) | {"explanation": explained, "reason_text": case.reason_text})
@@ -165,18 +166,18 @@ def decided(
     """
     from dataflow.govern.review.decisions import list_judgements
 
-    with _reading(context) as (con, judgements):
-        found = list_judgements(con, limit=limit, judgements=judgements)
+    with _reading(context) as (door, judgements):
+        found = list_judgements(door.con, limit=limit, judgements=judgements)
     write_records(found, output=output, title="Judgements")
 
 
 @contextmanager
-def _reading(context: typer.Context) -> Iterator[tuple[duckdb.DuckDBPyConnection, JudgementsNow]]:
-    """Open the published lake; yield the connection, and the judgements with the waiting ones applied."""
+def _reading(context: typer.Context) -> Iterator[tuple[Door, JudgementsNow]]:
+    """Open the published lake; yield the door, and the judgements with the waiting ones applied."""
     from dataflow.resolve.judgements.messages import lay_over_judgements
 
-    with open_door(context, "stewardship") as door:
-        yield door.con, lay_over_judgements(door.con, door.waiting)
+    with open_door(context, "review") as door:
+        yield door, lay_over_judgements(door.con, door.waiting)
 
 
 def _named(pair: str, other: str | None) -> list[str]:
@@ -190,7 +191,7 @@ def _decide(context: typer.Context, named: list[str], verdict: str, *, who: str 
     from dataflow.resolve.judgements.messages import lay_over_judgements
 
     settings = settings_of(context)
-    with open_to_decide(system_user(), settings=settings) as (door, inbox):
+    with open_to_decide(system_user(), door="review", settings=settings) as (door, inbox):
         return decide_pair(
             door.con,
             inbox,

@@ -18,6 +18,7 @@ from datetime import UTC, datetime
 
 from duckdb import DuckDBPyConnection
 
+from dataflow.access.log.anchors import heads_to_anchor, write_anchors
 from dataflow.errors import UsageError
 from dataflow.govern.restored_dead_letters import lay_out_dead_letters, write_dead_letters
 from dataflow.govern.restored_history import continue_history, note_entries, write_entries
@@ -74,6 +75,7 @@ def restore(lake: Lake, settings: Settings, to: datetime | int, *, table: str | 
     positions = {name: upto for name, upto in positions.items() if name not in laid_over.contradicted}
     fingerprint = None if table is None else _fingerprint_at(lake, table, version=target.id)
     note_entries(lake)
+    heads = heads_to_anchor(lake.con, settings)
 
     def write(con: DuckDBPyConnection) -> None:
         # The target can be older than some declarations.
@@ -88,6 +90,7 @@ def restore(lake: Lake, settings: Settings, to: datetime | int, *, table: str | 
         if table in (None, SEGMENTS.full_name):
             write_entries(con, run_id=run_id)
         write_run(con, _row_of(run_id, target, table, started_at=started_at))
+        write_anchors(con, heads, run_id=run_id, at=started_at)
 
     if table is None:
         made = lake.restore(target.id, author="dataflow", run_id=run_id, keep_tables=kept_tables(settings), also=write)

@@ -13,6 +13,7 @@ from typing import Literal
 import duckdb
 
 from checks.contract import ContractCheck, verify_contracts
+from dataflow.access.log.anchors import with_heads, write_anchors
 from dataflow.errors import AuditRefused
 from dataflow.publish.invariants import InvariantResult, check_invariants
 from dataflow.tables.ops import INBOX_TAKEN
@@ -63,11 +64,16 @@ class _Written:
 
 
 def commit(
-    ws: Workspace, lake: Lake, reports: Sequence[StepReport], *, crashed: Sequence[CrashedRun] = ()
+    ws: Workspace,
+    lake: Lake,
+    reports: Sequence[StepReport],
+    *,
+    crashed: Sequence[CrashedRun] = (),
+    heads: Sequence[str] = (),
 ) -> Publication:
     """Commit what the workspace of a lake holds, audited inside the transaction. Without staged rows, commit nothing.
 
-    `crashed` are runs to record with this one.
+    `crashed` are runs to record with this one, `heads` signed heads of the access log to anchor.
     Raises: AuditRefused, with the lake unchanged; LakeConflict, LakeUnwritable.
     """
     changes = ws.all_changes()
@@ -78,12 +84,13 @@ def commit(
         claim_messages(con, ws, is_alone=lake.is_alone)
         by_table = ws.write(con, changes)
         write_run(con, _row(ws, reports, by_table), crashed=crashed)
+        write_anchors(con, heads, run_id=ws.run.run_id, at=ws.run.now)
         move_positions(con, ws.validated, run_id=ws.run.run_id, moved_at=ws.run.now)
         return _Written(by_table, audit(con, ws, by_table))
 
     with measured() as watch:
         written, snapshot = lake.transact(
-            write, author=AUTHOR, run_id=ws.run.run_id, message=f"{ws.run.kind}: published"
+            write, author=AUTHOR, run_id=ws.run.run_id, message=with_heads(f"{ws.run.kind}: published", heads)
         )
         report = _report(written, snapshot, seconds=watch.seconds)
     return Publication(

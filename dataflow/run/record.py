@@ -10,6 +10,7 @@ from typing import Any
 
 import duckdb
 
+from dataflow.access.log.anchors import with_heads, write_anchors
 from dataflow.tables.ops import RunStatus
 from dataflow.workspace.position import Positions, move_positions
 from dataflow.workspace.report import StepReport
@@ -42,7 +43,7 @@ class StageTotals:
 
 @dataclass(frozen=True, kw_only=True)
 class RunOutcome:
-    """How a run ended; a failed one raises as well."""
+    """How a run ended; a failed one raises as well. `heads` are those of the access log that the run anchored."""
 
     run_id: str
     kind: str
@@ -55,6 +56,7 @@ class RunOutcome:
     snapshot_id: int | None
     reports: tuple[StepReport, ...]
     timings: tuple[StageTiming, ...]
+    heads: tuple[str, ...] = ()
     report_page: Path | None = None
     orchestration_seconds: float = 0.0
 
@@ -83,6 +85,7 @@ class RunOutcome:
             "peak_rss_bytes": self.peak_rss_bytes,
             "orchestration_seconds": round(self.orchestration_seconds, 3),
             "snapshot_id": self.snapshot_id,
+            "access_log_heads": list(self.heads),
             "report_page": str(self.report_page) if self.report_page else None,
             "stages": [asdict(timing) for timing in self.timings],
             "steps": [report.as_dict() for report in self.reports],
@@ -90,15 +93,21 @@ class RunOutcome:
 
 
 def record_run(
-    lake: Lake, row: RunRow, *, crashed: Sequence[CrashedRun] = (), positions: Positions | None = None
+    lake: Lake,
+    row: RunRow,
+    *,
+    crashed: Sequence[CrashedRun] = (),
+    positions: Positions | None = None,
+    heads: Sequence[str] = (),
 ) -> int:
-    """Write a run to `ops.run`, and its positions, in one transaction; return the snapshot."""
+    """Write a run to `ops.run`, its positions and heads of the access log, in one transaction; return the snapshot."""
 
     def write(con: duckdb.DuckDBPyConnection) -> None:
         write_run(con, row, crashed=crashed)
+        write_anchors(con, heads, run_id=row.run_id, at=row.finished_at)
         move_positions(con, positions or {}, run_id=row.run_id, moved_at=row.finished_at)
 
-    message = f"{row.kind}: {row.status}"
+    message = with_heads(f"{row.kind}: {row.status}", heads)
     return lake.transact(write, author="dataflow", run_id=row.run_id, message=message)[1].id
 
 

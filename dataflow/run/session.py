@@ -11,7 +11,8 @@ from typing import TYPE_CHECKING
 
 from dataflow.access.inbox import inbox_at
 from dataflow.access.lake import open_lake
-from dataflow.errors import DataFlowError, ExitCode
+from dataflow.access.log.anchors import heads_to_anchor, put_in_bucket
+from dataflow.errors import AccessLogError, DataFlowError, ExitCode
 from dataflow.run.clock import compare_with_last_run, compare_with_sources
 from dataflow.run.declarations import check_declarations
 from dataflow.run.folders import RunFolder, claim_folder, clear_plan_folders, forget, list_runs, name_run, take_crashed
@@ -27,7 +28,7 @@ from dataflow.tables.ops import FINGERPRINT, POSITION, RunStatus
 from dataflow.workspace.defects import wrapping_defects
 from dataflow.workspace.fingerprints import adopt_former_fingerprints
 from dataflow.workspace.position import Positions, adopt_former
-from dataflow.workspace.report import StepReport, gap_message, list_behind, list_gaps, measured
+from dataflow.workspace.report import NOTES_FACT, StepReport, gap_message, list_behind, list_gaps, measured
 from dataflow.workspace.run_row import RunRow
 from dataflow.workspace.staging import Run
 from dataflow.workspace.workspace import Workspace
@@ -72,6 +73,7 @@ class RunSession:
         self._taken = Taken()
         self._crashed = list(crashed)
         self._holds_lake = True
+        self._heads: tuple[str, ...] = ()
 
     @property
     def workspace(self) -> Workspace:
@@ -154,10 +156,12 @@ class RunSession:
         from dataflow.publish import commit
 
         crashed = [folder.crashed() for folder in self._crashed]
-        publication = commit(self.workspace, self.lake, self.reports, crashed=crashed)
+        heads = heads_to_anchor(self.lake.con, self.settings)
+        publication = commit(self.workspace, self.lake, self.reports, crashed=crashed, heads=heads)
         self._remove_taken()
         if publication.is_new:
             self._forget_crashed()
+            self._anchored(heads)
         if publication.report is not None:
             self.reports.append(publication.report)
         return publication
@@ -228,6 +232,7 @@ class RunSession:
             snapshot_id=snapshot_id,
             reports=tuple(self.reports),
             timings=tuple(self.timings),
+            heads=self._heads,
         )
 
     def _record(
@@ -244,9 +249,27 @@ class RunSession:
         )
         crashed = [folder.crashed() for folder in self._crashed]
         with self._writable_lake() as lake:
-            snapshot_id = record_run(lake, row, crashed=crashed, positions=positions)
+            heads = heads_to_anchor(lake.con, self.settings)
+            snapshot_id = record_run(lake, row, crashed=crashed, positions=positions, heads=heads)
         self._forget_crashed()
+        self._anchored(heads)
         return snapshot_id
+
+    def _anchored(self, heads: Sequence[str]) -> None:
+        """Keep what a commit anchored for the report, and put the newest heads into the bucket too, if there is one.
+
+        A bucket that cannot be reached does not undo the run: the report notes it, and the next run puts newer heads.
+        """
+        self._heads += tuple(heads)
+        if not self.settings.audit.anchor_bucket:
+            return
+        notes = []
+        try:
+            put = put_in_bucket(self.settings, now=datetime.now(UTC))
+        except AccessLogError as error:
+            put, notes = 0, [str(error)]
+        facts = {NOTES_FACT: notes} if notes else {}
+        self.reports.append(StepReport(stage="anchor", subject="access log", rows_in=put, rows_out=put, facts=facts))
 
     @contextmanager
     def _writable_lake(self) -> Iterator[Lake]:

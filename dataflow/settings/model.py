@@ -290,6 +290,23 @@ class SinksSettings(Section):
     partial and the next run continues. A first load of ten million customers takes minutes."""
 
 
+class AuditSettings(Section):
+    """The access log: who read what, when and why. Every read is written to it before its answer is complete."""
+
+    log: ProjectPath = ""
+    """Folder of the log, with a folder for each user of each machine; empty: `access/log` in the home."""
+    signing_key: SecretStr | None = None
+    """Ed25519 key that signs the log, 32 bytes in base64; left out: each writer makes its own once."""
+    hash_key: SecretStr | None = None
+    """Key of the hashes of statements, 32 bytes in base64; left out: each writer makes its own once."""
+    anchor_bucket: str = ""
+    """`s3://bucket/prefix` with Object Lock, where each run puts the newest heads of the log; empty: none."""
+    anchor_s3: S3Settings = S3Settings()
+    """How to reach that bucket."""
+    anchor_days: Annotated[int, Field(ge=1, le=36_500)] = 400
+    """How long the bucket refuses to delete a head."""
+
+
 class PrefectSettings(Section):
     """Orchestration: retries and parallel fetching."""
 
@@ -348,4 +365,5 @@ class Settings(BaseSettings):
     warehouse: WarehouseSettings = WarehouseSettings()
     cache: CacheSettings = CacheSettings()
     access: AccessSettings = AccessSettings()
+    audit: AuditSettings = AuditSettings()
     prefect: PrefectSettings = PrefectSettings()

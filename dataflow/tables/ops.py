@@ -7,6 +7,7 @@ Tables that a restore of the lake keeps as they are (`survives_restore`), with t
   its source would appear never to have been received, and a gap closed since would be read a second time.
 - Runs and judgements are records of what happened and what people decided: a restore does not undo them.
 - The history of customers (published.customer_history) says what readers were shown: the restore continues it.
+- Heads of the access log show what the log held at a time: without the newer ones its newer entries could be cut off.
 
 Everything else follows from raw, judgements and positions: it is restored and computed again. Dead letters are
 restored too, with the decisions made since applied to them.
@@ -318,6 +319,26 @@ SEGMENT_ENTRY = Table(
     ),
 )
 
+ACCESS_ANCHOR = Table(
+    schema="ops",
+    name="access_anchor",
+    grain="head of one writer's access log that a run anchored",
+    key=("origin", "tree_size"),
+    owner="data engineering",
+    append_only=True,
+    survives_restore=True,
+    columns=(
+        Column("origin", "VARCHAR", "Name of the log: machine, user and a random part", "none", nullable=False),
+        Column("tree_size", "BIGINT", "Entries of the log", "none", nullable=False),
+        Column(
+            "root", "VARCHAR", "Root of the Merkle tree over them (RFC 6962), in hexadecimal", "none", nullable=False
+        ),
+        Column("note", "VARCHAR", "The signed head, a C2SP checkpoint", "none", nullable=False),
+        Column("anchored_at", "TIMESTAMPTZ", "When", "none", nullable=False, volatile=True),
+        RUN_ID,
+    ),
+)
+
 TABLES = (
     DEAD_LETTERS,
     WATERMARK,
@@ -331,4 +352,5 @@ TABLES = (
     JUDGEMENT,
     INBOX_TAKEN,
     SEGMENT_ENTRY,
+    ACCESS_ANCHOR,
 )

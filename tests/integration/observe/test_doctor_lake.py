@@ -73,7 +73,7 @@ def test_a_lake_behind_a_private_authority_is_well(settings: Settings, postgres_
     assert "over TLS 1.3, and the certificate is trusted" in findings["lake"].found
     assert "over TLS 1.3, and the certificate is trusted" in findings["lake data"].found
     assert "as well_reader, who can only read" in findings["lake readers"].found
-    with open_for(Who("tests"), Purpose.ANALYSIS, settings=well) as door:
+    with open_for(Who("tests"), Purpose.ANALYSIS, door="query", settings=well) as door:
         assert list(door.query("from published.tally").rows())
 
 

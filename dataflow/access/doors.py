@@ -1,0 +1,63 @@
+"""The registry of doors: the one place to add a module that returns published rows to a person.
+
+tests/test_architecture.py finds a module that opens the lake for a person and is not named here. Every door is in the
+access log under its name.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from checks.registry import Registry
+from dataflow.access.who import Purpose
+
+
+@dataclass(frozen=True, kw_only=True)
+class DoorKind:
+    """The declaration of a door. `has_persons`: its answers can hold data of a person, so it never reads unlogged."""
+
+    name: str
+    meaning: str
+    purpose: Purpose
+    module: str
+    has_persons: bool = True
+
+
+DOORS: Registry[DoorKind] = Registry(
+    "door",
+    (
+        DoorKind(
+            name="query",
+            meaning="SQL of a person: `dataflow query`",
+            purpose=Purpose.ANALYSIS,
+            module="dataflow.cli.reading",
+        ),
+        DoorKind(
+            name="diff",
+            meaning="Counts of two snapshots: `dataflow diff`",
+            purpose=Purpose.ANALYSIS,
+            module="dataflow.cli.reading",
+        ),
+        DoorKind(
+            name="status",
+            meaning="Runs, freshness, gaps and counts: `dataflow status`",
+            purpose=Purpose.OPERATION,
+            module="dataflow.cli.reading",
+            # Of a full disk, which keeps the log from being written, it is the command that people look with.
+            has_persons=False,
+        ),
+        DoorKind(
+            name="dlq",
+            meaning="Dead letters and decisions on them: `dataflow dlq`",
+            purpose=Purpose.STEWARDSHIP,
+            module="dataflow.cli.dead_letters",
+        ),
+        DoorKind(
+            name="review",
+            meaning="Uncertain pairs and judgements: `dataflow review`",
+            purpose=Purpose.STEWARDSHIP,
+            module="dataflow.cli.reviewing",
+        ),
+    ),
+    name=lambda kind: kind.name,
+)
