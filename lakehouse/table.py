@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import glob
 from collections.abc import Iterable
 from dataclasses import dataclass, field
 from datetime import datetime
+from pathlib import Path
 
 DATABASE = "lake"
 """The name under which a lake is attached to every connection."""
@@ -18,6 +20,11 @@ def quote(identifier: str) -> str:
 def literal(value: str) -> str:
     """Quote one SQL string literal; only for places where DuckDB takes no bound parameter."""
     return "'" + value.replace("'", "''") + "'"
+
+
+def file_literal(path: Path) -> str:
+    """Quote the path of one file for DuckDB's readers, which take brackets, stars and question marks for patterns."""
+    return literal(glob.escape(str(path)))
 
 
 def timestamp_literal(at: datetime) -> str:

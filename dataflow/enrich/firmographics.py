@@ -18,7 +18,7 @@ from dataflow.vocabulary import version_of
 from dataflow.vocabulary.mailboxes import FREE_MAIL, FREE_MAIL_BRANDS, NATIONAL_FREE_MAIL
 from dataflow.workspace.relations import key_relation, relation, sql_of
 from dataflow.workspace.workspace import Workspace
-from lakehouse.table import literal
+from lakehouse.table import file_literal
 
 _COMPANIES = "known_company"
 _COLUMNS = {
@@ -77,7 +77,7 @@ def _load(ws: Workspace, path: Path) -> None:
     try:
         ws.con.execute(f"""
             CREATE OR REPLACE TEMP TABLE {_COMPANIES} AS
-            SELECT lower(domain) AS domain, {columns} FROM read_parquet({literal(str(path))})
+            SELECT lower(domain) AS domain, {columns} FROM read_parquet({file_literal(path)})
             WHERE domain IS NOT NULL
             QUALIFY row_number() OVER (
                 PARTITION BY lower(domain) ORDER BY employee_count DESC NULLS LAST, company_name, naics_code

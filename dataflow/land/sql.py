@@ -11,7 +11,7 @@ from datetime import datetime
 from pathlib import Path
 
 from dataflow.sources.versions import fingerprint_sql
-from lakehouse.table import Table, literal, timestamp_literal
+from lakehouse.table import Table, file_literal, literal, timestamp_literal
 
 _ORDINAL_BITS = 40
 """One number identifies a staged row: its file's place in the list, then its row in the file (below 2^40)."""
@@ -20,10 +20,11 @@ _ORDINAL_BITS = 40
 def staged_sql(files: Sequence[Path]) -> str:
     """Return the FROM clause of the staged rows with `w`, the place of their window in the list, and `ordinal`."""
     paths = ", ".join(literal(str(file)) for file in files)
+    patterns = ", ".join(map(file_literal, files))
     places = f"list_position([{paths}], p.filename) - 1"
     return f"""(
         SELECT p.*, ({places})::INTEGER AS w, (({places})::BIGINT << {_ORDINAL_BITS}) + p.file_row_number AS ordinal
-        FROM read_parquet([{paths}], filename = true, file_row_number = true, hive_partitioning = false) p
+        FROM read_parquet([{patterns}], filename = true, file_row_number = true, hive_partitioning = false) p
     )"""
 
 

@@ -8,7 +8,7 @@ import duckdb
 
 from dataflow.resolve.own_file.evaluate import Evaluation, evaluate
 from dataflow.settings import Settings
-from lakehouse.table import literal
+from lakehouse.table import file_literal
 
 PREDICTED = "SELECT record_id, customer_id AS cluster FROM published.xref"
 
@@ -34,7 +34,7 @@ def truth_sql(file: Path) -> str:
     """Return a SELECT of (record_id, cluster); a ticket of the truth stands for the record of its requester."""
     return f"""
         WITH known AS (SELECT source || '|' || object || '|' || record_key AS key, entity_id, object
-            FROM read_parquet({literal(str(file))}))
+            FROM read_parquet({file_literal(file)}))
         SELECT key AS record_id, entity_id AS cluster FROM known WHERE object <> 'ticket'
         UNION ALL
         SELECT t.record_id, min(k.entity_id) AS cluster FROM known k

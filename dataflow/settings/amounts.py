@@ -1,9 +1,10 @@
-"""Types of settings with bounds: durations, threads, memory in DuckDB's notation, ISO 4217 currency codes."""
+"""Types of settings with bounds: durations, time zones, threads, memory in DuckDB's notation, ISO 4217 currencies."""
 
 from __future__ import annotations
 
 import re
 from typing import Annotated
+from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 
 from pydantic import AfterValidator, Field
 
@@ -32,6 +33,17 @@ def _check_currency(code: str) -> str:
         raise ValueError("is not a currency code of ISO 4217 in capitals, such as USD")
     return code
 
+
+def _check_zone(name: str) -> str:
+    try:
+        ZoneInfo(name)
+    except (ZoneInfoNotFoundError, ValueError, OSError):
+        raise ValueError("is not a time zone such as UTC or Europe/Berlin") from None
+    return name
+
+
+TimeZone = Annotated[str, AfterValidator(_check_zone)]
+"""A time zone by its name in the IANA database."""
 
 CurrencyCode = Annotated[str, AfterValidator(_check_currency)]
 """An ISO 4217 code of three capital letters."""

@@ -12,7 +12,17 @@ from pydantic_settings import BaseSettings, PydanticBaseSettingsSource, Settings
 from checks.registry import unknown_name
 from dataflow.errors import ConfigurationError
 from dataflow.settings.adapters import ADAPTERS
-from dataflow.settings.amounts import MOST_THREADS, CurrencyCode, Days, Hours, Memory, RatedCode, Seconds, Timeout
+from dataflow.settings.amounts import (
+    MOST_THREADS,
+    CurrencyCode,
+    Days,
+    Hours,
+    Memory,
+    RatedCode,
+    Seconds,
+    Timeout,
+    TimeZone,
+)
 from dataflow.settings.section import ProjectPath, S3Settings, Section
 
 S = TypeVar("S", bound=Section)
@@ -66,6 +76,8 @@ class ObjectSettings(Section):
     """Path below the root of files that name deleted records (getDeleted answers); empty: no such files."""
     encoding: str = ""
     """Encoding of CSV files, by Python's name, where detection fails; empty: detect it."""
+    time_zone: TimeZone | None = None
+    """Time zone of times in files that name none, such as Europe/Berlin; left out: that of the source."""
     key: str
     """The field that identifies a record and never changes."""
     cursor: str
@@ -97,6 +109,11 @@ class ObjectSettings(Section):
     anti_join_limit_share: Annotated[float, Field(gt=0, le=1)] = 0.1
     """Nothing is deleted where the source lacks more than this share of the keys, and more than 100."""
 
+    @property
+    def zone(self) -> str:
+        """Return the time zone of times that name none."""
+        return self.time_zone or "UTC"
+
 
 class _SourceSettings(Section):
     """One system to read from. Settings of its adapter stand in a section with the adapter's name."""
@@ -105,6 +122,8 @@ class _SourceSettings(Section):
     """The name of the adapter that reads it."""
     root: ProjectPath = ""
     """Folder, or `s3://bucket/prefix`, of a source of files; relative to dataflow.toml."""
+    time_zone: TimeZone | None = None
+    """Time zone of times in files that name none, for the objects that declare none; left out: UTC."""
     trust: int = 1
     """Survivorship: a higher number wins where a field is decided by source."""
     lookback_seconds: Seconds = 600.0
@@ -133,7 +152,15 @@ class _SourceSettings(Section):
                 f'adapter "{adapter.name}" needs the section {adapter.name}, with {", ".join(adapter.required)}'
             )
         if not adapter.reads_files:
+            zoned = [f"objects.{name}.time_zone" for name, declared in self.objects.items() if declared.time_zone]
+            if zoned or self.time_zone:
+                known = adapter.section is not None and "time_zone" in adapter.section.model_fields
+                there = f"set {adapter.name}.time_zone" if known else "its times have a zone"
+                raise ValueError(f'{(zoned or ["time_zone"])[0]} is for files; adapter "{adapter.name}": {there}')
             return self
+        for name, declared in self.objects.items():
+            if self.time_zone and declared.time_zone is None:
+                self.objects[name] = declared.model_copy(update={"time_zone": self.time_zone})
         missing = [] if self.root else ["root"]
         for name, declared in self.objects.items():
             missing += [f"objects.{name}.{setting}" for setting in ("format", "path") if not getattr(declared, setting)]

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from datetime import UTC, datetime
 from typing import Any
+from zoneinfo import ZoneInfo
 
 import pyarrow as pa
 
@@ -22,17 +23,29 @@ def key_fields(declared: ObjectSettings) -> tuple[str, ...]:
     return tuple(name.strip() for name in declared.key.split(","))
 
 
-def parse_time(value: object) -> datetime | None:
-    """Read an ISO 8601 time as UTC (a time without zone is UTC); None when the text is not a time."""
+def parse_time(value: object, *, zone: str = "UTC") -> datetime | None:
+    """Read an ISO 8601 time as UTC; one that names no zone is of `zone`. None when the text is not a time."""
     if not isinstance(value, str):
         return None
     try:
         timestamp = datetime.fromisoformat(value.strip())
         if timestamp.tzinfo is UTC:
             return timestamp
-        return timestamp.replace(tzinfo=UTC) if timestamp.tzinfo is None else timestamp.astimezone(UTC)
+        if timestamp.tzinfo is not None:
+            return timestamp.astimezone(UTC)
+        return timestamp.replace(tzinfo=UTC) if zone == "UTC" else _of_zone(timestamp, zone)
     except (ValueError, OverflowError):
         return None
+
+
+def _of_zone(wall: datetime, zone: str) -> datetime:
+    """Return the time that a clock of the zone shows as `wall`.
+
+    An hour that the clock shows twice is the later one, and one that it skips is counted on, as DuckDB does: the
+    version of a row and the value of its field must be one time.
+    """
+    local = wall.replace(tzinfo=ZoneInfo(zone))
+    return max(local.replace(fold=fold).astimezone(UTC) for fold in (0, 1))
 
 
 class RowReader:
@@ -44,6 +57,7 @@ class RowReader:
         self.deleted_flag = declared.deleted_flag
         self.deleted_when_set = declared.deleted_when_set
         self._deletes = deletion_of(declared)
+        self._zone = declared.zone
         self.names = frozenset((*self.keys, self.cursor, self.deleted_flag, self.deleted_when_set))
         """Return the fields that are read."""
 
@@ -60,7 +74,7 @@ class RowReader:
 
     def changed_at(self, row: Mapping[str, Any]) -> datetime | None:
         """Return the record's version; None where it has none, which validation sets aside."""
-        return parse_time(row.get(self.cursor))
+        return parse_time(row.get(self.cursor), zone=self._zone)
 
     def is_deleted(self, row: Mapping[str, Any]) -> bool:
         if self.deleted_flag:

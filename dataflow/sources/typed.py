@@ -24,8 +24,7 @@ def shape_sql(
     `locator` and `changed_at` are SQL over the relation `t`; without the latter the cursor is cast. `defect` is the
     defect of every row. A missing column reads as null; one that is not in `types` is left out of the payload.
     """
-    cast = f"try_cast(t.{quote(declared.cursor)} AS TIMESTAMPTZ)" if declared.cursor in types else "NULL::TIMESTAMPTZ"
-    timestamp = changed_at or cast
+    timestamp = changed_at or _changed_at_sql(declared, types)
     packed = ", ".join(f"{quote(name)} := {_exact(name, kind)}" for name, kind in types.items())
     return f"""
         SELECT {_key_sql(declared, types)} AS record_key, {timestamp} AS changed_at,
@@ -34,6 +33,35 @@ def shape_sql(
             to_json(struct_pack({packed}))::VARCHAR AS payload
         FROM {relation} t
     """
+
+
+def names_zone_sql(text: str, *, with_words: bool = False) -> str:
+    """Return the SQL condition that the text of a time names its offset from UTC; `with_words`: or Z, or a zone."""
+    signed = " OR ".join(f"substr({text}, -{place}, 1) IN ('+', '-')" for place in (6, 5, 3))
+    words = f" OR regexp_matches({text}, '[A-Za-z]\\s*$')" if with_words else ""
+    # A date alone ends with a sign and two digits too.
+    return f"(length({text}) > 15 AND ({signed}{words}))"
+
+
+def in_utc_sql(timestamp: str, kind: str) -> str:
+    """Return the SQL expression of a timestamp with zone as one without, in UTC."""
+    return f"CAST({timestamp} AT TIME ZONE 'UTC' AS {kind})"
+
+
+def _changed_at_sql(declared: ObjectSettings, types: Mapping[str, str]) -> str:
+    """Return the SQL expression of the cursor; one that names no zone is of the object's zone."""
+    if declared.cursor not in types:
+        return "NULL::TIMESTAMPTZ"
+    column, kind = f"t.{quote(declared.cursor)}", types[declared.cursor].upper()
+    cast = f"try_cast({column} AS TIMESTAMPTZ)"
+    if declared.zone == "UTC" or kind.endswith(("TIME ZONE", "TIMESTAMPTZ")):
+        return cast
+    local = f"timezone({literal(declared.zone)}, try_cast({column} AS TIMESTAMP))"
+    return (
+        f"CASE WHEN {names_zone_sql(column, with_words=True)} THEN {cast} ELSE {local} END"
+        if kind == "VARCHAR"
+        else local
+    )
 
 
 def _exact(name: str, kind: str) -> str:

@@ -6,6 +6,7 @@ import json
 import re
 from collections.abc import Mapping
 
+from dataflow.sources.typed import in_utc_sql, names_zone_sql
 from dataflow.validate.incoming import INCOMING
 from lakehouse.table import literal, quote
 
@@ -16,18 +17,22 @@ _WHOLE = {"TINYINT", "SMALLINT", "INTEGER", "BIGINT", "HUGEINT", "UTINYINT", "US
           "UHUGEINT", "INT", "INT1", "INT2", "INT4", "INT8", "SHORT", "LONG", "INT64", "INT32", "INT16"}  # fmt: skip
 _BINARY = {"FLOAT", "FLOAT4", "REAL", "DOUBLE", "FLOAT8"}
 _TIMESTAMP = {"TIMESTAMP", "DATETIME", "TIMESTAMP_S", "TIMESTAMP_MS", "TIMESTAMP_NS"}
-_DATED = {"DATE", *_TIMESTAMP, "TIMESTAMPTZ", "TIMESTAMP WITH TIME ZONE"}
+_ZONED = {"TIMESTAMPTZ", "TIMESTAMP WITH TIME ZONE"}
+_DATED = {"DATE", *_TIMESTAMP, *_ZONED}
 _DECIMAL = re.compile(r"(?:DECIMAL|NUMERIC|DEC)(?:\s*\(\s*\d+\s*(?:,\s*(?P<scale>\d+)\s*)?\))?")
 _DEFAULT_SCALE = 3
 _SCIENTIFIC = r"\s*[+-]?([0-9]+[.]?[0-9]*|[.][0-9]+)[eE][+-]?[0-9]+\s*"
 
 
-def typed_sql(fields: Mapping[str, str]) -> str:
-    """Build the statement that fills TYPED from INCOMING. An empty text is a missing value."""
+def typed_sql(fields: Mapping[str, str], *, zone: str = "UTC") -> str:
+    """Build the statement that fills TYPED from INCOMING. An empty text is a missing value.
+
+    A time that names no zone is of `zone`.
+    """
     shape = literal(json.dumps(dict.fromkeys(fields, "VARCHAR")))
     # In steps, so that each text is taken out, trimmed and cast once.
     texts = "".join(f", {_given(f'text.{quote(name)}')} AS {quote(name)}" for name in fields)
-    casts = "".join(f", {cast_sql(quote(name), kind)} AS {quote(name)}" for name, kind in fields.items())
+    casts = "".join(f", {cast_sql(quote(name), kind, zone=zone)} AS {quote(name)}" for name, kind in fields.items())
     lost = [
         f"CASE WHEN {lost_sql(quote(name), kind)} THEN {number} END"
         for number, (name, kind) in enumerate(fields.items())
@@ -46,17 +51,21 @@ def typed_sql(fields: Mapping[str, str]) -> str:
     """
 
 
-def cast_sql(text: str, kind: str) -> str:
+def cast_sql(text: str, kind: str, *, zone: str = "UTC") -> str:
     """Return the SQL expression of a text as a type, null where it cannot be one.
 
-    A timestamp without a zone is in UTC: a text that names another offset is moved there (DuckDB drops the offset).
+    A timestamp without a zone is in UTC: a text that names another offset is moved there (DuckDB drops the offset),
+    and so is one that names none and is of another `zone`.
     """
     plain = f"TRY_CAST({text} AS {kind})"
-    if kind.upper() not in _TIMESTAMP:
+    is_bare = kind.upper() in _TIMESTAMP
+    if not is_bare and (kind.upper() not in _ZONED or zone == "UTC"):
         return plain
-    signed = " OR ".join(f"substr({text}, -{place}, 1) IN ('+', '-')" for place in (6, 5, 3))
-    moved = f"CAST(TRY_CAST({text} AS TIMESTAMPTZ) AT TIME ZONE 'UTC' AS {kind})"
-    return f"CASE WHEN length({text}) > 15 AND ({signed}) THEN {moved} ELSE {plain} END"
+    local = plain if zone == "UTC" else f"timezone({literal(zone)}, TRY_CAST({text} AS TIMESTAMP))"
+    named = f"TRY_CAST({text} AS TIMESTAMPTZ)"
+    if is_bare:
+        named, local = (in_utc_sql(named, kind), local if zone == "UTC" else in_utc_sql(local, kind))
+    return f"CASE WHEN {names_zone_sql(text, with_words=zone != 'UTC')} THEN {named} ELSE {local} END"
 
 
 def lost_sql(text: str, kind: str) -> str:

@@ -48,7 +48,9 @@ class ObjectPlan:
         declared = {word: getattr(self.settings, word) for word in words}
         checks = [check.model_dump() for check in declared.pop("checks")]
         schema = self.schema.schema if self.schema else None
-        return hash_settings(**declared, checks=checks, schema=schema, version=VALIDATION_VERSION)
+        # Only where it differs from what objects had before there was this setting.
+        zone = {} if self.settings.zone == "UTC" else {"zone": self.settings.zone}
+        return hash_settings(**declared, **zone, checks=checks, schema=schema, version=VALIDATION_VERSION)
 
     @property
     def references(self) -> tuple[Reference, ...]:

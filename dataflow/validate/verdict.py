@@ -32,7 +32,7 @@ def judge_incoming(ws: Workspace, plan: ObjectPlan, *, currencies: frozenset[str
     Checks do not run on a row whose text does not fit the types: they would report unreadable fields as missing.
     """
     con = ws.con
-    con.execute(typed_sql(plan.settings.fields))
+    con.execute(typed_sql(plan.settings.fields, zone=plan.settings.zone))
     con.execute(f"""
         CREATE OR REPLACE TEMP TABLE {BREACH} (
             row_id BIGINT, phase INTEGER, ordinal INTEGER, stage VARCHAR, rule VARCHAR, reason VARCHAR

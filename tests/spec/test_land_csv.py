@@ -1,18 +1,36 @@
 """CSV exports as they come: encodings, dialects, line ends. The same three tickets land from each of them."""
 
+import gzip
+import io
 import json
+import zipfile
 from pathlib import Path
 from typing import Any
 
 import pytest
 
-from tests.lib.deliveries import TICKET_HEADER, company, csv_text, deliver_csv, land, opened, raw_rows
+from dataflow.errors import SourceMalformed
+from dataflow.settings import Settings
+from tests.lib.deliveries import (
+    TICKET,
+    TICKET_HEADER,
+    company,
+    csv_text,
+    deliver_csv,
+    land,
+    left_alone,
+    opened,
+    raw_rows,
+)
 
 TICKETS = [
     ["007", 'says "NA", twice\nand again', "2026-03-01 10:00:00"],
     ["008", "Größe für Zoë; à bientôt", "2026-03-01 11:00:00"],
     ["009", "NA", "2026-03-01 12:00:00"],
 ]
+SUBJECT_LAST = TICKET.model_copy(
+    update={"fields": {"ticket_id": "VARCHAR", "updated_at": "TIMESTAMPTZ", "subject": "VARCHAR"}}
+)
 ENCODINGS = ["utf-8", "utf-8-sig", "utf-16", "utf-16-le", "utf-16-be", "cp1252"]
 DIALECTS: dict[str, dict[str, Any]] = {
     "comma": {},
@@ -59,9 +77,89 @@ def test_every_encoding_in_every_dialect(tmp_path: Path, encoding: str) -> None:
 )
 def test_what_an_export_may_look_like(tmp_path: Path, text: str, rows: int, defects: list[str]) -> None:
     settings = company(tmp_path)
-    deliver_csv(tmp_path / "desk", text)
+    left_alone(deliver_csv(tmp_path / "desk", text))
     with opened(settings) as lake:
         [report] = land(lake, settings, source="desk")
         landed = raw_rows(lake, "desk_ticket", "_defect")
     assert (report.rows_in, len(landed)) == (rows, rows)
     assert [defect for (defect,) in landed if defect] == defects
+
+
+WHOLE = "ticket_id,subject,updated_at\n1,a,2026-03-01\n"
+
+
+def landed_subjects(settings: Settings, number: int) -> list[str]:
+    with opened(settings) as lake:
+        land(lake, settings, number=number, source="desk")
+        return [json.loads(payload)["subject"] for (payload,) in raw_rows(lake, "desk_ticket", "payload")]
+
+
+@pytest.mark.parametrize("encoding", ["utf-8", "utf-16-le", "utf-16"])
+def test_a_last_line_without_line_end_waits_until_it_is_whole(tmp_path: Path, encoding: str) -> None:
+    settings = company(tmp_path, ticket=SUBJECT_LAST)
+    header = "ticket_id,updated_at,subject\n"
+    for number, (cut, subjects) in enumerate(
+        [
+            (header + "1,2026-03-01,whole\n2,2026-03-01,cut of", ["whole"]),
+            (header + "1,2026-03-01,whole\n2,2026-03-01,cut off here\n", ["whole", "cut off here"]),
+        ],
+        start=1,
+    ):
+        deliver_csv(tmp_path / "desk", cut, encoding=encoding)
+        assert landed_subjects(settings, number) == subjects
+
+
+def test_a_last_line_is_whole_when_the_file_has_not_changed(tmp_path: Path) -> None:
+    settings = company(tmp_path)
+    deliver_csv(tmp_path / "desk", WHOLE + "2,b,2026-03-01")
+    assert landed_subjects(settings, 1) == ["a"]
+    assert landed_subjects(settings, 2) == ["a", "b"]
+    assert landed_subjects(settings, 3) == ["a", "b"]
+
+
+def test_a_waiting_last_line_is_noted(tmp_path: Path) -> None:
+    settings = company(tmp_path)
+    deliver_csv(tmp_path / "desk", WHOLE + '2,"two\nlin')
+    with opened(settings) as lake:
+        [report] = land(lake, settings, source="desk")
+    assert report.facts["notes"] == [
+        "2026-03-01/a.csv: it was just written and its last line has no line end: the next run reads that line"
+    ]
+    assert (report.rows_in, report.facts["defects"]) == (1, 0)
+
+
+def test_what_is_packed_does_not_wait(tmp_path: Path) -> None:
+    settings = company(tmp_path)
+    deliver_csv(tmp_path / "desk", gzip.compress((WHOLE + "2,b,2026-03-01").encode()))
+    assert landed_subjects(settings, 1) == ["a", "b"]
+
+
+def test_a_zip_archive_is_named_as_one(tmp_path: Path) -> None:
+    settings = company(tmp_path)
+    content = io.BytesIO()
+    with zipfile.ZipFile(content, "w") as archive:
+        archive.writestr("a.csv", WHOLE)
+    deliver_csv(tmp_path / "desk", content.getvalue())
+    with opened(settings) as lake, pytest.raises(SourceMalformed, match="it is a ZIP archive"):
+        land(lake, settings, source="desk")
+
+
+def test_folders_named_by_field_and_value_are_fields(tmp_path: Path) -> None:
+    declared = TICKET.model_copy(
+        update={
+            "path": "year=*/month=*/*.csv",
+            "key": "ticket_id, year",
+            "fields": {**TICKET.fields, "year": "BIGINT", "month": "VARCHAR"},
+        }
+    )
+    settings = company(tmp_path, ticket=declared)
+    for month in ("03", "a%20%25", "__HIVE_DEFAULT_PARTITION__"):
+        deliver_csv(tmp_path / "desk", WHOLE, day=f"year=2026/month={month}")
+    with opened(settings) as lake:
+        [report] = land(lake, settings, source="desk")
+        landed = raw_rows(lake, "desk_ticket", "_record_key, _defect, payload")
+    assert "drift" not in report.facts
+    assert {(key, defect) for key, defect, _ in landed} == {("1|2026", None)}
+    months = [json.loads(payload)["month"] for *_, payload in landed]
+    assert sorted(months, key=str) == ["03", None, "a %"]
+    assert {json.loads(payload)["year"] for *_, payload in landed} == {"2026"}

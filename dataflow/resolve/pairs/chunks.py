@@ -27,7 +27,7 @@ from dataflow.resolve.model.model import Epoch
 from dataflow.resolve.pairs.numbers import is_member
 from dataflow.resolve.pairs.scoring import score_pairs
 from lakehouse.connect import connect
-from lakehouse.table import literal
+from lakehouse.table import file_literal, literal
 
 _MEMORY = "2GB"
 """The limit of one chunk: several are scored in parallel on one machine."""
@@ -60,7 +60,7 @@ def score_spread(
     chunks = range(spreading.chunks)
     stage_chunks(con, pairs, records, epoch, folder=folder, chunks=len(chunks))
     spreading.run(folder, chunks)
-    scored = ", ".join(literal(str(_edges(folder, chunk))) for chunk in chunks)
+    scored = ", ".join(file_literal(_edges(folder, chunk)) for chunk in chunks)
     con.execute(f"CREATE OR REPLACE TEMP TABLE {into} AS FROM read_parquet([{scored}])")
 
 

@@ -9,6 +9,7 @@ import shutil
 import tempfile
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
+from dataclasses import replace
 from itertools import islice
 from pathlib import Path
 
@@ -18,11 +19,12 @@ from dataflow.errors import SourceMalformed, SourceMissing, UsageError
 from dataflow.sources.files.compression import unpacked
 from dataflow.sources.files.dialect import SAMPLE_LINES, Dialect, detect_dialect, has_names
 from dataflow.sources.files.encoding import as_text, detect_encoding
-from lakehouse.table import literal
+from dataflow.sources.files.quotes import is_unquoted
+from dataflow.sources.files.swallowed import find_swallowed
+from lakehouse.table import file_literal, literal
 
 DELIMITED = (".csv", ".tsv", ".txt")
 SUFFIXES = (*DELIMITED, ".parquet")
-CHUNK_BYTES = 1024 * 1024
 # rows that decide whether a file has no headings
 FIRST_ROWS = 20
 # Values that cannot be a heading: an e-mail address, a date, a telephone or another long number. DuckDB's own
@@ -44,7 +46,7 @@ def load_table(con: duckdb.DuckDBPyConnection, path: Path, *, doing: str, into: 
         raise UsageError(f"{doing}: {path.name} should end in one of {', '.join(SUFFIXES)}.")
     try:
         if suffix == ".parquet":
-            return _load(con, f"read_parquet({literal(str(path))}, hive_partitioning = false)", into=into)
+            return _load(con, f"read_parquet({file_literal(path)}, hive_partitioning = false)", into=into)
         if path.stat().st_size == 0:
             raise SourceMalformed(f"{doing}: {path.name} is empty.")
         return _load_delimited(con, path, doing=doing, into=into)
@@ -88,26 +90,49 @@ def _as_utf8(path: Path, encoding: str) -> Iterator[Path]:
 
 
 def _load_checked(con: duckdb.DuckDBPyConnection, path: Path, dialect: Dialect, *, doing: str, into: str) -> list[str]:
+    """Load a file in UTF-8; no row of it may be lost or inside a value of another."""
     headings = _load(con, _reader(path, dialect), into=into)
-    # The strict reader silently drops a row whose quote is never closed; the number of quotes is odd then.
-    if _is_odd(path, dialect.quote):
-        loosely = con.execute(f"SELECT count(*) FROM {_reader(path, dialect, strict=False)}").fetchone()
-        if loosely != (con.table(into).shape[0],):
+    swallowed = find_swallowed(con, into, dialect, width=len(headings))
+    if swallowed is not None:
+        with _as_text(path, "utf-8-sig") as text:
+            bare = is_unquoted(text, dialect, swallowed.is_row)
+        if not bare:
             raise SourceMalformed(
-                f"{doing}: in its last rows a quote is opened and never closed.",
+                f"{doing}: in {path.name} {swallowed.count} values hold lines that are rows by themselves, as between "
+                f"two stray quotes; the first is in row {swallowed.first}.",
                 next_move="Have it exported again, with each quote inside a value written twice.",
             )
+        dialect = replace(dialect, quote=None)
+        headings = _load(con, _reader(path, dialect), into=into)
+    _check_conserved(con, path, dialect, doing=doing, into=into)
     return headings
 
 
-def _is_odd(path: Path, quote: str) -> bool:
+def _check_conserved(con: duckdb.DuckDBPyConnection, path: Path, dialect: Dialect, *, doing: str, into: str) -> None:
+    """Check that no line is lost: DuckDB silently drops a row whose quote is never closed."""
+    first, has_headings = _first_row(path, dialect)
+    before = _lines_before_header(path, dialect) + (1 + sum(name.count("\n") for name in first) if has_headings else 0)
     with path.open("rb") as stream:
-        return sum(chunk.count(quote.encode()) for chunk in iter(lambda: stream.read(CHUNK_BYTES), b"")) % 2 == 1
+        written = sum(1 for line in stream if line.strip()) - before
+    names = [name for name in con.table(into).columns if name != "row number"]
+    inside = " + ".join(f"coalesce(len({name}) - len(replace({name}, chr(10), '')), 0)" for name in names)
+    [(read,)] = con.execute(f"SELECT count(*) + coalesce(sum({inside}), 0) FROM {into}").fetchall()
+    if read < written:
+        raise SourceMalformed(
+            f"{doing}: of {written} lines with values in {path.name} {read} were read: in its last rows a quote is "
+            "opened and never closed.",
+            next_move="Have it exported again, with each quote inside a value written twice.",
+        )
 
 
-def _reader(path: Path, dialect: Dialect, *, strict: bool = True) -> str:
+def _first_row(path: Path, dialect: Dialect) -> tuple[list[str], bool]:
+    """Return the first row, and whether it is one of headings."""
     first, *others = _first_rows(path, dialect)
-    has_headings = not any(_is_value(cell, number, others) for number, cell in enumerate(first))
+    return first, not any(_is_value(cell, number, others) for number, cell in enumerate(first))
+
+
+def _reader(path: Path, dialect: Dialect) -> str:
+    first, has_headings = _first_row(path, dialect)
     headings = _headings(first if has_headings else [""] * len(first))
     columns = ", ".join(f"{literal(name)}: 'VARCHAR'" for name in headings)
     options = {
@@ -117,11 +142,11 @@ def _reader(path: Path, dialect: Dialect, *, strict: bool = True) -> str:
         "skip": str(_lines_before_header(path, dialect)),
         **dialect.duckdb_options(),
         "null_padding": "true",
-        "strict_mode": str(strict).lower(),
+        "strict_mode": "true",
         # With padding, rows that contain line ends are read by one thread only.
         "parallel": "false",
     }
-    return f"read_csv({literal(str(path))}, {', '.join(f'{name} = {value}' for name, value in options.items())})"
+    return f"read_csv({file_literal(path)}, {', '.join(f'{name} = {value}' for name, value in options.items())})"
 
 
 def _lines_before_header(path: Path, dialect: Dialect) -> int:

@@ -19,6 +19,7 @@ if TYPE_CHECKING:
 
 _GZIP = b"\x1f\x8b"
 _ZSTD = b"\x28\xb5\x2f\xfd"
+_ZIP = b"PK\x03\x04"
 _BUFFER_BYTES = 1024 * 1024
 
 
@@ -48,10 +49,16 @@ def unpacked(stored: BinaryIO, path: str) -> BinaryIO:
 
     The first bytes decide and not the name: HTTP clients unpack what they fetch and leave the name as it was. No
     text and no JSON begins like this.
-    Raises, while it is read: SourceMalformed where the packing is broken, or the content is far larger than records
-    become (`dataflow.sources.unpacking`).
+    Raises: SourceMalformed for a ZIP archive; while it is read, where the packing is broken, or the content is far
+    larger than records become (`dataflow.sources.unpacking`).
     """
     start = cast(io.BufferedReader, stored).peek(len(_ZSTD))
+    if start.startswith(_ZIP):
+        stored.close()
+        raise SourceMalformed(
+            f"Reading {path}: it is a ZIP archive, whatever its name ends in (an Excel workbook is one too).",
+            next_move="Have its files delivered unpacked, or packed one by one with gzip or zstd.",
+        )
     if start.startswith(_GZIP):
         packed = _Packed(stored)
         content = cast(BinaryIO, gzip.GzipFile(fileobj=cast(BinaryIO, packed)))
@@ -61,6 +68,11 @@ def unpacked(stored: BinaryIO, path: str) -> BinaryIO:
         content = pa.CompressedInputStream(pa.PythonFile(packed, mode="r"), "zstd")
         return io.BufferedReader(_Unpacking(content, packed, ZSTANDARD, path), _BUFFER_BYTES)
     return stored
+
+
+def is_packed(start: bytes) -> bool:
+    """Return whether a file with these first bytes is packed."""
+    return start.startswith((_GZIP, _ZSTD, _ZIP))
 
 
 class _Packed:

@@ -2,27 +2,30 @@
 
 from __future__ import annotations
 
-import csv
 import io
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
 from json.encoder import encode_basestring
-from typing import BinaryIO, NamedTuple
+from typing import BinaryIO
 
 import pyarrow as pa
 
-from dataflow.errors import SchemaDrift, SourceMalformed
+from dataflow.errors import SchemaDrift
 from dataflow.settings import ObjectSettings
 from dataflow.sources.drift import answer_drift, find_drift
 from dataflow.sources.files.compression import open_content
-from dataflow.sources.files.dialect import LONGEST_ROW, SAMPLE_LINES, Dialect, detect_dialect, has_names
-from dataflow.sources.files.encoding import MISFIT, as_text, detect_encoding
+from dataflow.sources.files.dialect import LONGEST_ROW, SAMPLE_LINES, Dialect, detect_dialect
+from dataflow.sources.files.encoding import as_text, detect_encoding
+from dataflow.sources.files.folders import folder_fields
+from dataflow.sources.files.growing import is_growing, settled
+from dataflow.sources.files.lines import Lines
+from dataflow.sources.files.quotes import IsRow, is_unquoted
+from dataflow.sources.files.splitting import Row, RowSplitter, take_header
 from dataflow.sources.files.store import Store
 from dataflow.sources.protocol import FetchReport, FieldInfo, Part
-from dataflow.sources.rows import RowReader, Rows, key_fields
+from dataflow.sources.rows import RowReader, Rows, key_fields, parse_time
 
 _SMALL_BYTES = 4 * 1024 * 1024
-_MAX_ROW_LINES = 1000
-"""Lines per row, as a limit besides LONGEST_ROW, which a short unclosed row does not reach."""
 
 _AS_JSON = encode_basestring
 
@@ -37,16 +40,16 @@ def read_exports(
     """
     for part in parts:
         report.count(part.path, 0)
-        yield from _read_export(_opener(store, part), part.path, declared, report)
+        yield from _Export(_opener(store, settled(part)), part, declared).read(report)
 
 
 def describe(store: Store, part: Part, declared: ObjectSettings) -> list[FieldInfo]:
     """Return the columns of a file, without types: a CSV states none."""
     open_again = _opener(store, part)
     with as_text(open_again(), _encoding(open_again, declared)) as text:
-        lines = _Lines(text, part.path)
-        header = _take_header(lines, detect_dialect(lines.peek(SAMPLE_LINES), declared.fields))
-    return [FieldInfo(name) for name in header]
+        lines = Lines(text, part.path)
+        header = take_header(lines, detect_dialect(lines.peek(SAMPLE_LINES), declared.fields))
+    return [FieldInfo(name) for name in [*header, *folder_fields(part.path, declared, present=header)]]
 
 
 def _opener(store: Store, part: Part) -> Callable[[], BinaryIO]:
@@ -62,30 +65,79 @@ def _opener(store: Store, part: Part) -> Callable[[], BinaryIO]:
     return lambda: open_content(store, part)
 
 
-def _read_export(
-    open_again: Callable[[], BinaryIO], path: str, declared: ObjectSettings, report: FetchReport
-) -> Iterator[pa.RecordBatch]:
-    encoding = _encoding(open_again, declared)
-    with as_text(open_again(), encoding) as text:
-        lines = _Lines(text, path)
-        sample = lines.peek(SAMPLE_LINES)
-        if not any(line.strip() for line in sample):
-            report.notes[path] = "empty file"
-            return
-        dialect = detect_dialect(sample, declared.fields)
-        report.formats[path] = f"{encoding}, {dialect}"
-        header = _take_header(lines, dialect)
-        defect = _compare(header, path, declared, report)
-        shape = _RowShape(header, path, declared, defect=defect)
-        rows = Rows()
-        for row in _split_rows(lines, dialect, len(header)):
+@dataclass(frozen=True)
+class _Export:
+    """One file: `open_again` opens it from its start."""
+
+    open_again: Callable[[], BinaryIO]
+    part: Part
+    declared: ObjectSettings
+
+    def read(self, report: FetchReport) -> Iterator[pa.RecordBatch]:
+        path, declared = self.part.path, self.declared
+        encoding = _encoding(self.open_again, declared)
+        with as_text(self.open_again(), encoding) as text:
+            lines = Lines(text, path)
+            sample = lines.peek(SAMPLE_LINES)
+            if not any(line.strip() for line in sample):
+                report.notes[path] = "empty file"
+                return
+            dialect = detect_dialect(sample, declared.fields)
+            header = take_header(lines, dialect)
+            in_folders = folder_fields(path, declared, present=header)
+            defect = _compare([*header, *in_folders], path, declared, report)
+            shape = _RowShape(header, path, declared, defect=defect, constants=in_folders)
+            is_row = _row_test(header, declared)
+            splitter = RowSplitter(
+                lines,
+                dialect,
+                len(header),
+                is_row,
+                lambda: self._is_unquoted(encoding, dialect, is_row),
+                is_growing=is_growing(self.part),
+            )
+            yield from self._shaped(splitter, shape, report)
+            report.formats[path] = f"{encoding}, {splitter.dialect}"
+            _note(splitter, path, report)
+
+    def _shaped(self, splitter: RowSplitter, shape: _RowShape, report: FetchReport) -> Iterator[pa.RecordBatch]:
+        path, rows, count = self.part.path, Rows(), 0
+        for row in splitter.rows():
             shape.add(rows, row)
             if rows.is_full:
+                count += len(rows)
                 report.count(path, len(rows))
                 yield rows.take()
         report.count(path, len(rows))
+        splitter.lines.check_conserved(count + len(rows))
         if len(rows):
             yield rows.take()
+
+    def _is_unquoted(self, encoding: str, dialect: Dialect, is_row: IsRow) -> bool:
+        with as_text(self.open_again(), encoding) as text:
+            return is_unquoted(iter(lambda: text.readline(LONGEST_ROW), ""), dialect, is_row)
+
+
+def _note(splitter: RowSplitter, path: str, report: FetchReport) -> None:
+    """Note what the reader decided about the file as a whole."""
+    notes = []
+    if splitter.dialect.quote is None:
+        notes.append("its exporter does not quote, so quotes are read as characters")
+    if splitter.waits:
+        notes.append("it was just written and its last line has no line end: the next run reads that line")
+    if notes:
+        report.notes[path] = "; ".join(notes)
+
+
+def _row_test(header: Sequence[str], declared: ObjectSettings) -> IsRow:
+    """Return the test whether values are those of a whole row: as many as the header's names, with a version."""
+    width, zone = len(header), declared.zone
+    place = header.index(declared.cursor) if declared.cursor in header else None
+
+    def is_row(values: Sequence[str]) -> bool:
+        return len(values) == width and (place is None or parse_time(values[place], zone=zone) is not None)
+
+    return is_row
 
 
 def _encoding(open_again: Callable[[], BinaryIO], declared: ObjectSettings) -> str:
@@ -93,89 +145,6 @@ def _encoding(open_again: Callable[[], BinaryIO], declared: ObjectSettings) -> s
         return declared.encoding
     with open_again() as stream:
         return detect_encoding(stream)
-
-
-class _Lines:
-    """Feed physical lines to the parser, keep those of the current row, take lines back."""
-
-    def __init__(self, stream: io.TextIOWrapper, path: str) -> None:
-        self._stream = stream
-        self._path = path
-        self._returned: list[str] = []
-        self.taken = 0
-        self.row: list[str] = []
-
-    def peek(self, count: int) -> list[str]:
-        """Return the next lines without consuming them."""
-        ahead: list[str] = []
-        while len(ahead) < count and (line := self._read(self.taken + len(ahead) + 1)):
-            ahead.append(line)
-        self._returned.extend(reversed(ahead))
-        return ahead
-
-    def __iter__(self) -> Iterator[str]:
-        return self
-
-    def __next__(self) -> str:
-        if len(self.row) >= _MAX_ROW_LINES or not (line := self._read(self.taken + 1)):
-            raise StopIteration
-        self.taken += 1
-        self.row.append(line)
-        return line
-
-    def _read(self, number: int) -> str:
-        line = self._returned.pop() if self._returned else self._stream.readline(LONGEST_ROW)
-        if len(line) == LONGEST_ROW:
-            raise SourceMalformed(
-                f"Reading {self._path}: line {number} is longer than {LONGEST_ROW} characters.",
-                next_move="This is not a CSV export with one row per line; check the object's path.",
-            )
-        return line
-
-    def begin_row(self) -> None:
-        self.row = []
-
-    def give_back(self) -> None:
-        """Keep the first line of the current row and read the others again."""
-        self._returned.extend(reversed(self.row[1:]))
-        self.taken -= len(self.row) - 1
-        del self.row[1:]
-
-
-class _Row(NamedTuple):
-    """A row; `line` is its first line. Where its values do not fit the header, `raw` is its text and `defect` why."""
-
-    line: int
-    values: list[str]
-    defect: str | None = None
-    raw: str | None = None
-    sure: int = 0
-    """In a row that does not fit: how many values from the left are certainly in their own column."""
-
-
-def _take_header(lines: _Lines, dialect: Dialect) -> list[str]:
-    reader = dialect.reader(lines)
-    while True:
-        lines.begin_row()
-        try:
-            names = next(reader)
-        except (csv.Error, StopIteration):
-            return []
-        if has_names(names):
-            return _distinct([name.strip() for name in names])
-
-
-def _distinct(names: list[str]) -> list[str]:
-    """Name columns without a name, and number duplicates, so that no value hides another."""
-    result: list[str] = []
-    for place, name in enumerate(names, start=1):
-        base = name or f"column_{place}"
-        chosen, number = base, 1
-        while chosen in result:
-            number += 1
-            chosen = f"{base}__{number}"
-        result.append(chosen)
-    return result
 
 
 def _compare(header: list[str], path: str, declared: ObjectSettings, report: FetchReport) -> str | None:
@@ -192,66 +161,39 @@ def _compare(header: list[str], path: str, declared: ObjectSettings, report: Fet
     return answer_drift(drift, declared, where=path)
 
 
-def _split_rows(lines: _Lines, dialect: Dialect, width: int) -> Iterator[_Row]:
-    reader = dialect.reader(lines)
-    while True:
-        lines.begin_row()
-        begin = lines.taken + 1
-        try:
-            values = next(reader)
-        except StopIteration:
-            return
-        except csv.Error as error:
-            # Only the first line certainly belongs to the row; the others can be valid rows.
-            lines.give_back()
-            is_open = "unexpected end" in str(error)
-            defect = "a quote is opened and not closed" if is_open else "text after a closing quote"
-            yield _Row(begin, _loosely(lines.row[0], dialect), defect, lines.row[0], sure=1)
-            continue
-        if not values:
-            continue
-        if len(values) == width:
-            yield _Row(begin, values, _misfit(lines.row))
-        elif len(values) < width and not lines.row[-1].endswith(("\n", "\r")):
-            defect = f"cut off: {len(values)} of {width} fields and no line end"
-            # The last value itself can be cut off.
-            yield _Row(begin, values, defect, "".join(lines.row), sure=len(values) - 1)
-        else:
-            # The surplus or missing delimiter can be anywhere after the first value.
-            defect = f"{len(values)} fields where the header has {width}"
-            yield _Row(begin, values, defect, "".join(lines.row), sure=1)
-
-
-def _misfit(lines: list[str]) -> str | None:
-    for line in lines:
-        if MISFIT in line:
-            return "bytes that are invalid in the file's encoding"
-    return None
-
-
-def _loosely(line: str, dialect: Dialect) -> list[str]:
-    return [value.strip(dialect.quote) for value in line.rstrip("\r\n").split(dialect.delimiter)]
-
-
 class _RowShape:
-    """Turn parsed rows of one file into rows of a batch."""
+    """Turn parsed rows of one file into rows of a batch; `constants` are values that all rows of the file have."""
 
-    def __init__(self, header: list[str], path: str, declared: ObjectSettings, *, defect: str | None) -> None:
+    def __init__(
+        self,
+        header: list[str],
+        path: str,
+        declared: ObjectSettings,
+        *,
+        defect: str | None,
+        constants: Mapping[str, str | None],
+    ) -> None:
         self._header = header
         self._path = path
         self._reader = RowReader(declared)
         self._defect = defect
+        self._constants = {name: value or "" for name, value in constants.items() if name in self._reader.names}
         # Made once: json builds an encoder per call, which took a sixth of the reading.
-        self._payload = f"{{{','.join(f'{_quoted(name)}:%s' for name in header)}}}"
+        members = [f"{_quoted(name)}:%s" for name in header]
+        members += [f"{_quoted(name)}:{_quoted(value) if value else 'null'}" for name, value in constants.items()]
+        self._payload = f"{{{','.join(members)}}}"
         self._read = [(name, place) for place, name in enumerate(header) if name in self._reader.names]
 
-    def add(self, rows: Rows, row: _Row) -> None:
+    def add(self, rows: Rows, row: Row) -> None:
         locator = f"{self._path}#line={row.line}"
         if row.raw is not None:
             known = dict(zip(self._header[: row.sure], row.values, strict=False))
-            rows.add(f'{{"_raw":{_AS_JSON(row.raw)}}}', locator, key=self._reader.key(known), defect=row.defect)
+            key = self._reader.key(known | self._constants)
+            rows.add(f'{{"_raw":{_AS_JSON(row.raw)}}}', locator, key=key, defect=row.defect)
             return
         known = {name: row.values[place] for name, place in self._read}
+        if self._constants:
+            known |= self._constants
         rows.add(
             self._payload % tuple([_AS_JSON(value) if value else "null" for value in row.values]),
             locator,
@@ -262,6 +204,6 @@ class _RowShape:
         )
 
 
-def _quoted(name: str) -> str:
-    """Return a column's name as JSON text, escaped for the % operator."""
-    return _AS_JSON(name).replace("%", "%%")
+def _quoted(text: str) -> str:
+    """Return a text as JSON, escaped for the % operator."""
+    return _AS_JSON(text).replace("%", "%%")

@@ -29,35 +29,37 @@ csv.field_size_limit(LONGEST_ROW)
 
 @dataclass(frozen=True)
 class Dialect:
-    """Without `escape`, a quote inside a quoted value is written twice."""
+    """Without `escape`, a quote inside a quoted value is written twice. Without `quote`, quotes are characters."""
 
     delimiter: str = ","
-    quote: str = '"'
+    quote: str | None = '"'
     escape: str | None = None
 
-    def reader(self, lines: Iterable[str]) -> Iterator[list[str]]:
-        """Parse lines strictly: text after a closing quote is an error."""
+    def reader(self, lines: Iterable[str], *, strict: bool = True) -> Iterator[list[str]]:
+        """Parse lines; strictly, text after a closing quote is an error."""
         return csv.reader(
             lines,
             delimiter=self.delimiter,
             quotechar=self.quote,
+            quoting=csv.QUOTE_MINIMAL if self.quote else csv.QUOTE_NONE,
             escapechar=self.escape,
             doublequote=self.escape is None,
-            strict=True,
+            strict=strict,
         )
 
     def duckdb_options(self) -> dict[str, str]:
         """Return the dialect as options of DuckDB's read_csv."""
         return {
             "delim": literal(self.delimiter),
-            "quote": literal(self.quote),
-            "escape": literal(self.escape or self.quote),
+            "quote": literal(self.quote or ""),
+            "escape": literal(self.escape or self.quote or ""),
             "max_line_size": str(LONGEST_ROW),
         }
 
     def __str__(self) -> str:
         escaped = ", escaped by backslash" if self.escape else ""
-        return f"{_NAMES[self.delimiter]}, {'double' if self.quote == chr(34) else 'single'} quotes{escaped}"
+        quotes = {'"': "double", "'": "single", None: "no"}[self.quote]
+        return f"{_NAMES[self.delimiter]}, {quotes} quotes{escaped}"
 
 
 def has_names(row: list[str]) -> bool:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import glob
 import hashlib
 import re
 from collections.abc import Sequence
@@ -15,6 +16,7 @@ from dataflow.sources.files.presence import is_mark
 from dataflow.sources.protocol import ObjectState, Part, Window
 
 _DATE = re.compile(r"\d{4}-\d{2}-\d{2}")
+_WILD = ("{date}", "*")
 _PIECES = re.compile(r"(\{date\}|\*)")
 
 
@@ -41,7 +43,7 @@ def find_files(root: Path, pattern: str) -> list[FoundFile]:
             next_move="Correct the source's root or deliver the files; `dataflow sample` makes some.",
         )
     found = []
-    for file in root.glob(pattern.replace("{date}", "*")):
+    for file in root.glob("".join("*" if piece in _WILD else glob.escape(piece) for piece in _PIECES.split(pattern))):
         path = file.relative_to(root).as_posix()
         window = window_of(pattern, path)
         if window is not None and file.is_file():

@@ -5,7 +5,7 @@ from __future__ import annotations
 import hashlib
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import replace
-from datetime import datetime
+from datetime import UTC, datetime
 from itertools import groupby
 
 import pyarrow as pa
@@ -13,6 +13,7 @@ import pyarrow as pa
 from dataflow.errors import SourceMalformed, SourceMissing, SourceUnavailable, UsageError
 from dataflow.settings import ObjectSettings, SourceSettings
 from dataflow.sources.files import delimited, parquet, rest_json
+from dataflow.sources.files.growing import mark_growing
 from dataflow.sources.files.listing import FoundFile, window_of
 from dataflow.sources.files.presence import describe_mark, find_marks, is_mark
 from dataflow.sources.files.store import Store
@@ -46,10 +47,13 @@ _READERS: Mapping[str, tuple[ReadParts, DescribePart]] = {
 class PartsSource:
     """A source whose objects are files in one store."""
 
-    def __init__(self, name: str, settings: SourceSettings, store: Store) -> None:
+    def __init__(
+        self, name: str, settings: SourceSettings, store: Store, *, now: Callable[[], datetime] | None = None
+    ) -> None:
         self.name = name
         self.objects = settings.objects
         self.store = store
+        self._now = now or _now
 
     def discover(self) -> list[SourceObject]:
         """List the declared objects with the fields of their newest file, then the folders that no object reads."""
@@ -75,7 +79,7 @@ class PartsSource:
 
         marks = self._marks(declared, files, state)
         by_window = {
-            window: self.store.identify(list(group), state)
+            window: self._identify(list(group), declared, state)
             for window, group in groupby(sorted(files, key=_by_window), key=lambda file: file.window)
             if is_chosen(window)
         }
@@ -159,6 +163,13 @@ class PartsSource:
             for _, file in sorted(found.items())
         ]
 
+    def _identify(self, files: Sequence[FoundFile], declared: ObjectSettings, state: ObjectState) -> list[Part]:
+        parts = self.store.identify(files, state)
+        if declared.format != "csv":
+            return parts
+        now = self._now()
+        return [mark_growing(self.store, part, state, now=now) for part in parts]
+
     def _marks(
         self, declared: ObjectSettings, files: Sequence[FoundFile], state: ObjectState
     ) -> dict[Window, list[Part]]:
@@ -205,3 +216,7 @@ def _fingerprint(declared: ObjectSettings, parts: Sequence[Part]) -> str:
     shaping = declared.model_dump_json(exclude={"checks", "personal", "json_schema"})
     described = "\n".join([READER_VERSION, shaping, *(f"{part.path} {part.fingerprint}" for part in parts)])
     return hashlib.md5(described.encode(), usedforsecurity=False).hexdigest()
+
+
+def _now() -> datetime:
+    return datetime.now(UTC)

@@ -10,6 +10,7 @@ from contextlib import AbstractContextManager, nullcontext
 from pathlib import Path
 from typing import BinaryIO, Protocol
 
+from dataflow.errors import SourceUnavailable
 from dataflow.sources.files.listing import FoundFile, check_unchanged, find_files, identify
 from dataflow.sources.protocol import ObjectState, Part
 
@@ -36,6 +37,10 @@ class Store(Protocol):
 
     def open(self, part: Part) -> BinaryIO:
         """Open a part at its first byte, in its stored form."""
+        ...
+
+    def read_range(self, part: Part, start: int, end: int) -> bytes:
+        """Read the bytes from `start` up to `end`, exclusive. Raises: SourceUnavailable."""
         ...
 
     def as_file(self, part: Part) -> AbstractContextManager[Path]:
@@ -71,6 +76,16 @@ class Folder:
 
     def open(self, part: Part) -> BinaryIO:
         return (self.root / part.path).open("rb")
+
+    def read_range(self, part: Part, start: int, end: int) -> bytes:
+        try:
+            with self.open(part) as stream:
+                stream.seek(start)
+                return stream.read(end - start)
+        except OSError as error:
+            raise SourceUnavailable(
+                f"Reading {part.path} under {self}: {error.strerror}.", next_move="Check that this user can read it."
+            ) from error
 
     def as_file(self, part: Part) -> AbstractContextManager[Path]:
         return nullcontext(self.root / part.path)

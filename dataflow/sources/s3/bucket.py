@@ -71,12 +71,12 @@ class Bucket:
 
     def open(self, part: Part) -> BinaryIO:
         """Open an object. Raises, while it is read: SourceUnavailable where it was rewritten."""
+        stream = ObjectStream(lambda start, end: self._fetch(part, start, end), part.size_bytes)
+        return io.BufferedReader(stream, _BUFFER_BYTES)
 
-        def fetch(start: int, end: int) -> bytearray:
-            with explained(f"Reading {self}/{part.path}", self.place):
-                return fetch_range(lambda begin, stop: self._get_pieces(part, begin, stop), start, end)
-
-        return io.BufferedReader(ObjectStream(fetch, part.size_bytes), _BUFFER_BYTES)
+    def read_range(self, part: Part, start: int, end: int) -> bytes:
+        """Read some bytes of an object. Raises: SourceUnavailable where it was rewritten."""
+        return bytes(self._fetch(part, start, end))
 
     @contextmanager
     def as_file(self, part: Part) -> Iterator[Path]:
@@ -96,6 +96,10 @@ class Bucket:
     def _pages(self, **chosen: str) -> Iterator[Any]:
         with explained(f"Listing {self}", self.place):
             yield from self.client.get_paginator("list_objects_v2").paginate(Bucket=self.bucket, **chosen)
+
+    def _fetch(self, part: Part, start: int, end: int) -> bytearray:
+        with explained(f"Reading {self}/{part.path}", self.place):
+            return fetch_range(lambda begin, stop: self._get_pieces(part, begin, stop), start, end)
 
     def _get_pieces(self, part: Part, start: int, end: int) -> Iterator[bytes]:
         etag = part.fingerprint.rpartition("/")[0]

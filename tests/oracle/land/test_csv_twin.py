@@ -74,3 +74,30 @@ def test_broken_lines_are_kept_and_break_no_other(
             assert payload == {"_raw": line + "\n"} and row["defect"]
         else:
             assert [value or "" for value in payload.values()] == line.split(",") and row["defect"] is None
+
+
+NAMES = st.sampled_from(["Ann", '"The Shop', 'Diner 5"', '"Best" Foods', '"Quoted"', 'in "the" middle', '"', '""', ""])
+
+
+@given(
+    names=st.lists(NAMES, min_size=1, max_size=12),
+    quoted=st.lists(st.sampled_from(['"a, b"', '"two\nlines"', '"says ""so"", twice"']), max_size=2),
+    delimiter=st.sampled_from(",;\t|"),
+    line_end=st.sampled_from(["\r\n", "\n", "\r"]),
+    encoding=st.sampled_from([*["utf-8", "utf-8-sig", "utf-16"], "utf-16-le"]),
+)
+def test_stray_quotes_lose_no_row(
+    names: list[str], quoted: list[str], delimiter: str, line_end: str, encoding: str
+) -> None:
+    """Each row is there with its own name, or set aside; no value holds a row."""
+    written = [*(name.replace(", ", delimiter) for name in quoted), *names]
+    lines = [delimiter.join([f"k{number}", name, "2026-03-01"]) for number, name in enumerate(written)]
+    text = line_end.join([delimiter.join(TICKET_HEADER), *(line.replace("\n", line_end) for line in lines), ""])
+    landed = land_file(text, encoding)
+    keys = {row["record_key"] for row in landed if row["defect"] is None}
+    aside = "".join(json.loads(row["payload"])["_raw"] for row in landed if row["defect"])
+    for number in range(len(written)):
+        assert (f"k{number}" in keys) != (f"k{number}{delimiter}" in aside)
+    for row in landed:
+        if row["defect"] is None:
+            assert f"{delimiter}2026-03-01" not in (json.loads(row["payload"])["subject"] or "")

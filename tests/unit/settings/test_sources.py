@@ -56,3 +56,25 @@ def test_a_section_is_asked_for_by_its_class() -> None:
 def test_salesforce_takes_one_kind_of_credentials(credentials: dict[str, Any]) -> None:
     with pytest.raises(ValidationError, match="either client_secret, or username"):
         SalesforceSettings.model_validate({"domain": "acme.my.salesforce.com", "client_id": "c", **credentials})
+
+
+def test_objects_of_files_take_the_time_zone_of_their_source() -> None:
+    files = {**COLUMNS, "format": "csv", "path": "*.csv"}
+    objects = {"a": files, "b": {**files, "time_zone": "Asia/Tokyo"}}
+    declared = SourceSettings.model_validate({"root": "in", "time_zone": "Europe/Berlin", "objects": objects})
+    assert [one.zone for one in declared.objects.values()] == ["Europe/Berlin", "Asia/Tokyo"]
+    assert SourceSettings.model_validate({"root": "in", "objects": {"a": files}}).objects["a"].zone == "UTC"
+
+
+@pytest.mark.parametrize("place", ["source", "object"])
+def test_a_time_zone_is_for_files(place: str) -> None:
+    zone = {"time_zone": "Europe/Berlin"}
+    declared = {"adapter": "salesforce", "salesforce": ORG, "objects": {"a": COLUMNS}}
+    declared = declared | zone if place == "source" else declared | {"objects": {"a": COLUMNS | zone}}
+    with pytest.raises(ValidationError, match="time_zone is for files"):
+        SourceSettings.model_validate(declared)
+
+
+def test_an_unknown_time_zone_is_refused() -> None:
+    with pytest.raises(ValidationError, match="is not a time zone such as UTC or Europe/Berlin"):
+        ObjectSettings.model_validate({**COLUMNS, "time_zone": "Berlin"})

@@ -14,6 +14,7 @@ from dataflow.errors import SchemaDrift, SourceMalformed
 from dataflow.settings import ObjectSettings
 from dataflow.sources import Drift, FetchReport, FieldInfo
 from dataflow.sources.files import parquet
+from dataflow.sources.files.listing import find_files
 from dataflow.sources.files.store import Folder
 from tests.lib.deliveries import ITEM, deliver_items, parts_of, read_rows
 
@@ -114,3 +115,31 @@ def test_odd_values_are_still_json(tmp_path: Path) -> None:
 def test_describe_names_the_types(tmp_path: Path) -> None:
     fields = parquet.describe(Folder(tmp_path), *parts_of(tmp_path, deliver_items(tmp_path, [])), ITEM)
     assert fields[:2] == [FieldInfo("id", "BIGINT"), FieldInfo("price", "DECIMAL(12,2)")]
+
+
+def test_times_without_a_zone_are_of_the_declared_one(tmp_path: Path) -> None:
+    declared = ITEM.model_copy(update={"time_zone": "Asia/Kolkata"})
+    [row] = read(tmp_path, deliver_items(tmp_path, [item(7)]), declared)
+    assert row["changed_at"].isoformat() == "2026-03-01T06:30:00+00:00"
+    # As received: validation moves the field, as it moves that of a CSV.
+    assert json.loads(row["payload"])["updated_at"] == "2026-03-01 12:00:00"
+
+
+def test_folders_are_fields(tmp_path: Path) -> None:
+    declared = ITEM.model_copy(update={"fields": {**ITEM.fields, "region": "VARCHAR"}, "key": "region, id"})
+    file = tmp_path / "region=a%2Fb" / "item.parquet"
+    file.parent.mkdir()
+    deliver_items(tmp_path, [item(7)]).rename(file)
+    report = FetchReport()
+    [row] = read(tmp_path, file, declared, report)
+    assert (row["record_key"], json.loads(row["payload"])["region"]) == ("a/b|7", "a/b")
+    assert not report.drift
+
+
+def test_brackets_in_a_path_are_characters(tmp_path: Path) -> None:
+    # As a pattern the first path names the second file.
+    for number, folder in enumerate(["[eu]", "e"]):
+        deliver_items(tmp_path / folder, [item(number)])
+    assert [row["record_key"] for row in read(tmp_path, tmp_path / "[eu]/item/2026-03-01.parquet")] == ["0"]
+    found = find_files(tmp_path, "[eu]/item/{date}.parquet")
+    assert [one.path for one in found] == ["[eu]/item/2026-03-01.parquet"]

@@ -6,6 +6,8 @@ import pytest
 
 from dataflow.sources.protocol import BATCH_SCHEMA
 from dataflow.sources.rows import RowReader, Rows, parse_time
+from dataflow.validate.cast import cast_sql
+from lakehouse.connect import connect
 from tests.lib.deliveries import PERSON
 
 
@@ -59,3 +61,27 @@ def test_long_texts_fill_a_batch_early() -> None:
     rows = Rows()
     rows.add("x" * 40_000_000, "a#1")
     assert rows.is_full
+
+
+@pytest.mark.parametrize(
+    ("text", "utc"),
+    [
+        ("2026-03-01 10:00:00", "2026-03-01T09:00:00"),
+        ("2026-07-01 10:00:00", "2026-07-01T08:00:00"),
+        ("2026-03-01", "2026-02-28T23:00:00"),
+        ("2026-03-01T10:00:00Z", "2026-03-01T10:00:00"),
+        ("2026-03-01 10:00:00+05:00", "2026-03-01T05:00:00"),
+        ("2026-10-25 02:30:00", "2026-10-25T01:30:00"),
+        ("2026-03-29 02:30:00", "2026-03-29T01:30:00"),
+    ],
+)
+def test_a_time_that_names_no_zone_is_of_the_declared_one(text: str, utc: str) -> None:
+    """The same as DuckDB, in the hour that a clock shows twice and the one that it skips too."""
+    found = parse_time(text, zone="Europe/Berlin")
+    assert found == datetime.fromisoformat(f"{utc}+00:00")
+    for kind in ("TIMESTAMPTZ", "TIMESTAMP"):
+        with connect() as con:
+            [(cast,)] = con.execute(
+                f"SELECT epoch_us({cast_sql('t', kind, zone='Europe/Berlin')}) FROM (SELECT ? AS t)", [text]
+            ).fetchall()
+        assert cast == found.timestamp() * 1_000_000

@@ -109,3 +109,43 @@ def test_what_cannot_be_read(
         path.write_bytes(content)
     with pytest.raises(error, match=words):
         loaded(path)
+
+
+SHOPS = (
+    'id,company,city\n1,"The Shop,Dover\n2,Bob Foods,Salem\n3,Cy Tools,Clinton\n4,Diner 5",Bristol\n5,Eve Media,Dover\n'
+)
+
+
+def test_stray_quotes_swallow_no_rows(tmp_path: Path) -> None:
+    path = tmp_path / "table.csv"
+    path.write_text(SHOPS)
+    _, rows = loaded(path)
+    assert [row[1] for row in rows] == ['"The Shop', "Bob Foods", "Cy Tools", 'Diner 5"', "Eve Media"]
+
+
+def test_stray_quotes_beside_quotes_that_are_needed_are_refused(tmp_path: Path) -> None:
+    path = tmp_path / "table.csv"
+    path.write_text(SHOPS + '6,"Foe, Ltd",Dover\n')
+    with pytest.raises(SourceMalformed, match=r"1 values hold lines that are rows by themselves.* in row 1"):
+        loaded(path)
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        'id,note\n1,"Please help\nBest, Bob"\n2,x\n',
+        'name,note\nAnn,"Please help\nBest, Bob"\nBen,x\n',
+        'id,note,place\n1,"a, b\nc, d, e\nf, g",Dover\n2,x,Kiel\n',
+    ],
+)
+def test_texts_with_line_ends_stay_whole(tmp_path: Path, text: str) -> None:
+    path = tmp_path / "table.csv"
+    path.write_text(text)
+    assert len(loaded(path)[1]) == 2
+
+
+def test_a_row_that_a_quote_leaves_open_is_not_lost(tmp_path: Path) -> None:
+    path = tmp_path / "table.csv"
+    path.write_text('id,note\n1,x\n2,"open\n3,y\n')
+    with pytest.raises(SourceMalformed, match="of 3 lines with values"):
+        loaded(path)
