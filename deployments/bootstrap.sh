@@ -132,6 +132,8 @@ have_mariadb() {
     return 1
 }
 
+have_redis() { command -v redis-server >/dev/null; }
+
 have_browser() { "$VENV/bin/python" -m tests.lib.servers.chromium; }
 
 install_browser() {
@@ -161,6 +163,7 @@ have_go() {
 set_up_servers() {
     have_postgres || install_system "PostgreSQL (for the catalogue tests)" "postgresql" "postgresql@17"
     have_mariadb || install_system "MariaDB (for the tests of the mysql source)" "mariadb-server" "mariadb"
+    have_redis || install_system "Redis (for the tests of the cache)" "redis-server" "redis"
     have_browser || install_browser
     have_java || install_system "Java 17 or newer (for the tests on Spark)" "default-jre-headless" "openjdk@21"
     if ! have_go; then

@@ -42,6 +42,10 @@ class History:
     def current(self) -> Snapshot:
         return self.at(self.current_id())
 
+    def newest_number(self) -> int:
+        """Return the number of the newest snapshot of the lake, also where the connection shows an older one."""
+        return fetch_int(self._con, f"SELECT max(snapshot_id) FROM {self._metadata}.ducklake_snapshot")
+
     def lake_id(self) -> str:
         """Return the UUID of the lake: DuckLake's of the schema `main`, which exists from the first snapshot."""
         row = self._con.execute(

@@ -47,6 +47,10 @@ class LakeView:
         """Return the newest snapshot."""
         return self._history.current()
 
+    def newest_number(self) -> int:
+        """Return the number of the newest snapshot of the lake, also where this connection shows an older one."""
+        return self._history.newest_number()
+
     def snapshots(self) -> list[Snapshot]:
         """Return all snapshots that are not expired, oldest first."""
         return self._history.all()

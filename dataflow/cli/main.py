@@ -13,6 +13,7 @@ from dataflow.access.modes import private_files
 from dataflow.cli import (
     auditing,
     benching,
+    customers,
     dead_letters,
     describing,
     drifting,
@@ -23,6 +24,7 @@ from dataflow.cli import (
     reviewing,
     running,
     sampling,
+    sinking,
 )
 from dataflow.cli.failing import explain
 from dataflow.cli.options import Globals
@@ -64,6 +66,8 @@ for module in (
     describing,
     drifting,
     reading,
+    customers,
+    sinking,
     lake,
     dead_letters,
     resolving,

@@ -27,12 +27,14 @@ from lakehouse.inbox import claim
 from lakehouse.table import DATABASE
 
 AUTHOR = "dataflow"
+_PUBLISHED = "published"
 
 
 @dataclass(frozen=True, kw_only=True)
 class Publication:
     """The result of a run. `snapshot` is the lake's newest; `written` counts rows by table.
 
+    `last_change` is the newest snapshot in which `published.*` changed: None where all its snapshots were expired.
     `report` is the commit's own step: rows written, checks made, seconds.
     """
 
@@ -42,6 +44,8 @@ class Publication:
     written: dict[str, Staged] = field(default_factory=dict)
     checks: int = 0
     report: StepReport | None = None
+    last_change: int | None = None
+    lake_id: str = ""
 
     @property
     def is_new(self) -> bool:
@@ -49,12 +53,11 @@ class Publication:
 
     @property
     def number(self) -> int:
-        """Return the publication number: sinks show the lake at this snapshot, store the number, and compare only it.
+        """Return the publication number: the last snapshot that changed `published.*`.
 
-        Today it is the newest snapshot at the end of the run, which need not have changed `published.*`; a sink without
-        a change since its own number keeps that number.
+        Sinks store it and compare only it; they read the lake at `snapshot`, which shows the same rows and is kept.
         """
-        return self.snapshot.id
+        return self.snapshot.id if self.last_change is None else self.last_change
 
 
 @dataclass(frozen=True)
@@ -78,7 +81,13 @@ def commit(
     """
     changes = ws.all_changes()
     if not any(staged.changed for staged in changes.values()):
-        return Publication(run_id=ws.run.run_id, status="unchanged", snapshot=ws.base)
+        return Publication(
+            run_id=ws.run.run_id,
+            status="unchanged",
+            snapshot=ws.base,
+            last_change=lake.last_change_in(_PUBLISHED),
+            lake_id=lake.lake_id(),
+        )
 
     def write(con: duckdb.DuckDBPyConnection) -> _Written:
         claim_messages(con, ws, is_alone=lake.is_alone)
@@ -100,6 +109,8 @@ def commit(
         written=written.by_table,
         checks=written.checks,
         report=report,
+        last_change=lake.last_change_in(_PUBLISHED),
+        lake_id=lake.lake_id(),
     )
 
 

@@ -38,9 +38,10 @@ def replace_file(
     publication: Publication,
     target: Path,
     *,
+    lake_id: str,
     copy: bool,
 ) -> int:
-    """Replace `target` by a file of the publication; return the number of rows written.
+    """Replace `target` by a file of the publication of this lake; return the number of rows written.
 
     `feeds` has the changes of each table, None for a table to write whole. `copy` starts from the rows of `target`.
     Raises: SinkError.
@@ -48,7 +49,7 @@ def replace_file(
     with _drafted(target, doing=f"Writing publication {publication.number} to the warehouse {target}") as draft:
         if copy:
             shutil.copyfile(target, draft)
-        return _write_draft(con, feeds, publication, draft)
+        return _write_draft(con, feeds, publication, draft, lake_id=lake_id)
 
 
 def write_without(subject: Subject, target: Path) -> int:
@@ -107,7 +108,12 @@ def _clear_drafts(target: Path) -> None:
 
 
 def _write_draft(
-    con: duckdb.DuckDBPyConnection, feeds: Mapping[Table, str | None], publication: Publication, draft: Path
+    con: duckdb.DuckDBPyConnection,
+    feeds: Mapping[Table, str | None],
+    publication: Publication,
+    draft: Path,
+    *,
+    lake_id: str,
 ) -> int:
     """Write tables, views and the publication's number in one transaction; return the number of rows written."""
     con.execute(f"ATTACH {literal(str(draft))} AS {DRAFT}")
@@ -116,8 +122,11 @@ def _write_draft(
         _write_whole(con, table) if feed is None else _write_changes(con, table, feed) for table, feed in feeds.items()
     )
     _write_views(con)
-    con.execute(f"CREATE OR REPLACE TABLE {DRAFT}._publication (snapshot_id BIGINT, run_id VARCHAR)")
-    con.execute(f"INSERT INTO {DRAFT}._publication VALUES ({publication.number}, {literal(publication.run_id)})")
+    con.execute(f"CREATE OR REPLACE TABLE {DRAFT}._publication (snapshot_id BIGINT, run_id VARCHAR, lake_id VARCHAR)")
+    con.execute(
+        f"INSERT INTO {DRAFT}._publication"
+        f" VALUES ({publication.number}, {literal(publication.run_id)}, {literal(lake_id)})"
+    )
     _compare(con, publication.number)
     con.execute("COMMIT")
     con.execute(f"DETACH {DRAFT}")

@@ -11,11 +11,24 @@ from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from typing import Protocol
 
+from dataflow.errors import SinkError
 from dataflow.publish.commit import Publication
 from dataflow.settings import Settings
 from dataflow.sources.protocol import Finding
 from dataflow.tables.subject import Subject
 from dataflow.workspace.report import StepReport
+
+
+@dataclass(frozen=True)
+class Shown:
+    """The publication number that a sink shows, and the id of its lake: "" where the sink does not know it."""
+
+    publication: int
+    lake_id: str
+
+    def is_at(self, publication: Publication) -> bool:
+        """Return whether nothing is left to do; without opening the lake."""
+        return (self.publication, self.lake_id) == (publication.number, publication.lake_id)
 
 
 class Sink(Protocol):
@@ -25,8 +38,8 @@ class Sink(Protocol):
         """Update to the publication; do nothing if the sink already shows it or a later one.
 
         Called after every run. Killed at any point, the sink shows its former state or the publication, never a mix,
-        and the next call completes the update. A sink whose number the lake has never reached belongs to another lake
-        and is written whole.
+        and the next call completes the update. A sink that shows another lake's id, or a number that the lake has never
+        reached, is refused; `clear` lets it be written anew.
         Shape: rows in = rows out = rows written; facts `publication`, `was_at`.
         Raises: SinkError, SinkTimeout.
         """
@@ -40,9 +53,36 @@ class Sink(Protocol):
         """
         ...
 
+    def shows(self) -> Shown | None:
+        """Return what the sink shows; None where it shows nothing yet. Raises: SinkError."""
+        ...
+
+    def clear(self) -> None:
+        """Remove what the sink holds, so that the next `follow` writes it whole. Raises: SinkError."""
+        ...
+
     def probe(self) -> Iterator[Finding]:
         """Check what the sink needs, for `dataflow doctor`; change nothing."""
         ...
+
+
+def refuse_stranger(shown: Shown | None, *, lake_id: str, newest: int, sink: str, place: str) -> None:
+    """Raise SinkError for a sink of another lake, or one ahead of the lake's newest snapshot.
+
+    The second is what a lake finds that was put back from an older backup.
+    """
+    if shown is None:
+        return
+    found = ""
+    if shown.lake_id and shown.lake_id != lake_id:
+        found = f"shows publication {shown.publication} of another lake, {shown.lake_id}; this one is {lake_id}"
+    elif shown.publication > newest:
+        found = f"shows publication {shown.publication}, which this lake has not reached: it ends at {newest}"
+    if found:
+        raise SinkError(
+            f"The {sink} {place} {found}.",
+            next_move=f"Correct the setting of its place, or let this lake replace it: `dataflow sinks adopt {sink}`.",
+        )
 
 
 @dataclass(frozen=True, kw_only=True)

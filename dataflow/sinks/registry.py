@@ -13,6 +13,12 @@ def _warehouse(settings: Settings) -> Sink:
     return Warehouse(settings)
 
 
+def _cache(settings: Settings) -> Sink:
+    from dataflow.sinks.cache.cache import Cache
+
+    return Cache(settings)
+
+
 SINKS: Registry[SinkKind] = Registry(
     "sink",
     (
@@ -22,6 +28,13 @@ SINKS: Registry[SinkKind] = Registry(
             section="warehouse",
             is_on=lambda settings: bool(settings.warehouse.path),
             open=_warehouse,
+        ),
+        SinkKind(
+            name="cache",
+            meaning="Redis with each customer's 360 and its look-ups, for applications",
+            section="cache",
+            is_on=lambda settings: bool(settings.cache.url),
+            open=_cache,
         ),
     ),
     name=lambda kind: kind.name,

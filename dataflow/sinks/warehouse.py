@@ -14,15 +14,16 @@ from pathlib import Path
 import duckdb
 
 from dataflow.access.lake import lake_location
-from dataflow.errors import SinkTimeout
+from dataflow.errors import SinkError, SinkTimeout
 from dataflow.publish.commit import Publication
 from dataflow.settings import Settings
 from dataflow.sinks.draft import DRAFT, replace_file, write_without
+from dataflow.sinks.protocol import Shown, refuse_stranger
 from dataflow.sources.protocol import Finding
 from dataflow.tables import published
 from dataflow.tables.subject import Subject
 from dataflow.workspace.report import StepReport, measured, resident_bytes
-from lakehouse import SnapshotNotFound, open_reader
+from lakehouse import LakeView, SnapshotNotFound, open_reader
 from lakehouse.attach import metadata_of
 from lakehouse.connect import connect, interrupted_after, spread_small_tables
 from lakehouse.feed import changes_sql
@@ -45,12 +46,12 @@ class Warehouse:
     def follow(self, publication: Publication) -> StepReport:
         """Update the file to the publication, unless it shows it already.
 
-        A publication without changes of published tables changes neither the file nor its number.
-        Raises: SinkError when the file cannot be written or differs from the lake, SinkTimeout.
+        Raises: SinkError when the file cannot be written, differs from the lake or is of another one; SinkTimeout.
         """
         with measured() as watch:
-            has = warehouse_snapshot(self.path)
-            changed = 0 if has == publication.number else self._bring_to(publication, has)
+            shown = self.shows()
+            has = shown.publication if shown else None
+            changed = 0 if shown and shown.is_at(publication) else self._bring_to(publication, shown)
             return StepReport(
                 stage="sink",
                 subject="warehouse",
@@ -80,19 +81,36 @@ class Warehouse:
         else:
             yield Finding("file", True, f"shows publication {shown} at {self.path}")
 
-    def _bring_to(self, publication: Publication, has: int | None) -> int:
+    def shows(self) -> Shown | None:
+        """Return the publication of the file; None when there is no readable file."""
+        return _shown(self.path)
+
+    def clear(self) -> None:
+        """Delete the file. Raises: SinkError."""
+        try:
+            self.path.unlink(missing_ok=True)
+        except OSError as error:
+            raise SinkError(
+                f"The warehouse {self.path} cannot be deleted ({error.strerror}).", next_move="Delete it yourself."
+            ) from None
+
+    def _bring_to(self, publication: Publication, shown: Shown | None) -> int:
         """Replace the file by one of the publication, unless it would be equal; return the number of rows written."""
-        if has is not None and publication.number < has <= self._newest():
-            # Another run has published and written the file meanwhile. A number above the lake's is of another lake.
-            return 0
-        con = self._open_reader(at=publication.number)
-        spread_small_tables(con)
+        con = self._open_reader(at=publication.snapshot.id)
         try:
             with interrupted_after(con, seconds=self._settings.sinks.timeout_seconds):
-                feeds = self._choose_feeds(con, publication.number, has)
-                if feeds is None:
+                view = LakeView(con, lake_location(self._settings))
+                lake_id = view.lake_id()
+                refuse_stranger(
+                    shown, lake_id=lake_id, newest=view.newest_number(), sink="warehouse", place=str(self.path)
+                )
+                # Another run can have published and written the file meanwhile.
+                if shown and shown.publication >= publication.number:
                     return 0
-                return replace_file(con, feeds, publication, self.path, copy=any(feeds.values()))
+                spread_small_tables(con)
+                feeds = self._choose_feeds(con, publication.snapshot.id, shown.publication if shown else None)
+                copy = any(feeds.values())
+                return replace_file(con, feeds, publication, self.path, lake_id=lake_id, copy=copy)
         except duckdb.InterruptException as error:
             raise SinkTimeout(
                 f"The warehouse was not at publication {publication.number} after "
@@ -102,28 +120,16 @@ class Warehouse:
         finally:
             con.close()
 
-    def _choose_feeds(
-        self, con: duckdb.DuckDBPyConnection, number: int, has: int | None
-    ) -> dict[Table, str | None] | None:
-        """Return each table's change feed since the file's number (None: write it whole); None: no changes."""
+    def _choose_feeds(self, con: duckdb.DuckDBPyConnection, snapshot: int, has: int | None) -> dict[Table, str | None]:
+        """Return each table's change feed since the file's number; None: write it whole."""
         metadata = metadata_of(lake_location(self._settings))
-        feeds = {table: _feed(con, table, metadata=metadata, after=has, upto=number) for table in published.TABLES}
+        feeds = {table: _feed(con, table, metadata=metadata, after=has, upto=snapshot) for table in published.TABLES}
         changes = {table: fetch_int(con, f"SELECT count(*) FROM ({feed})") for table, feed in feeds.items() if feed}
-        if len(changes) == len(feeds) and not any(changes.values()):
-            return None
         rows = sum(fetch_int(con, f"SELECT count(*) FROM {table.in_lake}") for table in feeds)
         is_much = sum(changes.values()) > max(rows * _SHARE_TO_REPLACE, _ROWS_TO_REPLACE)
         if is_much or (has is not None and not _has_columns(con, self.path)):
             return dict.fromkeys(feeds)
         return feeds
-
-    def _newest(self) -> int:
-        """Return the number of the newest snapshot that readers see."""
-        con = self._open_reader()
-        try:
-            return fetch_int(con, "SELECT id FROM ducklake_current_snapshot('lake')")
-        finally:
-            con.close()
 
     def _open_reader(self, at: int | None = None) -> duckdb.DuckDBPyConnection:
         lake = self._settings.lake
@@ -134,13 +140,23 @@ class Warehouse:
 
 def warehouse_snapshot(path: Path) -> int | None:
     """Return the publication number of a warehouse file; None when there is no readable file."""
+    shown = _shown(path)
+    return shown.publication if shown else None
+
+
+def _shown(path: Path) -> Shown | None:
     if not path.exists():
         return None
     with suppress(duckdb.Error):
         con = connect(path, read_only=True)
         try:
-            row = con.execute("SELECT snapshot_id FROM _publication").fetchone()
-            return int(row[0]) if row else None
+            found = con.execute("FROM _publication")
+            names = [column[0] for column in found.description or ()]
+            row = found.fetchone()
+            if row:
+                values = dict(zip(names, row, strict=True))
+                # Files of former versions do not know their lake.
+                return Shown(int(values["snapshot_id"]), str(values.get("lake_id", "")))
         finally:
             con.close()
     return None
@@ -163,7 +179,7 @@ def _has_columns(con: duckdb.DuckDBPyConnection, warehouse: Path) -> bool:
 
 def _feed(con: duckdb.DuckDBPyConnection, table: Table, *, metadata: str, after: int | None, upto: int) -> str | None:
     """Return the table's changes since the file's number; None when the table has to be written whole."""
-    if after is None or after > upto:
+    if after is None:
         return None
     try:
         return changes_sql(con, table, metadata=metadata, after=after, upto=upto)

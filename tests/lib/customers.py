@@ -26,6 +26,7 @@ class World:
     items: Rows = field(default_factory=dict)
     tickets: Rows = field(default_factory=dict)
     redirects: dict[str, str | None] = field(default_factory=dict)
+    records: Rows = field(default_factory=dict)
 
     def customer(self, customer_id: str, *, records: Iterable[str] = (), **values: Any) -> None:
         """Add or replace a customer; without records it has one of its own."""
@@ -57,7 +58,8 @@ class World:
 
     def stage(self, ws: Workspace) -> None:
         """Stage conformed and resolved tables as this world is now."""
-        stage_rows(ws, CUSTOMER_RECORD, [{"record_id": r, "entity_type": "person"} for r in self.links])
+        known = [{"record_id": r, "entity_type": "person", **self.records.get(r, {})} for r in self.links]
+        stage_rows(ws, CUSTOMER_RECORD, known)
         stage_rows(ws, CUSTOMER_ORDER, _with_key("order_id", self.orders))
         stage_rows(ws, ORDER_ITEM, _with_key("order_item_id", self.items))
         stage_rows(ws, TICKET, _with_key("ticket_id", self.tickets))

@@ -5,60 +5,28 @@ import signal
 import subprocess
 import sys
 from collections.abc import Iterator
-from dataclasses import dataclass, replace
-from datetime import timedelta
+from dataclasses import replace
 from pathlib import Path
 
 import duckdb
 import pytest
 
-from dataflow.access.lake import open_lake
 from dataflow.access.pipeline import open_published
 from dataflow.errors import SinkError, SinkTimeout
-from dataflow.publish import Publication
-from dataflow.settings import Settings
 from dataflow.sinks.views import VIEWS
 from dataflow.sinks.warehouse import Warehouse, warehouse_snapshot
 from dataflow.tables import published
-from dataflow.tables.declared import declared_tables
 from dataflow.tables.subject import Subject
 from dataflow.workspace.relations import sql_of
-from lakehouse import Lake
-from tests.lib.customers import World, record_of
-from tests.lib.publishing import publish_world, settings_in
-from tests.lib.tables import NOW, read_rows
-
-
-@dataclass
-class Shop:
-    """A lake at the default places of a home, with three publications."""
-
-    settings: Settings
-    lake: Lake
-    days: list[Publication]
-
-    def settings_for(self, warehouse: Path) -> Settings:
-        place = self.settings.warehouse.model_copy(update={"path": str(warehouse)})
-        return self.settings.model_copy(update={"warehouse": place})
+from tests.lib.customers import record_of
+from tests.lib.tables import read_rows
+from tests.lib.three_publications import Shop, open_shop
 
 
 @pytest.fixture(scope="module")
 def shop(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Shop]:
-    home = tmp_path_factory.mktemp("shop")
-    settings = settings_in(home)
-    with open_lake(settings, purpose="test") as lake:
-        lake.ensure(declared_tables(settings).values())
-        world = World()
-        for name in ("a", "b", "c"):
-            world.customer(name, email=f"{name}@example.org")
-            world.order(f"o{name}", record_of(name), NOW - timedelta(days=5), 10)
-        days = [publish_world(lake, home, world)]
-        world.merge("c", "a")
-        days.append(publish_world(lake, home, world, now=NOW + timedelta(days=1)))
-        del world.orders["ob"]
-        world.order("new", record_of("a"), NOW, 99)
-        days.append(publish_world(lake, home, world, now=NOW + timedelta(days=2)))
-        yield Shop(settings, lake, days)
+    with open_shop(tmp_path_factory.mktemp("shop")) as made:
+        yield made
 
 
 def shows(warehouse: Path, shop: Shop, snapshot: int) -> bool:
@@ -117,15 +85,27 @@ def test_a_run_that_comes_late_does_not_turn_the_file_back(shop: Shop, tmp_path:
     assert shows(tmp_path / "w.duckdb", shop, shop.days[2].number)
 
 
-def test_a_number_that_the_lake_never_reached_is_of_another_lake_and_not_built_upon(shop: Shop, tmp_path: Path) -> None:
+@pytest.mark.parametrize(
+    ("change", "told"),
+    [
+        ("snapshot_id = 1000000", "shows publication 1000000, which this lake has not reached: it ends at"),
+        ("lake_id = 'another'", "of another lake, another; this one is"),
+    ],
+)
+def test_a_file_of_another_lake_is_refused_until_it_is_cleared(
+    shop: Shop, tmp_path: Path, change: str, told: str
+) -> None:
     settings = shop.settings_for(tmp_path / "w.duckdb")
+    Warehouse(settings).follow(shop.days[0])
+    with duckdb.connect(str(tmp_path / "w.duckdb")) as con:
+        con.execute(f"UPDATE _publication SET {change}")
+    with pytest.raises(SinkError, match=told) as refused:
+        Warehouse(settings).follow(shop.days[2])
+    assert "dataflow sinks adopt warehouse" in refused.value.next_move
+    Warehouse(settings).clear()
+    assert Warehouse(settings).shows() is None
     Warehouse(settings).follow(shop.days[2])
-    con = duckdb.connect(str(tmp_path / "w.duckdb"))
-    con.execute("UPDATE _publication SET snapshot_id = 1000000")
-    con.execute("DELETE FROM published.customer_360")
-    con.close()
-    Warehouse(settings).follow(shop.days[1])
-    assert shows(tmp_path / "w.duckdb", shop, shop.days[1].number)
+    assert shows(tmp_path / "w.duckdb", shop, shop.days[2].number)
 
 
 def test_a_reader_keeps_what_it_has_open(shop: Shop, tmp_path: Path) -> None:
