@@ -47,6 +47,12 @@ DOORS: Registry[DoorKind] = Registry(
             has_persons=False,
         ),
         DoorKind(
+            name="customer",
+            meaning="One customer for an application, out of the cache or the lake: `dataflow customer show`",
+            purpose=Purpose.OPERATION,
+            module="dataflow.serve.customers",
+        ),
+        DoorKind(
             name="dlq",
             meaning="Dead letters and decisions on them: `dataflow dlq`",
             purpose=Purpose.STEWARDSHIP,

@@ -13,7 +13,11 @@ from dataclasses import dataclass
 from types import TracebackType
 from typing import Any, Literal, Self, TypeVar
 
+from duckdb import DuckDBPyConnection
+
 from dataflow.access.door import open_for
+from dataflow.access.doors import DOORS
+from dataflow.access.log.recorder import Recorder
 from dataflow.access.who import Purpose, Who
 from dataflow.conform.emails import normalise_email
 from dataflow.conform.phones import read_phones
@@ -21,6 +25,7 @@ from dataflow.errors import SinkError, UsageError
 from dataflow.serve.from_cache import CachedCustomers
 from dataflow.serve.from_lake import customer_in_lake, ids_in_lake
 from dataflow.settings import Settings
+from dataflow.tables.published import CUSTOMER_360
 from lakehouse import LakeView
 
 T = TypeVar("T")
@@ -28,6 +33,7 @@ T = TypeVar("T")
 # A cache that cannot be reached is not asked again at once: each question would wait for it.
 _LEFT_ALONE_SECONDS = 5.0
 
+DOOR = "customer"
 FoundIn = Literal["cache", "lake"]
 
 
@@ -67,9 +73,9 @@ class Customers:
 
         Raises: LakeUnreachable before the first publication; ConfigurationError.
         """
-        found = self._ask_cache(lambda cache: cache.get(customer_id))
+        found = self._ask_cache(lambda cache: cache.get(customer_id), about=lambda found: [found[1]])
         if found is None:
-            return self._from_lake([customer_id]).get(customer_id)
+            return next(iter(self._from_lake(lambda _: [customer_id])), None)
         publication, current_id, values = found
         return Customer(
             customer_id=current_id, values=values, publication=publication, found_in="cache", asked_for=customer_id
@@ -82,12 +88,10 @@ class Customers:
         Raises: UsageError unless exactly one is given and can be read; as `get`.
         """
         kind, value = read_search(email=email, phone=phone, record=record)
-        if cached := self._ask_cache(lambda cache: cache.find(kind, value)):
+        if cached := self._ask_cache(lambda cache: cache.find(kind, value), about=list):
             found = [self.get(customer_id) for customer_id in cached]
             return [customer for customer in found if customer is not None]
-        with open_for(self._who, self._purpose, settings=self._settings) as door:
-            ids = ids_in_lake(door.con, kind, value)
-        return list(self._from_lake(ids).values())
+        return self._from_lake(lambda con: ids_in_lake(con, kind, value))
 
     async def aget(self, customer_id: str) -> Customer | None:
         """Do as `get`, in a thread."""
@@ -112,34 +116,46 @@ class Customers:
     ) -> None:
         self.close()
 
-    def _ask_cache(self, ask: Callable[[CachedCustomers], T]) -> T | None:
-        """Return the cache's answer; None without one: the lake has the same customers."""
+    def _ask_cache(self, ask: Callable[[CachedCustomers], T | None], *, about: Callable[[T], list[str]]) -> T | None:
+        """Return the cache's answer, on record in the access log; None without one: the lake has the same customers."""
         if self._cache is None or time.monotonic() < self._cache_asked_from:
             return None
+        kind = DOORS.find(DOOR)
+        recorder = Recorder(self._settings, self._who, kind, purpose=self._purpose, as_of=None, masked=False)
         try:
-            return ask(self._cache)
+            with recorder.watching():
+                recorder.own_statement(f"FROM {CUSTOMER_360.full_name}")
+                found = ask(self._cache)
+                if found:
+                    customer_ids = about(found)
+                    recorder.own_rows(len(customer_ids))
+                    recorder.about(customer_ids)
+                return found
         except SinkError:
             self._cache_asked_from = time.monotonic() + _LEFT_ALONE_SECONDS
             return None
 
-    def _from_lake(self, customer_ids: list[str]) -> dict[str, Customer]:
-        """Return the customers by the ids that were asked for."""
-        if not customer_ids:
-            return {}
-        customers = {}
-        with open_for(self._who, self._purpose, settings=self._settings) as door:
+    def _from_lake(self, ids: Callable[[DuckDBPyConnection], list[str]]) -> list[Customer]:
+        """Return the customers with the ids that a search of the lake gives."""
+        customers = []
+        with open_for(self._who, self._purpose, door=DOOR, settings=self._settings) as door:
             view = LakeView(door.con, door.location)
             publication = view.last_change_in("published") or view.snapshot().id
-            for asked_for in customer_ids:
+            for asked_for in ids(door.con):
                 values = customer_in_lake(door.con, asked_for)
-                if values is not None:
-                    customers[asked_for] = Customer(
-                        customer_id=str(values["customer_id"]),
+                if values is None:
+                    continue
+                customer_id = str(values["customer_id"])
+                door.recorder.about([customer_id])
+                customers.append(
+                    Customer(
+                        customer_id=customer_id,
                         values=values,
                         publication=publication,
                         found_in="lake",
                         asked_for=asked_for,
                     )
+                )
         return customers
 
 
