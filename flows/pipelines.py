@@ -23,6 +23,7 @@ from flows.checking import check_objects
 from flows.ingest import ingest_windows
 from flows.publication import conclude, publish_landed, report_failure
 from flows.sessions import join_or_open, session_of_run
+from lakehouse.plural import counted
 
 
 @flow(name="ingest", persist_result=False)
@@ -40,7 +41,7 @@ def ingest(
 
     def work(session: RunSession) -> RunOutcome:
         rows = _ingest(session, source, object_name, since, until)
-        return conclude(session, "landed" if rows else "unchanged", f"{rows:,} rows landed")
+        return conclude(session, "landed" if rows else "unchanged", f"{counted(rows, 'row')} landed")
 
     return _run("ingest", work, config=config, home=home, now=now, run_id=run_id)
 

@@ -14,6 +14,7 @@ from flows.artifacts import post_report, progress_artifact
 from flows.retry import with_retries
 from flows.sinks import feed_sinks
 from flows.tasks import commit_publication, compute
+from lakehouse.plural import counted
 
 PUBLISHING_STEPS = len(STAGES) + 2
 
@@ -76,6 +77,7 @@ def report_failure(session: RunSession, error: Exception) -> None:
 def _message(publication: Publication) -> str:
     """Return the run's message: what changed, as a completed run is not yet a right one."""
     if not publication.is_new:
-        return "nothing new: nothing was published"
+        return "nothing new since the last publication"
     changed = {name: staged.changed for name, staged in publication.written.items() if staged.changed}
-    return f"{sum(changed.values()):,} rows in {len(changed)} tables changed, {publication.checks} checks passed"
+    rows, tables = counted(sum(changed.values()), "row"), counted(len(changed), "table")
+    return f"{rows} in {tables} changed, {counted(publication.checks, 'check')} passed"

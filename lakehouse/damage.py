@@ -15,6 +15,7 @@ from lakehouse.attach import allow_data
 from lakehouse.errors import LakeDamaged, LakeError, LakeIncompatible, LakeLocked, LakeUnreachable, Part
 from lakehouse.inventory import LostFile, lost_files, read_catalogue, read_through
 from lakehouse.location import LakeLocation
+from lakehouse.plural import counted
 from lakehouse.table import literal
 from lakehouse.translate import first_line, is_corruption, is_of_the_caller
 
@@ -168,7 +169,7 @@ def damaged_files(location: LakeLocation, lost: list[LostFile]) -> LakeDamaged:
         needed, move = " that only older snapshots need", f"{move}, or ask for a newer state."
     else:
         move += "; or go on without: `dataflow restore --lost-files`."
-    what = f"{len(lost):,} data file{'s' if len(lost) > 1 else ''}{needed}"
+    what = f"{counted(len(lost), 'data file')}{needed}"
     return LakeDamaged(
         f"The lake at {location.catalogue} has lost {what}, of {tables}: {shown}{more}",
         part=Part.FILES,

@@ -10,6 +10,7 @@ from datetime import datetime
 import duckdb
 
 from lakehouse.errors import SnapshotNotFound
+from lakehouse.plural import counted
 from lakehouse.query import fetch_int
 from lakehouse.table import literal, quote, timestamp_literal
 
@@ -98,7 +99,9 @@ class History:
             f" FROM {self._metadata}.ducklake_snapshot"
         ).fetchone()
         assert row is not None
-        return f"the lake holds {row[0]} snapshots, from {row[1]} ({row[2]}) to {row[3]} ({row[4]})"
+        if row[0] == 1:
+            return f"the lake holds one snapshot, {row[1]} ({row[2]})"
+        return f"the lake holds {counted(row[0], 'snapshot')}, from {row[1]} ({row[2]}) to {row[3]} ({row[4]})"
 
     def _read(self, condition: str) -> list[Snapshot]:
         tail = condition or "ORDER BY snapshot_id"

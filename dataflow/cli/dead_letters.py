@@ -22,6 +22,7 @@ from dataflow.cli.options import (
 )
 from dataflow.cli.output import messages, write_records
 from dataflow.errors import UsageError
+from lakehouse.plural import agreeing, counted
 
 if TYPE_CHECKING:
     import duckdb
@@ -124,7 +125,8 @@ def replay(
         replayed = replay_dead_letters(
             con, inbox, chosen, who=getpass.getuser(), now=datetime.now(UTC), dead_letters=now
         )
-    messages.print(f"{replayed:,} dead letters are validated again by the next `dataflow run`.")
+    shown = counted(replayed, "dead letter")
+    messages.print(f"{shown} {agreeing(replayed, 'is', 'are')} validated again by the next `dataflow run`.")
 
 
 def discard(
@@ -148,7 +150,8 @@ def discard(
     with _open_to_decide(context) as (con, inbox, now):
         require_known(con, chosen, settings_of(context), dead_letters=now)
         discarded = discard_dead_letters(con, inbox, chosen, who=by, why=why, now=datetime.now(UTC), dead_letters=now)
-    messages.print(f"{discarded:,} dead letters are discarded; the next `dataflow run` leaves them out.")
+    shown, out = counted(discarded, "dead letter"), agreeing(discarded, "it", "them")
+    messages.print(f"{shown} {agreeing(discarded, 'is', 'are')} discarded; the next `dataflow run` leaves {out} out.")
 
 
 @contextmanager

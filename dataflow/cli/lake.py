@@ -12,6 +12,8 @@ from dataflow.cli.options import Output, OutputOption, YesOption, parse_version,
 from dataflow.cli.output import messages, write_json, write_records
 from dataflow.errors import UsageError
 from dataflow.observe.visible import visible
+from dataflow.settings.amounts import MOST_DAYS
+from lakehouse.plural import agreeing, counted
 
 if TYPE_CHECKING:
     from dataflow.govern.restore import Restored
@@ -98,8 +100,9 @@ def _show_restored(what: str, done: Restored, *, output: Output) -> None:
         return
     messages.print(
         f"Restored {what} to snapshot {done.target.id}; the lake is now at snapshot {done.snapshot.id}. "
-        f"The next run reads {done.objects_behind} objects again from raw; {done.decisions_kept} decisions that "
-        "were made since on dead letters are kept."
+        f"The next run reads {counted(done.objects_behind, 'object')} again from raw; "
+        f"{counted(done.decisions_kept, 'decision')} made since on dead letters "
+        f"{agreeing(done.decisions_kept, 'is', 'are')} kept."
     )
 
 
@@ -119,7 +122,8 @@ def _restore_lost_files(settings: Settings, *, yes: bool, output: Output) -> Non
     elif not steps:
         messages.print("No data file of the newest snapshot is lost: nothing to restore.")
     else:
-        messages.print(f"Restored {', '.join(steps)}.")
+        lost = f"{counted(plan.lost_files, 'data file')} {agreeing(plan.lost_files, 'is', 'are')} lost"
+        messages.print(f"{lost}. Restored {', '.join(steps)}.")
         messages.print(
             "Readers see the restored tables now, which can be without customers until the next run. Next: `dataflow "
             "check` reads again what the sources still have, `dataflow run` brings the rest back and publishes."
@@ -159,7 +163,10 @@ def maintain(
     older_than_days: Annotated[
         int | None,
         typer.Option(
-            "--older-than-days", min=0, help="Expire snapshots older than this; default: lake.snapshot_retention_days."
+            "--older-than-days",
+            min=0,
+            max=MOST_DAYS,
+            help="Expire snapshots older than this; default: lake.snapshot_retention_days.",
         ),
     ] = None,
     output: OutputOption = Output.TABLE,

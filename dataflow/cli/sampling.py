@@ -14,6 +14,7 @@ import typer
 
 from dataflow.cli.options import NowOption, Output, OutputOption, globals_of, parse_day, settings_of
 from dataflow.cli.output import messages, write_json, write_line, write_records
+from lakehouse.plural import agreeing, counted
 
 if TYPE_CHECKING:
     from dataflow.run.record import RunOutcome
@@ -189,10 +190,11 @@ def _write_summary(summary: dict[str, Any], outcome: RunOutcome, *, output: Outp
             f"Validated     {validated.rows_in:,} rows = {validated.rows_out:,} valid "
             f"+ {validated.set_aside:,} set aside + {validated.merged:,} older or repeated versions"
         )
-    write_line(f"Set aside     {summary['dead_letters']:,} dead letters are open")
+    waiting = summary["dead_letters"]
+    write_line(f"Set aside     {counted(waiting, 'dead letter')} {agreeing(waiting, 'is', 'are')} open")
     write_line(f"Customers     {published['customers']:,} ({kinds}) from {published['records']:,} customer records")
     write_line(f"Orders        {published['orders']:,}; tickets {published['tickets']:,}")
-    write_line(f"To review     {published['pairs_to_review']:,} pairs")
+    write_line(f"To review     {counted(published['pairs_to_review'], 'pair')}")
     if quality:
         write_line(
             f"Against truth pairwise precision {quality['pairwise_precision']:.4f}, recall "

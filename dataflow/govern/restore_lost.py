@@ -30,10 +30,14 @@ _RAW = "raw."
 
 @dataclass(frozen=True, kw_only=True)
 class WithoutLost:
-    """The plan: `tables` maps tables restored one by one to a snapshot, `derived` is that of all that runs compute."""
+    """The plan: `tables` maps tables restored one by one to a snapshot, `derived` is that of all that runs compute.
+
+    `lost_files` counts the lost files that the newest snapshot needs.
+    """
 
     tables: Mapping[str, int]
     derived: int | None
+    lost_files: int = 0
 
 
 def plan_without_lost(lake: Lake, settings: Settings) -> WithoutLost:
@@ -47,6 +51,7 @@ def plan_without_lost(lake: Lake, settings: Settings) -> WithoutLost:
     return WithoutLost(
         tables={name: _last_without(versions, lost, {name}) for name in sorted(damaged & kept)},
         derived=_last_without(versions, lost, made) if damaged & made else None,
+        lost_files=sum(file.until is None for file in lost),
     )
 
 

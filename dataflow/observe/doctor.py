@@ -28,6 +28,7 @@ from lakehouse.attach import foreign_file
 from lakehouse.connect import connect, extension_path
 from lakehouse.damage import damaged_copy, refuse_data_without_catalogue, refuse_lost_catalogue
 from lakehouse.inventory import read_catalogue, read_through
+from lakehouse.plural import agreeing, counted
 
 _NEEDED_BYTES = 2 * 2**30
 _SHOWN_PATHS = 3
@@ -123,8 +124,9 @@ def _file_modes(settings: Settings) -> str:
         return f"{seen:,} files and folders, for {settings.lake.group or 'this user'} alone"
     shown = ", ".join(f"{each.path} ({each.mode:04o})" for each in misplaced[:_SHOWN_PATHS])
     more = f" and {len(misplaced) - _SHOWN_PATHS:,} more" if len(misplaced) > _SHOWN_PATHS else ""
+    are = agreeing(len(misplaced), "is", "are")
     raise _Failed(
-        f"{len(misplaced):,} of {seen:,} files and folders are open to the wrong users: {shown}{more}",
+        f"{len(misplaced):,} of {seen:,} files and folders {are} open to the wrong users: {shown}{more}",
         "dataflow doctor --fix-modes",
     )
 
@@ -189,11 +191,12 @@ def _inbox(settings: Settings) -> str:
     found = inbox.read()
     faulty = (*found.damaged, *found.unreadable, *found.set_aside)
     if faulty:
+        are = agreeing(len(faulty), "is not a message", "are not messages")
         raise _Failed(
-            f"{len(faulty)} files in {inbox} are not messages or cannot be read: {', '.join(faulty)}",
-            "Look at them and move them out of the inbox.",
+            f"{counted(len(faulty), 'file')} in {inbox} {are} or cannot be read: {', '.join(faulty)}",
+            "Look at the files and move them out of the inbox.",
         )
-    return f"{len(found.messages)} messages in {inbox}"
+    return f"{counted(len(found.messages), 'message')} in {inbox}"
 
 
 def _probe_sink(kind: SinkKind, settings: Settings) -> Iterator[Finding]:

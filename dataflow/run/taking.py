@@ -19,6 +19,7 @@ from dataflow.workspace.report import NOTES_FACT, StepReport
 from dataflow.workspace.workspace import Workspace
 from lakehouse import Inbox, InboxContents, Message
 from lakehouse.inbox import ids_taken
+from lakehouse.plural import agreeing, counted
 
 # Modules by name, imported at first use: a run without messages does not need what they import.
 KINDS = {
@@ -131,11 +132,15 @@ def _notes(taken: Sequence[Message], outcomes: dict[str, str]) -> list[str]:
 def _notes_on_files(found: InboxContents, inbox: Inbox, aside: Sequence[str], unknown: Sequence[Message]) -> list[str]:
     notes = []
     if aside:
-        notes.append(f"{len(aside)} files of the inbox {inbox} are not messages and were set aside: {_listed(aside)}")
+        count = len(aside)
+        are, were = agreeing(count, "is not a message", "are not messages"), agreeing(count, "was", "were")
+        notes.append(f"{counted(count, 'file')} of the inbox {inbox} {are} and {were} set aside: {_listed(aside)}")
     if found.unreadable:
-        notes.append(f"{len(found.unreadable)} files of the inbox {inbox} cannot be read: {_listed(found.unreadable)}")
+        files = counted(len(found.unreadable), "file")
+        notes.append(f"{files} of the inbox {inbox} cannot be read: {_listed(found.unreadable)}")
     for kind, count in sorted(Counter(message.kind for message in unknown).items()):
-        notes.append(f"{count} messages of the kind {kind} wait for a version of DataFlow that knows the kind")
+        waits = agreeing(count, "waits", "wait")
+        notes.append(f"{counted(count, 'message')} of the kind {kind} {waits} for a version of DataFlow that knows it")
     return notes
 
 

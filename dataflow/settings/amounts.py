@@ -55,11 +55,11 @@ Memory = Annotated[str, AfterValidator(_check_memory)]
 """An amount of memory, as DuckDB writes it."""
 
 # A century, and thirty years in seconds: more is a mistake, and overflows the arithmetic of dates.
-_MOST_DAYS = 36_500
+MOST_DAYS = 36_500
 _MOST_SECONDS = 1_000_000_000
 
-Days = Annotated[int, Field(ge=0, le=_MOST_DAYS)]
-Hours = Annotated[float, Field(ge=0, le=_MOST_DAYS * 24, allow_inf_nan=False)]
+Days = Annotated[int, Field(ge=0, le=MOST_DAYS)]
+Hours = Annotated[float, Field(ge=0, le=MOST_DAYS * 24, allow_inf_nan=False)]
 Seconds = Annotated[float, Field(ge=0, le=_MOST_SECONDS, allow_inf_nan=False)]
 Timeout = Annotated[float, Field(gt=0, le=_MOST_SECONDS, allow_inf_nan=False)]
 
