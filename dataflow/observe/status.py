@@ -137,23 +137,29 @@ def read_status(
     those of running and crashed runs, which are listed among the last `runs`.
     """
     inbox = inbox or InboxContents()
-    declared = set(declared_objects(settings))
-
-    def is_declared(row: dict[str, Any]) -> bool:
-        return (row["source"], row["object"]) in declared
-
     pairs_to_review, letters = _as_decided(con, inbox)
     waiting = WAITING_DEAD_LETTERS.format(letters=letters)
     return {
         "runs": _last_runs(con, runs, folders, now=now),
         "published": [one | {"pairs_to_review": pairs_to_review} for one in fetch_records(con, _PUBLISHED)],
         "freshness": read_freshness(con, settings, now=now),
-        "completeness": with_keys([row for row in fetch_records(con, _COMPLETENESS) if is_declared(row)], settings),
+        "completeness": read_completeness(con, settings),
         "gaps": with_keys(fetch_records(con, _GAPS), settings) + fetch_records(con, _HELD_BACK),
         "withdrawn_files": fetch_records(con, WITHDRAWN),
         "dead_letters": fetch_records(con, f"FROM ({waiting}) ORDER BY rows DESC, source, object, rule"),
         "inbox": _inbox_rows(inbox),
     }
+
+
+def read_completeness(con: duckdb.DuckDBPyConnection, settings: Settings) -> Rows:
+    """Read what landing and the last check found of each declared object.
+
+    Incomplete is an object whose windows raw does not hold whole, or with rows stamped later than its source's clock
+    (`ahead`), which no run reads.
+    """
+    declared = set(declared_objects(settings))
+    found = fetch_records(con, _COMPLETENESS)
+    return with_keys([row for row in found if (row["source"], row["object"]) in declared], settings)
 
 
 def status_without_lake(folders: Sequence[RunFolder], *, now: datetime, error: str) -> dict[str, object]:
