@@ -40,8 +40,9 @@ def restore(
 ) -> None:
     """Take the lake back to an earlier snapshot, as a new commit.
 
-    Raw, run records, judgements and decisions on dead letters stay as they are; a later restore can undo this one. The
-    next run asks the sources for nothing twice, and publishes again what was received since.
+    Raw, run records, judgements and decisions on dead letters stay as they are, and the history of customers goes on
+    with what readers see now; a later restore can undo this one. The next run asks the sources for nothing twice, and
+    publishes again what was received since.
 
     With --table only that table goes back. The next run brings a valid or conformed table up to date; of any other
     table it updates only the rows that it recomputes.

@@ -162,7 +162,9 @@ def check(
     """Compare raw with the sources by range; the next run reads again what is missing.
 
     Lands what is new first. A source that can count is checked from its beginning, and bisected where counts differ;
-    delivered files are read again, by default those of the last 30 days.
+    delivered files are read again, by default those of the last 30 days. Where raw holds records that the source does
+    not count, their keys are compared, and those that are gone become deletions. Rows stamped later than the source's
+    clock, which no run reads, are counted and make the check partial.
 
     Example:  dataflow check --source mysql --since 2026-01-01
     """

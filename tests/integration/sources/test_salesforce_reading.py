@@ -14,6 +14,7 @@ from dataflow.errors import ConfigurationError, SchemaDrift, SourceMissing, Usag
 from dataflow.sources import ListsKeys, ObjectState, PlannedWindow, Source, Surveys, Window
 from dataflow.sources.protocol import BATCH_SCHEMA, BEGINNING
 from dataflow.sources.salesforce import SalesforceSource
+from dataflow.sources.salesforce.connection import Connection
 from tests.lib.servers.salesforce import Simulator
 from tests.lib.servers.salesforce_org import CONTACT, NOON, source_settings
 
@@ -304,6 +305,21 @@ def test_counting_and_halving_for_the_nightly_check(salesforce: Simulator) -> No
     assert sum(reader.survey(half).count for half in halves) == 49
     second = PlannedWindow("sf", "contact", Window(NOON, NOON + timedelta(seconds=1)), (), "x")
     assert reader.halve(second) == []
+
+
+def test_rows_stamped_ahead_of_the_orgs_clock_are_counted_and_read_where_that_is_declared(
+    salesforce: Simulator, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    fill(salesforce, 3)
+    reader = source(salesforce)
+    before = reader.count_ahead("contact")
+    [main, believed] = source(salesforce, contact(ahead_hours=2)).plan("contact", ObjectState())
+    assert believed.window == Window(main.window.until, main.window.until + timedelta(hours=2))
+    assert (main.moves_watermark, believed.moves_watermark) == (True, False)
+    monkeypatch.setattr(Connection, "now", lambda _: NOON - timedelta(hours=1))
+    after = reader.count_ahead("contact")
+    assert before is not None and after is not None
+    assert (before.count, after.count) == (0, 3)
 
 
 def test_measuring_reads_the_window_again(salesforce: Simulator) -> None:
