@@ -12,6 +12,7 @@ from dataflow.settings.model import (
     ObjectSettings,
     Settings,
     SourceSettings,
+    WebhookSettings,
 )
 from dataflow.settings.section import S3Settings
 
@@ -26,6 +27,7 @@ __all__ = [
     "SalesforceSettings",
     "Settings",
     "SourceSettings",
+    "WebhookSettings",
     "default_toml",
     "load_settings",
 ]

@@ -302,6 +302,23 @@ class CacheSettings(Section):
     """How long one answer of the server may take."""
 
 
+WebhookName = Annotated[str, Field(pattern=r"^[A-Za-z0-9_-]{1,64}$")]
+"""The name of an endpoint, in messages and in the name of a file."""
+
+
+class WebhookSettings(Section):
+    """An endpoint that gets one signed event for each publication."""
+
+    url: Annotated[str, Field(pattern=r"^https://[^@]+$")]
+    """`https://…`, without user and password."""
+    secret: SecretStr
+    """The secret with which events are signed."""
+    ca_file: ProjectPath = ""
+    """File of certificate authorities for the endpoint's certificate; empty: the public ones."""
+    timeout_seconds: Timeout = 10.0
+    """How long one answer may take."""
+
+
 class AccessSettings(Section):
     """Who may read, and the secret under which values are hashed."""
 
@@ -391,6 +408,7 @@ class Settings(BaseSettings):
     sinks: SinksSettings = SinksSettings()
     warehouse: WarehouseSettings = WarehouseSettings()
     cache: CacheSettings = CacheSettings()
+    webhooks: dict[WebhookName, WebhookSettings] = {}
     access: AccessSettings = AccessSettings()
     audit: AuditSettings = AuditSettings()
     prefect: PrefectSettings = PrefectSettings()

@@ -19,6 +19,12 @@ def _cache(settings: Settings) -> Sink:
     return Cache(settings)
 
 
+def _webhook(settings: Settings) -> Sink:
+    from dataflow.sinks.webhook.webhook import Webhook
+
+    return Webhook(settings)
+
+
 SINKS: Registry[SinkKind] = Registry(
     "sink",
     (
@@ -35,6 +41,13 @@ SINKS: Registry[SinkKind] = Registry(
             section="cache",
             is_on=lambda settings: bool(settings.cache.url),
             open=_cache,
+        ),
+        SinkKind(
+            name="webhook",
+            meaning="One signed event per publication, to each declared endpoint",
+            section="webhooks",
+            is_on=lambda settings: bool(settings.webhooks),
+            open=_webhook,
         ),
     ),
     name=lambda kind: kind.name,

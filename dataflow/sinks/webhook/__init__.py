@@ -1,0 +1,1 @@
+"""The sink `webhook`: one signed event per publication, to whoever waits for it."""
