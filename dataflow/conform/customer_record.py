@@ -22,10 +22,12 @@ from dataflow.conform.phones import is_placeholder_number, normalise_phone_value
 from dataflow.conform.second import SecondPython, apply_here
 from dataflow.conform.streets import normalise_street
 from dataflow.conform.texts import capitalise, tidy
+from dataflow.tables.columns import ENTITY_TYPES
 from dataflow.vocabulary.placeholders import DEFAULT_DATES
 from dataflow.workspace.ibis_types import ibis_type
 from dataflow.workspace.relations import sql_of
 from lakehouse.query import fetch_int
+from lakehouse.table import literal
 
 _TEXT = "VARCHAR"
 _CARRIED = (
@@ -127,6 +129,10 @@ def normalise_records(con: duckdb.DuckDBPyConnection, draft: ir.Table) -> tuple[
     are replaced first, because telephone numbers are parsed by country.
     """
     dropped: Dropped = {}
+    types = ", ".join(map(literal, ENTITY_TYPES))
+    con.execute(
+        f"UPDATE {draft.get_name()} SET entity_type = lower(trim(entity_type)) WHERE entity_type NOT IN ({types})"
+    )
     with SecondPython() as second:
         _build(con, COUNTRY, draft, second)
         dropped |= _count_dropped(con, COUNTRY, draft)

@@ -6,6 +6,7 @@ from collections.abc import Iterable, Mapping
 
 from dataflow.conform.compiled import CompiledMapping
 from dataflow.conform.joining import Join, check_join
+from dataflow.conform.outside import check_values
 from dataflow.conform.records import mapped_records
 from dataflow.errors import MappingError
 from dataflow.settings import MappingSettings, Settings
@@ -18,11 +19,20 @@ TARGETS: Mapping[str, Table] = {table.name: table for table in conformed.TABLES}
 
 def compile_mappings(settings: Settings, tables: Mapping[str, Table]) -> dict[str, CompiledMapping]:
     """Compile every mapping and check every name in it. Raises: MappingError listing the known names."""
+    compiled = name_mappings(settings, tables)
+    for mapping in compiled.values():
+        mapped_records(mapping, mapping.keys("keys"))
+    return compiled
+
+
+def name_mappings(settings: Settings, tables: Mapping[str, Table]) -> dict[str, CompiledMapping]:
+    """Compile every mapping and check the names of its tables, columns and fields, but not its expressions.
+
+    Raises: MappingError listing the known names.
+    """
     compiled: dict[str, CompiledMapping] = {}
     for name, declared in settings.mappings.items():
         compiled[name] = _compile(name, declared, siblings=compiled, tables=tables)
-    for mapping in compiled.values():
-        mapped_records(mapping, mapping.keys("keys"))
     return compiled
 
 
@@ -44,7 +54,9 @@ def _compile(
     )
     for join in joins:
         check_join(join, source, place=f"{place}.joins.{join.alias}")
-    return CompiledMapping(name, declared, target, source, joins, siblings)
+    compiled = CompiledMapping(name, declared, target, source, joins, siblings)
+    check_values(compiled)
+    return compiled
 
 
 def mappable_columns(target: Table) -> list[str]:

@@ -14,18 +14,18 @@ from dataflow.conform.customer_record import UNREADABLE, Dropped, drop_lookups, 
 from dataflow.conform.mapping import compile_mappings
 from dataflow.conform.records import mapped_records
 from dataflow.conform.scope import mark_scope
+from dataflow.conform.settle import MAPPING, Settled, settle_values
 from dataflow.conform.transactions import normalise_items, normalise_orders, normalise_tickets
 from dataflow.conform.unseen import drop_unseen_sql
-from dataflow.errors import MappingError
 from dataflow.settings import Settings
 from dataflow.tables.conformed import CUSTOMER_ORDER, CUSTOMER_RECORD, ORDER_ITEM, TABLES
 from dataflow.vocabulary import VOCABULARY_VERSION
 from dataflow.workspace.fingerprints import hash_settings, known_fingerprints, stage_fingerprints
 from dataflow.workspace.relations import relation, shaped, sql_of
-from dataflow.workspace.report import NOTES_FACT, StepReport, measured, resident_bytes
+from dataflow.workspace.report import NOTES_FACT, StepReport, measured, notes_fact, resident_bytes
 from dataflow.workspace.workspace import Workspace
 from lakehouse.query import fetch_int
-from lakehouse.table import Table, quote
+from lakehouse.table import Table, literal, quote
 
 CONFORM_VERSION = f"4.{VOCABULARY_VERSION}"
 """Raise this number with any change of how a value is conformed; every conformed table is then recomputed."""
@@ -85,7 +85,7 @@ def _conform_table(
         ids = " UNION ALL ".join(_record_ids(one, scopes[name]) for name, one in chosen.items())
         rows_in, merged = _count_sources(ws, chosen, scopes)
         _write_draft(ws, table, chosen, scopes)
-        _refuse_unknown_types(ws, table)
+        settled = settle_values(ws.con, DRAFT, chosen, settings=settings)
         rows, facts = _normalise(ws, settings, table)
         staged = ws.stage(table, sql_of(shaped(table, rows)), scope=None if is_whole else ids)
         report = StepReport(
@@ -93,13 +93,14 @@ def _conform_table(
             subject=table.full_name,
             rows_in=rows_in,
             rows_out=fetch_int(ws.con, f"SELECT count(*) FROM {DRAFT}"),
+            set_aside=settled.left_out,
             merged=merged,
             inserted=staged.inserted,
             updated=staged.updated,
             deleted=staged.deleted,
             seconds=watch.seconds,
             peak_rss_bytes=resident_bytes(),
-            facts=facts,
+            facts=_with_settled(facts, settled),
         )
         ws.con.execute(f"DROP TABLE {DRAFT}")
         if table == CUSTOMER_RECORD:
@@ -129,10 +130,11 @@ def _count_sources(ws: Workspace, chosen: Mapping[str, CompiledMapping], scopes:
 def _write_draft(ws: Workspace, table: Table, chosen: Mapping[str, CompiledMapping], scopes: Mapping[str, str]) -> None:
     columns = ", ".join(f"{quote(c.name)} {c.type}" for c in table.columns if c.name != "_run_id")
     mapped = {name for one in chosen.values() for name in one.settings.fields}
-    ws.con.execute(f"CREATE OR REPLACE TEMP TABLE {DRAFT} ({columns})")
+    ws.con.execute(f"CREATE OR REPLACE TEMP TABLE {DRAFT} ({columns}, {MAPPING} VARCHAR)")
     for name, mapping in chosen.items():
         records = mapped_records(mapping, mapping.keys(scopes[name]))
-        ws.con.execute(f"INSERT INTO {DRAFT} BY NAME {sql_of(records)}")
+        made_by = f"{literal(name)} AS {MAPPING}"
+        ws.con.execute(f"INSERT INTO {DRAFT} BY NAME SELECT *, {made_by} FROM ({sql_of(records)})")
     # Ids are of a source's keys, which stay as they are.
     texts = [c.name for c in table.columns if c.type == "VARCHAR" and c.name in mapped and not c.name.endswith("_id")]
     if texts:
@@ -144,32 +146,17 @@ def _draft(table: Table) -> ir.Table:
     return ibis.table(schema, name=DRAFT)
 
 
-def _refuse_unknown_types(ws: Workspace, table: Table) -> None:
-    """Raise MappingError for an entity_type other than person or company: resolution knows only these two."""
-    if table != CUSTOMER_RECORD:
-        return
-    other = fetch_int(
-        ws.con, f"SELECT count(*) FROM {DRAFT} WHERE coalesce(entity_type, '') NOT IN ('person', 'company')"
-    )
-    if other:
-        raise MappingError(
-            f"Mapping to {table.full_name}: {other:,} records have an entity_type that is neither person nor company.",
-            next_move="Map the field's values with { map = …, of = … }, or set rows with other values aside by a check "
-            "(one_of, required).",
-        )
-
-
 def _normalise(ws: Workspace, settings: Settings, table: Table) -> tuple[ir.Table, dict[str, Any]]:
     draft = _draft(table)
     if table == CUSTOMER_RECORD:
         rows, dropped = normalise_records(ws.con, draft)
-        return rows, {"values_dropped": dropped} | _noted(_dropped_notes(dropped))
+        return rows, {"values_dropped": dropped} | notes_fact(_dropped_notes(dropped))
     if table == CUSTOMER_ORDER:
         rows = normalise_orders(draft, currency=settings.currency)
         unpriced = rows.filter(rows["amount"].notnull() & rows["base_amount"].isnull())
         count = fetch_int(ws.con, sql_of(unpriced.aggregate(n=unpriced.count())))
         notes = [f"{count:,} orders have no amount in the base currency: their currency has no rate"] if count else []
-        return rows, {"without_exchange_rate": count} | _noted(notes)
+        return rows, {"without_exchange_rate": count} | notes_fact(notes)
     return (normalise_items if table == ORDER_ITEM else normalise_tickets)(draft), {}
 
 
@@ -183,5 +170,7 @@ def _dropped_notes(dropped: Dropped) -> list[str]:
     ]
 
 
-def _noted(notes: list[str]) -> dict[str, Any]:
-    return {NOTES_FACT: notes} if notes else {}
+def _with_settled(facts: dict[str, Any], settled: Settled) -> dict[str, Any]:
+    """Add what was settled to the facts and notes of the table."""
+    notes = [*facts.get(NOTES_FACT, []), *settled.notes]
+    return facts | ({"values_outside": settled.counts} if settled.counts else {}) | notes_fact(notes)

@@ -2,7 +2,7 @@
 
 A row uses only events before its day, so a later event never changes it. Two consequences: orders count whether or not
 they were cancelled later, because the time of a cancellation is unknown; a ticket's resolution counts from the day it
-was closed.
+was closed. Refunds that are rows of their own are not orders.
 """
 
 from __future__ import annotations
@@ -91,15 +91,20 @@ def _spine(days: list[date]) -> ir.Table:
 
 
 def _events() -> ir.Table:
-    orders = _touched(relation(published.ORDERS))
+    orders = _orders()
     tickets = _touched(relation(published.TICKETS))
     return orders.select("customer_id", event_at=orders.ordered_at).union(
         tickets.select("customer_id", event_at=tickets.opened_at)
     )
 
 
+def _orders() -> ir.Table:
+    orders = _touched(relation(published.ORDERS))
+    return orders.filter(MEANING.is_order(orders))
+
+
 def _order_features(spine: ir.Table) -> ir.Table:
-    orders = _touched(relation(published.ORDERS)).select("customer_id", "ordered_at", "base_amount", "categories")
+    orders = _orders().select("customer_id", "ordered_at", "base_amount", "categories")
     seen = spine.join(orders, "customer_id")
     seen = seen.filter(seen.ordered_at < _midnight(seen.feature_date))
     age = _age_days(seen.ordered_at, seen.feature_date)

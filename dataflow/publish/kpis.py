@@ -74,7 +74,7 @@ KPIS: Registry[Kpi] = Registry(
         Kpi(
             code="revenue",
             name="Revenue",
-            meaning="Total of the orders placed on the day that earn: neither cancelled nor refunded",
+            meaning="Total of the orders placed on the day that earn, neither cancelled nor refunded, less refunds",
             unit="base currency",
             table=ORDERS,
             timestamp="ordered_at",
@@ -85,12 +85,12 @@ KPIS: Registry[Kpi] = Registry(
         Kpi(
             code="average_order_value",
             name="Average order value",
-            meaning="Revenue by earning order with a known amount",
+            meaning="Total by earning order with a known amount; refunds are left out",
             unit="base currency",
             table=ORDERS,
             timestamp="ordered_at",
             value=lambda rows: rows.base_amount.sum().cast("float64") / rows.base_amount.count(),
-            where=MEANING.earns,
+            where=lambda rows: MEANING.earns(rows) & MEANING.is_order(rows),
         ),
         Kpi(
             code="cancelled_order_share",
@@ -99,7 +99,8 @@ KPIS: Registry[Kpi] = Registry(
             unit="share",
             table=ORDERS,
             timestamp="ordered_at",
-            value=lambda rows: (~MEANING.counts(rows)).sum() / rows.count(),
+            value=lambda rows: MEANING.is_cancelled(rows).sum() / rows.count(),
+            where=MEANING.is_order,
         ),
         Kpi(
             code="active_customers_30d",

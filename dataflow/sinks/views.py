@@ -66,7 +66,7 @@ def _monthly_revenue() -> ir.Table:
     earning = orders.filter(MEANING.earns(orders) & orders.ordered_at.notnull())
     months = earning.mutate(month=earning.ordered_at.date().truncate("M").cast("date"))
     return months.group_by("month").agg(
-        orders=ibis._.count(), customers=ibis._.customer_id.nunique(), revenue=ibis._.base_amount.sum()
+        orders=MEANING.is_order(months).sum(), customers=ibis._.customer_id.nunique(), revenue=ibis._.base_amount.sum()
     )
 
 

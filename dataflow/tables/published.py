@@ -35,7 +35,7 @@ _PROFILE = (
     Column("crm_status", "VARCHAR", "Status in the CRM"),
     Column("lifecycle_stage", "VARCHAR", "Lifecycle stage of the customer", "behaviour", values=LIFECYCLE_STAGES),
     Column("lifecycle_score", "DOUBLE", "0 to 100", "behaviour"),
-    Column("order_count", "BIGINT", "Orders, without cancelled ones", "behaviour", nullable=False),
+    Column("order_count", "BIGINT", "Orders, without cancelled ones and refunds", "behaviour", nullable=False),
     Column("order_amount", "DECIMAL(18,2)", "Total of those orders in the base currency", "behaviour", nullable=False),
     Column("first_order_at", "TIMESTAMPTZ", "First order", "behaviour"),
     Column("last_order_at", "TIMESTAMPTZ", "Last order", "behaviour"),

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from graphlib import CycleError, TopologicalSorter
 
@@ -10,6 +10,9 @@ from checks.errors import CheckDeclarationError
 from checks.json_schema import PayloadSchema
 from checks.rule import Check
 from checks.rules import Reference, compile_checks
+from dataflow.conform.compiled import CompiledMapping
+from dataflow.conform.mapping import name_mappings
+from dataflow.conform.outside import Judgement, judgements_of
 from dataflow.errors import ConfigurationError
 from dataflow.settings import ObjectSettings, Settings
 from dataflow.workspace.fingerprints import hash_settings
@@ -17,6 +20,9 @@ from lakehouse.table import Table
 
 VALIDATION_VERSION = "2"
 """Raise it when a row is cast or judged otherwise: every object is then validated again, from all of raw."""
+
+ACCEPTABLE = "acceptable"
+"""Temporary view of the typed rows that break no check: those that the conformed model judges."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -30,6 +36,8 @@ class ObjectPlan:
     valid: Table
     checks: tuple[Check, ...]
     schema: PayloadSchema | None
+    judgements: tuple[Judgement, ...] = ()
+    """What the conformed model does not accept of its rows, by the mappings of the object."""
 
     @property
     def full_name(self) -> str:
@@ -48,9 +56,10 @@ class ObjectPlan:
         declared = {word: getattr(self.settings, word) for word in words}
         checks = [check.model_dump() for check in declared.pop("checks")]
         schema = self.schema.schema if self.schema else None
-        # Only where it differs from what objects had before there was this setting.
+        # Only where they differ from what objects had before there were these settings.
         zone = {} if self.settings.zone == "UTC" else {"zone": self.settings.zone}
-        return hash_settings(**declared, **zone, checks=checks, schema=schema, version=VALIDATION_VERSION)
+        judged = {"judged": [one.settings for one in self.judgements]} if self.judgements else {}
+        return hash_settings(**declared, **zone, **judged, checks=checks, schema=schema, version=VALIDATION_VERSION)
 
     @property
     def references(self) -> tuple[Reference, ...]:
@@ -61,10 +70,12 @@ class ObjectPlan:
 def plan_objects(settings: Settings, tables: Mapping[str, Table]) -> list[list[ObjectPlan]]:
     """Compile the checks of every object, in rows: the objects of a row refer only to objects of earlier rows.
 
-    Raises: ConfigurationError for an unknown rule, argument, field, schema or object, and for circular references.
+    Raises: ConfigurationError for an unknown rule, argument, field, schema or object, for circular references, and for
+    a mapping that names what there is not.
     """
+    mappings = list(name_mappings(settings, tables).values())
     plans = {
-        f"{source}.{name}": _plan(source, name, declared, settings=settings, tables=tables)
+        f"{source}.{name}": _plan(source, name, declared, settings=settings, tables=tables, mappings=mappings)
         for source, system in settings.sources.items()
         for name, declared in system.objects.items()
     }
@@ -89,7 +100,13 @@ def _rows(order: TopologicalSorter[str]) -> Iterator[tuple[str, ...]]:
 
 
 def _plan(
-    source: str, name: str, declared: ObjectSettings, *, settings: Settings, tables: Mapping[str, Table]
+    source: str,
+    name: str,
+    declared: ObjectSettings,
+    *,
+    settings: Settings,
+    tables: Mapping[str, Table],
+    mappings: Sequence[CompiledMapping],
 ) -> ObjectPlan:
     place = f"sources.{source}.objects.{name}"
     beside = settings.config_file.parent if settings.config_file else None
@@ -109,6 +126,12 @@ def _plan(
         valid=tables[f"valid.{source}_{name}"],
         checks=tuple(checks),
         schema=schema,
+        judgements=tuple(
+            judgement
+            for mapping in mappings
+            if mapping.settings.object == f"{source}.{name}"
+            for judgement in judgements_of(mapping, row_id="_row_id", relation=ACCEPTABLE, fields=declared.fields)
+        ),
     )
 
 

@@ -19,11 +19,12 @@ from dataflow.validate.incoming import (
     of_object,
 )
 from dataflow.validate.newest import GONE, GOOD, NEWEST, choose_newest
+from dataflow.validate.outside_model import describe_outside
 from dataflow.validate.plan import ObjectPlan, plan_objects
-from dataflow.validate.verdict import BREACH, judge_incoming
+from dataflow.validate.verdict import BREACH, OUTSIDE, judge_incoming
 from dataflow.workspace.fingerprints import known_fingerprints, stage_fingerprints
 from dataflow.workspace.position import read_positions
-from dataflow.workspace.report import GAP_FACT, StepReport, list_gaps, measured, resident_bytes
+from dataflow.workspace.report import GAP_FACT, StepReport, list_gaps, measured, notes_fact, resident_bytes
 from dataflow.workspace.staging import Staged
 from dataflow.workspace.workspace import Workspace
 from lakehouse.query import fetch_int
@@ -86,7 +87,7 @@ def _validate_object(
         currencies = frozenset({settings.currency.base, *settings.currency.rates})
         judge_incoming(ws, plan, currencies=currencies)
         if reason := reason_to_hold(ws, plan, limits=settings.validation, waiting=waiting):
-            _drop(ws, (INCOMING, TYPED, BREACH))
+            _drop(ws, (INCOMING, TYPED, BREACH, OUTSIDE))
             facts = {GAP_FACT: reason, "rows_waiting": rows_in}
             return StepReport(
                 stage="validate", subject=plan.full_name, rows_in=0, rows_out=0, seconds=watch.seconds, facts=facts
@@ -106,9 +107,9 @@ def _validate_object(
             deleted=staged.deleted,
             seconds=watch.seconds,
             peak_rss_bytes=resident_bytes(),
-            facts=_facts(ws, plan),
+            facts=_facts(ws, plan) | notes_fact(describe_outside(ws.con, plan)),
         )
-        _drop(ws, (INCOMING, TYPED, BREACH, GOOD, NEWEST, GONE))
+        _drop(ws, (INCOMING, TYPED, BREACH, OUTSIDE, GOOD, NEWEST, GONE))
         return report
 
 

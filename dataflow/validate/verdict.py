@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
+import duckdb
 import pyarrow as pa
 
 from checks.json_schema import PayloadSchema
@@ -12,7 +13,7 @@ from checks.runner import find_breaches
 from dataflow.sources.deletion import ambiguous_sql
 from dataflow.validate.cast import TYPED, typed_sql
 from dataflow.validate.incoming import INCOMING
-from dataflow.validate.plan import ObjectPlan
+from dataflow.validate.plan import ACCEPTABLE, ObjectPlan
 from dataflow.workspace.workspace import Workspace
 from lakehouse.table import literal, quote
 
@@ -22,14 +23,18 @@ BREACH = "breach"
 In the phase CHECK the ordinal is the place of the check in the object's plan.
 """
 
-_READ, _TYPE, _SCHEMA, CHECK = range(4)
+OUTSIDE = "outside"
+"""Temporary table (row_id, number, value): rows that a judgement of the plan sets aside; its value where it is listed."""
+
+_READ, _TYPE, _SCHEMA, CHECK, _MODEL = range(5)
 _BATCH_ROWS = 20_000
 
 
 def judge_incoming(ws: Workspace, plan: ObjectPlan, *, currencies: frozenset[str]) -> None:
-    """Fill TYPED and BREACH from INCOMING. A deleted record is checked for its key and version only.
+    """Fill TYPED, BREACH and OUTSIDE from INCOMING. A deleted record is checked for its key and version only.
 
-    Checks do not run on a row whose text does not fit the types: they would report unreadable fields as missing.
+    Checks do not run on a row whose text does not fit the types: they would report unreadable fields as missing. What
+    the conformed model does not accept is judged last, of rows that are good so far: a declared check names its rule.
     """
     con = ws.con
     con.execute(typed_sql(plan.settings.fields, zone=plan.settings.zone))
@@ -49,7 +54,31 @@ def judge_incoming(ws: Workspace, plan: ObjectPlan, *, currencies: frozenset[str
     around = surroundings(ws, plan, currencies=currencies)
     found = find_breaches(con, "checkable", checks=plan.checks, row_id="_row_id", surroundings=around)
     con.execute(f"INSERT INTO {BREACH} SELECT row_id, {CHECK}, ordinal, 'validate', rule, reason FROM ({found})")
+    _judge_by_model(con, plan)
     con.execute("DROP TABLE checkable")
+
+
+def _judge_by_model(con: duckdb.DuckDBPyConnection, plan: ObjectPlan) -> None:
+    """Set aside what the conformed model does not accept, of the rows that no rule of their object sets aside."""
+    found = "SELECT 0::BIGINT AS row_id, 0 AS number, NULL::VARCHAR AS value WHERE false"
+    if plan.judgements:
+        con.execute(f"""
+            CREATE OR REPLACE TEMP VIEW {ACCEPTABLE} AS
+            FROM checkable WHERE _row_id NOT IN (SELECT row_id FROM {BREACH})
+        """)
+        found = " UNION ALL ".join(
+            f"SELECT row_id, {number} AS number, value FROM ({one.sql})" for number, one in enumerate(plan.judgements)
+        )
+    con.execute(f"CREATE OR REPLACE TEMP TABLE {OUTSIDE} AS {found}")
+    if plan.judgements:
+        texts = ", ".join(
+            f"({number}, {literal(one.rule)}, {literal(one.reason)})" for number, one in enumerate(plan.judgements)
+        )
+        con.execute(f"""
+            INSERT INTO {BREACH} SELECT row_id, {_MODEL}, number, 'validate', rule, reason
+            FROM {OUTSIDE} JOIN (VALUES {texts}) AS texts (number, rule, reason) USING (number)
+        """)
+        con.execute(f"DROP VIEW {ACCEPTABLE}")
 
 
 def surroundings(ws: Workspace, plan: ObjectPlan, *, currencies: frozenset[str]) -> Surroundings:

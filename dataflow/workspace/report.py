@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import asdict, dataclass, field
 from datetime import datetime
@@ -93,6 +93,11 @@ def list_drift(reports: Iterable[StepReport]) -> dict[str, str]:
 def list_notes(reports: Iterable[StepReport]) -> list[str]:
     """Return the notes of all steps, in order."""
     return [str(note) for report in reports for note in report.facts.get(NOTES_FACT, ())]
+
+
+def notes_fact(notes: Sequence[str]) -> dict[str, Any]:
+    """Return the fact of a report that holds the notes; nothing where there are none."""
+    return {NOTES_FACT: list(notes)} if notes else {}
 
 
 def gap_message(subjects: Iterable[str]) -> str:

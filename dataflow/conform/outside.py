@@ -1,0 +1,150 @@
+"""What a mapping makes of a value that its conformed column does not accept: kept, replaced, or its row set aside.
+
+Whether a row is set aside is known when it is validated: `judgements_of` gives validation the SELECT of such rows.
+Values that are kept or replaced are settled when records are conformed (dataflow/conform/settle.py), and so are records
+that validation cannot judge by one row, as their value is of a joined object: these are left out.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from typing import Any
+
+import ibis
+from ibis.expr import types as ir
+
+from dataflow.conform.compiled import CompiledMapping
+from dataflow.conform.names_in_scope import RowScope
+from dataflow.conform.operators import build_value
+from dataflow.errors import MappingError
+from dataflow.settings import FieldExpression
+from dataflow.tables.accepted import SET_ASIDE, Accepted, accepted_of
+from dataflow.workspace.ibis_types import ibis_type
+from dataflow.workspace.relations import sql_of
+from lakehouse.table import quote
+
+
+@dataclass(frozen=True, kw_only=True)
+class Judgement:
+    """One column of one mapping that sets rows of its object aside.
+
+    `sql` is a SELECT of `row_id` and `value` (null where values are not listed) of the rows to set aside.
+    """
+
+    mapping: CompiledMapping
+    accepted: Accepted
+    sql: str
+
+    @property
+    def rule(self) -> str:
+        return self.accepted.rule
+
+    @property
+    def reason(self) -> str:
+        """Return the reason of a dead letter; it holds no value of the row."""
+        return f"{self.accepted.column} of mappings.{self.mapping.name} is not {self.accepted.expected}"
+
+    @property
+    def settings(self) -> dict[str, Any]:
+        """Return what decides which rows are set aside, for the fingerprint of the object."""
+        declared = self.mapping.settings
+        fields = {name: declared.fields[name] for name in self.accepted.columns}
+        return {"reason": self.reason, "fields": fields, "where": declared.where, "group_by": declared.group_by}
+
+
+def check_values(mapping: CompiledMapping) -> None:
+    """Refuse constants that a column does not accept, and an `other` that it does not take. Raises: MappingError."""
+    known = {one.column: one for one in accepted_of(mapping.target)}
+    for name, one in known.items():
+        words = _constants(mapping.settings.fields[name])[0] if name in mapping.settings.fields else []
+        wrong = [word for word in words if one.words and str(word).lower() not in one.words]
+        if wrong:
+            raise MappingError(
+                f"mappings.{mapping.name}.fields.{name} gives {', '.join(map(repr, wrong))}; it can give: "
+                f"{', '.join(one.words)}."
+            )
+    for column, cost in mapping.settings.other.items():
+        place = f"mappings.{mapping.name}.other"
+        if column not in known:
+            raise MappingError(f"{place} names {column!r}; it takes: {', '.join(sorted(known)) or 'no column'}.")
+        one = known[column]
+        if cost not in one.others and not (one.pattern and re.fullmatch(one.pattern, cost)):
+            codes = [f"or {one.expected}"] if one.pattern else []
+            raise MappingError(f"{place}.{column} is {cost!r}; it can be {', '.join([*one.others, *codes])}.")
+
+
+def open_columns(mapping: CompiledMapping) -> Iterator[tuple[Accepted, str]]:
+    """Yield the columns of a mapping that can get a value outside what they accept, each with what that costs."""
+    fields = mapping.settings.fields
+    for one in accepted_of(mapping.target):
+        if all(name in fields for name in one.columns) and not _is_closed(one, fields[one.column]):
+            yield one, mapping.settings.other.get(one.column, one.cost)
+
+
+def judgements_of(
+    mapping: CompiledMapping, *, row_id: str, relation: str, fields: Mapping[str, str]
+) -> Iterator[Judgement]:
+    """Yield what sets rows of the mapping's object aside. `relation` has the typed fields of its rows and `row_id`."""
+    rows = ibis.table({row_id: "int64", **{name: ibis_type(kind) for name, kind in fields.items()}}, name=relation)
+    for one, cost in open_columns(mapping):
+        wanted = [mapping.settings.fields[name] for name in one.columns]
+        if cost == SET_ASIDE and not any("." in name for value in wanted for name in fields_in(value)):
+            yield Judgement(mapping=mapping, accepted=one, sql=_outside_sql(mapping, one, rows, row_id=row_id))
+
+
+def _outside_sql(mapping: CompiledMapping, one: Accepted, rows: ir.Table, *, row_id: str) -> str:
+    chosen = rows
+    for name, wanted in mapping.settings.where.items():
+        chosen = chosen.filter(chosen[name] == ibis.literal(wanted).cast(chosen[name].type()))
+    scope = _RowOfGroup(mapping, chosen)
+    values = {f"c{n}": _mapped(mapping, name, scope) for n, name in enumerate(one.columns)}
+    mapped = sql_of(chosen.select(**{row_id: chosen[row_id]}, **values))
+    listed = "CAST(c0 AS VARCHAR)" if one.lists_values else "NULL::VARCHAR"
+    # Of a group one row has the value that counts: a row without it says nothing.
+    given = "c0 IS NOT NULL AND " if mapping.is_grouped else ""
+    return f"SELECT {quote(row_id)} AS row_id, {listed} AS value FROM ({mapped}) WHERE {given}({one.outside(*values)})"
+
+
+class _RowOfGroup(RowScope):
+    """Names resolved to the columns of one row, also in a mapping with group_by: each row of the group is judged."""
+
+    def over_time(self, operator: str, name: str) -> ir.Value:
+        return self.field(name) if self.mapping.is_grouped else super().over_time(operator, name)
+
+
+def _mapped(mapping: CompiledMapping, column: str, scope: RowScope) -> ir.Value:
+    scope.place = f"mappings.{mapping.name}.fields.{column}"
+    value = build_value(mapping.settings.fields[column], scope)
+    # Texts of dates and numbers are refused when mappings are compiled.
+    return value.cast("string") if mapping.target.column(column).type == "VARCHAR" else value
+
+
+def _is_closed(one: Accepted, expression: FieldExpression) -> bool:
+    """Return whether an expression gives only constants that the column accepts."""
+    words, is_all = _constants(expression)
+    return is_all and bool(one.words) and all(str(word).lower() in one.words for word in words)
+
+
+def _constants(expression: FieldExpression) -> tuple[list[object], bool]:
+    """Return the constants that an expression gives, and whether it gives nothing else."""
+    if isinstance(expression, dict):
+        if "value" in expression:
+            return [expression["value"]], True
+        if isinstance(expression.get("map"), dict):
+            default = [expression["default"]] if isinstance(expression.get("default"), str) else []
+            return [*expression["map"].values(), *default], bool(default)
+    return [], False
+
+
+def fields_in(expression: object) -> Iterator[str]:
+    """Yield the names of the fields that an expression reads."""
+    if isinstance(expression, str):
+        yield expression
+    elif isinstance(expression, list):
+        for one in expression:
+            yield from fields_in(one)
+    elif isinstance(expression, dict):
+        for word in ("first_of", "join", "of", "key", "latest", "earliest"):
+            yield from fields_in(expression.get(word))
