@@ -7,8 +7,11 @@ from ibis.expr import types as ir
 
 from dataflow.conform.expressions import tidy_text, without_blanks
 from dataflow.settings.model import CurrencySettings
+from dataflow.tables.columns import MONEY
+from dataflow.vocabulary.currencies import decimals_of
+from dataflow.workspace.ibis_types import ibis_type
 
-# Wide enough for any rate; its product with an amount is DECIMAL(36,10).
+# Wide enough for any rate; its product with an amount is DECIMAL(38,12).
 _RATE = "decimal(18, 8)"
 
 
@@ -38,10 +41,12 @@ def normalise_tickets(draft: ir.Table) -> ir.Table:
 
 
 def in_base_currency(amount: ir.Value, code: ir.Value, *, currency: CurrencySettings) -> ir.Value:
-    """Convert at the configured rate, rounded to cents; null where no rate is configured.
+    """Convert at the configured rate, rounded to the decimals of the base currency; null where no rate is configured.
 
+    An amount in the base currency stays as it is; null also where the product is more than the type holds.
     Units: rates are units of the base currency for one unit of the other.
     """
-    rates = {currency.base: 1, **currency.rates}
-    rate = ibis.cases(*((code == name, ibis.literal(value, type=_RATE)) for name, value in rates.items()))
-    return (amount * rate).round(2).cast("decimal(18, 2)")
+    rates = [(code == name, ibis.literal(value, type=_RATE)) for name, value in currency.rates.items()]
+    money = ibis_type(MONEY)
+    converted = (amount * ibis.cases(*rates)).round(decimals_of(currency.base)) if rates else ibis.null(money)
+    return ibis.ifelse(code == currency.base, amount.cast(money), converted.try_cast(money))

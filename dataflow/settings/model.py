@@ -220,9 +220,9 @@ class MappingSettings(Section):
     fields: dict[str, FieldExpression]
     """Column of the table to field, or to one operator with its arguments."""
     other: dict[str, str] = {}
-    """Column to what a value costs that it does not accept: `keep` (as "other"), `set_aside` (its row is a dead letter),
-    or a value to take in its place. Left out: states and priorities are kept, and a row is set aside whose entity type,
-    currency code, amount (below 0) or time of closing is not accepted. `amount = "refund"`: the row is a refund."""
+    """Column to what a value costs that it does not accept: `keep` (as "other"), `set_aside` (its row is a dead
+    letter), or a value to take in its place. Left out: states and priorities are kept, and a row is set aside whose
+    entity type, currency code, amount (below 0) or time of closing is not accepted. `amount = "refund"`: it is one."""
 
 
 class CurrencySettings(Section):

@@ -163,18 +163,22 @@ def _shown(path: Path) -> Shown | None:
 
 
 def _has_columns(con: duckdb.DuckDBPyConnection, warehouse: Path) -> bool:
-    """Return whether the file's tables have the declared columns; change feeds do not have columns declared since."""
+    """Return whether the file's tables have the columns of the lake's: a change feed brings no column or type along."""
     con.execute(f"ATTACH {literal(str(warehouse))} AS {DRAFT} (READ_ONLY)")
     try:
-        return all(
-            con.execute(f"SELECT column_name FROM (DESCRIBE {DRAFT}.{table.sql_name})").fetchall()
-            == [(name,) for name in table.column_names]
-            for table in published.TABLES
-        )
+        for table in published.TABLES:
+            here, lake = (_columns(con, name) for name in (f"{DRAFT}.{table.sql_name}", table.in_lake))
+            if here != lake or tuple(here) != table.column_names:
+                return False
     except duckdb.CatalogException:
         return False
     finally:
         con.execute(f"DETACH {DRAFT}")
+    return True
+
+
+def _columns(con: duckdb.DuckDBPyConnection, table: str) -> dict[str, str]:
+    return dict(con.execute(f"SELECT column_name, column_type FROM (DESCRIBE {table})").fetchall())
 
 
 def _feed(con: duckdb.DuckDBPyConnection, table: Table, *, metadata: str, after: int | None, upto: int) -> str | None:

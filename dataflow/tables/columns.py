@@ -17,6 +17,10 @@ CLASSIFICATIONS = {
 ENTITY_TYPES = ("person", "company")
 """The entity types of customers and their records."""
 
+MONEY = "DECIMAL(20,4)"
+"""The type of amounts: ISO 4217 has currencies of up to four decimals, and 16 digits before them hold any total. Wider
+than DECIMAL(18,2), which lakes made before December 2026 have: DuckLake widens a column in place."""
+
 RUN_ID = Column("_run_id", "VARCHAR", "Run that last wrote the row", nullable=False, volatile=True)
 
 LINEAGE = (

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataflow.tables.columns import ENTITY_TYPES, LINEAGE
+from dataflow.tables.columns import ENTITY_TYPES, LINEAGE, MONEY
 from dataflow.tables.meaning import MEANING
 from lakehouse.table import Column, Table
 
@@ -68,8 +68,8 @@ CUSTOMER_ORDER = Table(
         Column("ordered_at", "TIMESTAMPTZ", "When it was ordered", "behaviour"),
         Column("status", "VARCHAR", "State of the order", "behaviour", values=MEANING.order_states),
         Column("currency_code", "VARCHAR", "ISO 4217"),
-        Column("amount", "DECIMAL(18,2)", "Total in the order's currency", "behaviour"),
-        Column("base_amount", "DECIMAL(18,2)", "Total in the base currency of dataflow.toml", "behaviour"),
+        Column("amount", MONEY, "Total in the order's currency", "behaviour"),
+        Column("base_amount", MONEY, "Total in the base currency of dataflow.toml", "behaviour"),
         *LINEAGE,
     ),
 )
@@ -88,7 +88,7 @@ ORDER_ITEM = Table(
         Column("product_name", "VARCHAR", "Name of the product"),
         Column("product_category", "VARCHAR", "Category of the product"),
         Column("quantity", "BIGINT", "Pieces", "behaviour"),
-        Column("unit_price", "DECIMAL(18,2)", "Price per unit in the order's currency", "behaviour"),
+        Column("unit_price", MONEY, "Price per unit in the order's currency", "behaviour"),
         *LINEAGE,
     ),
 )

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataflow.tables.columns import ENTITY_TYPES, RUN_ID
+from dataflow.tables.columns import ENTITY_TYPES, MONEY, RUN_ID
 from dataflow.tables.enriched import LIFECYCLE_STAGES
 from dataflow.tables.meaning import MEANING
 from lakehouse.table import Column, Table
@@ -36,7 +36,7 @@ _PROFILE = (
     Column("lifecycle_stage", "VARCHAR", "Lifecycle stage of the customer", "behaviour", values=LIFECYCLE_STAGES),
     Column("lifecycle_score", "DOUBLE", "0 to 100", "behaviour"),
     Column("order_count", "BIGINT", "Orders, without cancelled ones and refunds", "behaviour", nullable=False),
-    Column("order_amount", "DECIMAL(18,2)", "Total of those orders in the base currency", "behaviour", nullable=False),
+    Column("order_amount", MONEY, "Total of those orders in the base currency", "behaviour", nullable=False),
     Column("first_order_at", "TIMESTAMPTZ", "First order", "behaviour"),
     Column("last_order_at", "TIMESTAMPTZ", "Last order", "behaviour"),
     Column("ticket_count", "BIGINT", "Tickets", "behaviour", nullable=False),
@@ -102,8 +102,8 @@ ORDERS = _published(
         Column("ordered_at", "TIMESTAMPTZ", "When it was ordered", "behaviour"),
         Column("status", "VARCHAR", "State of the order", "behaviour", values=MEANING.order_states),
         Column("currency_code", "VARCHAR", "ISO 4217"),
-        Column("amount", "DECIMAL(18,2)", "Total in the order's currency", "behaviour"),
-        Column("base_amount", "DECIMAL(18,2)", "Total in the base currency", "behaviour"),
+        Column("amount", MONEY, "Total in the order's currency", "behaviour"),
+        Column("base_amount", MONEY, "Total in the base currency", "behaviour"),
         Column("item_count", "BIGINT", "Lines", "behaviour", nullable=False),
         Column("piece_count", "BIGINT", "Quantity over all lines", "behaviour", nullable=False),
         Column("categories", "VARCHAR[]", "Product categories, sorted", "behaviour", nullable=False),
@@ -144,14 +144,14 @@ CUSTOMER_FEATURES = _published(
         Column("order_count_365d", "BIGINT", "Orders in the 365 days before", "behaviour", nullable=False),
         Column(
             "order_amount_90d",
-            "DECIMAL(18,2)",
+            MONEY,
             "Total of orders in the 90 days before, base currency",
             "behaviour",
             nullable=False,
         ),
         Column(
             "order_amount_365d",
-            "DECIMAL(18,2)",
+            MONEY,
             "Total of orders in the 365 days before, base currency",
             "behaviour",
             nullable=False,

@@ -24,7 +24,7 @@ In the phase CHECK the ordinal is the place of the check in the object's plan.
 """
 
 OUTSIDE = "outside"
-"""Temporary table (row_id, number, value): rows that a judgement of the plan sets aside; its value where it is listed."""
+"""Temporary table (row_id, number, value): rows that a judgement of the plan sets aside; value where it is listed."""
 
 _READ, _TYPE, _SCHEMA, CHECK, _MODEL = range(5)
 _BATCH_ROWS = 20_000

@@ -28,7 +28,7 @@ _EMPTY: Mapping[str, Any] = {
     "VARCHAR[]": [],
     "TIMESTAMPTZ": NOW,
     "DATE": date(2026, 3, 1),
-    "DECIMAL(18,2)": 0,
+    "DECIMAL(20,4)": 0,
 }
 
 
