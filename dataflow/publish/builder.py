@@ -9,7 +9,7 @@ from functools import cache
 from ibis.expr import types as ir
 
 from dataflow.workspace.relations import shaped, sql_of
-from dataflow.workspace.report import StepReport, measured, resident_bytes
+from dataflow.workspace.report import StepReport, measured, notes_fact, resident_bytes
 from dataflow.workspace.workspace import Workspace
 from lakehouse.query import fetch_int
 from lakehouse.table import Table
@@ -22,7 +22,7 @@ class Builder:
     Its rows are an `expression` over declared tables and the touched keys, or `sql` where they depend on the run;
     `constant` compiles the part of that SQL which does not depend on the run.
     `scope` is evaluated after the rows (see Workspace.stage). `source` selects the rows of an earlier stage that
-    must each become one row; None for derived figures.
+    must each become one row; None for derived figures. `notes` says what the rows leave out, where they do.
     """
 
     table: Table
@@ -31,6 +31,7 @@ class Builder:
     constant: Callable[[], str] | None = None
     scope: str | Callable[[Workspace], str]
     source: str | None = None
+    notes: Callable[[Workspace], list[str]] | None = None
 
     def rows(self, ws: Workspace) -> str:
         if self.sql is not None:
@@ -63,6 +64,7 @@ def run_builder(ws: Workspace, builder: Builder) -> StepReport:
             deleted=staged.deleted,
             seconds=watch.seconds,
             peak_rss_bytes=resident_bytes(),
+            facts=notes_fact(builder.notes(ws) if builder.notes else []),
         )
 
 

@@ -13,9 +13,15 @@ from dataflow.tables.published import CUSTOMER_360, KPI_DAILY
 from dataflow.workspace.relations import relation, shaped, sql_of, widened
 from dataflow.workspace.touched import EVERYTHING
 from dataflow.workspace.workspace import Workspace
-from lakehouse.table import Table, column_list, literal
+from lakehouse.query import fetch_int
+from lakehouse.table import Table, column_list
 
 _DAYS = "touched_day"
+_CUT = "calendar_cut"
+"""Temporary table: the day on which the calendar begins because of a gap before it; empty without one."""
+
+# A company whose records pause for longer began again; a shorter gap of stray dates costs at most 4,000 days.
+_LONGEST_GAP_YEARS = 10
 
 
 def kpi_sql(ws: Workspace) -> str:
@@ -58,24 +64,12 @@ def _figure(kpi: Kpi) -> ir.Table:
 
 
 def _mark_days(ws: Workspace) -> None:
-    """Fill touched_day: days of changed rows, days added to the calendar, days removed from it.
-
-    The calendar runs from the first to the last day with an event, but not beyond the run's day: one order dated
-    2199 would add two centuries of zeros.
-    """
-    union = " UNION ALL ".join(
-        f"SELECT min({at}) AS first, max({at}) AS last FROM {t.sql_name}" for t, at in _timestamps()
-    )
-    today = f"{literal(ws.run.now.date().isoformat())}::DATE"
+    """Fill touched_day: days of changed rows, days added to the calendar, days removed from it."""
+    first, last = _calendar(ws)
+    days = f"generate_series({first}::TIMESTAMP, {last}::TIMESTAMP, INTERVAL 1 DAY)"
     ws.con.execute(f"""
         CREATE OR REPLACE TEMP TABLE {_DAYS} AS
-        WITH bounds AS (
-            SELECT min(first)::DATE AS first, least(max(last)::DATE, {today}) AS last FROM ({union})
-        ),
-        calendar AS (
-            SELECT unnest(generate_series(first::TIMESTAMP, last::TIMESTAMP, INTERVAL 1 DAY))::DATE AS kpi_date
-            FROM bounds
-        ),
+        WITH calendar AS (SELECT unnest({days})::DATE AS kpi_date),
         known AS (SELECT DISTINCT kpi_date FROM {ws.before(KPI_DAILY)}),
         touched AS ({_touched_days(ws)})
         SELECT kpi_date, kpi_date IN (SELECT kpi_date FROM calendar) AS is_in_calendar
@@ -86,6 +80,55 @@ def _mark_days(ws: Workspace) -> None:
             UNION (SELECT kpi_date FROM known EXCEPT SELECT kpi_date FROM calendar)
         )
     """)
+
+
+def _calendar(ws: Workspace) -> tuple[str, str]:
+    """Return the SQL of the first and last day of the calendar; null without any event.
+
+    It runs from the first to the last day with an event, but not beyond the run's day: one order dated 2199 would add
+    two centuries of zeros. It begins after a gap of more than _LONGEST_GAP_YEARS: one order dated 1026 would add ten.
+    Days before it have no key figures.
+    """
+    extremes = " UNION ALL ".join(
+        f"SELECT min({at})::DATE AS first, max({at})::DATE AS last FROM {t.sql_name}" for t, at in _timestamps()
+    )
+    today = ws.run.now.date()
+    first, last, year = ws.con.execute(
+        f"SELECT min(first)::VARCHAR, least(max(last), DATE '{today}')::VARCHAR, year(min(first)) FROM ({extremes})"
+    ).fetchall()[0]
+    if first is None:
+        ws.con.execute(f"CREATE OR REPLACE TEMP TABLE {_CUT} (day DATE)")
+        return "NULL", "NULL"
+    # Only where the first event is old are the years of all events read.
+    begun = _year_after_gap(ws) if year < today.year - _LONGEST_GAP_YEARS else None
+    if begun is not None:
+        first = f"{begun}-01-01"
+    ws.con.execute(f"CREATE OR REPLACE TEMP TABLE {_CUT} AS SELECT DATE '{first}' AS day WHERE {begun is not None}")
+    return f"DATE '{first}'", f"DATE '{last}'"
+
+
+def _year_after_gap(ws: Workspace) -> int | None:
+    years = " UNION ".join(f"SELECT year({at}) AS year FROM {t.sql_name}" for t, at in _timestamps())
+    found: int | None = ws.con.execute(f"""
+        SELECT max(year) FROM (SELECT year, lag(year) OVER (ORDER BY year) AS before FROM ({years}))
+        WHERE year - before > {_LONGEST_GAP_YEARS} AND year <= {ws.run.now.year}
+    """).fetchall()[0][0]
+    return found
+
+
+def _before_calendar(ws: Workspace) -> list[str]:
+    """Note how many events have no key figures because they are before the calendar."""
+    first, _ = _calendar(ws)
+    counts = " UNION ALL ".join(
+        f"SELECT count(*) AS n FROM {t.sql_name} WHERE {at} < {first}" for t, at in _timestamps()
+    )
+    count = fetch_int(ws.con, f"SELECT coalesce(sum(n), 0) FROM ({counts})")
+    if not count:
+        return []
+    return [
+        f"{count:,} timestamps are before {first.removeprefix('DATE ')}, more than {_LONGEST_GAP_YEARS} years before "
+        "the next: the key figures begin there; correct them at the source"
+    ]
 
 
 def _touched_days(ws: Workspace) -> str:
@@ -116,4 +159,6 @@ def _timestamps() -> list[tuple[Table, str]]:
     return list(dict.fromkeys((kpi.table, kpi.timestamp) for kpi in KPIS.values()))
 
 
-KPI_BUILDER = Builder(table=KPI_DAILY, sql=kpi_sql, constant=_figures_sql, scope=f"SELECT kpi_date FROM {_DAYS}")
+KPI_BUILDER = Builder(
+    table=KPI_DAILY, sql=kpi_sql, constant=_figures_sql, scope=f"SELECT kpi_date FROM {_DAYS}", notes=_before_calendar
+)

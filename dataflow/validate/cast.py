@@ -8,10 +8,12 @@ from collections.abc import Mapping
 
 from dataflow.sources.typed import in_utc_sql, names_zone_sql
 from dataflow.validate.incoming import INCOMING
+from dataflow.vocabulary.placeholders import ZERO_DATES, ZERO_TIMESTAMPS
 from lakehouse.table import literal, quote
 
 TYPED = "typed"
-"""Temporary table: `_row_id`, `_record_key`, `_is_deleted`, the declared fields; `_uncastable`: positions of fields."""
+"""Temporary table: `_row_id`, `_record_key`, `_is_deleted`, the declared fields; `_uncastable` and `_zero_dates`:
+positions of fields whose text is not of the type, or is a zero date; the latter null where there is none."""
 
 _WHOLE = {"TINYINT", "SMALLINT", "INTEGER", "BIGINT", "HUGEINT", "UTINYINT", "USMALLINT", "UINTEGER", "UBIGINT",
           "UHUGEINT", "INT", "INT1", "INT2", "INT4", "INT8", "SHORT", "LONG", "INT64", "INT32", "INT16"}  # fmt: skip
@@ -21,17 +23,27 @@ _ZONED = {"TIMESTAMPTZ", "TIMESTAMP WITH TIME ZONE"}
 _DATED = {"DATE", *_TIMESTAMP, *_ZONED}
 _DECIMAL = re.compile(r"(?:DECIMAL|NUMERIC|DEC)(?:\s*\(\s*\d+\s*(?:,\s*(?P<scale>\d+)\s*)?\))?")
 _DEFAULT_SCALE = 3
+# All zero dates are before it, as texts: nearly every date is compared once.
+_AFTER_ZERO = "1971"
 _SCIENTIFIC = r"\s*[+-]?([0-9]+[.]?[0-9]*|[.][0-9]+)[eE][+-]?[0-9]+\s*"
 
 
 def typed_sql(fields: Mapping[str, str], *, zone: str = "UTC") -> str:
-    """Build the statement that fills TYPED from INCOMING. An empty text is a missing value.
+    """Build the statement that fills TYPED from INCOMING. An empty text is a missing value, and so is a zero date.
 
     A time that names no zone is of `zone`.
     """
     shape = literal(json.dumps(dict.fromkeys(fields, "VARCHAR")))
     # In steps, so that each text is taken out, trimmed and cast once.
     texts = "".join(f", {_given(f'text.{quote(name)}')} AS {quote(name)}" for name in fields)
+    dated = {name: number for number, (name, kind) in enumerate(fields.items()) if kind.upper() in _DATED}
+    zeros = {name: zero_date_sql(quote(name), fields[name]) for name in dated}
+    nulled = ", ".join(
+        f"CASE WHEN NOT ({zero}) THEN {quote(name)} END AS {quote(name)}" for name, zero in zeros.items()
+    )
+    found = ", ".join(f"CASE WHEN {zero} THEN {dated[name]} END" for name, zero in zeros.items())
+    positions = f"list_filter([{found}]::INTEGER[], lambda n: n IS NOT NULL)"
+    listed = f"CASE WHEN {' OR '.join(zeros.values())} THEN {positions} END" if zeros else "NULL::INTEGER[]"
     casts = "".join(f", {cast_sql(quote(name), kind, zone=zone)} AS {quote(name)}" for name, kind in fields.items())
     lost = [
         f"CASE WHEN {lost_sql(quote(name), kind)} THEN {number} END"
@@ -44,11 +56,23 @@ def typed_sql(fields: Mapping[str, str], *, zone: str = "UTC") -> str:
             SELECT _row_id, _record_key, _is_deleted, json_transform(payload, {shape}) AS text
             FROM {INCOMING} WHERE _defect IS NULL AND json_valid(payload)
         ),
-        texts AS (SELECT _row_id, _record_key, _is_deleted{texts} FROM read)
+        written AS (SELECT _row_id, _record_key, _is_deleted{texts} FROM read),
+        texts AS (SELECT *{f" REPLACE ({nulled})" if nulled else ""}, {listed} AS _zero_dates FROM written)
         SELECT _row_id, _record_key, _is_deleted{casts},
-            list_filter([{", ".join(lost)}]::INTEGER[], lambda n: n IS NOT NULL) AS _uncastable
+            list_filter([{", ".join(lost)}]::INTEGER[], lambda n: n IS NOT NULL) AS _uncastable, _zero_dates
         FROM texts
     """
+
+
+def zero_date_sql(text: str, kind: str) -> str:
+    """Return the SQL condition: the text is a date or timestamp that software writes for none."""
+    day = f"left(trim({text}), 10) IN ({', '.join(map(literal, ZERO_DATES))})"
+    # The year 0 exists in no calendar of a source: it is the first zero date, moved to another time zone.
+    zero = f"{day} OR starts_with(trim({text}), '0000-')"
+    if kind.upper() != "DATE":
+        second = f"left(replace(trim({text}), 'T', ' '), 19)"
+        zero = f"{zero} OR {second} IN ({', '.join(map(literal, ZERO_TIMESTAMPS))})"
+    return f"coalesce({text} < '{_AFTER_ZERO}' AND ({zero}), false)"
 
 
 def cast_sql(text: str, kind: str, *, zone: str = "UTC") -> str:

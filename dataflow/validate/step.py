@@ -6,6 +6,8 @@ from collections.abc import Iterable
 from functools import partial
 from typing import Any
 
+import duckdb
+
 from dataflow.settings import Settings
 from dataflow.validate.cast import TYPED
 from dataflow.validate.dead_letters import STAGED, add_dead_letters, begin_dead_letters, stage_dead_letters
@@ -107,7 +109,7 @@ def _validate_object(
             deleted=staged.deleted,
             seconds=watch.seconds,
             peak_rss_bytes=resident_bytes(),
-            facts=_facts(ws, plan) | notes_fact(describe_outside(ws.con, plan)),
+            facts=_facts(ws, plan) | _found(ws.con, plan),
         )
         _drop(ws, (INCOMING, TYPED, BREACH, OUTSIDE, GOOD, NEWEST, GONE))
         return report
@@ -138,6 +140,21 @@ def _merged_sql() -> str:
         + (SELECT count(*) - count(DISTINCT (_record_key, _row_hash)) FROM {INCOMING}
            WHERE _row_id IN (SELECT row_id FROM {BREACH}))
     """
+
+
+def _found(con: duckdb.DuckDBPyConnection, plan: ObjectPlan) -> dict[str, Any]:
+    """Return the facts and notes on values: those that the model does not accept, zero dates by field."""
+    names = tuple(plan.settings.fields)
+    rows = con.execute(f"""
+        SELECT number, count(*) FROM (SELECT unnest(_zero_dates) AS number FROM {TYPED} WHERE NOT _is_deleted)
+        GROUP BY 1 ORDER BY 1
+    """).fetchall()
+    zeros = {names[number]: int(count) for number, count in rows}
+    notes = [
+        f"{name} of {count:,} rows of {plan.full_name} is a zero date, which stands for none: it is missing in valid"
+        for name, count in zeros.items()
+    ]
+    return ({"zero_dates": zeros} if zeros else {}) | notes_fact([*describe_outside(con, plan), *notes])
 
 
 def _by_rule(ws: Workspace, plan: ObjectPlan) -> dict[str, int]:

@@ -60,6 +60,14 @@ ZERO_DATES = WordList(
 )
 """Dates that stand for none, in any field."""
 
+ZERO_TIMESTAMPS = WordList(
+    name="zero timestamps",
+    source="what SQL Server and the Unix clock make of 0",
+    as_of="2026-11-30",
+    means=plain("", "1900-01-01 00:00:00", "1970-01-01 00:00:00"),
+)
+"""Timestamps that stand for none, as the zero dates do; as days alone they can be dates of birth or of foundation."""
+
 KEY_RUNS = WordList(
     name="key runs",
     source="the keys of a keyboard and of a telephone, in order and in reverse",
