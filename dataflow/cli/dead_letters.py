@@ -32,6 +32,9 @@ if TYPE_CHECKING:
     from lakehouse.inbox import Inbox
 
 RuleOption = Annotated[str | None, typer.Option("--rule", help="Only those that broke this rule.")]
+RunOption = Annotated[
+    str | None, typer.Option("--run", help="Only those that this run set aside; of a refused run for 30 days.")
+]
 IdsArgument = Annotated[list[str] | None, typer.Argument(help="Ids, or their beginnings, from `dlq list`.")]
 
 
@@ -56,6 +59,7 @@ def list_(
     status: Annotated[
         str, typer.Option("--status", help="open, replaying, resolved, superseded, discarded, or all.")
     ] = "open",
+    run: RunOption = None,
     limit: Annotated[int, typer.Option("--limit", min=1, help="At most so many.")] = 50,
     output: OutputOption = Output.TABLE,
 ) -> None:
@@ -65,8 +69,8 @@ def list_(
     """
     from dataflow.govern.dead_letters import STATUSES, list_dead_letters, require_known
 
-    chosen = _filter_of(source, object_name, rule, [], statuses=STATUSES if status == "all" else (status,))
-    with _open_to_read(context) as (con, now):
+    chosen = _filter_of(source, object_name, rule, [], run=run, statuses=STATUSES if status == "all" else (status,))
+    with _open_to_read(context, run) as (con, now):
         require_known(con, chosen, settings_of(context), dead_letters=now)
         found = list_dead_letters(con, chosen, limit=limit, dead_letters=now)
     write_records([_listed(letter) for letter in found], output=output, title="Dead letters")
@@ -87,6 +91,7 @@ def count(context: typer.Context, output: OutputOption = Output.TABLE) -> None:
 def show(
     context: typer.Context,
     dead_letter_id: Annotated[str, typer.Argument(help="Id, or its beginning, from `dlq list`.")],
+    run: RunOption = None,
     output: OutputOption = Output.TABLE,
 ) -> None:
     """Show one dead letter with the row as received, which is customer data.
@@ -95,7 +100,7 @@ def show(
     """
     from dataflow.govern.dead_letters import show_dead_letter
 
-    with _open_to_read(context) as (con, now):
+    with _open_to_read(context, run) as (con, now):
         found = asdict(show_dead_letter(con, dead_letter_id, with_payload=True, dead_letters=now))
     if output is Output.TABLE:
         write_records([{"field": name, "value": str(value)} for name, value in found.items()], output=output)
@@ -155,11 +160,24 @@ def discard(
 
 
 @contextmanager
-def _open_to_read(context: typer.Context) -> Iterator[tuple[duckdb.DuckDBPyConnection, DeadLettersNow]]:
-    """Open the published lake; yield the connection, and the dead letters with the waiting decisions applied."""
+def _open_to_read(
+    context: typer.Context, run: str | None = None
+) -> Iterator[tuple[duckdb.DuckDBPyConnection, DeadLettersNow]]:
+    """Open the published lake; yield the connection, and the dead letters with the waiting decisions applied.
+
+    The dead letters of a refused `run` are in no lake: its file is opened instead.
+    """
+    from dataflow.govern.refused_runs import open_refused, require_run
     from dataflow.validate.dead_letter_decisions import lay_over_dead_letters
 
+    settings = settings_of(context)
+    with open_refused(settings, run or "") as refused:
+        if refused is not None:
+            yield refused
+            return
     with open_door(context, "dlq") as door:
+        if run is not None:
+            require_run(door.con, run, settings)
         yield door.con, lay_over_dead_letters(door.con, door.waiting)
 
 
@@ -180,6 +198,7 @@ def _filter_of(
     rule: str | None,
     ids: list[str],
     *,
+    run: str | None = None,
     statuses: tuple[str, ...] = ("open",),
     is_all_meant: bool = True,
 ) -> DeadLetterFilter:
@@ -190,7 +209,7 @@ def _filter_of(
             "No dead letter was chosen.",
             next_move="Give ids, --source, --object or --rule; or --yes for all that are open.",
         )
-    return DeadLetterFilter(source=source, object=object_name, rule=rule, ids=tuple(ids), statuses=statuses)
+    return DeadLetterFilter(source=source, object=object_name, rule=rule, run=run, ids=tuple(ids), statuses=statuses)
 
 
 def _listed(letter: DeadLetter) -> dict[str, object]:

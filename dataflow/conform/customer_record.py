@@ -24,6 +24,7 @@ from dataflow.conform.streets import normalise_street
 from dataflow.conform.texts import capitalise, tidy
 from dataflow.tables.columns import ENTITY_TYPES
 from dataflow.vocabulary.placeholders import DEFAULT_DATES
+from dataflow.vocabulary.postcodes import zip_code_sql
 from dataflow.workspace.ibis_types import ibis_type
 from dataflow.workspace.relations import sql_of
 from lakehouse.query import fetch_int
@@ -141,6 +142,9 @@ def normalise_records(con: duckdb.DuckDBPyConnection, draft: ir.Table) -> tuple[
                 SELECT l.country_code FROM {COUNTRY.name} l WHERE l.key = {draft.get_name()}.country_code
             ) WHERE country_code IS NOT NULL
         """)
+        code = "regexp_replace(postcode, '\\s+', '', 'g')"
+        written = zip_code_sql(code, country="country_code")
+        con.execute(f"UPDATE {draft.get_name()} SET postcode = {written} WHERE {written} <> {code}")
         for lookup in LOOKUPS:
             _build(con, lookup, draft, second)
             dropped |= _count_dropped(con, lookup, draft)

@@ -7,7 +7,7 @@ from typing import NamedTuple
 
 from dataflow.conform.texts import capitalise, tidy
 from dataflow.vocabulary.lists import any_of
-from dataflow.vocabulary.streets import UNIT_WORDS, UNIT_WORDS_THAT_ARE_WORDS
+from dataflow.vocabulary.streets import POST_BOXES, UNIT_WORDS, UNIT_WORDS_THAT_ARE_WORDS
 
 # The French "d" is a unit only before its number.
 _UNIT_WORDS = rf"{any_of((*UNIT_WORDS, *UNIT_WORDS_THAT_ARE_WORDS))}|d(?=[:.\s]*\d)"
@@ -23,6 +23,7 @@ _NUMBER_LAST = re.compile(
     rf"^(.*?[^\s,\d].*?)\s*[,\s]\s*(?:no[.:]?|nr\.?|nº|n°|d\.|д\.)?\s*({_NUMBER})$", re.IGNORECASE
 )
 _NUMBER_TOUCHING = re.compile(r"^(.*?[\u3040-\u30ff\u3400-\u9fff])(\d+(?:-\d+)*)号?$")
+_BOX = re.compile(rf"({any_of(POST_BOXES)})\s*(?:(?:no|nr|n°|nº)\b)?\s*[:#]?\s*(\d[\d /-]*[a-z]?)", re.IGNORECASE)
 _INNER_BLANK = re.compile(r"\s+(?=[a-zA-Z/-])|(?<=[-/])\s+")
 
 
@@ -33,11 +34,13 @@ class Street(NamedTuple):
 
 
 def normalise_street(line: str | None, second_line: str | None) -> Street:
-    """Split an address line; the unit is in this line or in the second one."""
+    """Split an address line; the unit is in this line or in the second one. A post office box has no house number."""
     whole = tidy(line.replace("\r", "").replace("\n", ", ")) if line else None
     unit = tidy(second_line)
     if whole is None:
         return Street(None, None, unit)
+    if box := _BOX.fullmatch(whole.replace(".", " ").replace("  ", " ").strip()):
+        return Street(f"{POST_BOXES.means[box[1].lower()]} {box[2].upper()}", None, unit)
     whole, found = _cut_unit(whole)
     unit = found if unit is None else unit
     for pattern, name_at, number_at in ((_NUMBER_FIRST, 2, 1), (_NUMBER_LAST, 1, 2), (_NUMBER_TOUCHING, 1, 2)):

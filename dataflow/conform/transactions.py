@@ -11,8 +11,8 @@ from dataflow.tables.columns import MONEY
 from dataflow.vocabulary.currencies import decimals_of
 from dataflow.workspace.ibis_types import ibis_type
 
-# Wide enough for any rate; its product with an amount is DECIMAL(38,12).
-_RATE = "decimal(18, 8)"
+# Wide enough for any rate, and no narrower than an amount, which Ibis demands; the product is DECIMAL(38,12).
+_RATE = "decimal(20, 8)"
 
 
 def normalise_orders(draft: ir.Table, *, currency: CurrencySettings) -> ir.Table:

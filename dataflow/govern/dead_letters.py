@@ -36,11 +36,13 @@ _SHORTEST_ID = 6
 
 @dataclass(frozen=True, kw_only=True)
 class DeadLetterFilter:
-    """A choice of dead letters. A field left out matches all; `ids` can be prefixes of ids."""
+    """A choice of dead letters. A field left out matches all; `run` is the run that last wrote a dead letter; `ids` can
+    be prefixes of ids."""
 
     source: str | None = None
     object: str | None = None
     rule: str | None = None
+    run: str | None = None
     statuses: tuple[str, ...] = ("open",)
     ids: tuple[str, ...] = ()
 
@@ -59,6 +61,7 @@ class DeadLetterFilter:
         parts += [f"_source = {literal(self.source)}"] if self.source else []
         parts += [f"_object = {literal(self.object)}"] if self.object else []
         parts += [f"list_contains(rules, {literal(self.rule)})"] if self.rule else []
+        parts += [f"_run_id = {literal(self.run)}"] if self.run else []
         if self.ids:
             parts.append("(" + " OR ".join(f"starts_with(dead_letter_id, {literal(one)})" for one in self.ids) + ")")
         return " AND ".join(parts)

@@ -28,6 +28,7 @@ from dataflow.tables.ops import FINGERPRINT, POSITION, RunStatus
 from dataflow.workspace.defects import wrapping_defects
 from dataflow.workspace.fingerprints import adopt_former_fingerprints
 from dataflow.workspace.position import Positions, adopt_former
+from dataflow.workspace.refused import describe_refused, forget_refused, keep_refused
 from dataflow.workspace.report import NOTES_FACT, StepReport, gap_message, list_behind, list_gaps, measured
 from dataflow.workspace.run_row import RunRow
 from dataflow.workspace.staging import Run
@@ -74,6 +75,7 @@ class RunSession:
         self._crashed = list(crashed)
         self._holds_lake = True
         self._heads: tuple[str, ...] = ()
+        self._set_aside = ""
 
     @property
     def workspace(self) -> Workspace:
@@ -94,8 +96,23 @@ class RunSession:
             self._take_inbox(workspace)
             try:
                 yield workspace
+            except DataFlowError as error:
+                if error.exit_code == ExitCode.REFUSED:
+                    self._keep_set_aside(workspace, error)
+                raise
             finally:
                 self._workspace = None
+
+    def _keep_set_aside(self, workspace: Workspace, refusal: DataFlowError) -> None:
+        """Keep the dead letters of a refused run in a file, and say so in the run's message and with the error."""
+        try:
+            found = keep_refused(workspace, self.settings)
+        except Exception as second:  # noqa: BLE001 (any error: it must not hide the refusal)
+            refusal.add_note(f"The rows that it set aside could not be kept ({type(second).__name__}).")
+            return
+        if found:
+            self._set_aside = describe_refused(found, self.run.run_id)
+            refusal.add_note(self._set_aside)
 
     def _take_inbox(self, workspace: Workspace) -> None:
         if (inbox := inbox_at(self.lake.location)) is None:
@@ -206,8 +223,7 @@ class RunSession:
         self._has_failed = True
         refused = isinstance(error, DataFlowError) and error.exit_code == ExitCode.REFUSED
         known = isinstance(error, DataFlowError | LakeError)
-        # The message of an unknown error can quote a row.
-        message = str(error) if known else f"unexpected {type(error).__name__}"
+        message = f"{error} {self._set_aside}".rstrip() if known else _message_of(error)
         status: RunStatus = "refused" if refused else "failed"
         finished_at = datetime.now(UTC)
         try:
@@ -301,6 +317,7 @@ def open_run(settings: Settings, kind: str, *, now: datetime | None = None) -> I
     former = former_lake(settings)
     with open_lake(settings, purpose=f"run {run.run_id}", temp_directory=runs / run.run_id / "spill") as lake:
         clear_plan_folders(runs)
+        forget_refused(settings, now=started_at)
         with (
             _crashed_runs(lake, runs, purpose=f"run {run.run_id}") as crashed,
             PeakMemory() as memory,
@@ -343,6 +360,14 @@ def _crashed_runs(lake: Lake, runs: Path, *, purpose: str) -> Iterator[list[RunF
                 yield []
                 return
         yield take_crashed(runs)
+
+
+def _message_of(error: BaseException) -> str:
+    """Return the message of an error of another tree; its own can quote a row."""
+    if isinstance(error, Exception):
+        return f"unexpected {type(error).__name__}"
+    # Ctrl-C, or SIGTERM as Prefect sends it to the process of a cancelled run: not errors of Python's either.
+    return "cancelled: its process was asked to end; what it had committed stays, and the next run continues from there"
 
 
 def _with_cost(report: StepReport, *, seconds: float, peak: int) -> StepReport:

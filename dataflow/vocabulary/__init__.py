@@ -7,7 +7,17 @@ version (`version_of`), so that they are computed again when the list changes.
 from collections.abc import Mapping
 from types import MappingProxyType, ModuleType
 
-from dataflow.vocabulary import answers, companies, countries, currencies, mailboxes, names, placeholders, streets
+from dataflow.vocabulary import (
+    answers,
+    companies,
+    countries,
+    currencies,
+    mailboxes,
+    names,
+    placeholders,
+    postcodes,
+    streets,
+)
 from dataflow.vocabulary.lists import WordList, version_of
 
 
@@ -21,7 +31,7 @@ def _find_lists(*modules: ModuleType) -> Mapping[str, WordList]:
     return MappingProxyType(found)
 
 
-LISTS = _find_lists(answers, companies, countries, currencies, mailboxes, names, placeholders, streets)
+LISTS = _find_lists(answers, companies, countries, currencies, mailboxes, names, placeholders, postcodes, streets)
 
 VOCABULARY_VERSION = version_of(*LISTS.values())
 """The version of all lists: for results that depend on most of them and are cheap to compute again."""

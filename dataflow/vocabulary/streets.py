@@ -70,3 +70,37 @@ UNIT_WORDS_THAT_ARE_WORDS = WordList(
     ),
 )
 """Units only at the end of a line or before a comma: elsewhere they are words of streets and houses."""
+
+POST_BOXES = WordList(
+    name="post office boxes",
+    source="our own: boxes of English, German, Romance, Dutch, Nordic and Polish addresses",
+    as_of="2026-11-30",
+    means={
+        "po box": "PO Box",
+        "p o box": "PO Box",
+        "pobox": "PO Box",
+        "post office box": "PO Box",
+        "box": "Box",
+        "gpo box": "GPO Box",
+        "private bag": "Private Bag",
+        "locked bag": "Locked Bag",
+        "postfach": "Postfach",
+        "postbus": "Postbus",
+        "postboks": "Postboks",
+        "bp": "BP",
+        "b p": "BP",
+        "boîte postale": "BP",
+        "boite postale": "BP",
+        "apartado": "Apartado",
+        "apdo": "Apartado",
+        "apartado de correos": "Apartado",
+        "apartado postal": "Apartado",
+        "casilla": "Casilla",
+        "casilla de correo": "Casilla",
+        "caixa postal": "Caixa Postal",
+        "casella postale": "Casella Postale",
+        "skrytka pocztowa": "Skrytka Pocztowa",
+        "skr poczt": "Skrytka Pocztowa",
+    },
+)
+"""Words before the number of a box, without full stops, to how they are shown: the number is not one of a house."""

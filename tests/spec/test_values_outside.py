@@ -70,7 +70,7 @@ def company(tmp_path: Path) -> Iterator[Company]:
 
 def declare(company: Company, old: str, new: str) -> None:
     assert old in OWN
-    company.settings = company_settings(company.settings.home.parent, OWN.replace(old, new))
+    company.settings = company_settings(company.settings.home.parent, OWN.replace(old, new, 1))
 
 
 def dead_letters(company: Company) -> list[tuple[Any, ...]]:
@@ -138,7 +138,7 @@ def test_one_refund_and_one_strange_currency_cost_their_rows(company: Company) -
     assert [letter[:2] for letter in dead_letters(company)] == [("2", "at_least"), ("3", "currency")]
     published = company.rows("SELECT amount, currency_code FROM lake.published.orders ORDER BY order_id")
     assert [(float(amount), code) for amount, code in published] == [(9.5, "EUR"), (9.5, "USD")]
-    refund, currency = list_notes(reports.values())
+    currency, refund = list_notes(reports.values())
     assert refund.endswith('In [mappings.purchases], if these rows are refunds, add other = { amount = "refund" }')
     assert currency.endswith(
         'in [mappings.purchases.fields] write currency_code = { map = { "$" = "…" }, of = "currency" }'

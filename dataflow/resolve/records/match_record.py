@@ -42,7 +42,8 @@ from dataflow.vocabulary.names import (
     TITLES_THAT_ARE_NAMES,
 )
 from dataflow.vocabulary.placeholders import NO_NAMES, NOTHING
-from dataflow.vocabulary.streets import STREET_FILLERS, STREET_SHORT, STREET_TYPES
+from dataflow.vocabulary.postcodes import delivery_area_sql
+from dataflow.vocabulary.streets import POST_BOXES, STREET_FILLERS, STREET_SHORT, STREET_TYPES
 
 INPUT_COLUMNS = (
     "record_id", "entity_type", "full_name", "given_name", "surname", "name_suffix", "date_of_birth", "company_name",
@@ -62,6 +63,8 @@ _ENDINGS = "st|nd|rd|th"
 _ORDINAL = f"[0-9]+(?:{_ENDINGS})"
 _NO_NAMES = fold_words((*NOTHING, *NO_NAMES))
 _STREET_WORDS = {**dict.fromkeys((*STREET_TYPES, *STREET_FILLERS), ""), **STREET_SHORT.means}
+_BOX = f"^({any_of(fold_words(POST_BOXES.means.values()))}) ([0-9][0-9a-z ]*)$"
+_POSTCODE = delivery_area_sql("regexp_replace(postcode, '\\s+', '', 'g')", country="country_code")
 # "II" is mostly a junior, and a final "I" more often a senior than an initial
 _GENERATIONS = {word: "jr" if form == "ii" else form for word, form in GENERATIONS.means.items()} | {"i": "sr"}
 _HAS_LINE = "entity_type = 'person' AND len(words) > 1"
@@ -127,10 +130,11 @@ def _folded_rows() -> str:
             coalesce(website_domain, CASE WHEN NOT {free_mail_sql("email_domain")} THEN email_domain END) AS domain,
             phone, coalesce({replaced_words_sql("street_bare", _STREET_WORDS)}, street) AS street,
             coalesce({replaced_words_sql("line2", _STREET_WORDS)}, line2) AS line2,
-            {folded_sql("house_number")} AS house_number,
+            -- the number of a post office box distinguishes addresses as the number of a house does
+            coalesce({folded_sql("house_number")}, box_number) AS house_number,
             {folded_sql("unit")} AS unit,
             city, region,
-            nullif(regexp_replace(lower(postcode), '[^a-z0-9]', '', 'g'), '') AS postcode,
+            nullif(regexp_replace(lower({_POSTCODE}), '[^a-z0-9]', '', 'g'), '') AS postcode,
             country_code, identifier, occupation, {folded_sql("gender")} AS gender
         FROM split
     """
@@ -149,7 +153,8 @@ def _folded_texts() -> str:
             regexp_matches(concat_ws(' ', m.full_name, m.given_name, m.surname, m.company_name),
                 '[一-鿿]') AS is_han,
             {folded},
-            {bare} AS street_bare
+            regexp_replace({bare}, '{_BOX}', '\\1') AS street_bare,
+            nullif(regexp_extract({bare}, '{_BOX}', 2), '') AS box_number
         FROM match_input m
         {joins}
     """

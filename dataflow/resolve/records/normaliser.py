@@ -34,7 +34,7 @@ from dataflow.vocabulary.names import (
     TITLES_THAT_ARE_NAMES,
 )
 from dataflow.vocabulary.placeholders import NO_NAMES, NOTHING
-from dataflow.vocabulary.streets import STREET_FILLERS, STREET_SHORT, STREET_TYPES
+from dataflow.vocabulary.streets import POST_BOXES, STREET_FILLERS, STREET_SHORT, STREET_TYPES
 from lakehouse.table import literal
 
 FOLDED_WITH = (
@@ -51,6 +51,7 @@ FOLDED_WITH = (
     PARTICLES,
     PARTS_OF_FORMS,
     PARTS_OF_SURNAMES,
+    POST_BOXES,
     SMALL_WORDS,
     STREET_FILLERS,
     STREET_SHORT,

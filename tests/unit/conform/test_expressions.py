@@ -4,9 +4,11 @@ import ibis
 import pytest
 from ibis.expr import types as ir
 
+from checks.values import is_currency
 from dataflow.conform.expressions import domain_of, joined_text, tidy_text, without_blanks
 from dataflow.conform.transactions import in_base_currency
 from dataflow.settings.model import CurrencySettings
+from dataflow.vocabulary.currencies import MINOR_UNITS, decimals_of
 from dataflow.workspace.relations import sql_of
 from lakehouse.connect import connect
 
@@ -54,13 +56,34 @@ def test_joined_text_tells_apart_what_differs() -> None:
 
 
 @pytest.mark.parametrize(
-    ("amount", "code", "expected"),
-    [("10.00", "EUR", "10.80"), ("0.05", "EUR", "0.05"), ("3.00", "USD", "3.00"), ("1.00", "GBP", None)],
+    ("base", "amount", "code", "expected"),
+    [
+        ("USD", "10.00", "EUR", "10.8000"),
+        ("USD", "0.05", "EUR", "0.0500"),
+        ("USD", "3.00", "USD", "3.0000"),
+        ("USD", "1.00", "GBP", None),
+        ("KWD", "1.00", "EUR", "0.3330"),
+        ("KWD", "1.234", "KWD", "1.2340"),
+        ("JPY", "1.00", "EUR", "162.0000"),
+        ("USD", "1.2345", "USD", "1.2345"),
+        ("USD", "9999999999999999", "EUR", None),
+    ],
 )
-def test_base_currency(amount: str, code: str, expected: str | None) -> None:
-    currency = CurrencySettings.model_validate({"base": "USD", "rates": {"EUR": "1.08"}})
-    value = in_base_currency(ibis.literal(amount).cast("decimal(18, 2)"), ibis.literal(code), currency=currency)
+def test_base_currency(base: str, amount: str, code: str, expected: str | None) -> None:
+    rate = {"USD": "1.08", "KWD": "0.33333", "JPY": "162.4"}[base]
+    currency = CurrencySettings.model_validate({"base": base, "rates": {"EUR": rate}})
+    value = in_base_currency(ibis.literal(amount).cast("decimal(20, 4)"), ibis.literal(code), currency=currency)
     assert value_of(value.cast("string")) == expected
+
+
+def test_currencies_have_the_decimals_of_iso_4217() -> None:
+    assert {code: decimals_of(code) for code in ("EUR", "KWD", "JPY", "CLF")} == {
+        "EUR": 2,
+        "KWD": 3,
+        "JPY": 0,
+        "CLF": 4,
+    }
+    assert all(is_currency(code) for code in MINOR_UNITS)
 
 
 def test_text_expressions_compile_for_the_warehouse() -> None:

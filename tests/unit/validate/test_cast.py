@@ -3,7 +3,7 @@
 import duckdb
 import pytest
 
-from dataflow.validate.cast import cast_sql, lost_sql
+from dataflow.validate.cast import cast_sql, lost_sql, zero_date_sql
 
 EXACT = {
     "BIGINT": ("7", " 7 ", "007", "+7", "3.0", "1e3", "9223372036854775807"),
@@ -50,3 +50,28 @@ def test_what_a_type_does_not_hold_exactly_is_flagged(kind: str) -> None:
 def test_an_offset_moves_a_timestamp_to_utc(text: str) -> None:
     cast = f"SELECT ({cast_sql('t', 'TIMESTAMP')})::VARCHAR FROM (SELECT ? AS t)"
     assert duckdb.execute(cast, [text]).fetchone() == ("2024-01-02 08:00:00",)
+
+
+@pytest.mark.parametrize(
+    ("kind", "text", "is_zero"),
+    [
+        ("TIMESTAMP", "1899-12-30T00:00:00Z", True),
+        ("TIMESTAMP", "1899-12-30 14:30:00", True),
+        ("TIMESTAMPTZ", "0001-01-01T00:00:00+00:00", True),
+        ("TIMESTAMP", " 0000-00-00 00:00:00", True),
+        ("TIMESTAMPTZ", "0000-12-31T23:00:00Z", True),
+        ("TIMESTAMP", "1753-01-01", True),
+        ("TIMESTAMP", "1900-01-01T00:00:00.000", True),
+        ("TIMESTAMP", "1970-01-01 00:00:00", True),
+        ("TIMESTAMP", "1970-01-01 00:00:01", False),
+        ("DATE", "1970-01-01", False),
+        ("DATE", "1900-01-01", False),
+        ("DATE", "1899-12-30", True),
+        ("DATE", "1899-12-29", False),
+        ("TIMESTAMP", "2024-01-02 10:00:00", False),
+        ("TIMESTAMP", None, False),
+    ],
+)
+def test_zero_dates_of_software_are_no_dates(kind: str, text: str | None, is_zero: bool) -> None:
+    sql = f"SELECT {zero_date_sql('t', kind)} FROM (SELECT ?::VARCHAR AS t)"
+    assert duckdb.execute(sql, [text]).fetchone() == (is_zero,)
