@@ -118,16 +118,17 @@ def _year_after_gap(ws: Workspace) -> int | None:
 
 def _before_calendar(ws: Workspace) -> list[str]:
     """Note how many events have no key figures because they are before the calendar."""
-    first, _ = _calendar(ws)
-    counts = " UNION ALL ".join(
-        f"SELECT count(*) AS n FROM {t.sql_name} WHERE {at} < {first}" for t, at in _timestamps()
-    )
-    count = fetch_int(ws.con, f"SELECT coalesce(sum(n), 0) FROM ({counts})")
-    if not count:
+    cut = ws.con.execute(f"SELECT day FROM {_CUT}").fetchall()
+    if not cut:
         return []
+    day = cut[0][0]
+    counts = " UNION ALL ".join(
+        f"SELECT count(*) AS n FROM {t.sql_name} WHERE {at} < DATE '{day}'" for t, at in _timestamps()
+    )
+    count = fetch_int(ws.con, f"SELECT sum(n)::BIGINT FROM ({counts})")
     return [
-        f"{count:,} timestamps are before {first.removeprefix('DATE ')}, more than {_LONGEST_GAP_YEARS} years before "
-        "the next: the key figures begin there; correct them at the source"
+        f"{count:,} timestamps are before {day}, more than {_LONGEST_GAP_YEARS} years before the next: the key figures "
+        "begin there; correct them at the source"
     ]
 
 
