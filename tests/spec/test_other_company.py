@@ -321,6 +321,6 @@ def test_amounts_are_in_the_companys_base_currency(ws: Workspace) -> None:
         ws, "customer_order", "record_id", "status", "currency_code", "CAST(base_amount AS VARCHAR)", key="order_id"
     )
     assert found == {
-        "shop|kauf|B1": ("shop|kunde|7", "shipped", "USD", "9.00"),
-        "shop|kauf|B2": ("shop|kunde|7", "cancelled", "EUR", "10.00"),
+        "shop|kauf|B1": ("shop|kunde|7", "shipped", "USD", "9.0000"),
+        "shop|kauf|B2": ("shop|kunde|7", "cancelled", "EUR", "10.0000"),
     }

@@ -5,6 +5,7 @@ from datetime import UTC, datetime
 from pathlib import Path
 
 import pytest
+from prefect.exceptions import TerminationSignal
 
 from dataflow.access.lake import open_lake
 from dataflow.access.pipeline import open_published
@@ -16,6 +17,10 @@ from dataflow.settings import Settings, load_settings
 from dataflow.tables.ops import RunStatus
 from dataflow.workspace.report import StepReport
 from lakehouse import LakeLocked, LakeUnwritable
+
+CANCELLED = (
+    "cancelled: its process was asked to end; what it had committed stays, and the next run continues from there"
+)
 
 
 @pytest.fixture
@@ -95,9 +100,11 @@ def test_a_run_that_fails_moves_no_position(settings: Settings) -> None:
         (AuditRefused("2 checks failed"), "refused", "2 checks failed"),
         (DataFlowError("broken"), "failed", "broken"),
         (ValueError("Jane Doe"), "failed", "unexpected ValueError"),
+        (KeyboardInterrupt(), "failed", CANCELLED),
+        (TerminationSignal(15), "failed", CANCELLED),
     ],
 )
-def test_a_run_that_raises_is_on_record(settings: Settings, error: Exception, status: str, message: str) -> None:
+def test_a_run_that_raises_is_on_record(settings: Settings, error: BaseException, status: str, message: str) -> None:
     with pytest.raises(type(error)), open_run(settings, "daily"):
         raise error
     assert recorded(settings) == [("daily", status, message)]
