@@ -165,20 +165,14 @@ def _open_to_read(
 ) -> Iterator[tuple[duckdb.DuckDBPyConnection, DeadLettersNow]]:
     """Open the published lake; yield the connection, and the dead letters with the waiting decisions applied.
 
-    The dead letters of a refused `run` are in no lake: its file is opened instead.
+    Of a refused `run` they are those that its file holds.
     """
-    from dataflow.govern.refused_runs import open_refused, require_run
+    from dataflow.govern.refused_runs import dead_letters_of_run
     from dataflow.validate.dead_letter_decisions import lay_over_dead_letters
 
-    settings = settings_of(context)
-    with open_refused(settings, run or "") as refused:
-        if refused is not None:
-            yield refused
-            return
     with open_door(context, "dlq") as door:
-        if run is not None:
-            require_run(door.con, run, settings)
-        yield door.con, lay_over_dead_letters(door.con, door.waiting)
+        refused = dead_letters_of_run(door.con, run, settings_of(context)) if run is not None else None
+        yield door.con, refused or lay_over_dead_letters(door.con, door.waiting)
 
 
 @contextmanager
