@@ -23,7 +23,8 @@ class Level:
     themselves: the odds of one entity for two records that agree here and are compared in nothing else. Their `u`
     follows from the prior, so that they hold at any size of the data. `frequency_of` names the column whose rare values
     weigh more. `alone` are the odds in a table of nothing but names, where a frequent name is not evidence that several
-    entities have it.
+    entities have it. `most` is the most weight that disagreement can have, in bits: where the data show hardly a
+    stranger on a level, its share between two records of one entity is a guess, and their ratio is not evidence.
     """
 
     label: str
@@ -35,6 +36,7 @@ class Level:
     fixed: bool = False
     frequency_of: str | None = None
     alone: float | None = None
+    most: float | None = None
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -49,6 +51,18 @@ class Comparison:
     missing: str
     levels: tuple[Level, ...]
     of_name: bool = False
+
+    def most(self, level: Level) -> float | None:
+        """Return the most weight of a level of disagreement, in bits; None for agreement. The last level is one."""
+        return 0.0 if level.most is None and level is self.levels[-1] else level.most
+
+    def level(self, *labels: str) -> str:
+        """Return the condition that a pair is on one of these levels. Raises: StopIteration for an unknown label."""
+        gammas = (
+            next(len(self.levels) - 1 - n for n, level in enumerate(self.levels) if level.label == label)
+            for label in labels
+        )
+        return f"gamma_{self.name} IN ({', '.join(map(str, gammas))})"
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -45,21 +45,22 @@ GIVEN = Comparison(
         ),
         Level(label="one of several given names", condition="list_has_any(all_roots_l, all_roots_r)", m=0.02, kin=0.02),
         Level(label="a name in the other's place", condition=_CROSSED, m=0.01, kin=0.01),
-        # two known names are of two people: spouses, twins, parent and child
-        Level(
-            label="another given name",
-            condition="is_known_given_l AND is_known_given_r",
-            m=0.006,
-            kin=0.5,
-            fixed=True,
-        ),
         Level(
             label="given name garbled",
-            condition="jaro_winkler_similarity(given_l, given_r) >= 0.75",
+            condition="jaro_winkler_similarity(given_l, given_r) >= 0.75"
+            " AND NOT (is_known_given_l AND is_known_given_r)",
             m=0.03,
             kin=0.06,
         ),
-        Level(label="other given name", condition="ELSE", m=0.015, kin=0.5),
+        Level(
+            label="other given name",
+            condition="NOT (is_known_given_l AND is_known_given_r)",
+            m=0.015,
+            kin=0.5,
+            most=-2,
+        ),
+        # two known names are of two people: spouses, twins, parent and child
+        Level(label="another given name", condition="ELSE", m=0.006, kin=0.5, fixed=True, most=-4),
     ),
 )
 
@@ -149,6 +150,7 @@ BIRTH = Comparison(
             " OR right(date_of_birth_l, 5) = right(date_of_birth_r, 5)",
             m=0.02,
             kin=0.05,
+            most=0,
         ),
         Level(label="other date of birth", condition="ELSE", m=0.012, kin=0.9),
     ),
@@ -302,14 +304,27 @@ PERSON = EntitySpec(
         # the same without a suffix: similar e-mail addresses are no evidence where both are made of the one name
         Adjustment(
             name="namesakes",
-            condition="gamma_given = 9 AND gamma_surname = 6 AND gamma_birth = 0 AND gamma_email IN (0, 1)",
+            condition=" AND ".join(
+                (
+                    GIVEN.level("same given name"),
+                    SURNAME.level("same surname"),
+                    BIRTH.level("other date of birth"),
+                    EMAIL.level("e-mail alike as names are", "other e-mail"),
+                )
+            ),
             weight=-3,
             text="one name with other dates of birth and other mailboxes is mostly a parent and a child.",
         ),
         # one surname and date of birth, and another given name that is not a garbled form of the other
         Adjustment(
             name="twins",
-            condition="gamma_given IN (0, 2) AND gamma_birth = 6 AND gamma_surname = 6",
+            condition=" AND ".join(
+                (
+                    GIVEN.level("another given name", "other given name"),
+                    BIRTH.level("same date of birth"),
+                    SURNAME.level("same surname"),
+                )
+            ),
             weight=-1,
             text="twins share all but the given name.",
         ),

@@ -152,7 +152,7 @@ def _score(con: duckdb.DuckDBPyConnection, epoch: Epoch) -> list[dict[str, Any]]
     score_pairs(con, pairs, "explained_record", epoch, spec=spec, into="explained_weight", keep_levels=True)
     fired = "".join(
         f", CASE WHEN {a.condition} THEN {a.weight} ELSE 0 END AS adjustment_{number}"
-        for number, a in enumerate(spec.adjustments)
+        for number, a in enumerate(epoch.adjustments)
     )
     rows = fetch_records(con, f"SELECT *{fired} FROM explained_weight ORDER BY record_id_l, record_id_r")
     con.execute("DROP TABLE explained_weight")
@@ -181,7 +181,7 @@ def _commonness(con: duckdb.DuckDBPyConnection, epoch: Epoch) -> dict[tuple[str,
 
 
 def _explanation(row: Mapping[str, Any], epoch: Epoch, commonness: Mapping[tuple[str, str], float]) -> Explanation:
-    kind, spec = epoch.entity_type, SPECS[epoch.entity_type]
+    kind = epoch.entity_type
     weights: dict[str, tuple[float, float]] = {}
     not_compared = []
     for comparison in epoch.model["comparisons"]:
@@ -197,7 +197,7 @@ def _explanation(row: Mapping[str, Any], epoch: Epoch, commonness: Mapping[tuple
         weights[label] = (before[0] + weight, before[1] + rarity)
     signs = [_sign(label, weight, rarity) for label, (weight, rarity) in weights.items()]
     start = _start(epoch)
-    adjusted = [_caution(a, row[f"adjustment_{n}"]) for n, a in enumerate(spec.adjustments) if row[f"adjustment_{n}"]]
+    adjusted = [_caution(a, row[f"adjustment_{n}"]) for n, a in enumerate(epoch.adjustments) if row[f"adjustment_{n}"]]
     counted = [start, *sorted(signs, key=lambda s: -s.weight), *adjusted, *_judgement_weights(row, epoch)]
     # the rest of the weight is that of the model's third class: two close entities
     kin = row["match_weight"] - sum(step.weight for step in counted)

@@ -7,7 +7,8 @@ import json
 from dataclasses import asdict, dataclass, replace
 from typing import Any, Self
 
-from dataflow.resolve.comparisons import Comparison, EntitySpec, Level
+from dataflow.resolve.comparisons import Adjustment, Comparison, EntitySpec, Level
+from dataflow.resolve.comparisons.earlier import EARLIER_ADJUSTMENTS
 
 Settings = dict[str, Any]
 LevelWeights = dict[str, list[float]]
@@ -18,6 +19,12 @@ KIN = "kin"
 
 JUDGEMENT_WEIGHTS = "learnt"
 """The part of a model that judgements and labels add; the key is that of the models stored in existing lakes."""
+
+ADJUSTMENTS = "adjustments"
+"""The part of a model that holds its adjustments: their conditions count the levels of this model."""
+
+OWN_PARTS = (KIN, JUDGEMENT_WEIGHTS, ADJUSTMENTS)
+"""The parts of a model that are no settings of Splink's."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -50,11 +57,19 @@ class Epoch:
 
     @property
     def splink_model(self) -> Settings:
-        return {name: value for name, value in self.model.items() if name not in (KIN, JUDGEMENT_WEIGHTS)}
+        return {name: value for name, value in self.model.items() if name not in OWN_PARTS}
 
     @property
     def judgement_weights(self) -> LevelWeights:
         return dict(self.model.get(JUDGEMENT_WEIGHTS, {}))
+
+    @property
+    def adjustments(self) -> tuple[Adjustment, ...]:
+        """The adjustments that the model was trained with."""
+        stored = self.model.get(ADJUSTMENTS)
+        if stored is None:
+            return EARLIER_ADJUSTMENTS[self.entity_type]
+        return tuple(Adjustment(**one) for one in stored)
 
     @property
     def frequency_columns(self) -> tuple[str, ...]:
@@ -77,6 +92,11 @@ class Parameters:
     kin_prior: float
     m: dict[str, list[float]]
     u: dict[str, list[float]]
+
+
+def own_settings(spec: EntitySpec) -> Settings:
+    """Return the parts of a model that the spec declares and Splink does not know."""
+    return {ADJUSTMENTS: [asdict(one) for one in spec.adjustments]}
 
 
 def model_text(model: Settings) -> str:

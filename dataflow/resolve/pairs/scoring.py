@@ -189,7 +189,7 @@ def weighed_sql(
 
     `levelled` is a query of record_id_l, record_id_r, splink_weight and gamma_* of every comparison of the spec.
     """
-    terms = [f"CASE WHEN {a.condition} THEN {a.weight} ELSE 0 END" for a in spec.adjustments]
+    terms = [f"CASE WHEN {a.condition} THEN {a.weight} ELSE 0 END" for a in epoch.adjustments]
     extra = " + ".join([by_level_sql(epoch.judgement_weights), *terms])
     kept = "".join(f", gamma_{c.name}" for c in spec.comparisons) + ", adjustment" if keep_levels else ""
     likely = "" if threshold is None else f"WHERE splink_weight >= {least_weight(epoch, threshold)}"

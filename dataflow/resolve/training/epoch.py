@@ -25,6 +25,7 @@ from dataflow.resolve.model.model import (
     comparisons_for,
     epoch_id_of,
     model_text,
+    own_settings,
     splink_settings,
 )
 from dataflow.resolve.pairs.candidates import find_candidates
@@ -52,7 +53,7 @@ def train_epoch(con: duckdb.DuckDBPyConnection, records: str, *, spec: EntitySpe
     likely = _candidate_patterns(con, records, draft, spec)
     trained = fit_parameters(comparisons, parameters, strangers=strangers, likely=likely, record_count=record_count)
     scale_frequencies(con, comparisons, trained, table=frequencies)
-    model = splink_settings(comparisons, trained) | {KIN: kin_weights(comparisons, trained)}
+    model = splink_settings(comparisons, trained) | {KIN: kin_weights(comparisons, trained)} | own_settings(spec)
     return Epoch(
         epoch_id=epoch_id_of(
             spec.entity_type,
@@ -76,7 +77,7 @@ def _draft(spec: EntitySpec, comparisons: tuple[Comparison, ...], parameters: Pa
     return Epoch(
         epoch_id="draft",
         entity_type=spec.entity_type,
-        model=splink_settings(comparisons, parameters, with_frequencies=False),
+        model=splink_settings(comparisons, parameters, with_frequencies=False) | own_settings(spec),
         frequencies=frequencies,
         link_threshold=spec.link_threshold,
         review_threshold=spec.review_threshold,

@@ -83,12 +83,13 @@ def fit_parameters(
     for _ in range(ROUNDS):
         fitted.u = {c.name: _stranger_levels(c, fitted, strangers) for c in comparisons}
         matched, kin = _class_probabilities(comparisons, fitted, likely)
-        fitted.m = {c.name: _matched_levels(c, likely, matched) for c in comparisons}
+        fitted.m = {c.name: _bounded(c, _matched_levels(c, likely, matched), fitted.u[c.name]) for c in comparisons}
         expected = float((matched * likely.counts).sum()) / pair_count
         fitted.prior = min(max(expected, 0.05 / record_count), 20 / max(record_count, 40))
         unseen = min(KIN_UNSEEN / pair_count, KIN_UNSEEN_SHARE * fitted.prior)
         fitted.kin_prior = min(float((kin * likely.counts).sum()) / pair_count + unseen, KIN_MOST * fitted.prior)
     fitted.u = {c.name: _stranger_levels(c, fitted, strangers) for c in comparisons}
+    fitted.m = {c.name: _bounded(c, fitted.m[c.name], fitted.u[c.name]) for c in comparisons}
     return _rounded(fitted)
 
 
@@ -150,6 +151,23 @@ def _matched_levels(comparison: Comparison, likely: Patterns, matched: NDArray[n
         wanted = level.m if level.fixed else trust * share + (1 - trust) * level.m
         moved.append(min(max(wanted, level.m / FREEDOM), level.m * FREEDOM, 0.999))
     return [value / sum(moved) for value in moved]
+
+
+def _bounded(comparison: Comparison, m: list[float], u: list[float]) -> list[float]:
+    """Return m such that no level of disagreement weighs more than it can, nor more than a lesser disagreement.
+
+    What is left goes to the levels of agreement, in their proportions.
+    """
+    found, most = list(m), math.inf
+    disagrees = [comparison.most(level) is not None for level in comparison.levels]
+    for number, level in enumerate(comparison.levels):
+        if (own := comparison.most(level)) is not None:
+            most = min(most, 2.0**own)
+            found[number] = min(m[number], u[number] * most)
+            most = found[number] / u[number]
+    rest = 1 - sum(value for value, is_one in zip(found, disagrees, strict=True) if is_one)
+    agreed = sum(value for value, is_one in zip(found, disagrees, strict=True) if not is_one)
+    return [value if is_one else value * rest / agreed for value, is_one in zip(found, disagrees, strict=True)]
 
 
 def _rounded(fitted: Parameters) -> Parameters:
