@@ -13,10 +13,16 @@ import pytest
 from dataflow.access.pipeline import open_published
 from dataflow.cli.main import run
 from dataflow.errors import SinkError
+from dataflow.publish.invariants import Invariant
 from dataflow.settings import Settings
 from dataflow.sinks.warehouse import warehouse_snapshot
+from dataflow.tables.published import CUSTOMER_360
+from flows.orchestrator import local_server
 from tests.lib.fake_sinks import FakeSink, hang, with_sinks, write_to_the_lake
 from tests.lib.homes import LATER, NOW
+
+# One source is enough of a day for what is not asked of its rows.
+PART = ("run", "--source", "tickets")
 
 
 def recorded(settings: Settings) -> list[tuple[str, str]]:
@@ -39,7 +45,7 @@ def test_a_sink_that_fails_leaves_one_published_run_that_says_so(
     warehouse.unlink()
     warehouse.mkdir()
     (warehouse / "in-the-way").touch()
-    assert run(["--home", str(settings.home), "run", "--now", NOW]) == 4
+    assert run(["--home", str(settings.home), *PART, "--now", NOW]) == 4
     told = capsys.readouterr().err
     assert "Sink behind: warehouse: Writing publication" in told
     assert "Incomplete" not in told
@@ -65,9 +71,13 @@ def test_what_a_killed_run_and_failing_sinks_left_behind_the_next_unchanged_runs
 ) -> None:
     warehouse = Path(published.warehouse.path)
     had = warehouse_snapshot(warehouse) or 0
-    arguments = ["--home", str(published.home), "run", "--now", LATER]
+    arguments = ["--home", str(published.home), *PART, "--now", LATER]
+    server = local_server()
+    assert server is not None
     script = KILLED.format(root=str(Path(__file__).parents[2]))
-    killed = subprocess.run([sys.executable, "-c", script, *arguments], check=False, env=dict(os.environ))
+    killed = subprocess.run(
+        [sys.executable, "-c", script, *arguments], check=False, env=os.environ | {"PREFECT_API_URL": server.api_url}
+    )
     assert killed.returncode == -signal.SIGKILL
     assert recorded(published)[-1][0] == "published"
     assert warehouse_snapshot(warehouse) == had
@@ -99,13 +109,18 @@ def test_what_a_killed_run_and_failing_sinks_left_behind_the_next_unchanged_runs
     assert good.shows == broken.shows == stuck.shows == warehouse_snapshot(warehouse) > had
 
 
-def test_a_refused_run_has_a_page(fresh_home: Callable[[], Settings], monkeypatch: object) -> None:
-    settings = fresh_home()
-    for file in (settings.home / "sample" / "salesforce" / "Contact").glob("2026-01-02/page-*.json"):
-        file.write_text(file.read_text(encoding="utf-8").replace('"LastName":', '"Nobody":'), encoding="utf-8")
-    code = run(["--home", str(settings.home), "run", "--now", NOW])
-    statuses = [status for status, _ in recorded(settings)]
-    assert code in (1, 3)
-    assert statuses[0] == "published"
-    assert len(statuses) == 2
-    assert f'<span class="status {statuses[1]}">' in latest_page(settings)
+def test_a_refused_run_has_a_page(
+    published: Settings, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    # No sample breaks an invariant as long as the stages are right: this one breaks with any customer.
+    every = f"SELECT customer_id FROM {CUSTOMER_360.in_lake}"
+    broken = Invariant("no_customers", CUSTOMER_360, "a company has no customers", every)
+    monkeypatch.setattr("dataflow.publish.invariants.INVARIANTS", (broken,))
+    assert run(["--home", str(published.home), *PART, "--now", NOW]) == 3
+    assert "a company has no customers, but" in capsys.readouterr().err
+    (first, _), (status, message) = recorded(published)
+    assert (first, status) == ("published", "refused")
+    assert "no_customers" in message
+    page = latest_page(published)
+    assert '<span class="status refused">' in page
+    assert "a company has no customers, but" in page

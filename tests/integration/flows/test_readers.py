@@ -56,7 +56,7 @@ def test_four_readers_beside_a_run(published: Settings, tmp_path: Path) -> None:
         for reader in readers:
             assert reader.stdout is not None
             assert reader.stdout.readline() == "ready\n"
-        assert run(["--home", str(published.home), "run", "--now", NOW]) == 0
+        assert run(["--home", str(published.home), "run", "--source", "tickets", "--now", NOW]) == 0
     finally:
         stop.touch()
         for reader in readers:
