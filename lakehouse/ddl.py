@@ -8,7 +8,7 @@ import duckdb
 from duckdb import DuckDBPyConnection
 
 from lakehouse.errors import LakeIncompatible
-from lakehouse.table import Table, column_list, create_table_sql, literal, quote
+from lakehouse.table import Table, column_list, create_table_sql, literal, quote, spelled_out
 
 
 def missing_ddl(con: DuckDBPyConnection, tables: Iterable[Table], *, database: str) -> list[str]:
@@ -28,7 +28,7 @@ def missing_ddl(con: DuckDBPyConnection, tables: Iterable[Table], *, database: s
         if existing is None:
             statements.extend(_create(table, database))
         else:
-            statements.extend(_alter(con, table, existing, database))
+            statements.extend(_alter(table, existing, database))
     return statements
 
 
@@ -57,20 +57,14 @@ def _create(table: Table, database: str) -> Iterable[str]:
         yield f"ALTER TABLE {quote(database)}.{table.sql_name} SET SORTED BY ({column_list(table.key)})"
 
 
-def _alter(con: DuckDBPyConnection, table: Table, existing: dict[str, str], database: str) -> Iterable[str]:
+def _alter(table: Table, existing: dict[str, str], database: str) -> Iterable[str]:
     where = f"ALTER TABLE {quote(database)}.{table.sql_name}"
     for column in table.columns:
         kind = existing.get(column.name)
         if kind is None:
             yield f"{where} ADD COLUMN {quote(column.name)} {column.type}"
-        elif kind != column.type and kind != _spelled_out(con, column.type):
+        elif kind != column.type and kind != spelled_out(column.type):
             yield f"{where} ALTER COLUMN {quote(column.name)} SET DATA TYPE {column.type}"
-
-
-def _spelled_out(con: DuckDBPyConnection, kind: str) -> str:
-    """Return the type in the spelling of DuckDB's catalogue: TIMESTAMPTZ → TIMESTAMP WITH TIME ZONE."""
-    row = con.execute(f"SELECT typeof(NULL::{kind})").fetchone()
-    return str(row[0]) if row else kind
 
 
 def _schemas(con: DuckDBPyConnection, database: str) -> set[str]:

@@ -6,7 +6,10 @@ import glob
 from collections.abc import Iterable
 from dataclasses import dataclass, field
 from datetime import datetime
+from functools import cache
 from pathlib import Path
+
+from duckdb.sqltypes import DuckDBPyType
 
 DATABASE = "lake"
 """The name under which a lake is attached to every connection."""
@@ -105,6 +108,12 @@ class Table:
             if column.name == name:
                 return column
         raise KeyError(f"{self.full_name} has no column {name}; it has {', '.join(self.column_names)}")
+
+
+@cache
+def spelled_out(kind: str) -> str:
+    """Return a type in the spelling of DuckDB's catalogue: TIMESTAMPTZ → TIMESTAMP WITH TIME ZONE."""
+    return str(DuckDBPyType(kind))
 
 
 def column_list(names: Iterable[str], *, prefix: str = "") -> str:

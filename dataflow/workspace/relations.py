@@ -5,7 +5,10 @@ The relations are unbound: one expression compiles for DuckDB here and for the S
 
 from __future__ import annotations
 
+from functools import lru_cache
+
 import ibis
+from ibis.expr import operations as ops
 from ibis.expr import types as ir
 
 from dataflow.tables.columns import RUN_ID
@@ -35,8 +38,13 @@ def shaped(table: Table, rows: ir.Table) -> ir.Table:
 
 
 def sql_of(rows: ir.Table, *, dialect: str = "duckdb") -> str:
-    """Compile an expression to one SELECT."""
-    return str(ibis.to_sql(rows, dialect=dialect))
+    """Compile an expression to one SELECT; an equal one is compiled once for all runs of a process."""
+    return _compiled(rows.op(), dialect)
+
+
+@lru_cache(maxsize=512)
+def _compiled(rows: ops.Relation, dialect: str) -> str:
+    return str(ibis.to_sql(rows.to_expr(), dialect=dialect))
 
 
 def widened(rows: ir.Table, other: ir.Table, *keys: str) -> ir.Table:

@@ -20,7 +20,7 @@ from dataflow.workspace.pushdown import NO_ROW, pushdown_condition
 from dataflow.workspace.staging import Run, Staged, delta_names, keys_agree, write_sql
 from lakehouse import LakeView
 from lakehouse.query import fetch_int
-from lakehouse.table import Table, column_list, literal, quote
+from lakehouse.table import Table, column_list, literal, quote, spelled_out
 
 T = TypeVar("T")
 
@@ -252,15 +252,10 @@ class Workspace:
                 f"Rows staged for {table.full_name} do not have its columns: "
                 f"missing {sorted(missing)}, unknown {sorted(surplus)}."
             )
-        for column, kind in self._types(table).items():
-            if have[column] != kind:
-                self.con.execute(f"ALTER TABLE {into} ALTER COLUMN {quote(column)} TYPE {kind}")
+        for column in table.columns:
+            if have[column.name] != (kind := spelled_out(column.type)):
+                self.con.execute(f"ALTER TABLE {into} ALTER COLUMN {quote(column.name)} TYPE {kind}")
         self.con.execute(f"ALTER TABLE {into} ADD COLUMN change VARCHAR DEFAULT 'insert'")
-
-    def _types(self, table: Table) -> dict[str, str]:
-        """Return the declared types in DuckDB's spelling."""
-        columns = ", ".join(f"NULL::{column.type} AS {quote(column.name)}" for column in table.columns)
-        return dict(self.con.execute(f"SELECT column_name, column_type FROM (DESCRIBE SELECT {columns})").fetchall())
 
     def _check_grain(self, table: Table, fresh: str) -> int:
         """Return the number of new rows. Raises: GrainError when a key is null or occurs twice."""
