@@ -16,7 +16,7 @@ from typing import Any
 import pyarrow as pa
 import pyarrow.parquet as pq
 
-from dataflow.access.lake import open_lake
+from dataflow.access.lake import lake_location, open_lake
 from dataflow.land import commit_windows, fetch_window, plan_windows
 from dataflow.settings import ObjectSettings, Settings, SourceSettings
 from dataflow.sources import FetchReport, Part, PlannedWindow, Window
@@ -25,6 +25,7 @@ from dataflow.tables.ops import COMPLETENESS, GAP, LANDED_FILE, WATERMARK
 from dataflow.workspace.report import StepReport
 from dataflow.workspace.staging import Run
 from lakehouse import Lake
+from tests.lib.blank import lay_blank_lake
 
 DAY = "2026-03-01"
 PERSON = ObjectSettings(
@@ -149,9 +150,11 @@ def _text(file: Path, text: str) -> Path:
 @contextmanager
 def opened(settings: Settings) -> Iterator[Lake]:
     """Open the company's lake, with the tables that landing writes: each further one costs every test."""
-    tables = [table for table in declared_tables(settings).values() if table.schema == "raw"]
+    raw = [table for table in declared_tables(settings).values() if table.schema == "raw"]
+    tables = [*raw, WATERMARK, LANDED_FILE, COMPLETENESS, GAP]
+    lay_blank_lake(lake_location(settings), tables)
     with open_lake(settings, purpose="test") as lake:
-        lake.ensure([*tables, WATERMARK, LANDED_FILE, COMPLETENESS, GAP])
+        lake.ensure(tables)
         yield lake
 
 

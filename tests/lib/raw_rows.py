@@ -11,7 +11,7 @@ from typing import Any
 import duckdb
 import pyarrow as pa
 
-from dataflow.access.lake import open_lake
+from dataflow.access.lake import lake_location, open_lake
 from dataflow.settings import Settings
 from dataflow.tables.declared import declared_tables
 from dataflow.workspace.position import move_positions
@@ -19,6 +19,7 @@ from dataflow.workspace.staging import Run
 from dataflow.workspace.workspace import Workspace
 from lakehouse import Lake
 from lakehouse.table import Table
+from tests.lib.blank import lay_blank_lake
 
 NOW = datetime(2026, 3, 10, 12, tzinfo=UTC)
 
@@ -32,8 +33,10 @@ def tables_of(settings: Settings, schemas: Iterable[str] = ()) -> dict[str, Tabl
 @contextmanager
 def opened_lake(settings: Settings, *, schemas: Iterable[str] = ()) -> Iterator[Lake]:
     """Open the lake of these settings with their tables."""
+    tables = tables_of(settings, schemas).values()
+    lay_blank_lake(lake_location(settings), tables)
     with open_lake(settings, purpose="test") as lake:
-        lake.ensure(tables_of(settings, schemas).values())
+        lake.ensure(tables)
         yield lake
 
 

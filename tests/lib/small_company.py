@@ -26,6 +26,7 @@ from dataflow.workspace.workspace import Workspace
 from lakehouse import Lake, LakeLocation
 from lakehouse.table import Table, column_list
 from tests.lib import raw_rows
+from tests.lib.blank import lay_blank_lake
 
 CONFIG = """
 [currency]
@@ -197,10 +198,10 @@ def opened_company(settings: Settings, location: LakeLocation | None = None) -> 
     place = location or LakeLocation(
         catalogue=home / "catalogue.ducklake", data=home / "data", published=home / "published"
     )
-    if isinstance(place.catalogue, Path):
-        place.catalogue.parent.mkdir(parents=True, exist_ok=True)
+    tables = declared_tables(settings).values()
+    lay_blank_lake(place, tables)
     with Lake.open(place, purpose="test", alone=True, threads=1) as lake:
         run = Run("open", "test", START)
         former = adopt_former(declared_objects(settings), run)
-        lake.ensure(declared_tables(settings).values(), first_rows={POSITION: former})
+        lake.ensure(tables, first_rows={POSITION: former})
         yield Company(lake, settings)

@@ -10,13 +10,12 @@ from typing import Any
 
 import pyarrow as pa
 
-from dataflow.settings import load_settings
-from dataflow.tables.declared import declared_tables
 from dataflow.workspace.relations import relation
 from dataflow.workspace.staging import Run, Staged
 from dataflow.workspace.workspace import Workspace
 from lakehouse import Lake, LakeLocation
 from lakehouse.table import Table
+from tests.lib.blank import default_tables, lay_blank_lake
 
 NOW = datetime(2026, 3, 1, 12, tzinfo=UTC)
 
@@ -38,9 +37,9 @@ def small_lake(folder: Path) -> Iterator[Lake]:
     location = LakeLocation(
         catalogue=folder / "lake" / "catalogue.ducklake", data=folder / "lake" / "data", published=folder / "published"
     )
-    location.catalogue.parent.mkdir(parents=True, exist_ok=True)
+    lay_blank_lake(location, default_tables().values())
     with Lake.open(location, purpose="test", threads=2) as lake:
-        lake.ensure(declared_tables(load_settings()).values())
+        lake.ensure(default_tables().values())
         yield lake
 
 
@@ -48,7 +47,7 @@ def small_lake(folder: Path) -> Iterator[Lake]:
 def workspace(lake: Lake, folder: Path, *, now: datetime = NOW, run_id: str = "run") -> Iterator[Workspace]:
     """Open a workspace of one run at `now`."""
     run = Run(run_id=run_id, kind="test", now=now)
-    with Workspace(lake, run, tables=declared_tables(load_settings())) as ws:
+    with Workspace(lake, run, tables=default_tables()) as ws:
         yield ws
 
 
