@@ -10,9 +10,11 @@ from pathlib import Path
 
 import hypothesis
 import pytest
+from xdist.remote import Producer
 
 from tests.lib.cpu import CpuReport
 from tests.lib.loopback import forbid_outside_connections
+from tests.lib.order import FilesOrFolders, longest_first
 from tests.lib.signatures import trust_extensions
 
 SERVERS = Path(__file__).parent / "lib" / "servers"
@@ -40,6 +42,16 @@ def pytest_configure(config: pytest.Config) -> None:
     hypothesis.settings.register_profile("test", deadline=None, max_examples=50, derandomize="CI" in os.environ)
     hypothesis.settings.register_profile("soak", deadline=None, max_examples=2000)
     hypothesis.settings.load_profile("soak" if config.getoption("--soak") else "test")
+
+
+@pytest.hookimpl(tryfirst=True)
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    longest_first(items)
+
+
+@pytest.hookimpl(optionalhook=True)
+def pytest_xdist_make_scheduler(config: pytest.Config, log: Producer) -> FilesOrFolders | None:
+    return FilesOrFolders(config, log) if config.getvalue("dist") == "loadfile" else None
 
 
 def _clean_environment() -> None:

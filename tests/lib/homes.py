@@ -71,9 +71,8 @@ def published_hash(home: Path) -> str:
         con.close()
 
 
-def open_gaps(home: Path) -> list[dict[str, Any]]:
-    """The open gaps, as `dataflow status` tells them."""
-    settings = load_settings(home=home)
+def open_gaps(settings: Settings) -> list[dict[str, Any]]:
+    """The open gaps, as `dataflow status` shows them."""
     with open_published(settings) as con:
         return read_status(con, settings=settings, now=datetime.now(UTC))["gaps"]
 

@@ -5,19 +5,15 @@ from datetime import UTC, datetime
 from pathlib import Path
 
 import pytest
+from prefect.exceptions import ParameterTypeError
 
 from dataflow.access.pipeline import open_published
 from dataflow.settings import load_settings
+from flows import pipelines
 from tests.lib.homes import NOW, make_sample
 from tests.lib.servers.prefect import PrefectServer, ProcessWorker
 
 ROOT = Path(__file__).parents[3]
-
-
-@pytest.fixture(scope="module")
-def deployed(process_worker: ProcessWorker, tmp_path_factory: pytest.TempPathFactory) -> PrefectServer:
-    """Everything in prefect.yaml, deployed to the test's pool."""
-    return process_worker.deploy(tmp_path_factory.mktemp("deploy"))
 
 
 def test_each_deployment_has_a_schedule_a_limit_and_the_pool(
@@ -65,8 +61,6 @@ def _check_artifacts(server: PrefectServer, run_id: str, home: Path) -> None:
 
 
 def test_a_day_that_is_none_fails_before_anything_is_touched(deployed: PrefectServer, tmp_path: Path) -> None:
-    make_sample(tmp_path)
-    words = ["-p", "start=2026-02-30", "-p", "end=2026-03-01", "-p", f"home={tmp_path}", "--watch"]
-    with pytest.raises(AssertionError, match="ended with"):
-        deployed.cli("deployment", "run", "backfill/backfill", *words, cwd=ROOT)
+    with deployed.in_process(), pytest.raises(ParameterTypeError, match="start"):
+        pipelines.backfill(start="2026-02-30", end="2026-03-01", home=tmp_path)  # type: ignore[arg-type]
     assert not (tmp_path / "lake").exists()

@@ -11,29 +11,22 @@ from queue import Queue
 from typing import Any
 
 import pytest
-import yaml
 
 from flows.file_events import OBJECT_CREATED, announce
-from tests.lib.servers.prefect import PrefectServer
+from tests.lib.servers.prefect import PrefectServer, ProcessWorker
 from tests.lib.servers.s3 import s3_server
 
-ROOT = Path(__file__).parents[3]
-NAME = "ingest-on-arrival"
 WAIT_SECONDS = 60.0
 
 
-@pytest.fixture(scope="module")
-def waiting(prefect_server: PrefectServer, tmp_path_factory: pytest.TempPathFactory) -> str:
-    """The `ingest` of prefect.yaml under a name of its own, on a pool without a worker; its id."""
-    declared = yaml.safe_load((ROOT / "prefect.yaml").read_text(encoding="utf-8"))
-    [ingest] = [each for each in declared["deployments"] if each["name"] == "ingest"]
-    prefect_server.cli("work-pool", "create", NAME, "--type", "process", cwd=ROOT)
-    ingest |= {"name": NAME, "tags": [], "schedules": [], "work_pool": {"name": NAME}}
-    changed = tmp_path_factory.mktemp("arrivals") / "prefect.yaml"
-    changed.write_text(yaml.safe_dump({**declared, "deployments": [ingest]}), encoding="utf-8")
-    prefect_server.cli("deploy", "--all", "--prefect-file", str(changed), cwd=ROOT)
-    [deployed] = [each for each in prefect_server.post("deployments/filter") if each["name"] == NAME]
-    return str(deployed["id"])
+@pytest.fixture
+def waiting(deployed: PrefectServer, process_worker: ProcessWorker) -> Iterator[str]:
+    """The id of `ingest` of prefect.yaml, none of whose runs begins."""
+    [ingest] = [each for each in deployed.post("deployments/filter") if each["name"] == "ingest"]
+    with process_worker.paused():
+        yield ingest["id"]
+        for run in flow_runs(deployed, ingest["id"]):
+            deployed.delete(f"flow_runs/{run['id']}")
 
 
 def test_a_burst_of_files_makes_one_run(prefect_server: PrefectServer, waiting: str, tmp_path: Path) -> None:

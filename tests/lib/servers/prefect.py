@@ -73,6 +73,10 @@ class PrefectServer:
         """Change one resource through the API."""
         self._request("PATCH", path, body)
 
+    def delete(self, path: str) -> None:
+        """Delete one resource through the API."""
+        self._request("DELETE", path, None)
+
     def _answer(self, method: str, path: str, body: dict[str, Any] | None = None) -> Any:
         return self._request(method, path, body).json()
 
@@ -112,12 +116,16 @@ class ProcessWorker:
         finally:
             self.server.patch(f"work_pools/{self.pool}", {"is_paused": False})
 
-    def deploy(self, folder: Path, *names: str) -> PrefectServer:
-        """Deploy these deployments of prefect.yaml, or all, to the pool, by a file in `folder`; returns the server."""
+    def deploy(self, folder: Path) -> PrefectServer:
+        """Deploy prefect.yaml to the pool by a file in `folder`, its schedules switched off; return the server.
+
+        A schedule that is due in the middle of a test would start a run in this checkout.
+        """
         declared = yaml.safe_load((ROOT / "prefect.yaml").read_text(encoding="utf-8"))
-        declared["deployments"] = [one for one in declared["deployments"] if not names or one["name"] in names]
         for deployment in declared["deployments"]:
             deployment["work_pool"]["name"] = self.pool
+            for schedule in deployment.get("schedules", ()):
+                schedule["active"] = False
         changed = folder / "prefect.yaml"
         changed.write_text(yaml.safe_dump(declared), encoding="utf-8")
         self.server.cli("deploy", "--all", "--prefect-file", str(changed), cwd=ROOT)
@@ -136,9 +144,21 @@ def _environment(home: Path) -> dict[str, str]:
         "PREFECT_API_BLOCKS_REGISTER_ON_START": "false",
         "PREFECT_SERVER_MEMOIZE_BLOCK_AUTO_REGISTRATION": "false",
         "PREFECT_WORKER_QUERY_SECONDS": "1",
-        "PREFECT_SERVER_SERVICES_SCHEDULER_LOOP_SECONDS": "5",
+        # No test waits for what these do again and again.
+        **{f"PREFECT_SERVER_SERVICES_{service}_ENABLED": "false" for service in _IDLE_SERVICES},
         "NO_COLOR": "1",
     }
+
+
+_IDLE_SERVICES = (
+    "CANCELLATION_CLEANUP",
+    "CLEANUP_RECONCILER",
+    "FOREMAN",
+    "LATE_RUNS",
+    "PAUSE_EXPIRATIONS",
+    "REPOSSESSOR",
+    "SCHEDULER",
+)
 
 
 @contextmanager
@@ -183,9 +203,9 @@ def _stop(process: subprocess.Popen[bytes]) -> None:
     process.wait(STOP_SECONDS)
 
 
-@pytest.fixture(scope="module")
+@pytest.fixture(scope="session")
 def prefect_server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[PrefectServer]:
-    """A server for one file of tests: idle it would cost more than it does to start another."""
+    """The server of this process's tests, which are those of one folder (tests/lib/order.py)."""
     home, port = tmp_path_factory.mktemp("prefect"), free_port()
     # An empty database as it is after every migration: running them is not what these tests are about.
     lay_down(home)
@@ -204,9 +224,9 @@ def prefect_server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Prefect
         yield server
 
 
-@pytest.fixture(scope="module")
+@pytest.fixture(scope="session")
 def process_worker(prefect_server: PrefectServer) -> Iterator[ProcessWorker]:
-    """A worker for one file of tests, on a process pool that it creates."""
+    """A worker on a process pool that it creates."""
     worker = ProcessWorker(prefect_server, pool="tests")
 
     def online() -> bool:
@@ -220,3 +240,9 @@ def process_worker(prefect_server: PrefectServer) -> Iterator[ProcessWorker]:
     log = prefect_server.home / "worker.log"
     with _running(command, log=log, environment=prefect_server.environment, ready=online):
         yield worker
+
+
+@pytest.fixture(scope="session")
+def deployed(process_worker: ProcessWorker, tmp_path_factory: pytest.TempPathFactory) -> PrefectServer:
+    """Everything in prefect.yaml, deployed to the test's pool."""
+    return process_worker.deploy(tmp_path_factory.mktemp("deploy"))
