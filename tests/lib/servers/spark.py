@@ -38,7 +38,7 @@ def _version(java: Path) -> int:
 
 
 @pytest.fixture(scope="module")
-def spark(tmp_path_factory: pytest.TempPathFactory) -> Iterator[SparkSession]:
+def spark(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> Iterator[SparkSession]:
     """A session of a module: local, without a web page or a metastore, on free ports of this machine."""
     java = installed_java()
     if java is None:
@@ -47,12 +47,13 @@ def spark(tmp_path_factory: pytest.TempPathFactory) -> Iterator[SparkSession]:
         patch.setenv("JAVA_HOME", str(java.resolve().parent.parent))
         patch.setenv("SPARK_LOCAL_IP", "127.0.0.1")
         patch.setenv("PYSPARK_PYTHON", sys.executable)
-        session = _session(tmp_path_factory.mktemp("spark"))
+        session = _session(tmp_path_factory.mktemp("spark"), compiles=bool(request.config.getoption("--soak")))
         yield session
         _end(session)
 
 
-def _session(folder: Path) -> SparkSession:
+def _session(folder: Path, *, compiles: bool) -> SparkSession:
+    """Start Spark, which `compiles` each statement to Java first or interprets it: less work for few rows."""
     from pyspark.sql import SparkSession
 
     settings = {
@@ -65,6 +66,8 @@ def _session(folder: Path) -> SparkSession:
         # small tables, and each statement once: what Spark and Java do to be fast in the long run costs most here
         "spark.sql.shuffle.partitions": "1",
         "spark.sql.adaptive.enabled": "false",
+        "spark.sql.codegen.wholeStage": str(compiles).lower(),
+        "spark.sql.codegen.factoryMode": "FALLBACK" if compiles else "NO_CODEGEN",
         "spark.driver.extraJavaOptions": "-XX:TieredStopAtLevel=1 -XX:+UseSerialGC",
     }
     builder = SparkSession.builder.master("local[2]").appName("test")
