@@ -13,6 +13,7 @@ from dataflow.access.modes import private_files
 from dataflow.cli.main import run
 from dataflow.settings import Settings, load_settings
 from flows.orchestrator import orchestrator
+from tests.lib.drawings import draw, draw_nothing
 from tests.lib.homes import LATER, NOW, SECOND_DAY, make_sample
 
 
@@ -24,11 +25,18 @@ def prefect_home(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 @pytest.fixture(scope="session")
 def prefect_api(prefect_home: Path) -> Iterator[None]:
-    """Prefect's API for every run of this process: it is started once and not by each run."""
+    """Prefect's API for every run of this process: it is started once and not by each run, which draws no charts."""
+    draw_nothing()
     with ExitStack() as closing:
         with private_files():
             closing.enter_context(orchestrator(load_settings(home=prefect_home)))
         yield
+
+
+@pytest.fixture
+def drawn(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Have charts drawn."""
+    monkeypatch.setattr("vl_convert.vegalite_to_svg", draw)
 
 
 def made_once(temporary: pytest.TempPathFactory, name: str, make: Callable[[Path], None]) -> Path:
