@@ -3,7 +3,7 @@ SHELL := /bin/bash
 .SHELLFLAGS := -eu -o pipefail -c
 .DEFAULT_GOAL := help
 .NOTPARALLEL:
-.PHONY: help demo test check fix bench soak lock venv servers
+.PHONY: help demo test coverage check fix bench soak lock venv servers
 
 # An environment that forbids writing bytecode has each process compile the packages and each test worker the tests anew.
 export PYTHONDONTWRITEBYTECODE :=
@@ -28,6 +28,9 @@ demo: venv ## run sample data through the whole pipeline
 test: venv servers ## run every test, side by side; real servers are started and stopped by the tests
 	@$(GOLDEN) \
 	    failed=0; $(PYTEST) -n $(PROCESSES) --dist loadfile $(TESTS) || failed=$$?; wait; exit $$failed
+
+coverage: venv servers ## every test once more, measured: which lines of the packages no test runs
+	@$(PYTEST) -n $(PROCESSES) --dist loadfile --cov --cov-report=term-missing:skip-covered $(TESTS)
 
 check: venv ## lint, formatting, strict types, direction of imports, declared packages
 	@$(BIN)/ruff check .
