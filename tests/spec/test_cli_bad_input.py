@@ -3,9 +3,8 @@
 import os
 import resource
 import shutil
-import subprocess
-import sys
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
 import pytest
@@ -14,7 +13,6 @@ from dataflow.access.lake import open_lake
 from dataflow.cli.main import run
 from dataflow.settings import Settings, default_toml, load_settings
 from dataflow.sinks.warehouse import warehouse_snapshot
-from flows.orchestrator import local_server
 from tests.lib.homes import LATER, NOW, lake_state, open_gaps, published_hash
 
 
@@ -90,11 +88,11 @@ def test_what_could_be_landed_is_published_and_the_rest_comes_with_the_next_run(
     break_parquet(published.home / "sample")
     assert run(["--home", str(published.home), "run", "--now", LATER]) == 4
     assert "Partial" in capsys.readouterr().out
-    [gap] = open_gaps(published.home)
+    [gap] = open_gaps(published)
     assert (gap["source"], gap["object"], gap["reason"]) == ("mysql", "orders", "failed")
     orders.write_bytes(sound)
     assert run(["--home", str(published.home), "run", "--now", LATER]) == 0
-    assert open_gaps(published.home) == []
+    assert open_gaps(published) == []
     assert "Published" in capsys.readouterr().out
     assert published_hash(published.home) == published_hash(undisturbed.home)
 
@@ -253,40 +251,39 @@ def test_a_home_that_cannot_be_written(tmp_path: Path, capsys: pytest.CaptureFix
     assert f"cannot be a folder: {blocked} is not one" in capsys.readouterr().err
 
 
-def run_on_a_full_disk(settings: Settings, *, as_full_as: str, code: int, says: str) -> str:
-    """Run where no file may outgrow one of the home by more than a page; returns what it said on its way out.
+@contextmanager
+def full_disk(limit: int) -> Iterator[None]:
+    """Let no file of this process outgrow the limit: it fails the same write calls as a full disk, and needs no root.
 
-    The limit fails the same write calls as a full disk does, and needs no root. Prefect's API is not of that process:
-    its own files are not what is tried here.
+    Prefect's API is not of this process: its own files are not what is tried here.
     """
-    server = local_server()
-    assert server is not None
-    limit = (settings.home / as_full_as).stat().st_size + 4096
-    done = subprocess.run(
-        [sys.executable, "-m", "dataflow.cli", "--home", str(settings.home), "run", "--now", LATER],
-        capture_output=True,
-        text=True,
-        check=False,
-        env=os.environ | {"PREFECT_API_URL": server.api_url},
-        preexec_fn=lambda: resource.setrlimit(resource.RLIMIT_FSIZE, (limit, limit)),
-    )
-    assert done.returncode == code, done.stderr
-    assert says in done.stderr
-    assert "Traceback" not in done.stderr
-    return done.stderr
+    usual, most = resource.getrlimit(resource.RLIMIT_FSIZE)
+    resource.setrlimit(resource.RLIMIT_FSIZE, (limit, most))
+    try:
+        yield
+    finally:
+        resource.setrlimit(resource.RLIMIT_FSIZE, (usual, most))
 
 
 def test_a_full_disk_leaves_the_lake_as_it_was_and_after_the_commit_the_warehouse(
-    published: Settings, undisturbed: Settings
+    published: Settings, undisturbed: Settings, capsys: pytest.CaptureFixture[str]
 ) -> None:
+    def run_on_full_disk(*, as_full_as: str, code: int) -> str:
+        """Run where no file may outgrow one of the home by more than a page; return what it said."""
+        capsys.readouterr()
+        with full_disk((published.home / as_full_as).stat().st_size + 4096):
+            assert run(["--home", str(published.home), "run", "--now", LATER]) == code
+        return capsys.readouterr().err
+
     before = lake_state(published)
-    run_on_a_full_disk(published, as_full_as="lake/catalogue.ducklake", code=1, says="Error:")
+    assert "Error:" in run_on_full_disk(as_full_as="lake/catalogue.ducklake", code=1)
     assert lake_state(published) == before
 
     # With more room the next run commits, and has none for the warehouse.
     warehouse = Path(published.warehouse.path)
     had = warehouse_snapshot(warehouse)
-    told = run_on_a_full_disk(published, as_full_as="warehouse.duckdb", code=4, says="Sink behind: warehouse:")
+    told = run_on_full_disk(as_full_as="warehouse.duckdb", code=4)
+    assert "Sink behind: warehouse:" in told
     assert "the warehouse is unchanged" in told
     assert had is not None
     assert warehouse_snapshot(warehouse) == had

@@ -11,6 +11,7 @@ from pathlib import Path
 import pytest
 
 from dataflow.access.pipeline import open_published
+from dataflow.cli.main import run
 from dataflow.settings import load_settings
 from tests.lib.homes import LATER, NOW, SECOND_DAY, lake_state, published_hash, start_dataflow
 
@@ -27,12 +28,6 @@ def seconds_on_record(home: Path) -> float:
         [(seconds,)] = con.execute(query).fetchall()
     assert seconds > 0
     return float(seconds)
-
-
-def run_to_end(home: Path, arguments: list[str], environment: dict[str, str]) -> None:
-    process = start_dataflow(home, *arguments, environment=environment)
-    _, errors = process.communicate()
-    assert process.returncode == 0, errors.decode()
 
 
 def run_and_kill(home: Path, arguments: list[str], environment: dict[str, str], *, after_seconds: float) -> None:
@@ -84,7 +79,7 @@ def test_killed_and_run_again(
             # on record, and a kill after the commit counts as well.
             after_seconds = chance.uniform(0, 2.2) * usual
             run_and_kill(home, arguments, environment, after_seconds=after_seconds)
-        run_to_end(home, arguments, environment)
+        assert run(["--home", str(home), *arguments]) == 0
         assert published_hash(home) == expected
         assert lake_state(load_settings(home=home)) == everything
         assert list((home / "runs").iterdir()) == []

@@ -180,5 +180,5 @@ def test_raw_holds_every_version_once(mariadb: MariaServer, rounds: Callable[[in
     Histories.server = mariadb
     run_state_machine_as_test(
         Histories,
-        settings=hypothesis_settings(max_examples=rounds(6, 200), stateful_step_count=12, deadline=None),
+        settings=hypothesis_settings(max_examples=rounds(3, 200), stateful_step_count=12, deadline=None),
     )

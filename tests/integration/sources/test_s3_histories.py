@@ -187,5 +187,5 @@ class Histories(RuleBasedStateMachine):
 def test_histories_of_a_bucket(s3_tls: S3Server, rounds: Callable[[int, int], int]) -> None:
     with answer_cutter(s3_tls.port) as cutter:
         machine = type("Histories", (Histories,), {"server": s3_tls, "cutter": cutter})
-        chosen = hypothesis_settings(max_examples=rounds(6, 200), stateful_step_count=12, deadline=None)
+        chosen = hypothesis_settings(max_examples=rounds(3, 200), stateful_step_count=12, deadline=None)
         run_state_machine_as_test(machine, settings=chosen)

@@ -231,7 +231,7 @@ def machine(papers: Papers) -> type[Histories]:
 
 
 def test_histories_of_an_org(salesforce_papers: Papers, rounds: Callable[[int, int], int]) -> None:
-    chosen = hypothesis_settings(max_examples=rounds(6, 200), stateful_step_count=14, deadline=None)
+    chosen = hypothesis_settings(max_examples=rounds(2, 200), stateful_step_count=14, deadline=None)
     run_state_machine_as_test(machine(salesforce_papers), settings=chosen)
 
 

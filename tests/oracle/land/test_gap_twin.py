@@ -125,7 +125,7 @@ def place(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Place]:
 
 def test_what_raw_lacks_lies_in_an_open_gap_until_it_is_had(place: Place, rounds: Callable[[int, int], int]) -> None:
     @given(runs=RUNS)
-    @hypothesis_settings(max_examples=rounds(10, 200))
+    @hypothesis_settings(max_examples=rounds(4, 200))
     def check(runs: list[tuple[list[Write], Faults, float]]) -> None:
         place.begin()
         for number, (writes, faults, slice_hours) in enumerate(runs, start=1):
