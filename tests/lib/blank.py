@@ -21,10 +21,10 @@ def default_tables() -> dict[str, Table]:
     return dict(declared_tables(load_settings()))
 
 
-def lay_blank_lake(location: LakeLocation, tables: Iterable[Table]) -> None:
-    """Put a lake of these tables where none is yet, unless its catalogue or its data are on a server."""
+def lay_blank_lake(location: LakeLocation, tables: Iterable[Table]) -> bool:
+    """Put a lake of these tables where none is yet; return whether it did: not on a server."""
     if not (isinstance(location.catalogue, Path) and isinstance(location.data, Path)) or location.catalogue.exists():
-        return
+        return False
     made = _made(tuple(tables))
     for source, target in (
         (made.catalogue, location.catalogue),
@@ -32,6 +32,7 @@ def lay_blank_lake(location: LakeLocation, tables: Iterable[Table]) -> None:
     ):
         target.parent.mkdir(parents=True, exist_ok=True)
         shutil.copyfile(source, target)
+    return True
 
 
 @cache

@@ -152,9 +152,10 @@ def opened(settings: Settings) -> Iterator[Lake]:
     """Open the company's lake, with the tables that landing writes: each further one costs every test."""
     raw = [table for table in declared_tables(settings).values() if table.schema == "raw"]
     tables = [*raw, WATERMARK, LANDED_FILE, COMPLETENESS, GAP]
-    lay_blank_lake(lake_location(settings), tables)
+    is_laid = lay_blank_lake(lake_location(settings), tables)
     with open_lake(settings, purpose="test") as lake:
-        lake.ensure(tables)
+        if not is_laid:
+            lake.ensure(tables)
         yield lake
 
 

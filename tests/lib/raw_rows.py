@@ -34,9 +34,10 @@ def tables_of(settings: Settings, schemas: Iterable[str] = ()) -> dict[str, Tabl
 def opened_lake(settings: Settings, *, schemas: Iterable[str] = ()) -> Iterator[Lake]:
     """Open the lake of these settings with their tables."""
     tables = tables_of(settings, schemas).values()
-    lay_blank_lake(lake_location(settings), tables)
+    is_laid = lay_blank_lake(lake_location(settings), tables)
     with open_lake(settings, purpose="test") as lake:
-        lake.ensure(tables)
+        if not is_laid:
+            lake.ensure(tables)
         yield lake
 
 
