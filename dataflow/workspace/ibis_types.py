@@ -6,10 +6,13 @@ Ibis's own type parser uses other names; the parser for DuckDB's names is in the
 
 from __future__ import annotations
 
+from functools import cache
+
 from ibis.backends.sql.datatypes import DuckDBType
 from ibis.expr import datatypes as dt
 
 
+@cache
 def ibis_type(kind: str) -> dt.DataType:
     """Return the Ibis type of a declared column."""
     return DuckDBType.from_string(kind)

@@ -5,7 +5,7 @@ The relations are unbound: one expression compiles for DuckDB here and for the S
 
 from __future__ import annotations
 
-from functools import lru_cache
+from functools import cache, lru_cache
 
 import ibis
 from ibis.expr import operations as ops
@@ -16,6 +16,7 @@ from dataflow.workspace.ibis_types import ibis_type
 from lakehouse.table import Table
 
 
+@cache
 def relation(table: Table) -> ir.Table:
     """Return a declared table as a typed relation."""
     schema = {column.name: ibis_type(column.type) for column in table.columns}
