@@ -13,6 +13,7 @@ from itertools import groupby
 import duckdb
 
 from dataflow.errors import ConservationError, DataFlowError
+from dataflow.land.absences import gaps_of_absence
 from dataflow.land.fetch import FetchedWindow
 from dataflow.land.gaps import Failure, Gap, covers, gap_of, read_open_gaps
 from dataflow.land.landing import Landing, shortfall, shortfall_message, window_report
@@ -20,7 +21,7 @@ from dataflow.land.ledger import Ledger
 from dataflow.land.plan import read_states
 from dataflow.sources import ObjectState, PlannedWindow
 from dataflow.workspace.defects import wrapping_defects
-from dataflow.workspace.report import GAP_FACT, StepReport, measured
+from dataflow.workspace.report import GAP_FACT, NOTES_FACT, StepReport, measured
 from dataflow.workspace.staging import Run
 from lakehouse import Lake
 
@@ -61,9 +62,13 @@ def commit_windows(
         def land(con: duckdb.DuckDBPyConnection) -> dict[int, StepReport]:
             ledger = Ledger(con, run)
             _note_gaps(ledger, windows, findings)
+            unread = list(gaps_of_absence(con, windows))
+            for gap in unread:
+                ledger.gaps.open(gap)
             landed: dict[int, StepReport] = {}
             for group in pending:
                 made = Landing(con, [window for _, window in group], run).land(ledger)
+                made[0] = _with_unread(made[0], unread)
                 landed |= dict(zip([place for place, _ in group], made, strict=True))
             ledger.write()
             return landed
@@ -119,6 +124,17 @@ def _note_gaps(ledger: Ledger, windows: Sequence[FetchedWindow], findings: PlanF
             detail = shortfall_message(window.report)
             ledger.gaps.open(gap_of(window.planned, reason="short", detail=detail, missing_count=missing))
     ledger.gaps.close(lambda gap: _is_over(gap, windows, findings))
+
+
+def _with_unread(report: StepReport, gaps: Sequence[Gap]) -> StepReport:
+    """Add to the first report of an object what the next run reads again."""
+    of_object = [gap for gap in gaps if report.subject.startswith(f"{gap.source}.{gap.object} ")]
+    notes = [
+        f"{gap.source}.{gap.object}: {gap.detail}; the next run reads {gap.window.label} again" for gap in of_object
+    ]
+    if not notes:
+        return report
+    return replace(report, facts={**report.facts, NOTES_FACT: [*report.facts.get(NOTES_FACT, ()), *notes]})
 
 
 def _is_over(gap: Gap, windows: Iterable[FetchedWindow], findings: PlanFindings) -> bool:

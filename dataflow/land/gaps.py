@@ -1,7 +1,8 @@
 """Gaps: windows that raw does not hold whole, recorded from the run that finds one until all of it is landed.
 
-A gap is opened when a window cannot be fetched, has fewer rows than its source promised, or lacks rows by the nightly
-check. The next run reads it again; a commit that lands all of it closes it.
+A gap is opened when a window cannot be fetched, has fewer rows than its source promised, lacks rows by the nightly
+check, or was read without a field that is there again. The next run reads it again; a commit that lands all of it
+closes it.
 """
 
 from __future__ import annotations
@@ -23,8 +24,9 @@ from dataflow.workspace.staging import Run
 from lakehouse import LakeView
 from lakehouse.table import column_list, literal
 
-Reason = Literal["unplanned", "failed", "short", "missing"]
-"""The object could not be planned; the window failed; it was shorter than promised; the check found rows missing."""
+Reason = Literal["unplanned", "failed", "short", "missing", "absent"]
+"""The object could not be planned; the window failed; it was shorter than promised; the check found rows missing; a
+field that the source has again was absent from it."""
 
 
 @dataclass(frozen=True)

@@ -56,7 +56,8 @@ class Landing:
             got, raw = received.get(w, _EMPTY), in_lake.get(w, _EMPTY)
             _check(window, got, raw)
             figures = {"source": _at_source(window, got), "raw": raw}
-            ledger.note_comparison(window.planned, "landing", **figures, appended=appended.get(w, 0))
+            absent = window.report.drift.absent
+            ledger.note_comparison(window.planned, "landing", **figures, appended=appended.get(w, 0), absent=absent)
             ledger.note_files(window)
             reports.append(replace(window_report(window, appended.get(w, 0)), watermark=watermark))
         for name in ("landed", "fresh"):

@@ -5,6 +5,7 @@ DuckLake writes a data file per INSERT, so the rows of all objects of a commit a
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from datetime import datetime
 from typing import Literal
 
@@ -38,6 +39,7 @@ class Ledger:
         source: WindowMeasure,
         raw: WindowMeasure,
         appended: int,
+        absent: Sequence[str] = (),
     ) -> None:
         """Record what the source and raw hold of a window."""
         self._completeness.append(
@@ -54,6 +56,7 @@ class Ledger:
                 "raw_fingerprint": raw.fingerprint,
                 "appended_count": appended,
                 "checked_at": self._run.now,
+                "absent_fields": list(absent) or None,
                 "_run_id": self._run.run_id,
             }
         )

@@ -32,7 +32,8 @@ def find_drift(declared: ObjectSettings, found: Iterable[str], *, types: Mapping
     ]
     new, gone = sorted(names - set(declared.fields)), sorted(required - names)
     renamed = find_renames(gone, new, declared=declared, types=types or {})
-    return Drift(tuple(new), tuple(gone), tuple(sorted(retyped)), tuple(sorted(renamed.items())))
+    lacking = tuple(sorted({*declared.optional}.intersection(declared.fields) - names))
+    return Drift(tuple(new), tuple(gone), tuple(sorted(retyped)), tuple(sorted(renamed.items())), lacking)
 
 
 def find_renames(

@@ -181,6 +181,13 @@ class Drift:
     retyped: tuple[str, ...] = ()
     renamed: tuple[tuple[str, str], ...] = ()
     """Pairs of a gone field and the new field that it was probably renamed to."""
+    lacking: tuple[str, ...] = ()
+    """Optional fields that the source does not have: no drift, but absent all the same."""
+
+    @property
+    def absent(self) -> tuple[str, ...]:
+        """Return all declared fields that the source does not have: their values are unknown, not null."""
+        return tuple(sorted({*self.gone, *self.lacking}))
 
     def __bool__(self) -> bool:
         return bool(self.new or self.gone or self.retyped)
@@ -191,15 +198,19 @@ class Drift:
             tuple(sorted({*self.gone, *other.gone})),
             tuple(sorted({*self.retyped, *other.retyped})),
             tuple(sorted({*self.renamed, *other.renamed})),
+            tuple(sorted({*self.lacking, *other.lacking})),
         )
 
     def as_dict(self) -> dict[str, Any]:
-        return {"new": self.new, "gone": self.gone, "retyped": self.retyped, "renamed": self.renamed}
+        sides = {"new": self.new, "gone": self.gone, "retyped": self.retyped, "renamed": self.renamed}
+        return {**sides, "lacking": self.lacking}
 
     @classmethod
     def from_dict(cls, plain: Mapping[str, Any]) -> Self:
         new, gone, retyped = (tuple(plain[side]) for side in ("new", "gone", "retyped"))
-        return cls(new, gone, retyped, tuple((before, after) for before, after in plain["renamed"]))
+        renamed = tuple((before, after) for before, after in plain["renamed"])
+        # A window staged by an earlier version has no such list.
+        return cls(new, gone, retyped, renamed, tuple(plain.get("lacking", ())))
 
 
 @dataclass

@@ -133,6 +133,26 @@ COMPLETENESS = Table(
         Column("raw_fingerprint", "VARCHAR", "The same sum over raw", nullable=False),
         Column("appended_count", "BIGINT", "Rows this added to raw", nullable=False),
         Column("checked_at", "TIMESTAMPTZ", "When", nullable=False),
+        Column("absent_fields", "VARCHAR[]", "Declared fields that the source did not have; null: none"),
+        RUN_ID,
+    ),
+)
+
+KEPT_FIELD = Table(
+    schema="ops",
+    name="kept_field",
+    grain="field that the newest version of a record does not have and that keeps its former value",
+    key=("_source", "_object", "_record_key", "field"),
+    owner="data engineering",
+    subject="_record_key",
+    columns=(
+        Column("_source", "VARCHAR", "Source system", nullable=False),
+        Column("_object", "VARCHAR", "Object of that source", nullable=False),
+        Column("_record_key", "VARCHAR", "Key of the record in that object", "pseudonym", nullable=False),
+        Column("field", "VARCHAR", "The field", nullable=False),
+        Column("_changed_at", "TIMESTAMPTZ", "The version that its value is of: the age of the value", nullable=False),
+        Column("_extracted_at", "TIMESTAMPTZ", "When that version was read from the source", nullable=False),
+        Column("_row_hash", "VARCHAR", "MD5 of that version as received", "pseudonym", nullable=False),
         RUN_ID,
     ),
 )
@@ -152,7 +172,7 @@ GAP = Table(
         Column("window_until", "TIMESTAMPTZ", "End of the window, exclusive", nullable=False),
         Column("keys", "VARCHAR", "The range of keys it is limited to, JSON; empty: all", nullable=False),
         Column("is_of_files", "BOOLEAN", "The window is a set of files, not a query", nullable=False),
-        Column("reason", "VARCHAR", "unplanned, failed, short or missing", nullable=False),
+        Column("reason", "VARCHAR", "unplanned, failed, short, missing or absent", nullable=False),
         Column("detail", "VARCHAR", "What was found, without values", nullable=False),
         Column("missing_count", "BIGINT", "Rows known to be missing; null: unknown"),
         Column("status", "VARCHAR", "open or closed", nullable=False),
@@ -344,6 +364,7 @@ TABLES = (
     WATERMARK,
     LANDED_FILE,
     COMPLETENESS,
+    KEPT_FIELD,
     GAP,
     FINGERPRINT,
     POSITION,

@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping, Sequence
 from functools import partial
 from typing import Any
 
 import duckdb
 
 from dataflow.settings import Settings
+from dataflow.validate.absent import LATE, begin_kept_fields, keep_former_values, stage_kept_fields
 from dataflow.validate.cast import TYPED
 from dataflow.validate.dead_letters import STAGED, add_dead_letters, begin_dead_letters, stage_dead_letters
 from dataflow.validate.holding import incomplete_objects, reason_to_hold
@@ -47,6 +48,7 @@ def validate(ws: Workspace, settings: Settings) -> list[StepReport]:
     fingerprints = known_fingerprints(ws)
     collect_known(ws)
     begin_dead_letters(ws)
+    absent = begin_kept_fields(ws)
     waiting = incomplete_objects(ws)
     reports: list[StepReport] = []
     filled: dict[str, str] = {}
@@ -63,6 +65,7 @@ def validate(ws: Workspace, settings: Settings) -> list[StepReport]:
                     plan=plan,
                     fresh=fresh.get(plan.full_name),
                     waiting=frozenset(waiting),
+                    absent=[field for field in absent.get(plan.key, ()) if field in plan.settings.fields],
                 )
                 for plan in row
             ]
@@ -73,13 +76,20 @@ def validate(ws: Workspace, settings: Settings) -> list[StepReport]:
         waiting |= set(held)
         reports += done
     stage_dead_letters(ws)
+    stage_kept_fields(ws)
     stage_fingerprints(ws, filled)
     _drop(ws, (KNOWN, STAGED))
     return reports
 
 
 def _validate_object(
-    ws: Workspace, *, settings: Settings, plan: ObjectPlan, fresh: str | None, waiting: frozenset[str]
+    ws: Workspace,
+    *,
+    settings: Settings,
+    plan: ObjectPlan,
+    fresh: str | None,
+    waiting: frozenset[str],
+    absent: Sequence[str],
 ) -> StepReport:
     with measured() as watch:
         collect_incoming(ws, plan, fresh=fresh)
@@ -95,7 +105,8 @@ def _validate_object(
                 stage="validate", subject=plan.full_name, rows_in=0, rows_out=0, seconds=watch.seconds, facts=facts
             )
         choose_newest(ws, plan, is_whole=fresh is None)
-        staged = _stage_valid(ws, plan, is_whole=fresh is None)
+        kept = keep_former_values(ws, plan, absent, is_whole=fresh is None) if absent else {}
+        staged = _stage_valid(ws, plan, is_whole=fresh is None, has_late=bool(absent))
         add_dead_letters(ws, plan)
         report = StepReport(
             stage="validate",
@@ -109,9 +120,9 @@ def _validate_object(
             deleted=staged.deleted,
             seconds=watch.seconds,
             peak_rss_bytes=resident_bytes(),
-            facts=_facts(ws, plan) | _found(ws.con, plan),
+            facts=_facts(ws, plan) | _found(ws.con, plan, kept),
         )
-        _drop(ws, (INCOMING, TYPED, BREACH, OUTSIDE, GOOD, NEWEST, GONE))
+        _drop(ws, (INCOMING, TYPED, BREACH, OUTSIDE, GOOD, NEWEST, GONE, *((LATE,) if absent else ())))
         return report
 
 
@@ -120,16 +131,21 @@ def _drop(ws: Workspace, tables: Iterable[str]) -> None:
         ws.con.execute(f"DROP TABLE {table}")
 
 
-def _stage_valid(ws: Workspace, plan: ObjectPlan, *, is_whole: bool) -> Staged:
+def _stage_valid(ws: Workspace, plan: ObjectPlan, *, is_whole: bool, has_late: bool) -> Staged:
     """Stage the typed rows of the newest versions; a deleted record is in scope and has no row."""
     fields = column_list(plan.settings.fields, prefix="t")
+    late, late_keys = "", ""
+    if has_late:
+        late = f"UNION ALL BY NAME SELECT * EXCLUDE (_run_id) FROM {LATE}"
+        late_keys = f" UNION ALL SELECT _record_key FROM {LATE}"
     return ws.stage(
         plan.valid,
         f"""
         SELECT i._source, i._object, i._record_key, i._extracted_at, i._row_hash, i._changed_at, {fields}
         FROM {NEWEST} n JOIN {INCOMING} i USING (_row_id) JOIN {TYPED} t USING (_row_id) WHERE NOT n._is_deleted
+        {late}
         """,
-        scope=None if is_whole else f"SELECT _record_key FROM {NEWEST}",
+        scope=None if is_whole else f"SELECT _record_key FROM {NEWEST}{late_keys}",
     )
 
 
@@ -142,8 +158,8 @@ def _merged_sql() -> str:
     """
 
 
-def _found(con: duckdb.DuckDBPyConnection, plan: ObjectPlan) -> dict[str, Any]:
-    """Return the facts and notes on values: those that the model does not accept, zero dates by field."""
+def _found(con: duckdb.DuckDBPyConnection, plan: ObjectPlan, kept: Mapping[str, int]) -> dict[str, Any]:
+    """Return the facts and notes on values: those that the model does not accept, zero dates and kept ones by field."""
     names = tuple(plan.settings.fields)
     rows = con.execute(f"""
         SELECT number, count(*) FROM (SELECT unnest(_zero_dates) AS number FROM {TYPED} WHERE NOT _is_deleted)
@@ -154,7 +170,12 @@ def _found(con: duckdb.DuckDBPyConnection, plan: ObjectPlan) -> dict[str, Any]:
         f"{name} of {count:,} rows of {plan.full_name} is a zero date, which stands for none: it is missing in valid"
         for name, count in zeros.items()
     ]
-    return ({"zero_dates": zeros} if zeros else {}) | notes_fact([*describe_outside(con, plan), *notes])
+    notes += [
+        f"{name} was absent from what was read of {plan.full_name}: {count:,} records keep its former value"
+        for name, count in kept.items()
+    ]
+    facts = ({"zero_dates": zeros} if zeros else {}) | ({"kept_fields": dict(kept)} if kept else {})
+    return facts | notes_fact([*describe_outside(con, plan), *notes])
 
 
 def _by_rule(ws: Workspace, plan: ObjectPlan) -> dict[str, int]:

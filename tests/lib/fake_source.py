@@ -16,6 +16,7 @@ from dataflow.land.plan import TimeRange
 from dataflow.settings import ObjectSettings, Settings, SourceSettings
 from dataflow.sources import (
     Ahead,
+    Drift,
     Fetch,
     FetchReport,
     FieldInfo,
@@ -61,6 +62,8 @@ class FakeSource:
     rows: dict[str, tuple[datetime, dict[str, Any]]] = field(default_factory=dict)
     dropped: set[str] = field(default_factory=set)
     """Keys that the next fetch of their window leaves out, once."""
+    hidden: tuple[str, ...] = ()
+    """Fields that the user may not read."""
     promised_too_many: int = 0
     failing: dict[datetime, list[Exception]] = field(default_factory=dict)
     """By a time in the window: what its next fetches raise, in turn."""
@@ -136,6 +139,7 @@ class FakeSource:
         for number, errors in self.failing_keys.items():
             if errors and planned.keys and is_within(str(number), planned.keys):
                 raise errors.pop(0)
+        report.drift = Drift(gone=self.hidden)
         held = [row for row in self.held(planned.window) if is_within(row[0], planned.keys)]
         if self.promises:
             report.promised = len(held) + self.promised_too_many
@@ -145,7 +149,8 @@ class FakeSource:
                 self.dropped.remove(key)
                 continue
             report.count("", 1)
-            batch.add(json.dumps(row), f"row {key}", key=key, changed_at=when, is_deleted=row["is_deleted"])
+            shown = {name: value for name, value in row.items() if name not in self.hidden}
+            batch.add(json.dumps(shown), f"row {key}", key=key, changed_at=when, is_deleted=row["is_deleted"])
         if len(batch):
             yield batch.take()
 

@@ -1,5 +1,6 @@
 """Gaps: what cannot be had whole is on record, holds the watermark back, and is had by a later run."""
 
+import json
 from collections.abc import Iterator
 from dataclasses import dataclass
 from datetime import datetime, timedelta
@@ -267,3 +268,25 @@ def test_the_lookback_is_read_again_and_lands_once(place: Place) -> None:
     place.source.now = at(12)
     assert place.ingest(2) == []
     assert place.keys == [*EVERYTHING, "late"]
+
+
+def test_what_was_read_while_a_field_was_hidden_is_read_again_when_it_is_back(place: Place) -> None:
+    place.ingest(1)
+    for hour in (10.5, 20.5):
+        place.source.put("3", at(hour), note=f"of {hour}")
+        place.source.hidden, place.source.now = ("note",), at(hour + 1)
+        place.ingest(int(hour))
+    # Long since beyond the look-back.
+    place.source.put("4", at(22.5), note="new")
+    place.source.hidden, place.source.now = (), at(23)
+    assert place.ingest(21) == []
+    start, until = at(7.5) - place.source.lookback, at(21.5)
+    assert place.gaps("window_from, window_until, reason, status") == [(start, until, "absent", "open")]
+    place.source.fetched.clear()
+    place.ingest(22)
+    assert place.source.fetched[0].start == start and place.source.fetched[0].until >= until
+    notes = [json.loads(payload) for (payload,) in raw_rows(place.lake, "erp_thing", "payload")]
+    assert "of 20.5" in [row.get("note") for row in notes if row["id"] == "3"]
+    assert [status for (status,) in place.gaps("status")] == ["closed"]
+    place.ingest(23)
+    assert [status for (status,) in place.gaps("status")] == ["closed"]

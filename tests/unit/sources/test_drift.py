@@ -20,13 +20,15 @@ DECLARED = ObjectSettings(
 
 
 def test_names() -> None:
-    assert find_drift(DECLARED, ["id", "at", "price", "colour"]) == Drift(new=("colour",), gone=("ok",))
+    assert find_drift(DECLARED, ["id", "at", "price", "colour"]) == Drift(
+        new=("colour",), gone=("ok",), lacking=("note",)
+    )
     assert not find_drift(DECLARED, ["id", "at", "price", "ok"])
 
 
 def test_a_new_name_for_a_field_is_told_as_one() -> None:
     drift = find_drift(DECLARED, ["id", "at", "unit_price", "ok", "colour"], types={"unit_price": "DECIMAL(10,2)"})
-    assert drift == Drift(("colour", "unit_price"), ("price",), (), (("price", "unit_price"),))
+    assert drift == Drift(("colour", "unit_price"), ("price",), (), (("price", "unit_price"),), ("note",))
     assert describe(drift) == "renamed price → unit_price; new colour"
     # Another kind of value is another field.
     assert find_drift(DECLARED, ["id", "at", "unit_price", "ok"], types={"unit_price": "VARCHAR"}).renamed == ()
