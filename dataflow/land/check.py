@@ -152,12 +152,11 @@ def record_checks(lake: Lake, found: Sequence[Checked], run: Run) -> None:
         for checked in found:
             for gap in checked.gaps:
                 ledger.gaps.open(gap)
-            figures = {"source": checked.at_source, "raw": checked.in_raw}
-            ledger.note_comparison(checked.whole, "range", **figures, appended=0)
+            ledger.note_comparison(checked.whole, "range", source=checked.at_source, raw=checked.in_raw, appended=0)
             if checked.ahead is not None:
                 beyond = replace(checked.whole, window=Window(checked.ahead.bound, END))
-                counts = {"source": WindowMeasure(checked.ahead.count, ""), "raw": _NOTHING}
-                ledger.note_comparison(beyond, "ahead", **counts, appended=0)
+                counted = WindowMeasure(checked.ahead.count, "")
+                ledger.note_comparison(beyond, "ahead", source=counted, raw=_NOTHING, appended=0)
         ledger.write()
 
     if found:
