@@ -110,11 +110,15 @@ def segments_sql(ws: Workspace) -> str:
 
 
 def drop_used_entries(ws: Workspace) -> None:
-    """Drop the entries that a restore has kept of touched customers: each counts once."""
-    kept = f"SELECT customer_id FROM {ws.before(SEGMENT_ENTRY)} SEMI JOIN {CUSTOMER_KEYS} USING (customer_id)"
-    if fetch_int(ws.con, f"SELECT count(*) FROM ({kept})"):
-        nothing = f"SELECT {column_list(SEGMENT_ENTRY.column_names)} FROM {ws.before(SEGMENT_ENTRY)} WHERE false"
-        ws.stage(SEGMENT_ENTRY, nothing, scope=kept)
+    """Drop the entries that a restore has kept of touched customers, since each counts once, and of those that left."""
+    entries, customers = ws.before(SEGMENT_ENTRY), published.CUSTOMER_360.sql_name
+    used = f"""
+        SELECT customer_id FROM {entries} SEMI JOIN {CUSTOMER_KEYS} USING (customer_id)
+        UNION SELECT customer_id FROM {entries} ANTI JOIN {customers} USING (customer_id)
+    """
+    if fetch_int(ws.con, f"SELECT count(*) FROM ({used})"):
+        nothing = f"SELECT {column_list(SEGMENT_ENTRY.column_names)} FROM {entries} WHERE false"
+        ws.stage(SEGMENT_ENTRY, nothing, scope=used)
 
 
 @cache
