@@ -6,7 +6,7 @@ from collections.abc import Iterable
 from datetime import datetime, timedelta
 
 from dataflow.sources import PlannedWindow
-from dataflow.tables.ops import POSITION, WATERMARK
+from dataflow.tables.ops import POSITION
 from dataflow.workspace.report import NOTES_FACT, StepReport
 from lakehouse import LakeView
 
@@ -16,19 +16,18 @@ _FAR = timedelta(minutes=15)
 
 
 def compare_with_last_run(lake: LakeView, now: datetime) -> list[StepReport]:
-    """Report a run whose clock is before that of an earlier run; a run that only follows reports nothing."""
+    """Report a run whose clock is before that of the last run that published or found nothing to publish."""
+    # The positions moved last: those of an object that is held back or not declared any more stay from earlier runs.
     [(last,)] = lake.con.execute(f"""
-        SELECT max(run_at) FROM (
-            SELECT max(moved_at) AS run_at FROM {POSITION.in_lake}
-            UNION ALL SELECT max(advanced_at) FROM {WATERMARK.in_lake}
-        )
+        SELECT max(moved_at) FROM {POSITION.in_lake}
+        WHERE raw_snapshot_id = (SELECT max(raw_snapshot_id) FROM {POSITION.in_lake})
     """).fetchall()
     if last is None or now >= last - _SET_BACK:
         return []
     return [
         _report(
-            f"this run's clock is {_distance(last - now)} before that of an earlier run ({now:%Y-%m-%d %H:%M} and "
-            f"{last:%Y-%m-%d %H:%M} UTC): one of them was wrong. Where it was the earlier one, this run computes anew "
+            f"this run's clock is {_distance(last - now)} before that of the last run ({now:%Y-%m-%d %H:%M} and "
+            f"{last:%Y-%m-%d %H:%M} UTC): one of them was wrong. Where it was the last run's, this run computes anew "
             "what was obtained later than now; else set this machine's clock, or correct --now"
         )
     ]

@@ -5,6 +5,7 @@ from __future__ import annotations
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
+import duckdb
 import pytest
 
 from dataflow.run.clock import compare_with_sources
@@ -25,18 +26,18 @@ def test_a_run_before_the_last_one_says_so(tmp_path: Path) -> None:
     settings = load_settings(home=tmp_path / "home")
     with open_run(settings, "publish", now=NOW) as session:
         assert list_notes(session.reports) == []
-        positions = {("erp", "thing"): 1}
-        session.lake.transact(
-            lambda con: move_positions(con, positions, run_id="run-1", moved_at=NOW),
-            author="test",
-            run_id="run-1",
-            message="test",
-        )
+
+        def move(con: duckdb.DuckDBPyConnection) -> None:
+            # An object that no run has moved since one under a wrong clock does not count.
+            move_positions(con, {("erp", "former"): 1}, run_id="run-1", moved_at=NOW + timedelta(days=3650))
+            move_positions(con, {("erp", "thing"): 2}, run_id="run-2", moved_at=NOW)
+
+        session.lake.transact(move, author="test", run_id="run-2", message="test")
     with open_run(settings, "publish", now=NOW + timedelta(minutes=1)) as session:
         assert list_notes(session.reports) == []
     with open_run(settings, "publish", now=NOW - timedelta(days=3)) as session:
         [note] = list_notes(session.reports)
-    assert note.startswith("this run's clock is 3 days before that of an earlier run (2026-02-26 12:00 and")
+    assert note.startswith("this run's clock is 3 days before that of the last run (2026-02-26 12:00 and")
 
 
 @pytest.mark.parametrize(
