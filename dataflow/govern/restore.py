@@ -13,6 +13,7 @@ the next run computes only the rows that it touches.
 
 from __future__ import annotations
 
+from collections.abc import Collection
 from dataclasses import dataclass
 from datetime import UTC, datetime
 
@@ -54,9 +55,12 @@ class Restored:
     decisions_kept: int
 
 
-def restore(lake: Lake, settings: Settings, to: datetime | int, *, table: str | None = None) -> Restored:
+def restore(
+    lake: Lake, settings: Settings, to: datetime | int, *, table: str | None = None, lost: Collection[str] = ()
+) -> Restored:
     """Restore the lake, or one table by its full name, to a snapshot.
 
+    `lost` are the tables whose present rows cannot be read, because data files of theirs are lost.
     Raises: SnapshotNotFound, TableNotFound; UsageError for a table that is not restored by itself; LakeLocked where
     the lake is not open alone.
     """
@@ -74,7 +78,7 @@ def restore(lake: Lake, settings: Settings, to: datetime | int, *, table: str | 
     laid_over = lay_out_dead_letters(lake, version=target.id, of=selected)
     positions = {name: upto for name, upto in positions.items() if name not in laid_over.contradicted}
     fingerprint = None if table is None else _fingerprint_at(lake, table, version=target.id)
-    note_entries(lake)
+    note_entries(lake, lost=lost)
     heads = heads_to_anchor(lake.con, settings)
 
     def write(con: DuckDBPyConnection) -> None:

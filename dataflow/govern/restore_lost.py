@@ -32,12 +32,13 @@ _RAW = "raw."
 class WithoutLost:
     """The plan: `tables` maps tables restored one by one to a snapshot, `derived` is that of all that runs compute.
 
-    `lost_files` counts the lost files that the newest snapshot needs.
+    `lost_files` counts the lost files that the newest snapshot needs, `damaged` names the tables that they are of.
     """
 
     tables: Mapping[str, int]
     derived: int | None
     lost_files: int = 0
+    damaged: tuple[str, ...] = ()
 
 
 def plan_without_lost(lake: Lake, settings: Settings) -> WithoutLost:
@@ -52,6 +53,7 @@ def plan_without_lost(lake: Lake, settings: Settings) -> WithoutLost:
         tables={name: _last_without(versions, lost, {name}) for name in sorted(damaged & kept)},
         derived=_last_without(versions, lost, made) if damaged & made else None,
         lost_files=sum(file.until is None for file in lost),
+        damaged=tuple(sorted(damaged)),
     )
 
 
@@ -66,10 +68,11 @@ def go_on_without_lost(lake: Lake, settings: Settings, plan: WithoutLost) -> Non
         continue_history(con, run_id=run_id, at=now)
 
     for name, version in plan.tables.items():
-        also = history if name == CUSTOMER_HISTORY.full_name else None
+        # Where the derived tables are restored as well, that restore does it.
+        also = history if name == CUSTOMER_HISTORY.full_name and plan.derived is None else None
         lake.restore_table(name, version, author="dataflow", run_id=run_id, also=also)
     if plan.derived is not None:
-        restore(lake, settings, plan.derived)
+        restore(lake, settings, plan.derived, lost=plan.damaged)
 
 
 def _last_without(versions: Sequence[int], lost: Iterable[LostFile], tables: set[str]) -> int:

@@ -8,6 +8,7 @@ customers again.
 
 from __future__ import annotations
 
+from collections.abc import Collection
 from datetime import datetime
 
 from duckdb import DuckDBPyConnection
@@ -26,9 +27,12 @@ _ENTRY = ("customer_id", "segment_code", "entered_at")
 _STATE = tuple(name for name in CUSTOMER_360.column_names if name not in ("customer_id", "_run_id"))
 
 
-def note_entries(lake: LakeView) -> None:
-    """Fill the temporary table from the present lake. Call it before the transaction that restores."""
-    existing = set(lake.tables())
+def note_entries(lake: LakeView, *, lost: Collection[str] = ()) -> None:
+    """Fill the temporary table from the present lake. Call it before the transaction that restores.
+
+    `lost` are tables whose present rows cannot be read any more: nothing is known of their entries.
+    """
+    existing = set(lake.tables()) - set(lost)
     known = [table for table in (SEGMENTS, SEGMENT_ENTRY) if table.full_name in existing]
     entries = " UNION ALL ".join(f"SELECT {column_list(_ENTRY)} FROM {table.in_lake}" for table in known)
     nothing = "SELECT NULL::VARCHAR AS customer_id, NULL::VARCHAR AS segment_code, NULL::TIMESTAMPTZ AS entered_at"

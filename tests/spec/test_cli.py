@@ -159,6 +159,9 @@ class TestMending:
         assert published_hash(home) != after
         assert answer(capsys, home, "run", "--now", LATER)["status"] == "published"
         again = lake_state(own_copy)
+        for state in (again, every_table):
+            # It records what has been read so far, which a restore does not change.
+            state.pop("ops.access_anchor", None)
         # Readers were shown the first day once more.
         assert int(again.pop("published.customer_history").split()[0]) > int(shown.split()[0])
         assert again == every_table
