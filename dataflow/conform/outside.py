@@ -10,9 +10,11 @@ from __future__ import annotations
 import re
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
+from math import inf
 from typing import Any
 
 import ibis
+from ibis.expr import datatypes as dt
 from ibis.expr import types as ir
 
 from dataflow.conform.compiled import CompiledMapping
@@ -88,10 +90,51 @@ def judgements_of(
 ) -> Iterator[Judgement]:
     """Yield what sets rows of the mapping's object aside. `relation` has the typed fields of its rows and `row_id`."""
     rows = ibis.table({row_id: "int64", **{name: ibis_type(kind) for name, kind in fields.items()}}, name=relation)
-    for one, cost in open_columns(mapping):
-        wanted = [mapping.settings.fields[name] for name in one.columns]
-        if cost == SET_ASIDE and not any("." in name for value in wanted for name in fields_in(value)):
+    declared = [one for one, cost in open_columns(mapping) if cost == SET_ASIDE]
+    for one in (*_numbers_of(mapping, rows), *declared):
+        if _is_of_the_row(mapping, one.columns, rows):
             yield Judgement(mapping=mapping, accepted=one, sql=_outside_sql(mapping, one, rows, row_id=row_id))
+
+
+def _is_of_the_row(mapping: CompiledMapping, columns: tuple[str, ...], rows: ir.Table) -> bool:
+    """Return whether the columns are made of fields of the row alone, and not of a joined object."""
+    expressions = [mapping.settings.fields[name] for name in columns]
+    return all(name in rows.columns for expression in expressions for name in fields_in(expression))
+
+
+def _numbers_of(mapping: CompiledMapping, rows: ir.Table) -> Iterator[Accepted]:
+    """Yield the numeric columns that are narrower than what is mapped to them: not every value can be cast."""
+    scope = _RowOfGroup(mapping, rows)
+    for name in mapping.settings.fields:
+        kind = mapping.target.column(name).type
+        if ibis_type(kind).is_numeric() and _is_of_the_row(mapping, (name,), rows):
+            given = _mapped(mapping, name, scope).type()
+            if given.is_numeric() and not _holds(ibis_type(kind), given):
+                yield Accepted(
+                    table=mapping.target,
+                    columns=(name,),
+                    rule="type",
+                    expected=f"a number that {kind} holds",
+                    outside=lambda value, kind=kind: f"({value} IS NOT NULL AND TRY_CAST({value} AS {kind}) IS NULL)",
+                )
+
+
+def _holds(wanted: dt.DataType, given: dt.DataType) -> bool:
+    """Return whether a numeric type holds every value of another, rounded to its decimals."""
+    (whole, decimals), (whole_given, decimals_given) = _digits(wanted), _digits(given)
+    if isinstance(wanted, dt.Integer):
+        whole -= 1  # of 2^63 - 1, a number of 19 digits, only all those of 18 are held
+    # Rounding can add a digit: 9.99 to 10.0.
+    return given == wanted or (whole_given < whole if decimals_given > decimals else whole_given <= whole)
+
+
+def _digits(kind: dt.DataType) -> tuple[float, float]:
+    """Return the digits before and after the decimal point that the values of a numeric type can have."""
+    if isinstance(kind, dt.Decimal):
+        return (kind.precision or 38) - (kind.scale or 0), kind.scale or 0
+    if isinstance(kind, dt.Integer):
+        return len(str(kind.bounds.upper)), 0
+    return inf, inf
 
 
 def _outside_sql(mapping: CompiledMapping, one: Accepted, rows: ir.Table, *, row_id: str) -> str:

@@ -145,6 +145,16 @@ def test_one_refund_and_one_strange_currency_cost_their_rows(company: Company) -
     )
 
 
+@pytest.mark.parametrize("total", ["1e17", "9.3e18"])
+def test_a_number_that_no_amount_holds_costs_its_row(company: Company, total: str) -> None:
+    declare(company, 'total = "DECIMAL(12,2)"', 'total = "DOUBLE"')
+    company.land("purchase", purchase(1), purchase(2, total=total))
+    company.publish()
+    expected = "amount of mappings.purchases is not a number that DECIMAL(20,4) holds"
+    assert dead_letters(company) == [("2", "type", expected)]
+    assert company.rows("SELECT amount::DOUBLE FROM lake.published.orders") == [(9.5,)]
+
+
 def test_a_declared_refund_is_one_and_not_an_order(company: Company) -> None:
     declare(company, 'table = "customer_order"', 'table = "customer_order"\nother = { amount = "refund" }')
     rows = [purchase(1, total="50"), purchase(2, total="-20"), purchase(3, total="-5", state="cancelled")]
