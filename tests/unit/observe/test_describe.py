@@ -98,7 +98,7 @@ def test_one_of_each_kind(capsys: pytest.CaptureFixture[str], asked: tuple[str, 
 
 def test_the_values_that_a_column_may_have_stand_beside_it(capsys: pytest.CaptureFixture[str]) -> None:
     columns = {row["column"]: row for row in answer(capsys, "describe", "table", "conformed.ticket")["columns"]}
-    assert columns["priority"]["values"] == ["low", "normal", "high", "urgent"]
+    assert columns["priority"]["values"] == ["low", "normal", "high", "urgent", "other"]
     assert columns["subject"]["class"] == "free_text"
 
 
