@@ -188,7 +188,7 @@ def test_what_is_no_message_is_set_aside_and_told(lake: Lake, inbox: Inbox, tmp_
     assert taken.report.set_aside == 2
     notes = "; ".join(list_notes([taken.report]))
     assert "2 files" in notes and "notes.txt" in notes and broken in notes
-    assert "1 messages of the kind of_a_later_version wait" in notes
+    assert "1 message of the kind of_a_later_version waits" in notes
     left = inbox.read()
     assert [message.id for message in left.messages] == [later]
     assert left.set_aside == (f"{broken}.json", "notes.txt")
