@@ -5,6 +5,7 @@ from pathlib import Path
 
 import pytest
 
+from dataflow.access.doors import DOORS
 from tests.lib.architecture import HIDDEN_CONNECTION, TOP, read_tree, stray_top_level, violations
 
 ROOT = Path(__file__).parent.parent
@@ -73,6 +74,12 @@ def plant(root: Path, files: dict[str, str]) -> list[str]:
         ("lakehouse/connect.py", "import duckdb\nfrom duckdb import connect\nduckdb.connect()", "a second time"),
         ("dataflow/observe/a.py", "from lakehouse import Lake, open_reader", "read through dataflow.access"),
         ("flows/a.py", "from lakehouse.reader import open_reader", "read through dataflow.access"),
+        # doors
+        ("dataflow/cli/a.py", "from dataflow.access.door import open_for", "not in the registry of doors"),
+        ("dataflow/ui/a.py", "def f():\n    from dataflow.access import door", "not in the registry of doors"),
+        ("dataflow/govern/a.py", "from dataflow.access.door import open_to_decide", "not in the registry of doors"),
+        ("dataflow/cli/a.py", "from dataflow.cli.options import open_door", "not in the registry of doors"),
+        ("dataflow/cli/a.py", "from dataflow.access.pipeline import open_published", "persons read through a door"),
         # the environment
         ("dataflow/a.py", "import os\nos.environ['A']", "the environment is read in"),
         ("lakehouse/a.py", "import os as system\nsystem.getenv('A')", "the environment is read in"),
@@ -99,6 +106,12 @@ def test_a_planted_breach_is_found(tmp_path: Path, path: str, text: str, expecte
         ("dataflow/publish/a.py", "from dataflow.sources import protocol\nfrom dataflow.publish.b import c"),
         ("dataflow/run/stages.py", "from importlib import import_module\nimport_module('dataflow.publish')"),
         ("dataflow/access/door.py", "from lakehouse import open_reader"),
+        ("dataflow/cli/reading.py", "from dataflow.cli.options import open_door"),
+        ("dataflow/govern/a.py", "from dataflow.access.pipeline import open_published"),
+        (
+            "dataflow/cli/a.py",
+            "from typing import TYPE_CHECKING\nif TYPE_CHECKING:\n    from dataflow.access.door import Door",
+        ),
         ("dataflow/settings/load.py", "import os\nos.environ.get('A')"),
         ("checks/runner.py", "from lakehouse.table import Table\nimport os\nos.replace('a', 'b')"),
         ("dataflow/a.py", "import duckdb\nCon = duckdb.DuckDBPyConnection\nPREFECT = 'prefect.yaml'"),
@@ -135,3 +148,10 @@ def test_the_hidden_connection_is_known() -> None:
     assert {"sql", "query", "execute", "read_csv", "default_connection"} <= HIDDEN_CONNECTION
     assert "connect" not in HIDDEN_CONNECTION
     assert "DuckDBPyConnection" not in HIDDEN_CONNECTION
+
+
+def test_each_door_is_declared_where_it_is() -> None:
+    sources = read_tree(ROOT)
+    for kind in DOORS.values():
+        text = sources[kind.module.replace(".", "/") + ".py"]
+        assert f'open_door(context, "{kind.name}"' in text, kind

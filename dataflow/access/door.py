@@ -65,7 +65,8 @@ class Door:
             self.recorder.refused()
             raise
         reading = self.recorder.statement(con, checked.tree)
-        answer = answer_of(con, checked.text, is_plan=checked.is_plan)
+        with self.recorder.failing(reading):
+            answer = answer_of(con, checked.text, is_plan=checked.is_plan)
         return replace(answer, taken=self.recorder.taking(reading))
 
 

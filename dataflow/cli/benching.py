@@ -23,6 +23,7 @@ def register(app: typer.Typer) -> None:
     measures.callback()(bench)
     measures.command("identity")(identity)
     measures.command("sources")(sources)
+    measures.command("audit")(audit)
     app.add_typer(measures, name="bench")
 
 
@@ -119,6 +120,34 @@ def sources(
         write_json({"figures": [figures.as_dict() for figures in found]})
         return
     write_records([_read_row(figures) for figures in found], output=output, title="Measured")
+
+
+def audit(
+    entries: Annotated[int, typer.Option("--entries", min=1, help="Entries of the log that is verified.")] = 1_000_000,
+    output: OutputOption = Output.TABLE,
+) -> None:
+    """Measure the access log: recording a read, and verifying a log of many entries.
+
+    Example:  dataflow bench audit --entries 100000
+    """
+    from dataflow.bench.audit import measure_audit
+
+    found = list(measure_audit(entries, notify=messages.print))
+    if output is Output.JSON:
+        write_json({"figures": [figures.as_dict() for figures in found]})
+        return
+    rows = [
+        {
+            "step": figures.step,
+            "entries": figures.entries,
+            "seconds": round(figures.seconds, 2),
+            "cpu_s": round(figures.cpu_seconds, 2),
+            "mib": round(figures.bytes / _MIB, 1),
+            "target": figures.target,
+        }
+        for figures in found
+    ]
+    write_records(rows, output=output, title="Measured")
 
 
 def _sizes(text: str) -> list[int]:

@@ -9,6 +9,8 @@ from pathlib import Path
 
 import duckdb
 
+from dataflow.access.doors import DOORS
+
 TOP = frozenset(
     {"flows", "checks", "dataflow", "lakehouse", "deployments", "tests"}
     | {"README.md", "pyproject.toml", "prefect.yaml", "Makefile", "LICENSE", "CHANGELOG.md"}
@@ -21,6 +23,16 @@ USES_SPARK = "dataflow/resolve/pairs/spark.py"
 OF_SPARK = ("pyspark", "py4j", "rapidfuzz", "splink.backends.spark", "splink.internals.spark")
 # Sinks follow a publication by its snapshot; every other reader takes the door or the pipeline's reader.
 OPENS_READERS = ("lakehouse/", "dataflow/access/", "dataflow/sinks/")
+# What opens the lake for a person, or the pipeline's reader in a package that speaks to persons.
+OPENS_DOORS = frozenset(
+    {f"dataflow.access.door{name}" for name in ("", ".open_for", ".open_to_decide")}
+    | {"dataflow.cli.options.open_door"}
+)
+FOR_PERSONS = ("dataflow.cli", "dataflow.ui", "dataflow.mcp", "dataflow.serve")
+PIPELINES_READER = "dataflow.access.pipeline"
+# The one place that shapes what all doors of the command line share, and the counts that `dataflow demo` ends with.
+SHARES_DOORS = "dataflow/cli/options.py"
+COUNTS_A_DEMO = "dataflow/cli/sampling.py"
 READS_ENVIRONMENT = "dataflow/settings/"
 ENVIRONMENT = frozenset({"environ", "environb", "getenv", "getenvb", "putenv", "unsetenv"})
 # A function of the duckdb module that connections have as a method works on a hidden global connection.
@@ -66,6 +78,7 @@ def violations(sources: Mapping[str, str]) -> list[str]:
         _prints_outside_cli,
         _opens_duckdb_elsewhere,
         _opens_readers_elsewhere,
+        _is_no_declared_door,
     )
     found = [violation for module in modules for rule in each for violation in rule(module)]
     return found + _opens_duckdb_twice(modules)
@@ -191,6 +204,31 @@ def _opens_readers_elsewhere(module: Module) -> Iterator[str]:
     for node, target in imports(module):
         if target in ("lakehouse.open_reader", "lakehouse.reader.open_reader", "lakehouse.reader"):
             yield module.at(node, f"imports {target}; the lake is read through dataflow.access")
+
+
+def _is_no_declared_door(module: Module) -> Iterator[str]:
+    """Find a module that reads published rows for a person and is not in the registry of doors."""
+    if module.path.startswith("dataflow/access/") or module.path == SHARES_DOORS:
+        return
+    for_persons = any(_within(module.name, package) for package in FOR_PERSONS)
+    declared = module.name in {kind.module for kind in DOORS.values()}
+    for node, target in _at_run_time(module):
+        if target in OPENS_DOORS and not declared:
+            yield module.at(node, f"imports {target}, and is not in the registry of doors (dataflow/access/doors.py)")
+        elif for_persons and _within(target, PIPELINES_READER) and module.path != COUNTS_A_DEMO:
+            yield module.at(node, f"imports {target}; persons read through a door (dataflow/access/doors.py)")
+
+
+def _at_run_time(module: Module) -> Iterator[tuple[ast.AST, str]]:
+    """Yield the imports that are not for type annotations only."""
+    guarded = [
+        inner
+        for outer in ast.walk(module.tree)
+        if isinstance(outer, ast.If) and ast.unparse(outer.test) == "TYPE_CHECKING"
+        for inner in ast.walk(outer)
+    ]
+    ignored = {id(node) for node in guarded}
+    return ((node, target) for node, target in imports(module) if id(node) not in ignored)
 
 
 def _opens_duckdb_twice(modules: list[Module]) -> list[str]:

@@ -94,13 +94,26 @@ class Recorder:
         )
         return self._begin(entry)
 
+    @contextmanager
+    def failing(self, reading: Reading) -> Iterator[None]:
+        """End a read by the error of the block; one whose rows are no longer taken ends with the door."""
+        try:
+            yield
+        except GeneratorExit:
+            raise
+        except BaseException as error:
+            outcome, detail = _ending(error)
+            self.end(reading, outcome, detail=detail)
+            raise
+
     def taking(self, reading: Reading) -> Callable[[Iterator[Row]], Iterator[Row]]:
         """Return what counts the rows taken from an answer, and ends the read with the last one."""
 
         def taken(rows: Iterator[Row]) -> Iterator[Row]:
-            for row in rows:
-                reading.rows += 1
-                yield row
+            with self.failing(reading):
+                for row in rows:
+                    reading.rows += 1
+                    yield row
             self.end(reading)
 
         return taken
