@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from dataclasses import asdict, dataclass, fields
+from dataclasses import dataclass, fields
 from datetime import UTC, datetime
 from enum import StrEnum
 from typing import Any, Self
@@ -60,7 +60,8 @@ class Entry:
 
     def as_dict(self) -> dict[str, Any]:
         """Return the entry in JSON types."""
-        return asdict(self) | {"at": self.at.astimezone(UTC).strftime(_TIME)}
+        # Not `asdict`, which copies every value: that took a third of the time of an append.
+        return vars(self) | {"at": self.at.astimezone(UTC).strftime(_TIME)}
 
     @classmethod
     def decoded(cls, data: bytes) -> Self:

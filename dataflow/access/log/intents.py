@@ -23,25 +23,24 @@ class Intent:
 
     def __init__(self, folder: Path, entry: Entry) -> None:
         """Write the file durably. Raises: OSError."""
-        below = folder / _FOLDER
-        below.mkdir(mode=0o770, exist_ok=True)
+        # Text, not paths: each read makes these names, and pathlib took longer than the file.
         name = f"{os.getpid()}-{secrets.token_hex(8)}"
-        self.path, draft = below / name, below / f".{name}"
+        self._path, draft = f"{folder}/{_FOLDER}/{name}", f"{folder}/{_FOLDER}/.{name}"
         self._descriptor = os.open(draft, os.O_RDWR | os.O_CREAT | os.O_EXCL, 0o660)
         try:
             # Locked before it has its name: another process would take it for that of a killed one.
             fcntl.flock(self._descriptor, fcntl.LOCK_EX)
             _write_all(self._descriptor, entry.encoded())
             os.fsync(self._descriptor)
-            draft.rename(self.path)
+            os.rename(draft, self._path)  # noqa: PTH104
         except BaseException:
-            draft.unlink(missing_ok=True)
+            os.unlink(draft)  # noqa: PTH108
             os.close(self._descriptor)
             raise
 
     def done(self) -> None:
         """Remove the file: the log has the entry."""
-        self.path.unlink(missing_ok=True)
+        os.unlink(self._path)  # noqa: PTH108
         self.leave()
 
     def leave(self) -> None:
@@ -49,6 +48,11 @@ class Intent:
         if self._descriptor >= 0:
             os.close(self._descriptor)
             self._descriptor = -1
+
+
+def prepare_intents(folder: Path) -> None:
+    """Make the folder of the reads that have begun. Raises: OSError."""
+    (folder / _FOLDER).mkdir(mode=0o770, exist_ok=True)
 
 
 @contextmanager
@@ -60,7 +64,8 @@ def abandoned(folder: Path) -> Iterator[list[tuple[Entry | None, Path]]]:
     found: list[tuple[Entry | None, Path]] = []
     held: list[int] = []
     try:
-        for path in sorted((folder / _FOLDER).glob("*")):
+        for name in sorted(os.listdir(folder / _FOLDER)):  # noqa: PTH208
+            path = folder / _FOLDER / name
             with suppress(OSError):
                 descriptor = os.open(path, os.O_RDWR)
                 held.append(descriptor)

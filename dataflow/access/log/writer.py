@@ -26,13 +26,15 @@ from typing import BinaryIO
 
 from dataflow.access.log.checkpoint import Head, Signer, VerifierKey
 from dataflow.access.log.entry import Entry, EntryKind, Outcome
-from dataflow.access.log.intents import Intent, abandoned
+from dataflow.access.log.intents import Intent, abandoned, prepare_intents
 from dataflow.access.log.keys import HASH_KEY, PUBLIC_KEY, SIGNING_KEY, own_key
 from dataflow.access.log.segment import FIRST, SEGMENT, Line, last_line, leaf_data, line_hash, line_of
 from dataflow.access.log.tree import Frontier, leaf_hash
 from dataflow.errors import AccessLogDamaged, AccessLogUnwritable, ConfigurationError
 
 _FRONTIER = "frontier"
+_KEPT_EACH = 16
+"""A cache is written for each so many entries: reading up to 15 lines again costs less than writing it each time."""
 
 
 @dataclass(frozen=True)
@@ -51,6 +53,7 @@ class LogWriter:
         self.folder = folder
         with _refusing(folder):
             folder.mkdir(mode=0o770, parents=True, exist_ok=True)
+            prepare_intents(folder)
             private = signing_key or own_key(folder / SIGNING_KEY)
             self.hash_key = hash_key or own_key(folder / HASH_KEY)
             self._signer = _signer_of(folder, private)
@@ -142,7 +145,8 @@ class LogWriter:
                 os.ftruncate(descriptor, state.end)
             raise
         self._state = _State(tree, state.end + len(line), line_hash(line))
-        self._keep(self._state)
+        if tree.size % _KEPT_EACH == 0:
+            self._keep(self._state)
         return tree.size - 1
 
     def _cached(self, stream: BinaryIO, size: int) -> _State:

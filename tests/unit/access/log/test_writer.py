@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import multiprocessing
 import os
 import resource
@@ -57,13 +58,14 @@ def test_two_processes_append_to_one_tree(tmp_path: Path) -> None:
 
 
 def test_a_second_writer_continues_with_and_without_the_cache(tmp_path: Path) -> None:
-    append_many(tmp_path, "ann", 5)
+    append_many(tmp_path, "ann", 35)
+    assert json.loads((tmp_path / "frontier").read_text())["size"] == 32
     append_many(tmp_path, "ann", 2)
     (tmp_path / "frontier").write_text('{"size": 9, "bytes": 17, "hashes": []}')
     append_many(tmp_path, "ann", 1)
     (tmp_path / "frontier").unlink()
-    assert LogWriter(tmp_path).append(READ) == 8
-    assert len(entries(tmp_path)) == 9
+    assert LogWriter(tmp_path).append(READ) == 38
+    assert len(entries(tmp_path)) == 39
 
 
 @pytest.mark.parametrize("cut", [1, 60, 200])
@@ -89,7 +91,6 @@ def test_a_torn_line_longer_than_the_note_leaves_no_rest(tmp_path: Path) -> None
 
 def test_any_other_damage_takes_no_entries(tmp_path: Path) -> None:
     append_many(tmp_path, "ann", 3)
-    (tmp_path / "frontier").unlink()
     whole = (tmp_path / SEGMENT).read_bytes()
     (tmp_path / SEGMENT).write_bytes(whole.replace(b'"who":"ann"', b'"who":"eve"', 1))
     with pytest.raises(AccessLogDamaged, match="audit verify"):
@@ -168,7 +169,7 @@ def test_the_keys_are_made_once_and_for_this_user_only(tmp_path: Path) -> None:
 def test_keys_of_the_settings_leave_no_key_on_disk(tmp_path: Path) -> None:
     key = read_secret(SecretStr("A" * 43 + "="), setting="audit.signing_key")
     LogWriter(tmp_path, signing_key=key, hash_key=key).append(READ)
-    assert sorted(path.name for path in tmp_path.iterdir()) == [SEGMENT, "frontier", "public.key"]
+    assert sorted(path.name for path in tmp_path.iterdir()) == [SEGMENT, "open", "public.key"]
     assert read_secret(None, setting="audit.signing_key") is None
 
 
