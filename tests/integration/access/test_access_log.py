@@ -29,6 +29,7 @@ from dataflow.govern.review.review import list_pairs
 from dataflow.observe.status import read_status
 from dataflow.publish.diff import diff
 from dataflow.resolve.judgements.messages import lay_over_judgements
+from dataflow.serve.from_lake import customer_in_lake
 from dataflow.settings import Settings
 from dataflow.settings.model import LakeSettings
 from dataflow.tables import published
@@ -214,6 +215,9 @@ def read_through(door: Door, name: str, settings: Settings) -> tuple[set[str], i
             dead_letters = lay_over_dead_letters(door.con, door.waiting)
             assert list_dead_letters(door.con, DeadLetterFilter(), dead_letters=dead_letters) == []
             return {"ops.dead_letters"}, 0
+        case "customer":
+            assert customer_in_lake(door.con, "nobody") is None
+            return {"published.customer_360", "published.redirects"}, 0
         case "review":
             judgements = lay_over_judgements(door.con, door.waiting)
             assert list_pairs(door.con, now=now, limit=5, judgements=judgements) == []
