@@ -14,6 +14,7 @@ from dataflow.resolve.comparisons.parts import (
     typo,
 )
 from dataflow.resolve.comparisons.reach import COUNTRY, EMAIL, IDENTIFIER, LINE2, REGION, address, phone
+from dataflow.vocabulary.placeholders import DEFAULT_DATES, ZERO_DATES
 
 _SWAPPED = "given_l = surname_r AND surname_l = given_r"
 _CROSSED = (
@@ -43,7 +44,13 @@ GIVEN = Comparison(
             m=0.05,
             kin=0.02,
         ),
-        Level(label="one of several given names", condition="list_has_any(all_roots_l, all_roots_r)", m=0.02, kin=0.02),
+        # an initial is of many names
+        Level(
+            label="one of several given names",
+            condition="list_has_any(list_filter(all_roots_l, x -> length(x) > 1), all_roots_r)",
+            m=0.02,
+            kin=0.02,
+        ),
         Level(label="a name in the other's place", condition=_CROSSED, m=0.01, kin=0.01),
         Level(
             label="given name garbled",
@@ -105,10 +112,13 @@ def _apart(start: int, length: int) -> str:
     return f"abs({_part('l', start, length)} - {_part('r', start, length)})"
 
 
+_NO_DATES = ", ".join(f"'{date}'" for date in sorted({*DEFAULT_DATES, *ZERO_DATES}))
+
 BIRTH = Comparison(
     name="birth",
     columns=("date_of_birth",),
-    missing=both("date_of_birth"),
+    # a default date is not a date of birth
+    missing=f"{both('date_of_birth')} OR date_of_birth_l IN ({_NO_DATES}) OR date_of_birth_r IN ({_NO_DATES})",
     levels=(
         Level(
             label="same date of birth",

@@ -62,7 +62,8 @@ FOLDED_WITH = (
 """The word lists that match records are made with: a change in one of them folds every record again."""
 
 RULES_VERSION = "7"
-"""Raise it with any change of the folding rules or of a comparison's levels: all models are then trained again."""
+"""Raise it with any change of the folding rules: all models are then trained again. A change of comparison levels or of
+adjustments needs no new version: a model holds those that it was trained with."""
 
 FOLDING_VERSION = f"{RULES_VERSION}.{version_of(*FOLDED_WITH)}"
 """The version of rules and lists. Under changed lists a model is kept, since its weights of levels still hold: trained

@@ -1,0 +1,148 @@
+"""Wrong people made one, and the counterparts that must still link: in a file and in the pipeline.
+
+Each case is a few records amid others; a record's first word says whose it is.
+"""
+
+from __future__ import annotations
+
+import csv
+from collections.abc import Iterator
+from itertools import combinations
+
+import pytest
+
+from dataflow.resolve.own_file.resolve_file import resolve_file
+from tests.lib.hard_cases import CITIES, hard_cases, write_table
+from tests.lib.hard_cases import PEOPLE as OTHERS
+from tests.lib.identities import Record
+from tests.lib.resolving import resolve_day, rows
+from tests.lib.tables import small_lake
+
+HOME = {"street": "12 Wexford Road", "city": "Riverton", "postcode": "10555", "country": "US"}
+FAR = {"street": "7 Quarry Lane", "city": "Dover", "postcode": "14021", "country": "US"}
+MAIL = {"email": "household.kettle@posteo.example"}
+
+
+def named(given: str, surname: str, *parts: dict[str, str], **fields: str) -> dict[str, str]:
+    found = {"given": given, "surname": surname}
+    for part in parts:
+        found |= part
+    return found | fields
+
+
+Case = list[tuple[str, dict[str, str]]]
+
+CASES: dict[str, Case] = {
+    "initials of a household": [
+        ("james", named("James J", "Tarleton", HOME)),
+        ("martha", named("Martha J", "Tarleton", HOME)),
+        ("james", named("James", "Tarleton", HOME)),
+    ],
+    **{
+        f"{one} or {other}": [
+            (one, named(one, "Zimmerle", FAR, email=f"zimmerle{one.lower()}81@mailbox.example")),
+            (one, named(other, "Zimmerle", FAR, email=f"zimmerle{one.lower()}81@mailbox.example")),
+        ]
+        for one, other in (
+            ("Michael", "Micheal"),
+            ("Eric", "Erick"),
+            ("Sara", "Sarah"),
+            ("Robert", "Bob"),
+            ("Margaret", "Margret"),
+        )
+    },
+    "another member of a household": [
+        ("edith", named("Edith", "Vanterpool", HOME)),
+        ("norman", named("Norman", "Vanterpool", HOME)),
+        ("edith", named("Edith", "Vanterpol", HOME)),
+    ],
+    **{
+        f"default date {date}": [
+            (f"mary{n}", named("Mary", "Smith", birth=date, phone=f"55566{n}41{n}7", city=CITIES[n])) for n in range(4)
+        ]
+        for date in ("1900-01-01", "1970-01-01")
+    },
+    "a date of their own": [
+        ("mary", named("Marybeth", "Smithers", HOME, birth="1963-08-21")),
+        ("mary", named("Marybeth", "Smithers", birth="1963-08-21")),
+    ],
+    "day and month swapped": [
+        ("one", named("Desiree", "Achterhuis", HOME, MAIL, birth="1961-04-07")),
+        ("one", named("Desiree", "Achterhuis", HOME, MAIL, birth="1961-07-04")),
+    ],
+}
+
+
+def expected(case: Case) -> set[tuple[int, int]]:
+    return {(i, j) for i, j in combinations(range(len(case)), 2) if case[i][0] == case[j][0]}
+
+
+def background() -> list[tuple[str, str, dict[str, str]]]:
+    return hard_cases(5, OTHERS, each=0, background=300)
+
+
+def cases() -> list[tuple[str, str, dict[str, str]]]:
+    return [(name, f"{name} {who}", record) for name, case in CASES.items() for who, record in case]
+
+
+@pytest.fixture(scope="module")
+def in_a_file(tmp_path_factory: pytest.TempPathFactory) -> list[str]:
+    """The cluster of each record of the cases, in a table among others."""
+    folder = tmp_path_factory.mktemp("file")
+    table = write_table(folder / "table.csv", [*cases(), *background()], headings="plain")
+    resolve_file(table, key="row", truth="truth", out=folder / "found.csv")
+    with (folder / "found.csv").open(encoding="utf-8") as file:
+        found = {int(row["record_key"]): row["cluster_id"] for row in csv.DictReader(file)}
+    return [found[number] for number in range(len(cases()))]
+
+
+@pytest.fixture(scope="module")
+def in_the_pipeline(tmp_path_factory: pytest.TempPathFactory) -> list[str]:
+    """The customer of each record of the cases, in a lake among others; every record of a case is of another object."""
+    folder = tmp_path_factory.mktemp("lake")
+    records = [
+        customer_record(f"mysql|list{number % 5}|{number:05}", record)
+        for number, (_, _, record) in enumerate([*cases(), *background()])
+    ]
+    with small_lake(folder) as lake:
+        resolve_day(lake, folder, records)
+        owners = dict(rows(lake, "SELECT record_id, customer_id FROM lake.resolved.xref"))
+    return [owners[record["record_id"]] for record in records[: len(cases())]]
+
+
+def customer_record(record_id: str, record: dict[str, str]) -> Record:
+    """The record as conforming makes it."""
+    number, _, street = record.get("street", "").partition(" ")
+    mail = record.get("email", "").lower() or None
+    is_placeholder = mail is None or mail.startswith("none@")
+    return {
+        "record_id": record_id,
+        "entity_type": "person",
+        "given_name": record.get("given"),
+        "surname": record.get("surname"),
+        "full_name": f"{record.get('given', '')} {record.get('surname', '')}".strip(),
+        "date_of_birth": record.get("birth"),
+        "email": None if is_placeholder else mail,
+        "email_canonical": None if is_placeholder else mail,
+        "email_domain": None if is_placeholder else (mail or "").partition("@")[2],
+        "phone": f"+1{record['phone']}" if "phone" in record else None,
+        "street": street or None,
+        "house_number": number or None,
+        **{column: record.get(field) for column, field in
+           (("city", "city"), ("postcode", "postcode"), ("country_code", "country"), ("unit", "unit"))},
+    }  # fmt: skip
+
+
+def slices() -> Iterator[tuple[str, slice]]:
+    start = 0
+    for name, case in CASES.items():
+        yield name, slice(start, start + len(case))
+        start += len(case)
+
+
+@pytest.mark.parametrize(("name", "place"), [*slices()], ids=list(CASES))
+@pytest.mark.parametrize("where", ["in_a_file", "in_the_pipeline"])
+def test_case(request: pytest.FixtureRequest, where: str, name: str, place: slice) -> None:
+    owners = request.getfixturevalue(where)[place]
+    together = {(i, j) for i, j in combinations(range(len(owners)), 2) if owners[i] == owners[j]}
+    assert together == expected(CASES[name])
