@@ -52,12 +52,14 @@ class Surroundings:
     """The inputs of a rule besides the row itself.
 
     `keys_of` returns, for the name of an object, a SELECT of the keys (VARCHAR, not null) that can be referred to;
+    `as_key_of` returns, for the name of an object and the SQL of a value, the SQL of the value in the form of its keys;
     `holders_of` returns, for a field, a SELECT of (record_key, value) of the records that hold a value.
     """
 
     now: datetime
     keys_of: Callable[[str], str]
     holders_of: Callable[[str], str]
+    as_key_of: Callable[[str, str], str] = lambda _, value: value
     currencies: frozenset[str] = field(default=frozenset())
 
 

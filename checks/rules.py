@@ -42,7 +42,9 @@ def _one_of(a: Choice, _: Surroundings) -> str:
 
 
 def _refers_to(a: Reference, around: Surroundings) -> str:
-    return f"CAST({a.sql} AS VARCHAR) NOT IN ({around.keys_of(a.object)})"
+    # Of no keys at all, null is not among them either.
+    key = around.as_key_of(a.object, f"CAST({a.sql} AS VARCHAR)")
+    return f"{a.sql} IS NOT NULL AND {key} NOT IN ({around.keys_of(a.object)})"
 
 
 def _in_order(a: SeveralFields, _: Surroundings) -> str:

@@ -10,6 +10,7 @@ DataFlowError
 │   ├── SourceMissing       a file, table or object does not exist          exit 1   the source's owner
 │   ├── SourceMalformed     it exists, but not in the expected format       exit 1   the source's owner
 │   └── SourceIncomplete    budget spent or fewer rows than promised        exit 4   the source's owner
+├── ObjectHeldBack          rows of an object cannot be told apart          exit 4   the engineer
 ├── SchemaDrift             unknown, missing or retyped columns             exit 1   the engineer
 ├── ConservationError       rows in ≠ rows out + set aside + merged         exit 1   the engineer
 ├── GrainError              two rows with one key                           exit 1   the engineer
@@ -140,6 +141,13 @@ class SourceIncomplete(SourceError):
     exit_code = ExitCode.PARTIAL
     owner = Owner.SOURCE
     usual_move = "Run again later: the next run continues where this one stopped."
+
+
+class ObjectHeldBack(DataFlowError):
+    """An object is held back: its key is not unique, or not the key of its rows in raw. The others go on."""
+
+    exit_code = ExitCode.PARTIAL
+    usual_move = "Correct the key in dataflow.toml; what was published of the object stays."
 
 
 class SchemaDrift(DataFlowError):

@@ -9,7 +9,7 @@ from typing import Any
 from prefect.futures import PrefectFuture, as_completed
 from prefect.task_runners import ThreadPoolTaskRunner
 
-from dataflow.errors import SourceIncomplete
+from dataflow.errors import ObjectHeldBack, SourceIncomplete
 from dataflow.land import Failure, FetchedWindow, LandingPlan, PlanFindings, Staged
 from dataflow.land.plan import TimeRange
 from dataflow.run.progress import WindowEvent, announce
@@ -131,13 +131,13 @@ def _shares(windows: Sequence[PlannedWindow], *, tasks: int) -> Iterator[tuple[s
 def _refuse_total_failure(planned: LandingPlan, landed: Sequence[FetchedWindow], failures: Sequence[Failure]) -> None:
     """Raise the first error, with notes on the others, when no object could be landed.
 
-    A spent budget does not raise: the run ends as partial, and the next one continues.
+    A spent budget does not raise, nor objects held back: the run ends as partial, and the next one continues.
     """
     failed = {(failure.source, failure.object) for failure in failures}
     had = {(window.planned.source, window.planned.object) for window in landed}
     if not failures or planned.planned - failed or had:
         return
-    if all(isinstance(failure.error, SourceIncomplete) for failure in failures):
+    if all(isinstance(failure.error, SourceIncomplete | ObjectHeldBack) for failure in failures):
         return
     first, *others = failures
     for other in others:

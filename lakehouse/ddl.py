@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 
 import duckdb
 from duckdb import DuckDBPyConnection
@@ -15,7 +15,7 @@ def missing_ddl(con: DuckDBPyConnection, tables: Iterable[Table], *, database: s
     """Return the statements that bring the lake to the declarations, in order; empty when nothing is missing.
 
     A column added to an existing table is nullable, since earlier rows have no value. A changed type is altered in
-    place; DuckLake widens types and refuses other changes.
+    place; DuckLake widens types and refuses other changes. Tables that are `made_anew` keep the former type.
     """
     present = _columns(con, database)
     schemas = _schemas(con, database)
@@ -30,6 +30,32 @@ def missing_ddl(con: DuckDBPyConnection, tables: Iterable[Table], *, database: s
         else:
             statements.extend(_alter(table, existing, database))
     return statements
+
+
+def retyped_columns(
+    con: DuckDBPyConnection, tables: Iterable[Table], *, database: str
+) -> dict[str, dict[str, tuple[str, str]]]:
+    """Return the columns of `made_anew` tables whose type is not the declared one: by table, the present and new type.
+
+    Shape: table (`schema.table`) to column to (present type, declared type), in DuckDB's spelling.
+    """
+    present = _columns(con, database)
+    found: dict[str, dict[str, tuple[str, str]]] = {}
+    for table in tables:
+        existing = present.get((table.schema, table.name)) if table.made_anew else None
+        for name, kinds in _retyped(table, existing or {}):
+            found.setdefault(table.full_name, {})[name] = kinds
+    return found
+
+
+def replace_table(con: DuckDBPyConnection, table: Table, rows: str, *, database: str) -> None:
+    """Create a table anew with the rows of a SELECT, inside the caller's transaction."""
+    con.execute(f"CREATE OR REPLACE TEMP TABLE anew AS SELECT {column_list(table.column_names)} FROM ({rows})")
+    con.execute(f"DROP TABLE {quote(database)}.{table.sql_name}")
+    for statement in _create(table, database):
+        con.execute(statement)
+    con.execute(f"INSERT INTO {quote(database)}.{table.sql_name} BY NAME FROM anew")
+    con.execute("DROP TABLE anew")
 
 
 def bring_to_declarations(con: DuckDBPyConnection, tables: Iterable[Table], *, database: str) -> list[str]:
@@ -60,11 +86,18 @@ def _create(table: Table, database: str) -> Iterable[str]:
 def _alter(table: Table, existing: dict[str, str], database: str) -> Iterable[str]:
     where = f"ALTER TABLE {quote(database)}.{table.sql_name}"
     for column in table.columns:
-        kind = existing.get(column.name)
-        if kind is None:
+        if column.name not in existing:
             yield f"{where} ADD COLUMN {quote(column.name)} {column.type}"
-        elif kind != column.type and kind != spelled_out(column.type):
-            yield f"{where} ALTER COLUMN {quote(column.name)} SET DATA TYPE {column.type}"
+    for name, (_, kind) in () if table.made_anew else _retyped(table, existing):
+        yield f"{where} ALTER COLUMN {quote(name)} SET DATA TYPE {kind}"
+
+
+def _retyped(table: Table, existing: Mapping[str, str]) -> Iterable[tuple[str, tuple[str, str]]]:
+    """Yield the columns of another type than declared, each with its present and its declared type."""
+    for column in table.columns:
+        kind = existing.get(column.name)
+        if kind is not None and kind != column.type and kind != spelled_out(column.type):
+            yield column.name, (kind, column.type)
 
 
 def _schemas(con: DuckDBPyConnection, database: str) -> set[str]:

@@ -64,7 +64,8 @@ class Table:
     `grain` completes the sentence "one row per …"; `key` identifies a row; `subject` names the column by which a
     person is erased from the table (None: no personal data). `append_only` tables are never updated by a run. An
     `is_sorted` table is written in the order of its key, so that a query for some keys reads few row groups. A table
-    that `survives_restore` records what was received, decided or done: a restore of the lake leaves it unchanged.
+    that `survives_restore` records what was received, decided or done: a restore of the lake leaves it unchanged. A
+    table that is `made_anew` is not altered where the type of a column changes: the run that computes it replaces it.
     """
 
     schema: str
@@ -78,6 +79,7 @@ class Table:
     partition_by: tuple[str, ...] = field(default=())
     is_sorted: bool = False
     survives_restore: bool = False
+    made_anew: bool = False
 
     @property
     def full_name(self) -> str:

@@ -10,7 +10,7 @@ from duckdb import DuckDBPyConnection
 from lakehouse import feed, rewind
 from lakehouse.attach import metadata_of
 from lakehouse.connect import spread_small_tables
-from lakehouse.ddl import missing_ddl
+from lakehouse.ddl import missing_ddl, retyped_columns
 from lakehouse.location import LakeLocation
 from lakehouse.snapshot import History, Snapshot
 from lakehouse.table import DATABASE, Table
@@ -34,6 +34,10 @@ class LakeView:
     def missing(self, tables: Iterable[Table]) -> list[str]:
         """Return the statements that would bring the lake to these declarations; empty when nothing is missing."""
         return missing_ddl(self.con, tables, database=DATABASE)
+
+    def retyped(self, tables: Iterable[Table]) -> dict[str, dict[str, tuple[str, str]]]:
+        """Return the columns of `made_anew` tables whose type changes: table to column to (present, declared type)."""
+        return retyped_columns(self.con, tables, database=DATABASE)
 
     def lake_id(self) -> str:
         """Return the UUID that the lake got when it was made; it stays through restores and maintenance."""

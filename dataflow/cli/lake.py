@@ -8,10 +8,9 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from dataflow.cli.options import Output, OutputOption, YesOption, parse_version, settings_of
+from dataflow.cli.options import Output, OutputOption, YesOption, parse_version, require_yes, settings_of
 from dataflow.cli.output import messages, write_json, write_records
 from dataflow.errors import UsageError
-from dataflow.observe.visible import visible
 from dataflow.settings.amounts import MOST_DAYS
 from lakehouse.plural import agreeing, counted
 
@@ -81,7 +80,7 @@ def _restore_snapshot(settings: Settings, to: int | datetime, *, table: str | No
     with open_lake(settings, purpose="restore", alone=True, create=False) as lake:
         target = lake.snapshot_at(to)
         question = f"Restore {what} to snapshot {target.id} of {target.at:%Y-%m-%d %H:%M:%S} UTC ({target.message})?"
-        _require_yes(question, yes=yes)
+        require_yes(question, yes=yes, otherwise="Nothing was restored.")
         done = restore_lake(lake, settings, target.id, table=table)
     _show_restored(what, done, output=output)
 
@@ -116,7 +115,7 @@ def _restore_lost_files(settings: Settings, *, yes: bool, output: Output) -> Non
         steps = [f"{name} to snapshot {version}" for name, version in plan.tables.items()]
         if plan.derived is not None:
             steps.append(f"every table that runs make to snapshot {plan.derived}")
-        _require_yes(f"Restore {', '.join(steps)}?", yes=yes or not steps)
+        require_yes(f"Restore {', '.join(steps)}?", yes=yes or not steps, otherwise="Nothing was restored.")
         go_on_without_lost(lake, settings, plan)
     if output is Output.JSON:
         write_json(asdict(plan))
@@ -147,16 +146,6 @@ def _restore_catalogue(settings: Settings, *, output: Output) -> None:
         messages.print(f"Restored {done.part.value}; the lake is at snapshot {done.snapshot}.")
         if done.kept:
             messages.print(f"The damaged file is kept as {done.kept}.")
-
-
-def _require_yes(question: str, *, yes: bool) -> None:
-    """Ask on stderr unless --yes was given. Raises: UsageError on another answer."""
-    try:
-        is_meant = yes or typer.confirm(visible(question), err=True)
-    except typer.Abort:  # stdin has no answer
-        is_meant = False
-    if not is_meant:
-        raise UsageError("Nothing was restored.", next_move="Answer y, or give --yes.")
 
 
 def maintain(

@@ -102,6 +102,18 @@ def parse_version(text: str, *, option: str) -> int | datetime:
     return int(text) if text.isdecimal() else parse_timestamp(text, option=option)
 
 
+def require_yes(question: str, *, yes: bool, otherwise: str) -> None:
+    """Ask on stderr unless --yes was given; `otherwise` says what another answer means. Raises: UsageError for it."""
+    from dataflow.observe.visible import visible
+
+    try:
+        is_meant = yes or typer.confirm(visible(question), err=True)
+    except typer.Abort:  # stdin has no answer
+        is_meant = False
+    if not is_meant:
+        raise UsageError(otherwise, next_move="Answer y, or give --yes.")
+
+
 def timestamp_or_none(text: str | None, *, option: str) -> datetime | None:
     return None if text is None else parse_timestamp(text, option=option)
 

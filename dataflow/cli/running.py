@@ -64,7 +64,7 @@ def plan(
         return
     from dataflow.observe.plan import plan_run
 
-    records = plan_run(
+    records, pending = plan_run(
         settings_of(context),
         source=source,
         object_name=object_name,
@@ -74,7 +74,9 @@ def plan(
     write_records(records, output=output, title="A run would land:")
     if any(record["drift"] for record in records):
         messages.print("Fields differ from dataflow.toml: `dataflow drift accept SOURCE OBJECT` writes them into it.")
-    if not records:
+    for finding in pending:
+        messages.print(f"Changed declaration: {finding.found} {finding.fix}".rstrip())
+    if not records and not pending:
         messages.print("Nothing new: a run would publish nothing.")
 
 

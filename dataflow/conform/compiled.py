@@ -12,6 +12,7 @@ from dataflow.conform.expressions import as_text, joined_text
 from dataflow.conform.joining import Join
 from dataflow.conform.operators import SEPARATOR, record_id
 from dataflow.settings import MappingSettings
+from dataflow.sources.record_key import KeyKinds
 from dataflow.workspace.ibis_types import ibis_type
 from dataflow.workspace.relations import relation
 from lakehouse.table import Table
@@ -27,6 +28,8 @@ class CompiledMapping:
     source: Table
     joins: tuple[Join, ...]
     siblings: Mapping[str, CompiledMapping]
+    key_kinds: KeyKinds
+    """The types of the source object's key."""
 
     @property
     def prefix(self) -> str:

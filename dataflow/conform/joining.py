@@ -2,14 +2,16 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 
 import ibis
 from ibis.expr import types as ir
 
-from dataflow.conform.expressions import as_text
+from dataflow.conform.keys import as_key
 from dataflow.errors import MappingError
 from dataflow.settings import JoinSettings
+from dataflow.sources.record_key import KeyKinds
 from dataflow.workspace.relations import relation
 from lakehouse.table import Table
 
@@ -21,6 +23,12 @@ class Join:
     alias: str
     table: Table
     settings: JoinSettings
+    forms: Mapping[str, KeyKinds]
+    """For each field of `on`: the types of the key that it is, or refers to."""
+
+    def equals(self, theirs: ir.Value, mine: ir.Value, *, field: str) -> ir.BooleanValue:
+        """Return whether values of a field of `on` and of its partner are equal."""
+        return as_key(theirs, self.forms[field]) == as_key(mine, self.forms[field])
 
 
 def joined_name(alias: str, field: str) -> str:
@@ -49,7 +57,7 @@ def joined(rows: ir.Table, join: Join) -> ir.Table:
     best = _best(rows, join)
     renamed = best.select(**{joined_name(join.alias, name): best[name] for name in join.table.column_names})
     on = [
-        as_text(rows[mine]) == as_text(renamed[joined_name(join.alias, theirs)])
+        join.equals(renamed[joined_name(join.alias, theirs)], rows[mine], field=theirs)
         for theirs, mine in join.settings.on.items()
     ]
     return rows.left_join(renamed, on)
@@ -57,11 +65,12 @@ def joined(rows: ir.Table, join: Join) -> ir.Table:
 
 def _best(rows: ir.Table, join: Join) -> ir.Table:
     other = relation(join.table)
-    on = [as_text(other[theirs]) == as_text(rows[mine]) for theirs, mine in join.settings.on.items()]
+    on = [join.equals(other[theirs], rows[mine], field=theirs) for theirs, mine in join.settings.on.items()]
     needed = other.semi_join(rows, on)
     # The record key is last: without a total order two runs could choose different rows.
     order = [_ordering(needed, name) for name in (*join.settings.prefer, "_record_key")]
-    place = ibis.row_number().over(ibis.window(group_by=[needed[name] for name in join.settings.on], order_by=order))
+    same = [as_key(needed[name], join.forms[name]) for name in join.settings.on]
+    place = ibis.row_number().over(ibis.window(group_by=same, order_by=order))
     ranked = needed.mutate(_place=place)
     return ranked.filter(ranked["_place"] == 0)
 

@@ -9,7 +9,8 @@ from dataflow.conform.joining import Join, check_join
 from dataflow.conform.outside import check_values
 from dataflow.conform.records import mapped_records
 from dataflow.errors import MappingError
-from dataflow.settings import MappingSettings, Settings
+from dataflow.settings import JoinSettings, MappingSettings, Settings
+from dataflow.sources.record_key import KeyKinds, ObjectKey, object_keys
 from dataflow.tables import conformed
 from dataflow.tables.columns import LINEAGE
 from lakehouse.table import Table
@@ -31,13 +32,19 @@ def name_mappings(settings: Settings, tables: Mapping[str, Table]) -> dict[str, 
     Raises: MappingError listing the known names.
     """
     compiled: dict[str, CompiledMapping] = {}
+    keys = object_keys(settings)
     for name, declared in settings.mappings.items():
-        compiled[name] = _compile(name, declared, siblings=compiled, tables=tables)
+        compiled[name] = _compile(name, declared, siblings=compiled, tables=tables, keys=keys)
     return compiled
 
 
 def _compile(
-    name: str, declared: MappingSettings, *, siblings: Mapping[str, CompiledMapping], tables: Mapping[str, Table]
+    name: str,
+    declared: MappingSettings,
+    *,
+    siblings: Mapping[str, CompiledMapping],
+    tables: Mapping[str, Table],
+    keys: Mapping[str, ObjectKey],
 ) -> CompiledMapping:
     place = f"mappings.{name}"
     _refuse_unknown(f"{place}.table", [declared.table], TARGETS)
@@ -49,14 +56,30 @@ def _compile(
     if declared.group_by and declared.joins:
         raise MappingError(f"{place} has both group_by and joins; a group is made of one object's rows only.")
     joins = tuple(
-        Join(alias=alias, table=valid_table(one.object, tables, place=f"{place}.joins.{alias}.object"), settings=one)
+        Join(
+            alias=alias,
+            table=valid_table(one.object, tables, place=f"{place}.joins.{alias}.object"),
+            settings=one,
+            forms=_join_forms(one, keys[one.object], keys[declared.object]),
+        )
         for alias, one in declared.joins.items()
     )
     for join in joins:
         check_join(join, source, place=f"{place}.joins.{join.alias}")
-    compiled = CompiledMapping(name, declared, target, source, joins, siblings)
+    compiled = CompiledMapping(name, declared, target, source, joins, siblings, keys[declared.object].kinds)
     check_values(compiled)
     return compiled
+
+
+def _join_forms(declared: JoinSettings, other: ObjectKey, own: ObjectKey) -> dict[str, KeyKinds]:
+    """Return the form in which each field of a join is compared: that of the key that one of the two sides is."""
+    return {theirs: other.form_of(theirs) or own.form_of(mine) or ("VARCHAR",) for theirs, mine in declared.on.items()}
+
+
+def key_forms(mappings: Mapping[str, CompiledMapping]) -> set[KeyKinds]:
+    """Return the types of all keys that the mappings link or join by."""
+    joined = {kinds for one in mappings.values() for join in one.joins for kinds in join.forms.values()}
+    return joined | {one.key_kinds for one in mappings.values()}
 
 
 def mappable_columns(target: Table) -> list[str]:

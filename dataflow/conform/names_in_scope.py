@@ -25,22 +25,21 @@ class RowScope:
             raise MappingError(f"{self.place} names {name!r}; there are: {', '.join(self._known())}.")
         return self.rows[column]
 
-    def record_prefix(self, name: str) -> str:
-        """Return the common prefix of the ids of the records of a mapping, or of an object that one mapping reads."""
+    def record_mapping(self, name: str) -> CompiledMapping:
+        """Return the mapping of this name, or the one that reads the object of this name."""
         records = {key: one for key, one in self.mapping.siblings.items() if not one.is_grouped}
         if name in records:
-            return records[name].prefix
-        readers = {key: one.prefix for key, one in records.items() if one.settings.object == name}
+            return records[name]
+        readers = {key: one for key, one in records.items() if one.settings.object == name}
         if not readers:
             known = sorted({one.settings.object for one in records.values()})
             raise MappingError(f"{self.place} names the object {name!r}; mapped are: {', '.join(known)}.")
-        prefixes = set(readers.values())
-        if len(prefixes) > 1:
+        if len({one.prefix for one in readers.values()}) > 1:
             raise MappingError(
                 f"{self.place} refers to records of {name}, and these mappings make records of it: "
                 f"{', '.join(sorted(readers))}. Name the mapping: record = {sorted(readers)[0]!r}."
             )
-        return prefixes.pop()
+        return next(iter(readers.values()))
 
     def group_id(self, name: str) -> ir.Value:
         """Return the id of the group that the row belongs to in another mapping of the same object."""

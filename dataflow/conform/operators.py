@@ -14,11 +14,27 @@ from ibis.expr import types as ir
 
 from checks.registry import Registry
 from dataflow.conform.expressions import as_text
+from dataflow.conform.keys import as_key
 from dataflow.errors import MappingError
 from dataflow.settings import FieldExpression
+from dataflow.sources.record_key import KeyKinds
 
 SEPARATOR = "|"
 """Separator of the parts of a record id."""
+
+
+class Linked(Protocol):
+    """The records that a link leads to."""
+
+    @property
+    def prefix(self) -> str:
+        """Return the common prefix of their ids."""
+        ...
+
+    @property
+    def key_kinds(self) -> KeyKinds:
+        """Return the types of their keys."""
+        ...
 
 
 class Scope(Protocol):
@@ -30,8 +46,8 @@ class Scope(Protocol):
         """Return the column of a field, or of a joined object's field (`join.field`). Raises: MappingError."""
         ...
 
-    def record_prefix(self, object_name: str) -> str:
-        """Return the common prefix of the record ids of an object's records. Raises: MappingError."""
+    def record_mapping(self, name: str) -> Linked:
+        """Return the records that a link to an object or mapping leads to. Raises: MappingError."""
         ...
 
     def group_id(self, mapping: str) -> ir.Value:
@@ -102,7 +118,8 @@ def _join(expression: Mapping[str, Any], scope: Scope) -> ir.Value:
 
 def _record(expression: Mapping[str, Any], scope: Scope) -> ir.Value:
     key = build_value(expression.get("key", ""), scope)
-    return record_id(scope.record_prefix(str(expression["record"])), key)
+    linked = scope.record_mapping(str(expression["record"]))
+    return record_id(linked.prefix, as_key(key, linked.key_kinds))
 
 
 def _group(expression: Mapping[str, Any], scope: Scope) -> ir.Value:

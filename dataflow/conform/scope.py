@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 from dataflow.conform.compiled import CompiledMapping
+from dataflow.sources.record_key import KeyKinds, record_key_sql
 from dataflow.workspace.workspace import Workspace
 from lakehouse.table import Table, column_list, quote
 
@@ -19,8 +22,9 @@ def mark_scope(ws: Workspace, mapping: CompiledMapping, *, is_whole: bool) -> st
         parts = [_touched(ws, mapping.source, mapping.key_columns)]
     for join in () if is_whole else mapping.joins:
         theirs, mine = list(join.settings.on), list(join.settings.on.values())
-        moved = f"SELECT {_as_text(theirs)} FROM ({_touched(ws, join.table, theirs)})"
-        parts.append(f"SELECT _record_key FROM {mapping.source.sql_name} WHERE ({_as_text(mine)}) IN ({moved})")
+        forms = [join.forms[name] for name in theirs]
+        moved = f"SELECT {_as_keys(theirs, forms)} FROM ({_touched(ws, join.table, theirs)})"
+        parts.append(f"SELECT _record_key FROM {mapping.source.sql_name} WHERE ({_as_keys(mine, forms)}) IN ({moved})")
     ws.con.execute(
         f"CREATE OR REPLACE TEMP TABLE {quote(name)} AS SELECT DISTINCT * FROM ({' UNION ALL '.join(parts)})"
     )
@@ -39,6 +43,7 @@ def _touched(ws: Workspace, table: Table, columns: tuple[str, ...] | list[str]) 
     """
 
 
-def _as_text(columns: list[str]) -> str:
-    texts = ", ".join(f"CAST({quote(column)} AS VARCHAR)" for column in columns)
+def _as_keys(columns: list[str], forms: Sequence[KeyKinds]) -> str:
+    pairs = zip(columns, forms, strict=True)
+    texts = ", ".join(record_key_sql(f"CAST({quote(column)} AS VARCHAR)", kinds) for column, kinds in pairs)
     return texts if len(columns) == 1 else f"row({texts})"

@@ -11,13 +11,15 @@ from ibis.expr import types as ir
 
 from dataflow.conform.compiled import CompiledMapping
 from dataflow.conform.customer_record import UNREADABLE, Dropped, drop_lookups, normalise_records
-from dataflow.conform.mapping import compile_mappings
+from dataflow.conform.keys import create_key_forms
+from dataflow.conform.mapping import compile_mappings, key_forms
 from dataflow.conform.records import mapped_records
 from dataflow.conform.scope import mark_scope
 from dataflow.conform.settle import MAPPING, Settled, settle_values
 from dataflow.conform.transactions import normalise_items, normalise_orders, normalise_tickets
 from dataflow.conform.unseen import drop_unseen_sql
 from dataflow.settings import Settings
+from dataflow.sources.record_key import is_plain
 from dataflow.tables.conformed import CUSTOMER_ORDER, CUSTOMER_RECORD, ORDER_ITEM, TABLES
 from dataflow.vocabulary import VOCABULARY_VERSION
 from dataflow.workspace.fingerprints import hash_settings, known_fingerprints, stage_fingerprints
@@ -42,8 +44,10 @@ def conform(ws: Workspace, settings: Settings) -> list[StepReport]:
     Raises: MappingError.
     """
     mappings = compile_mappings(settings, ws.tables)
+    create_key_forms(ws.con, key_forms(mappings))
     known = known_fingerprints(ws)
     fingerprints = {table.full_name: fingerprint_of(table, mappings, settings=settings) for table in TABLES}
+    waiting = {one.target.full_name for one in mappings.values() if is_waiting(ws, one)}
     reports = ws.side_by_side(
         [
             partial(
@@ -51,13 +55,19 @@ def conform(ws: Workspace, settings: Settings) -> list[StepReport]:
                 settings=settings,
                 table=table,
                 mappings=mappings,
-                is_whole=known.get(table.full_name) != fingerprints[table.full_name],
+                is_whole=table.full_name not in waiting and known.get(table.full_name) != fingerprints[table.full_name],
             )
             for table in TABLES
         ]
     )
-    stage_fingerprints(ws, {one.subject: fingerprints[one.subject] for one in reports if one.rows_in or one.changed})
+    done = [one.subject for one in reports if (one.rows_in or one.changed) and one.subject not in waiting]
+    stage_fingerprints(ws, {name: fingerprints[name] for name in done})
     return reports
+
+
+def is_waiting(ws: Workspace, mapping: CompiledMapping) -> bool:
+    """Return whether an object of the mapping is held back with fields of former types: its records stay as is."""
+    return any(ws.is_outdated(table) for table in (mapping.source, *(join.table for join in mapping.joins)))
 
 
 def fingerprint_of(table: Table, mappings: Mapping[str, CompiledMapping], *, settings: Settings) -> str:
@@ -65,16 +75,31 @@ def fingerprint_of(table: Table, mappings: Mapping[str, CompiledMapping], *, set
     return hash_settings(
         version=CONFORM_VERSION,
         mappings={name: one.settings.model_dump() for name, one in mappings.items()},
-        fields={one.source.full_name: [(c.name, c.type) for c in one.source.columns] for one in mappings.values()},
+        fields={
+            source.full_name: [(c.name, c.type) for c in source.columns]
+            for one in mappings.values()
+            for source in (one.source, *(join.table for join in one.joins))
+        },
+        **_key_forms(mappings),
         currency=settings.currency.model_dump() if table == CUSTOMER_ORDER else None,
     )
+
+
+def _key_forms(mappings: Mapping[str, CompiledMapping]) -> dict[str, object]:
+    """Return the forms of keys other than that in which they are received; nothing where there are none."""
+    found = {name: one.key_kinds for name, one in mappings.items() if not is_plain(one.key_kinds)}
+    return {"keys": found} if found else {}
 
 
 def _conform_table(
     ws: Workspace, *, settings: Settings, table: Table, mappings: Mapping[str, CompiledMapping], is_whole: bool
 ) -> StepReport:
     with measured() as watch:
-        scopes = {name: mark_scope(ws, one, is_whole=is_whole) for name, one in mappings.items() if one.target == table}
+        scopes = {
+            name: mark_scope(ws, one, is_whole=is_whole)
+            for name, one in mappings.items()
+            if one.target == table and not is_waiting(ws, one)
+        }
         chosen = {
             name: mappings[name]
             for name, scope in scopes.items()

@@ -30,6 +30,7 @@ from dataflow.sources import (
 )
 from dataflow.sources.following import follows_key
 from dataflow.sources.protocol import BEGINNING, END
+from dataflow.sources.record_key import KeyKinds, key_kinds, raw_key_sql
 from dataflow.sources.versions import complete, key_fingerprint_sql, newest_sql
 from dataflow.tables.raw import raw_table
 from dataflow.workspace.report import GAP_FACT, StepReport
@@ -137,6 +138,8 @@ def check_object(
             return Checked(whole, _NOTHING, _NOTHING, ahead=ahead)
         con = lake.cursor()
         try:
+            system = settings.sources[name[0]]
+            con.execute(_current_sql(whole, key_kinds(system, system.objects[name[1]])))
             return replace(_Bisection(con, source, source, whole).check(), ahead=ahead)
         finally:
             con.close()
@@ -172,7 +175,7 @@ def is_alike(source: WindowMeasure, raw: WindowMeasure) -> bool:
 
 @dataclass
 class _Bisection:
-    """Survey ever smaller ranges, and read those that differ."""
+    """Survey ever smaller ranges, and read those that differ. `con` has the table `current_record`."""
 
     con: duckdb.DuckDBPyConnection
     source: Source
@@ -184,7 +187,6 @@ class _Bisection:
     in_doubt: list[Window] = field(default_factory=list)
 
     def check(self) -> Checked:
-        self.con.execute(_current_sql(self.whole))
         at_source, in_raw = self._ask(self.whole.window), self._measure(self.whole.window)
         self._look(self.whole.window, at_source, in_raw)
         if not at_source.fingerprint:
@@ -258,13 +260,16 @@ def _within(window: Window) -> str:
     return f"changed_at >= {timestamp_literal(window.start)} AND changed_at < {timestamp_literal(window.until)}"
 
 
-def _current_sql(planned: PlannedWindow) -> str:
-    """Return the statement that makes `current_record`: the newest version of each record that raw holds undeleted."""
+def _current_sql(planned: PlannedWindow, kinds: KeyKinds) -> str:
+    """Return the statement that makes `current_record`: the newest version of each record that raw holds undeleted.
+
+    The key is as received, since the source computes its fingerprint of that.
+    """
     raw = raw_table(planned.source, planned.object)
     return f"""
         CREATE OR REPLACE TEMP TABLE current_record AS
         SELECT _record_key AS record_key, _changed_at AS changed_at
-        FROM ({newest_sql(raw.in_lake, "_record_key, _changed_at, _is_deleted")})
+        FROM ({newest_sql(raw.in_lake, "_record_key, _changed_at, _is_deleted", key=raw_key_sql("", kinds))})
         WHERE NOT _is_deleted AND _changed_at IS NOT NULL
     """
 

@@ -16,6 +16,7 @@ import pyarrow.compute as pc
 import pyarrow.parquet as pq
 
 from dataflow.errors import ConservationError
+from dataflow.land.unique import require_unique_keys
 from dataflow.settings import Settings
 from dataflow.sources import FetchReport, PlannedWindow, open_source
 from dataflow.sources.versions import VERSION_SCHEMA, complete
@@ -45,7 +46,8 @@ def fetch_window(planned: PlannedWindow, settings: Settings, run: Run) -> Fetche
 
     Shape: a Parquet file of VERSION_SCHEMA, the rows as received, duplicates included.
     Raises: SourceMissing, SourceMalformed, SourceIncomplete, SourceUnavailable, SchemaDrift, ConservationError,
-    LakeUnwritable when the landing area cannot be written. No file is left behind then.
+    ObjectHeldBack where different rows share key and version, LakeUnwritable when the landing area cannot be written.
+    No file is left behind then.
     """
     file = landing_file(Path(settings.landing), planned, run)
     with measured() as watch:
@@ -55,6 +57,7 @@ def fetch_window(planned: PlannedWindow, settings: Settings, run: Run) -> Fetche
         fetch = open_source(settings, planned.source).fetch(planned)
         with _whole_file(file) as partial:
             rows = _write(partial, fetch.batches, fetch.report, run)
+            require_unique_keys(partial, planned, settings.sources[planned.source].objects[planned.object])
         if rows != fetch.report.rows:
             file.unlink()
             raise ConservationError(

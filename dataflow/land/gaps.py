@@ -18,15 +18,16 @@ from typing import Any, Literal
 import duckdb
 import pyarrow as pa
 
+from dataflow.errors import ObjectHeldBack
 from dataflow.sources import KeyRange, PlannedWindow, Window
 from dataflow.tables.ops import GAP
 from dataflow.workspace.staging import Run
 from lakehouse import LakeView
 from lakehouse.table import column_list, literal
 
-Reason = Literal["unplanned", "failed", "short", "missing", "absent"]
+Reason = Literal["unplanned", "failed", "short", "missing", "absent", "key"]
 """The object could not be planned; the window failed; it was shorter than promised; the check found rows missing; a
-field that the source has again was absent from it."""
+field that the source has again was absent from it; rows of the window share a key, so that nothing is published."""
 
 
 @dataclass(frozen=True)
@@ -68,7 +69,8 @@ class Failure:
         """Return the gap that the failure leaves."""
         if self.planned is None:
             return Gap(self.source, self.object, Window.of_all_time(), "unplanned", str(self.error))
-        return gap_of(self.planned, reason="failed", detail=str(self.error))
+        reason: Reason = "key" if isinstance(self.error, ObjectHeldBack) else "failed"
+        return gap_of(self.planned, reason=reason, detail=str(self.error))
 
     @property
     def subject(self) -> str:

@@ -21,6 +21,7 @@ from dataflow.land.ledger import Ledger
 from dataflow.settings import ObjectSettings, Settings
 from dataflow.sources import ListsKeys, PlannedWindow, Window, WindowMeasure, open_source
 from dataflow.sources.protocol import BEGINNING
+from dataflow.sources.record_key import KeyKinds, is_of_salesforce, key_kinds, raw_key_sql
 from dataflow.sources.rows import key_fields
 from dataflow.sources.versions import NO_KEY, newest_sql
 from dataflow.tables.ops import COMPLETENESS
@@ -41,11 +42,14 @@ _BATCH_KEYS = 10_000
 
 @dataclass(frozen=True)
 class _Answer:
-    """`known` records in raw, of which `asked` were looked for and `gone` not found."""
+    """`known` records in raw, of which `asked` were looked for and `gone` not found.
+
+    Shape of `gone`: `record_key` as received, `changed_at`; by key.
+    """
 
     known: int
     asked: int
-    gone: list[str]
+    gone: pa.Table
 
 
 def due_objects(lake: LakeView, settings: Settings, *, now: datetime) -> list[tuple[str, str]]:
@@ -83,16 +87,18 @@ def delete_missing(
     second call finds no more. For a source that cannot list keys nothing changes.
     Raises: SourceIncomplete when implausibly many records are gone; the errors of the source.
     """
-    source, declared = open_source(settings, name[0]), settings.sources[name[0]].objects[name[1]]
+    source, system = open_source(settings, name[0]), settings.sources[name[0]]
+    declared = system.objects[name[1]]
     if not isinstance(source, ListsKeys):
         facts = {"note": why_not_compared(settings, name)}
         return StepReport(stage="keys", subject=".".join(name), rows_in=0, rows_out=0, facts=facts)
     con = lake.cursor()
     try:
-        answer = _ask(con, source, name, within)
+        answer = _ask(con, source, name, key_kinds(system, declared), within)
     finally:
         con.close()
     _refuse_unlikely(answer, declared, subject=".".join(name))
+    gone = answer.gone.num_rows
 
     def write(con: duckdb.DuckDBPyConnection) -> None:
         _insert(con, name, declared, answer.gone, run)
@@ -100,13 +106,12 @@ def delete_missing(
         ledger.note_comparison(
             PlannedWindow(*name, Window(BEGINNING, run.now), (), ""),
             "keys_in_ranges" if within else "keys",
-            source=WindowMeasure(answer.asked - len(answer.gone), ""),
+            source=WindowMeasure(answer.asked - gone, ""),
             raw=WindowMeasure(answer.asked, ""),
-            appended=len(answer.gone),
+            appended=gone,
         )
         ledger.write()
 
-    gone = len(answer.gone)
     message = f"{counted(gone, 'record')} of {'.'.join(name)} {agreeing(gone, 'is', 'are')} gone"
     lake.transact(write, author="dataflow", run_id=run.run_id, message=message)
     return StepReport(
@@ -119,18 +124,33 @@ def delete_missing(
     )
 
 
-def _ask(con: duckdb.DuckDBPyConnection, source: ListsKeys, name: tuple[str, str], within: Sequence[Window]) -> _Answer:
-    raw = raw_table(*name)
+def _ask(
+    con: duckdb.DuckDBPyConnection,
+    source: ListsKeys,
+    name: tuple[str, str],
+    kinds: KeyKinds,
+    within: Sequence[Window],
+) -> _Answer:
+    """Ask for the keys of the newest versions, as received: so the source writes them. Salesforce has one form."""
+    raw, key = raw_table(*name), raw_key_sql("", kinds)
+    written = key if is_of_salesforce(kinds) else "_record_key"
+    columns = f"{written} AS record_key, _changed_at, _is_deleted, _defect"
     # A row without a key is identified by its hash, which no source knows.
     con.execute(f"""
         CREATE OR REPLACE TEMP TABLE known_keys AS
-        SELECT _record_key AS record_key, {_is_within(within)} AS is_asked
-        FROM ({newest_sql(raw.in_lake, "_record_key, _changed_at, _is_deleted, _defect")})
+        SELECT record_key, _changed_at AS changed_at, {_is_within(within)} AS is_asked
+        FROM ({newest_sql(raw.in_lake, columns, key=key)})
         WHERE NOT _is_deleted AND NOT contains(coalesce(_defect, ''), {literal(NO_KEY)})
     """)
     known = fetch_int(con, "SELECT count(*) FROM known_keys")
     asked = fetch_int(con, "SELECT count(*) FROM known_keys WHERE is_asked")
-    return _Answer(known, asked, sorted(set(source.missing_keys(name[1], _keys(con)))) if asked else [])
+    missing = set(source.missing_keys(name[1], _keys(con))) if asked else set()
+    con.register("missing", pa.table({"record_key": pa.array(missing, pa.string())}))
+    gone = con.execute(
+        "SELECT record_key, changed_at FROM known_keys SEMI JOIN missing USING (record_key) ORDER BY record_key"
+    ).to_arrow_table()
+    con.unregister("missing")
+    return _Answer(known, asked, gone)
 
 
 def _is_within(windows: Sequence[Window]) -> str:
@@ -149,36 +169,33 @@ def _keys(con: duckdb.DuckDBPyConnection) -> Iterator[str]:
 
 def _refuse_unlikely(answer: _Answer, declared: ObjectSettings, *, subject: str) -> None:
     limit = max(_ALWAYS_ALLOWED, round(declared.anti_join_limit_share * answer.known))
-    if len(answer.gone) > limit:
+    if answer.gone.num_rows > limit:
         raise SourceIncomplete(
-            f"Asking for the keys of {subject}: {len(answer.gone)} of {answer.known} records would be deleted, and at "
-            f"most {limit} are plausible; nothing was deleted.",
+            f"Asking for the keys of {subject}: {answer.gone.num_rows} of {answer.known} records would be deleted, and "
+            f"at most {limit} are plausible; nothing was deleted.",
             next_move="Check that the source's user can read all records; if they are gone, raise "
             "anti_join_limit_share.",
         )
 
 
 def _insert(
-    con: duckdb.DuckDBPyConnection, name: tuple[str, str], declared: ObjectSettings, gone: list[str], run: Run
+    con: duckdb.DuckDBPyConnection, name: tuple[str, str], declared: ObjectSettings, gone: pa.Table, run: Run
 ) -> None:
-    if not gone:
+    if not gone.num_rows:
         return
     raw = raw_table(*name)
-    payloads = [json.dumps(_key_values(key, declared), ensure_ascii=False) for key in gone]
-    con.register("gone_keys", pa.table({"record_key": pa.array(gone, pa.string()), "payload": payloads}))
+    keys = gone.column("record_key").to_pylist()
+    payloads = [json.dumps(_key_values(key, declared), ensure_ascii=False) for key in keys]
+    con.register("gone_keys", gone.append_column("payload", pa.array(payloads, pa.string())))
     # Not before the version it ends: a source whose clock is ahead can have stamped that version later than now.
     now = run.now_sql
     con.execute(f"""
         INSERT INTO {raw.in_lake} BY NAME
-        WITH newest AS (
-            SELECT g.record_key, g.payload, max(r._changed_at) AS changed_at
-            FROM gone_keys g JOIN {raw.in_lake} r ON r._record_key = g.record_key GROUP BY ALL
-        )
         SELECT {literal(run.run_id)} AS _run_id, {literal(name[0])} AS _source, {literal(name[1])} AS _object,
             record_key AS _record_key, {now} AS _extracted_at, md5(payload) AS _row_hash,
             greatest({now}, changed_at) AS _changed_at, true AS _is_deleted,
             'keys asked for' AS _locator, NULL AS _defect, payload
-        FROM newest
+        FROM gone_keys
     """)
     con.unregister("gone_keys")
 

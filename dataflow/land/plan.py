@@ -16,6 +16,7 @@ from dataflow.sources.protocol import BEGINNING
 from dataflow.tables.declared import declared_objects
 from dataflow.tables.ops import COMPLETENESS, LANDED_FILE, WATERMARK
 from dataflow.workspace.defects import wrapping_defects
+from dataflow.workspace.landed_by import held_back, landed_by
 from lakehouse import LakeView
 from lakehouse.table import timestamp_literal
 
@@ -61,6 +62,7 @@ def plan_landing(
     gaps = list(read_open_gaps(lake).values()) if lake is not None else []
     read_whole = _read_whole_at(lake, settings) if lake is not None else {}
     whole = _landed_whole(lake) if lake is not None and skip_landed else frozenset()
+    known = landed_by(lake) if lake is not None else {}
     declared = set(declared_objects(settings))
     plan = LandingPlan(closed_gaps=frozenset(gap.gap_id for gap in gaps if (gap.source, gap.object) not in declared))
     for name in _chosen(settings, source, object):
@@ -70,6 +72,9 @@ def plan_landing(
             [gap for gap in gaps if (gap.source, gap.object) == name and _starts_in(gap, ranges)],
             ranges,
         )
+        if held := held_back(name, known.get(name), settings.sources[name[0]].objects[name[1]]):
+            plan = replace(plan, failures=(*plan.failures, Failure(*name, held)))
+            continue
         plan = _plan_object(plan, settings, asked, whole=whole)
     return plan
 

@@ -18,6 +18,8 @@ from dataflow.access.modes import correct, find_misplaced
 from dataflow.access.pipeline import open_published
 from dataflow.errors import DataFlowError
 from dataflow.observe.lake_looks import connection_of, look_at_data, look_at_files, look_at_readers
+from dataflow.observe.pending import pending_changes
+from dataflow.observe.plan import published_view
 from dataflow.run.former_lake import former_lake
 from dataflow.settings import Settings
 from dataflow.settings.environment import prefect_api_url
@@ -64,6 +66,7 @@ def probe_all(settings: Settings) -> Iterator[Finding]:
     ]
     for name, look in probes:
         yield _probe(name, look)
+    yield from _ask("lake", partial(_pending, settings))
     for name, declared in settings.sources.items():
         yield from _ask(f"source {name}", partial(probe_source, name, declared))
     for kind in active_sinks(settings):
@@ -179,6 +182,15 @@ def _lake(settings: Settings) -> str:
     except LakeLocked as locked:
         # A running run is not a failure.
         return str(locked)
+
+
+def _pending(settings: Settings) -> Iterator[Finding]:
+    try:
+        with published_view(settings) as lake:
+            found = list(pending_changes(lake, settings)) if lake is not None else []
+    except (LakeError, DataFlowError):
+        return  # the probes of the lake report it
+    yield from found
 
 
 def _inbox(settings: Settings) -> str:

@@ -9,10 +9,11 @@ from typing import Any
 
 from dataflow.access.lake import lake_location
 from dataflow.access.pipeline import open_published
-from dataflow.errors import UsageError
-from dataflow.land import plan_windows
+from dataflow.errors import ObjectHeldBack, UsageError
+from dataflow.land import plan_landing
+from dataflow.observe.pending import pending_changes
 from dataflow.settings import Settings
-from dataflow.sources import ObjectState, open_source
+from dataflow.sources import Finding, ObjectState, open_source
 from dataflow.sources.proposals import FieldChange, propose, sample_types
 from lakehouse import LakeUnreachable, LakeView
 from lakehouse.connect import connect
@@ -28,17 +29,27 @@ def plan_run(
     object_name: str | None = None,
     since: datetime | None = None,
     until: datetime | None = None,
-) -> list[dict[str, Any]]:
+) -> tuple[list[dict[str, Any]], list[Finding]]:
     """List the windows that a run would land, with the schema drift of their objects.
 
-    Shape: one row per window: source, object, window, files, bytes, drift, and the number of gaps it repairs.
+    Shape: one row per window: source, object, window, files, bytes, drift, and the number of gaps it repairs; and what
+    changed declarations will do.
+    Raises: the error of the first object that cannot be planned, unless it is held back.
     """
     with published_view(settings) as lake:
-        windows = plan_windows(lake, settings, source=source, object=object_name, since=since, until=until)
+        plan = plan_landing(lake, settings, source=source, object=object_name, ranges=[(since, until)])
+        pending = list(pending_changes(lake, settings)) if lake is not None else []
+    told = {finding.name for finding in pending if not finding.is_well}
+    for failure in plan.failures:
+        if not isinstance(failure.error, ObjectHeldBack):
+            raise failure.error
+        if (name := f"object {failure.source}.{failure.object}") not in told:
+            pending.append(Finding.of_error(name, failure.error))
+    windows = plan.windows
     proposed: dict[tuple[str, str], list[FieldChange]] = {}
     for name in sorted({window.source for window in windows}):
         proposed |= read_proposals(settings, source=name)
-    return [
+    records = [
         {
             "source": window.source,
             "object": window.object,
@@ -50,6 +61,7 @@ def plan_run(
         }
         for window in windows
     ]
+    return records, pending
 
 
 def require_declared(settings: Settings, source: str | None, object_name: str | None) -> None:

@@ -17,17 +17,17 @@ from dataflow.run.clock import compare_with_last_run, compare_with_sources
 from dataflow.run.declarations import check_declarations
 from dataflow.run.folders import RunFolder, claim_folder, clear_plan_folders, forget, list_runs, name_run, take_crashed
 from dataflow.run.former_lake import former_lake, report_new_lake
+from dataflow.run.landed import ensure_tables, reset_unpublished
 from dataflow.run.memory import PeakMemory
 from dataflow.run.progress import StageEvent, announce
 from dataflow.run.record import RunOutcome, StageTiming, record_run
 from dataflow.run.taking import Taken, take_inbox
 from dataflow.settings import Settings
 from dataflow.sources import PlannedWindow
-from dataflow.tables.declared import declared_objects, declared_tables
-from dataflow.tables.ops import FINGERPRINT, POSITION, RunStatus
+from dataflow.tables.declared import declared_tables
+from dataflow.tables.ops import RunStatus
 from dataflow.workspace.defects import wrapping_defects
-from dataflow.workspace.fingerprints import adopt_former_fingerprints
-from dataflow.workspace.position import Positions, adopt_former
+from dataflow.workspace.position import Positions
 from dataflow.workspace.refused import describe_refused, forget_refused, keep_refused
 from dataflow.workspace.report import NOTES_FACT, StepReport, gap_message, list_behind, list_gaps, measured
 from dataflow.workspace.run_row import RunRow
@@ -323,8 +323,8 @@ def open_run(settings: Settings, kind: str, *, now: datetime | None = None) -> I
             PeakMemory() as memory,
             claim_folder(runs, run.run_id) as folder,
         ):
-            positions = adopt_former(declared_objects(settings), run)
-            lake.ensure(tables.values(), first_rows={POSITION: positions, FINGERPRINT: adopt_former_fingerprints})
+            ensure_tables(lake, settings, run)
+            reset_unpublished(lake, settings, run)
             session = RunSession(
                 settings,
                 run,

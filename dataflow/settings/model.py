@@ -79,7 +79,8 @@ class ObjectSettings(Section):
     time_zone: TimeZone | None = None
     """Time zone of times in files that name none, such as Europe/Berlin; left out: that of the source."""
     key: str
-    """The field that identifies a record and never changes."""
+    """The field that identifies a record and never changes, or several with commas. A record's key is its typed value:
+    7, 007 and 7.0 are one record where the field is a number; keys declared as VARCHAR are compared byte for byte."""
     cursor: str
     """The field that versions a record: a time that every change increases, or the key of an append-only table."""
     deleted_flag: str = ""
@@ -87,7 +88,7 @@ class ObjectSettings(Section):
     deleted_when_set: str = ""
     """A field that marks a record as deleted where it is not null."""
     fields: dict[str, str]
-    """Field of the source to DuckDB type; a row that cannot be cast is a dead letter."""
+    """Field of the source to DuckDB type, or SALESFORCE_ID; a row that cannot be cast is a dead letter."""
     optional: list[str] = []
     """Fields that a file can lack; any other missing field is schema drift."""
     personal: dict[str, str] = {}

@@ -8,6 +8,7 @@ from difflib import SequenceMatcher
 
 from dataflow.errors import SchemaDrift
 from dataflow.settings import ObjectSettings
+from dataflow.settings.field_types import column_type
 from dataflow.sources.protocol import Drift
 from dataflow.sources.rows import key_fields
 
@@ -105,7 +106,7 @@ def _list(names: Iterable[str]) -> str:
 
 
 def _family(kind: str) -> str:
-    bare = kind.upper().split("(")[0].split()[0]
+    bare = column_type(kind).upper().split("(")[0].split()[0]
     return next((name for name, kinds in _FAMILIES.items() if any(bare.startswith(k) for k in kinds)), bare)
 
 

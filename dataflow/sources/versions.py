@@ -76,11 +76,14 @@ def newest_first() -> str:
     return ", ".join(f"{column} DESC NULLS LAST" for column in NEWEST_BY)
 
 
-def newest_sql(versions: str, columns: str) -> str:
-    """Build the SELECT of `columns` of each record's newest version in `versions`, which has raw's columns."""
+def newest_sql(versions: str, columns: str, *, key: str = "_record_key") -> str:
+    """Build the SELECT of `columns` of each record's newest version in `versions`, which has raw's columns.
+
+    `key` is the SQL of the record's key: in raw, keys are as received (record_key.py).
+    """
     return f"""
         SELECT {columns} FROM {versions}
-        QUALIFY row_number() OVER (PARTITION BY _record_key ORDER BY {newest_first()}) = 1
+        QUALIFY row_number() OVER (PARTITION BY {key} ORDER BY {newest_first()}) = 1
     """
 
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 
 from dataflow.settings import ObjectSettings, Settings
+from dataflow.settings.field_types import column_type
 from dataflow.tables.raw import raw_table, valid_table
 from dataflow.tables.registry import STATIC, register
 from lakehouse.table import Column, Table
@@ -28,6 +29,8 @@ def declared_objects(settings: Settings) -> list[tuple[str, str]]:
 def field_columns(source: str, object_name: str, declared: ObjectSettings) -> tuple[Column, ...]:
     """Turn the declared fields of an object into columns; a field without a declared class is `free_text`."""
     return tuple(
-        Column(field, kind, f"{field} of {source} {object_name}", declared.personal.get(field, "free_text"))
+        Column(
+            field, column_type(kind), f"{field} of {source} {object_name}", declared.personal.get(field, "free_text")
+        )
         for field, kind in declared.fields.items()
     )

@@ -2,7 +2,8 @@
 
 Tables that a restore of the lake keeps as they are (`survives_restore`), with the reason:
 
-- Raw keeps all received rows, so the records of landing stay with it: watermarks, landed files, completeness, gaps.
+- Raw keeps all received rows, so the records of landing stay with it: watermarks, landed files, completeness, gaps,
+  the declared key and cursor by which rows were landed.
   With older ones the next run would ask the sources again for rows that raw has, a file or version since removed from
   its source would appear never to have been received, and a gap closed since would be read a second time.
 - Runs and judgements are records of what happened and what people decided: a restore does not undo them.
@@ -107,6 +108,23 @@ LANDED_FILE = Table(
     ),
 )
 
+LANDED_BY = Table(
+    schema="ops",
+    name="landed_by",
+    grain="object whose rows are landed",
+    key=("source", "object"),
+    owner="data engineering",
+    survives_restore=True,
+    columns=(
+        Column("source", "VARCHAR", "Source system", nullable=False),
+        Column("object", "VARCHAR", "Object", nullable=False),
+        Column("key_fields", "VARCHAR", "The declared key by which its rows in raw have their keys", nullable=False),
+        Column("cursor_field", "VARCHAR", "The declared cursor by which they have their versions", nullable=False),
+        Column("deleted_flag", "VARCHAR", "The declared flag by which they are deleted; empty: none", nullable=False),
+        Column("deleted_when_set", "VARCHAR", "The declared mark by which they are; empty: none", nullable=False),
+    ),
+)
+
 COMPLETENESS = Table(
     schema="ops",
     name="completeness",
@@ -172,7 +190,7 @@ GAP = Table(
         Column("window_until", "TIMESTAMPTZ", "End of the window, exclusive", nullable=False),
         Column("keys", "VARCHAR", "The range of keys it is limited to, JSON; empty: all", nullable=False),
         Column("is_of_files", "BOOLEAN", "The window is a set of files, not a query", nullable=False),
-        Column("reason", "VARCHAR", "unplanned, failed, short, missing or absent", nullable=False),
+        Column("reason", "VARCHAR", "unplanned, failed, short, missing, absent or key", nullable=False),
         Column("detail", "VARCHAR", "What was found, without values", nullable=False),
         Column("missing_count", "BIGINT", "Rows known to be missing; null: unknown"),
         Column("status", "VARCHAR", "open or closed", nullable=False),
@@ -231,7 +249,7 @@ RUN = Table(
     survives_restore=True,
     columns=(
         Column("run_id", "VARCHAR", "Id of the run, in order of time", nullable=False),
-        Column("kind", "VARCHAR", "ingest, publish, daily, backfill, check or restore", nullable=False),
+        Column("kind", "VARCHAR", "ingest, publish, daily, backfill, check, restore or reset", nullable=False),
         Column("status", "VARCHAR", ", ".join(get_args(RunStatus)), nullable=False),
         Column("started_at", "TIMESTAMPTZ", "When it started", nullable=False),
         Column("finished_at", "TIMESTAMPTZ", "When it ended", nullable=False),
@@ -363,6 +381,7 @@ TABLES = (
     DEAD_LETTERS,
     WATERMARK,
     LANDED_FILE,
+    LANDED_BY,
     COMPLETENESS,
     KEPT_FIELD,
     GAP,

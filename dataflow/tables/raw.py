@@ -41,5 +41,6 @@ def valid_table(source: str, object_name: str, fields: Iterable[Column]) -> Tabl
         key=("_record_key",),
         owner="data engineering",
         subject="_record_key",
+        made_anew=True,
         columns=(*LINEAGE, CHANGED_AT, *fields),
     )

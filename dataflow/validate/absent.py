@@ -20,6 +20,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 
+from dataflow.sources.record_key import is_plain
 from dataflow.tables.ops import COMPLETENESS, KEPT_FIELD
 from dataflow.validate.cast import TYPED
 from dataflow.validate.incoming import INCOMING, of_object
@@ -130,11 +131,14 @@ def _was_held_sql(ws: Workspace, plan: ObjectPlan, fields: Sequence[str], *, is_
     """)
     nulls = " OR ".join(f"{quote(field)} IS NULL" for field in fields)
     con.execute(f"CREATE OR REPLACE TEMP TABLE with_null AS SELECT _record_key, _row_hash FROM valid_now WHERE {nulls}")
-    pushdown = pushdown_condition(con, "with_null", "_record_key")
+    # Raw has keys as received: where they have another form, the hash alone finds the payload.
+    on = ("_record_key", "_row_hash") if is_plain(plan.key_kinds) else ("_row_hash",)
+    pushdown = pushdown_condition(con, "with_null", on[0])
     con.execute(f"""
         CREATE OR REPLACE TEMP TABLE its_payload AS
-        SELECT r._record_key, any_value(r.payload) AS payload FROM {ws.before(plan.raw)} r
-        SEMI JOIN with_null USING (_record_key, _row_hash) WHERE {pushdown} GROUP BY r._record_key
+        SELECT n._record_key, any_value(r.payload) AS payload
+        FROM (SELECT * FROM {ws.before(plan.raw)} WHERE {pushdown}) r
+        JOIN with_null n USING ({", ".join(on)}) GROUP BY n._record_key
     """)
     branches = [
         f"""

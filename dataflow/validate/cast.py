@@ -3,10 +3,9 @@
 from __future__ import annotations
 
 import json
-import re
 from collections.abc import Mapping
 
-from dataflow.sources.typed import in_utc_sql, names_zone_sql
+from dataflow.sources.exact import DATED, cast_sql, lost_sql
 from dataflow.validate.incoming import INCOMING
 from dataflow.vocabulary.placeholders import ZERO_DATES, ZERO_TIMESTAMPS
 from lakehouse.table import literal, quote
@@ -15,17 +14,8 @@ TYPED = "typed"
 """Temporary table: `_row_id`, `_record_key`, `_is_deleted`, the declared fields; `_uncastable` and `_zero_dates`:
 positions of fields whose text is not of the type, or is a zero date; the latter null where there is none."""
 
-_WHOLE = {"TINYINT", "SMALLINT", "INTEGER", "BIGINT", "HUGEINT", "UTINYINT", "USMALLINT", "UINTEGER", "UBIGINT",
-          "UHUGEINT", "INT", "INT1", "INT2", "INT4", "INT8", "SHORT", "LONG", "INT64", "INT32", "INT16"}  # fmt: skip
-_BINARY = {"FLOAT", "FLOAT4", "REAL", "DOUBLE", "FLOAT8"}
-_TIMESTAMP = {"TIMESTAMP", "DATETIME", "TIMESTAMP_S", "TIMESTAMP_MS", "TIMESTAMP_NS"}
-_ZONED = {"TIMESTAMPTZ", "TIMESTAMP WITH TIME ZONE"}
-_DATED = {"DATE", *_TIMESTAMP, *_ZONED}
-_DECIMAL = re.compile(r"(?:DECIMAL|NUMERIC|DEC)(?:\s*\(\s*\d+\s*(?:,\s*(?P<scale>\d+)\s*)?\))?")
-_DEFAULT_SCALE = 3
 # All zero dates are before it, as texts: nearly every date is compared once.
 _AFTER_ZERO = "1971"
-_SCIENTIFIC = r"\s*[+-]?([0-9]+[.]?[0-9]*|[.][0-9]+)[eE][+-]?[0-9]+\s*"
 
 
 def typed_sql(fields: Mapping[str, str], *, zone: str = "UTC") -> str:
@@ -36,7 +26,7 @@ def typed_sql(fields: Mapping[str, str], *, zone: str = "UTC") -> str:
     shape = literal(json.dumps(dict.fromkeys(fields, "VARCHAR")))
     # In steps, so that each text is taken out, trimmed and cast once.
     texts = "".join(f", {_given(f'text.{quote(name)}')} AS {quote(name)}" for name in fields)
-    dated = {name: number for number, (name, kind) in enumerate(fields.items()) if kind.upper() in _DATED}
+    dated = {name: number for number, (name, kind) in enumerate(fields.items()) if kind.upper() in DATED}
     zeros = {name: zero_date_sql(quote(name), fields[name]) for name in dated}
     nulled = ", ".join(
         f"CASE WHEN NOT ({zero}) THEN {quote(name)} END AS {quote(name)}" for name, zero in zeros.items()
@@ -75,69 +65,5 @@ def zero_date_sql(text: str, kind: str) -> str:
     return f"coalesce({text} < '{_AFTER_ZERO}' AND ({zero}), false)"
 
 
-def cast_sql(text: str, kind: str, *, zone: str = "UTC") -> str:
-    """Return the SQL expression of a text as a type, null where it cannot be one.
-
-    A timestamp without a zone is in UTC: a text that names another offset is moved there (DuckDB drops the offset),
-    and so is one that names none and is of another `zone`.
-    """
-    plain = f"TRY_CAST({text} AS {kind})"
-    is_bare = kind.upper() in _TIMESTAMP
-    if not is_bare and (kind.upper() not in _ZONED or zone == "UTC"):
-        return plain
-    local = plain if zone == "UTC" else f"timezone({literal(zone)}, TRY_CAST({text} AS TIMESTAMP))"
-    named = f"TRY_CAST({text} AS TIMESTAMPTZ)"
-    if is_bare:
-        named, local = (in_utc_sql(named, kind), local if zone == "UTC" else in_utc_sql(local, kind))
-    return f"CASE WHEN {names_zone_sql(text, with_words=zone != 'UTC')} THEN {named} ELSE {local} END"
-
-
-def lost_sql(text: str, kind: str) -> str:
-    """Return the SQL condition: the text exists and the type does not hold it exactly.
-
-    Not exact: a fraction that the type rounds off, a year of two digits, a time of day in a date, infinity, a number
-    written otherwise than in digits (0x1F, 1_000).
-    """
-    cast = f"TRY_CAST({text} AS {kind})"
-    inexact = _inexact(text, cast, kind.upper())
-    if inexact is None:
-        return f"{text} IS NOT NULL AND {cast} IS NULL"
-    # Most texts are written as the type writes them: only the others are looked at closely.
-    return f"""
-        CASE WHEN {text} IS NULL THEN false WHEN {cast} IS NULL THEN true
-        WHEN CAST({cast} AS VARCHAR) = {text} AND {_ordinary(cast, kind.upper())} THEN false ELSE {inexact} END
-    """
-
-
 def _given(value: str) -> str:
     return f"CASE WHEN trim({value}) <> '' THEN {value} END"
-
-
-def _ordinary(cast: str, kind: str) -> str:
-    """Return the SQL condition that a value which is written as its text is exact."""
-    return f"isfinite({cast})" if kind in _BINARY or kind in _DATED else "true"
-
-
-def _inexact(text: str, cast: str, kind: str) -> str | None:
-    """Return the SQL condition that a text which could be cast lost something by it; None: no cast of the type does."""
-    scientific = f"regexp_full_match({text}, '{_SCIENTIFIC}')"
-    rounded = f"CAST({cast} AS DOUBLE) <> TRY_CAST({text} AS DOUBLE)"
-    if kind in _WHOLE:
-        plain = f"regexp_full_match({text}, '\\s*[+-]?[0-9]+([.]0*)?\\s*')"
-        return f"NOT {plain} AND (NOT {scientific} OR {rounded})"
-    if found := _DECIMAL.fullmatch(kind):
-        scale = int(found["scale"] or (0 if "(" in kind else _DEFAULT_SCALE))
-        plain = f"regexp_full_match({text}, '\\s*[+-]?[0-9]*([.][0-9]{{0,{scale}}}0*)?\\s*')"
-        return f"NOT {plain} AND (NOT {scientific} OR {rounded})"
-    if kind in _BINARY:
-        plain = f"regexp_full_match({text}, '\\s*[+-]?([0-9]+[.]?[0-9]*|[.][0-9]+)\\s*')"
-        whole = f"TRY_CAST(CASE WHEN NOT contains({text}, '.') THEN {text} END AS HUGEINT)"
-        return f"""
-            NOT isfinite({cast}) OR NOT ({plain} OR {scientific})
-            OR CASE WHEN {plain} THEN coalesce({whole} <> TRY_CAST({cast} AS HUGEINT), false) ELSE false END
-        """
-    if kind in _DATED:
-        dated = f"regexp_matches({text}, '^\\s*[0-9]{{4}}[-/ ]')"
-        timed = f"OR TRY_CAST({text} AS TIMESTAMP) <> {cast}" if kind == "DATE" else ""
-        return f"NOT isfinite({cast}) OR NOT {dated} {timed}"
-    return None

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataflow.tables.ops import DEAD_LETTER_WAITS, DEAD_LETTERS
-from dataflow.validate.incoming import INCOMING, KNOWN, of_object
+from dataflow.validate.incoming import INCOMING, known_sql
 from dataflow.validate.newest import GONE, GOOD, NEWEST
 from dataflow.validate.plan import ObjectPlan
 from dataflow.validate.verdict import BREACH
@@ -26,7 +26,7 @@ def add_dead_letters(ws: Workspace, plan: ObjectPlan) -> None:
     """Add the dead letters of one object that this run sets aside, resolves or supersedes."""
     ws.con.execute(f"""
         INSERT INTO {STAGED} BY NAME
-        WITH known AS (SELECT * FROM {KNOWN} WHERE {of_object(plan)} AND {DEAD_LETTER_WAITS}),
+        WITH known AS (FROM ({known_sql(plan)}) WHERE {DEAD_LETTER_WAITS}),
         bad AS ({_bad_sql(ws, plan)}),
         resolved AS ({_resolved_sql(ws)}),
         superseded AS ({_superseded_sql(ws)})
@@ -55,8 +55,8 @@ def _bad_sql(ws: Workspace, plan: ObjectPlan) -> str:
                    WHERE g._record_key = i._record_key AND {_outranks("g", "i", is_deleted="true")})
     """
     return f"""
-        SELECT {_ID} AS dead_letter_id, _source, _object, _record_key, _row_hash, _changed_at, payload,
-            _locator AS locator, b.stage, b.rules[1] AS rule, b.rules, b.reason,
+        SELECT coalesce(i.dead_letter_id, {_ID}) AS dead_letter_id, _source, _object, _record_key, _row_hash,
+            _changed_at, payload, _locator AS locator, b.stage, b.rules[1] AS rule, b.rules, b.reason,
             CASE WHEN {newer} THEN 'superseded' ELSE 'open' END AS status,
             attempts + 1 AS attempts, coalesce(first_seen_at, {ws.run.now_sql}) AS first_seen_at,
             {ws.run.now_sql} AS last_seen_at,
@@ -70,7 +70,7 @@ def _bad_sql(ws: Workspace, plan: ObjectPlan) -> str:
                 FROM {BREACH} GROUP BY row_id, rule
             ) GROUP BY row_id
         ) b ON b.row_id = i._row_id
-        QUALIFY row_number() OVER (PARTITION BY dead_letter_id ORDER BY _extracted_at, _row_id) = 1
+        QUALIFY row_number() OVER (PARTITION BY _record_key, _row_hash ORDER BY _extracted_at, _row_id) = 1
     """
 
 

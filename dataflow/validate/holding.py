@@ -1,4 +1,4 @@
-"""Hold an object back that has more bad rows than its limit allows: the others are published without it.
+"""Hold an object back that has more bad rows than its limit, or rows that share a key: the others are published.
 
 Its valid table stays as it was and its position does not move, so its new rows wait in raw; the next run validates
 them again. The run ends as partial and names the object, what breaks, how often and the next move.
@@ -6,14 +6,15 @@ them again. The run ends as partial and names the object, what breaks, how often
 
 from __future__ import annotations
 
-from collections.abc import Collection
+from collections.abc import Collection, Iterable
 
 from checks.rules import Reference
 from dataflow.settings.model import ValidateSettings
-from dataflow.tables.ops import GAP
+from dataflow.tables.ops import GAP, LANDED_BY
 from dataflow.validate.incoming import INCOMING
 from dataflow.validate.plan import ObjectPlan
 from dataflow.validate.verdict import BREACH, CHECK
+from dataflow.workspace.landed_by import held_back, read_landed_by
 from dataflow.workspace.workspace import Workspace
 from lakehouse.query import fetch_int
 
@@ -25,6 +26,25 @@ def incomplete_objects(ws: Workspace) -> set[str]:
     """List the objects with an open gap, as `source.object`: rows that refer to their records wait for these."""
     rows = ws.con.execute(f"SELECT DISTINCT source, object FROM {GAP.sql_name} WHERE status = 'open'").fetchall()
     return {f"{source}.{name}" for source, name in rows}
+
+
+def held_objects(ws: Workspace, plans: Iterable[Iterable[ObjectPlan]]) -> dict[str, str]:
+    """Return the objects that are held back before their rows are judged, as `source.object`, each with the reason.
+
+    A window has rows that share a key, or the rows in raw were landed by another key, cursor or deletion.
+    """
+    known = read_landed_by(ws.con, ws.before(LANDED_BY))
+    changed = {
+        plan.full_name: f"held back: {error}"
+        for row in plans
+        for plan in row
+        if (error := held_back(plan.key, known.get(plan.key), plan.settings))
+    }
+    rows = ws.con.execute(f"""
+        SELECT source || '.' || object, first(detail ORDER BY window_from) FROM {GAP.sql_name}
+        WHERE status = 'open' AND reason = 'key' GROUP BY 1
+    """).fetchall()
+    return {str(name): f"held back: {detail}" for name, detail in rows} | changed
 
 
 def reason_to_hold(

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataflow.sources.record_key import raw_key_sql
 from dataflow.sources.versions import NEWEST_BY, is_newer, newest_sql
 from dataflow.validate.incoming import INCOMING
 from dataflow.validate.plan import ObjectPlan
@@ -20,12 +21,13 @@ GONE = "gone"
 
 def choose_newest(ws: Workspace, plan: ObjectPlan, *, is_whole: bool) -> None:
     """Fill GOOD, NEWEST and GONE. `is_whole`: all of raw was read, so earlier results do not count."""
+    key = raw_key_sql("t", plan.key_kinds)
     # A deleted record has no valid row: only raw holds the deletion.
     ws.con.execute(f"""
         CREATE OR REPLACE TEMP TABLE {GONE} AS
-        SELECT t._record_key, max(t._changed_at) AS _changed_at FROM {ws.before(plan.raw)} t
+        SELECT {key} AS _record_key, max(t._changed_at) AS _changed_at FROM {ws.before(plan.raw)} t
         WHERE {"false" if is_whole else "t._is_deleted AND t._defect IS NULL"}
-        AND t._record_key IN (SELECT _record_key FROM {INCOMING}) GROUP BY t._record_key
+        AND {key} IN (SELECT _record_key FROM {INCOMING}) GROUP BY 1
     """)
     ws.con.execute(f"""
         CREATE OR REPLACE TEMP TABLE {GOOD} AS

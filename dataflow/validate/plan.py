@@ -15,6 +15,7 @@ from dataflow.conform.mapping import name_mappings
 from dataflow.conform.outside import Judgement, judgements_of
 from dataflow.errors import ConfigurationError
 from dataflow.settings import ObjectSettings, Settings
+from dataflow.sources.record_key import KeyKinds, is_plain, object_keys
 from dataflow.workspace.fingerprints import hash_settings
 from lakehouse.table import Table
 
@@ -36,6 +37,8 @@ class ObjectPlan:
     valid: Table
     checks: tuple[Check, ...]
     schema: PayloadSchema | None
+    keys: Mapping[str, KeyKinds]
+    """The types of the keys of all objects, by `source.object`."""
     judgements: tuple[Judgement, ...] = ()
     """What the conformed model does not accept of its rows, by the mappings of the object."""
 
@@ -59,7 +62,15 @@ class ObjectPlan:
         # Only where they differ from what objects had before there were these settings.
         zone = {} if self.settings.zone == "UTC" else {"zone": self.settings.zone}
         judged = {"judged": [one.settings for one in self.judgements]} if self.judgements else {}
-        return hash_settings(**declared, **zone, **judged, checks=checks, schema=schema, version=VALIDATION_VERSION)
+        objects = sorted({self.full_name, *(reference.object for reference in self.references)})
+        keys = {name: self.keys[name] for name in objects if not is_plain(self.keys[name])}
+        added = zone | judged | ({"keys": keys} if keys else {})
+        return hash_settings(**declared, **added, checks=checks, schema=schema, version=VALIDATION_VERSION)
+
+    @property
+    def key_kinds(self) -> KeyKinds:
+        """Return the types of the object's key fields."""
+        return self.keys[self.full_name]
 
     @property
     def references(self) -> tuple[Reference, ...]:
@@ -74,8 +85,11 @@ def plan_objects(settings: Settings, tables: Mapping[str, Table]) -> list[list[O
     a mapping that names what there is not.
     """
     mappings = list(name_mappings(settings, tables).values())
+    keys = {name: key.kinds for name, key in object_keys(settings).items()}
     plans = {
-        f"{source}.{name}": _plan(source, name, declared, settings=settings, tables=tables, mappings=mappings)
+        f"{source}.{name}": _plan(
+            source, name, declared, settings=settings, tables=tables, mappings=mappings, keys=keys
+        )
         for source, system in settings.sources.items()
         for name, declared in system.objects.items()
     }
@@ -107,6 +121,7 @@ def _plan(
     settings: Settings,
     tables: Mapping[str, Table],
     mappings: Sequence[CompiledMapping],
+    keys: Mapping[str, KeyKinds],
 ) -> ObjectPlan:
     place = f"sources.{source}.objects.{name}"
     beside = settings.config_file.parent if settings.config_file else None
@@ -126,6 +141,7 @@ def _plan(
         valid=tables[f"valid.{source}_{name}"],
         checks=tuple(checks),
         schema=schema,
+        keys=keys,
         judgements=tuple(
             judgement
             for mapping in mappings

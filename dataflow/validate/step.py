@@ -12,7 +12,7 @@ from dataflow.settings import Settings
 from dataflow.validate.absent import LATE, begin_kept_fields, keep_former_values, stage_kept_fields
 from dataflow.validate.cast import TYPED
 from dataflow.validate.dead_letters import STAGED, add_dead_letters, begin_dead_letters, stage_dead_letters
-from dataflow.validate.holding import incomplete_objects, reason_to_hold
+from dataflow.validate.holding import held_objects, incomplete_objects, reason_to_hold
 from dataflow.validate.incoming import (
     INCOMING,
     KNOWN,
@@ -49,7 +49,7 @@ def validate(ws: Workspace, settings: Settings) -> list[StepReport]:
     collect_known(ws)
     begin_dead_letters(ws)
     absent = begin_kept_fields(ws)
-    waiting = incomplete_objects(ws)
+    waiting, held_before = incomplete_objects(ws), held_objects(ws, plans)
     reports: list[StepReport] = []
     filled: dict[str, str] = {}
     for row in plans:
@@ -64,6 +64,7 @@ def validate(ws: Workspace, settings: Settings) -> list[StepReport]:
                     settings=settings,
                     plan=plan,
                     fresh=fresh.get(plan.full_name),
+                    held=held_before.get(plan.full_name),
                     waiting=frozenset(waiting),
                     absent=[field for field in absent.get(plan.key, ()) if field in plan.settings.fields],
                 )
@@ -88,9 +89,12 @@ def _validate_object(
     settings: Settings,
     plan: ObjectPlan,
     fresh: str | None,
+    held: str | None,
     waiting: frozenset[str],
     absent: Sequence[str],
 ) -> StepReport:
+    if held is not None:
+        return _held(plan, held)
     with measured() as watch:
         collect_incoming(ws, plan, fresh=fresh)
         rows_in = fetch_int(ws.con, f"SELECT count(*) FROM {INCOMING}")
@@ -100,10 +104,7 @@ def _validate_object(
         judge_incoming(ws, plan, currencies=currencies)
         if reason := reason_to_hold(ws, plan, limits=settings.validation, waiting=waiting):
             _drop(ws, (INCOMING, TYPED, BREACH, OUTSIDE))
-            facts = {GAP_FACT: reason, "rows_waiting": rows_in}
-            return StepReport(
-                stage="validate", subject=plan.full_name, rows_in=0, rows_out=0, seconds=watch.seconds, facts=facts
-            )
+            return _held(plan, reason, rows_waiting=rows_in, seconds=watch.seconds)
         choose_newest(ws, plan, is_whole=fresh is None)
         kept = keep_former_values(ws, plan, absent, is_whole=fresh is None) if absent else {}
         staged = _stage_valid(ws, plan, is_whole=fresh is None, has_late=bool(absent))
@@ -124,6 +125,12 @@ def _validate_object(
         )
         _drop(ws, (INCOMING, TYPED, BREACH, OUTSIDE, GOOD, NEWEST, GONE, *((LATE,) if absent else ())))
         return report
+
+
+def _held(plan: ObjectPlan, reason: str, *, seconds: float = 0.0, **facts: int) -> StepReport:
+    """Return the report of an object that is held back."""
+    told = {GAP_FACT: reason, **facts}
+    return StepReport(stage="validate", subject=plan.full_name, rows_in=0, rows_out=0, seconds=seconds, facts=told)
 
 
 def _drop(ws: Workspace, tables: Iterable[str]) -> None:

@@ -11,6 +11,9 @@ from checks.json_schema import PayloadSchema
 from checks.rule import Surroundings
 from checks.runner import find_breaches
 from dataflow.sources.deletion import ambiguous_sql
+from dataflow.sources.exact import is_text
+from dataflow.sources.record_key import misfit_sql, raw_key_sql, record_key_sql
+from dataflow.sources.rows import key_fields
 from dataflow.validate.cast import TYPED, typed_sql
 from dataflow.validate.incoming import INCOMING
 from dataflow.validate.plan import ACCEPTABLE, ObjectPlan
@@ -45,6 +48,8 @@ def judge_incoming(ws: Workspace, plan: ObjectPlan, *, currencies: frozenset[str
     """)
     con.execute(f"INSERT INTO {BREACH} {_unreadable_sql(plan.settings.cursor)}")
     con.execute(f"INSERT INTO {BREACH} {_uncastable_sql(plan)}")
+    if misfits := _misfit_keys_sql(plan):
+        con.execute(f"INSERT INTO {BREACH} {misfits}")
     if plan.schema is not None:
         _judge_by_schema(ws, plan.schema)
     con.execute(f"""
@@ -92,7 +97,8 @@ def surroundings(ws: Workspace, plan: ObjectPlan, *, currencies: frozenset[str])
         flat = name.replace(".", "_", 1)
         known = [
             f"SELECT _record_key FROM {ws.tables['valid.' + flat].sql_name}",
-            f"SELECT _record_key FROM {ws.before(ws.tables['raw.' + flat])} WHERE _is_deleted AND _defect IS NULL",
+            f"SELECT {raw_key_sql('t', plan.keys[name])} AS _record_key FROM {ws.before(ws.tables['raw.' + flat])} t"
+            " WHERE _is_deleted AND _defect IS NULL",
         ]
         if name == plan.full_name:
             known.append(f"SELECT _record_key FROM {TYPED}")
@@ -106,7 +112,13 @@ def surroundings(ws: Workspace, plan: ObjectPlan, *, currencies: frozenset[str])
             UNION ALL SELECT {value}, min(_record_key) FROM checkable GROUP BY 1
         """
 
-    return Surroundings(now=ws.run.now, keys_of=keys_of, holders_of=holders_of, currencies=currencies)
+    return Surroundings(
+        now=ws.run.now,
+        keys_of=keys_of,
+        holders_of=holders_of,
+        as_key_of=lambda name, value: record_key_sql(value, plan.keys[name]),
+        currencies=currencies,
+    )
 
 
 def _unreadable_sql(cursor: str) -> str:
@@ -133,6 +145,20 @@ def _uncastable_sql(plan: ObjectPlan) -> str:
         SELECT _row_id, {_TYPE}, {len(reasons)}, 'validate', 'type', {literal(unclear)}
         FROM {TYPED} WHERE NOT _is_deleted AND len(_uncastable) = 0 AND {ambiguous_sql(plan.settings)}
     """
+
+
+def _misfit_keys_sql(plan: ObjectPlan) -> str:
+    """Return the SELECT of the breaches of rows, deletions too, whose key is not of its type; empty: it is text."""
+    declared = plan.settings.fields
+    places = {name: number for number, name in enumerate(declared)}
+    conditions = misfit_sql("_record_key", plan.key_kinds)
+    return " UNION ALL ".join(
+        f"SELECT _row_id, {_TYPE}, {places[name]}, 'validate', 'type', "
+        f"{literal(f'{name} is not {_article(kind)} {kind}')} FROM {INCOMING}"
+        f" WHERE _defect IS NULL AND _record_key <> _row_hash AND {misfit}"
+        for name, kind, misfit in zip(key_fields(plan.settings), plan.key_kinds, conditions, strict=True)
+        if declared.get(name) == kind and not is_text(kind)
+    )
 
 
 def _article(kind: str) -> str:

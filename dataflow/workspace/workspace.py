@@ -19,8 +19,9 @@ from dataflow.errors import GrainError
 from dataflow.workspace.pushdown import NO_ROW, pushdown_condition
 from dataflow.workspace.staging import Run, Staged, delta_names, keys_agree, write_sql
 from lakehouse import LakeView
+from lakehouse.ddl import replace_table
 from lakehouse.query import fetch_int
-from lakehouse.table import Table, column_list, literal, quote, spelled_out
+from lakehouse.table import DATABASE, Table, column_list, literal, quote, spelled_out
 
 T = TypeVar("T")
 
@@ -48,6 +49,7 @@ class Workspace:
         self.tables = tables
         self.base = lake.snapshot()
         self._filled = lake.filled_tables(self.base.id)
+        self._retyped = lake.retyped(table for table in tables.values() if table.made_anew)
         self.staged: dict[str, Table] = {}
         self.validated: dict[tuple[str, str], int] = {}
         self.con: duckdb.DuckDBPyConnection
@@ -101,14 +103,24 @@ class Workspace:
     def before(self, table: Table) -> str:
         """Return the table at the base snapshot, for a FROM clause, with the columns in the declared order.
 
-        In the lake, a column that was declared later is the last one.
+        In the lake, a column that was declared later is the last one. Of a table that is to be made anew, values are
+        cast to the declared types, null where that fails.
         """
         if table.full_name not in self._filled:
             # Binding a lake table takes 10 ms and its view 40 ms (measured); most are empty on a first run.
             columns = ", ".join(f"NULL::{column.type} AS {quote(column.name)}" for column in table.columns)
             return f"(SELECT {columns} WHERE false)"
         columns = column_list(table.column_names)
+        if retyped := self._retyped.get(table.full_name):
+            columns = ", ".join(
+                f"TRY_CAST({quote(name)} AS {retyped[name][1]}) AS {quote(name)}" if name in retyped else quote(name)
+                for name in table.column_names
+            )
         return f"(SELECT {columns} FROM {table.in_lake} AT (VERSION => {self.base.id}))"
+
+    def is_outdated(self, table: Table) -> bool:
+        """Return whether the table has columns of former types and this run has not made it anew."""
+        return table.full_name in self._retyped and table.full_name not in self.staged
 
     def stage(self, table: Table, rows: str, *, scope: str | None = None) -> Staged:
         """Stage `rows` as the new state of `scope`; keep only what differs from before.
@@ -234,6 +246,9 @@ class Workspace:
         """
         written = self.all_changes() if changes is None else dict(changes)
         for name, table in self.staged.items():
+            if name in self._retyped:
+                replace_table(con, table, f"FROM work.{table.sql_name}", database=DATABASE)
+                continue
             for statement in write_sql(table, written[name]):
                 con.execute(statement)
         return written

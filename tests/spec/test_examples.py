@@ -48,7 +48,7 @@ NOT_RUN = {
 BY_THE_FIXTURE = ("dataflow init my-company && cd my-company", "$EDITOR dataflow.toml")
 
 CHANGING = ("run", "dlq replay", "dlq discard", "review decide", "review undo", "drift", "sample")
-LAST = ("maintain", "restore")
+LAST = ("maintain", "reset", "restore")
 """Commands that change the company, in this order, after those that read it."""
 
 

@@ -59,9 +59,9 @@ Day = tuple[str, Sequence[dict[str, Any]], Sequence[dict[str, str]]]
             id="two versions in a file",
         ),
         pytest.param(
-            [("01", [ann(), ann("Anna")], [])],
+            [("01", [ann()], []), ("02", [ann("Anna")], [])],
             [("1", "Ann", False), ("1", "Anna", False)],
-            id="two versions of one time",
+            id="two versions of one time on two days",
         ),
         pytest.param(
             [("02", [ann("Anna", LATE)], []), ("03", [ann("Ann", EARLY)], [])],

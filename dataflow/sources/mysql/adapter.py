@@ -25,6 +25,7 @@ from dataflow.sources.mysql.questions import Table, rows_sql
 from dataflow.sources.mysql.reading import read_rows
 from dataflow.sources.mysql.replica import read_clock, readable_until
 from dataflow.sources.mysql.surveying import count_ahead, survey
+from dataflow.sources.mysql.unique_keys import require_unique
 from dataflow.sources.protocol import (
     BEGINNING,
     Ahead,
@@ -72,14 +73,18 @@ class MySQLSource:
         """Plan one window, up to the server's clock less the replica's lag, cut into pieces where it is big.
 
         A second window has the rows that are stamped ahead and believed (`ahead_hours`).
-        An object whose cursor is its key has no times: `since` reads it whole, and `until` has no effect.
-        Raises: UsageError for an unknown object, ConfigurationError for an unsuitable cursor, SourceMissing,
+        An object whose cursor is its key has no times: `since` reads it whole, and `until` has no effect. Before a
+        first load the key is compared with the server's.
+        Raises: ObjectHeldBack for a key that rows share, UsageError for an unknown object, ConfigurationError for an
+        unsuitable cursor, SourceMissing,
         SourceUnavailable, SourceRefused, SourceIncomplete when the replica is too far behind.
         """
         self._declared(object_name)
         doing = f"Planning {self.name}.{object_name}"
         with self._session(doing) as session:
             table = self.table(session, object_name, doing)
+            if state.watermark is None and since is None:
+                require_unique(session, table, doing=doing)
             ready = readable_until(session, self.server, doing=doing)
             ahead = None
             if table.follows_key:

@@ -15,6 +15,7 @@ from dataflow.sources.mysql.connection import Session, open_session
 from dataflow.sources.mysql.cutting import leading_columns
 from dataflow.sources.mysql.replica import is_zone, read_clock, read_lag, read_zone
 from dataflow.sources.mysql.surveying import count_ahead
+from dataflow.sources.mysql.unique_keys import has_duplicates, is_unique, move, unique_keys
 from dataflow.sources.protocol import Finding
 from lakehouse.plural import agreeing, counted
 
@@ -135,6 +136,8 @@ def _table(session: Session, source: MySQLSource, object_name: str) -> Finding:
         session.ask(f"SELECT 1 FROM `{table.name.replace('`', '``')}` LIMIT 1", doing=f"Reading {table.name}")
         leading = leading_columns(session, table, doing=_DOING)
         ahead = count_ahead(session, table, doing=_DOING)
+        keys = unique_keys(session, table, doing=_DOING)
+        is_shared = not is_unique(table, keys) and has_duplicates(session, table, doing=_DOING)
     except DataFlowError as error:
         return Finding.of_error(name, error)
     types = {column.name: column.type for column in table.columns}
@@ -142,6 +145,8 @@ def _table(session: Session, source: MySQLSource, object_name: str) -> Finding:
     if drift.gone or drift.retyped:
         found = f"{table.name} differs from its declaration: {describe(replace(drift, new=()))}"
         return Finding(name, False, found, _GRANT)
+    if is_shared:
+        return Finding(name, False, f"rows of {table.name} share the key {table.declared.key}", move(keys))
     if ahead is not None and ahead.count:
         rows = f"{counted(ahead.count, 'row')} of {table.name} {agreeing(ahead.count, 'is', 'are')}"
         found = f"{rows} stamped later than the server's clock, and not read until then"

@@ -8,6 +8,7 @@ from itertools import pairwise
 import pyarrow as pa
 import pytest
 
+from dataflow.errors import ObjectHeldBack
 from dataflow.settings import ObjectSettings
 from dataflow.sources import Finding, KeyRange, ObjectState, Window, WindowMeasure
 from dataflow.sources.key_versions import version_of_key
@@ -113,6 +114,45 @@ def test_missing_keys_of_two_columns(mariadb: MariaServer) -> None:
     source = MySQLSource("shop", shop(mariadb, name, {"item": declared}))
     known = [row["record_key"] for row in fetch_all(source)]
     assert list(source.missing_keys("item", iter([*known, "x|1", "X%7Cy|1"]))) == ["x|1", "X%7Cy|1"]
+
+
+LINES = (
+    "CREATE TABLE line (order_id INT NOT NULL, number INT NOT NULL, sku VARCHAR(9) NOT NULL, note VARCHAR(9),"
+    " updated_at DATETIME, PRIMARY KEY (order_id, number), UNIQUE KEY by_sku (order_id, sku), UNIQUE KEY (note))",
+    "INSERT INTO line VALUES (1, 1, 'a', NULL, '2026-03-01'), (1, 2, 'b', NULL, '2026-03-02'),"
+    " (2, 1, 'A', NULL, '2026-03-01')",
+)
+
+
+@pytest.mark.parametrize(
+    ("key", "is_unique"),
+    [
+        ("order_id, number", True),
+        ("order_id, sku, note", True),
+        ("number, order_id, updated_at", True),
+        ("sku", True),
+        ("order_id", False),
+        ("number", False),
+    ],
+)
+def test_a_key_that_rows_share_is_refused_and_the_servers_keys_are_named(
+    mariadb: MariaServer, key: str, is_unique: bool
+) -> None:
+    name = mariadb.create_database()
+    mariadb.execute(*LINES, database=name)
+    fields = {"order_id": "BIGINT", "number": "BIGINT", "sku": "VARCHAR", "note": "VARCHAR", "updated_at": "TIMESTAMP"}
+    declared = ObjectSettings(key=key, cursor="updated_at", fields=fields)
+    settings = shop(mariadb, name, {"line": declared})
+    [found] = [finding for finding in probe("shop", settings) if finding.name == "table line"]
+    if is_unique:
+        assert len(plan_all(MySQLSource("shop", settings), "line")) == 1
+        assert "share the key" not in found.found
+        return
+    with pytest.raises(ObjectHeldBack, match=f"the key {key} is not unique in line") as error:
+        plan_all(MySQLSource("shop", settings), "line")
+    assert 'key = "order_id, number"; key = "order_id, sku".' in error.value.next_move
+    assert (found.is_well, found.found) == (False, f"rows of line share the key {key}")
+    assert found.fix == error.value.next_move
 
 
 def test_discover_tells_tables_and_types(mariadb: MariaServer, filled: str) -> None:
