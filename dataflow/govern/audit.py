@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterator, Sequence
-from contextlib import closing
+from contextlib import closing, suppress
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -12,7 +12,7 @@ from typing import Any
 from dataflow.access.log.anchors import anchors_in_bucket, anchors_in_lake
 from dataflow.access.log.checkpoint import VerifierKey, split_note
 from dataflow.access.log.history import Logged
-from dataflow.access.log.place import log_root
+from dataflow.access.log.place import is_of_this_machine, log_root
 from dataflow.access.log.subjects import Subjects
 from dataflow.access.log.verify import Anchor, TreeReport, folders_of, key_beside, missing_trees, verify_tree
 from dataflow.access.pipeline import open_published
@@ -80,7 +80,22 @@ def known_anchors(settings: Settings) -> tuple[list[Anchor], list[str]]:
         notes.append(f"the heads anchored in the lake were not compared: {type(error).__name__}")
     if settings.audit.anchor_bucket:
         found += anchors_in_bucket(settings)
-    return found, notes
+    return _of_this_machine(settings, found, notes)
+
+
+def _of_this_machine(settings: Settings, found: list[Anchor], notes: list[str]) -> tuple[list[Anchor], list[str]]:
+    """Leave out the heads of logs that other machines keep; several machines can share one lake."""
+    here = {key.name for key in _keys_in(log_root(settings))}
+    others = {anchor.head.origin for anchor in found if not is_of_this_machine(anchor.head.origin)} - here
+    if others:
+        notes = [*notes, f"logs of other machines are verified there, or with --log: {', '.join(sorted(others))}"]
+    return [anchor for anchor in found if anchor.head.origin not in others], notes
+
+
+def _keys_in(root: Path) -> Iterator[VerifierKey]:
+    for folder in folders_of(root):
+        with suppress(OSError, ValueError):
+            yield key_beside(folder)
 
 
 def read_keys(file: Path) -> list[VerifierKey]:

@@ -22,12 +22,17 @@ def log_root(settings: Settings) -> Path:
     return Path(settings.audit.log) if settings.audit.log else settings.home / _FOLDER
 
 
+def is_of_this_machine(origin: str) -> bool:
+    """Return whether the log of this name was begun on this machine."""
+    return origin.startswith(f"dataflow/{_in_a_name(socket.gethostname())}-")
+
+
 def own_writer(settings: Settings) -> LogWriter:
     """Open the log of this user on this machine; it is begun at first use.
 
     Raises: AccessLogUnwritable, AccessLogDamaged, ConfigurationError.
     """
-    name = _NOT_IN_A_NAME.sub("_", f"{socket.gethostname()}-{system_user().name}")
+    name = _in_a_name(f"{socket.gethostname()}-{system_user().name}")
     return LogWriter(
         log_root(settings) / name,
         signing_key=read_secret(settings.audit.signing_key, setting="audit.signing_key"),
@@ -46,6 +51,10 @@ def newest_heads(settings: Settings) -> list[str]:
         if note:
             found.append(note)
     return found
+
+
+def _in_a_name(text: str) -> str:
+    return _NOT_IN_A_NAME.sub("_", text)
 
 
 def _newest_head(folder: Path) -> str:

@@ -16,6 +16,7 @@ from dataflow.access.door import Door, open_for
 from dataflow.access.doors import DOORS
 from dataflow.access.lake import lake_location
 from dataflow.access.log.anchors import anchors_in_lake, heads_to_anchor, with_heads, write_anchors
+from dataflow.access.log.checkpoint import Head, Signer
 from dataflow.access.log.entry import Entry, Outcome
 from dataflow.access.log.history import Choice, entries_in, prove
 from dataflow.access.log.place import log_root, newest_heads
@@ -297,6 +298,17 @@ def test_heads_anchored_in_the_lake_survive_a_restore_and_show_a_cut_tail(tmp_pa
         assert [anchor.note for anchor in anchors_in_lake(lake.con)] == heads
     anchors, notes = known_anchors(settings)
     assert (len(anchors), notes) == (1, [])
+    other = Head("dataflow/other-ann/1", 5, bytes(32))
+    note = Signer(other.origin, bytes(32)).verifier.note(other, bytes(64))
+    with opened(lake_location(settings)) as lake:
+        lake.transact(
+            lambda con: write_anchors(con, [note], run_id="daily-2", at=datetime.now(UTC)),
+            author="tests",
+            run_id="daily-2",
+            message="of another machine",
+        )
+    assert known_anchors(settings)[0] == anchors
+    assert "dataflow/other-ann/1" in known_anchors(settings)[1][0]
     assert verify_log(log_root(settings), anchors=anchors)[0][0].findings == ()
     assert "index 2" in prove(log_root(settings), "2")
     (folder,) = folders_of(log_root(settings))
