@@ -40,7 +40,7 @@ def adopt(
 ) -> None:
     """Empty a sink that another lake filled, or that is ahead of this lake; the next run writes it whole.
 
-    Example:  dataflow sinks adopt cache
+    Example:  dataflow sinks adopt warehouse
     """
     from dataflow.access.lake import lake_location
     from dataflow.errors import ConfigurationError

@@ -18,9 +18,10 @@ from datetime import UTC, datetime
 from pathlib import Path
 
 import pytest
+from pydantic import TypeAdapter
 
 from dataflow.cli.main import run
-from dataflow.settings import SourceSettings
+from dataflow.settings import Settings, SourceSettings
 from dataflow.settings.adapters import ADAPTERS
 from tests.lib.commands import every_command, parse
 from tests.lib.homes import LATER
@@ -47,7 +48,7 @@ NOT_RUN = {
 }
 BY_THE_FIXTURE = ("dataflow init my-company && cd my-company", "$EDITOR dataflow.toml")
 
-CHANGING = ("run", "dlq replay", "dlq discard", "review decide", "review undo", "drift", "sample")
+CHANGING = ("run", "dlq replay", "dlq discard", "review decide", "review undo", "drift", "sample", "sinks adopt")
 LAST = ("maintain", "reset", "restore")
 """Commands that change the company, in this order, after those that read it."""
 
@@ -93,6 +94,7 @@ class Company:
     pair: str
     publications: tuple[int, int]
     published_at: str
+    email: str
 
     def filled(self, line: str) -> str:
         """The line with the names that this company has in place of those of the manual."""
@@ -102,6 +104,7 @@ class Company:
             ("3f2a91", known),
             ("diff 12 17", f"diff {first} {second}"),
             ("2026-01-31T18:00:00Z", self.published_at),
+            ("jane@example.org", self.email),
             ("--as-of 2026-01-31", f"--as-of {self.published_at}"),
             ("--records 100000", "--records 500"),
             ("dataflow run", f"dataflow run --now {LATER}"),
@@ -131,6 +134,9 @@ def company(second_day: Path, tmp_path_factory: pytest.TempPathFactory) -> Itera
             dead_letter=ask("dlq", "list")[0]["id"],
             pair=ask("review", "list")[0]["pair_id"],
             publications=(publications[0]["snapshot_id"], publications[-1]["snapshot_id"]),
+            email=ask("query", "select email from published.customer_360 where email is not null order by 1 limit 1")[
+                0
+            ]["email"],
             published_at=datetime.fromisoformat(publications[-1]["at"]).astimezone(UTC).isoformat(),
         )
 
@@ -188,7 +194,10 @@ def test_blocks_that_are_not_run_say_why_and_are_counted() -> None:
 
 @pytest.mark.parametrize("text", [text for _, text, _ in blocks("toml")])
 def test_a_block_of_settings_is_one(text: str) -> None:
-    for declared in tomllib.loads(text)["sources"].values():
+    sections = tomllib.loads(text)
+    for name in sections.keys() - {"sources"}:
+        TypeAdapter(Settings.model_fields[name].annotation).validate_python(sections[name])
+    for declared in sections.get("sources", {}).values():
         adapter = ADAPTERS[declared["adapter"]]
         assert set(declared) <= set(SourceSettings.model_fields)
         if adapter.section:
