@@ -134,9 +134,7 @@ def company(second_day: Path, tmp_path_factory: pytest.TempPathFactory) -> Itera
             dead_letter=ask("dlq", "list")[0]["id"],
             pair=ask("review", "list")[0]["pair_id"],
             publications=(publications[0]["snapshot_id"], publications[-1]["snapshot_id"]),
-            email=ask("query", "select email from published.customer_360 where email is not null order by 1 limit 1")[
-                0
-            ]["email"],
+            email=ask("query", "select min(email) as email from published.customer_360")[0]["email"],
             published_at=datetime.fromisoformat(publications[-1]["at"]).astimezone(UTC).isoformat(),
         )
 
