@@ -280,3 +280,16 @@ def test_since_and_until_choose_days(drop: Drop) -> None:
         drop.put(f"{day}/a.csv", CSV)
     chosen: dict[str, Any] = {"since": datetime(2026, 3, 2, tzinfo=UTC), "until": datetime(2026, 3, 3, tzinfo=UTC)}
     assert [window.window.label for window in drop.desk().plan("ticket", ObjectState(), **chosen)] == ["2026-03-02"]
+
+
+def test_a_last_line_without_line_end_waits_for_an_unchanged_object(drop: Drop) -> None:
+    drop.put("2026-03-01/a.csv", CSV + "2,cut o,2026-03-01")
+    [first] = plan(drop.desk())
+    assert keys(drop.desk(), first) == ["1"]
+    # Unchanged since it was landed: the line is whole.
+    [second] = plan(drop.desk(), first)
+    assert keys(drop.desk(), second) == ["1", "2"]
+    assert plan(drop.desk(), first, second) == []
+    drop.put("2026-03-01/a.csv", CSV + "2,cut off,2026-03-01\n")
+    [third] = plan(drop.desk(), first, second)
+    assert keys(drop.desk(), third) == ["1", "2"]
