@@ -4,6 +4,8 @@ DataFlowError
 ├── UsageError              the command or call is wrong                    exit 2   the caller
 ├── ConfigurationError      dataflow.toml or a variable is wrong or absent  exit 2   the engineer
 │   └── MappingError        a mapping names what its source does not have   exit 2   the engineer
+├── AccessRefused           the reader's role may not see what was asked    exit 2   the engineer
+│   └── MartDiffers         a role mart is not the one its role declares    exit 2   the engineer
 ├── SourceError             a source cannot be read                         exit 1   the engineer
 │   ├── SourceUnavailable   not reached, timed out or too busy              exit 1   the source's owner, retry helps
 │   ├── SourceRefused       wrong secret, certificate or permission         exit 1   the engineer
@@ -95,6 +97,19 @@ class MappingError(ConfigurationError):
     """A mapping names what its source or target does not have."""
 
     usual_move = "Correct the mapping; `dataflow describe operator` and `dataflow describe table` list what exists."
+
+
+class AccessRefused(DataFlowError):
+    """The reader's role may not see what was asked for."""
+
+    exit_code = ExitCode.USAGE
+    usual_move = "`dataflow describe role NAME` shows what a role sees; access.users of dataflow.toml gives roles."
+
+
+class MartDiffers(AccessRefused):
+    """A role's mart is missing, or is not of its present declaration, lake or key."""
+
+    usual_move = "The next `dataflow run` writes the marts; a user who reads the lake's files writes it when reading."
 
 
 class SourceError(DataFlowError):

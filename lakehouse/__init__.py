@@ -27,7 +27,7 @@ from lakehouse.maintain import GRACE, Maintained, clean_up, compact, expire, mai
 from lakehouse.message_files import MessageFolder
 from lakehouse.reader import open_reader
 from lakehouse.snapshot import Snapshot
-from lakehouse.table import Column, Table
+from lakehouse.table import Column, SubjectColumn, Table
 from lakehouse.view import LakeView
 
 __all__ = [
@@ -55,6 +55,7 @@ __all__ = [
     "Selection",
     "Snapshot",
     "SnapshotNotFound",
+    "SubjectColumn",
     "Table",
     "TableNotFound",
     "clean_up",

@@ -8,6 +8,7 @@ from dataclasses import dataclass, field
 from datetime import datetime
 from functools import cache
 from pathlib import Path
+from typing import Literal
 
 from duckdb.sqltypes import DuckDBPyType
 
@@ -42,7 +43,7 @@ def qualified(schema: str, name: str) -> str:
 
 @dataclass(frozen=True)
 class Column:
-    """One column. `classification` is the class of personal data it holds; the registry knows the classes.
+    """One column. `classification` is the class of personal data it holds; empty: not declared.
 
     A `volatile` column has the time or run that wrote a row; it does not count as a change of the row. `values` are
     the allowed values; empty: any of its type.
@@ -51,18 +52,34 @@ class Column:
     name: str
     type: str
     description: str
-    classification: str = "none"
+    classification: str = ""
     nullable: bool = True
     volatile: bool = False
     values: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, kw_only=True)
+class SubjectColumn:
+    """A column that names a person, and what the erasure of that person does.
+
+    `names` says by what it names the person. `shape`: one value, the elements of a list, or the values of a map.
+    `erasure` removes the row, the value (in a column that must have one, a tombstone takes its place) or the element;
+    with it go the columns that it `covers`, which name the same person or describe that person alone.
+    """
+
+    column: str
+    names: str
+    shape: Literal["value", "list", "map"] = "value"
+    erasure: Literal["row", "value", "element"] = "row"
+    covers: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True, kw_only=True)
 class Table:
     """One table of the lake.
 
-    `grain` completes the sentence "one row per …"; `key` identifies a row; `subject` names the column by which a
-    person is erased from the table (None: no personal data). `append_only` tables are never updated by a run. An
+    `grain` completes the sentence "one row per …"; `key` identifies a row; `subjects` are the columns that name a
+    person (empty: no personal data). `append_only` tables are never updated by a run. An
     `is_sorted` table is written in the order of its key, so that a query for some keys reads few row groups. A table
     that `survives_restore` records what was received, decided or done: a restore of the lake leaves it unchanged. A
     table that is `made_anew` is not altered where the type of a column changes: the run that computes it replaces it.
@@ -74,7 +91,7 @@ class Table:
     key: tuple[str, ...]
     owner: str
     columns: tuple[Column, ...]
-    subject: str | None = None
+    subjects: tuple[SubjectColumn, ...] = ()
     append_only: bool = False
     partition_by: tuple[str, ...] = field(default=())
     is_sorted: bool = False

@@ -1,8 +1,9 @@
 """The door: the only way by which a person reads the lake.
 
-The lake is attached read-only to a locked connection (lakehouse/lockdown.py), a person's own SQL is checked before it
-runs (statements.py), and every read is in the access log (log/recorder.py) or refused. The door does not yet
-distinguish roles: everyone is an engineer.
+An engineer and a privacy officer read the lake, attached read-only to a locked connection (lakehouse/lockdown.py). Any
+other role reads its mart, one file that holds what the role sees and nothing else (lakehouse/copies.py): that is the
+boundary. A person's own SQL is checked before it
+runs (statements.py), and every read is in the access log (log/recorder.py) or refused.
 """
 
 from __future__ import annotations
@@ -19,15 +20,19 @@ from duckdb import DuckDBPyConnection
 
 from dataflow.access.answers import Answer, answer_of
 from dataflow.access.doors import DOORS
+from dataflow.access.identify import Reads, refusal
 from dataflow.access.inbox import inbox_at, leave_out_taken, read_inbox
 from dataflow.access.lake import lake_location, reading_location
 from dataflow.access.log.recorder import RecordedConnection, Recorder
-from dataflow.access.statements import check_statement
+from dataflow.access.marts import open_mart
+from dataflow.access.roles import Role, find_role
+from dataflow.access.statements import check_statement, view_statement
 from dataflow.access.who import Purpose, Who
-from dataflow.errors import ConfigurationError, UsageError
+from dataflow.errors import AccessRefused, ConfigurationError, UsageError
 from dataflow.settings import Settings
+from dataflow.tables.ops import INBOX_TAKEN
 from lakehouse import Inbox, InboxContents, LakeLocation, LakeView, lock_down, open_reader
-from lakehouse.connect import connect
+from lakehouse.connect import connect, interrupted_after
 from lakehouse.damage import naming_damage, refuse_data_without_catalogue
 from lakehouse.table import DATABASE
 
@@ -36,11 +41,13 @@ from lakehouse.table import DATABASE
 class Door:
     """An open door. `con` is for SQL that DataFlow wrote; SQL that a person wrote goes through `query`.
 
-    The lake is the default database of `con`, at the snapshot `as_of` if given. `waiting` are the messages of the inbox
-    that the newest snapshot has not taken. `recorder` has what was read until now; the log has it when the door closes.
+    The lake, at the snapshot `as_of` if given, or the role's mart is the default database of `con`. `waiting` are the
+    messages of the inbox that it has not taken. `recorder` has what was read until now; the log has it when the door
+    closes.
     """
 
     who: Who
+    role: Role
     purpose: Purpose
     as_of: datetime | int | None
     location: LakeLocation
@@ -50,7 +57,9 @@ class Door:
 
     @property
     def view(self) -> LakeView:
-        """Return the view of the lake's snapshots, tables and changes."""
+        """Return the view of the lake's snapshots, tables and changes. Raises: AccessRefused for a role with a mart."""
+        if not self.role.opens_lake:
+            raise AccessRefused(f"The role {self.role.name} sees no snapshots of the lake.")
         return LakeView(self.con, self.location)
 
     def query(self, sql: str) -> Answer:
@@ -60,7 +69,7 @@ class Door:
         """
         con = cast(RecordedConnection, self.con).unrecorded
         try:
-            checked = check_statement(con, sql)
+            checked = check_statement(con, sql if self.role.sql else view_statement(con, sql, role=self.role.name))
         except UsageError:
             self.recorder.refused()
             raise
@@ -72,43 +81,75 @@ class Door:
 
 @contextmanager
 def open_for(
-    who: Who, purpose: Purpose, *, door: str, settings: Settings, as_of: datetime | int | None = None
+    who: Who,
+    purpose: Purpose,
+    *,
+    door: str,
+    settings: Settings,
+    as_of: datetime | int | None = None,
+    reads: Reads = (),
 ) -> Iterator[Door]:
-    """Open the published lake for a person, at its newest snapshot or an older one; `door` is its name in doors.py.
+    """Open what a person's role sees: the published lake at its newest or an older snapshot, or the role's mart.
 
-    Raises: LakeUnreachable when nothing was published yet, SnapshotNotFound, ConfigurationError; when something is
-    read, AccessLogUnwritable and AccessLogDamaged.
+    `door` is its name in doors.py; `reads` are the tables that the caller's own statements read.
+    Raises: AccessRefused where the role may not; MartDiffers; LakeUnreachable when nothing was published yet,
+    SnapshotNotFound, ConfigurationError; when something is read, AccessLogUnwritable and AccessLogDamaged.
     """
-    recorder = Recorder(settings, who, DOORS.find(door), purpose=purpose, as_of=as_of, masked=False)
+    role = find_role(who.role, settings)
+    recorder = Recorder(settings, who, DOORS.find(door), purpose=purpose, as_of=as_of, masked=role.is_masked)
+    if why := refusal(role, None if as_of is not None else reads):
+        recorder.refused()
+        raise AccessRefused(f"The role {role.name} cannot run this: {why}.")
     location = reading_location(settings)
-    contents = read_inbox(location) if as_of is None else InboxContents()
+    contents = InboxContents()
+    if as_of is None and (role.opens_lake or INBOX_TAKEN.full_name in role.tables):
+        contents = read_inbox(location)
     # DuckDB spills customer data: into a folder that only this user can open.
-    with tempfile.TemporaryDirectory(prefix="dataflow-spill-") as spill:
-        con = open_reader(
-            location,
-            at=as_of,
-            memory_limit=settings.lake.memory_limit,
-            threads=settings.lake.threads or None,
-            temp_directory=Path(spill),
-        )
-        with closing(con), naming_damage(con, location, is_reader=True):
-            con.execute(f"USE {DATABASE}")
-            lock_down(con, location)
-            waiting = leave_out_taken(con, contents)
-            with recorder.watching():
-                yield Door(
-                    who=who,
-                    purpose=purpose,
-                    as_of=as_of,
-                    location=location,
-                    con=cast(DuckDBPyConnection, RecordedConnection(con, recorder)),
-                    waiting=waiting,
-                    recorder=recorder,
-                )
+    with (
+        tempfile.TemporaryDirectory(prefix="dataflow-spill-") as spill,
+        _opened(role, location, settings=settings, as_of=as_of, spill=Path(spill)) as con,
+    ):
+        waiting = leave_out_taken(con, contents)
+        with recorder.watching():
+            yield Door(
+                who=who,
+                role=role,
+                purpose=purpose,
+                as_of=as_of,
+                location=location,
+                con=cast(DuckDBPyConnection, RecordedConnection(con, recorder)),
+                waiting=waiting,
+                recorder=recorder,
+            )
 
 
 @contextmanager
-def open_to_decide(who: Who, *, door: str, settings: Settings) -> Iterator[tuple[Door, Inbox]]:
+def _opened(
+    role: Role, location: LakeLocation, *, settings: Settings, as_of: datetime | int | None, spill: Path
+) -> Iterator[DuckDBPyConnection]:
+    """Open the locked connection of a role."""
+    if not role.opens_lake:
+        with (
+            closing(open_mart(role, settings=settings, temp_directory=spill)) as con,
+            interrupted_after(con, seconds=settings.access.timeout_seconds),
+        ):
+            yield con
+        return
+    con = open_reader(
+        location,
+        at=as_of,
+        memory_limit=settings.lake.memory_limit,
+        threads=settings.lake.threads or None,
+        temp_directory=spill,
+    )
+    with closing(con), naming_damage(con, location, is_reader=True):
+        con.execute(f"USE {DATABASE}")
+        lock_down(con, location)
+        yield con
+
+
+@contextmanager
+def open_to_decide(who: Who, *, door: str, settings: Settings, reads: Reads = ()) -> Iterator[tuple[Door, Inbox]]:
     """Open the door for a steward, and the inbox; messages written to it are newer than all that was read.
 
     Raises: UsageError before the first publication; LakeDamaged where only data files are left;
@@ -130,5 +171,5 @@ def open_to_decide(who: Who, *, door: str, settings: Settings) -> Iterator[tuple
             "Nothing has been published to this lake yet, so there is nothing to decide.",
             next_move="Run `dataflow run` first.",
         )
-    with open_for(who, Purpose.STEWARDSHIP, door=door, settings=settings) as opened:
+    with open_for(who, Purpose.STEWARDSHIP, door=door, settings=settings, reads=reads) as opened:
         yield opened, inbox

@@ -20,7 +20,7 @@ import duckdb
 from dataflow.access.answers import fold
 from dataflow.access.functions import SCALAR_FUNCTIONS, TABLE_FUNCTIONS
 from dataflow.errors import UsageError
-from lakehouse.table import DATABASE, literal
+from lakehouse.table import DATABASE, literal, quote
 
 SCHEMAS = ("raw", "valid", "conformed", "resolved", "enriched", "published", "ops", "information_schema")
 _CATALOGUES = ("", DATABASE)
@@ -38,6 +38,7 @@ _EXPRESSIONS = frozenset(
 _LIKE_A_FILE = re.compile(r"[./\\:*?\[]")
 _EXPLAIN = re.compile(r"\s*explain\b\s*(\(\s*format\s+\w+\s*\))?", re.IGNORECASE | re.ASCII)
 _ANALYZE = re.compile(r"\W*analy[sz]e\b", re.IGNORECASE | re.ASCII)
+_ONE_VIEW = re.compile(r'\s*(?:select\s+\*\s+)?from\s+"?published"?\s*\.\s*"?(\w+)"?\s*;?\s*', re.IGNORECASE | re.ASCII)
 _ALLOWED = (
     f"Ask one SELECT (or EXPLAIN of one) over tables named schema.table of {', '.join(SCHEMAS)}; of table functions "
     f"there are {', '.join(sorted(TABLE_FUNCTIONS))}. Published data changes through runs only."
@@ -73,6 +74,22 @@ def check_statement(con: duckdb.DuckDBPyConnection, sql: str) -> Checked:
         raise UsageError(f"The query uses what is not permitted: {', '.join(found)}.", next_move=_ALLOWED)
     text = f"EXPLAIN {explain[1] or ''} {body}" if explain else body
     return Checked(text, explain is not None, statements[0])
+
+
+def view_statement(con: duckdb.DuckDBPyConnection, sql: str, *, role: str) -> str:
+    """Return the statement of a role without SQL: all of one view, by its name. Raises: UsageError with the views."""
+    rows = con.execute(
+        f"SELECT table_name FROM duckdb_tables() WHERE database_name = {literal(DATABASE)}"
+        " AND schema_name = 'published' ORDER BY ALL"
+    ).fetchall()
+    names = [str(name) for (name,) in rows]
+    found = _ONE_VIEW.fullmatch(sql)
+    if found is None or fold(found[1]) not in names:
+        raise UsageError(
+            f"The role {role} reads whole views and asks no SQL of its own.",
+            next_move=f'Ask "from published.NAME" with one of {", ".join(names)}.',
+        )
+    return f"FROM published.{quote(fold(found[1]))}"
 
 
 def refusals(tree: Any) -> Iterator[str]:

@@ -7,11 +7,7 @@ import pwd
 from dataclasses import dataclass
 from enum import StrEnum
 
-
-class Role(StrEnum):
-    """The role of a reader."""
-
-    ENGINEER = "engineer"
+from dataflow.settings.roles import ENGINEER
 
 
 class Purpose(StrEnum):
@@ -22,16 +18,19 @@ class Purpose(StrEnum):
     STEWARDSHIP = "stewardship"
 
 
-OS_USER = "os user"
-"""Authenticated by the operating system: the user of this process."""
+OS_USER, TOKEN = "os user", "token"
+"""Authenticated by the operating system, as the user of this process; or by a token of `dataflow token issue`."""
 
 
 @dataclass(frozen=True)
 class Who:
-    """A person at the door. `authenticated` says by what the name is known."""
+    """A person or tool at the door: a user's name or a token's id, and the role it reads with.
+
+    `authenticated` says by what the name is known.
+    """
 
     name: str
-    role: Role = Role.ENGINEER
+    role: str = ENGINEER
     authenticated: str = OS_USER
 
 

@@ -37,7 +37,7 @@ def show(
 
     Example:  dataflow customer show --email jane@example.org
     """
-    from dataflow.access.who import system_user
+    from dataflow.access.identify import identify
     from dataflow.serve import Customers
 
     searches = {"email": email, "phone": phone, "record": record}
@@ -46,7 +46,8 @@ def show(
             "customer show takes a customer id, or one of --email, --phone and --source.",
             next_move="`dataflow customer show --help` shows an example.",
         )
-    with Customers(settings_of(context), system_user()) as customers:
+    settings = settings_of(context)
+    with Customers(settings, identify(settings, reads=None)) as customers:
         if customer_id is not None:
             one = customers.get(customer_id)
             found = [] if one is None else [one]

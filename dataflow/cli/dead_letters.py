@@ -18,6 +18,7 @@ from dataflow.cli.options import (
     SourceOption,
     YesOption,
     open_door,
+    open_door_to_decide,
     settings_of,
 )
 from dataflow.cli.output import messages, write_records
@@ -167,10 +168,12 @@ def _open_to_read(
 
     Of a refused `run` they are those that its file holds.
     """
+    from dataflow.govern.dead_letters import READS
     from dataflow.govern.refused_runs import dead_letters_of_run
     from dataflow.validate.dead_letter_decisions import lay_over_dead_letters
 
-    with open_door(context, "dlq") as door:
+    # The file of a refused run is none of a mart's tables.
+    with open_door(context, "dlq", reads=READS if run is None else None) as door:
         refused = dead_letters_of_run(door.con, run, settings_of(context)) if run is not None else None
         yield door.con, refused or lay_over_dead_letters(door.con, door.waiting)
 
@@ -178,11 +181,10 @@ def _open_to_read(
 @contextmanager
 def _open_to_decide(context: typer.Context) -> Iterator[tuple[duckdb.DuckDBPyConnection, Inbox, DeadLettersNow]]:
     """Open the published lake and the inbox, which takes decisions also while a run holds the lake."""
-    from dataflow.access.door import open_to_decide
-    from dataflow.access.who import system_user
+    from dataflow.govern.dead_letters import READS
     from dataflow.validate.dead_letter_decisions import lay_over_dead_letters
 
-    with open_to_decide(system_user(), door="dlq", settings=settings_of(context)) as (door, inbox):
+    with open_door_to_decide(context, "dlq", reads=READS) as (door, inbox):
         yield door.con, inbox, lay_over_dead_letters(door.con, door.waiting)
 
 

@@ -11,6 +11,7 @@ import typer
 
 from dataflow.access.modes import private_files
 from dataflow.cli import (
+    access,
     auditing,
     benching,
     customers,
@@ -76,6 +77,7 @@ for module in (
     reviewing,
     auditing,
     benching,
+    access,
 ):
     module.register(app)
 

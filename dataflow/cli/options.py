@@ -2,21 +2,26 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable, Iterator
+from contextlib import AbstractContextManager, ExitStack, contextmanager
 from dataclasses import dataclass
 from datetime import UTC, date, datetime, time
 from enum import StrEnum
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated
+from typing import TYPE_CHECKING, Annotated, TypeVar
 
 import typer
 
 from dataflow.errors import UsageError
 
 if TYPE_CHECKING:
-    from contextlib import AbstractContextManager
-
     from dataflow.access.door import Door
+    from dataflow.access.identify import Reads
+    from dataflow.access.who import Who
     from dataflow.settings import Settings
+    from lakehouse import Inbox
+
+T = TypeVar("T")
 
 
 class Output(StrEnum):
@@ -57,16 +62,67 @@ def settings_of(context: typer.Context) -> Settings:
     return globals_of(context).settings()
 
 
+@contextmanager
 def open_door(
-    context: typer.Context, door: str, *, as_of: datetime | int | None = None
-) -> AbstractContextManager[Door]:
-    """Open the published lake for the user of the command, by the door of this name. Raises: as `open_for`."""
+    context: typer.Context,
+    door: str,
+    *,
+    reads: Reads = (),
+    role: str | None = None,
+    as_of: datetime | int | None = None,
+) -> Iterator[Door]:
+    """Open the door of this name for the user of the command, in the role asked for or the first that may read `reads`.
+
+    Raises: as `identify` and `open_for`.
+    """
     from dataflow.access.door import open_for
     from dataflow.access.doors import DOORS
-    from dataflow.access.who import system_user
+    from dataflow.access.identify import identify
 
     purpose = DOORS.find(door).purpose
-    return open_for(system_user(), purpose, door=door, settings=settings_of(context), as_of=as_of)
+    settings = settings_of(context)
+    who = identify(settings, role=role, reads=None if as_of is not None else reads)
+
+    def opened() -> AbstractContextManager[Door]:
+        return open_for(who, purpose, door=door, settings=settings, as_of=as_of, reads=reads)
+
+    with _renewing_mart(opened, who, settings) as found:
+        yield found
+
+
+@contextmanager
+def open_door_to_decide(context: typer.Context, door: str, *, reads: Reads) -> Iterator[tuple[Door, Inbox]]:
+    """Open the door and the inbox for a steward. Raises: as `identify` and `open_to_decide`."""
+    from dataflow.access.door import open_to_decide
+    from dataflow.access.identify import identify
+
+    settings = settings_of(context)
+    who = identify(settings, reads=reads)
+    with _renewing_mart(lambda: open_to_decide(who, door=door, settings=settings, reads=reads), who, settings) as found:
+        yield found
+
+
+@contextmanager
+def _renewing_mart(opened: Callable[[], AbstractContextManager[T]], who: Who, settings: Settings) -> Iterator[T]:
+    """Enter what `opened` opens; where the role's mart differs, write it first, if this process can.
+
+    Raises: AccessRefused with both reasons where it cannot.
+    """
+    from dataflow.errors import AccessRefused, DataFlowError, MartDiffers
+    from lakehouse import LakeError
+
+    with ExitStack() as stack:
+        try:
+            found = stack.enter_context(opened())
+        except MartDiffers as differs:
+            from dataflow.sinks.marts import rewrite_mart
+
+            try:
+                rewrite_mart(settings, who.role)
+            except (DataFlowError, LakeError) as error:
+                raise AccessRefused(f"{differs.message} It cannot be written here: {error}") from error
+            found = stack.enter_context(opened())
+        yield found
 
 
 def parse_timestamp(text: str, *, option: str) -> datetime:

@@ -43,7 +43,7 @@ def status(
     settings, now = settings_of(context), datetime.now(UTC)
     folders = list_runs(Path(settings.runs))
     try:
-        with open_door(context, "status") as door:
+        with open_door(context, "status", reads=None) as door:
             found = read_status(door.con, settings=settings, now=now, runs=runs, inbox=door.waiting, folders=folders)
             damage = fault_at_sight(door.location)
         if door.recorder.unlogged:
@@ -76,13 +76,18 @@ def query(
     limit: Annotated[
         int, typer.Option("--limit", min=1, help="At most so many rows in a table; json and csv have all.")
     ] = 100,
+    role: Annotated[
+        str | None, typer.Option("--role", help="Read as this role, which must be yours; default: your usual one.")
+    ] = None,
 ) -> None:
     """Run SQL on the published data. Queries and runs do not wait for each other.
 
-    Columns of one name are numbered: a, a_1. JSON has no number for NaN and infinity: they are the texts nan, inf and
-    -inf there.
+    A role sees what `dataflow describe role NAME` lists. Columns of one name are numbered: a, a_1. JSON has no number
+    for NaN and infinity: they are the texts nan, inf and -inf there.
 
     Examples:  dataflow query "select count(*) from published.customer_360"
+
+               dataflow query --role marketing "select lifecycle_stage, count(*) from published.customer_360 group by 1"
 
                dataflow query --as-of 2026-01-31 -o csv "from published.segments" > segments.csv
     """
@@ -91,9 +96,13 @@ def query(
     from lakehouse.translate import without_trace
 
     version = None if as_of is None else parse_version(as_of, option="--as-of")
-    with open_door(context, "query", as_of=version) as door:
+    with open_door(context, "query", as_of=version, role=role) as door:
         try:
             _write_answer(door.query(sql), output=output, limit=limit)
+        except duckdb.InterruptException as error:
+            raise UsageError(
+                "The query took longer than access.timeout_seconds.", next_move="Ask for less, or raise the setting."
+            ) from error
         except duckdb.Error as error:
             # The message is about the user's own SQL; a conversion error can quote a value.
             raise UsageError(f"The query cannot be run: {without_trace(error)}") from error
@@ -113,7 +122,7 @@ def diff(
     """
     from dataflow.publish.diff import diff as compare
 
-    with open_door(context, "diff") as door:
+    with open_door(context, "diff", reads=None) as door:
         view = door.view
         older = view.snapshot_at(parse_version(before, option="BEFORE"))
         newer = view.snapshot() if after is None else view.snapshot_at(parse_version(after, option="AFTER"))

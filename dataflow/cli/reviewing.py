@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from dataflow.cli.options import Output, OutputOption, open_door, settings_of
+from dataflow.cli.options import Output, OutputOption, open_door, open_door_to_decide, settings_of
 from dataflow.cli.output import messages, write_json, write_line, write_records
 from dataflow.errors import UsageError
 
@@ -174,9 +174,10 @@ def decided(
 @contextmanager
 def _reading(context: typer.Context) -> Iterator[tuple[Door, JudgementsNow]]:
     """Open the published lake; yield the door, and the judgements with the waiting ones applied."""
+    from dataflow.govern.review.review import READS
     from dataflow.resolve.judgements.messages import lay_over_judgements
 
-    with open_door(context, "review") as door:
+    with open_door(context, "review", reads=READS) as door:
         yield door, lay_over_judgements(door.con, door.waiting)
 
 
@@ -185,13 +186,12 @@ def _named(pair: str, other: str | None) -> list[str]:
 
 
 def _decide(context: typer.Context, named: list[str], verdict: str, *, who: str | None, why: str) -> Decision:
-    from dataflow.access.door import open_to_decide
-    from dataflow.access.who import system_user
     from dataflow.govern.review.decisions import decide_pair
+    from dataflow.govern.review.review import READS
     from dataflow.resolve.judgements.messages import lay_over_judgements
 
     settings = settings_of(context)
-    with open_to_decide(system_user(), door="review", settings=settings) as (door, inbox):
+    with open_door_to_decide(context, "review", reads=READS) as (door, inbox):
         return decide_pair(
             door.con,
             inbox,

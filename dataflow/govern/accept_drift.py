@@ -2,18 +2,15 @@
 
 from __future__ import annotations
 
-import os
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
 import tomlkit
 
-from dataflow.errors import UsageError
-from dataflow.run.declarations import check_declarations
-from dataflow.settings import Settings, load_settings
+from dataflow.govern.configuration import configuration_file, replace_configuration
+from dataflow.settings import Settings
 from dataflow.sources.proposals import FieldChange
-from dataflow.tables.declared import declared_tables
 
 _NAMES = ("cursor", "deleted_flag", "deleted_when_set")
 
@@ -26,19 +23,14 @@ def accept_changes(settings: Settings, source: str, object_name: str, changes: S
     Raises: UsageError where the configuration is the packaged one; ConfigurationError where the result would not load:
     the file is then unchanged.
     """
-    file = settings.config_file
-    if file is None:
-        raise UsageError(
-            "The packaged default configuration cannot be changed.",
-            next_move="Run `dataflow init` and change the dataflow.toml that it writes.",
-        )
+    file = configuration_file(settings)
     document = tomlkit.parse(file.read_text(encoding="utf-8"))
     declared: Any = document["sources"][source]["objects"][object_name]
     for change in changes:
         _apply(declared, change)
         if change.kind == "renamed":
             _follow_rename(document, f"{source}.{object_name}", change)
-    _replace(file, tomlkit.dumps(document), settings.home)
+    replace_configuration(file, tomlkit.dumps(document), settings.home)
     return file
 
 
@@ -76,18 +68,3 @@ def _follow_rename(document: Any, object_name: str, change: FieldChange) -> None
                 either = tomlkit.inline_table()
                 either["first_of"] = [change.field, change.before]
                 mapping["fields"][target] = either
-
-
-def _replace(file: Path, text: str, home: Path) -> None:
-    """Write a temporary file, load and compile it as a run would, then rename it to `file`."""
-    beside = file.with_name(f".{file.name}.{os.getpid()}.new")
-    try:
-        with beside.open("w", encoding="utf-8") as stream:
-            stream.write(text)
-            stream.flush()
-            os.fsync(stream.fileno())
-        loaded = load_settings(beside, home=home)
-        check_declarations(loaded, declared_tables(loaded))
-        beside.replace(file)
-    finally:
-        beside.unlink(missing_ok=True)

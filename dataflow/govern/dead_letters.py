@@ -18,10 +18,13 @@ from checks.rules import RULES
 from dataflow.errors import UsageError
 from dataflow.govern.deciding import check_reason
 from dataflow.settings import Settings
-from dataflow.tables.ops import WAITING
+from dataflow.tables.ops import DEAD_LETTERS, WAITING
 from dataflow.validate.dead_letter_decisions import KIND, MOST_IDS, DeadLetterDecision, DeadLettersNow
 from lakehouse import Inbox
 from lakehouse.table import literal
+
+READS = (DEAD_LETTERS,)
+"""The tables of the lake that listing and deciding dead letters reads."""
 
 STATUSES = ("open", "replaying", "resolved", "superseded", "discarded")
 IN_LAKE = DeadLettersNow()

@@ -17,11 +17,13 @@ from duckdb import DuckDBPyConnection
 
 from dataflow.access.door import open_for
 from dataflow.access.doors import DOORS
+from dataflow.access.identify import refusal
 from dataflow.access.log.recorder import Recorder
+from dataflow.access.roles import find_role
 from dataflow.access.who import Purpose, Who
 from dataflow.conform.emails import normalise_email
 from dataflow.conform.phones import read_phones
-from dataflow.errors import SinkError, UsageError
+from dataflow.errors import AccessRefused, SinkError, UsageError
 from dataflow.serve.from_cache import CachedCustomers
 from dataflow.serve.from_lake import customer_in_lake, ids_in_lake
 from dataflow.settings import Settings
@@ -64,6 +66,10 @@ class Customers:
     """
 
     def __init__(self, settings: Settings, who: Who, *, purpose: Purpose = Purpose.OPERATION) -> None:
+        # Cache and lake hold customers unmasked.
+        role = find_role(who.role, settings)
+        if why := refusal(role, None):
+            raise AccessRefused(f"The role {role.name} cannot look customers up: {why}.")
         self._settings, self._who, self._purpose = settings, who, purpose
         self._cache = CachedCustomers(settings) if settings.cache.url else None
         self._cache_asked_from = 0.0
@@ -138,7 +144,7 @@ class Customers:
     def _from_lake(self, ids: Callable[[DuckDBPyConnection], list[str]]) -> list[Customer]:
         """Return the customers with the ids that a search of the lake gives."""
         customers = []
-        with open_for(self._who, self._purpose, door=DOOR, settings=self._settings) as door:
+        with open_for(self._who, self._purpose, door=DOOR, settings=self._settings, reads=None) as door:
             view = LakeView(door.con, door.location)
             publication = view.last_change_in("published") or view.snapshot().id
             for asked_for in ids(door.con):

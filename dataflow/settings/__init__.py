@@ -14,15 +14,18 @@ from dataflow.settings.model import (
     SourceSettings,
     WebhookSettings,
 )
+from dataflow.settings.roles import AccessSettings, RoleSettings
 from dataflow.settings.section import S3Settings
 
 __all__ = [
+    "AccessSettings",
     "CheckSettings",
     "FieldExpression",
     "JoinSettings",
     "MappingSettings",
     "MySQLSettings",
     "ObjectSettings",
+    "RoleSettings",
     "S3Settings",
     "SalesforceSettings",
     "Settings",

@@ -34,6 +34,8 @@ from dataflow.settings.walk import settings_at
 CONFIG_NAME = "dataflow.toml"
 _PREFIX = "DATAFLOW_"
 _ENCODING = "utf-8-sig"  # with or without a byte order mark
+_FROM_FILE = re.compile(rf"{_PREFIX}(ROLES|ACCESS)(__.*)?")
+_FROM_ENVIRONMENT = {"access.key": f"{_PREFIX}ACCESS__KEY", "token": f"{_PREFIX}TOKEN"}
 _REFERENCE = re.compile(r"\$\{(home|env:[A-Za-z_][A-Za-z0-9_]*)\}")
 
 
@@ -59,12 +61,34 @@ def load_settings(config: Path | None = None, *, home: Path | None = None, **ove
         raise ConfigurationError(f"{place} is not valid TOML: {error}.") from error
     base = path.parent if path else Path.cwd()
     environment = {**_read_dotenv(base / ".env"), **os.environ}
+    _refuse_misplaced(declared, environment, place=place)
     declared = _substitute(declared, {f"env:{name}": value for name, value in environment.items()}, place=place)
     chosen = home or Path(environment.get(f"{_PREFIX}HOME") or declared.get("home") or ".dataflow")
     given: dict[str, Any] = {**overrides, "home": _check_home((base / chosen).resolve()), "config_file": path}
     settings = _merge(declared, given, dotenv=base / ".env", place=place)
     placed: Settings = _beside(_with_home(settings, str(settings.home)), base)
     return placed
+
+
+def _refuse_misplaced(declared: dict[str, Any], environment: Mapping[str, str], *, place: str) -> None:
+    """Refuse roles from variables, which whoever starts a process can set, and secrets in the file, which many read."""
+    in_environment = [
+        name
+        for name in sorted(environment)
+        if _FROM_FILE.fullmatch(name.upper()) and name.upper() not in _FROM_ENVIRONMENT.values()
+    ]
+    if in_environment:
+        raise ConfigurationError(
+            f"Roles and users are declared in dataflow.toml alone, and not by variables: {', '.join(in_environment)}.",
+            next_move="Remove the variables, also from .env.",
+        )
+    access = declared.get("access")
+    found = {"token": "token" in declared, "access.key": isinstance(access, dict) and "key" in access}
+    if in_file := [name for name, is_there in found.items() if is_there]:
+        raise ConfigurationError(
+            f"{place} holds secrets: {', '.join(in_file)}.",
+            next_move=f"Move them to {' and '.join(_FROM_ENVIRONMENT[name] for name in in_file)}, or to .env.",
+        )
 
 
 def _read_dotenv(path: Path) -> dict[str, str]:

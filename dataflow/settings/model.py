@@ -23,6 +23,7 @@ from dataflow.settings.amounts import (
     Timeout,
     TimeZone,
 )
+from dataflow.settings.roles import AccessSettings, RoleSettings
 from dataflow.settings.section import ProjectPath, S3Settings, Section
 
 S = TypeVar("S", bound=Section)
@@ -324,13 +325,6 @@ class WebhookSettings(Section):
     """How long one answer may take."""
 
 
-class AccessSettings(Section):
-    """Who may read, and the secret under which values are hashed."""
-
-    key: SecretStr | None = None
-    """Master secret of the hashes that hide values, at least 32 characters; left out: a file of the home."""
-
-
 class SinksSettings(Section):
     """Settings common to all sinks."""
 
@@ -414,6 +408,9 @@ class Settings(BaseSettings):
     warehouse: WarehouseSettings = WarehouseSettings()
     cache: CacheSettings = CacheSettings()
     webhooks: dict[WebhookName, WebhookSettings] = {}
+    roles: dict[str, RoleSettings] = {}
     access: AccessSettings = AccessSettings()
     audit: AuditSettings = AuditSettings()
+    token: SecretStr | None = None
+    """The token of `dataflow token issue` that this process reads with; a variable or .env, never dataflow.toml."""
     prefect: PrefectSettings = PrefectSettings()

@@ -1,9 +1,9 @@
-"""Write the draft of a warehouse file beside it, compare it with the lake, and rename it over the file.
+"""Write the draft of a copy, a DuckDB file, beside it, and rename it over the file; and the warehouse's draft.
 
 | relation | columns | filled by | dropped |
 |---|---|---|---|
 | `warehouse` (attached database) | published tables, `_publication` | replace_file, write_without | the same |
-| `touched_keys` (temporary) | the key columns of one table | _write_changes | replaced for the next table |
+| `touched_keys` (temporary) | the key columns of one table | collect_touched | replaced for the next table |
 """
 
 from __future__ import annotations
@@ -24,7 +24,7 @@ from dataflow.tables.subject import Subject
 from dataflow.workspace.relations import sql_of
 from lakehouse.connect import connect
 from lakehouse.query import fetch_int
-from lakehouse.table import Table, column_list, create_table_sql, literal, quote
+from lakehouse.table import SubjectColumn, Table, column_list, create_table_sql, literal, quote
 
 DRAFT = "warehouse"
 """The name under which a warehouse file is attached: the database of the DuckDB file and of its views."""
@@ -46,9 +46,8 @@ def replace_file(
     `feeds` has the changes of each table, None for a table to write whole. `copy` starts from the rows of `target`.
     Raises: SinkError.
     """
-    with _drafted(target, doing=f"Writing publication {publication.number} to the warehouse {target}") as draft:
-        if copy:
-            shutil.copyfile(target, draft)
+    doing = f"Writing publication {publication.number} to the warehouse {target}"
+    with drafted(target, doing=doing, what="warehouse", copy=copy) as draft:
         return _write_draft(con, feeds, publication, draft, lake_id=lake_id)
 
 
@@ -60,7 +59,8 @@ def write_without(subject: Subject, target: Path) -> int:
     try:
         con = connect()
         try:
-            with _drafted(target, doing=f"Removing a person from the warehouse {target}") as draft:
+            doing = f"Removing a person from the warehouse {target}"
+            with drafted(target, doing=doing, what="warehouse") as draft:
                 con.execute(f"ATTACH {literal(str(target))} AS {_SHOWN} (READ_ONLY)")
                 con.execute(f"ATTACH {literal(str(draft))} AS {DRAFT}")
                 con.execute("BEGIN")
@@ -81,12 +81,18 @@ def write_without(subject: Subject, target: Path) -> int:
 
 
 @contextmanager
-def _drafted(target: Path, *, doing: str) -> Iterator[Path]:
-    """Yield the path of a draft; rename it over `target` after the block, or remove it after an error."""
+def drafted(target: Path, *, doing: str, what: str, copy: bool = False) -> Iterator[Path]:
+    """Yield the path of a draft; rename it over `target` after the block, or remove it after an error.
+
+    `copy` starts it from the rows of `target`.
+    Raises: SinkError, with `target` unchanged.
+    """
     draft = target.with_name(f"{target.name}.{os.getpid()}.draft")
     try:
         target.parent.mkdir(parents=True, exist_ok=True)
         _clear_drafts(target)
+        if copy:
+            shutil.copyfile(target, draft)
         yield draft
         _sync(draft)
         draft.replace(target)
@@ -94,7 +100,7 @@ def _drafted(target: Path, *, doing: str) -> Iterator[Path]:
     except (OSError, duckdb.IOException) as error:
         raise SinkError(
             f"{doing}: {type(error).__name__}.",
-            next_move="Check space and permissions there and run again; the warehouse is unchanged.",
+            next_move=f"Check space and permissions there and run again; the {what} is unchanged.",
         ) from error
     finally:
         with suppress(OSError):
@@ -141,9 +147,8 @@ def _write_whole(con: duckdb.DuckDBPyConnection, table: Table) -> int:
 
 
 def _write_changes(con: duckdb.DuckDBPyConnection, table: Table, feed: str) -> int:
-    target, columns, keys = f"{DRAFT}.{table.sql_name}", column_list(table.column_names), column_list(table.key)
-    con.execute(f"CREATE OR REPLACE TEMP TABLE touched_keys AS SELECT DISTINCT {keys} FROM ({feed})")
-    touched = fetch_int(con, "SELECT count(*) FROM touched_keys")
+    target, columns = f"{DRAFT}.{table.sql_name}", column_list(table.column_names)
+    touched = collect_touched(con, table, feed)
     if touched:
         on = " AND ".join(f"t.{quote(key)} = k.{quote(key)}" for key in table.key)
         con.execute(f"DELETE FROM {target} t USING touched_keys k WHERE {on}")
@@ -154,22 +159,53 @@ def _write_changes(con: duckdb.DuckDBPyConnection, table: Table, feed: str) -> i
     return touched
 
 
+def collect_touched(con: duckdb.DuckDBPyConnection, table: Table, feed: str) -> int:
+    """Fill `touched_keys` with the keys of a change feed; return their number."""
+    con.execute(f"CREATE OR REPLACE TEMP TABLE touched_keys AS SELECT DISTINCT {column_list(table.key)} FROM ({feed})")
+    return fetch_int(con, "SELECT count(*) FROM touched_keys")
+
+
 def _copy_without(con: duckdb.DuckDBPyConnection, table: Table, subject: Subject) -> int:
-    """Copy a table without a person's rows; return how many were left out."""
+    """Copy a table without a person's rows, and without what names the person in other rows.
+
+    Return how many rows were left out.
+    """
     _make_empty(con, table)
     source = f"{_SHOWN}.{table.sql_name}"
-    columns = column_list(name for (name,) in con.execute(f"SELECT column_name FROM (DESCRIBE {source})").fetchall())
-    ids = {table.subject: subject.customer_ids, "record_id": subject.record_ids}
-    about = [
-        f"{quote(column)} IN ({', '.join(map(literal, sorted(chosen)))})"
-        for column, chosen in ids.items()
-        if column in table.column_names and chosen
-    ]
-    condition = f"coalesce({' OR '.join(about)}, false)" if about else "false"
+    names = [str(name) for (name,) in con.execute(f"SELECT column_name FROM (DESCRIBE {source})").fetchall()]
+    rows, changed = [], {}
+    for column in table.subjects:
+        ids = _ids(column, subject)
+        if ids and column.erasure == "row":
+            rows.append(f"{quote(column.column)} IN {ids}")
+        elif ids:
+            changed |= _without_person(column, ids)
+    condition = f"coalesce({' OR '.join(rows)}, false)" if rows else "false"
+    chosen = ", ".join(changed.get(name, quote(name)) for name in names)
     con.execute(
-        f"INSERT INTO {DRAFT}.{table.sql_name} ({columns}) SELECT {columns} FROM {source} WHERE NOT {condition}"
+        f"INSERT INTO {DRAFT}.{table.sql_name} ({column_list(names)})"
+        f" SELECT {chosen} FROM {source} WHERE NOT {condition}"
     )
     return fetch_int(con, f"SELECT count(*) FROM {source} WHERE {condition}")
+
+
+def _ids(column: SubjectColumn, subject: Subject) -> str:
+    """Return the list of a person's ids that the column can hold, in SQL; "" where there are none."""
+    chosen = {"customer": subject.customer_ids, "record": subject.record_ids}.get(column.names)
+    return f"({', '.join(map(literal, sorted(chosen)))})" if chosen else ""
+
+
+def _without_person(column: SubjectColumn, ids: str) -> dict[str, str]:
+    """Return the columns that lose the person, each with its expression."""
+    name = quote(column.column)
+    match column.shape:
+        case "list":
+            return {column.column: f"list_filter({name}, lambda x: coalesce(x NOT IN {ids}, true))"}
+        case "map":
+            kept = f"list_filter(map_entries({name}), lambda x: coalesce(x.value NOT IN {ids}, true))"
+            return {column.column: f"map_from_entries({kept})"}
+    emptied = (column.column, *column.covers)
+    return {one: f"CASE WHEN {name} IN {ids} THEN NULL ELSE {quote(one)} END" for one in emptied}
 
 
 def _make_empty(con: duckdb.DuckDBPyConnection, table: Table) -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from checks.registry import Registry
+from dataflow.access.marts import kept_roles
 from dataflow.settings import Settings
 from dataflow.sinks.protocol import Sink, SinkKind
 
@@ -23,6 +24,12 @@ def _webhook(settings: Settings) -> Sink:
     from dataflow.sinks.webhook.webhook import Webhook
 
     return Webhook(settings)
+
+
+def _marts(settings: Settings) -> Sink:
+    from dataflow.sinks.marts import Marts
+
+    return Marts(settings)
 
 
 SINKS: Registry[SinkKind] = Registry(
@@ -48,6 +55,13 @@ SINKS: Registry[SinkKind] = Registry(
             section="webhooks",
             is_on=lambda settings: bool(settings.webhooks),
             open=_webhook,
+        ),
+        SinkKind(
+            name="marts",
+            meaning="A DuckDB file for each role that somebody has, with what the role sees",
+            section="access",
+            is_on=lambda settings: bool(kept_roles(settings)),
+            open=_marts,
         ),
     ),
     name=lambda kind: kind.name,

@@ -17,11 +17,17 @@ from dataflow.workspace.relations import relation, widened
 
 @dataclass(frozen=True)
 class View:
-    """A named expression over published tables."""
+    """A named expression over published tables.
+
+    `is_of_groups`: no row is about one customer, so that a role without SQL may read it. `customers` is the column with
+    the number of customers in a row's group, if it has one.
+    """
 
     name: str
     description: str
     rows: Callable[[], ir.Table]
+    is_of_groups: bool = False
+    customers: str = ""
 
 
 def _overview() -> ir.Table:
@@ -89,9 +95,11 @@ VIEWS: Registry[View] = Registry(
     "view",
     (
         View("v_customer_overview", "One line for each customer, with its segments", _overview),
-        View("v_segment_sizes", "Customers, order total and tickets by segment", _segment_sizes),
-        View("v_monthly_revenue", "Orders, ordering customers and revenue by month", _monthly_revenue),
-        View("v_kpi_by_day", "Key figures side by side, one row for each day", _kpi_by_day),
+        View("v_segment_sizes", "Customers, order total and tickets by segment", _segment_sizes, True, "customers"),
+        View(
+            "v_monthly_revenue", "Orders, ordering customers and revenue by month", _monthly_revenue, True, "customers"
+        ),
+        View("v_kpi_by_day", "Key figures side by side, one row for each day", _kpi_by_day, True),
         View(
             "v_changed_customers", "Customers whose state has changed since they were first published", _history_changes
         ),

@@ -18,22 +18,15 @@ from dataflow.errors import SinkError, SinkTimeout
 from dataflow.publish.commit import Publication
 from dataflow.settings import Settings
 from dataflow.sinks.draft import DRAFT, replace_file, write_without
+from dataflow.sinks.feeds import choose_feeds, open_lake_reader
 from dataflow.sinks.protocol import Shown, refuse_stranger
 from dataflow.sources.protocol import Finding
 from dataflow.tables import published
 from dataflow.tables.subject import Subject
 from dataflow.workspace.report import StepReport, measured, resident_bytes
-from lakehouse import LakeView, SnapshotNotFound, open_reader
-from lakehouse.attach import metadata_of
+from lakehouse import LakeView
 from lakehouse.connect import connect, interrupted_after, spread_small_tables
-from lakehouse.feed import changes_sql
-from lakehouse.query import fetch_int
 from lakehouse.table import Table, literal
-
-# Writing the whole file is as fast as changing a third of its rows (measured).
-_SHARE_TO_REPLACE = 0.5
-"""Share of the rows; an updated row counts twice in the feed."""
-_ROWS_TO_REPLACE = 50_000
 
 
 class Warehouse:
@@ -96,7 +89,7 @@ class Warehouse:
 
     def _bring_to(self, publication: Publication, shown: Shown | None) -> int:
         """Replace the file by one of the publication, unless it would be equal; return the number of rows written."""
-        con = self._open_reader(at=publication.snapshot.id)
+        con = open_lake_reader(self._settings, at=publication.snapshot.id)
         try:
             with interrupted_after(con, seconds=self._settings.sinks.timeout_seconds):
                 view = LakeView(con, lake_location(self._settings))
@@ -122,20 +115,9 @@ class Warehouse:
 
     def _choose_feeds(self, con: duckdb.DuckDBPyConnection, snapshot: int, has: int | None) -> dict[Table, str | None]:
         """Return each table's change feed since the file's number; None: write it whole."""
-        metadata = metadata_of(lake_location(self._settings))
-        feeds = {table: _feed(con, table, metadata=metadata, after=has, upto=snapshot) for table in published.TABLES}
-        changes = {table: fetch_int(con, f"SELECT count(*) FROM ({feed})") for table, feed in feeds.items() if feed}
-        rows = sum(fetch_int(con, f"SELECT count(*) FROM {table.in_lake}") for table in feeds)
-        is_much = sum(changes.values()) > max(rows * _SHARE_TO_REPLACE, _ROWS_TO_REPLACE)
-        if is_much or (has is not None and not _has_columns(con, self.path)):
-            return dict.fromkeys(feeds)
-        return feeds
-
-    def _open_reader(self, at: int | None = None) -> duckdb.DuckDBPyConnection:
-        lake = self._settings.lake
-        return open_reader(
-            lake_location(self._settings), at=at, memory_limit=lake.memory_limit, threads=lake.threads or None
-        )
+        if has is not None and not _has_columns(con, self.path):
+            return dict.fromkeys(published.TABLES)
+        return choose_feeds(con, published.TABLES, self._settings, after=has, upto=snapshot)
 
 
 def warehouse_snapshot(path: Path) -> int | None:
@@ -179,13 +161,3 @@ def _has_columns(con: duckdb.DuckDBPyConnection, warehouse: Path) -> bool:
 
 def _columns(con: duckdb.DuckDBPyConnection, table: str) -> dict[str, str]:
     return dict(con.execute(f"SELECT column_name, column_type FROM (DESCRIBE {table})").fetchall())
-
-
-def _feed(con: duckdb.DuckDBPyConnection, table: Table, *, metadata: str, after: int | None, upto: int) -> str | None:
-    """Return the table's changes since the file's number; None when the table has to be written whole."""
-    if after is None:
-        return None
-    try:
-        return changes_sql(con, table, metadata=metadata, after=after, upto=upto)
-    except SnapshotNotFound:
-        return None

@@ -2,17 +2,17 @@
 
 from __future__ import annotations
 
-from dataflow.tables.columns import RUN_ID
+from dataflow.tables.columns import RUN_ID, row_of
 from lakehouse.table import Column, Table
 
 _CUSTOMER = Column("customer_id", "VARCHAR", "Customer", "pseudonym", nullable=False)
 _PROVENANCE = (
-    Column("provider", "VARCHAR", "Provider of the value", nullable=False),
-    Column("provider_version", "VARCHAR", "Build or release of the provider's data", nullable=False),
-    Column("obtained_at", "TIMESTAMPTZ", "When it was looked up", nullable=False, volatile=True),
+    Column("provider", "VARCHAR", "Provider of the value", "none", nullable=False),
+    Column("provider_version", "VARCHAR", "Build or release of the provider's data", "none", nullable=False),
+    Column("obtained_at", "TIMESTAMPTZ", "When it was looked up", "none", nullable=False, volatile=True),
     # Not volatile: a value that was looked up again and is unchanged must get its new date, or every later run would
     # look it up again.
-    Column("expires_at", "TIMESTAMPTZ", "When it must be looked up or computed again", nullable=False),
+    Column("expires_at", "TIMESTAMPTZ", "When it must be looked up or computed again", "none", nullable=False),
     RUN_ID,
 )
 
@@ -24,7 +24,7 @@ def _enrichment(name: str, grain: str, columns: tuple[Column, ...]) -> Table:
         grain=grain,
         key=("customer_id",),
         owner="data engineering",
-        subject="customer_id",
+        subjects=(row_of("customer", "customer_id"),),
         columns=(_CUSTOMER, *columns, *_PROVENANCE),
     )
 
@@ -40,7 +40,7 @@ GEOGRAPHY = _enrichment(
         Column("longitude", "DOUBLE", "Degrees east", "contact"),
         Column("time_zone", "VARCHAR", "IANA time zone", "contact"),
         Column("ip_country_code", "VARCHAR", "Country of the network address", "online"),
-        Column("method", "VARCHAR", "address or ip", nullable=False),
+        Column("method", "VARCHAR", "address or ip", "none", nullable=False),
     ),
 )
 
@@ -50,11 +50,11 @@ FIRMOGRAPHICS = _enrichment(
     (
         Column("domain", "VARCHAR", "Domain used for the look-up", "contact", nullable=False),
         Column("company_name", "VARCHAR", "Company name at the provider", "identity"),
-        Column("employee_count", "BIGINT", "Employees"),
-        Column("annual_revenue_usd", "BIGINT", "Annual revenue, US dollars"),
-        Column("founded_year", "BIGINT", "Year of foundation"),
-        Column("naics_code", "VARCHAR", "North American Industry Classification"),
-        Column("country_code", "VARCHAR", "ISO 3166-1 alpha-2"),
+        Column("employee_count", "BIGINT", "Employees", "none"),
+        Column("annual_revenue_usd", "BIGINT", "Annual revenue, US dollars", "none"),
+        Column("founded_year", "BIGINT", "Year of foundation", "none"),
+        Column("naics_code", "VARCHAR", "North American Industry Classification", "none"),
+        Column("country_code", "VARCHAR", "ISO 3166-1 alpha-2", "contact"),
     ),
 )
 
@@ -62,9 +62,9 @@ INDUSTRY = _enrichment(
     "industry",
     "customer whose industry is known",
     (
-        Column("industry_code", "VARCHAR", "NAICS sector, two digits", nullable=False),
-        Column("industry_name", "VARCHAR", "Name of the sector", nullable=False),
-        Column("method", "VARCHAR", "firmographics or keyword", nullable=False),
+        Column("industry_code", "VARCHAR", "NAICS sector, two digits", "none", nullable=False),
+        Column("industry_name", "VARCHAR", "Name of the sector", "none", nullable=False),
+        Column("method", "VARCHAR", "firmographics or keyword", "none", nullable=False),
     ),
 )
 

@@ -2,15 +2,15 @@
 
 from __future__ import annotations
 
-from dataflow.tables.columns import ENTITY_TYPES, MONEY, RUN_ID
+from dataflow.tables.columns import ENTITY_TYPES, MONEY, RUN_ID, row_of, value_of
 from dataflow.tables.enriched import LIFECYCLE_STAGES
 from dataflow.tables.meaning import MEANING
-from lakehouse.table import Column, Table
+from lakehouse.table import Column, SubjectColumn, Table
 
 _CUSTOMER_ID = Column("customer_id", "VARCHAR", "Customer", "pseudonym", nullable=False)
 
 _PROFILE = (
-    Column("entity_type", "VARCHAR", "What the customer is", nullable=False, values=ENTITY_TYPES),
+    Column("entity_type", "VARCHAR", "What the customer is", "none", nullable=False, values=ENTITY_TYPES),
     Column("full_name", "VARCHAR", "Name as one line", "identity"),
     Column("given_name", "VARCHAR", "Given name", "identity"),
     Column("surname", "VARCHAR", "Family name", "identity"),
@@ -28,11 +28,11 @@ _PROFILE = (
     Column("longitude", "DOUBLE", "Degrees east", "contact"),
     Column("time_zone", "VARCHAR", "IANA time zone", "contact"),
     Column("website_domain", "VARCHAR", "Domain of the company", "contact"),
-    Column("industry_code", "VARCHAR", "NAICS sector, two digits"),
-    Column("industry_name", "VARCHAR", "Name of the sector"),
-    Column("employee_count", "BIGINT", "Employees"),
-    Column("annual_revenue_usd", "BIGINT", "Annual revenue, US dollars"),
-    Column("crm_status", "VARCHAR", "Status in the CRM"),
+    Column("industry_code", "VARCHAR", "NAICS sector, two digits", "none"),
+    Column("industry_name", "VARCHAR", "Name of the sector", "none"),
+    Column("employee_count", "BIGINT", "Employees", "none"),
+    Column("annual_revenue_usd", "BIGINT", "Annual revenue, US dollars", "none"),
+    Column("crm_status", "VARCHAR", "Status in the CRM", "behaviour"),
     Column("lifecycle_stage", "VARCHAR", "Lifecycle stage of the customer", "behaviour", values=LIFECYCLE_STAGES),
     Column("lifecycle_score", "DOUBLE", "0 to 100", "behaviour"),
     Column("order_count", "BIGINT", "Orders, without cancelled ones and refunds", "behaviour", nullable=False),
@@ -42,16 +42,17 @@ _PROFILE = (
     Column("ticket_count", "BIGINT", "Tickets", "behaviour", nullable=False),
     Column("open_ticket_count", "BIGINT", "Tickets neither solved nor closed", "behaviour", nullable=False),
     Column("last_ticket_at", "TIMESTAMPTZ", "Last ticket", "behaviour"),
-    Column("record_count", "BIGINT", "Source records behind this customer", nullable=False),
-    Column("sources", "VARCHAR[]", "Sources with records of this customer, sorted", nullable=False),
+    Column("record_count", "BIGINT", "Source records behind this customer", "none", nullable=False),
+    Column("sources", "VARCHAR[]", "Sources with records of this customer, sorted", "behaviour", nullable=False),
     Column(
         "confidence",
         "DOUBLE",
         "Weakest link that holds the records together; 1 for a single record",
+        "none",
         nullable=False,
     ),
-    Column("first_seen_at", "TIMESTAMPTZ", "Oldest record made"),
-    Column("last_seen_at", "TIMESTAMPTZ", "Newest record change"),
+    Column("first_seen_at", "TIMESTAMPTZ", "Oldest record made", "behaviour"),
+    Column("last_seen_at", "TIMESTAMPTZ", "Newest record change", "behaviour"),
 )
 
 
@@ -61,7 +62,7 @@ def _published(
     key: tuple[str, ...],
     columns: tuple[Column, ...],
     *,
-    subject: str | None = "customer_id",
+    subjects: tuple[SubjectColumn, ...] = (row_of("customer", "customer_id"),),
     survives_restore: bool = False,
 ) -> Table:
     return Table(
@@ -70,13 +71,17 @@ def _published(
         grain=grain,
         key=key,
         owner="analytics",
-        subject=subject,
+        subjects=subjects,
         survives_restore=survives_restore,
         columns=(*columns, RUN_ID),
     )
 
 
-CUSTOMER_360 = _published("customer_360", "customer", ("customer_id",), (_CUSTOMER_ID, *_PROFILE))
+_PROFILE_SUBJECTS = (row_of("customer", "customer_id"), value_of("customer", "parent_customer_id"))
+
+CUSTOMER_360 = _published(
+    "customer_360", "customer", ("customer_id",), (_CUSTOMER_ID, *_PROFILE), subjects=_PROFILE_SUBJECTS
+)
 
 CUSTOMER_HISTORY = _published(
     "customer_history",
@@ -84,11 +89,12 @@ CUSTOMER_HISTORY = _published(
     ("customer_id", "valid_from"),
     (
         _CUSTOMER_ID,
-        Column("valid_from", "TIMESTAMPTZ", "Publication that began this state, inclusive", nullable=False),
-        Column("valid_to", "TIMESTAMPTZ", "Publication that ended it, exclusive; null for the current state"),
+        Column("valid_from", "TIMESTAMPTZ", "Publication that began this state, inclusive", "none", nullable=False),
+        Column("valid_to", "TIMESTAMPTZ", "Publication that ended it, exclusive; null for the current state", "none"),
         *_PROFILE,
     ),
     survives_restore=True,
+    subjects=_PROFILE_SUBJECTS,
 )
 
 ORDERS = _published(
@@ -101,13 +107,14 @@ ORDERS = _published(
         Column("order_number", "VARCHAR", "Number shown to the customer", "pseudonym"),
         Column("ordered_at", "TIMESTAMPTZ", "When it was ordered", "behaviour"),
         Column("status", "VARCHAR", "State of the order", "behaviour", values=MEANING.order_states),
-        Column("currency_code", "VARCHAR", "ISO 4217"),
+        Column("currency_code", "VARCHAR", "ISO 4217", "behaviour"),
         Column("amount", MONEY, "Total in the order's currency", "behaviour"),
         Column("base_amount", MONEY, "Total in the base currency", "behaviour"),
         Column("item_count", "BIGINT", "Lines", "behaviour", nullable=False),
         Column("piece_count", "BIGINT", "Quantity over all lines", "behaviour", nullable=False),
         Column("categories", "VARCHAR[]", "Product categories, sorted", "behaviour", nullable=False),
     ),
+    subjects=(row_of("customer", "customer_id", "order_number"), row_of("record", "order_id")),
 )
 
 TICKETS = _published(
@@ -118,16 +125,17 @@ TICKETS = _published(
         Column("ticket_id", "VARCHAR", "source|object|record key", "pseudonym", nullable=False),
         Column("customer_id", "VARCHAR", "Customer that asked", "pseudonym"),
         Column("subject", "VARCHAR", "Subject line", "free_text"),
-        Column("category", "VARCHAR", "Category"),
-        Column("priority", "VARCHAR", "How urgent the ticket is", values=MEANING.priorities),
+        Column("category", "VARCHAR", "Category", "behaviour"),
+        Column("priority", "VARCHAR", "How urgent the ticket is", "behaviour", values=MEANING.priorities),
         Column("status", "VARCHAR", "State of the ticket", "behaviour", values=MEANING.ticket_states),
-        Column("channel", "VARCHAR", "email, phone, chat, web"),
+        Column("channel", "VARCHAR", "email, phone, chat, web", "behaviour"),
         Column("opened_at", "TIMESTAMPTZ", "When it was opened", "behaviour"),
         Column("first_response_at", "TIMESTAMPTZ", "When it was first answered", "behaviour"),
         Column("closed_at", "TIMESTAMPTZ", "When it was closed", "behaviour"),
         Column("first_response_hours", "DOUBLE", "Hours from opened to first answer", "behaviour"),
         Column("resolution_hours", "DOUBLE", "Hours from opened to closed", "behaviour"),
     ),
+    subjects=(row_of("customer", "customer_id"), row_of("record", "ticket_id")),
 )
 
 CUSTOMER_FEATURES = _published(
@@ -136,7 +144,7 @@ CUSTOMER_FEATURES = _published(
     ("customer_id", "feature_date"),
     (
         _CUSTOMER_ID,
-        Column("feature_date", "DATE", "Only events before this day (UTC) count", nullable=False),
+        Column("feature_date", "DATE", "Only events before this day (UTC) count", "none", nullable=False),
         Column("tenure_days", "BIGINT", "Days since the customer was first seen", "behaviour"),
         Column("recency_days", "BIGINT", "Days since the last order", "behaviour"),
         Column("order_count_30d", "BIGINT", "Orders in the 30 days before", "behaviour", nullable=False),
@@ -176,12 +184,13 @@ SEGMENTS = _published(
     ("customer_id", "segment_code"),
     (
         _CUSTOMER_ID,
-        Column("segment_code", "VARCHAR", "Code of the segment", nullable=False),
-        Column("segment_name", "VARCHAR", "Name of the segment", nullable=False),
+        Column("segment_code", "VARCHAR", "Code of the segment", "behaviour", nullable=False),
+        Column("segment_name", "VARCHAR", "Name of the segment", "behaviour", nullable=False),
         Column(
             "entered_at",
             "TIMESTAMPTZ",
             "Publication in which the customer entered the segment",
+            "behaviour",
             nullable=False,
             volatile=True,
         ),
@@ -195,13 +204,13 @@ KPI_DAILY = _published(
     "day and key figure",
     ("kpi_date", "kpi_code"),
     (
-        Column("kpi_date", "DATE", "Day, UTC", nullable=False),
-        Column("kpi_code", "VARCHAR", "Code of the figure", nullable=False),
-        Column("kpi_name", "VARCHAR", "Name of the figure", nullable=False),
-        Column("value", "DOUBLE", "The figure", nullable=False),
-        Column("unit", "VARCHAR", "What the figure counts", nullable=False, values=KPI_UNITS),
+        Column("kpi_date", "DATE", "Day, UTC", "none", nullable=False),
+        Column("kpi_code", "VARCHAR", "Code of the figure", "none", nullable=False),
+        Column("kpi_name", "VARCHAR", "Name of the figure", "none", nullable=False),
+        Column("value", "DOUBLE", "The figure", "none", nullable=False),
+        Column("unit", "VARCHAR", "What the figure counts", "none", nullable=False, values=KPI_UNITS),
     ),
-    subject=None,
+    subjects=(),
 )
 
 XREF = _published(
@@ -210,12 +219,13 @@ XREF = _published(
     ("record_id",),
     (
         Column("record_id", "VARCHAR", "source|object|record key", "pseudonym", nullable=False),
-        Column("source", "VARCHAR", "Source system", nullable=False),
-        Column("object", "VARCHAR", "Object of that source", nullable=False),
+        Column("source", "VARCHAR", "Source system", "none", nullable=False),
+        Column("object", "VARCHAR", "Object of that source", "none", nullable=False),
         Column("record_key", "VARCHAR", "Key in that object", "pseudonym", nullable=False),
         _CUSTOMER_ID,
-        Column("confidence", "DOUBLE", "Strength of the record's best link", nullable=False),
+        Column("confidence", "DOUBLE", "Strength of the record's best link", "none", nullable=False),
     ),
+    subjects=(row_of("customer", "customer_id"), row_of("record", "record_id", "record_key")),
 )
 
 REDIRECTS = _published(
@@ -230,8 +240,9 @@ REDIRECTS = _published(
             "Current id that replaces it; null where all its records are gone",
             "pseudonym",
         ),
-        Column("redirected_at", "TIMESTAMPTZ", "When", nullable=False, volatile=True),
+        Column("redirected_at", "TIMESTAMPTZ", "When", "none", nullable=False, volatile=True),
     ),
+    subjects=(row_of("customer", "customer_id"), row_of("customer", "to_customer_id")),
 )
 
 TABLES = (

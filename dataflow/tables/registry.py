@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 
 from dataflow.errors import ConfigurationError
 from dataflow.tables import conformed, enriched, ops, published, resolved
-from dataflow.tables.columns import CLASSIFICATIONS
-from lakehouse.table import Table
+from dataflow.tables.columns import CLASSIFICATIONS, NOT_PERSONAL, PSEUDONYM, SUBJECT_KINDS
+from lakehouse.table import SubjectColumn, Table
 
 STATIC = (*conformed.TABLES, *resolved.TABLES, *enriched.TABLES, *published.TABLES, *ops.TABLES)
 
@@ -32,7 +32,7 @@ def register(tables: Iterable[Table]) -> Mapping[str, Table]:
 
 
 def gaps(table: Table) -> list[str]:
-    """List the missing parts of a declaration: grain, owner, key, classes of personal data, erasure column."""
+    """List the missing parts of a declaration: grain, owner, key, classes of personal data, erasure."""
     names = table.column_names
     name = table.full_name
     faults = [f"{name} has no {part}" for part in ("grain", "owner", "key") if not getattr(table, part)]
@@ -49,12 +49,45 @@ def gaps(table: Table) -> list[str]:
     faults += [
         f"{name}.{column.name} has the unknown class {column.classification}"
         for column in table.columns
-        if column.classification not in CLASSIFICATIONS
+        if column.classification and column.classification not in CLASSIFICATIONS
+    ]
+    faults += [
+        f"{name}.{column.name} has no class of personal data" for column in table.columns if not column.classification
     ]
     faults += [f"{name}.{column.name} has no description" for column in table.columns if not column.description]
-    personal = any(column.classification != "none" for column in table.columns)
-    if personal and table.subject is None:
-        faults.append(f"{name} holds personal data and names no column by which a person is erased")
-    if table.subject is not None and table.subject not in names:
-        faults.append(f"{name} has no column {table.subject} to erase by")
-    return faults
+    faults += [fault for subject in table.subjects for fault in _subject_faults(table, subject)]
+    return [*faults, *_uncovered(table)]
+
+
+def _subject_faults(table: Table, subject: SubjectColumn) -> Iterator[str]:
+    """Yield the faults of a column that names a person."""
+    name, names = f"{table.full_name}.{subject.column}", table.column_names
+    yield from (f"{table.full_name} has no column {one} to erase by" for one in _named(subject) if one not in names)
+    if subject.names not in SUBJECT_KINDS:
+        yield f"{name} names a person by the unknown kind {subject.names}"
+    if subject.column in names:
+        kind = table.column(subject.column).type
+        shape = "list" if kind.endswith("[]") else "map" if kind.startswith("MAP(") else "value"
+        if shape != subject.shape:
+            yield f"{name} is a {shape}, and its subject a {subject.shape}"
+    if subject.erasure == "element" and subject.shape == "value":
+        yield f"{name} has no elements to erase"
+
+
+def _uncovered(table: Table) -> Iterator[str]:
+    """Yield the personal columns that no subject covers: an erasure would leave them.
+
+    With a row go the values that describe its person. A pseudonym can name a person other than the row's, so it counts
+    only where a subject names it.
+    """
+    named = {name for subject in table.subjects for name in _named(subject)}
+    rows_go = any(subject.erasure == "row" for subject in table.subjects)
+    for column in table.columns:
+        if column.classification in ("", NOT_PERSONAL) or column.name in named:
+            continue
+        if column.classification == PSEUDONYM or not rows_go:
+            yield f"{table.full_name}.{column.name} is {column.classification} and no subject covers it"
+
+
+def _named(subject: SubjectColumn) -> tuple[str, ...]:
+    return (subject.column, *subject.covers)

@@ -48,7 +48,10 @@ NOT_RUN = {
 }
 BY_THE_FIXTURE = ("dataflow init my-company && cd my-company", "$EDITOR dataflow.toml")
 
-CHANGING = ("run", "dlq replay", "dlq discard", "review decide", "review undo", "drift", "sample", "sinks adopt")
+CHANGING = (
+    *("run", "dlq replay", "dlq discard", "review decide", "review undo", "drift", "sample", "sinks adopt"),
+    *("roles rotate", "token revoke"),
+)
 LAST = ("maintain", "reset", "restore")
 """Commands that change the company, in this order, after those that read it."""
 
@@ -92,13 +95,16 @@ class Company:
     folder: Path
     dead_letter: str
     pair: str
+    token: str
     publications: tuple[int, int]
     published_at: str
     email: str
 
     def filled(self, line: str) -> str:
         """The line with the names that this company has in place of those of the manual."""
-        known = self.pair if line.startswith("dataflow review") else self.dead_letter
+        known = self.dead_letter
+        for command, own in (("dataflow review", self.pair), ("dataflow token", self.token)):
+            known = own if line.startswith(command) else known
         first, second = self.publications
         for name, own in (
             ("3f2a91", known),
@@ -124,6 +130,7 @@ def company(second_day: Path, tmp_path_factory: pytest.TempPathFactory) -> Itera
     people = [f"{n}{c},Ann{n},Example{n},ann{n}@example.org,{n}" for n in range(30) for c in "ab"]
     (folder / "people.csv").write_text("\n".join(["id,given_name,surname,email,person_id", *people]))
     with contextlib.chdir(folder):
+        assert run(["token", "issue", "--role", "analyst"]) == 0
         publications = ask(
             "query",
             "select snapshot_id, snapshot_time::varchar as at from ducklake_snapshots('lake')"
@@ -133,6 +140,7 @@ def company(second_day: Path, tmp_path_factory: pytest.TempPathFactory) -> Itera
             folder=folder,
             dead_letter=ask("dlq", "list")[0]["id"],
             pair=ask("review", "list")[0]["pair_id"],
+            token=ask("token", "list")[0]["id"],
             publications=(publications[0]["snapshot_id"], publications[-1]["snapshot_id"]),
             email=ask("query", "select min(email) as email from published.customer_360")[0]["email"],
             published_at=datetime.fromisoformat(publications[-1]["at"]).astimezone(UTC).isoformat(),

@@ -28,11 +28,17 @@ from dataflow.resolve.judgements.explain import Explanation, Pair, explain_pairs
 from dataflow.resolve.judgements.judgements import Standing, obstacles, settle, standing_table
 from dataflow.resolve.judgements.messages import JudgementsNow
 from dataflow.tables.conformed import CUSTOMER_RECORD
-from dataflow.tables.ops import REVIEW_QUEUE
+from dataflow.tables.ops import JUDGEMENT, REVIEW_QUEUE
 from dataflow.tables.published import CUSTOMER_360
-from dataflow.tables.resolved import EDGE, XREF
+from dataflow.tables.resolved import EDGE, EPOCH, JUDGED_PAIR, JUDGED_RECORD, MATCH_RECORD, TERM_FREQUENCY, XREF
 from lakehouse.query import fetch_int, fetch_records
 from lakehouse.table import literal, timestamp_literal
+
+READS = (
+    *(REVIEW_QUEUE, JUDGEMENT, CUSTOMER_RECORD, CUSTOMER_360),
+    *(EDGE, EPOCH, JUDGED_PAIR, JUDGED_RECORD, MATCH_RECORD, TERM_FREQUENCY, XREF),
+)
+"""The tables of the lake that clerical review reads, by listing, explaining and deciding."""
 
 # Uncertainty is the entropy of the probability, and 1 where the evidence contradicts itself. Business weight grows with
 # the logarithm of the orders and records at stake. Age doubles the value in a month.

@@ -8,6 +8,7 @@ from dataflow.observe.describe.description import Description, Kind
 from dataflow.observe.describe.figures import describe_enrichments, describe_kpis, describe_segments, describe_views
 from dataflow.observe.describe.identity import describe_comparisons, describe_survivorship, describe_vocabulary
 from dataflow.observe.describe.places import describe_errors, describe_sinks, describe_sources
+from dataflow.observe.describe.roles import describe_masks, describe_roles
 from dataflow.observe.describe.rules import describe_operators, describe_rules
 from dataflow.observe.describe.settings import describe_settings
 from dataflow.observe.describe.tables import describe_objects, describe_tables
@@ -46,6 +47,8 @@ KINDS: Registry[Kind] = Registry(
         ),
         Kind(name="source", meaning="Source adapters", where="dataflow/settings/adapters/", found=describe_sources),
         Kind(name="sink", meaning="Sinks", where="dataflow/sinks/registry.py", found=describe_sinks),
+        Kind(name="role", meaning="Roles", where="dataflow/settings/roles.py", found=describe_roles),
+        Kind(name="mask", meaning="Masks", where="dataflow/access/masks.py", found=describe_masks),
         Kind(name="error", meaning="Classes of errors", where="dataflow/errors.py", found=describe_errors),
     ),
     name=lambda kind: kind.name,

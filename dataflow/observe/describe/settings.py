@@ -46,10 +46,15 @@ def _setting(path: tuple[str, ...], field: FieldInfo, meaning: str) -> Descripti
         "default": _default(path, field),
         "unit": _unit(path[-1]),
         # A list has one variable, with its JSON.
-        "variable": None if LISTED in path else variable_of(path),
+        "variable": None if LISTED in path or _is_of_file(path) else variable_of(path),
         "secret": SecretStr in (field.annotation, *get_args(field.annotation)),
     }
     return Description(name=".".join(path), meaning=meaning, facts=facts)
+
+
+def _is_of_file(path: tuple[str, ...]) -> bool:
+    """Return whether no variable sets it: who starts a process does not choose roles."""
+    return path[0] == "roles" or (path[0] == "access" and path[-1] != "key")
 
 
 def variable_of(path: Sequence[str]) -> str:

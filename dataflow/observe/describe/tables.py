@@ -8,7 +8,7 @@ from dataflow.observe.describe.description import Description, Record
 from dataflow.settings import ObjectSettings, Settings
 from dataflow.tables.declared import declared_tables
 from dataflow.tables.registry import STATIC
-from lakehouse.table import Column, Table
+from lakehouse.table import Column, SubjectColumn, Table
 
 
 def describe_tables(settings: Settings | None) -> Sequence[Description]:
@@ -33,12 +33,17 @@ def _table(table: Table) -> Description:
         "grain": table.grain,
         "key": list(table.key),
         "owner": table.owner,
-        "erased by": table.subject,
+        "erased by": [_subject(subject) for subject in table.subjects],
         "append only": table.append_only,
     }
     return Description(
         name=table.full_name, meaning=f"One row per {table.grain}", facts=facts, parts={"columns": _columns(table)}
     )
+
+
+def _subject(subject: SubjectColumn) -> str:
+    where = "" if subject.shape == "value" else f", each of the {subject.shape}"
+    return f"{subject.column} ({subject.names}{where}: {subject.erasure})"
 
 
 def _columns(table: Table) -> list[Record]:

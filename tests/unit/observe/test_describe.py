@@ -22,6 +22,7 @@ WITHOUT_UNIT = {
     "resolve.link_threshold",
     "resolve.processes",
     "resolve.review_threshold",
+    "roles.NAME.smallest_group",
     "sources.NAME.mysql.port",
     "sources.NAME.salesforce.attempts",
     "sources.NAME.salesforce.downloads",

@@ -190,7 +190,7 @@ def counts(file: Path, *, where: str = "true") -> dict[str, int]:
     try:
         found = {}
         for table in published.TABLES:
-            if table.subject:
+            if table.subjects:
                 row = con.execute(f"SELECT count(*) FROM {table.sql_name} WHERE {where}").fetchone()
                 assert row is not None
                 found[table.name] = int(row[0])

@@ -1,0 +1,220 @@
+"""Write the draft of one role's mart from the lake: masked, filtered, by increments.
+
+| relation | columns | filled by | dropped |
+|---|---|---|---|
+| `warehouse` (attached database) | the role's tables and views, `_mart` | write_mart | write_mart |
+| `touched_N` (temporary) | the key columns of one table | collect_touched | with the connection |
+| `memory.published` (schema) | views: tables as the role sees them | _seen_tables | _seen_tables |
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager, suppress
+from dataclasses import astuple, dataclass, fields
+from functools import cache
+from pathlib import Path
+
+import duckdb
+
+from dataflow.access.conditions import condition_sql
+from dataflow.access.marts import MartFacts
+from dataflow.access.mask_keys import pads
+from dataflow.access.masks import CLEAR, INNER_PAD, MASKS, OUTER_PAD
+from dataflow.access.roles import Role, RoleTable
+from dataflow.errors import SinkError
+from dataflow.sinks.draft import DRAFT
+from dataflow.sinks.views import VIEWS
+from dataflow.tables.columns import NOT_PERSONAL
+from dataflow.workspace.relations import sql_of
+from lakehouse.query import fetch_int
+from lakehouse.table import Table, column_list, literal, quote
+
+_SOURCE = "s"
+
+
+@dataclass(frozen=True)
+class Touched:
+    """The changes of one table: `keys` names the relation with the keys of changed rows."""
+
+    keys: str
+    count: int
+
+
+Changes = Mapping[Table, Touched | None]
+"""The changes of each table since the mart's publication; None: write the table whole."""
+
+
+def collect_changes(con: duckdb.DuckDBPyConnection, feeds: Mapping[Table, str | None]) -> Changes:
+    """Collect the keys that change feeds name, once for all roles."""
+    found: dict[Table, Touched | None] = {}
+    for number, (table, feed) in enumerate(feeds.items()):
+        found[table] = None
+        if feed is not None:
+            keys = f"touched_{number}"
+            con.execute(
+                f"CREATE OR REPLACE TEMP TABLE {keys} AS SELECT DISTINCT {column_list(table.key)} FROM ({feed})"
+            )
+            found[table] = Touched(keys, fetch_int(con, f"SELECT count(*) FROM {keys}"))
+    return found
+
+
+def write_mart(
+    con: duckdb.DuckDBPyConnection, role: Role, changes: Changes, *, draft: Path, facts: MartFacts, key: bytes
+) -> int:
+    """Write the mart in one transaction; return the number of rows written. Raises: SinkError, duckdb.Error."""
+    with _key_in_variables(con, key), _seen_tables(con, role):
+        con.execute(f"ATTACH {literal(str(draft))} AS {DRAFT}")
+        con.execute("BEGIN")
+        if role.sql:
+            written = sum(_write_table(con, seen, changes[seen.table]) for seen in role.tables.values())
+            _write_views(con)
+            _compare(con, role)
+        else:
+            written = _write_answers(con, role)
+        _write_facts(con, facts)
+        con.execute("COMMIT")
+        con.execute(f"DETACH {DRAFT}")
+    return written
+
+
+def seen_sql(seen: RoleTable) -> str:
+    """Return the SELECT of a table as the role sees it, over the alias `s` of its rows."""
+    chosen = ", ".join(
+        f"{_treated(seen, name)} AS {quote(name)}" for name in seen.table.column_names if name in seen.treatments
+    )
+    return f"SELECT {chosen} FROM {_rows(seen)} {_SOURCE}"
+
+
+def _rows(seen: RoleTable) -> str:
+    """Return the rows of the lake that the role sees. The condition is about them as they are, not as they are seen."""
+    if not seen.where:
+        return seen.table.in_lake
+    return f"(SELECT * FROM {seen.table.in_lake} WHERE {condition_sql(seen.where)})"
+
+
+def _treated(seen: RoleTable, name: str, *, source: str = _SOURCE) -> str:
+    value, treatment = f"{source}.{quote(name)}", seen.treatments[name]
+    return value if treatment == CLEAR else MASKS[treatment].sql(value, seen.table.column(name))
+
+
+def _write_table(con: duckdb.DuckDBPyConnection, seen: RoleTable, touched: Touched | None) -> int:
+    table, target = seen.table, f"{DRAFT}.{seen.table.sql_name}"
+    if touched is not None and not touched.count:
+        return 0
+    if touched is None or not seen.has_key:
+        con.execute(f"CREATE SCHEMA IF NOT EXISTS {DRAFT}.{quote(table.schema)}")
+        con.execute(f"CREATE OR REPLACE TABLE {target} AS {seen_sql(seen)}")
+        return fetch_int(con, f"SELECT count(*) FROM {target}")
+    masked = ", ".join(f"{_treated(seen, name, source='k')} AS {quote(name)}" for name in table.key)
+    # A null in a key is equal to itself; the plain comparison is faster.
+    equal = {column.name: "IS NOT DISTINCT FROM" if column.nullable else "=" for column in table.columns}
+    on = " AND ".join(f"{_SOURCE}.{quote(name)} {equal[name]} k.{quote(name)}" for name in table.key)
+    con.execute(f"DELETE FROM {target} {_SOURCE} USING (SELECT {masked} FROM {touched.keys} k) k WHERE {on}")
+    names = column_list(name for name in table.column_names if name in seen.treatments)
+    con.execute(
+        f"INSERT INTO {target} ({names}) {seen_sql(seen)} WHERE EXISTS (SELECT 1 FROM {touched.keys} k WHERE {on})"
+    )
+    return touched.count
+
+
+@cache
+def _view_sql(name: str) -> str:
+    return sql_of(VIEWS[name].rows())
+
+
+def _write_views(con: duckdb.DuckDBPyConnection) -> None:
+    """Write the views for which the role has the tables and columns."""
+    con.execute(f"USE {DRAFT}")
+    for view in VIEWS.values():
+        name = f"published.{quote(view.name)}"
+        with suppress(duckdb.BinderException, duckdb.CatalogException):
+            con.execute(f"CREATE OR REPLACE VIEW {name} AS {_view_sql(view.name)}")
+            con.execute(f"COMMENT ON VIEW {name} IS {literal(view.description)}")
+    con.execute("USE memory")
+
+
+def _write_answers(con: duckdb.DuckDBPyConnection, role: Role) -> int:
+    """Write the answers of the views of groups, without small groups, and the tables that are not about persons.
+
+    A role without SQL gets no row of a customer, not even masked.
+    """
+    con.execute(f"CREATE SCHEMA {DRAFT}.published")
+    answers = {
+        seen.table.name: seen_sql(seen)
+        for seen in _published(role)
+        if all(column.classification == NOT_PERSONAL for column in seen.table.columns)
+    }
+    for view in VIEWS.values():
+        if view.is_of_groups:
+            large = f" WHERE {quote(view.customers)} >= {role.smallest_group}" if view.customers else ""
+            answers[view.name] = f"SELECT * FROM ({_view_sql(view.name)}){large}"
+    written = 0
+    for name, sql in answers.items():
+        with suppress(duckdb.BinderException, duckdb.CatalogException):
+            con.execute(f"CREATE TABLE {DRAFT}.published.{quote(name)} AS {sql}")
+            written += fetch_int(con, f"SELECT count(*) FROM {DRAFT}.published.{quote(name)}")
+    return written
+
+
+@contextmanager
+def _seen_tables(con: duckdb.DuckDBPyConnection, role: Role) -> Iterator[None]:
+    """Give the views of a role without SQL the tables as the role sees them, for the block.
+
+    Outside of the mart's transaction: one transaction writes to one database.
+    """
+    if role.sql:
+        yield
+        return
+    con.execute("CREATE SCHEMA memory.published")
+    try:
+        for seen in _published(role):
+            con.execute(f"CREATE VIEW memory.{seen.table.sql_name} AS {seen_sql(seen)}")
+        yield
+    finally:
+        with suppress(duckdb.Error):
+            con.execute("DROP SCHEMA memory.published CASCADE")
+
+
+def _published(role: Role) -> list[RoleTable]:
+    return [seen for seen in role.tables.values() if seen.table.schema == "published"]
+
+
+def _write_facts(con: duckdb.DuckDBPyConnection, facts: MartFacts) -> None:
+    names = [field.name for field in fields(facts)]
+    values = [literal(value) if isinstance(value, str) else str(value) for value in astuple(facts)]
+    chosen = ", ".join(f"{value} AS {quote(name)}" for name, value in zip(names, values, strict=True))
+    con.execute(f"CREATE OR REPLACE TABLE {DRAFT}.main._mart AS SELECT {chosen}")
+
+
+def _compare(con: duckdb.DuckDBPyConnection, role: Role) -> None:
+    """Raise SinkError unless every table has as many rows as the role sees in the lake."""
+    differing = []
+    for name, seen in role.tables.items():
+        lake = fetch_int(con, f"SELECT count(*) FROM {_rows(seen)}")
+        here = fetch_int(con, f"SELECT count(*) FROM {DRAFT}.{seen.table.sql_name}")
+        if lake != here:
+            differing.append(f"{name}: {lake} in the lake, {here} here")
+    if differing:
+        raise SinkError(
+            f"The mart of the role {role.name} differs from the lake: {'; '.join(differing)}.",
+            next_move="The mart is unchanged. Delete its file and run again to write it whole.",
+        )
+
+
+@contextmanager
+def _key_in_variables(con: duckdb.DuckDBPyConnection, key: bytes) -> Iterator[None]:
+    """Set the key of the masks for the block."""
+    inner, outer = pads(key)
+    try:
+        for name, pad in ((INNER_PAD, inner), (OUTER_PAD, outer)):
+            con.execute(f"SET VARIABLE {name} = unhex('{pad.hex()}')")
+    except duckdb.Error as error:
+        # DuckDB's message quotes the statement, which holds the key.
+        raise SinkError(f"The key of the masks cannot be set: unexpected {type(error).__name__}.") from None
+    try:
+        yield
+    finally:
+        with suppress(duckdb.Error):
+            con.execute(f"RESET VARIABLE {INNER_PAD}")
+            con.execute(f"RESET VARIABLE {OUTER_PAD}")
