@@ -173,7 +173,8 @@ def _copy_without(con: duckdb.DuckDBPyConnection, table: Table, subject: Subject
     _make_empty(con, table)
     source = f"{_SHOWN}.{table.sql_name}"
     names = [str(name) for (name,) in con.execute(f"SELECT column_name FROM (DESCRIBE {source})").fetchall()]
-    rows, changed = [], {}
+    rows: list[str] = []
+    changed: dict[str, str] = {}
     for column in table.subjects:
         ids = _ids(column, subject)
         if ids and column.erasure == "row":
