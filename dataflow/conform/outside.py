@@ -49,6 +49,11 @@ class Judgement:
         return f"{self.accepted.column} of mappings.{self.mapping.name} is not {self.accepted.expected}"
 
     @property
+    def fields(self) -> frozenset[str]:
+        """Return the fields of the object that the column is made of."""
+        return frozenset(fields_in([self.mapping.settings.fields[name] for name in self.accepted.columns]))
+
+    @property
     def settings(self) -> dict[str, Any]:
         """Return what decides which rows are set aside, for the fingerprint of the object."""
         declared = self.mapping.settings

@@ -101,7 +101,7 @@ def _validate_object(
         if not rows_in and fresh is not None:
             return StepReport(stage="validate", subject=plan.full_name, rows_in=0, rows_out=0, seconds=watch.seconds)
         currencies = frozenset({settings.currency.base, *settings.currency.rates})
-        judge_incoming(ws, plan, currencies=currencies)
+        judge_incoming(ws, plan, currencies=currencies, absent=absent)
         if reason := reason_to_hold(ws, plan, limits=settings.validation, waiting=waiting):
             _drop(ws, (INCOMING, TYPED, BREACH, OUTSIDE))
             return _held(plan, reason, rows_waiting=rows_in, seconds=watch.seconds)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Collection, Iterator
 
 import duckdb
 import pyarrow as pa
@@ -33,11 +33,14 @@ _READ, _TYPE, _SCHEMA, CHECK, _MODEL = range(5)
 _BATCH_ROWS = 20_000
 
 
-def judge_incoming(ws: Workspace, plan: ObjectPlan, *, currencies: frozenset[str]) -> None:
+def judge_incoming(
+    ws: Workspace, plan: ObjectPlan, *, currencies: frozenset[str], absent: Collection[str] = ()
+) -> None:
     """Fill TYPED, BREACH and OUTSIDE from INCOMING. A deleted record is checked for its key and version only.
 
     Checks do not run on a row whose text does not fit the types: they would report unreadable fields as missing. What
     the conformed model does not accept is judged last, of rows that are good so far: a declared check names its rule.
+    A missing value of a field in `absent` is accepted there, since its former value is kept.
     """
     con = ws.con
     con.execute(typed_sql(plan.settings.fields, zone=plan.settings.zone))
@@ -59,11 +62,11 @@ def judge_incoming(ws: Workspace, plan: ObjectPlan, *, currencies: frozenset[str
     around = surroundings(ws, plan, currencies=currencies)
     found = find_breaches(con, "checkable", checks=plan.checks, row_id="_row_id", surroundings=around)
     con.execute(f"INSERT INTO {BREACH} SELECT row_id, {CHECK}, ordinal, 'validate', rule, reason FROM ({found})")
-    _judge_by_model(con, plan)
+    _judge_by_model(con, plan, absent)
     con.execute("DROP TABLE checkable")
 
 
-def _judge_by_model(con: duckdb.DuckDBPyConnection, plan: ObjectPlan) -> None:
+def _judge_by_model(con: duckdb.DuckDBPyConnection, plan: ObjectPlan, absent: Collection[str]) -> None:
     """Set aside what the conformed model does not accept, of the rows that no rule of their object sets aside."""
     found = "SELECT 0::BIGINT AS row_id, 0 AS number, NULL::VARCHAR AS value WHERE false"
     if plan.judgements:
@@ -72,7 +75,9 @@ def _judge_by_model(con: duckdb.DuckDBPyConnection, plan: ObjectPlan) -> None:
             FROM checkable WHERE _row_id NOT IN (SELECT row_id FROM {BREACH})
         """)
         found = " UNION ALL ".join(
-            f"SELECT row_id, {number} AS number, value FROM ({one.sql})" for number, one in enumerate(plan.judgements)
+            f"SELECT row_id, {number} AS number, value FROM ({one.sql})"
+            + (" WHERE value IS NOT NULL" if one.accepted.lists_values and one.fields & set(absent) else "")
+            for number, one in enumerate(plan.judgements)
         )
     con.execute(f"CREATE OR REPLACE TEMP TABLE {OUTSIDE} AS {found}")
     if plan.judgements:

@@ -130,6 +130,24 @@ def test_a_third_kind_of_customer_costs_its_row(company: Company, kind: str | No
     assert dead_letters(company) == [("2", "one_of", expected)]
 
 
+def test_a_kind_that_is_absent_for_a_day_costs_nothing(company: Company) -> None:
+    company.publish()
+    hidden = {name: value for name, value in person(1).items() if name != "kind"}
+    company.land("person", hidden | {"changed": "2026-03-02", "surname": "Ruiz"})
+    window = {"source": "'shop'", "object": "'person'", "keys": "''", "comparison": "'landing'", "source_count": "1"}
+    window |= {"window_from": "TIMESTAMPTZ '2026-03-02 00:00:00+00'", "checked_at": "now()", "_run_id": "'run'"}
+    window |= {"window_until": "TIMESTAMPTZ '2026-03-03 00:00:00+00'", "absent_fields": "['kind']", "raw_count": "1"}
+    window |= {"source_fingerprint": "''", "raw_fingerprint": "''", "appended_count": "1"}
+    earlier = window | {"window_from": "TIMESTAMPTZ '2026-03-01 00:00:00+00'", "absent_fields": "NULL"}
+    for row in (earlier, window):
+        company.lake.con.execute(
+            f"INSERT INTO lake.ops.completeness ({', '.join(row)}) VALUES ({', '.join(row.values())})"
+        )
+    company.publish()
+    assert dead_letters(company) == []
+    assert company.rows("SELECT surname, entity_type FROM lake.conformed.customer_record") == [("Ruiz", "person")]
+
+
 def test_one_refund_and_one_strange_currency_cost_their_rows(company: Company) -> None:
     company.land(
         "purchase", purchase(1), purchase(2, total="-30"), purchase(3, currency="$"), purchase(4, currency=" usd")
