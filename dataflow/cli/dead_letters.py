@@ -23,7 +23,6 @@ from dataflow.cli.options import (
 )
 from dataflow.cli.output import messages, write_records
 from dataflow.errors import UsageError
-from lakehouse.plural import agreeing, counted
 
 if TYPE_CHECKING:
     import duckdb
@@ -124,6 +123,7 @@ def replay(
     Example:  dataflow dlq replay --source mysql --object orders
     """
     from dataflow.govern.dead_letters import replay_dead_letters, require_known
+    from lakehouse.plural import agreeing, counted
 
     chosen = _filter_of(source, object_name, rule, ids or [], is_all_meant=yes)
     with _open_to_decide(context) as (con, inbox, now):
@@ -150,6 +150,7 @@ def discard(
     Example:  dataflow dlq discard 3f2a91 --why "test rows of the vendor"
     """
     from dataflow.govern.dead_letters import discard_dead_letters, require_known
+    from lakehouse.plural import agreeing, counted
 
     chosen = _filter_of(source, object_name, rule, ids or [], is_all_meant=yes)
     by = who or getpass.getuser()

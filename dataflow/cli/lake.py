@@ -11,8 +11,6 @@ import typer
 from dataflow.cli.options import Output, OutputOption, YesOption, parse_version, require_yes, settings_of
 from dataflow.cli.output import messages, write_json, write_records
 from dataflow.errors import UsageError
-from dataflow.settings.amounts import MOST_DAYS
-from lakehouse.plural import agreeing, counted
 
 if TYPE_CHECKING:
     from dataflow.govern.restore import Restored
@@ -86,6 +84,8 @@ def _restore_snapshot(settings: Settings, to: int | datetime, *, table: str | No
 
 
 def _show_restored(what: str, done: Restored, *, output: Output) -> None:
+    from lakehouse.plural import agreeing, counted
+
     if output is Output.JSON:
         write_json(
             {
@@ -109,6 +109,7 @@ def _show_restored(what: str, done: Restored, *, output: Output) -> None:
 def _restore_lost_files(settings: Settings, *, yes: bool, output: Output) -> None:
     from dataflow.access.lake import open_lake
     from dataflow.govern.restore_lost import go_on_without_lost, plan_without_lost
+    from lakehouse.plural import agreeing, counted
 
     with open_lake(settings, purpose="restore", alone=True, create=False) as lake:
         plan = plan_without_lost(lake, settings)
@@ -155,7 +156,6 @@ def maintain(
         typer.Option(
             "--older-than-days",
             min=0,
-            max=MOST_DAYS,
             help="Expire snapshots older than this; default: lake.snapshot_retention_days.",
         ),
     ] = None,
@@ -168,7 +168,10 @@ def maintain(
     Example:  dataflow maintain --older-than-days 14
     """
     from dataflow.govern.maintenance import maintain_lake
+    from dataflow.settings.amounts import MOST_DAYS
 
+    if older_than_days is not None and older_than_days > MOST_DAYS:
+        raise UsageError(f"--older-than-days is at most {MOST_DAYS}.")
     settings = settings_of(context)
     days = settings.lake.snapshot_retention_days if older_than_days is None else older_than_days
     done = maintain_lake(settings, older_than=datetime.now(UTC) - timedelta(days=days))

@@ -14,7 +14,6 @@ import typer
 
 from dataflow.cli.options import NowOption, Output, OutputOption, globals_of, parse_day, settings_of
 from dataflow.cli.output import messages, write_json, write_line, write_records
-from lakehouse.plural import agreeing, counted
 
 if TYPE_CHECKING:
     from dataflow.run.record import RunOutcome
@@ -176,6 +175,7 @@ def _summarise(settings: Settings, outcome: RunOutcome, made: dict[str, Any]) ->
 
 def _write_summary(summary: dict[str, Any], outcome: RunOutcome, *, output: Output, command: str) -> None:
     from dataflow.cli.running import write_outcome
+    from lakehouse.plural import agreeing, counted
 
     write_outcome(outcome, output=output)
     published, quality = summary["published"], summary["quality"]
