@@ -11,7 +11,7 @@ from typing import Any, Self
 _TIME = "%Y-%m-%dT%H:%M:%S.%fZ"
 
 
-class Outcome(StrEnum):
+class ReadEnding(StrEnum):
     """How a read ended."""
 
     ANSWERED = "answered"
@@ -44,7 +44,7 @@ class Entry:
     purpose: str
     door: str
     kind: EntryKind = EntryKind.READ
-    outcome: Outcome = Outcome.ANSWERED
+    outcome: ReadEnding = ReadEnding.ANSWERED
     tables: tuple[str, ...] = ()
     columns: tuple[str, ...] = ()
     rows: int = 0
@@ -73,7 +73,7 @@ class Entry:
         try:
             known |= {name: tuple(known[name]) for name in ("tables", "columns", "subjects") if name in known}
             known["at"] = datetime.strptime(known["at"], _TIME).replace(tzinfo=UTC)
-            known["kind"], known["outcome"] = EntryKind(known["kind"]), Outcome(known["outcome"])
+            known["kind"], known["outcome"] = EntryKind(known["kind"]), ReadEnding(known["outcome"])
             return cls(**known)
         except (KeyError, TypeError) as error:
             raise ValueError("not an entry") from error

@@ -18,7 +18,7 @@ from duckdb import Error as DuckDBError
 
 from dataflow.access.answers import Row, fold
 from dataflow.access.doors import DoorKind
-from dataflow.access.log.entry import Entry, Outcome
+from dataflow.access.log.entry import Entry, ReadEnding
 from dataflow.access.log.intents import Intent
 from dataflow.access.log.place import log_root, own_writer
 from dataflow.access.log.statement import ALL_COLUMNS, Facts, facts_of, form_hash
@@ -76,7 +76,7 @@ class Recorder:
     def refused(self) -> None:
         """Record a statement of a person that was refused before it read anything."""
         reading = self._begin(self._entry())
-        self.end(reading, Outcome.REFUSED)
+        self.end(reading, ReadEnding.REFUSED)
 
     def statement(self, con: DuckDBPyConnection, tree: Any) -> Reading:
         """Record that a statement of a person begins. Raises: AccessLogUnwritable, AccessLogDamaged."""
@@ -139,7 +139,7 @@ class Recorder:
         if self._own is not None:
             self._own.persons |= dict.fromkeys(persons)
 
-    def end(self, reading: Reading, outcome: Outcome = Outcome.ANSWERED, *, detail: str = "") -> None:
+    def end(self, reading: Reading, outcome: ReadEnding = ReadEnding.ANSWERED, *, detail: str = "") -> None:
         """Append the entry of a read, once. Raises: AccessLogUnwritable, AccessLogDamaged."""
         if reading not in self._open:
             return
@@ -281,10 +281,10 @@ def _columns_in(con: DuckDBPyConnection, table: str) -> list[str]:
         return []
 
 
-def _ending(error: BaseException) -> tuple[Outcome, str]:
+def _ending(error: BaseException) -> tuple[ReadEnding, str]:
     """Return how a read ended by an error; of the error only its class, as its message can hold a value."""
     if isinstance(error, KeyboardInterrupt | GeneratorExit | BrokenPipeError):
-        return Outcome.INTERRUPTED, type(error).__name__
+        return ReadEnding.INTERRUPTED, type(error).__name__
     if isinstance(error, UsageError) and not isinstance(error.__cause__, DuckDBError):
-        return Outcome.REFUSED, ""
-    return Outcome.FAILED, type(error.__cause__ or error).__name__
+        return ReadEnding.REFUSED, ""
+    return ReadEnding.FAILED, type(error.__cause__ or error).__name__

@@ -74,4 +74,5 @@ class Subjects:
 
 
 def _reference(con: sqlite3.Connection, person: str) -> str:
-    return str(con.execute("SELECT reference FROM subject WHERE person = ?", (person,)).fetchone()[0])
+    (reference,) = con.execute("SELECT reference FROM subject WHERE person = ?", (person,)).fetchone()
+    return str(reference)

@@ -25,7 +25,7 @@ from pathlib import Path
 from typing import BinaryIO
 
 from dataflow.access.log.checkpoint import Head, Signer, VerifierKey
-from dataflow.access.log.entry import Entry, EntryKind, Outcome
+from dataflow.access.log.entry import Entry, EntryKind, ReadEnding
 from dataflow.access.log.intents import Intent, abandoned, prepare_intents
 from dataflow.access.log.keys import HASH_KEY, PUBLIC_KEY, SIGNING_KEY, own_key
 from dataflow.access.log.segment import FIRST, SEGMENT, Line, last_line, leaf_data, line_hash, line_of
@@ -89,7 +89,7 @@ class LogWriter:
             for entry, path in found:
                 if entry is not None:
                     ended = "its process ended before it recorded what it had read"
-                    self.append(replace(entry, outcome=Outcome.INTERRUPTED, detail=ended))
+                    self.append(replace(entry, outcome=ReadEnding.INTERRUPTED, detail=ended))
                 elif not path.name.startswith("."):
                     self.append(_note("the record of an open read could not be read", path.read_bytes()))
                 path.unlink(missing_ok=True)
@@ -225,7 +225,7 @@ def _note(what: str, found: bytes) -> Entry:
         purpose="",
         door="",
         kind=EntryKind.SET_ASIDE,
-        outcome=Outcome.INTERRUPTED,
+        outcome=ReadEnding.INTERRUPTED,
         detail=f"{what}: {len(found)} bytes, SHA-256 {sha256(found).hexdigest()}",
     )
 

@@ -17,7 +17,7 @@ from dataflow.access.doors import DOORS
 from dataflow.access.lake import lake_location
 from dataflow.access.log.anchors import anchors_in_lake, heads_to_anchor, with_heads, write_anchors
 from dataflow.access.log.checkpoint import Head, Signer
-from dataflow.access.log.entry import Entry, Outcome
+from dataflow.access.log.entry import Entry, ReadEnding
 from dataflow.access.log.history import Choice, entries_in, prove
 from dataflow.access.log.place import log_root, newest_heads
 from dataflow.access.log.segment import SEGMENT
@@ -100,7 +100,7 @@ class Read:
     tables: frozenset[str]
     columns: frozenset[str]
     rows: int
-    outcome: Outcome = Outcome.ANSWERED
+    outcome: ReadEnding = ReadEnding.ANSWERED
     subjects: int = 0
     as_of: str = ""
 
@@ -152,15 +152,15 @@ class Reader:
             case 4:
                 with pytest.raises(duckdb.Error):
                     door.query(f'select run_id, "{CANARY}" from ops.run')
-                self._note("query", {"ops.run"}, {"run_id"}, 0, Outcome.FAILED, as_of)
+                self._note("query", {"ops.run"}, {"run_id"}, 0, ReadEnding.FAILED, as_of)
             case 5:
                 with pytest.raises(UsageError):
                     door.query(f"copy ops.run to '{CANARY}'")
-                self._note("query", set(), set(), 0, Outcome.REFUSED, as_of)
+                self._note("query", set(), set(), 0, ReadEnding.REFUSED, as_of)
             case _:
                 with pytest.raises(duckdb.Error):
                     door.query(f'from published."{CANARY}"')
-                self._note("query", set(), {"*"}, 0, Outcome.FAILED, as_of)
+                self._note("query", set(), {"*"}, 0, ReadEnding.FAILED, as_of)
 
     def _take(
         self, door: Door, sql: str, tables: set[str], columns: set[str], rows: int, as_of: str, *, subjects: int = 0
@@ -168,10 +168,17 @@ class Reader:
         wanted = self.chance.choice([None, 0, 1, 3])
         taken = list(islice(door.query(sql).rows(), wanted))
         assert len(taken) == (rows if wanted is None else min(wanted, rows))
-        self._note("query", tables, columns, len(taken), Outcome.ANSWERED, as_of, subjects)
+        self._note("query", tables, columns, len(taken), ReadEnding.ANSWERED, as_of, subjects)
 
     def _note(
-        self, door: str, tables: set[str], columns: set[str], rows: int, outcome: Outcome, as_of: str, subjects: int = 0
+        self,
+        door: str,
+        tables: set[str],
+        columns: set[str],
+        rows: int,
+        outcome: ReadEnding,
+        as_of: str,
+        subjects: int = 0,
     ) -> None:
         self.reads.append(Read(door, frozenset(tables), frozenset(columns), rows, outcome, subjects, as_of))
 
@@ -253,9 +260,9 @@ def test_how_a_read_ended_is_recorded(settings: Settings) -> None:
             read(error)
     ended = [(one.entry.outcome, one.entry.detail, one.entry.rows) for one in entries_in(log_root(settings))]
     assert ended == [
-        (Outcome.INTERRUPTED, "KeyboardInterrupt", 1),
-        (Outcome.INTERRUPTED, "BrokenPipeError", 1),
-        (Outcome.FAILED, "ConversionException", 1),
+        (ReadEnding.INTERRUPTED, "KeyboardInterrupt", 1),
+        (ReadEnding.INTERRUPTED, "BrokenPipeError", 1),
+        (ReadEnding.FAILED, "ConversionException", 1),
     ]
     assert no_byte_of(settings, CANARY)
 

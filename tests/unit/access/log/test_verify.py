@@ -11,7 +11,7 @@ from pathlib import Path
 import pytest
 
 from dataflow.access.log.checkpoint import Head, Signer
-from dataflow.access.log.entry import Entry, Outcome
+from dataflow.access.log.entry import Entry, ReadEnding
 from dataflow.access.log.keys import SIGNING_KEY
 from dataflow.access.log.segment import FIRST, SEGMENT, Line, leaf_data, line_hash, line_of
 from dataflow.access.log.tree import Frontier, leaf_hash
@@ -189,7 +189,7 @@ def test_a_torn_last_line_is_no_entry(folder: Path) -> None:
 
 
 def test_an_entry_is_canonical_and_complete() -> None:
-    entry = replace(READ, outcome=Outcome.REFUSED, subjects=("ab",), detail="a\tb\nc")
+    entry = replace(READ, outcome=ReadEnding.REFUSED, subjects=("ab",), detail="a\tb\nc")
     assert b"\n" not in entry.encoded()
     assert b"\t" not in entry.encoded()
     assert Entry.decoded(entry.encoded()) == entry

@@ -15,7 +15,7 @@ from typing import Any
 import pytest
 from pydantic import SecretStr
 
-from dataflow.access.log.entry import Entry, EntryKind, Outcome
+from dataflow.access.log.entry import Entry, EntryKind, ReadEnding
 from dataflow.access.log.keys import HASH_KEY, SIGNING_KEY, read_secret
 from dataflow.access.log.segment import SEGMENT, Line
 from dataflow.access.log.verify import key_beside, verify_tree
@@ -125,8 +125,8 @@ def test_a_killed_process_leaves_a_log_that_goes_on_and_its_read_on_record(tmp_p
     log.begin(READ).done()
     found = [entry for entry in entries(tmp_path) if entry.who not in ("filler", "")]
     assert [(entry.who, entry.rows, entry.outcome) for entry in found] == [
-        ("done", 7, Outcome.ANSWERED),
-        ("hanging", 0, Outcome.INTERRUPTED),
+        ("done", 7, ReadEnding.ANSWERED),
+        ("hanging", 0, ReadEnding.INTERRUPTED),
     ]
     assert found[1].tables == ("published.orders",)
     log.begin(READ).done()
