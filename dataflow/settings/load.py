@@ -34,7 +34,7 @@ from dataflow.settings.walk import settings_at
 CONFIG_NAME = "dataflow.toml"
 _PREFIX = "DATAFLOW_"
 _ENCODING = "utf-8-sig"  # with or without a byte order mark
-_FROM_FILE = re.compile(rf"{_PREFIX}(ROLES|ACCESS)(__.*)?")
+_FROM_FILE = re.compile(rf"{_PREFIX}((ROLES|ACCESS)(__.*)?|AUDIT(__(LOG|ANCHOR_.*))?)")
 _FROM_ENVIRONMENT = {"access.key": f"{_PREFIX}ACCESS__KEY", "token": f"{_PREFIX}TOKEN"}
 _REFERENCE = re.compile(r"\$\{(home|env:[A-Za-z_][A-Za-z0-9_]*)\}")
 
@@ -79,7 +79,8 @@ def _refuse_misplaced(declared: dict[str, Any], environment: Mapping[str, str], 
     ]
     if in_environment:
         raise ConfigurationError(
-            f"Roles and users are declared in dataflow.toml alone, and not by variables: {', '.join(in_environment)}.",
+            "Roles, users and the place of the access log are declared in dataflow.toml alone, and not by variables: "
+            f"{', '.join(in_environment)}.",
             next_move="Remove the variables, also from .env.",
         )
     access = declared.get("access")

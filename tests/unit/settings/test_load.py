@@ -155,6 +155,30 @@ def test_secrets_do_not_show(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) ->
     assert "swordfish" not in repr(settings)
 
 
+@pytest.mark.parametrize(
+    "name", ["DATAFLOW_ROLES", "DATAFLOW_ACCESS__USERS", "DATAFLOW_AUDIT__LOG", "dataflow_audit__anchor_bucket"]
+)
+@pytest.mark.parametrize("in_dotenv", [False, True])
+def test_who_may_read_and_where_it_is_logged_are_not_said_by_variables(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, name: str, *, in_dotenv: bool
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    if in_dotenv:
+        (tmp_path / ".env").write_text(f"{name}=x\n")
+    else:
+        monkeypatch.setenv(name, "x")
+    with pytest.raises(ConfigurationError, match=f"not by variables: {name}"):
+        load_settings(home=tmp_path)
+
+
+def test_secrets_of_access_come_from_variables(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("DATAFLOW_ACCESS__KEY", "k" * 32)
+    monkeypatch.setenv("DATAFLOW_AUDIT__HASH_KEY", "h")
+    settings = load_settings(home=tmp_path)
+    assert settings.access.key is not None
+    assert settings.audit.hash_key is not None
+
+
 def test_a_named_file_that_is_missing_is_an_error_with_the_next_move(tmp_path: Path) -> None:
     with pytest.raises(ConfigurationError, match="dataflow init"):
         load_settings(tmp_path / "nowhere.toml")
