@@ -196,7 +196,7 @@ def _holds(lakes: Lakes, run: Callable[[Company], object], *, examples: int, sch
 
 
 def test_validated_rows_and_dead_letters(lakes: Lakes, rounds: Callable[[int, int], int]) -> None:
-    _holds(lakes, Company.validate, examples=rounds(3, 300), schemas=("raw", "valid", "ops"))
+    _holds(lakes, Company.validate, examples=rounds(1, 300), schemas=("raw", "valid", "ops"))
 
 
 def test_published_rows(lakes: Lakes, rounds: Callable[[int, int], int]) -> None:

@@ -217,7 +217,7 @@ _DECLARATIONS = st.fixed_dictionaries(
 )
 
 
-@hypothesis_settings(max_examples=4, deadline=None, suppress_health_check=list(HealthCheck))
+@hypothesis_settings(max_examples=2, deadline=None, suppress_health_check=list(HealthCheck))
 @given(before=_DECLARATIONS, after=_DECLARATIONS)
 def test_no_change_of_a_declaration_leaves_ghosts(
     tmp_path_factory: pytest.TempPathFactory, before: dict[str, Any], after: dict[str, Any]

@@ -153,13 +153,14 @@ def test_folders_named_by_field_and_value_are_fields(tmp_path: Path) -> None:
         }
     )
     settings = company(tmp_path, ticket=declared)
-    for month in ("03", "a%20%25", "__HIVE_DEFAULT_PARTITION__"):
-        deliver_csv(tmp_path / "desk", WHOLE, day=f"year=2026/month={month}")
+    for number, month in enumerate(("03", "a%20%25", "__HIVE_DEFAULT_PARTITION__"), start=1):
+        text = WHOLE.replace("1,a", f"{number},a")
+        deliver_csv(tmp_path / "desk", text, day=f"year=2026/month={month}")
     with opened(settings) as lake:
         [report] = land(lake, settings, source="desk")
         landed = raw_rows(lake, "desk_ticket", "_record_key, _defect, payload")
     assert "drift" not in report.facts
-    assert {(key, defect) for key, defect, _ in landed} == {("1|2026", None)}
+    assert {(key, defect) for key, defect, _ in landed} == {(f"{number}|2026", None) for number in (1, 2, 3)}
     months = [json.loads(payload)["month"] for *_, payload in landed]
     assert sorted(months, key=str) == ["03", None, "a %"]
     assert {json.loads(payload)["year"] for *_, payload in landed} == {"2026"}

@@ -275,7 +275,7 @@ _SPELLINGS = st.sampled_from(["{}", "0{}", " {} ", "{}.0", "+{}", "{}e0", "{}.5"
 _ROWS = st.lists(st.tuples(_VALUES, _SPELLINGS, st.integers(0, 23)), min_size=1, max_size=8)
 
 
-@hypothesis_settings(max_examples=4, deadline=None, suppress_health_check=list(HealthCheck))
+@hypothesis_settings(max_examples=2, deadline=None, suppress_health_check=list(HealthCheck))
 @given(days=st.lists(_ROWS, min_size=1, max_size=2))
 def test_every_typed_key_is_one_record_and_no_row_is_lost(
     tmp_path_factory: pytest.TempPathFactory, days: list[list[tuple[int, str, int]]]

@@ -69,6 +69,7 @@ def _judge(con: duckdb.DuckDBPyConnection, inbox: Inbox, settings: Settings, cou
         decide_pair(con, inbox, [left, right], verdict, who="ann", why="as it is", now=now, large=1_000)
 
 
+@pytest.mark.soak
 def test_the_same_records_give_the_same_model(
     home: Path, settings: Settings, capsys: pytest.CaptureFixture[str], rounds: Callable[[int, int], int]
 ) -> None:

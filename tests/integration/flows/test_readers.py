@@ -5,6 +5,8 @@ import subprocess
 import sys
 from pathlib import Path
 
+import pytest
+
 from dataflow.access.pipeline import open_published
 from dataflow.cli.main import run
 from dataflow.settings import Settings
@@ -40,6 +42,7 @@ def count_customers(settings: Settings) -> int:
     return int(count)
 
 
+@pytest.mark.soak
 def test_four_readers_beside_a_run(published: Settings, tmp_path: Path) -> None:
     stop = tmp_path / "stop"
     before, customers = newest_snapshot(published), count_customers(published)

@@ -32,7 +32,7 @@ def some_pairs(settings: Settings) -> list[Pair]:
 
 
 def decide(settings: Settings, pairs: Sequence[Pair], chance: random.Random) -> None:
-    with open_to_decide(Who("ann"), settings=settings) as (door, inbox):
+    with open_to_decide(Who("ann"), door="review", settings=settings) as (door, inbox):
         judgements = lay_over_judgements(door.con, door.waiting)
         for pair in pairs:
             verdict, now = chance.choice(["same", "different", "unsure"]), datetime.now(UTC)

@@ -87,6 +87,7 @@ def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
         metafunc.parametrize("edges_of", ["company", "person"] if metafunc.config.getoption("--soak") else ["company"])
 
 
+@pytest.mark.soak
 def test_spark_gives_the_edges_of_one_machine(on_spark: Callable[[str], tuple[Epoch, Path]], edges_of: str) -> None:
     spec = SPECS[edges_of]
     epoch, out = on_spark(edges_of)
@@ -110,6 +111,7 @@ def test_spark_gives_the_edges_of_one_machine(on_spark: Callable[[str], tuple[Ep
     assert {pair: pytest.approx(weights, abs=1e-6) for pair, weights in expected.items()} == found
 
 
+@pytest.mark.soak
 @pytest.mark.parametrize("kind", ["person", "company"])
 def test_every_condition_is_true_of_the_same_pairs(spark: SparkSession, tmp_path: Path, kind: str) -> None:
     register_jaro_winkler(spark)
@@ -128,6 +130,7 @@ def test_every_condition_is_true_of_the_same_pairs(spark: SparkSession, tmp_path
         assert {True, False} <= {row[place] for row in expected}, f"nothing to tell by: {condition}"
 
 
+@pytest.mark.soak
 def test_texts_are_as_like_as_in_duckdb(spark: SparkSession) -> None:
     register_jaro_winkler(spark)
 
@@ -144,6 +147,7 @@ def test_texts_are_as_like_as_in_duckdb(spark: SparkSession) -> None:
     holds()
 
 
+@pytest.mark.soak
 def test_splinks_own_spark_backend_gives_the_same_weights(
     spark: SparkSession, on_spark: Callable[[str], tuple[Epoch, Path]]
 ) -> None:

@@ -34,10 +34,15 @@ Row = tuple[str, str, str]
 Version = tuple[str | None, str]
 """Key as received and payload."""
 
+HALF = "9,cut o"
 HEADER = ",".join(TICKET_HEADER) + "\n"
 PATHS = st.sampled_from([f"2026-03-0{day}/{name}.csv" for day in (1, 2) for name in "ab"])
+# One subject for a key and a time: a window in which they differ is held back (tests/unit/land/test_unique.py).
 ROWS = st.lists(
-    st.tuples(st.sampled_from("123"), st.sampled_from("xyz"), st.sampled_from(["2026-03-01", "2026-03-02"])), max_size=4
+    st.tuples(st.sampled_from("123"), st.integers(1, 6)).map(
+        lambda row: (row[0], "xyz"[row[1] % 3], f"2026-03-0{row[1]}")
+    ),
+    max_size=4,
 )
 CHUNK = 5 * 1024 * 1024
 
@@ -53,12 +58,12 @@ class Content:
 
     @property
     def text(self) -> str:
-        return HEADER + "".join(",".join(row) + "\n" for row in self.rows) + ("9,cut o" if self.half else "")
+        return HEADER + "".join(",".join(row) + "\n" for row in self.rows) + (HALF if self.half else "")
 
     @property
     def versions(self) -> set[Version]:
-        whole = {(row[0], to_json(dict(zip(TICKET_HEADER, row, strict=True)))) for row in self.rows}
-        return whole | ({("9", to_json({"_raw": "9,cut o"}))} if self.half else set())
+        """The whole rows: when the half one is read is for tests/spec/test_land_csv.py."""
+        return {(row[0], to_json(dict(zip(TICKET_HEADER, row, strict=True)))) for row in self.rows}
 
 
 def to_json(value: dict[str, str]) -> str:
@@ -154,8 +159,10 @@ class Histories(RuleBasedStateMachine):
     def ingest_quietly(self) -> None:
         if self.held or self.landed:
             seen = dict(self.held)
-            windows = plan_windows(self.lake, self.settings)
-            self._commit([fetch_window(one, self.settings, run(1)) for one in windows], seen)
+            # A half row waits for its end; it is read when the file has not changed since.
+            for _ in range(2):
+                windows = plan_windows(self.lake, self.settings)
+                self._commit([fetch_window(one, self.settings, run(1)) for one in windows], seen)
             assert plan_windows(self.lake, self.settings) == []
 
     def _fetch(self, planned: PlannedWindow) -> FetchedWindow | None:
@@ -181,7 +188,7 @@ class Histories(RuleBasedStateMachine):
 
     def in_raw(self) -> list[Version]:
         found = self.lake.con.execute("SELECT _record_key, payload FROM lake.raw.desk_ticket").fetchall()
-        return sorted(found, key=repr)
+        return sorted((version for version in found if HALF not in version[1]), key=repr)
 
 
 def test_histories_of_a_bucket(s3_tls: S3Server, rounds: Callable[[int, int], int]) -> None:

@@ -114,7 +114,7 @@ def test_records_of_landing_and_decisions_of_people_stay(one: Company) -> None:
     rows = {
         "watermark": f"'shop', 'person', {now}, {now}, 'r'",
         "landed_file": f"'shop', 'person', 'a.csv', 'f', 1, {now}, 1, {now}, 'r'",
-        "completeness": f"{window}, '', 'landing', 1, '', 1, '', 1, {now}, 'r'",
+        "completeness": f"{window}, '', 'landing', 1, '', 1, '', 1, {now}, NULL, 'r'",
         "gap": f"'g', {window}, '', true, 'failed', '', 1, {seen}, 'r'",
         "judgement": f"'j', 'a', 'b', 'same', 'ann', {now}, 'why', false, NULL, NULL, 'r'",
     }

@@ -61,7 +61,7 @@ def test_rows_ahead_and_compared_keys_are_part_of_completeness(
     def compare(comparison: str, hour: int, counts: tuple[int, int, int], name: str = "item") -> None:
         at_source, in_raw, appended = counts
         con.execute(
-            "INSERT INTO ops.completeness VALUES ('shop', ?, ?, ?, '', ?, ?, '', ?, '', ?, ?, ?)",
+            "INSERT INTO ops.completeness VALUES ('shop', ?, ?, ?, '', ?, ?, '', ?, '', ?, ?, NULL, ?)",
             [name, BEGINNING, NOW, comparison, at_source, in_raw, appended, NOW + timedelta(hours=hour), f"run-{hour}"],
         )
 

@@ -8,7 +8,7 @@ from dataflow.settings import ObjectSettings, Settings, load_settings
 from tests.lib.peers import EXAMPLE
 
 SECRETS = ("SALESFORCE_CLIENT_ID", "SALESFORCE_CLIENT_SECRET", "MYSQL_PASSWORD", "S3_KEY_ID", "S3_SECRET")
-REACH = {"format": "", "path": "", "deletions": "", "remote": "", "anti_join_every_days": 0}
+REACH = {"format": "", "path": "", "deletions": "", "remote": "", "anti_join_every_days": 0, "time_zone": None}
 
 
 def test_the_example_is_the_default_over_the_systems_themselves(

@@ -23,7 +23,7 @@ def test_what_an_adapter_names_is_there_and_fits(adapter: Adapter) -> None:
 
 
 def test_the_settings_have_the_section_of_each_adapter_and_no_other() -> None:
-    common = {"adapter", "root", "trust", "lookback_seconds", "objects"}
+    common = {"adapter", "root", "trust", "time_zone", "lookback_seconds", "objects"}
     assert set(SourceSettings.model_fields) == common | {name for name, one in ADAPTERS.items() if one.section}
 
 
