@@ -23,7 +23,7 @@ from dataflow.settings import Settings
 _FORM = re.compile(r"dft_([0-9a-f]{16})_[A-Za-z0-9_-]{43}")
 _BYTES = 32
 _MOST_DAYS = 366
-"""A token that nobody renews ends within a year."""
+"""A token is valid for at most a year."""
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -75,7 +75,7 @@ def rotate(context: typer.Context, role: RoleArgument) -> None:
     settings = settings_of(context)
     _require_engineer(context)
     if find_role(role, settings).opens_lake:
-        raise AccessRefused(f"The role {role} sees no masks, so there is no key to change.")
+        raise AccessRefused(f"The role {role} has no masked columns, so it has no key to rotate.")
     generation = rotate_key(settings, role)
     messages.print(f"The masks of {role} have key {generation}; its mart is written anew by the next run or reader.")
 

@@ -179,7 +179,7 @@ def read_search(*, email: str | None, phone: str | None, record: str | None) -> 
         if address is None:
             raise UsageError(
                 "The text has no e-mail address that a customer can have.",
-                next_move="Write it as jane@example.org; a placeholder, such as nobody@example.org, is no one's.",
+                next_move="Write it as jane@example.org; a placeholder, such as nobody@example.org, is not indexed.",
             )
         return kind, address.email
     if kind == "phone":

@@ -71,7 +71,7 @@ def load_settings(config: Path | None = None, *, home: Path | None = None, **ove
 
 
 def _refuse_misplaced(declared: dict[str, Any], environment: Mapping[str, str], *, place: str) -> None:
-    """Refuse roles from variables, which whoever starts a process can set, and secrets in the file, which many read."""
+    """Refuse roles in environment variables, which any user of the process can set, and secrets in the shared file."""
     in_environment = [
         name
         for name in sorted(environment)

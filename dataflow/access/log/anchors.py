@@ -1,7 +1,7 @@
 """Anchor the newest head of every writer where those who can write the log cannot change it alike.
 
 In the lake, in the transaction that records a run: the head then stands in the lake's history, in the message of its
-snapshot, and on the run's report. In a bucket with Object Lock: nobody can remove it before its time.
+snapshot, and on the run's report. In a bucket with Object Lock it cannot be removed before its retention ends.
 """
 
 from __future__ import annotations
