@@ -16,6 +16,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterable, Mapping, Sequence
+from contextlib import suppress
 from dataclasses import dataclass
 from datetime import date, datetime
 from decimal import Decimal
@@ -140,8 +141,11 @@ def _typed(value: Any, kind: str) -> Any:
         return float(value)
     if kind.startswith("DECIMAL"):
         return Decimal(value)
+    # A year beyond Python's stays the text that DuckDB writes, as at the door.
     if kind == "DATE":
-        return date.fromisoformat(value)
+        with suppress(ValueError):
+            return date.fromisoformat(value)
     if kind == "TIMESTAMPTZ":
-        return datetime.fromisoformat(value)
+        with suppress(ValueError):
+            return datetime.fromisoformat(value)
     return value

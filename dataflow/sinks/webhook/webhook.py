@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import os
 from collections.abc import Iterator
-from contextlib import closing
+from contextlib import closing, contextmanager
 from pathlib import Path
 
 from dataflow.access.lake import lake_location
@@ -30,12 +30,19 @@ class Webhook:
     def follow(self, publication: Publication) -> StepReport:
         """Send each endpoint the publications that it has not had.
 
-        One that fails does not keep the others from theirs. Raises: SinkError naming those that failed.
+        One that fails, or whose note is damaged or of another lake, does not keep the others from theirs.
+        Raises: SinkError naming those that failed.
         """
+        failed: list[SinkError] = []
+        taken: dict[str, Shown | None] = {}
         with measured() as watch:
-            taken = {name: self._taken(name) for name in self._settings.webhooks}
-            behind = [name for name, has in taken.items() if not (has and has.is_at(publication))]
-            sent = self._send(behind, taken, publication) if behind else 0
+            for name in self._settings.webhooks:
+                with _collecting(failed):
+                    taken[name] = self._taken(name)
+            behind = {name: has for name, has in taken.items() if not (has and has.is_at(publication))}
+            sent = self._send(behind, publication, failed) if behind else 0
+        if failed:
+            raise SinkError(" ".join(error.message for error in failed), next_move=failed[0].next_move)
         was_at = min((has.publication for has in taken.values() if has), default=None)
         return StepReport(
             stage="sink",
@@ -69,32 +76,27 @@ class Webhook:
             has = self._taken(name)
             yield Finding(name, True, f"had publication {has.publication}" if has else "had nothing yet")
 
-    def _send(self, names: list[str], taken: dict[str, Shown | None], publication: Publication) -> int:
+    def _send(self, behind: dict[str, Shown | None], publication: Publication, failed: list[SinkError]) -> int:
+        """Send what each endpoint lacks; return the number of events taken, and add the errors to `failed`."""
+        waiting: dict[str, list[PublicationEvent]] = {}
         lake = self._settings.lake
         location = lake_location(self._settings)
         con = open_reader(location, at=publication.snapshot.id, memory_limit=lake.memory_limit, threads=1)
         with closing(con):
             view = LakeView(con, location)
             newest, lake_id = view.newest_number(), view.lake_id()
-            waiting: dict[str, list[PublicationEvent]] = {}
-            for name in names:
-                has = taken[name]
-                refuse_stranger(has, lake_id=lake_id, newest=newest, sink="webhook", place=name)
-                waiting[name] = events_after(view, has.publication if has else None)
-        sent, failed = 0, []
+            for name, has in behind.items():
+                with _collecting(failed):
+                    refuse_stranger(has, lake_id=lake_id, newest=newest, sink="webhook", place=name)
+                    waiting[name] = events_after(view, has.publication if has else None)
+        sent = 0
         for name, events in waiting.items():
             endpoint = self._settings.webhooks[name]
-            with closing(open_session(endpoint, setting=f"webhooks.{name}")) as session:
+            with _collecting(failed), closing(open_session(endpoint, setting=f"webhooks.{name}")) as session:
                 for event in events:
-                    try:
-                        deliver(session, event, endpoint, name=name)
-                    except SinkError as error:
-                        failed.append(error)
-                        break
+                    deliver(session, event, endpoint, name=name)
                     self._note(name, event)
                     sent += 1
-        if failed:
-            raise SinkError(" ".join(error.message for error in failed), next_move=failed[0].next_move)
         return sent
 
     def _taken(self, name: str) -> Shown | None:
@@ -129,3 +131,12 @@ class Webhook:
 
     def _place(self, name: str) -> Path:
         return self._settings.home / "sinks" / f"webhook-{name}.json"
+
+
+@contextmanager
+def _collecting(failed: list[SinkError]) -> Iterator[None]:
+    """Keep the error of one endpoint, so that the others get theirs."""
+    try:
+        yield
+    except SinkError as error:
+        failed.append(error)

@@ -8,6 +8,8 @@ import signal
 import subprocess
 import sys
 from collections.abc import Iterator
+from datetime import date
+from decimal import Decimal
 from pathlib import Path
 
 import pytest
@@ -19,7 +21,7 @@ from dataflow.errors import ConfigurationError, SinkError, SinkTimeout
 from dataflow.serve import Customers
 from dataflow.settings import Settings
 from dataflow.sinks.cache.cache import Cache
-from dataflow.sinks.cache.layout import newest_upto, outdated
+from dataflow.sinks.cache.layout import decode_customer, newest_upto, outdated
 from dataflow.tables.subject import Subject
 from tests.lib.customers import record_of
 from tests.lib.servers.certificates import Certificates
@@ -346,3 +348,20 @@ def test_what_is_dropped_is_what_no_reader_takes(numbers: set[int], publication:
     for pointer in range(publication, 32):
         assert newest_upto(kept, pointer) == newest_upto(fields, pointer)
     assert sum(int(number) <= publication for number in kept) <= 1
+
+
+@pytest.mark.parametrize(
+    ("cached_value", "column", "expected"),
+    [
+        ('{"date_of_birth": "1990-02-03"}', "date_of_birth", date(1990, 2, 3)),
+        ('{"date_of_birth": "12345-01-01"}', "date_of_birth", "12345-01-01"),
+        ('{"last_order_at": "infinity"}', "last_order_at", "infinity"),
+        ('{"order_amount": 12.3400}', "order_amount", Decimal("12.3400")),
+        ('{"confidence": 1}', "confidence", 1.0),
+        ('{"email": null, "of_a_later_version": 1}', "email", None),
+    ],
+)
+def test_a_cached_value_has_the_type_of_its_column(cached_value: str, column: str, expected: object) -> None:
+    found = decode_customer(cached_value.encode())
+    assert set(found) == {column}
+    assert (found[column], type(found[column])) == (expected, type(expected))

@@ -154,6 +154,18 @@ def test_one_that_fails_keeps_none_of_the_others_from_theirs(
     assert Webhook(settings).shows() is None
 
 
+@pytest.mark.parametrize("note", ["{", '{"publication": 1, "lake_id": "another"}'])
+def test_a_note_that_is_damaged_or_of_another_lake_stops_its_own_endpoint_only(
+    shop: Shop, receiver: Endpoint, certificates: Certificates, tmp_path: Path, note: str
+) -> None:
+    settings = told(shop, tmp_path, certificates, broken=receiver.url, crm=receiver.url)
+    (tmp_path / "sinks").mkdir()
+    (tmp_path / "sinks" / "webhook-broken.json").write_text(note)
+    with pytest.raises(SinkError, match="broken"):
+        Webhook(settings).follow(shop.days[2])
+    assert len(receiver.had) == 1
+
+
 @pytest.mark.parametrize("status", [302, 400, 401, 404, 410])
 def test_a_refusal_is_not_repeated_and_a_redirect_is_not_followed(
     shop: Shop, receiver: Endpoint, certificates: Certificates, tmp_path: Path, status: int
