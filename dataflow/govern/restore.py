@@ -1,6 +1,6 @@
 """Restore the lake to an earlier snapshot, as a new commit; what was received, decided and done stays.
 
-Tables that survive a restore (`Table.survives_restore`; dataflow/tables/ops.py has the reasons) are not changed, nor is
+Tables that survive a restore (`Table.survives_restore`; dataflow/tables/ops has the reasons) are not changed, nor is
 raw; the history of customers goes on (restored_history.py). The positions become those of the target, so the next run
 validates again what landed after them: it publishes what it would publish if the runs after the target had never
 happened. Where snapshots in between were expired, it reads all of raw instead. A restore is one lake transaction:

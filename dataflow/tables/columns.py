@@ -58,3 +58,15 @@ LINEAGE = (
     ),
     Column("_row_hash", "VARCHAR", "MD5 of the row as received", "pseudonym", nullable=False),
 )
+
+OBJECT_OF_A_SOURCE = (
+    Column("source", "VARCHAR", "Source system", "none", nullable=False),
+    Column("object", "VARCHAR", "Object", "none", nullable=False),
+)
+"""The columns of a table whose rows are about an object."""
+
+ROW_OF_AN_OBJECT = (
+    Column("_source", "VARCHAR", "Source system", "none", nullable=False),
+    Column("_object", "VARCHAR", "Object of that source", "none", nullable=False),
+)
+"""The columns of a table whose rows are about one row of an object."""
