@@ -16,6 +16,7 @@ from lakehouse.table import literal, quote, timestamp_literal
 
 _CHANGES_ROWS = ("tables_inserted_into", "tables_deleted_from", "tables_dropped")
 _LOOKED_AT = 100
+_NO_END = 2**63 - 1
 _COLUMNS = "snapshot_id, snapshot_time, author, commit_message, commit_extra_info, changes"
 
 
@@ -56,14 +57,15 @@ class History:
         assert row is not None
         return str(row[0])
 
-    def last_change_in(self, schema: str) -> int | None:
-        """Return the newest snapshot in which rows of a schema's tables changed; None where none is kept.
+    def last_change_in(self, schema: str, *, upto: int | None = None) -> int | None:
+        """Return the newest snapshot (up to a number) that changed rows of a schema's tables; None where none is kept.
 
         A rewrite of data files changes no rows.
         """
         tables = {number for number, name in self._table_names().items() if name.startswith(f"{schema}.")}
         newest_first = self._con.execute(
-            f"SELECT snapshot_id, changes FROM ducklake_snapshots({literal(self._database)}) ORDER BY snapshot_id DESC"
+            f"SELECT snapshot_id, changes FROM ducklake_snapshots({literal(self._database)})"
+            f" WHERE snapshot_id <= {_NO_END if upto is None else int(upto)} ORDER BY snapshot_id DESC"
         )
         while rows := newest_first.fetchmany(_LOOKED_AT):
             for number, changes in rows:

@@ -43,9 +43,9 @@ class LakeView:
         """Return the UUID that the lake got when it was made; it stays through restores and maintenance."""
         return self._history.lake_id()
 
-    def last_change_in(self, schema: str) -> int | None:
-        """Return the newest snapshot in which rows of a schema's tables changed; None where none is kept."""
-        return self._history.last_change_in(schema)
+    def last_change_in(self, schema: str, *, upto: int | None = None) -> int | None:
+        """Return the newest snapshot up to a number that changed rows of a schema; None where none is kept."""
+        return self._history.last_change_in(schema, upto=upto)
 
     def snapshot(self) -> Snapshot:
         """Return the newest snapshot."""

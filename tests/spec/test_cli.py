@@ -12,6 +12,7 @@ from dataflow.access import statements
 from dataflow.cli.main import run
 from dataflow.settings import Settings, load_settings
 from tests.lib.homes import LATER, NOW, lake_state, make_sample, newest_snapshot, published_hash
+from tests.lib.modes import modes_below
 
 
 @pytest.fixture
@@ -133,6 +134,22 @@ class TestReading:
         assert told["identities"]["created"] > 0
         same = answer(capsys, second_day, "diff", str(second), str(second))
         assert not any(table["added"] + table["changed"] + table["removed"] for table in same["tables"])
+
+    def test_diff_as_files_is_private_and_on_record(
+        self, second_day: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+    ) -> None:
+        first, second = (str(one) for one in snapshots_of(capsys, second_day))
+        out = tmp_path / "changes"
+        asked = ["--home", str(second_day), "diff", first, second, "-o", "parquet", "--out", str(out)]
+        assert run(asked) == 0
+        assert "published.customer_360" in capsys.readouterr().out
+        assert {mode for mode, _ in modes_below(out).values()} == {"0700", "0600"}
+        entry = answer(capsys, second_day, "audit", "list", "--table", "published.customer_360")[0]
+        told = json.loads((out / "diff.json").read_text(encoding="utf-8"))
+        changed = sum(each["inserted"] + each["updated"] + each["deleted"] for each in told["tables"])
+        assert entry["door"] == "diff"
+        assert entry["rows"] >= changed > 0
+        assert run(asked) == 2
 
     def test_plan_says_what_a_run_lands(self, first_day: Path, capsys: pytest.CaptureFixture[str]) -> None:
         before = newest_snapshot(load_settings(home=first_day))

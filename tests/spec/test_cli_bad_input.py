@@ -156,6 +156,8 @@ def kept(first_day: Path, tmp_path_factory: pytest.TempPathFactory) -> tuple[Pat
         (["query", "--as-of", "999999", "select 1"], ["snapshot 999999"]),
         (["query", "--as-of", "1999-01-01", "select 1"], ["1999-01-01"]),
         (["diff", "999999"], ["snapshot 999999"]),
+        (["diff", "1", "-o", "parquet"], ["--out"]),
+        (["diff", "1", "--out", "changes"], ["-o parquet"]),
         (["restore", "--to", "999999", "--yes"], ["snapshot 999999"]),
         (["restore", "--to", "last week"], ["--to"]),
         (["dlq", "show", "zzzzzz"], ["No dead letter"]),
