@@ -21,7 +21,7 @@ from lakehouse.errors import (
 from lakehouse.inbox import Inbox, InboxContents, Message
 from lakehouse.lake import Lake
 from lakehouse.lease import lease
-from lakehouse.location import LakeLocation, PostgresCatalogue, S3Access
+from lakehouse.location import LakeLocation, PostgresCatalogue, S3Access, S3Keys
 from lakehouse.lockdown import lock_down
 from lakehouse.maintain import GRACE, Maintained, clean_up, compact, expire, maintain
 from lakehouse.message_files import MessageFolder
@@ -52,6 +52,7 @@ __all__ = [
     "MessageTooLarge",
     "PostgresCatalogue",
     "S3Access",
+    "S3Keys",
     "Selection",
     "Snapshot",
     "SnapshotNotFound",

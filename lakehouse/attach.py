@@ -120,15 +120,18 @@ def _check_certificates(con: duckdb.DuckDBPyConnection, access: S3Access) -> Non
 
 def s3_secret_sql(access: S3Access, *, scope: str) -> str:
     """Return CREATE SECRET for the bucket of the data path."""
+    keys = access.keys()
     parts = [
         "TYPE s3",
-        f"KEY_ID {literal(access.key_id)}",
-        f"SECRET {literal(access.secret)}",
+        f"KEY_ID {literal(keys.key_id)}",
+        f"SECRET {literal(keys.secret)}",
         f"REGION {literal(access.region)}",
         f"URL_STYLE {literal(access.url_style)}",
         f"USE_SSL {str(access.use_ssl).lower()}",
         f"SCOPE {literal(scope)}",
     ]
+    if keys.token:
+        parts.append(f"SESSION_TOKEN {literal(keys.token)}")
     if access.endpoint:
         parts.append(f"ENDPOINT {literal(access.endpoint)}")
     return f"CREATE OR REPLACE SECRET lake_data ({', '.join(parts)})"

@@ -17,7 +17,7 @@ from typing import Self, TypeVar
 from duckdb import DuckDBPyConnection
 
 from lakehouse import rewind
-from lakehouse.attach import attach, detach, refuse_foreign_file
+from lakehouse.attach import allow_data, attach, detach, refuse_foreign_file
 from lakehouse.connect import connect, spread_small_tables
 from lakehouse.damage import (
     damage_behind,
@@ -158,6 +158,7 @@ class Lake(LakeView):
         `work` gets the connection the transaction is open on, and must be repeatable. Any exception rolls back.
         Raises: LakeConflict when all attempts lost, LakeUnwritable, LakeUnreachable; and whatever `work` raises.
         """
+        self.renew_access()
         with translating(f"Committing to the lake at {self.location.catalogue} ({message})"):
             result = commit(
                 self.con,
@@ -227,6 +228,10 @@ class Lake(LakeView):
             target = self.location.published_catalogue
             with translating(f"Publishing the catalogue to {target}"):
                 publish_catalogue(self.con, target, metadata=self.metadata)
+
+    def renew_access(self) -> None:
+        """Give the connection the keys of the bucket that are valid now: those of a role expire while a run goes on."""
+        allow_data(self.con, self.location)
 
     def renew_extremes(self) -> None:
         """Correct the catalogue's column statistics for every snapshot; call it after rewriting files."""

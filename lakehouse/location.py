@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -9,14 +10,23 @@ from lakehouse.tls import MINIMUM_VERSION, trusted_authorities
 
 
 @dataclass(frozen=True, kw_only=True)
-class S3Access:
-    """How to reach a bucket. `endpoint` is `host:port` without a scheme; empty means AWS itself.
-
-    `ca_file` has the authorities for the server's certificate, if not those of this machine.
-    """
+class S3Keys:
+    """What signs requests to a bucket; temporary keys have a token."""
 
     key_id: str
     secret: str = field(repr=False)
+    token: str = field(default="", repr=False)
+
+
+@dataclass(frozen=True, kw_only=True)
+class S3Access:
+    """How to reach a bucket. `endpoint` is `host:port` without a scheme; empty means AWS itself.
+
+    `keys` returns what is valid now: keys of a role are replaced while a run goes on, so they are asked for before each
+    stage and each transaction. `ca_file` has the authorities for the server's certificate, if not this machine's.
+    """
+
+    keys: Callable[[], S3Keys] = field(repr=False, compare=False)
     endpoint: str = ""
     region: str = "us-east-1"
     use_ssl: bool = True

@@ -25,8 +25,8 @@ PLACES: dict[str, tuple[str, tuple[str, ...]]] = {
     "what a run hands back": (r"class \w*Outcome\b", ("dataflow/run/record.py",)),
     "what a probe found": (r"class (?:Finding|Probe)\b", ("dataflow/sources/protocol.py",)),
     "the totals of a stage": (r"def (?:\w*totals_by_stage|_journey)\b", ("dataflow/run/record.py",)),
-    "the oldest TLS that is taken": (r"minimum_version = ", ("dataflow/sources/tls.py", "lakehouse/tls.py")),
-    "what an error of TLS means": (r"isinstance\(error, ssl\.SSL", ("dataflow/sources/tls.py",)),
+    "the oldest TLS that is taken": (r"minimum_version = ", ("dataflow/connect/tls.py", "lakehouse/tls.py")),
+    "what an error of TLS means": (r"isinstance\(error, ssl\.SSL", ("dataflow/connect/tls.py",)),
     "the longest row of a CSV": (r"field_size_limit\(|max_line_size", ("dataflow/sources/files/dialect.py",)),
     "the delimiters of a CSV": (r'": "tab"|\[,;\\t\|\]', ("dataflow/sources/files/dialect.py",)),
 }

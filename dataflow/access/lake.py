@@ -2,14 +2,16 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import replace
+from functools import partial
 from pathlib import Path
 
 from dataflow.access.catalogue import read_catalogue
 from dataflow.access.modes import prepare_folders
 from dataflow.errors import ConfigurationError
-from dataflow.settings import Settings
-from lakehouse import Lake, LakeLocation, PostgresCatalogue, S3Access
+from dataflow.settings import S3Settings, Settings
+from lakehouse import Lake, LakeLocation, PostgresCatalogue, S3Access, S3Keys
 from lakehouse.damage import is_nowhere
 
 
@@ -87,11 +89,25 @@ def _s3_access(settings: Settings) -> S3Access | None:
             next_move="Correct it; without it, the authorities of this machine are trusted.",
         )
     return S3Access(
-        key_id=declared.key_id.get_secret_value() if declared.key_id else "",
-        secret=declared.secret.get_secret_value() if declared.secret else "",
+        keys=_keys_of(declared),
         endpoint=declared.endpoint,
         region=declared.region,
         use_ssl=declared.use_tls,
         url_style=declared.url_style,
         ca_file=Path(declared.ca_file) if declared.ca_file else None,
     )
+
+
+def _keys_of(declared: S3Settings) -> Callable[[], S3Keys]:
+    """Return what gives the keys of the bucket: the declared ones, or those that the machine has at the time."""
+    if (declared.key_id is None) != (declared.secret is None):
+        raise ConfigurationError(
+            "Of lake.s3.key_id and lake.s3.secret one is set and the other is not.",
+            next_move="Set both, or neither to use those of the environment or the machine's role.",
+        )
+    if declared.key_id is None or declared.secret is None:
+        # Imported late: the client of AWS takes a quarter of a second.
+        from dataflow.connect.aws import machine_keys
+
+        return machine_keys
+    return partial(S3Keys, key_id=declared.key_id.get_secret_value(), secret=declared.secret.get_secret_value())

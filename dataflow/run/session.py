@@ -147,6 +147,8 @@ class RunSession:
         """Measure a stage, and wrap its unexpected errors without their messages."""
         announce(StageEvent(name, "began"))
         self._memory.restart()
+        if self._holds_lake:
+            self.lake.renew_access()
         with measured() as watch, wrapping_defects(name), naming_damage(self.lake.con, self.lake.location):
             yield
         self.timings.append(StageTiming(name, watch.seconds, self._memory.peak_bytes()))

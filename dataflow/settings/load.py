@@ -28,6 +28,7 @@ from pydantic_settings import (
 from checks.registry import unknown_name
 from dataflow.errors import ConfigurationError
 from dataflow.settings.model import Settings
+from dataflow.settings.references import substitute
 from dataflow.settings.section import BesideConfig
 from dataflow.settings.walk import settings_at
 
@@ -36,7 +37,6 @@ _PREFIX = "DATAFLOW_"
 _ENCODING = "utf-8-sig"  # with or without a byte order mark
 _FROM_FILE = re.compile(rf"{_PREFIX}((ROLES|ACCESS)(__.*)?|AUDIT(__(LOG|ANCHOR_.*))?)")
 _FROM_ENVIRONMENT = {"access.key": f"{_PREFIX}ACCESS__KEY", "token": f"{_PREFIX}TOKEN"}
-_REFERENCE = re.compile(r"\$\{(home|env:[A-Za-z_][A-Za-z0-9_]*)\}")
 
 
 def default_toml() -> str:
@@ -50,7 +50,8 @@ def load_settings(config: Path | None = None, *, home: Path | None = None, **ove
     `config`: a dataflow.toml; without it DATAFLOW_CONFIG, then the nearest dataflow.toml from the working folder
     upwards, then the packaged default. `home`: the folder for data; without it DATAFLOW_HOME, the file's own `home`,
     then `.dataflow` beside the file (or in the working folder).
-    Raises: ConfigurationError naming each wrong setting and each place searched; never a value.
+    Raises: ConfigurationError naming each wrong setting and each place searched, never a value; SourceUnavailable where
+    a reference to a secret of AWS is not answered.
     """
     path = _find_config(config)
     text = _read_text(path) if path else default_toml()
@@ -62,7 +63,7 @@ def load_settings(config: Path | None = None, *, home: Path | None = None, **ove
     base = path.parent if path else Path.cwd()
     environment = {**_read_dotenv(base / ".env"), **os.environ}
     _refuse_misplaced(declared, environment, place=place)
-    declared = _substitute(declared, {f"env:{name}": value for name, value in environment.items()}, place=place)
+    declared = substitute(declared, environment, place=place, map_text=_map_text)
     chosen = home or Path(environment.get(f"{_PREFIX}HOME") or declared.get("home") or ".dataflow")
     given: dict[str, Any] = {**overrides, "home": _check_home((base / chosen).resolve()), "config_file": path}
     settings = _merge(declared, given, dotenv=base / ".env", place=place)
@@ -224,24 +225,3 @@ def _map_text(value: Any, change: Callable[[str], str]) -> Any:
     if isinstance(value, list):
         return [_map_text(inner, change) for inner in value]
     return value
-
-
-def _substitute(declared: dict[str, Any], values: Mapping[str, str], *, place: str) -> dict[str, Any]:
-    """Replace each `${env:NAME}`; `${home}` stays until the home folder is known."""
-    missing: set[str] = set()
-
-    def replace(found: re.Match[str]) -> str:
-        name = found[1]
-        if name == "home":
-            return found[0]
-        if name not in values:
-            missing.add(name.removeprefix("env:"))
-        return values.get(name, "")
-
-    result: dict[str, Any] = _map_text(declared, lambda text: _REFERENCE.sub(replace, text))
-    if missing:
-        raise ConfigurationError(
-            f"{place} refers to variables that are not set: {', '.join(sorted(missing))}.",
-            next_move="Set them in the environment, or in .env beside it.",
-        )
-    return result

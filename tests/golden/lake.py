@@ -19,7 +19,7 @@ from functools import cached_property
 from pathlib import Path
 from typing import Any
 
-from tests.lib.servers.s3 import cache_folder
+from tests.lib.tool_environments import cache_folder
 
 PINNED = "bc33f5652a401640295427ec12fead96e93405f6"
 """The last commit before the packages took the shape that they have now."""

@@ -60,11 +60,11 @@ PARTS = (
     Part("PyMySQL", "pymysql:err.raise_mysql_exception", "dataflow/sources/mysql/wire.py", ("data",)),
     Part("requests", "requests:Response()._content", "dataflow/sources/salesforce/requests_body.py"),
     Part("requests", "requests:Response()._content_consumed", "dataflow/sources/salesforce/requests_body.py"),
-    Part("botocore", "botocore.httpsession:URLLib3Session._get_ssl_context", "dataflow/sources/s3/botocore_tls.py"),
+    Part("botocore", "botocore.httpsession:URLLib3Session._get_ssl_context", "dataflow/connect/botocore_tls.py"),
     Part(
         "botocore",
         "botocore.httpsession:URLLib3Session",
-        "dataflow/sources/s3/botocore_tls.py",
+        "dataflow/connect/botocore_tls.py",
         ("verify", "proxies", "timeout", "max_pool_connections"),
     ),
     *(

@@ -9,8 +9,8 @@ from typing import TYPE_CHECKING, Any
 from urllib.parse import urlsplit
 
 from dataflow.access.catalogue import is_this_machine
+from dataflow.connect.tls import Peer, explain_connection, tls_context
 from dataflow.errors import ConfigurationError, SinkError
-from dataflow.sources.tls import Peer, explain_connection, tls_context
 
 if TYPE_CHECKING:
     from dataflow.settings import Settings

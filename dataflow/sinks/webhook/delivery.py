@@ -8,10 +8,10 @@ from typing import Any
 import requests
 from requests.adapters import HTTPAdapter
 
+from dataflow.connect.tls import Peer, explain_connection, tls_context
 from dataflow.errors import SinkError
 from dataflow.settings import WebhookSettings
 from dataflow.sinks.webhook.event import PublicationEvent, signature
-from dataflow.sources.tls import Peer, explain_connection, tls_context
 
 _TRIES = 3
 _FIRST_WAIT_SECONDS = 0.5

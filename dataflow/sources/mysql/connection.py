@@ -9,10 +9,10 @@ from typing import Any
 import pymysql
 from pymysql.connections import Connection
 
+from dataflow.connect.tls import tls_context
 from dataflow.settings import MySQLSettings
 from dataflow.sources.mysql.error_map import error_number, explained, peer_of
 from dataflow.sources.mysql.pymysql_socket import hang_up, tls_version_of
-from dataflow.sources.tls import tls_context
 
 # Times are sent in UTC and quoting is standard, whatever the server's defaults; every transaction is a read-only
 # snapshot.

@@ -10,9 +10,9 @@ from contextlib import contextmanager
 
 import pymysql
 
+from dataflow.connect.tls import AGAIN, Peer, explain_connection
 from dataflow.errors import SourceError, SourceMalformed, SourceMissing, SourceRefused, SourceUnavailable
 from dataflow.settings import MySQLSettings
-from dataflow.sources.tls import AGAIN, Peer, explain_connection
 
 _Answer = tuple[type[SourceError], str, str]
 

@@ -5,18 +5,11 @@ from __future__ import annotations
 from functools import lru_cache
 from typing import Any
 
-import boto3
-from botocore.config import Config
-
+from dataflow.connect.aws import aws_client
 from dataflow.errors import ConfigurationError
 from dataflow.settings import S3Settings
-from dataflow.sources.s3.botocore_tls import speak_tls13
-from dataflow.sources.tls import tls_context
+from lakehouse import S3Keys
 
-_CONNECT_SECONDS, _READ_SECONDS = 10.0, 60.0
-# After three attempts the run retries later.
-_ATTEMPTS = 3
-_CONNECTIONS = 16
 _ADDRESSING = {"path": "path", "vhost": "virtual"}
 
 
@@ -28,32 +21,19 @@ def connect(settings: S3Settings) -> Any:
     Raises: ConfigurationError.
     """
     _check(settings)
-    context = tls_context(settings.ca_file, setting="ca_file of the S3 source")
-    config = Config(
-        connect_timeout=_CONNECT_SECONDS,
-        read_timeout=_READ_SECONDS,
-        retries={"mode": "standard", "total_max_attempts": _ATTEMPTS},
-        max_pool_connections=_CONNECTIONS,
-        s3={"addressing_style": _ADDRESSING[settings.url_style]},
-    )
     scheme = "https" if settings.use_tls else "http"
-    client = boto3.session.Session().client(
+    keys = None
+    if settings.key_id is not None and settings.secret is not None:
+        keys = S3Keys(key_id=settings.key_id.get_secret_value(), secret=settings.secret.get_secret_value())
+    return aws_client(
         "s3",
-        region_name=settings.region,
-        endpoint_url=f"{scheme}://{settings.endpoint}" if settings.endpoint else None,
-        use_ssl=settings.use_tls,
-        aws_access_key_id=settings.key_id.get_secret_value() if settings.key_id else None,
-        aws_secret_access_key=settings.secret.get_secret_value() if settings.secret else None,
-        config=config,
-    )
-    speak_tls13(
-        client,
-        context,
+        region=settings.region,
+        endpoint=f"{scheme}://{settings.endpoint}" if settings.endpoint else None,
+        keys=keys,
         ca_file=settings.ca_file,
-        timeout=(_CONNECT_SECONDS, _READ_SECONDS),
-        connections=_CONNECTIONS,
+        setting="ca_file of the S3 source",
+        options={"s3": {"addressing_style": _ADDRESSING[settings.url_style]}},
     )
-    return client
 
 
 def _check(settings: S3Settings) -> None:

@@ -23,8 +23,8 @@ from botocore.exceptions import (
 )
 from urllib3.exceptions import HTTPError
 
+from dataflow.connect.tls import Peer, explain_connection
 from dataflow.errors import SourceError, SourceMissing, SourceRefused, SourceUnavailable
-from dataflow.sources.tls import Peer, explain_connection
 
 AWS = "AWS"
 """The endpoint in messages where the settings have none."""

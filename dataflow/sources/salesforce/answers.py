@@ -7,6 +7,7 @@ from datetime import UTC, datetime
 
 import requests
 
+from dataflow.connect.tls import Fault, Peer, causes_of, explain_connection
 from dataflow.errors import (
     DataFlowError,
     SchemaDrift,
@@ -16,7 +17,6 @@ from dataflow.errors import (
     SourceRefused,
     SourceUnavailable,
 )
-from dataflow.sources.tls import Fault, Peer, causes_of, explain_connection
 
 _PASSING = frozenset({429, 500, 502, 503, 504})
 

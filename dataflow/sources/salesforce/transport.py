@@ -7,10 +7,10 @@ from urllib.parse import urlsplit
 
 from requests.adapters import HTTPAdapter
 
+from dataflow.connect.tls import tls_context
 from dataflow.errors import ConfigurationError
 from dataflow.settings import SalesforceSettings
 from dataflow.sources.salesforce.answers import PEER
-from dataflow.sources.tls import tls_context
 
 _IDLE_CONNECTIONS = 32
 

@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 from dataclasses import replace
+from functools import partial
 from pathlib import Path
 
 import pytest
 
-from lakehouse import Lake, LakeLocation, LakeUnreachable, PostgresCatalogue, open_reader
+from lakehouse import Lake, LakeLocation, LakeUnreachable, PostgresCatalogue, S3Keys, open_reader
 from tests.lib.cutting_proxy import cutting_proxy
 from tests.lib.lakes import commit, committed, opened, read, upkeep
 from tests.lib.servers.ports import free_port
@@ -46,9 +47,10 @@ def test_a_data_server_that_is_away_or_refuses(s3: S3Server, tmp_path: Path, wro
     )
     with opened(right) as lake:
         commit(lake, "a", 0)
+    wrong_keys = partial(S3Keys, key_id=s3.key_id, secret="wrong-password")
     location = {
         "port": replace(right, s3=replace(s3.access, endpoint=f"127.0.0.1:{free_port()}")),
-        "secret": replace(right, s3=replace(s3.access, secret="wrong-password")),
+        "secret": replace(right, s3=replace(s3.access, keys=wrong_keys)),
         "bucket": replace(right, data="s3://no-such-bucket/data"),
     }[wrong]
     with opened(location) as lake:

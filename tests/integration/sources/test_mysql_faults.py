@@ -9,6 +9,7 @@ from pathlib import Path
 
 import pytest
 
+from dataflow.connect.tls import tls_context
 from dataflow.errors import (
     ConfigurationError,
     DataFlowError,
@@ -21,7 +22,6 @@ from dataflow.errors import (
 from dataflow.settings import ObjectSettings
 from dataflow.sources import ObjectState
 from dataflow.sources.mysql import MySQLSource
-from dataflow.sources.tls import tls_context
 from tests.lib.cutting_answers import answer_cutter
 from tests.lib.cutting_proxy import cutting_proxy
 from tests.lib.deliveries import ITEM, read_rows

@@ -10,6 +10,7 @@ import tempfile
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -19,9 +20,10 @@ from botocore.config import Config
 from pydantic import SecretStr
 
 from dataflow.settings import S3Settings
-from lakehouse import S3Access
+from lakehouse import S3Access, S3Keys
 from tests.lib.servers.certificates import Certificate, Certificates
 from tests.lib.servers.ports import free_port, wait_for_port
+from tests.lib.tool_environments import cache_folder
 
 VERSION = "v1.8.0"
 _MODULE = f"github.com/versity/versitygw/cmd/versitygw@{VERSION}"
@@ -48,8 +50,7 @@ class S3Server:
     @property
     def access(self) -> S3Access:
         return S3Access(
-            key_id=self.key_id,
-            secret=self.secret,
+            keys=partial(S3Keys, key_id=self.key_id, secret=self.secret),
             endpoint=self.endpoint,
             use_ssl=self.ca_file is not None,
             ca_file=self.ca_file,
@@ -95,11 +96,6 @@ class S3Server:
         """Create a bucket and return its address."""
         (self.folder / name).mkdir()
         return f"s3://{name}"
-
-
-def cache_folder() -> Path:
-    """Where servers built for the tests are kept between runs."""
-    return Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache") / "dataflow-tests"
 
 
 def versitygw() -> Path:

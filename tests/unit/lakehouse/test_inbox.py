@@ -9,6 +9,7 @@ import subprocess
 import sys
 import threading
 from datetime import UTC, datetime, timedelta
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -24,6 +25,7 @@ from lakehouse import (
     MessageFolder,
     MessageTooLarge,
     S3Access,
+    S3Keys,
 )
 from lakehouse.inbox import LARGEST_MESSAGE_BYTES, InboxContents, claim, laid_over, without_taken
 from lakehouse.location import PostgresCatalogue
@@ -239,7 +241,7 @@ def test_an_inbox_that_cannot_be_reached_is_named(tmp_path: Path) -> None:
 def test_the_inbox_is_where_all_who_use_the_lake_find_it(
     catalogue: Path | PostgresCatalogue, data: Path | str, own: Path | None, expected: Path | None
 ) -> None:
-    s3 = S3Access(key_id="k", secret="s") if isinstance(data, str) else None
+    s3 = S3Access(keys=partial(S3Keys, key_id="k", secret="s")) if isinstance(data, str) else None
     place = LakeLocation(catalogue=catalogue, data=data, published=Path("/p"), s3=s3, inbox=own)
     assert place.inbox_folder == expected
 

@@ -2,18 +2,20 @@
 
 from __future__ import annotations
 
+from functools import partial
+
 import pytest
 
 from dataflow.errors import ConfigurationError
 from dataflow.observe.lake_looks import encryption_of
-from lakehouse import S3Access
+from lakehouse import S3Access, S3Keys
 from tests.lib.older_tls import older_tls
 from tests.lib.servers.certificates import Certificates
 from tests.lib.servers.ports import free_port
 
 
 def reached(endpoint: str, **access: object) -> S3Access:
-    return S3Access(key_id="", secret="", endpoint=endpoint, **access)  # type: ignore[arg-type]
+    return S3Access(keys=partial(S3Keys, key_id="", secret=""), endpoint=endpoint, **access)  # type: ignore[arg-type]
 
 
 def test_a_server_of_an_older_tls_is_named(certificates: Certificates) -> None:

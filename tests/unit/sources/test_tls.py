@@ -9,8 +9,8 @@ from pathlib import Path
 
 import pytest
 
+from dataflow.connect.tls import Failure, Fault, Peer, explain_connection, tls_context
 from dataflow.errors import ConfigurationError, SourceRefused, SourceUnavailable
-from dataflow.sources.tls import Failure, Fault, Peer, explain_connection, tls_context
 from tests.lib.older_tls import older_tls
 from tests.lib.servers.certificates import Certificates
 from tests.lib.servers.ports import free_port

@@ -30,7 +30,7 @@ def speak_tls13(
         return session.send(request)
 
     # The only public place to set another session.
-    client.meta.events.register("before-send.s3", send)
+    client.meta.events.register(f"before-send.{client.meta.service_model.service_id.hyphenize()}", send)
 
 
 class _Session(URLLib3Session):  # type: ignore[misc]  # botocore is untyped
