@@ -1,7 +1,7 @@
 """Whether the value of `deleted_when_set` deletes: only what is a value of the declared type does.
 
-An exporter writes \\N, NULL, a blank or a zero date for "never": taken for deletions, these delete every customer. A
-value that is set and is not of the type deletes nothing; validation sets its row aside.
+An exporter writes \\N, NULL, a blank, 0, "false", a zero date or 9999-12-31 for "never": taken for deletions, these
+delete every customer. A value that is set and is not of the type deletes nothing; validation sets its row aside.
 """
 
 from __future__ import annotations
@@ -12,16 +12,23 @@ from datetime import datetime
 from typing import Any
 
 from dataflow.settings import ObjectSettings
-from dataflow.vocabulary.placeholders import NOT_A_NUMBER, NOTHING, ZERO_DATES
+from dataflow.vocabulary.answers import NO, YES
+from dataflow.vocabulary.placeholders import NOT_A_NUMBER, NOTHING, ZERO_DATES, ZERO_TIMESTAMPS
 from lakehouse.table import literal, quote
 
-_NEVER = ("", "\\n", *NOTHING, *NOT_A_NUMBER)
+_NEVER = ("", "\\n", *NO, *NOTHING, *NOT_A_NUMBER)
 """Texts, in lower case, that stand for no value where a mark is declared as text."""
+
+FIRST_SECONDS = tuple(ZERO_TIMESTAMPS)
+"""Timestamps that clocks make of 0."""
+_FIRST = (*FIRST_SECONDS, *(second[:10] for second in FIRST_SECONDS))
 
 _DATED = ("DATE", "TIMESTAMP", "DATETIME")
 _NUMERAL = re.compile(r"[+-]?\d+([.]\d*)?")
 FIRST_DAY = "1000-01-01"
 """Before it a date is a zero date or has a year of two digits."""
+END_OF_TIME = "9999-01-01"
+"""From here on a date is what databases write for an open end: a record valid until then is not deleted."""
 
 
 def deletion_of(declared: ObjectSettings) -> Callable[[Any], bool]:
@@ -31,29 +38,35 @@ def deletion_of(declared: ObjectSettings) -> Callable[[Any], bool]:
         return _is_time
     if kind == "VARCHAR":
         return _is_text
-    return lambda value: value is not None and bool(_NUMERAL.fullmatch(str(value).strip()))
+    return _is_yes if kind == "BOOLEAN" else _is_number
 
 
-def deletion_sql(column: str, *, actual: str, declared: ObjectSettings) -> str:
-    """Return the SQL condition of the same, over a column that the source has as the type `actual`."""
+def deletion_sql(column: str, *, declared: ObjectSettings) -> str:
+    """Return the SQL condition of the same, over a column of the source."""
     kind = declared.fields.get(declared.deleted_when_set, "VARCHAR").upper()
     text = f"trim({column}::VARCHAR)"
-    if kind == "VARCHAR" and actual.upper() == "VARCHAR":
-        never = ", ".join(literal(word) for word in _NEVER)
-        return f"coalesce(lower({text}) NOT IN ({never}) AND {_not_zero(text)}, false)"
     if kind == "VARCHAR":
-        return f"({column} IS NOT NULL AND {_not_zero(text)})"
+        never = ", ".join(literal(word) for word in _NEVER)
+        return f"coalesce(lower({text}) NOT IN ({never}) AND {_not_zero(text)} AND {_has_end(text)}, false)"
     cast = f"try_cast({text} AS {kind})"
+    if kind == "BOOLEAN":
+        return f"coalesce({cast}, false)"
     if not kind.startswith(_DATED):
-        return f"{cast} IS NOT NULL"
-    return f"coalesce({cast} >= '{FIRST_DAY}' AND {_not_zero(text)}, false)"
+        return f"({cast} IS NOT NULL AND coalesce(try_cast({text} AS DOUBLE) <> 0, false))"
+    return f"coalesce({cast} >= '{FIRST_DAY}' AND {cast} < '{END_OF_TIME}' AND {_not_zero(text)}, false)"
 
 
 def ambiguous_sql(declared: ObjectSettings) -> str:
     """Return the SQL condition of a typed row whose mark is set and did not delete it; of a text that is not one."""
     name = declared.deleted_when_set
     kind = declared.fields.get(name, "VARCHAR").upper()
-    return "false" if not name or kind == "VARCHAR" or name not in declared.fields else f"{quote(name)} IS NOT NULL"
+    if not name or kind == "VARCHAR" or name not in declared.fields:
+        return "false"
+    if kind == "BOOLEAN":
+        return f"coalesce({quote(name)}, false)"
+    if kind.startswith(_DATED):
+        return f"coalesce({quote(name)} < '{END_OF_TIME}', false)"
+    return f"({quote(name)} IS NOT NULL AND coalesce(try_cast({quote(name)} AS DOUBLE) <> 0, true))"
 
 
 def real_zero_dates() -> tuple[str, ...]:
@@ -62,12 +75,30 @@ def real_zero_dates() -> tuple[str, ...]:
 
 
 def _not_zero(text: str) -> str:
-    return f"left({text}, 10) NOT IN ({', '.join(literal(day) for day in ZERO_DATES)})"
+    zero, first = (", ".join(map(literal, words)) for words in (ZERO_DATES, _FIRST))
+    return f"left({text}, 10) NOT IN ({zero}) AND replace(left({text}, 19), 'T', ' ') NOT IN ({first})"
+
+
+def _is_zero(text: str) -> bool:
+    return text[:10] in ZERO_DATES or text[:19].replace("T", " ") in _FIRST
+
+
+def _has_end(text: str) -> str:
+    return f"NOT starts_with({text}, '{END_OF_TIME[:5]}')"
 
 
 def _is_text(value: Any) -> bool:
     text = "" if value is None else str(value).strip()
-    return text.lower() not in _NEVER and text[:10] not in ZERO_DATES
+    return text.lower() not in _NEVER and not _is_zero(text) and not text.startswith(END_OF_TIME[:5])
+
+
+def _is_yes(value: Any) -> bool:
+    return value is not None and str(value).strip().lower() in YES
+
+
+def _is_number(value: Any) -> bool:
+    text = "" if value is None else str(value).strip()
+    return bool(_NUMERAL.fullmatch(text)) and float(text) != 0
 
 
 def _is_time(value: Any) -> bool:
@@ -78,4 +109,4 @@ def _is_time(value: Any) -> bool:
         day = datetime.fromisoformat(text)
     except ValueError:
         return False
-    return day.date().isoformat() >= FIRST_DAY and text[:10] not in ZERO_DATES
+    return FIRST_DAY <= day.date().isoformat() < END_OF_TIME and not _is_zero(text)

@@ -45,8 +45,8 @@ def cast_sql(text: str, kind: str, *, zone: str = "UTC") -> str:
 def lost_sql(text: str, kind: str) -> str:
     """Return the SQL condition: the text exists and the type does not hold it exactly.
 
-    Not exact: a fraction that the type rounds off, a year of two digits, a time of day in a date, infinity, a number
-    written otherwise than in digits (0x1F, 1_000).
+    Not exact: a fraction that the type rounds off, a year of two digits, a time of day or other text behind a date,
+    infinity, a number written otherwise than in digits (0x1F, 1_000).
     """
     if kind.upper() == SALESFORCE_ID:
         return f"{text} IS NOT NULL AND {salesforce_id_sql(text)} IS NULL"
@@ -110,10 +110,11 @@ def _inexact(text: str, cast: str, kind: str) -> str | None:
         whole = f"TRY_CAST(CASE WHEN NOT contains({text}, '.') THEN {text} END AS HUGEINT)"
         return f"""
             NOT isfinite({cast}) OR NOT ({plain} OR {scientific})
+            OR ({cast} = 0 AND regexp_matches({text}, '^[^eE]*[1-9]'))
             OR CASE WHEN {plain} THEN coalesce({whole} <> TRY_CAST({cast} AS HUGEINT), false) ELSE false END
         """
     if kind in DATED:
         dated = f"regexp_matches({text}, '^\\s*[0-9]{{4}}[-/ ]')"
-        timed = f"OR TRY_CAST({text} AS TIMESTAMP) <> {cast}" if kind == "DATE" else ""
+        timed = f"OR TRY_CAST({text} AS TIMESTAMP) IS DISTINCT FROM {cast}" if kind == "DATE" else ""
         return f"NOT isfinite({cast}) OR NOT {dated} {timed}"
     return None

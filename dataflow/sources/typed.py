@@ -84,6 +84,5 @@ def _deleted_sql(declared: ObjectSettings, types: Mapping[str, str]) -> str:
     if declared.deleted_flag in types:
         flags.append(f"coalesce(try_cast(t.{quote(declared.deleted_flag)} AS BOOLEAN), false)")
     if declared.deleted_when_set in types:
-        column, actual = f"t.{quote(declared.deleted_when_set)}", types[declared.deleted_when_set]
-        flags.append(deletion_sql(column, actual=actual, declared=declared))
+        flags.append(deletion_sql(f"t.{quote(declared.deleted_when_set)}", declared=declared))
     return " OR ".join(flags) or "false"

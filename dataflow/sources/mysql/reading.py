@@ -133,7 +133,7 @@ class _Shaper:
         marks = [pa.repeat(False, cells.rows)]
         if (stamp := self._places.get(declared.deleted_when_set)) is not None and not self._is_empty(cells, stamp):
             typed = f"({self._typed(stamp)})"
-            asked = deletion_sql(typed, actual=self._columns[stamp].type, declared=declared)
+            asked = deletion_sql(typed, declared=declared)
             marks += self._ask(self._received(cells, [stamp]), [asked])
         if (flag := self._places.get(declared.deleted_flag)) is not None:
             asked = f"coalesce(try_cast({self._typed(flag)} AS BOOLEAN), false)"

@@ -8,7 +8,7 @@ import duckdb
 import pyarrow as pa
 
 from dataflow.sources.ahead import bound_of_belief
-from dataflow.sources.deletion import FIRST_DAY, real_zero_dates
+from dataflow.sources.deletion import END_OF_TIME, FIRST_DAY, FIRST_SECONDS, real_zero_dates
 from dataflow.sources.key_versions import mysql_version
 from dataflow.sources.mysql.columns import Column
 from dataflow.sources.mysql.connection import Session, literal, quote
@@ -105,8 +105,10 @@ def _not_deleted(table: Table) -> str | None:
         name = quote(stamp.name)
         if not stamp.is_timestamp and not stamp.is_integer:
             return None
-        never = f"{name} < '{FIRST_DAY}' OR DATE({name}) IN ({', '.join(map(literal, real_zero_dates()))})"
-        conditions.append(f"({name} IS NULL OR {never})" if stamp.is_timestamp else f"{name} IS NULL")
+        days, seconds = (", ".join(map(literal, times)) for times in (real_zero_dates(), FIRST_SECONDS))
+        never = f"{name} < '{FIRST_DAY}' OR {name} >= '{END_OF_TIME}' OR DATE({name}) IN ({days})"
+        never = f"{never} OR {name} IN ({seconds})"
+        conditions.append(f"({name} IS NULL OR {never if stamp.is_timestamp else f'{name} = 0'})")
     return " AND ".join(conditions)
 
 

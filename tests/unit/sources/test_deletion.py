@@ -8,7 +8,8 @@ from dataflow.sources.deletion import ambiguous_sql, deletion_of, deletion_sql
 from dataflow.validate.cast import cast_sql
 
 NEVER = ("", "  ", "\\N", "NULL", "null", "-", "n/a", "nan", "0000-00-00", "0000-00-00 00:00:00",
-         "0001-01-01T00:00:00Z", "1899-12-30")  # fmt: skip
+         "0001-01-01T00:00:00Z", "1899-12-30", "9999-12-31", "9999-12-31 23:59:59", "0", "false", "No",
+         "1970-01-01", "1970-01-01T00:00:00Z", "1900-01-01 00:00:00.000")  # fmt: skip
 TIMES = ("2026-03-01", "2026-03-01 10:00:00", "2026-03-01T10:00:00.5Z", "2026-03-01T10:00:00+02:00")
 
 
@@ -17,7 +18,7 @@ def declared(kind: str) -> ObjectSettings:
 
 
 def by_duckdb(kind: str, text: str | None) -> bool:
-    condition = deletion_sql("gone", actual="VARCHAR", declared=declared(kind))
+    condition = deletion_sql("gone", declared=declared(kind))
     row = duckdb.execute(f"SELECT {condition} FROM (SELECT ?::VARCHAR AS gone)", [text]).fetchone()
     assert row is not None
     return bool(row[0])
@@ -37,9 +38,24 @@ def test_a_text_that_says_something_deletes_where_the_mark_is_declared_as_text()
     assert not by_duckdb("TIMESTAMP", "left in March")
 
 
-@pytest.mark.parametrize(("value", "deletes"), [(1, True), ("17", True), ("", False), (None, False), ("\\N", False)])
-def test_a_number_is_one(value: object, deletes: bool) -> None:
-    assert deletion_of(declared("BIGINT"))(value) is deletes
+@pytest.mark.parametrize(
+    ("kind", "text", "deletes"),
+    [
+        *[("BIGINT", text, True) for text in ("1", "17", "1767261600", "-1")],
+        *[("BIGINT", text, False) for text in ("", None, "\\N", "0", "0.0", "soon")],
+        *[("BOOLEAN", text, True) for text in ("true", "1", "t")],
+        *[("BOOLEAN", text, False) for text in ("false", "0", "", None, "soon")],
+    ],
+)
+def test_a_number_or_a_yes_deletes_and_zero_does_not(kind: str, text: str | None, deletes: bool) -> None:
+    assert deletion_of(declared(kind))(text) is deletes
+    assert by_duckdb(kind, text) is deletes
+
+
+@pytest.mark.parametrize(("kind", "value"), [("BIGINT", "0"), ("BOOLEAN", "false"), ("TIMESTAMP", "9999-12-31")])
+def test_what_stands_for_never_is_not_ambiguous(kind: str, value: str) -> None:
+    row = duckdb.execute(f"SELECT {ambiguous_sql(declared(kind))} FROM (SELECT ?::{kind} AS gone)", [value]).fetchone()
+    assert row == (False,)
 
 
 @pytest.mark.parametrize("text", ["2026/03/01 10:00", "0001-01-01"])
