@@ -12,6 +12,7 @@ from dataflow.vocabulary import (
     companies,
     countries,
     currencies,
+    given_names,
     mailboxes,
     names,
     placeholders,
@@ -31,7 +32,9 @@ def _find_lists(*modules: ModuleType) -> Mapping[str, WordList]:
     return MappingProxyType(found)
 
 
-LISTS = _find_lists(answers, companies, countries, currencies, mailboxes, names, placeholders, postcodes, streets)
+LISTS = _find_lists(
+    answers, companies, countries, currencies, given_names, mailboxes, names, placeholders, postcodes, streets
+)
 
 VOCABULARY_VERSION = version_of(*LISTS.values())
 """The version of all lists: for results that depend on most of them and are cheap to compute again."""

@@ -20,7 +20,8 @@ from tests.lib.tables import small_lake
 
 HOME = {"street": "12 Wexford Road", "city": "Riverton", "postcode": "10555", "country": "US"}
 FAR = {"street": "7 Quarry Lane", "city": "Dover", "postcode": "14021", "country": "US"}
-MAIL = {"email": "household.kettle@posteo.example"}
+PHONE, MAIL = {"phone": "5557318842"}, {"email": "household.kettle@posteo.example"}
+BORN, BORN_LATER = {"birth": "1961-04-17"}, {"birth": "2001-11-30"}
 
 
 def named(given: str, surname: str, *parts: dict[str, str], **fields: str) -> dict[str, str]:
@@ -38,6 +39,21 @@ CASES: dict[str, Case] = {
         ("martha", named("Martha J", "Tarleton", HOME)),
         ("james", named("James", "Tarleton", HOME)),
     ],
+    "middle initials": [
+        ("albert", named("John A", "Pemberly", HOME, BORN)),
+        ("albert", named("John Albert", "Pemberly", HOME, BORN)),
+    ],
+    "sisters with a middle name in common": [
+        ("anna", named("Anna Maria", "Delvecchio", HOME, PHONE)),
+        ("rosa", named("Rosa Maria", "Delvecchio", HOME, PHONE)),
+    ],
+    **{
+        f"{one} and {other}": [
+            (one, named(one, "Hollander", HOME, PHONE)),
+            (other, named(other, "Hollander", HOME, PHONE)),
+        ]
+        for one, other in (("Jan", "Jana"), ("Maria", "Mario"), ("Gary", "Mary"), ("Karl", "Kari"), ("Anna", "Hanna"))
+    },
     **{
         f"{one} or {other}": [
             (one, named(one, "Zimmerle", FAR, email=f"zimmerle{one.lower()}81@mailbox.example")),
@@ -45,7 +61,9 @@ CASES: dict[str, Case] = {
         ]
         for one, other in (
             ("Michael", "Micheal"),
-            ("Eric", "Erick"),
+            ("Steven", "Stephen"),
+            ("Katherine", "Kathryn"),
+            ("Erik", "Eric"),
             ("Sara", "Sarah"),
             ("Robert", "Bob"),
             ("Margaret", "Margret"),
@@ -56,6 +74,18 @@ CASES: dict[str, Case] = {
         ("norman", named("Norman", "Vanterpool", HOME)),
         ("edith", named("Edith", "Vanterpol", HOME)),
     ],
+    "a mailbox between two": [
+        ("elder", named("Cosmo", "Ravensdale", HOME, birth="1938-03-12", email="cosmo.r@mailbox.example")),
+        ("elder", named("Cosmo", "Ravensdale", email="cosmo.r@mailbox.example")),
+        ("younger", named("Cosmo", "Ravensdale", FAR, birth="1979-10-05", email="ravensdale99@posteo.example")),
+    ],
+    "initials alone": [
+        (f"jo{n}", named("J", "O", email=f"box{n}{n}7@mailbox.example", phone=f"55531{n}88{n}2")) for n in range(4)
+    ],
+    "initials and one mailbox": [
+        ("jo", named("J", "O", email="joreilly55@posteo.example", phone="5552907741")),
+        ("jo", named("J", "O", email="joreilly55@posteo.example", phone="5552907741")),
+    ],
     **{
         f"default date {date}": [
             (f"mary{n}", named("Mary", "Smith", birth=date, phone=f"55566{n}41{n}7", city=CITIES[n])) for n in range(4)
@@ -65,6 +95,14 @@ CASES: dict[str, Case] = {
     "a date of their own": [
         ("mary", named("Marybeth", "Smithers", HOME, birth="1963-08-21")),
         ("mary", named("Marybeth", "Smithers", birth="1963-08-21")),
+    ],
+    "twins": [
+        ("clara", named("Clara", "Oswin", HOME, PHONE, birth="1990-06-02")),
+        ("carla", named("Carla", "Oswin", HOME, PHONE, birth="1990-06-02")),
+    ],
+    "father and son": [
+        ("father", named("Desmond", "Achterberg", HOME, PHONE, BORN)),
+        ("son", named("Desmond", "Achterberg", HOME, PHONE, BORN_LATER)),
     ],
     "day and month swapped": [
         ("one", named("Desiree", "Achterhuis", HOME, MAIL, birth="1961-04-07")),

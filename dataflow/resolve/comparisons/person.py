@@ -22,6 +22,34 @@ _CROSSED = (
     " OR list_contains(given_tokens_l, surname_r) OR list_contains(given_tokens_r, surname_l)"
 )
 
+# spellings that sound alike: Eric and Erik, Steven and Stephen, Allison and Alison
+_SOUNDS = (
+    ("ph", "f"), ("ch", "k"), ("ck", "k"), ("th", "t"), ("ah", "a"), ("c", "k"), ("z", "s"), ("y", "i"), ("v", "f"),
+    *((letter * 2, letter) for letter in "klmnrst"),
+)  # fmt: skip
+
+
+def _sound(side: str) -> str:
+    written = f"given_{side}"
+    for spelt, sound in _SOUNDS:
+        written = f"replace({written}, '{spelt}', '{sound}')"
+    return f"regexp_replace({written}, 'e$', '')"
+
+
+_SOUNDS_ALIKE = f"{_sound('l')} = {_sound('r')}"
+# Jan and Jana, Maria and Mario, Gary and Mary are two people though one letter differs; a letter inside, as in Kerstin
+# and Kirstin, is mostly a spelling or a slip
+_TWO_NAMES = (
+    "is_listed_given_l AND is_listed_given_r AND levenshtein(given_l, given_r) = 1"
+    " AND (left(given_l, 1) <> left(given_r, 1) OR right(given_l, 1) <> right(given_r, 1))"
+    f" AND NOT {_SOUNDS_ALIKE}"
+)
+_MISSPELT = (
+    "(jaro_winkler_similarity(given_l, given_r) >= 0.9"
+    f" OR (length(given_l) > 3 AND {typo('given', edits=1)})"
+    f" OR (jaro_winkler_similarity(given_l, given_r) >= 0.85 AND {_SOUNDS_ALIKE}))"
+)
+
 GIVEN = Comparison(
     name="given",
     columns=("given",),
@@ -33,8 +61,7 @@ GIVEN = Comparison(
         Level(label="nickname", condition="list_has_any(given_roots_l, given_roots_r)", m=0.09, kin=0.01),
         Level(
             label="given name misspelt",
-            condition="jaro_winkler_similarity(given_l, given_r) >= 0.9"
-            f" OR (length(given_l) > 3 AND {typo('given', edits=1)})",
+            condition=f"{_MISSPELT} AND NOT ({_TWO_NAMES})",
             m=0.11,
             kin=0.02,
         ),
@@ -52,6 +79,7 @@ GIVEN = Comparison(
             kin=0.02,
         ),
         Level(label="a name in the other's place", condition=_CROSSED, m=0.01, kin=0.01),
+        Level(label="another given name, spelt much alike", condition=_MISSPELT, m=0.003, kin=0.05, most=0),
         Level(
             label="given name garbled",
             condition="jaro_winkler_similarity(given_l, given_r) >= 0.75"
@@ -67,7 +95,7 @@ GIVEN = Comparison(
             most=-2,
         ),
         # two known names are of two people: spouses, twins, parent and child
-        Level(label="another given name", condition="ELSE", m=0.006, kin=0.5, fixed=True, most=-4),
+        Level(label="another given name", condition="ELSE", m=0.006, kin=0.45, fixed=True, most=-4),
     ),
 )
 
@@ -330,7 +358,7 @@ PERSON = EntitySpec(
             name="twins",
             condition=" AND ".join(
                 (
-                    GIVEN.level("another given name", "other given name"),
+                    GIVEN.level("another given name", "other given name", "another given name, spelt much alike"),
                     BIRTH.level("same date of birth"),
                     SURNAME.level("same surname"),
                 )

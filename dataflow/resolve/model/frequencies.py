@@ -12,6 +12,7 @@ import duckdb
 from dataflow.resolve.comparisons import Comparison, EntitySpec, Frequency
 from dataflow.resolve.model.model import Parameters
 from dataflow.resolve.records.normaliser import in_list, known_given_names
+from dataflow.vocabulary.given_names import GIVEN_NAMES
 from lakehouse.query import fetch_int
 from lakehouse.table import literal
 
@@ -21,6 +22,8 @@ do not add up to evidence."""
 HOT_COLUMNS = ("email", "phone")
 KNOWN_FAMILIES = 3
 """A given name of so many families is a name, not a misspelling of another."""
+MISSPELT_FROM = 10
+"""Of two listed names a letter apart, the rarer one is a misspelling where the other is so many times as frequent."""
 
 
 def count_frequencies(
@@ -42,6 +45,7 @@ def count_frequencies(
         con.execute(f"INSERT INTO {into} {_shared_sql(records, column, spec.kin)}")
     if spec.known is not None:
         con.execute(f"INSERT INTO {into} {_known_sql(records, spec.known, spec.frequencies)}")
+        con.execute(f"INSERT INTO {into} {_listed_sql(records, spec.known)}")
     for column in sorted(used & set(HOT_COLUMNS)):
         con.execute(f"""
             INSERT INTO {into} SELECT {literal(hot_name(column))}, value, frequency FROM {into}
@@ -57,6 +61,11 @@ def hot_name(column: str) -> str:
 def known_name(column: str) -> str:
     """Return the column_name of the values of a column that are names and not misspellings."""
     return f"known {column}"
+
+
+def listed_name(column: str) -> str:
+    """Return the column_name of the values of a column that are common names by the vocabulary."""
+    return f"listed {column}"
 
 
 def scale_frequencies(
@@ -105,6 +114,24 @@ def _known_sql(records: str, column: str, frequencies: tuple[Frequency, ...]) ->
         SELECT {literal(known_name(column))}, {column}, 1 FROM {records}
         WHERE length({column}) > 1 GROUP BY {column} HAVING count(DISTINCT {apart}[1]) >= {KNOWN_FAMILIES}
         UNION SELECT {literal(known_name(column))}, unnest([{in_list(known_given_names())}]), 1
+    """
+
+
+def _listed_sql(records: str, column: str) -> str:
+    """Return the SELECT of the listed names, without those that are a misspelling in these records.
+
+    Two names one letter apart, or with two letters swapped, share what is left without that letter.
+    """
+    without_one = "unnest(list_transform(range(1, length(name) + 1), x -> left(name, x - 1) || substr(name, x + 1)))"
+    return f"""
+        WITH met AS (SELECT {column} AS name, count(*) AS n FROM {records} WHERE length({column}) > 1 GROUP BY 1),
+        rest AS (SELECT name, n, {without_one} AS part FROM met UNION SELECT name, n, name FROM met),
+        misspelt AS (
+            SELECT DISTINCT rare.name FROM rest rare JOIN rest common USING (part)
+            WHERE common.n >= {MISSPELT_FROM} * rare.n
+        ),
+        listed AS (SELECT unnest([{in_list(GIVEN_NAMES)}]) AS name)
+        SELECT {literal(listed_name(column))}, name, 1 FROM listed ANTI JOIN misspelt USING (name)
     """
 
 

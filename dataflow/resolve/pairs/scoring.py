@@ -15,7 +15,7 @@ import re
 import duckdb
 
 from dataflow.resolve.comparisons import EntitySpec
-from dataflow.resolve.model.frequencies import HOT_COLUMNS, hot_name, known_name
+from dataflow.resolve.model.frequencies import HOT_COLUMNS, hot_name, known_name, listed_name
 from dataflow.resolve.model.model import KIN, Epoch, LevelWeights
 from dataflow.resolve.model.splink_weights import match_weight, weight_sql
 from dataflow.resolve.pairs.numbers import is_among, is_member, number_of
@@ -109,7 +109,14 @@ def members_sql(records: str, epoch: Epoch, spec: EntitySpec, *, of_all: bool = 
 def _derived(spec: EntitySpec) -> dict[str, str]:
     """Return the derived columns that conditions use, each with the column it is derived from."""
     found = {_weights_of(spec.tokens): spec.tokens} if spec.tokens is not None else {}
-    return found | ({f"is_known_{spec.known}": spec.known} if spec.known is not None else {})
+    return found | dict.fromkeys(_lists_of(spec), spec.known or "")
+
+
+def _lists_of(spec: EntitySpec) -> dict[str, str]:
+    """Return the derived columns that say whether a value is among values of the frequencies, each with their name."""
+    if spec.known is None:
+        return {}
+    return {f"is_known_{spec.known}": known_name(spec.known), f"is_listed_{spec.known}": listed_name(spec.known)}
 
 
 def records_to_compare(epoch: Epoch, spec: EntitySpec) -> str:
@@ -122,9 +129,10 @@ def records_to_compare(epoch: Epoch, spec: EntitySpec) -> str:
     if spec.tokens is not None and _weights_of(spec.tokens) in named:
         joins.append(f"LEFT JOIN ({_token_weights(epoch, spec.tokens)}) w USING (record_id)")
         columns.append(f", w.{_weights_of(spec.tokens)}")
-    if spec.known is not None and f"is_known_{spec.known}" in named:
-        known = f"SELECT value FROM {epoch.frequencies} WHERE column_name = {literal(known_name(spec.known))}"
-        columns.append(f", coalesce(r.{spec.known} IN ({known}), false) AS is_known_{spec.known}")
+    for derived, listed in _lists_of(spec).items():
+        if derived in named:
+            values = f"SELECT value FROM {epoch.frequencies} WHERE column_name = {literal(listed)}"
+            columns.append(f", coalesce(r.{spec.known} IN ({values}), false) AS {derived}")
     compared = "".join(f", {_unless_hot(column, epoch)}" for column in sorted(named - set(_derived(spec))))
     return f"SELECT r.record, r.record_id{compared}{''.join(columns)} FROM pair_member r {' '.join(joins)}"
 
