@@ -43,6 +43,7 @@ SCHEMA = pa.schema([("a", pa.string()), ("b", pa.string())])
 COLUMNS = {column.name: column.type for column in MATCH_RECORD.columns if column.name != "block_keys"} | {
     "org_token_idf": "DOUBLE[]",
     "is_known_given": "BOOLEAN",
+    "is_listed_given": "BOOLEAN",
 }
 ARROW = {
     "VARCHAR": pa.string(),
