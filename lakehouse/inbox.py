@@ -34,7 +34,7 @@ _EARLIEST, _LATEST = datetime.min.replace(tzinfo=UTC), datetime(9999, 1, 1, tzin
 
 
 class MessageStore(Protocol):
-    """The store of messages: a folder; a bucket prefix could be another (`If-None-Match: *`)."""
+    """The store of messages: a folder, or a prefix of a bucket."""
 
     def names(self) -> list[str]:
         """Return the names of all files, unordered. Raises: LakeUnreachable."""

@@ -78,25 +78,31 @@ class PostgresCatalogue:
 class LakeLocation:
     """One lake. `data` is a folder or an `s3://bucket/prefix`; `published` is the folder of the readers' copy.
 
-    With a PostgreSQL catalogue readers attach the server itself, and `published` stays empty. `inbox` is the folder of
-    messages to the next committer where it is not the one beside the lake. `is_shared`: the group of the folder `data`
-    can write in it too.
+    With a PostgreSQL catalogue readers attach the server itself, and `published` stays empty. `inbox` is the folder or
+    `s3://bucket/prefix` of messages to the next committer where it is not the one beside the lake. `is_shared`: the
+    group of the folder `data` can write in it too.
     """
 
     catalogue: Path | PostgresCatalogue
     data: Path | str
     published: Path
     s3: S3Access | None = None
-    inbox: Path | None = None
+    inbox: Path | str | None = None
     is_shared: bool = False
 
     @property
-    def inbox_folder(self) -> Path | None:
-        """Return the folder of the inbox for all processes; None where they share no folder."""
+    def inbox_place(self) -> Path | str | None:
+        """Return the folder or the `s3://bucket/prefix` of the inbox for all processes.
+
+        None where the data are a whole bucket, which has no place beside them.
+        """
         if self.inbox is not None:
             return self.inbox
         shared = self.catalogue if isinstance(self.catalogue, Path) else self.data
-        return shared.with_name(f"{shared.name}.inbox") if isinstance(shared, Path) else None
+        if isinstance(shared, Path):
+            return shared.with_name(f"{shared.name}.inbox")
+        bucket, _, prefix = shared.removeprefix("s3://").strip("/").partition("/")
+        return f"s3://{bucket}/{prefix}.inbox" if prefix else None
 
     @property
     def data_path(self) -> str:

@@ -153,15 +153,15 @@ def open_to_decide(who: Who, *, door: str, settings: Settings, reads: Reads = ()
     """Open the door for a steward, and the inbox; messages written to it are newer than all that was read.
 
     Raises: UsageError before the first publication; LakeDamaged where only data files are left;
-    ConfigurationError where the users of the lake share no folder.
+    ConfigurationError where the lake has no place for them.
     """
     place = lake_location(settings)
     inbox = inbox_at(place)
     if inbox is None:
         raise ConfigurationError(
-            "Decisions need a folder that all users and runs of the lake can reach; this lake has none: its catalogue "
-            "is on a server and its data in a bucket.",
-            next_move="Set lake.inbox to such a folder.",
+            "Decisions need a place that all users and runs of the lake can reach; this lake has none: its catalogue "
+            "is on a server, and its data are a whole bucket.",
+            next_move="Set lake.inbox to a folder that all can reach, or to s3://bucket/prefix.",
         )
     # A catalogue without its readers' copy is damaged, which `open_for` reports.
     if isinstance(place.catalogue, Path) and not (place.published_catalogue.exists() or place.catalogue.exists()):

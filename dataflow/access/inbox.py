@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from pathlib import Path
+
 import duckdb
 
 from dataflow.tables.ops import INBOX_TAKEN
@@ -10,9 +12,14 @@ from lakehouse.inbox import without_taken
 
 
 def inbox_at(location: LakeLocation) -> Inbox | None:
-    """Return the inbox of a lake; None where its users share no folder."""
-    folder = location.inbox_folder
-    return Inbox(MessageFolder(folder)) if folder is not None else None
+    """Return the inbox of a lake; None where it has no place beside the data."""
+    place = location.inbox_place
+    if isinstance(place, str) and location.s3 is not None:
+        # Imported late: the client of AWS takes a quarter of a second.
+        from dataflow.access.message_bucket import MessageBucket
+
+        return Inbox(MessageBucket.of(place, location.s3))
+    return Inbox(MessageFolder(place)) if isinstance(place, Path) else None
 
 
 def read_inbox(location: LakeLocation) -> InboxContents:

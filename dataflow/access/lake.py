@@ -29,7 +29,7 @@ def lake_location(settings: Settings) -> LakeLocation:
         data=declared.data if declared.data.startswith("s3://") else Path(declared.data),
         published=Path(declared.published),
         s3=access,
-        inbox=Path(declared.inbox) if declared.inbox else None,
+        inbox=_inbox_place(declared.inbox, access),
         is_shared=bool(declared.group),
     )
 
@@ -96,6 +96,17 @@ def _s3_access(settings: Settings) -> S3Access | None:
         url_style=declared.url_style,
         ca_file=Path(declared.ca_file) if declared.ca_file else None,
     )
+
+
+def _inbox_place(declared: str, access: S3Access | None) -> Path | str | None:
+    if not declared.startswith("s3://"):
+        return Path(declared) if declared else None
+    if access is None:
+        raise ConfigurationError(
+            f"lake.inbox is {declared}, but there are no lake.s3 settings to reach the bucket.",
+            next_move="Set lake.s3 (key_id, secret, region, endpoint) or use a folder.",
+        )
+    return declared
 
 
 def _keys_of(declared: S3Settings) -> Callable[[], S3Keys]:

@@ -159,9 +159,9 @@ def _folders(settings: Settings) -> list[Path]:
     lake = settings.lake
     named = [lake.data, lake.published, settings.landing, settings.runs, settings.reports, settings.sample]
     folders = [Path(name) for name in named if "://" not in name]
-    if lake.inbox:
+    if lake.inbox and "://" not in lake.inbox:
         folders.append(Path(lake.inbox))
-    elif "://" in lake.catalogue and "://" not in lake.data:
+    elif not lake.inbox and "://" in lake.catalogue and "://" not in lake.data:
         folders.append(Path(f"{lake.data}.inbox"))
     if "://" not in lake.catalogue and settings.home in Path(lake.catalogue).parent.parents:
         folders.append(Path(lake.catalogue).parent)

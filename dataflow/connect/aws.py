@@ -17,12 +17,13 @@ from botocore.exceptions import BotoCoreError, ClientError
 from dataflow.connect.botocore_tls import speak_tls13
 from dataflow.connect.tls import tls_context
 from dataflow.errors import ConfigurationError
-from lakehouse import LakeUnreachable, S3Keys
+from lakehouse import LakeUnreachable, S3Access, S3Keys
 
 _CONNECT_SECONDS, _READ_SECONDS = 10.0, 60.0
 # After three attempts the run retries later.
 _ATTEMPTS = 3
 _CONNECTIONS = 16
+_ADDRESSING = {"path": "path", "vhost": "virtual"}
 
 
 def aws_client(
@@ -65,6 +66,23 @@ def aws_client(
         connections=_CONNECTIONS,
     )
     return client
+
+
+def bucket_client(access: S3Access, *, keys: S3Keys | None, setting: str) -> Any:
+    """Return the client of a bucket's server; without `keys` it signs with those of the machine, renewed by itself.
+
+    `setting` declares the file of authorities, for messages. Raises: ConfigurationError.
+    """
+    scheme = "https" if access.use_ssl else "http"
+    return aws_client(
+        "s3",
+        region=access.region,
+        endpoint=f"{scheme}://{access.endpoint}" if access.endpoint else None,
+        keys=keys,
+        ca_file=str(access.ca_file or ""),
+        setting=setting,
+        options={"s3": {"addressing_style": _ADDRESSING[access.url_style]}},
+    )
 
 
 def machine_keys() -> S3Keys:

@@ -197,8 +197,8 @@ def _inbox(settings: Settings) -> str:
     inbox = inbox_at(lake_location(settings))
     if inbox is None:
         raise _Failed(
-            "there is none: the catalogue is on a server and the data in a bucket",
-            "Set lake.inbox to a folder that all users and runs can reach.",
+            "there is none: the catalogue is on a server, and the data are a whole bucket",
+            "Set lake.inbox to a folder that all users and runs can reach, or to s3://bucket/prefix.",
         )
     found = inbox.read()
     faulty = (*found.damaged, *found.unreadable, *found.set_aside)

@@ -41,8 +41,9 @@ class LakeSettings(Section):
     published: ProjectPath = "${home}/lake/published"
     """Folder of the readers' copy of a catalogue that is a file."""
     inbox: ProjectPath = ""
-    """Folder of decisions that wait for the next run; all who decide and the run must reach it. Empty: beside a
-    catalogue that is a file, else beside the data. Required with a catalogue on a server and data in a bucket."""
+    """Folder, or `s3://bucket/prefix`, of decisions that wait for the next run; all who decide and the run must reach
+    it. Empty: beside a catalogue that is a file, else beside the data: `s3://bucket/prefix.inbox` where these are in
+    `s3://bucket/prefix`."""
     s3: S3Settings | None = None
     group: str = ""
     """The group of users that share the lake's files and the rest of the home; empty: only this user reads them."""

@@ -11,7 +11,8 @@ from multiprocessing.synchronize import Barrier, Event
 import pyarrow as pa
 from duckdb import DuckDBPyConnection
 
-from lakehouse import Column, Inbox, Lake, LakeLocation, Message, MessageFolder, Table
+from dataflow.access.inbox import inbox_at
+from lakehouse import Column, Inbox, Lake, LakeLocation, Message, Table
 from lakehouse.inbox import claim, ids_taken, without_taken
 from tests.lib.lakes import opened
 
@@ -40,8 +41,9 @@ TAKEN = Table(
 
 def inbox_of(location: LakeLocation) -> Inbox:
     """The inbox of a lake that has one."""
-    assert location.inbox_folder is not None
-    return Inbox(MessageFolder(location.inbox_folder))
+    inbox = inbox_at(location)
+    assert inbox is not None
+    return inbox
 
 
 def write(inbox: Inbox, number: int) -> Message:

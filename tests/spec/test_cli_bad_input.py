@@ -236,10 +236,10 @@ def test_deciding_before_the_first_publication(
     assert not list(tmp_path.rglob("*.inbox"))
 
 
-def test_deciding_where_no_folder_is_shared(
+def test_deciding_where_the_data_are_a_whole_bucket(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    for name, value in (("CATALOGUE", "postgresql://u@localhost/lake"), ("DATA", "s3://bucket/lake"), ("S3", "{}")):
+    for name, value in (("CATALOGUE", "postgresql://u@localhost/lake"), ("DATA", "s3://bucket"), ("S3", "{}")):
         monkeypatch.setenv(f"DATAFLOW_LAKE__{name}", value)
     assert run(["--home", str(tmp_path), "dlq", "replay", "-y"]) == 2
     assert "lake.inbox" in capsys.readouterr().err

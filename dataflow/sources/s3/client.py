@@ -3,14 +3,13 @@
 from __future__ import annotations
 
 from functools import lru_cache
+from pathlib import Path
 from typing import Any
 
-from dataflow.connect.aws import aws_client
+from dataflow.connect.aws import bucket_client, machine_keys
 from dataflow.errors import ConfigurationError
 from dataflow.settings import S3Settings
-from lakehouse import S3Keys
-
-_ADDRESSING = {"path": "path", "vhost": "virtual"}
+from lakehouse import S3Access, S3Keys
 
 
 @lru_cache(maxsize=8)
@@ -21,19 +20,18 @@ def connect(settings: S3Settings) -> Any:
     Raises: ConfigurationError.
     """
     _check(settings)
-    scheme = "https" if settings.use_tls else "http"
     keys = None
     if settings.key_id is not None and settings.secret is not None:
         keys = S3Keys(key_id=settings.key_id.get_secret_value(), secret=settings.secret.get_secret_value())
-    return aws_client(
-        "s3",
+    access = S3Access(
+        keys=machine_keys,
+        endpoint=settings.endpoint,
         region=settings.region,
-        endpoint=f"{scheme}://{settings.endpoint}" if settings.endpoint else None,
-        keys=keys,
-        ca_file=settings.ca_file,
-        setting="ca_file of the S3 source",
-        options={"s3": {"addressing_style": _ADDRESSING[settings.url_style]}},
+        use_ssl=settings.use_tls,
+        url_style=settings.url_style,
+        ca_file=Path(settings.ca_file) if settings.ca_file else None,
     )
+    return bucket_client(access, keys=keys, setting="ca_file of the S3 source")
 
 
 def _check(settings: S3Settings) -> None:

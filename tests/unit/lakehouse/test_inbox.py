@@ -234,16 +234,18 @@ def test_an_inbox_that_cannot_be_reached_is_named(tmp_path: Path) -> None:
         (Path("/l/cat.ducklake"), Path("/d/data"), None, Path("/l/cat.ducklake.inbox")),
         (Path("/l/cat.ducklake"), "s3://b/data", None, Path("/l/cat.ducklake.inbox")),
         (PostgresCatalogue(host="h", database="d", user="u"), Path("/d/data"), None, Path("/d/data.inbox")),
-        (PostgresCatalogue(host="h", database="d", user="u"), "s3://b/data", None, None),
+        (PostgresCatalogue(host="h", database="d", user="u"), "s3://b/data/", None, "s3://b/data.inbox"),
+        (PostgresCatalogue(host="h", database="d", user="u"), "s3://b", None, None),
+        (PostgresCatalogue(host="h", database="d", user="u"), "s3://b", "s3://c/x", "s3://c/x"),
         (PostgresCatalogue(host="h", database="d", user="u"), "s3://b/data", Path("/x"), Path("/x")),
     ],
 )
 def test_the_inbox_is_where_all_who_use_the_lake_find_it(
-    catalogue: Path | PostgresCatalogue, data: Path | str, own: Path | None, expected: Path | None
+    catalogue: Path | PostgresCatalogue, data: Path | str, own: Path | str | None, expected: Path | str | None
 ) -> None:
     s3 = S3Access(keys=partial(S3Keys, key_id="k", secret="s")) if isinstance(data, str) else None
     place = LakeLocation(catalogue=catalogue, data=data, published=Path("/p"), s3=s3, inbox=own)
-    assert place.inbox_folder == expected
+    assert place.inbox_place == expected
 
 
 def test_messages_are_taken_once_and_removed(location: LakeLocation) -> None:
@@ -308,4 +310,4 @@ def test_rows_laid_over_a_table_replace_those_of_their_keys(location: LakeLocati
 def test_two_lakes_in_one_folder_have_two_inboxes(tmp_path: Path) -> None:
     one = local_lake(tmp_path)
     other = LakeLocation(catalogue=tmp_path / "other.ducklake", data=tmp_path / "other", published=tmp_path / "p")
-    assert one.inbox_folder != other.inbox_folder
+    assert one.inbox_place != other.inbox_place
