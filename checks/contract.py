@@ -67,11 +67,11 @@ def verify_contracts(
     Raises: ContractMalformed.
     """
     chosen = {f"{database}/{table.schema}/{table.name}": table for table in tables}
-    texts = [yaml.safe_dump(contract_of(t, database=database, folder=folder), sort_keys=False) for t in chosen.values()]
-    if not texts:
+    contracts = [contract_of(table, database=database, folder=folder) for table in chosen.values()]
+    if not contracts:
         return []
     with _using(con, database):
-        ran = run_soda(con, texts, database=database)
+        ran = run_soda(con, contracts, database=database)
     found = [_check(one, chosen) for one in ran.checks]
     verified = {one.dataset for one in ran.checks}
     missing = [_not_run(table) for name, table in chosen.items() if name not in verified]

@@ -12,7 +12,7 @@ from ibis.expr import types as ir
 from dataflow.conform.compiled import CompiledMapping
 from dataflow.conform.customer_record import UNREADABLE, Dropped, drop_lookups, normalise_records
 from dataflow.conform.keys import create_key_forms
-from dataflow.conform.mapping import compile_mappings, key_forms
+from dataflow.conform.mapping import key_forms, name_mappings
 from dataflow.conform.records import mapped_records
 from dataflow.conform.scope import mark_scope
 from dataflow.conform.settle import MAPPING, Settled, settle_values
@@ -43,7 +43,8 @@ def conform(ws: Workspace, settings: Settings) -> list[StepReport]:
     folded into a group's record.
     Raises: MappingError.
     """
-    mappings = compile_mappings(settings, ws.tables)
+    # Their expressions were checked before the run; here those are compiled whose records are computed.
+    mappings = name_mappings(settings, ws.tables)
     create_key_forms(ws.con, key_forms(mappings))
     known = known_fingerprints(ws)
     fingerprints = {table.full_name: fingerprint_of(table, mappings, settings=settings) for table in TABLES}

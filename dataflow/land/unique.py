@@ -13,7 +13,6 @@ from dataflow.errors import ObjectHeldBack
 from dataflow.settings import ObjectSettings
 from dataflow.sources import PlannedWindow
 from dataflow.sources.rows import key_fields
-from lakehouse.connect import connect
 from lakehouse.table import literal, quote
 
 _COMPARED_ROWS = 20_000
@@ -25,32 +24,30 @@ _WHOLE = re.compile(r"U?(TINY|SMALL|BIG|HUGE)?INT(EGER)?")
 _NAMED_AS_KEY = re.compile(r"(^|[^a-z])(id|key|code|sku|no|nr|num|number|line|pos|position|seq|item|index)([^a-z]|$)")
 
 
-def require_unique_keys(file: Path, planned: PlannedWindow, declared: ObjectSettings) -> None:
+def require_unique_keys(
+    con: duckdb.DuckDBPyConnection, file: Path, *, planned: PlannedWindow, declared: ObjectSettings
+) -> None:
     """Compare the staged rows of a window; deletions, and rows without key or version, share theirs with others.
 
     Raises: ObjectHeldBack naming the fields that would make the key unique.
     """
-    con = connect(threads=1)
-    try:
-        staged = f"read_parquet({literal(str(file))}, hive_partitioning = false)"
-        compared = "NOT is_deleted AND defect IS NULL AND changed_at IS NOT NULL"
-        # By numbers first: hardly a window has two rows of one key and version, and texts take five times as long.
-        [(rows, versions)] = con.execute(
-            f"SELECT count(*), count(DISTINCT hash(record_key, changed_at)) FROM {staged} WHERE {compared}"
-        ).fetchall()
-        if rows == versions:
-            return
-        con.execute(f"""
-            CREATE TEMP TABLE shared_key AS
-            SELECT record_key, changed_at, count(DISTINCT row_hash) AS rows_of_key FROM {staged} WHERE {compared}
-            GROUP BY record_key, changed_at HAVING min(row_hash) <> max(row_hash)
-        """)
-        [(keys, rows)] = con.execute("SELECT count(*), sum(rows_of_key) FROM shared_key").fetchall()
-        if not keys:
-            return
-        fields = _fields_that_differ(con, staged, declared)
-    finally:
-        con.close()
+    staged = f"read_parquet({literal(str(file))}, hive_partitioning = false)"
+    compared = "NOT is_deleted AND defect IS NULL AND changed_at IS NOT NULL"
+    # By numbers first: hardly a window has two rows of one key and version, and texts take five times as long.
+    [(rows, versions)] = con.execute(
+        f"SELECT count(*), count(DISTINCT hash(record_key, changed_at)) FROM {staged} WHERE {compared}"
+    ).fetchall()
+    if rows == versions:
+        return
+    con.execute(f"""
+        CREATE TEMP TABLE shared_key AS
+        SELECT record_key, changed_at, count(DISTINCT row_hash) AS rows_of_key FROM {staged} WHERE {compared}
+        GROUP BY record_key, changed_at HAVING min(row_hash) <> max(row_hash)
+    """)
+    [(keys, rows)] = con.execute("SELECT count(*), sum(rows_of_key) FROM shared_key").fetchall()
+    if not keys:
+        return
+    fields = _fields_that_differ(con, staged, declared)
     raise ObjectHeldBack(
         f"Reading {planned.subject}: the key {declared.key} is not unique: {rows:,} different rows have {keys:,} keys, "
         f"and the same {declared.cursor} with each key; nothing of the object is landed or published.",

@@ -73,6 +73,10 @@ PARTS = (
             ("soda_core.common.env_config_helper:EnvConfigHelper._initialize", ()),
             ("soda_core.common.env_config_helper:EnvConfigHelper.soda_core_telemetry_enabled", ()),
             ("soda_core.common.yaml:ContractYamlSource.from_str", ()),
+            ("soda_core.common.yaml:ContractYamlSource.parse", ()),
+            ("soda_core.common.yaml:YamlObject", ("yaml_source", "yaml_dict")),
+            ("soda_core.common.yaml:CommentedMap().lc", ()),
+            ("soda_core.common.yaml:CommentedSeq().lc", ()),
             (
                 "soda_core.contracts.contract_verification:ContractVerificationSession.execute",
                 ("contract_yaml_sources", "data_source_impls"),
