@@ -28,6 +28,7 @@ from __future__ import annotations
 import duckdb
 
 from dataflow.resolve.comparisons import EntitySpec
+from dataflow.resolve.customers.present_ids import AS_IT_IS
 from dataflow.resolve.pairs.candidates import cap_sql
 from dataflow.resolve.pairs.numbers import number_of
 from dataflow.tables.resolved import EDGE, JUDGED_PAIR, MATCH_RECORD, XREF
@@ -163,11 +164,14 @@ def _holders(ws: Workspace, spec: EntitySpec, keys: str) -> str:
     """
 
 
-def mark_region(ws: Workspace, link_thresholds: dict[str, float], *, fresh_edges: str) -> None:
+def mark_region(
+    ws: Workspace, link_thresholds: dict[str, float], *, fresh_edges: str, present_id: str = AS_IT_IS
+) -> None:
     """Fill `region` with all records whose cluster can change, deleted records included.
 
     It starts from the stale and newly judged records and those of the new edges `fresh_edges`, and follows links,
-    judgements and customers, old and new, until nothing is added. A component outside the region holds no changed
+    judgements and customers, old and new, until nothing is added; a record that is gone under a former id leads to its
+    `present_id`. A component outside the region holds no changed
     record, edge or judgement, so its clusters stay.
     """
     con = ws.con
@@ -179,6 +183,11 @@ def mark_region(ws: Workspace, link_thresholds: dict[str, float], *, fresh_edges
         UNION SELECT record_id_l FROM ({ws.changed(EDGE)})
         ANTI JOIN stale_record l ON l.record_id = record_id_l ANTI JOIN stale_record r ON r.record_id = record_id_r
     """)
+    if present_id != AS_IT_IS:
+        con.execute(f"""
+            INSERT INTO beginning SELECT {present_id} FROM stale_record
+            ANTI JOIN {MATCH_RECORD.sql_name} m USING (record_id) WHERE {present_id} <> record_id
+        """)
     _reach(con)
     con.execute(f"""
         CREATE OR REPLACE TABLE work.main.region AS

@@ -26,6 +26,7 @@ from dataflow.resolve.affected import find_lost_edges, mark_everything, mark_key
 from dataflow.resolve.clusters.clusters import find_clusters
 from dataflow.resolve.comparisons import EntitySpec
 from dataflow.resolve.customers.customers import stage_golden, stage_identities
+from dataflow.resolve.customers.present_ids import AS_IT_IS, present_id_sql
 from dataflow.resolve.customers.review_queue import stage_review
 from dataflow.resolve.customers.summary import summarise
 from dataflow.resolve.judgements.judgements import stage_judgements
@@ -138,7 +139,15 @@ def _resolve_changed(
         new_epochs = kept | train_and_store(ws, specs, kinds=untrained, present=epochs)
     epochs = epochs | new_epochs
     links = {kind: epoch.link_threshold for kind, epoch in epochs.items()}
-    compared = identify(ws, specs=specs, epochs=epochs, whole_types=set(new_epochs), steps=steps, spreading=spreading)
+    compared = identify(
+        ws,
+        specs=specs,
+        epochs=epochs,
+        whole_types=set(new_epochs),
+        steps=steps,
+        spreading=spreading,
+        present_id=present_id_sql(settings),
+    )
     if new_epochs:
         refuse_churn(measure_churn(ws, new_epochs), budget=settings.resolve.id_churn_budget)
     with steps.time("golden"):
@@ -159,11 +168,12 @@ def identify(
     whole_types: set[str],
     steps: Steps,
     spreading: Spreading | None = None,
+    present_id: str = AS_IT_IS,
 ) -> int:
     """Stage the edges, clusters and customers that follow from staged match records and judgements.
 
-    `whole_types` have a new model. Leaves `region` and `new_cluster` to the caller; returns the number of pairs
-    compared.
+    `whole_types` have a new model; `present_id` is the SQL of the id that a record has now. Leaves `region` and
+    `new_cluster` to the caller; returns the number of pairs compared.
     """
     used = tuple(spec for kind, spec in specs.items() if kind in epochs)
     with steps.time("edges"):
@@ -173,10 +183,11 @@ def identify(
         if whole_types >= set(epochs):
             mark_everything(ws)
         else:
-            mark_region(ws, {kind: epoch.link_threshold for kind, epoch in epochs.items()}, fresh_edges="fresh_edge")
+            links = {kind: epoch.link_threshold for kind, epoch in epochs.items()}
+            mark_region(ws, links, fresh_edges="fresh_edge", present_id=present_id)
         _cluster_region(ws, used, epochs)
     with steps.time("identities"):
-        stage_identities(ws, "new_cluster")
+        stage_identities(ws, "new_cluster", present_id=present_id)
     return compared
 
 

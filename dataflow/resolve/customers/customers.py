@@ -18,6 +18,7 @@ from collections.abc import Mapping
 
 from dataflow.resolve.customers.golden import golden_sql, other_values_sql
 from dataflow.resolve.customers.identity import assign_ids
+from dataflow.resolve.customers.present_ids import AS_IT_IS
 from dataflow.tables.conformed import CUSTOMER_RECORD
 from dataflow.tables.resolved import GOLDEN_CUSTOMER, IDENTITY_EVENT, OTHER_VALUE, REDIRECT, XREF
 from dataflow.workspace.pushdown import pushdown_condition
@@ -25,13 +26,22 @@ from dataflow.workspace.workspace import Workspace
 from lakehouse.table import literal
 
 
-def stage_identities(ws: Workspace, clusters: str) -> None:
-    """Assign customer ids to the clusters of `region`; stage crosswalk, redirects and events."""
+def stage_identities(ws: Workspace, clusters: str, *, present_id: str = AS_IT_IS) -> None:
+    """Assign customer ids to the clusters of `region`; stage crosswalk, redirects and events.
+
+    A record that is gone counts with the id `present_id`: its customer goes on where the record is there under that id.
+    """
     con = ws.con
     con.execute(f"""
         CREATE OR REPLACE TEMP TABLE xref_before AS
-        SELECT record_id, customer_id, linked_at FROM {ws.before(XREF)} SEMI JOIN region USING (record_id)
-        WHERE {pushdown_condition(con, "region", "record_id")}
+        WITH linked AS (
+            SELECT record_id, customer_id, linked_at FROM {ws.before(XREF)} SEMI JOIN region USING (record_id)
+            WHERE {pushdown_condition(con, "region", "record_id")}
+        )
+        FROM linked SEMI JOIN {clusters} USING (record_id)
+        UNION ALL
+        SELECT {present_id} AS record_id, customer_id, min(linked_at) AS linked_at
+        FROM linked ANTI JOIN {clusters} USING (record_id) GROUP BY ALL
     """)
     born = f"""
         SELECT customer_id, min(occurred_at) AS born_at FROM {ws.before(IDENTITY_EVENT)}
@@ -46,8 +56,10 @@ def stage_identities(ws: Workspace, clusters: str) -> None:
         XREF,
         f"""
         SELECT c.record_id, a.customer_id, c.entity_type, c.confidence,
-            CASE WHEN b.customer_id = a.customer_id THEN b.linked_at ELSE {now} END AS linked_at
-        FROM {clusters} c JOIN assigned a USING (record_id) LEFT JOIN xref_before b USING (record_id)
+            coalesce(b.linked_at, {now}) AS linked_at
+        FROM {clusters} c JOIN assigned a USING (record_id)
+        LEFT JOIN (SELECT record_id, customer_id, min(linked_at) AS linked_at FROM xref_before GROUP BY ALL) b
+        ON b.record_id = a.record_id AND b.customer_id = a.customer_id
         """,
         scope="SELECT record_id FROM region",
     )

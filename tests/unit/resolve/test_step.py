@@ -130,6 +130,25 @@ def test_deleted_records_retire_their_customer_until_they_come_back(lake: Lake, 
     assert redirects(lake) == {}
 
 
+def test_a_customer_follows_its_record_from_a_key_as_received_to_the_typed_one(lake: Lake, tmp_path: Path) -> None:
+    """Lakes of earlier versions hold records by their keys as received: 007 is 7 since."""
+    plain, padded, other = (f"mysql|customers|{key}" for key in ("7", "007", "7.0"))
+    carl = {**person(random.Random(14), 8006), "_source": "mysql"}
+    dora = {**person(random.Random(15), 8007), "record_id": other, "_source": "mysql"}
+    resolve_day(lake, tmp_path, [{**carl, "record_id": padded}], day=2)
+    before = rows(lake, f"SELECT customer_id, linked_at FROM lake.resolved.xref WHERE record_id = '{padded}'")
+    resolve_day(lake, tmp_path, [{**carl, "record_id": plain}], gone=[padded], day=3)
+    assert rows(lake, f"SELECT customer_id, linked_at FROM lake.resolved.xref WHERE record_id = '{plain}'") == before
+    assert rows(lake, "FROM lake.resolved.identity_event WHERE _run_id = 'run3'") == []
+    # Two records that turn out to be one: the customer of the one that goes leads to that of the other.
+    resolve_day(lake, tmp_path, [dora], day=4)
+    second = customer_of(lake, dora)
+    assert second != before[0][0]
+    resolve_day(lake, tmp_path, [], gone=[other], day=5)
+    assert customer_of(lake, {"record_id": plain}) == before[0][0]
+    assert redirects(lake) == {second: before[0][0]}
+
+
 def test_a_change_that_means_nothing_for_identity_touches_one_golden_row(lake: Lake, tmp_path: Path) -> None:
     with workspace(lake, tmp_path, now=NOW) as ws:
         stage_records(ws, [{**ANN_CRM, "crm_status": "Customer"}])
