@@ -22,7 +22,8 @@ HOMEBREW = (Path("/opt/homebrew"), Path("/usr/local"))
 
 # Without the helper that servers import: pytest wants to load a plugin before anybody else does.
 pytest_plugins = [
-    f"tests.lib.servers.{module.stem}" for module in sorted(SERVERS.glob("[a-z]*.py")) if module.stem != "ports"
+    "tests.lib.shared_prefect",
+    *(f"tests.lib.servers.{module.stem}" for module in sorted(SERVERS.glob("[a-z]*.py")) if module.stem != "ports"),
 ]
 
 

@@ -60,6 +60,10 @@ class CpuReport:
             elif name.startswith(_FIXTURE) and isinstance(seconds, float):
                 self._fixtures[name.removeprefix(_FIXTURE)] += seconds
 
+    def add_fixture(self, name: str, seconds: float) -> None:
+        """Count what no test process has waited for."""
+        self._fixtures[name] += seconds
+
     def pytest_terminal_summary(self, terminalreporter: pytest.TerminalReporter) -> None:
         for title, spent in (("files", self._files), ("fixtures", self._fixtures), ("tests", self._tests)):
             terminalreporter.section(f"CPU seconds: {title}")

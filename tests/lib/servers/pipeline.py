@@ -12,25 +12,43 @@ import pytest
 from dataflow.access.modes import private_files
 from dataflow.cli.main import run
 from dataflow.settings import Settings, load_settings
-from flows.orchestrator import orchestrator
+from flows.local_server import LocalServer
+from flows.orchestrator import _serving, orchestrator
+from tests.lib import shared_prefect
 from tests.lib.drawings import draw, draw_nothing
 from tests.lib.homes import LATER, NOW, SECOND_DAY, make_sample
 
 
-@pytest.fixture(scope="session")
-def prefect_home(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """The home of `prefect_api`."""
-    return tmp_path_factory.mktemp("orchestrator")
+class _Shared(LocalServer):
+    """The server that all test processes share. It answers already, and ends with the last of them."""
+
+    def __init__(self, api_url: str) -> None:
+        self.api_url = api_url
+
+    def wait(self) -> None:
+        """Return at once."""
 
 
 @pytest.fixture(scope="session")
-def prefect_api(prefect_home: Path) -> Iterator[None]:
-    """Prefect's API for every run of this process: it is started once and not by each run, which draws no charts."""
-    draw_nothing()
+def prefect_home(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
+    """The home of Prefect's API for every run of this process, which no run has to start."""
+    shared = shared_prefect.ask(request.config)
+    if shared is not None:
+        home, url = shared
+        _serving.append(_Shared(url))
+        yield home
+        return
+    home = tmp_path_factory.mktemp("orchestrator")
     with ExitStack() as closing:
         with private_files():
-            closing.enter_context(orchestrator(load_settings(home=prefect_home)))
-        yield
+            closing.enter_context(orchestrator(load_settings(home=home)))
+        yield home
+
+
+@pytest.fixture(scope="session")
+def prefect_api(prefect_home: Path) -> None:
+    """Prefect's API for every run of this process. The runs draw no charts."""
+    draw_nothing()
 
 
 @pytest.fixture
