@@ -3,13 +3,17 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from contextlib import suppress
 from dataclasses import replace
 from datetime import UTC, datetime
 
-from dataflow.access.roles import Role, check_roles, find_role
+from dataflow.access.doors import DOORS
+from dataflow.access.log.entry import Entry, ReadEnding
+from dataflow.access.log.place import own_writer
+from dataflow.access.roles import Role, check_roles, find_role, role_names
 from dataflow.access.tokens import check_token
-from dataflow.access.who import TOKEN, Who, system_user
-from dataflow.errors import AccessRefused
+from dataflow.access.who import TOKEN, Purpose, Who, system_user
+from dataflow.errors import AccessLogDamaged, AccessLogUnwritable, AccessRefused, UsageError
 from dataflow.settings import Settings
 from dataflow.settings.roles import ENGINEER
 from lakehouse.table import Table
@@ -18,17 +22,32 @@ Reads = Sequence[Table] | None
 """What a command reads by statements of its own: tables of the lake, or None for the lake itself, with its history."""
 
 
-def identify(settings: Settings, *, role: str | None = None, reads: Reads = ()) -> Who:
+def identify(settings: Settings, *, door: str, role: str | None = None, reads: Reads = ()) -> Who:
     """Return who reads, with the role asked for; without one, the first of the user's roles that may read `reads`.
 
+    A refusal is an entry of the access log under `door`, the name of a door or of a command.
     Raises: AccessRefused, UsageError for a token that is not valid, ConfigurationError for a role that is not usable.
     """
     check_roles(settings)
-    if settings.token is not None:
-        token = check_token(settings, settings.token.get_secret_value(), now=datetime.now(UTC))
-        if role not in (None, token.role):
-            raise AccessRefused(f"The token {token.token_id} has the role {token.role}, not {role}.")
-        return Who(token.token_id, token.role, TOKEN)
+    by_token = settings.token is not None
+    try:
+        return _by_token(settings, role) if by_token else _by_user(settings, role, reads)
+    except (AccessRefused, UsageError):
+        # A refused token proves nothing: the entry names the user of this process.
+        asked = replace(system_user(), role=role if role in role_names(settings) else "")
+        record_refusal(settings, asked, door=door, detail="by token" if by_token else "by user")
+        raise
+
+
+def _by_token(settings: Settings, role: str | None) -> Who:
+    assert settings.token is not None
+    token = check_token(settings, settings.token.get_secret_value(), now=datetime.now(UTC))
+    if role not in (None, token.role):
+        raise AccessRefused(f"The token {token.token_id} has the role {token.role}, not {role}.")
+    return Who(token.token_id, token.role, TOKEN)
+
+
+def _by_user(settings: Settings, role: str | None, reads: Reads) -> Who:
     user = system_user()
     roles = roles_of(user.name, settings)
     if role is None:
@@ -38,6 +57,23 @@ def identify(settings: Settings, *, role: str | None = None, reads: Reads = ()) 
     if role not in roles and ENGINEER not in roles:
         raise AccessRefused(f"The user {user.name} does not have the role {role}, but {', '.join(roles)}.")
     return replace(user, role=find_role(role, settings).name)
+
+
+def record_refusal(settings: Settings, who: Who, *, door: str, detail: str = "") -> None:
+    """Record that a person or tool was refused before a door opened."""
+    entry = Entry(
+        at=datetime.now(UTC),
+        who=who.name,
+        authenticated=who.authenticated,
+        role=who.role,
+        purpose=DOORS[door].purpose if door in DOORS else Purpose.OPERATION,
+        door=door,
+        outcome=ReadEnding.REFUSED,
+        detail=detail,
+    )
+    # Nothing was read: the refusal stands where the log cannot be written.
+    with suppress(AccessLogUnwritable, AccessLogDamaged):
+        own_writer(settings).append(entry)
 
 
 def roles_of(user: str, settings: Settings) -> list[str]:

@@ -61,7 +61,9 @@ def _region(value: str, column: Column) -> str:
 def _bucket(value: str, column: Column) -> str:
     """Return the number of the series 1, 2, 5, 10, … that is next to zero from the value; 0 stays."""
     power = f"pow(10, floor(log10(abs({value}))))"
-    step = f"CASE WHEN abs({value}) >= 5 * {power} THEN 5 WHEN abs({value}) >= 2 * {power} THEN 2 ELSE 1 END"
+    # A logarithm just below a whole number is rounded to it: the power is then above the value.
+    steps = " ".join(f"WHEN abs({value}) >= {step} * {power} THEN {step}" for step in (10, 5, 2, 1))
+    step = f"CASE {steps} ELSE 0.5 END"
     return f"CASE WHEN {value} = 0 THEN {value} ELSE CAST(sign({value}) * {step} * {power} AS {column.type}) END"
 
 

@@ -19,8 +19,8 @@ from dataflow.tables.published import CUSTOMER_HISTORY
 from dataflow.tables.registry import STATIC
 from lakehouse.table import Column, Table
 
-_FORMAT = 1
-"""Of the marts; raised when masks or views change, so that existing marts are written again."""
+_FORMAT = 2
+"""Of the marts; raised when masks, views or the format of files change, so that existing marts are written again."""
 _NAME = re.compile(r"[a-z][a-z0-9_]{0,39}")
 _TABLES: Mapping[str, Table] = {table.full_name: table for table in STATIC}
 _HISTORIES = (CUSTOMER_HISTORY,)

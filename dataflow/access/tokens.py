@@ -136,7 +136,7 @@ def _read(path: Path) -> Token:
             if name.endswith("_at") and value is not None
         }
         return Token(**{**values, **times})
-    except (OSError, ValueError, TypeError) as error:
+    except (OSError, ValueError, TypeError, AttributeError) as error:
         raise UsageError(
             f"The file of a token, {path}, cannot be read: {type(error).__name__}.",
             next_move="Give this user access, or remove it: the token is then no longer valid.",

@@ -48,10 +48,15 @@ class AuditFigures:
     most_seconds: float
 
     @property
+    def limit(self) -> float:
+        """Return the most seconds for so many entries, or for one read."""
+        size = self.entries / 1_000_000 if self.step == "verify" else 1
+        return self.most_seconds * max(size, 1)
+
+    @property
     def target(self) -> str:
         spent = self.seconds if self.step == "verify" else self.cpu_seconds / self.entries
-        size = self.entries / 1_000_000 if self.step == "verify" else 1
-        return keeps(spent, 0, self.most_seconds * max(size, 1), None)
+        return keeps(spent, 0, self.limit, None)
 
     def as_dict(self) -> dict[str, Any]:
         return asdict(self) | {"target": self.target}

@@ -15,7 +15,7 @@ from typing import Any
 from dataflow.bench.figures import Figures
 from dataflow.errors import BenchmarkFailed
 
-_FIRST_DAY, _SECOND_DAY = "2026-01-01", "2026-01-02"
+FIRST_DAY, SECOND_DAY = "2026-01-01", "2026-01-02"
 Notify = Callable[[str], None]
 
 
@@ -31,7 +31,7 @@ def measure_sizes(sizes: Sequence[int], *, notify: Notify) -> Iterator[Figures]:
 
 def _measure_one(home: Path, records: int, notify: Notify) -> Iterator[Figures]:
     notify(f"{records:,} records: sample")
-    _, seconds, cpu = _dataflow(home, "sample", "--days", "2", "--records", str(records), "--start", _FIRST_DAY)
+    _, seconds, cpu = run_command(home, "sample", "--days", "2", "--records", str(records), "--start", FIRST_DAY)
     sample = home / "sample"
     yield Figures(
         step="sample",
@@ -41,10 +41,10 @@ def _measure_one(home: Path, records: int, notify: Notify) -> Iterator[Figures]:
         bytes_written=_size(sample) // 2,
         stages={},
     )
-    for step, arguments in (("first run", ["--until", _SECOND_DAY]), ("next day", [])):
+    for step, arguments in (("first run", ["--until", SECOND_DAY]), ("next day", [])):
         notify(f"{records:,} records: {step}")
         before = _size(home / "lake")
-        outcome, seconds, cpu = _dataflow(home, "run", *arguments)
+        outcome, seconds, cpu = run_command(home, "run", *arguments)
         yield Figures(
             step=step,
             records=records,
@@ -57,11 +57,17 @@ def _measure_one(home: Path, records: int, notify: Notify) -> Iterator[Figures]:
         )
 
 
-def _dataflow(home: Path, command: str, *arguments: str) -> tuple[dict[str, Any], float, float]:
-    """Run one command in a fresh process; return its answer, the wall seconds and the processor seconds."""
+def run_command(
+    home: Path, command: str, *arguments: str, config: Path | None = None
+) -> tuple[dict[str, Any], float, float]:
+    """Run one command in a fresh process; return its answer, the wall seconds and the processor seconds.
+
+    Raises: BenchmarkFailed.
+    """
+    chosen = ["--home", str(home), *(("--config", str(config)) if config else ())]
     began, used = time.perf_counter(), _cpu_of_children()
     done = subprocess.run(
-        [sys.executable, "-m", "dataflow.cli", "--home", str(home), command, "-o", "json", *arguments],
+        [sys.executable, "-m", "dataflow.cli", *chosen, command, "-o", "json", *arguments],
         capture_output=True,
         text=True,
         check=False,

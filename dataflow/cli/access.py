@@ -6,7 +6,7 @@ from typing import Annotated
 
 import typer
 
-from dataflow.cli.options import Output, OutputOption, settings_of
+from dataflow.cli.options import Output, OutputOption, require_role, settings_of
 from dataflow.cli.output import messages, write_json, write_line, write_records
 from dataflow.errors import AccessRefused
 
@@ -72,8 +72,8 @@ def rotate(context: typer.Context, role: RoleArgument) -> None:
     from dataflow.access.roles import find_role
     from dataflow.govern.rotate_key import rotate_key
 
+    _require_engineer(context, "roles rotate")
     settings = settings_of(context)
-    _require_engineer(context)
     if find_role(role, settings).opens_lake:
         raise AccessRefused(f"The role {role} has no masked columns, so it has no key to rotate.")
     generation = rotate_key(settings, role)
@@ -96,8 +96,8 @@ def issue(
     from dataflow.access.tokens import issue_token
     from dataflow.access.who import system_user
 
+    _require_engineer(context, "token issue")
     settings = settings_of(context)
-    _require_engineer(context)
     name = find_role(role, settings).name
     token, secret = issue_token(settings, role=name, days=days, issued_by=system_user().name, now=datetime.now(UTC))
     if output is Output.JSON:
@@ -146,16 +146,12 @@ def revoke(
 
     from dataflow.access.tokens import revoke_token
 
-    _require_engineer(context)
+    _require_engineer(context, "token revoke")
     revoked = revoke_token(settings_of(context), token, now=datetime.now(UTC))
     messages.print(f"Token {revoked.token_id} is revoked.")
 
 
-def _require_engineer(context: typer.Context) -> None:
-    """Refuse who is not an engineer. Raises: AccessRefused."""
-    from dataflow.access.identify import identify
+def _require_engineer(context: typer.Context, command: str) -> None:
     from dataflow.settings.roles import ENGINEER
 
-    who = identify(settings_of(context), reads=None)
-    if who.role != ENGINEER:
-        raise AccessRefused(f"Only an engineer can do this; {who.name} has the role {who.role}.")
+    require_role(context, of=[ENGINEER], command=command)

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from dataflow.cli.options import Output, OutputOption, settings_of, timestamp_or_none
+from dataflow.cli.options import Output, OutputOption, require_role, settings_of, timestamp_or_none
 from dataflow.cli.output import messages, write_json, write_line, write_records
 from dataflow.errors import AccessLogDamaged, UsageError
 
@@ -58,7 +58,7 @@ def list_(
 
     Example:  dataflow audit list --table published.customer_360 --since 2026-01-31
     """
-    settings = settings_of(context)
+    settings = _settings_for_the_log(context, "list")
     choice = _choice(settings, who=who, role=role, table=table, subject=subject, since=since, until=until)
     found = _newest(_entries(settings, choice), limit)
     if output is Output.TABLE:
@@ -92,7 +92,7 @@ def verify(
     from dataflow.access.log.place import log_root
     from dataflow.govern.audit import known_anchors, read_anchor, read_keys, verify_log
 
-    settings = settings_of(context)
+    settings = settings_of(context) if log is not None else _settings_for_the_log(context, "verify")
     if log is not None and not log.is_dir():
         raise UsageError(f"There is no folder {log}.", next_move="Give the folder of a log, or of one writer.")
     anchors: list[Anchor] = [read_anchor(file) for file in head or ()]
@@ -126,7 +126,7 @@ def export(
     """
     from dataflow.govern.audit import export_log
 
-    settings = settings_of(context)
+    settings = _settings_for_the_log(context, "export")
     choice = _choice(settings, who=who, role=role, table=table, subject=subject, since=since, until=until)
     count = export_log(_entries(settings, choice), out)
     messages.print(f"Wrote {count:,} entries to {out}")
@@ -146,8 +146,17 @@ def prove(
     from dataflow.access.log.history import prove as proof_of
     from dataflow.access.log.place import log_root
 
-    for line in proof_of(log or log_root(settings_of(context)), entry).rstrip("\n").split("\n"):
+    root = log or log_root(_settings_for_the_log(context, "prove"))
+    for line in proof_of(root, entry).rstrip("\n").split("\n"):
         write_line(line)
+
+
+def _settings_for_the_log(context: typer.Context, command: str) -> Settings:
+    """Return the settings for a user who may read the log: it says what others read. Raises: AccessRefused."""
+    from dataflow.settings.roles import LAKE_ROLES
+
+    require_role(context, of=LAKE_ROLES, command=f"audit {command}")
+    return settings_of(context)
 
 
 def _choice(

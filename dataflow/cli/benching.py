@@ -24,6 +24,7 @@ def register(app: typer.Typer) -> None:
     measures.command("identity")(identity)
     measures.command("sources")(sources)
     measures.command("audit")(audit)
+    measures.command("access")(access)
     app.add_typer(measures, name="bench")
 
 
@@ -146,6 +147,35 @@ def audit(
             "target": figures.target,
         }
         for figures in found
+    ]
+    write_records(rows, output=output, title="Measured")
+
+
+def access(
+    records: Annotated[int, typer.Option("--records", min=500, help="Records a day.")] = 100_000,
+    entries: Annotated[int, typer.Option("--entries", min=1, help="Entries of the log that is verified.")] = 1_000_000,
+    output: OutputOption = Output.TABLE,
+) -> None:
+    """Measure what access costs: the marts of all shipped roles beside two runs, their size, the access log.
+
+    A share is of the run without the marts.
+
+    Example:  dataflow bench access --records 20000 --entries 100000
+    """
+    from dataflow.bench.access import measure_access
+
+    found = list(measure_access(records, entries=entries, notify=messages.print))
+    if output is Output.JSON:
+        write_json({"figures": [figure.as_dict() for figure in found]})
+        return
+    rows = [
+        {
+            "figure": figure.figure,
+            "measured": f"{figure.value:.2f} {figure.unit}",
+            "of_it": ", ".join(f"{part} {value:,.1f}" for part, value in figure.parts.items()),
+            "target": figure.target,
+        }
+        for figure in found
     ]
     write_records(rows, output=output, title="Measured")
 

@@ -39,6 +39,7 @@ def show(
     """
     from dataflow.access.identify import identify
     from dataflow.serve import Customers
+    from dataflow.serve.customers import DOOR
 
     searches = {"email": email, "phone": phone, "record": record}
     if (customer_id is None) == all(value is None for value in searches.values()):
@@ -47,7 +48,7 @@ def show(
             next_move="`dataflow customer show --help` shows an example.",
         )
     settings = settings_of(context)
-    with Customers(settings, identify(settings, reads=None)) as customers:
+    with Customers(settings, identify(settings, door=DOOR, reads=None)) as customers:
         if customer_id is not None:
             one = customers.get(customer_id)
             found = [] if one is None else [one]

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import AbstractContextManager, ExitStack, contextmanager
 from dataclasses import dataclass
 from datetime import UTC, date, datetime, time
@@ -62,6 +62,18 @@ def settings_of(context: typer.Context) -> Settings:
     return globals_of(context).settings()
 
 
+def require_role(context: typer.Context, *, of: Sequence[str], command: str) -> None:
+    """Refuse who has none of these roles; a refusal is in the access log. Raises: as `identify`."""
+    from dataflow.access.identify import identify, record_refusal
+    from dataflow.errors import AccessRefused
+
+    settings = settings_of(context)
+    who = identify(settings, door=command, reads=None)
+    if who.role not in of:
+        record_refusal(settings, who, door=command)
+        raise AccessRefused(f"Only {' or '.join(of)} can do this; {who.name} has the role {who.role}.")
+
+
 @contextmanager
 def open_door(
     context: typer.Context,
@@ -81,7 +93,7 @@ def open_door(
 
     purpose = DOORS.find(door).purpose
     settings = settings_of(context)
-    who = identify(settings, role=role, reads=None if as_of is not None else reads)
+    who = identify(settings, door=door, role=role, reads=None if as_of is not None else reads)
 
     def opened() -> AbstractContextManager[Door]:
         return open_for(who, purpose, door=door, settings=settings, as_of=as_of, reads=reads)
@@ -97,7 +109,7 @@ def open_door_to_decide(context: typer.Context, door: str, *, reads: Reads) -> I
     from dataflow.access.identify import identify
 
     settings = settings_of(context)
-    who = identify(settings, reads=reads)
+    who = identify(settings, door=door, reads=reads)
     with _renewing_mart(lambda: open_to_decide(who, door=door, settings=settings, reads=reads), who, settings) as found:
         yield found
 

