@@ -38,17 +38,17 @@ def aws_client(
 ) -> Any:
     """Return a client; threads can share it. Without `keys` it signs with those of the machine.
 
-    `endpoint`: the URL of another server than AWS. `options`: more of botocore's Config. `setting`: what declares
+    `endpoint`: the URL of another server than AWS. `options`: of botocore's Config, over those of all clients. `setting`: what declares
     `ca_file`, for messages.
     Raises: ConfigurationError.
     """
-    config = Config(
-        connect_timeout=_CONNECT_SECONDS,
-        read_timeout=_READ_SECONDS,
-        retries={"mode": "standard", "total_max_attempts": _ATTEMPTS},
-        max_pool_connections=_CONNECTIONS,
+    chosen: dict[str, Any] = {
+        "connect_timeout": _CONNECT_SECONDS,
+        "read_timeout": _READ_SECONDS,
+        "retries": {"mode": "standard", "total_max_attempts": _ATTEMPTS},
+        "max_pool_connections": _CONNECTIONS,
         **(options or {}),
-    )
+    }
     client = boto3.session.Session().client(
         service,
         region_name=region,
@@ -56,14 +56,14 @@ def aws_client(
         aws_access_key_id=keys.key_id if keys else None,
         aws_secret_access_key=keys.secret if keys else None,
         aws_session_token=keys.token or None if keys else None,
-        config=config,
+        config=Config(**chosen),
     )
     speak_tls13(
         client,
         tls_context(ca_file, setting=setting),
         ca_file=ca_file,
-        timeout=(_CONNECT_SECONDS, _READ_SECONDS),
-        connections=_CONNECTIONS,
+        timeout=(chosen["connect_timeout"], chosen["read_timeout"]),
+        connections=chosen["max_pool_connections"],
     )
     return client
 

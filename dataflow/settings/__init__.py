@@ -3,6 +3,7 @@
 from dataflow.settings.adapters.mysql import MySQLSettings
 from dataflow.settings.adapters.salesforce import SalesforceSettings
 from dataflow.settings.environment import keep_libraries_quiet
+from dataflow.settings.events import EventSettings
 from dataflow.settings.load import default_toml, load_settings
 from dataflow.settings.model import (
     CheckSettings,
@@ -12,7 +13,6 @@ from dataflow.settings.model import (
     ObjectSettings,
     Settings,
     SourceSettings,
-    WebhookSettings,
 )
 from dataflow.settings.roles import AccessSettings, RoleSettings
 from dataflow.settings.section import S3Settings
@@ -20,6 +20,7 @@ from dataflow.settings.section import S3Settings
 __all__ = [
     "AccessSettings",
     "CheckSettings",
+    "EventSettings",
     "FieldExpression",
     "JoinSettings",
     "MappingSettings",
@@ -30,7 +31,6 @@ __all__ = [
     "SalesforceSettings",
     "Settings",
     "SourceSettings",
-    "WebhookSettings",
     "default_toml",
     "load_settings",
 ]

@@ -23,6 +23,7 @@ from dataflow.settings.amounts import (
     Timeout,
     TimeZone,
 )
+from dataflow.settings.events import EventName, EventSettings
 from dataflow.settings.roles import AccessSettings, RoleSettings
 from dataflow.settings.section import ProjectPath, S3Settings, Section
 
@@ -309,23 +310,6 @@ class CacheSettings(Section):
     """How long one answer of the server may take."""
 
 
-WebhookName = Annotated[str, Field(pattern=r"^[A-Za-z0-9_-]{1,64}$")]
-"""The name of an endpoint, in messages and in the name of a file."""
-
-
-class WebhookSettings(Section):
-    """An endpoint that gets one signed event for each publication."""
-
-    url: Annotated[str, Field(pattern=r"^https://[^@]+$")]
-    """`https://…`, without user and password."""
-    secret: SecretStr
-    """The secret with which events are signed."""
-    ca_file: ProjectPath = ""
-    """File of certificate authorities for the endpoint's certificate; empty: the public ones."""
-    timeout_seconds: Timeout = 10.0
-    """How long one answer may take."""
-
-
 class SinksSettings(Section):
     """Settings common to all sinks."""
 
@@ -408,7 +392,7 @@ class Settings(BaseSettings):
     sinks: SinksSettings = SinksSettings()
     warehouse: WarehouseSettings = WarehouseSettings()
     cache: CacheSettings = CacheSettings()
-    webhooks: dict[WebhookName, WebhookSettings] = {}
+    events: dict[EventName, EventSettings] = {}
     roles: dict[str, RoleSettings] = {}
     access: AccessSettings = AccessSettings()
     audit: AuditSettings = AuditSettings()

@@ -20,10 +20,10 @@ def _cache(settings: Settings) -> Sink:
     return Cache(settings)
 
 
-def _webhook(settings: Settings) -> Sink:
-    from dataflow.sinks.webhook.webhook import Webhook
+def _events(settings: Settings) -> Sink:
+    from dataflow.sinks.events.sink import Events
 
-    return Webhook(settings)
+    return Events(settings)
 
 
 def _marts(settings: Settings) -> Sink:
@@ -50,11 +50,11 @@ SINKS: Registry[SinkKind] = Registry(
             open=_cache,
         ),
         SinkKind(
-            name="webhook",
-            meaning="One signed event per publication, to each declared endpoint",
-            section="webhooks",
-            is_on=lambda settings: bool(settings.webhooks),
-            open=_webhook,
+            name="events",
+            meaning="One event per publication to each endpoint: webhook, Prefect, SNS, EventBridge, Pub/Sub",
+            section="events",
+            is_on=lambda settings: bool(settings.events),
+            open=_events,
         ),
         SinkKind(
             name="marts",

@@ -1,4 +1,4 @@
-"""The event of one publication, and its signature.
+"""The event of one publication.
 
 The lake is its own outbox: every snapshot that changed published tables is an event, and an endpoint keeps the number
 of the last one that it took. No crash loses one, and one that was sent before a crash is sent again with the same id.
@@ -6,13 +6,15 @@ of the last one that it took. No crash loses one, and one that was sent before a
 
 from __future__ import annotations
 
-import hashlib
-import hmac
 import json
 from dataclasses import dataclass
 from datetime import UTC, datetime
+from typing import Any
 
 from lakehouse import LakeView, Snapshot
+
+SOURCE = "dataflow"
+EVENT_TYPE = f"{SOURCE}.publication"
 
 _SCHEMA = "published"
 _ROWS = ("inserted_into", "deleted_from", "dropped")
@@ -33,20 +35,21 @@ class PublicationEvent:
         """Return the id by which a receiver knows an event that it has had already."""
         return f"{self.lake_id}:{self.publication}"
 
+    def content(self) -> dict[str, Any]:
+        """Return what every kind of endpoint gets."""
+        return {
+            "id": self.event_id,
+            "type": EVENT_TYPE,
+            "lake_id": self.lake_id,
+            "publication": self.publication,
+            "run_id": self.run_id,
+            "published_at": self.published_at.astimezone(UTC).isoformat(),
+            "tables": list(self.tables),
+        }
+
     def body(self) -> bytes:
         """Return the event as JSON."""
-        return json.dumps(
-            {
-                "id": self.event_id,
-                "type": "dataflow.publication",
-                "lake_id": self.lake_id,
-                "publication": self.publication,
-                "run_id": self.run_id,
-                "published_at": self.published_at.astimezone(UTC).isoformat(),
-                "tables": list(self.tables),
-            },
-            separators=(",", ":"),
-        ).encode()
+        return json.dumps(self.content(), separators=(",", ":")).encode()
 
 
 def events_after(view: LakeView, publication: int | None) -> list[PublicationEvent]:
@@ -59,12 +62,6 @@ def events_after(view: LakeView, publication: int | None) -> list[PublicationEve
     if publication is None:
         return events[-1:]
     return [event for event in events if event.publication > publication]
-
-
-def signature(body: bytes, *, secret: str, at: int) -> str:
-    """Return `t=SECONDS,v1=HEX`: HMAC-SHA256 of `SECONDS.BODY`, so that an event cannot be replayed later."""
-    digest = hmac.new(secret.encode(), f"{at}.".encode() + body, hashlib.sha256).hexdigest()
-    return f"t={at},v1={digest}"
 
 
 def _event(snapshot: Snapshot, lake_id: str) -> PublicationEvent | None:

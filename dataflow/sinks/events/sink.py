@@ -1,4 +1,4 @@
-"""The sink `webhook`: every endpoint gets each publication once it is committed, in order, at least once."""
+"""The sink `events`: every endpoint gets each publication once it is committed, in order, at least once."""
 
 from __future__ import annotations
 
@@ -9,20 +9,23 @@ from contextlib import closing, contextmanager
 from pathlib import Path
 
 from dataflow.access.lake import lake_location
-from dataflow.errors import SinkError
+from dataflow.errors import ConfigurationError, SinkError
 from dataflow.publish.commit import Publication
 from dataflow.settings import Settings
+from dataflow.sinks.events.channel import deliver
+from dataflow.sinks.events.event import PublicationEvent, events_after
+from dataflow.sinks.events.kinds import EVENT_KINDS
 from dataflow.sinks.protocol import Shown, refuse_stranger
-from dataflow.sinks.webhook.delivery import deliver, open_session
-from dataflow.sinks.webhook.event import PublicationEvent, events_after
 from dataflow.sources.protocol import Finding
 from dataflow.tables.subject import Subject
 from dataflow.workspace.report import StepReport, measured, resident_bytes
 from lakehouse import LakeView, open_reader
 
+_Failed = list[SinkError | ConfigurationError]
 
-class Webhook:
-    """The sink `webhook`: the endpoints of `[webhooks.NAME]`."""
+
+class Events:
+    """The sink `events`: the endpoints of `[events.NAME]`."""
 
     def __init__(self, settings: Settings) -> None:
         self._settings = settings
@@ -33,10 +36,10 @@ class Webhook:
         One that fails, or whose note is damaged or of another lake, does not keep the others from theirs.
         Raises: SinkError naming those that failed.
         """
-        failed: list[SinkError] = []
+        failed: _Failed = []
         taken: dict[str, Shown | None] = {}
         with measured() as watch:
-            for name in self._settings.webhooks:
+            for name in self._settings.events:
                 with _collecting(failed):
                     taken[name] = self._taken(name)
             behind = {name: has for name, has in taken.items() if not (has and has.is_at(publication))}
@@ -46,7 +49,7 @@ class Webhook:
         was_at = min((has.publication for has in taken.values() if has), default=None)
         return StepReport(
             stage="sink",
-            subject="webhook",
+            subject="events",
             rows_in=sent,
             rows_out=sent,
             seconds=watch.seconds,
@@ -61,22 +64,22 @@ class Webhook:
 
     def shows(self) -> Shown | None:
         """Return the publication that every endpoint has had."""
-        taken = [self._taken(name) for name in self._settings.webhooks]
+        taken = [self._taken(name) for name in self._settings.events]
         had = [has for has in taken if has is not None]
         return min(had, key=lambda has: has.publication) if len(had) == len(taken) else None
 
     def clear(self) -> None:
         """Forget what the endpoints have had: the next run sends them the newest publication."""
-        for name in self._settings.webhooks:
+        for name in self._settings.events:
             self._place(name).unlink(missing_ok=True)
 
     def probe(self) -> Iterator[Finding]:
         """Name what each endpoint has had; nothing is sent."""
-        for name in self._settings.webhooks:
+        for name in self._settings.events:
             has = self._taken(name)
             yield Finding(name, True, f"had publication {has.publication}" if has else "had nothing yet")
 
-    def _send(self, behind: dict[str, Shown | None], publication: Publication, failed: list[SinkError]) -> int:
+    def _send(self, behind: dict[str, Shown | None], publication: Publication, failed: _Failed) -> int:
         """Send what each endpoint lacks; return the number of events taken, and add the errors to `failed`."""
         waiting: dict[str, list[PublicationEvent]] = {}
         lake = self._settings.lake
@@ -87,14 +90,14 @@ class Webhook:
             newest, lake_id = view.newest_number(), view.lake_id()
             for name, has in behind.items():
                 with _collecting(failed):
-                    refuse_stranger(has, lake_id=lake_id, newest=newest, sink="webhook", place=name)
+                    refuse_stranger(has, lake_id=lake_id, newest=newest, sink="events", place=name)
                     waiting[name] = events_after(view, has.publication if has else None)
         sent = 0
         for name, events in waiting.items():
-            endpoint = self._settings.webhooks[name]
-            with _collecting(failed), closing(open_session(endpoint, setting=f"webhooks.{name}")) as session:
+            endpoint = self._settings.events[name]
+            with _collecting(failed), closing(EVENT_KINDS.find(endpoint.kind).open(endpoint, name)) as channel:
                 for event in events:
-                    deliver(session, event, endpoint, name=name)
+                    deliver(channel, event, name=name)
                     self._note(name, event)
                     sent += 1
         return sent
@@ -109,7 +112,7 @@ class Webhook:
             return None
         except (OSError, ValueError, KeyError, TypeError):
             raise SinkError(
-                f"What the webhook {name} has had, {place}, cannot be read.",
+                f"What the endpoint {name} of [events] has had, {place}, cannot be read.",
                 next_move="Delete the file: the next run sends the newest publication.",
             ) from None
 
@@ -125,18 +128,18 @@ class Webhook:
             draft.replace(place)
         except OSError as error:
             raise SinkError(
-                f"What the webhook {name} has had, {place}, cannot be written ({error.strerror}).",
+                f"What the endpoint {name} of [events] has had, {place}, cannot be written ({error.strerror}).",
                 next_move="Free space or give write access; the next run sends the publication once more.",
             ) from None
 
     def _place(self, name: str) -> Path:
-        return self._settings.home / "sinks" / f"webhook-{name}.json"
+        return self._settings.home / "sinks" / f"event-{name}.json"
 
 
 @contextmanager
-def _collecting(failed: list[SinkError]) -> Iterator[None]:
+def _collecting(failed: _Failed) -> Iterator[None]:
     """Keep the error of one endpoint, so that the others get theirs."""
     try:
         yield
-    except SinkError as error:
+    except (SinkError, ConfigurationError) as error:
         failed.append(error)

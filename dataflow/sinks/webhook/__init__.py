@@ -1,1 +1,0 @@
-"""The sink `webhook`: one signed event per publication, to whoever waits for it."""
