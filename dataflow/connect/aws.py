@@ -38,8 +38,8 @@ def aws_client(
 ) -> Any:
     """Return a client; threads can share it. Without `keys` it signs with those of the machine.
 
-    `endpoint`: the URL of another server than AWS. `options`: of botocore's Config, over those of all clients. `setting`: what declares
-    `ca_file`, for messages.
+    `endpoint`: the URL of another server than AWS. `options`: of botocore's Config, over those of all clients.
+    `setting`: what declares `ca_file`, for messages.
     Raises: ConfigurationError.
     """
     chosen: dict[str, Any] = {
