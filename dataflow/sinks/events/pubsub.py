@@ -74,7 +74,9 @@ def _credentials(endpoint: EventSettings, *, name: str) -> Any:
         ) from None
     try:
         if endpoint.credentials:
-            return service_account.Credentials.from_service_account_file(endpoint.credentials, scopes=_SCOPES)
+            return service_account.Credentials.from_service_account_file(  # type: ignore[no-untyped-call]
+                endpoint.credentials, scopes=_SCOPES
+            )
         credentials, _ = google.auth.default(scopes=_SCOPES)
         return credentials
     except (OSError, ValueError, GoogleAuthError) as error:
