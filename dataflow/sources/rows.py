@@ -56,6 +56,8 @@ class RowReader:
         self.cursor = declared.cursor
         self.deleted_flag = declared.deleted_flag
         self.deleted_when_set = declared.deleted_when_set
+        self.has_marks = bool(self.deleted_flag or self.deleted_when_set)
+        """Whether a field can mark a row as deleted."""
         self._deletes = deletion_of(declared)
         self._zone = declared.zone
         self.names = frozenset((*self.keys, self.cursor, self.deleted_flag, self.deleted_when_set))
@@ -117,7 +119,7 @@ class Rows:
     @property
     def is_full(self) -> bool:
         """Return whether the batch is full, by rows or characters: a batch of long texts must fit in memory."""
-        return len(self) >= BATCH_ROWS or self._characters >= BATCH_CHARACTERS
+        return len(self._columns[0]) >= BATCH_ROWS or self._characters >= BATCH_CHARACTERS
 
     def __len__(self) -> int:
         return len(self._columns[0])

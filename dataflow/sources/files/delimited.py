@@ -199,8 +199,8 @@ class _RowShape:
             locator,
             key=self._reader.key(known),
             changed_at=self._reader.changed_at(known),
-            is_deleted=self._reader.is_deleted(known),
-            defect="; ".join(filter(None, (row.defect, self._defect))) or None,
+            is_deleted=self._reader.has_marks and self._reader.is_deleted(known),
+            defect="; ".join(filter(None, (row.defect, self._defect))) if row.defect or self._defect else None,
         )
 
 

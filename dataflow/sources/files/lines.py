@@ -40,20 +40,29 @@ class Lines:
         return self
 
     def __next__(self) -> str:
-        if len(self.row) >= MAX_ROW_LINES or not (line := self._read(self.taken + 1)):
+        if len(self.row) >= MAX_ROW_LINES:
+            raise StopIteration
+        # As _read does, without the call, which took a thirtieth of the reading.
+        line = self._returned.pop() if self._returned else self._stream.readline(LONGEST_ROW)
+        if not line:
             raise StopIteration
         self.taken += 1
+        if len(line) == LONGEST_ROW:
+            raise self._too_long(self.taken)
         self.row.append(line)
         return line
 
     def _read(self, number: int) -> str:
         line = self._returned.pop() if self._returned else self._stream.readline(LONGEST_ROW)
         if len(line) == LONGEST_ROW:
-            raise SourceMalformed(
-                f"Reading {self._path}: line {number} is longer than {LONGEST_ROW} characters.",
-                next_move="This is not a CSV export with one row per line; check the object's path.",
-            )
+            raise self._too_long(number)
         return line
+
+    def _too_long(self, number: int) -> SourceMalformed:
+        return SourceMalformed(
+            f"Reading {self._path}: line {number} is longer than {LONGEST_ROW} characters.",
+            next_move="This is not a CSV export with one row per line; check the object's path.",
+        )
 
     def begin_row(self) -> None:
         self.row = []

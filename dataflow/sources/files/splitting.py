@@ -13,6 +13,9 @@ from dataflow.sources.files.lines import LINE_ENDS, Lines
 from dataflow.sources.files.quotes import IsRow, read_alone, swallows_rows
 
 
+_INVALID = "bytes that are invalid in the file's encoding"
+
+
 class Row(NamedTuple):
     """A row; `line` is its first line. Where its values do not fit the header, `raw` is its text and `defect` why."""
 
@@ -71,7 +74,7 @@ class RowSplitter:
                 values, error = [], str(found)
             if len(values) == width and len(lines.row) == 1 and not is_growing:
                 # Nearly all rows: what follows would be a twentieth of the reading.
-                yield Row(begin, values, _misfit(lines.row))
+                yield Row(begin, values, _INVALID if MISFIT in lines.row[0] else None)
                 continue
             if is_growing and not lines.row[-1].endswith(LINE_ENDS):
                 self.waits = True
@@ -138,10 +141,7 @@ def _distinct(names: list[str]) -> list[str]:
 
 
 def _misfit(lines: list[str]) -> str | None:
-    for line in lines:
-        if MISFIT in line:
-            return "bytes that are invalid in the file's encoding"
-    return None
+    return _INVALID if any(MISFIT in line for line in lines) else None
 
 
 def _loosely(line: str, dialect: Dialect) -> list[str]:
