@@ -7,10 +7,12 @@ import zipfile
 from pathlib import Path
 from typing import Any
 
+import duckdb
 import pytest
 
 from dataflow.errors import SourceMalformed
 from dataflow.settings import Settings
+from dataflow.sources.files.any_table import load_table
 from tests.lib.deliveries import (
     TICKET,
     TICKET_HEADER,
@@ -57,6 +59,24 @@ def test_every_encoding_in_every_dialect(tmp_path: Path, encoding: str) -> None:
     # All files hold the same rows, so that each row is in raw once, whatever it was wrapped in.
     expected = [(row[0], None, dict(zip(TICKET_HEADER, row, strict=True))) for row in TICKETS]
     assert [(key, defect, json.loads(payload)) for key, defect, payload in landed] == expected
+
+
+@pytest.mark.parametrize("line", ["sep=;", '"sep=;"', "SEP=;"])
+@pytest.mark.parametrize("quoting", [0, 1])
+def test_a_spreadsheets_line_that_names_the_delimiter_is_no_header(tmp_path: Path, line: str, quoting: int) -> None:
+    settings = company(tmp_path)
+    file = deliver_csv(
+        tmp_path / "desk", f"{line}\r\n" + csv_text([TICKET_HEADER, *TICKETS], delimiter=";", quoting=quoting)
+    )
+    with opened(settings) as lake:
+        land(lake, settings, source="desk")
+        landed = raw_rows(lake, "desk_ticket", "_record_key, _defect, _locator")
+    assert landed == [
+        (key, None, f"2026-03-01/{file.name}#line={at}") for key, at in (("007", 3), ("008", 5), ("009", 6))
+    ]
+    con = duckdb.connect()
+    assert load_table(con, file, doing="Reading", into="t") == list(TICKET_HEADER)
+    assert con.execute("SELECT c0 FROM t ORDER BY 1").fetchall() == [("007",), ("008",), ("009",)]
 
 
 @pytest.mark.parametrize(

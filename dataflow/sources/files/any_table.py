@@ -10,14 +10,14 @@ import tempfile
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from dataclasses import replace
-from itertools import islice
+from itertools import dropwhile, islice
 from pathlib import Path
 
 import duckdb
 
 from dataflow.errors import SourceMalformed, SourceMissing, UsageError
 from dataflow.sources.files.compression import unpacked
-from dataflow.sources.files.dialect import SAMPLE_LINES, Dialect, detect_dialect, has_names
+from dataflow.sources.files.dialect import SAMPLE_LINES, Dialect, detect_dialect, has_names, names_delimiter
 from dataflow.sources.files.encoding import as_text, detect_encoding
 from dataflow.sources.files.quotes import is_unquoted
 from dataflow.sources.files.swallowed import find_swallowed
@@ -64,7 +64,8 @@ def _load_delimited(con: duckdb.DuckDBPyConnection, path: Path, *, doing: str, i
         is_packed = stream is not stored
         encoding = detect_encoding(stream)
     with _as_text(path, encoding) as text:
-        dialect = detect_dialect(list(islice(text, SAMPLE_LINES)))
+        sample = list(islice(text, SAMPLE_LINES))
+        dialect = detect_dialect(sample[1:] if names_delimiter(sample[0]) else sample)
     if encoding.startswith("utf-8") and not is_packed:
         try:
             return _load_checked(con, path, dialect, doing=doing, into=into)
@@ -155,6 +156,8 @@ def _lines_before_header(path: Path, dialect: Dialect) -> int:
 
 
 def _is_passed_over(line: str, dialect: Dialect) -> bool:
+    if names_delimiter(line):
+        return True
     try:
         return not has_names(next(dialect.reader([line]), []))
     except csv.Error:
@@ -166,7 +169,8 @@ def _first_rows(path: Path, dialect: Dialect) -> list[list[str]]:
     """Read the first rows, up to one that cannot be read: reading the whole file reports that one."""
     rows: list[list[str]] = []
     with _as_text(path, "utf-8-sig") as text, suppress(csv.Error):
-        rows.extend(islice(filter(has_names, dialect.reader(text)), FIRST_ROWS))
+        lines = dropwhile(lambda line: not line.strip() or names_delimiter(line), text)
+        rows.extend(islice(filter(has_names, dialect.reader(lines)), FIRST_ROWS))
     return rows or [[]]
 
 

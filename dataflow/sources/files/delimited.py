@@ -14,7 +14,7 @@ from dataflow.errors import SchemaDrift
 from dataflow.settings import ObjectSettings
 from dataflow.sources.drift import answer_drift, find_drift
 from dataflow.sources.files.compression import open_content
-from dataflow.sources.files.dialect import LONGEST_ROW, SAMPLE_LINES, Dialect, detect_dialect
+from dataflow.sources.files.dialect import LONGEST_ROW, SAMPLE_LINES, Dialect, detect_dialect, names_delimiter
 from dataflow.sources.files.encoding import as_text, detect_encoding
 from dataflow.sources.files.folders import folder_fields
 from dataflow.sources.files.growing import is_growing, settled
@@ -48,8 +48,17 @@ def describe(store: Store, part: Part, declared: ObjectSettings) -> list[FieldIn
     open_again = _opener(store, part)
     with as_text(open_again(), _encoding(open_again, declared)) as text:
         lines = Lines(text, part.path)
-        header = take_header(lines, detect_dialect(lines.peek(SAMPLE_LINES), declared.fields))
+        header = take_header(lines, detect_dialect(_sample(lines), declared.fields))
     return [FieldInfo(name) for name in [*header, *folder_fields(part.path, declared, present=header)]]
+
+
+def _sample(lines: Lines) -> list[str]:
+    """Return the first lines, from the header on."""
+    sample = lines.peek(SAMPLE_LINES)
+    if sample and names_delimiter(sample[0]):
+        lines.pass_over()
+        return sample[1:]
+    return sample
 
 
 def _opener(store: Store, part: Part) -> Callable[[], BinaryIO]:
@@ -78,7 +87,7 @@ class _Export:
         encoding = _encoding(self.open_again, declared)
         with as_text(self.open_again(), encoding) as text:
             lines = Lines(text, path)
-            sample = lines.peek(SAMPLE_LINES)
+            sample = _sample(lines)
             if not any(line.strip() for line in sample):
                 report.notes[path] = "empty file"
                 return

@@ -23,6 +23,8 @@ _NAMES = {",": "comma", ";": "semicolon", "\t": "tab", "|": "bar"}
 _ANY_DELIMITER = f"[{''.join(_NAMES)}]"
 _SINGLE_QUOTED = re.compile(rf"(?:^|{_ANY_DELIMITER})'[^'\n]*'(?:{_ANY_DELIMITER}|$)", re.MULTILINE)
 
+_SEPARATOR_LINE = re.compile(rf"(\"?)sep={_ANY_DELIMITER}\1", re.IGNORECASE)
+
 # The default limit of module csv, 131,072, is below a long ticket; it can only be set for the whole process.
 csv.field_size_limit(LONGEST_ROW)
 
@@ -60,6 +62,11 @@ class Dialect:
         escaped = ", escaped by backslash" if self.escape else ""
         quotes = {'"': "double", "'": "single", None: "no"}[self.quote]
         return f"{_NAMES[self.delimiter]}, {quotes} quotes{escaped}"
+
+
+def names_delimiter(line: str) -> bool:
+    """Return whether a line is the `sep=;` that spreadsheets read and write above the header."""
+    return bool(_SEPARATOR_LINE.fullmatch(line.rstrip("\r\n")))
 
 
 def has_names(row: list[str]) -> bool:

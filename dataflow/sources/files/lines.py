@@ -64,6 +64,12 @@ class Lines:
             next_move="This is not a CSV export with one row per line; check the object's path.",
         )
 
+    def pass_over(self) -> None:
+        """Consume a line that is no row."""
+        self.begin_row()
+        next(self)
+        self.passed += 1
+
     def begin_row(self) -> None:
         self.row = []
 

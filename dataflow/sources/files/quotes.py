@@ -10,7 +10,7 @@ import csv
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 
-from dataflow.sources.files.dialect import Dialect
+from dataflow.sources.files.dialect import Dialect, names_delimiter
 
 IsRow = Callable[[Sequence[str]], bool]
 """Whether values are those of a whole row."""
@@ -70,8 +70,8 @@ def is_unquoted(lines: Iterable[str], dialect: Dialect, is_row: IsRow) -> bool:
     stray = quoted = 0
     is_header = True
     for line in lines:
-        if quote not in line:
-            is_header = is_header and not line.strip()
+        if quote not in line or (is_header and names_delimiter(line)):
+            is_header = is_header and (not line.strip() or names_delimiter(line))
             continue
         if is_header:
             return False

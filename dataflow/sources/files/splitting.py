@@ -12,7 +12,6 @@ from dataflow.sources.files.encoding import MISFIT
 from dataflow.sources.files.lines import LINE_ENDS, Lines
 from dataflow.sources.files.quotes import IsRow, read_alone, swallows_rows
 
-
 _INVALID = "bytes that are invalid in the file's encoding"
 
 
