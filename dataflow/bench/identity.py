@@ -295,8 +295,8 @@ def _run(home: Path, size: int, added: int, step: str, stage: Callable[[Workspac
             epochs = {_KIND: _epoch(ws.con, home, "work.main.frequency")}
             with steps.time("staging"):
                 stage(ws)
-            pairs = identify(ws, specs={_KIND: PERSON}, epochs=epochs, whole_types=set(), steps=steps)
-            counts = {"pairs": pairs, "region": ws.con.table("region").shape[0]}
+            compared = identify(ws, specs={_KIND: PERSON}, epochs=epochs, whole_types=set(), steps=steps)
+            counts = {"pairs": compared.pairs, "region": ws.con.table("region").shape[0]}
             with steps.time("commit"):
                 lake.transact(ws.write, author="bench", run_id=step, message="bench")
         return watch.figures(step, size, added=added, parts=steps.seconds, counts=counts)

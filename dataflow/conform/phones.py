@@ -14,9 +14,10 @@ _DIGIT = re.compile(r"\d")
 _LETTER = re.compile(r"[^\W\d_]")
 # Punctuation between digits has no meaning; without it, spellings of one number share a cache entry.
 _BETWEEN = re.compile(r"[\s()./\-\u200b\u2010-\u2015]+")
-# A spreadsheet's number: digits that went through a double. In scientific notation its last digits are lost.
+# A spreadsheet's number: digits that went through a double.
 _FLOAT = re.compile(r"\s*(\+?\d{5,15})[.]0+\s*")
-_SCIENTIFIC = re.compile(r"\s*[+-]?\d([.,]\d+)?[eE][+-]?\d+\s*")
+SCIENTIFIC = r"\s*[+-]?[0-9]([.,][0-9]+)?[eE][+-]?[0-9]+\s*"
+"""Scientific notation (4.4791E+11), as Python and SQL match it: the last digits are lost, so it is not a number."""
 _VANITY = re.compile(r"[+\d\s().\-]*\d[\s().\-]*[A-Z]{3,}[A-Z\d\s\-]*")
 _ABROAD = "00"
 _APART = re.compile(r"[/;,|]")
@@ -49,7 +50,7 @@ def read_phones(text: str, country_code: str | None) -> tuple[str, ...]:
     Read too: 0044… without a plus, `12125550147.0` of a spreadsheet, letters of a keypad (1-800-FLOWERS), two numbers
     in one field, words around a number. Not read: scientific notation, whose last digits are lost.
     """
-    if _SCIENTIFIC.fullmatch(text):
+    if re.fullmatch(SCIENTIFIC, text):
         return ()
     if (of_float := _FLOAT.fullmatch(text)) is not None:
         text = of_float[1]

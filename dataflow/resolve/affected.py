@@ -25,12 +25,15 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import duckdb
 
 from dataflow.resolve.comparisons import EntitySpec
 from dataflow.resolve.customers.present_ids import AS_IT_IS
 from dataflow.resolve.pairs.candidates import cap_sql
 from dataflow.resolve.pairs.numbers import number_of
+from dataflow.resolve.records.match_record import RULE_BITS
 from dataflow.tables.resolved import EDGE, JUDGED_PAIR, MATCH_RECORD, XREF
 from dataflow.workspace.pushdown import pushdown_condition
 from dataflow.workspace.workspace import Workspace
@@ -61,7 +64,7 @@ def mark_keys(ws: Workspace, spec: EntitySpec, *, into: str) -> None:
     records where it returned below its cap. `key_size` (key, cap, was, now): every such key and its record counts.
     `risen_holder` (record, key): the records that are not stale, of the keys that went over their cap.
     """
-    con, of_type = ws.con, f"entity_type = '{spec.entity_type}'"
+    con, of_type = ws.con, f"entity_type = '{spec.entity_type}' AND is_copy IS NOT TRUE"
     before = f"SELECT record_id, block_keys FROM {ws.before(MATCH_RECORD)} WHERE {of_type}"
     now = f"SELECT record_id, block_keys FROM {MATCH_RECORD.sql_name} WHERE {of_type}"
     con.execute(f"CREATE OR REPLACE TEMP TABLE holder AS SELECT *, true AS is_new FROM ({_keys_of(con, now)})")
@@ -89,6 +92,17 @@ def mark_keys(ws: Workspace, spec: EntitySpec, *, into: str) -> None:
         WHERE NOT is_new
     """)
     _drop(con, "stale_key", "holder")
+
+
+def count_crowded(con: duckdb.DuckDBPyConnection, spec: EntitySpec) -> list[list[Any]]:
+    """Count the keys over their cap among those of stale records. Reads `key_size` of `mark_keys`.
+
+    Shape: [entity type, blocking rule, keys, records of the largest key].
+    """
+    rows = con.execute(f"""
+        SELECT key % {RULE_BITS} AS rule, count(*), max(now) FROM key_size WHERE now > cap GROUP BY rule ORDER BY rule
+    """).fetchall()
+    return [[spec.entity_type, spec.blocking[rule].name, keys, most] for rule, keys, most in rows]
 
 
 def find_lost_edges(ws: Workspace, spec: EntitySpec, *, into: str) -> None:
@@ -155,7 +169,8 @@ def _holders(ws: Workspace, spec: EntitySpec, keys: str) -> str:
     IS TRUE makes the wanted keys the hashed side of the join: without it the planner underestimated the lists and
     hashed the keys of all records, at three times the work.
     """
-    known = f"SELECT record_id, block_keys FROM {ws.before(MATCH_RECORD)} WHERE entity_type = '{spec.entity_type}'"
+    of_type = f"entity_type = '{spec.entity_type}' AND is_copy IS NOT TRUE"
+    known = f"SELECT record_id, block_keys FROM {ws.before(MATCH_RECORD)} WHERE {of_type}"
     others = f"FROM ({known}) ANTI JOIN stale_record USING (record_id)"
     return f"""
         SELECT {number_of("record_id")} AS record, key
@@ -200,7 +215,7 @@ def mark_region(
 
 
 def _collect_ties(ws: Workspace, link_thresholds: dict[str, float], *, fresh_edges: str) -> None:
-    """Fill `tie` with the links and `same` judgements before and after, `customer_tie` with the crosswalk before.
+    """Fill `tie` with links, `same` judgements and copies before and after, `customer_tie` with the crosswalk before.
 
     The search reads them once per step and they can be tens of millions, so they are read once and kept as hashes. A
     collision only makes the region larger.
@@ -217,6 +232,10 @@ def _collect_ties(ws: Workspace, link_thresholds: dict[str, float], *, fresh_edg
     for pair in pairs:
         # one by one: DuckDB keeps the order of a union, and so computes it on one core
         ws.con.execute(f"INSERT INTO tie SELECT hash(record_id_l), hash(record_id_r) FROM {pair}")
+    for records in (MATCH_RECORD.sql_name, ws.before(MATCH_RECORD)):
+        # copies and the two that they are copies of meet in their content
+        copied = f"SELECT content FROM {records} WHERE is_copy"
+        ws.con.execute(f"INSERT INTO tie SELECT hash(record_id), content FROM {records} WHERE content IN ({copied})")
     ws.con.execute(f"""
         CREATE OR REPLACE TEMP TABLE customer_tie AS
         SELECT hash(record_id) AS record, hash(customer_id) AS customer FROM {ws.before(XREF)}

@@ -8,6 +8,8 @@
 | found_edge | see pairs/edges.py | find_edges | the lane, at its end |
 | edge_TYPE, lost_edge_TYPE | as fresh_edge; record_id_l, record_id_r | _find_edges_of | _stage_edges |
 | region_edge | record_id_l, record_id_r, match_weight | _cluster_region | _cluster_region |
+| region_copy | record_id, entity_type, kept | _lay_out_copies | _cluster_region |
+| judged_copy | record_id, kept | _lay_out_copies | _lay_out_copies |
 | found_cluster | see clusters/clusters.py | find_clusters | the lane, at its end |
 | cluster_TYPE | as found_cluster, entity_type | _cluster_region | _cluster_region |
 | new_cluster | as cluster_TYPE, clusters of all types numbered apart | _cluster_region | _resolve_changed |
@@ -19,10 +21,19 @@ from __future__ import annotations
 import time
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
+from dataclasses import dataclass, field
 from functools import partial
 from pathlib import Path
+from typing import Any
 
-from dataflow.resolve.affected import find_lost_edges, mark_everything, mark_keys, mark_region, mark_stale
+from dataflow.resolve.affected import (
+    count_crowded,
+    find_lost_edges,
+    mark_everything,
+    mark_keys,
+    mark_region,
+    mark_stale,
+)
 from dataflow.resolve.clusters.clusters import find_clusters
 from dataflow.resolve.comparisons import EntitySpec
 from dataflow.resolve.customers.customers import stage_golden, stage_identities
@@ -33,6 +44,7 @@ from dataflow.resolve.judgements.judgements import stage_judgements
 from dataflow.resolve.model.model import Epoch
 from dataflow.resolve.pairs.chunks import ScoreChunks, Spreading, score_in_processes
 from dataflow.resolve.pairs.edges import find_edges
+from dataflow.resolve.records.copies import add_copies, find_copies, mark_copies
 from dataflow.resolve.records.match_record import INPUT_COLUMNS, match_records
 from dataflow.resolve.training.churn import measure_churn, refuse_churn
 from dataflow.resolve.training.epochs import keep_and_store, specs_of, stored_epochs, train_and_store
@@ -60,7 +72,7 @@ def resolve(
         steps = Steps()
         specs = specs_of(settings.resolve)
         epochs = stored_epochs(ws)
-        compared = 0
+        compared = Compared()
         changed = _mark_changed(ws, whole=_is_outdated(ws, epochs))
         judged = stage_judgements(ws)
         if changed or judged or retrain:
@@ -73,8 +85,18 @@ def resolve(
                 steps=steps,
                 spreading=_spreading(ws, settings, run_chunks),
             )
-        summary = summarise(ws, compared_pairs=compared, seconds=steps.seconds)
+        summary = summarise(
+            ws, compared_pairs=compared.pairs, crowded_keys=compared.crowded_keys, seconds=steps.seconds
+        )
         return _report(ws, facts=summary.as_dict(), seconds=watch.seconds)
+
+
+@dataclass(frozen=True)
+class Compared:
+    """The number of pairs compared, and the keys over their cap (affected.count_crowded)."""
+
+    pairs: int = 0
+    crowded_keys: list[list[Any]] = field(default_factory=list)
 
 
 class Steps:
@@ -129,7 +151,7 @@ def _resolve_changed(
     retrain: bool,
     steps: Steps,
     spreading: Spreading | None,
-) -> int:
+) -> Compared:
     con = ws.con
     with steps.time("normalise"):
         _stage_match_records(ws, tuple(specs.values()))
@@ -169,11 +191,11 @@ def identify(
     steps: Steps,
     spreading: Spreading | None = None,
     present_id: str = AS_IT_IS,
-) -> int:
+) -> Compared:
     """Stage the edges, clusters and customers that follow from staged match records and judgements.
 
     `whole_types` have a new model; `present_id` is the SQL of the id that a record has now. Leaves `region` and
-    `new_cluster` to the caller; returns the number of pairs compared.
+    `new_cluster` to the caller.
     """
     used = tuple(spec for kind, spec in specs.items() if kind in epochs)
     with steps.time("edges"):
@@ -200,12 +222,13 @@ def _stage_match_records(ws: Workspace, specs: tuple[EntitySpec, ...]) -> None:
     """
     with match_records(ws.con, source, specs) as rows:
         ws.stage(MATCH_RECORD, rows, scope="SELECT record_id FROM changed_record")
+    mark_copies(ws)
 
 
 def _stage_edges(
     ws: Workspace, specs: tuple[EntitySpec, ...], epochs: Mapping[str, Epoch], *, spreading: Spreading | None
-) -> int:
-    """Stage the edges of stale records and of keys that crossed their cap; return the number of pairs compared.
+) -> Compared:
+    """Stage the edges of stale records and of keys that crossed their cap.
 
     The scope covers the stored edges of stale records and the lost ones: those not found again are deleted.
     """
@@ -228,24 +251,25 @@ def _stage_edges(
     )
     for name in (_found(what, spec) for what in ("edge", "lost_edge") for spec in specs):
         ws.con.execute(f"DROP TABLE {name}")
-    return sum(compared)
+    return Compared(sum(one.pairs for one in compared), [key for one in compared for key in one.crowded_keys])
 
 
-def _find_edges_of(spec: EntitySpec, lane: Workspace, *, epoch: Epoch, spreading: Spreading | None) -> int:
-    """Fill the edges and the lost edges of one entity type; return the number of pairs compared."""
+def _find_edges_of(spec: EntitySpec, lane: Workspace, *, epoch: Epoch, spreading: Spreading | None) -> Compared:
+    """Fill the edges and the lost edges of one entity type."""
     con, kind = lane.con, literal(spec.entity_type)
     of_type = f"(SELECT * FROM {MATCH_RECORD.sql_name} WHERE entity_type = {kind})"
     mark_keys(lane, spec, into="stale_holder")
     compared = find_edges(
         con, of_type, epoch=epoch, spec=spec, into="found_edge", keys="stale_holder", spreading=spreading
     )
+    crowded = count_crowded(con, spec)
     find_lost_edges(lane, spec, into=_found("lost_edge", spec))
     con.execute("DROP TABLE stale_holder")
     con.execute(f"""
         CREATE OR REPLACE TABLE {_found("edge", spec)} AS
         SELECT *, {kind} AS entity_type, {literal(epoch.epoch_id)} AS epoch_id FROM found_edge
     """)
-    return compared
+    return Compared(compared, crowded)
 
 
 def _if_among(ws: Workspace, records: str, column: str) -> str:
@@ -272,16 +296,19 @@ def _cluster_region(ws: Workspace, specs: tuple[EntitySpec, ...], epochs: Mappin
         WHERE {_if_among(ws, "region", "record_id_l")}
         UNION SELECT record_id_l, record_id_r, match_weight FROM fresh_edge
     """)
+    _lay_out_copies(ws)
     judged = f"(FROM {JUDGED_PAIR.sql_name} WHERE NOT is_contradicted)"
 
     def find(spec: EntitySpec, lane: Workspace) -> None:
         con, kind = lane.con, literal(spec.entity_type)
         records = f"""(
-            SELECT * FROM {MATCH_RECORD.sql_name} SEMI JOIN region USING (record_id)
+            SELECT * FROM {MATCH_RECORD.sql_name}
+            SEMI JOIN region USING (record_id) ANTI JOIN region_copy USING (record_id)
             WHERE entity_type = {kind} AND {_if_among(lane, "region", "record_id")}
         )"""
         threshold = epochs[spec.entity_type].link_threshold
         find_clusters(con, records, "region_edge", link_threshold=threshold, into="found_cluster", judgements=judged)
+        add_copies(con, f"(FROM region_copy WHERE entity_type = {kind})", clusters="found_cluster")
         con.execute(
             f"CREATE OR REPLACE TABLE {_found('cluster', spec)} AS SELECT *, {kind} AS entity_type FROM found_cluster"
         )
@@ -293,8 +320,31 @@ def _cluster_region(ws: Workspace, specs: tuple[EntitySpec, ...], epochs: Mappin
         for number, spec in enumerate(specs)
     )
     ws.con.execute(f"CREATE OR REPLACE TEMP TABLE new_cluster AS {found}")
-    for name in ("region_edge", *(_found("cluster", spec) for spec in specs)):
+    for name in ("region_edge", "region_copy", *(_found("cluster", spec) for spec in specs)):
         ws.con.execute(f"DROP TABLE {name}")
+
+
+def _lay_out_copies(ws: Workspace) -> None:
+    """Fill `region_copy` with the copies of the region, but for those with judgements.
+
+    These are clustered as other records are, with the edge that the two they are copies of have between them.
+    """
+    find_copies(ws, "region", into="work.main.region_copy")
+    if ws.con.table("region_copy").shape[0] == 0:
+        return
+    ws.con.execute(f"""
+        CREATE OR REPLACE TEMP TABLE judged_copy AS
+        SELECT record_id, kept FROM region_copy
+        SEMI JOIN (SELECT unnest([record_id_l, record_id_r]) AS record_id FROM {JUDGED_PAIR.sql_name}) USING (record_id)
+    """)
+    ws.con.execute("DELETE FROM region_copy WHERE record_id IN (SELECT record_id FROM judged_copy)")
+    ws.con.execute("""
+        INSERT INTO region_edge
+        SELECT least(c.record_id, c.one), greatest(c.record_id, c.one), e.match_weight
+        FROM (SELECT record_id, kept, unnest(kept) AS one FROM judged_copy) c
+        JOIN region_edge e ON e.record_id_l = kept[1] AND e.record_id_r = kept[2]
+    """)
+    ws.con.execute("DROP TABLE judged_copy")
 
 
 def _report(ws: Workspace, *, facts: dict[str, object], seconds: float) -> StepReport:

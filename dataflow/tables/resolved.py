@@ -50,7 +50,7 @@ MATCH_RECORD = Table(
     key=("record_id",),
     is_sorted=True,
     owner="data engineering",
-    subjects=(row_of("record", "record_id", "block_keys"),),
+    subjects=(row_of("record", "record_id", "block_keys", "content"),),
     columns=(
         Column("record_id", "VARCHAR", "Customer record", "pseudonym", nullable=False),
         Column("entity_type", "VARCHAR", "What is compared", "none", nullable=False, values=ENTITY_TYPES),
@@ -87,6 +87,8 @@ MATCH_RECORD = Table(
         Column("occupation", "VARCHAR", "Occupation, where a source has one", "identity"),
         Column("gender", "VARCHAR", "Gender, where a source has one", "identity"),
         Column("block_keys", "UBIGINT[]", "Hashed blocking keys; the rule's number in the low bits", "pseudonym"),
+        Column("content", "UBIGINT", "Hash of all that is compared; null without a name", "pseudonym"),
+        Column("is_copy", "BOOLEAN", "Whether many have this content and it is not of the first two", "none"),
         RUN_ID,
     ),
 )

@@ -12,10 +12,11 @@ from dataflow.workspace.workspace import Workspace
 
 @dataclass(frozen=True, kw_only=True)
 class IdentitySummary:
-    """Counts over the lake as the run leaves it; `events` and `compared_pairs` count this run only.
+    """Counts over the lake as the run leaves it; `events`, `compared_pairs` and `crowded_keys` count this run only.
 
     weights: [entity type, lower bound of the match weight, pairs]; cluster_sizes: [entity type, records, customers];
-    review: [entity type, reason, pairs]; conflicts: [field, customers whose records differ in it].
+    review: [entity type, reason, pairs]; conflicts: [field, customers whose records differ in it]. crowded_keys:
+    [entity type, blocking rule, keys of changed records over their cap, records of the largest].
     """
 
     weights: list[list[Any]]
@@ -24,13 +25,16 @@ class IdentitySummary:
     conflicts: list[list[Any]]
     events: dict[str, int]
     compared_pairs: int
+    crowded_keys: list[list[Any]]
     seconds: dict[str, float]
 
     def as_dict(self) -> dict[str, Any]:
         return asdict(self)
 
 
-def summarise(ws: Workspace, *, compared_pairs: int, seconds: dict[str, float]) -> IdentitySummary:
+def summarise(
+    ws: Workspace, *, compared_pairs: int, crowded_keys: list[list[Any]], seconds: dict[str, float]
+) -> IdentitySummary:
     """Count edges by weight, customers by size, pairs in review, events."""
     events = ws.con.execute(f"""
         SELECT kind, count(*) FROM {IDENTITY_EVENT.sql_name} SEMI JOIN ({ws.changed(IDENTITY_EVENT)}) USING (event_id)
@@ -49,6 +53,7 @@ def summarise(ws: Workspace, *, compared_pairs: int, seconds: dict[str, float]) 
         ),
         events={str(kind): int(count) for kind, count in events},
         compared_pairs=compared_pairs,
+        crowded_keys=crowded_keys,
         seconds={name: round(value, 3) for name, value in seconds.items()},
     )
 

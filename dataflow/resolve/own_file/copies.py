@@ -1,7 +1,4 @@
-"""Set identical rows aside: two of them are resolved, and the others join the cluster of these.
-
-A key that a hundred rows share is over its cap and brings no pairs, and their component is too large to weigh all its
-pairs; identical rows need neither.
+"""Set identical rows of a file aside: two of them are resolved, and the others join the cluster of these.
 
 | relation | columns | filled by | dropped by |
 |---|---|---|---|
@@ -13,8 +10,7 @@ from __future__ import annotations
 
 import duckdb
 
-MANY = 10
-"""Identical rows are set aside from more than this number on."""
+from dataflow.resolve.records.copies import kept_sql
 
 
 def set_copies_aside(con: duckdb.DuckDBPyConnection, records: str, *, unless: str | None = None) -> None:
@@ -23,15 +19,12 @@ def set_copies_aside(con: duckdb.DuckDBPyConnection, records: str, *, unless: st
     `unless` is a table (record_id_l, record_id_r) of records that stay.
     Shape of the temporary tables: `copy` (record_id, kept: the two that stay), `copied_record` (the records moved out).
     """
-    stay = f"AND record_id NOT IN (SELECT unnest([record_id_l, record_id_r]) FROM {unless})" if unless else ""
+    stay = f"WHERE record_id NOT IN (SELECT unnest([record_id_l, record_id_r]) FROM {unless})" if unless else ""
+    among = f"(FROM {records} {stay})"
     con.execute(f"""
         CREATE OR REPLACE TEMP TABLE copy AS
-        WITH hashed AS (
-            SELECT record_id, hash(*COLUMNS(* EXCLUDE (record_id))) AS content FROM {records}
-            WHERE coalesce(given, surname, org) IS NOT NULL {stay}
-        ),
-        often AS (SELECT content, min(record_id, 2) AS kept FROM hashed GROUP BY content HAVING count(*) > {MANY})
-        SELECT record_id, kept FROM hashed JOIN often USING (content) WHERE NOT list_contains(kept, record_id)
+        SELECT record_id, kept FROM {among} JOIN ({kept_sql(among)}) USING (content)
+        WHERE NOT list_contains(kept, record_id)
     """)
     con.execute(f"CREATE OR REPLACE TEMP TABLE copied_record AS FROM {records} SEMI JOIN copy USING (record_id)")
     con.execute(f"DELETE FROM {records} r USING copy c WHERE r.record_id = c.record_id")

@@ -9,6 +9,7 @@ from typing import Literal
 
 from anyascii import anyascii
 
+from dataflow.conform.phones import SCIENTIFIC
 from dataflow.resolve.own_file import readers
 from dataflow.resolve.records.normaliser import is_given_name
 from dataflow.vocabulary import companies
@@ -43,9 +44,8 @@ _CALLING_CODE = r"^(\+|00)(1|7|2[07]|3[0-469]|4[013-9]|5[1-8]|6[0-6]|8[1246]|9[0
 _DIALLED = "regexp_replace(regexp_replace(lower({}), '(ext|x)[ .:]*[0-9]+ *$', ''), '[^0-9+]', '', 'g')"
 _DIGITS = f"ltrim(right(regexp_replace({_DIALLED}, '{_CALLING_CODE}|[+]', ''), 10), '0')"
 # one repeated digit, or a row of keys, is a placeholder
-# of a number in scientific notation (4.4791E+11) the last digits are lost; a lake does not read it either
 _PHONE = (
-    r"CASE WHEN NOT regexp_full_match({}, '\s*[+-]?[0-9]([.,][0-9]+)?[eE][+-]?[0-9]+\s*')"
+    f"CASE WHEN NOT regexp_full_match({{}}, '{SCIENTIFIC}')"
     f" AND length({_DIGITS}) >= 5 AND replace(right({_DIGITS}, 7), right({_DIGITS}, 1), '') <> ''"
     f" AND NOT contains('{' '.join(KEY_RUNS)}', {_DIGITS}) THEN {_DIGITS} END"
 )

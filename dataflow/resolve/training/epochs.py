@@ -99,7 +99,7 @@ def train_and_store(
         records = f"training_{kind}"
         ws.con.execute(f"""
             CREATE OR REPLACE TEMP TABLE {records} AS
-            SELECT * FROM {MATCH_RECORD.sql_name} WHERE entity_type = {literal(kind)}
+            SELECT * FROM {MATCH_RECORD.sql_name} WHERE entity_type = {literal(kind)} AND is_copy IS NOT TRUE
         """)
         if ws.con.table(records).shape[0] > 0:
             name = f"frequency_{kind}"
