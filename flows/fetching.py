@@ -6,7 +6,8 @@ Workers stage Parquet in the landing area and never open the lake; the backfill 
 from __future__ import annotations
 
 import time
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
+from functools import partial
 from pathlib import Path
 from typing import Any
 from uuid import UUID, uuid4
@@ -22,8 +23,19 @@ from prefect.states import Cancelled, Crashed
 from dataflow.access.modes import private_files, share_files
 from dataflow.errors import ConfigurationError, ShareLost
 from dataflow.land import Staged, stage_windows
-from dataflow.land.heartbeats import last_heartbeat, sending_heartbeats
-from dataflow.land.shares import Share, answer_share, collect_share, is_answered, read_share, write_share
+from dataflow.land.fetch import landing_name
+from dataflow.land.heartbeats import HEARTBEATS, last_heartbeat, sending_heartbeats
+from dataflow.land.shares import (
+    Share,
+    answer_name,
+    answer_share,
+    collect_share,
+    is_answered,
+    read_share,
+    share_name,
+    write_share,
+)
+from dataflow.run.exchange import Exchange, join, landing_exchange, offer
 from dataflow.run.session import RunSession
 from dataflow.settings import Settings, load_settings
 from dataflow.sources.protocol import PlannedWindow
@@ -41,17 +53,24 @@ _SILENCE_SECONDS = 600.0
 
 
 @flow(name="fetch", persist_result=False)
-def fetch(folder: Path, share: int, config: Path | None = None, home: Path | None = None) -> None:
+def fetch(folder: str, share: int, config: Path | None = None, home: Path | None = None) -> None:
     """Fetch one share of a backfill's windows into the landing area. Raises: ShareOver when the backfill is over."""
-    if is_answered(folder, share):
-        return
-    found = read_share(folder, share)
     with private_files():
         settings = load_settings(config, home=home)
-        share_files(settings)
-        with sending_heartbeats(folder, share):
-            staged = _fetch_with_retries(found, settings)
-        answer_share(folder, share, found, staged)
+        with join(folder, settings) as exchange:
+            exchange.pull([share_name(share), answer_name(share)])
+            if is_answered(exchange.folder, share):
+                return
+            found = read_share(exchange.folder, share)
+            share_files(settings)
+            landing = landing_exchange(settings)
+            with sending_heartbeats(exchange.folder, share, push=exchange.push):
+                # What a worker that crashed has staged is not read again.
+                landing.pull(landing_name(planned, found.run) for planned in found.windows)
+                staged = _fetch_with_retries(found, settings)
+                landing.push(landing_name(window.planned, found.run) for window in staged.fetched)
+            answer_share(exchange.folder, share, found, staged)
+            exchange.push([answer_name(share)])
 
 
 def _fetch_with_retries(share: Share, settings: Settings) -> Staged:
@@ -74,10 +93,12 @@ def share_out(
     # Not `tempfile`: its folders exclude the group of a shared lake, whose workers write here.
     folder = (session.folder / f"fetch-{uuid4().hex}").resolve()
     folder.mkdir()
+    exchange = offer(folder, session.settings)
     shares = min(workers, len(windows))
     for number in range(shares):
         share = Share(session.run, tuple(windows[number::shares]))
         write_share(folder, number, share)
+        exchange.push([share_name(number)])
         named = fetch_share.with_options(task_run_name=f"fetch share {number + 1} of {shares}")
         parameters = {"run_id": session.run.run_id, "folder": folder, "number": number, "deployment": deployment}
         yield named, parameters, len(share.windows)
@@ -91,17 +112,26 @@ def fetch_share(run_id: str, folder: Path, number: int, deployment: str) -> Stag
     Raises: ConfigurationError when the deployment does not exist.
     """
     settings = session_of_run(run_id).settings
+    exchange, landing = offer(folder, settings), landing_exchange(settings)
     with get_client(sync_client=True) as client:
         for attempt in range(settings.prefect.retries + 1):
-            ended = watch_share(client, _start(settings, folder, number, deployment, attempt), folder, number)
+            started = _start(settings, exchange.address, number, deployment, attempt)
+            ended = watch_share(client, started, folder, number, refresh=partial(_refresh, exchange, number))
             if is_answered(folder, number) or ended.state_type != StateType.CRASHED:
                 break
     share = read_share(folder, number)
+    landing.pull(landing_name(planned, share.run) for planned in share.windows)
+    exchange.remove([share_name(number), answer_name(number), f"{HEARTBEATS}{number}.json"])
     return collect_share(folder, number, share, settings, lost=_lost(ended, deployment, len(share.windows)))
 
 
-def _start(settings: Settings, folder: Path, number: int, deployment: str, attempt: int) -> UUID:
-    parameters = {"folder": str(folder), "share": number, "home": str(settings.home)}
+def _refresh(exchange: Exchange, number: int) -> None:
+    exchange.pull([answer_name(number)])
+    exchange.pull_times(HEARTBEATS)
+
+
+def _start(settings: Settings, folder: str, number: int, deployment: str, attempt: int) -> UUID:
+    parameters = {"folder": folder, "share": number, "home": str(settings.home)}
     if settings.config_file is not None:
         parameters["config"] = str(settings.config_file)
     try:
@@ -131,15 +161,17 @@ def watch_share(
     number: int,
     *,
     silence_seconds: float = _SILENCE_SECONDS,
+    refresh: Callable[[], None] = lambda: None,
 ) -> FlowRun:
     """Wait until the share is answered or its run has ended; return the run.
 
     A started run without a heartbeat for `silence_seconds` is set to crashed; a run that is not started, while no other
-    share has a heartbeat either, to cancelled.
+    share has a heartbeat either, to cancelled. `refresh` gets what the worker has sent since.
     """
     seen: tuple[StateType | None, int] | None = None
     while True:
         run = client.read_flow_run(flow_run_id)
+        refresh()
         if is_answered(folder, number) or (run.state is not None and run.state.is_final()):
             return run
         is_waiting = run.state_type == StateType.SCHEDULED

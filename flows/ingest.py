@@ -11,7 +11,9 @@ from prefect.task_runners import ThreadPoolTaskRunner
 
 from dataflow.errors import ObjectHeldBack, SourceIncomplete
 from dataflow.land import Failure, FetchedWindow, LandingPlan, PlanFindings, Staged
+from dataflow.land.fetch import landing_name
 from dataflow.land.plan import TimeRange
+from dataflow.run.exchange import landing_exchange
 from dataflow.run.progress import WindowEvent, announce
 from dataflow.run.session import RunSession
 from dataflow.sources.protocol import PlannedWindow
@@ -57,6 +59,9 @@ def ingest_windows(
         of_wave = PlanFindings((*findings.failures, *staged.failures), findings.closed_gaps)
         if staged.fetched or of_wave.failures or of_wave.closed_gaps:
             rows += with_retries(land, session.settings)(session.run.run_id, staged.fetched, of_wave)
+            if deployment:
+                staged_names = (landing_name(window.planned, session.run) for window in staged.fetched)
+                landing_exchange(session.settings).remove(staged_names)
         failures += staged.failures
         landed += staged.fetched
         # The findings of planning are recorded once, with the first wave.

@@ -13,31 +13,36 @@ from prefect.deployments import run_deployment
 
 from dataflow.access.modes import files_shared_as
 from dataflow.errors import ChunkFailed
-from dataflow.resolve.pairs.chunks import ScoreChunks, score_chunk
+from dataflow.resolve.pairs.chunks import ScoreChunks, edges_name, names_for, score_chunk
+from dataflow.run.exchange import join, offer
+from dataflow.settings import Settings, load_settings
 
 # Seconds between two polls of a run that scores for minutes.
 _POLL_SECONDS = 2.0
 
 
 @flow(name="score", persist_result=False)
-def score(folder: Path, chunk: int) -> None:
+def score(folder: str, chunk: int, config: Path | None = None, home: Path | None = None) -> None:
     """Score one chunk of the pairs staged in a folder."""
-    with files_shared_as(folder):
-        score_chunk(folder, chunk)
+    with join(folder, load_settings(config, home=home)) as exchange, files_shared_as(exchange.folder):
+        exchange.pull([*names_for(chunk), edges_name(chunk)])
+        score_chunk(exchange.folder, chunk)
+        exchange.push([edges_name(chunk)])
 
 
-def scoring_in_pool(deployment: str) -> ScoreChunks:
+def scoring_in_pool(deployment: str, settings: Settings) -> ScoreChunks:
     """Return a function by which a deployment scores chunks in parallel; called again, it reuses started runs.
 
     The function can be called from any thread: it uses the Prefect API that is set up here.
     """
     here = copy_context()
+    place = {"home": str(settings.home), **({"config": str(settings.config_file)} if settings.config_file else {})}
 
-    def run(folder: Path, chunk: int) -> str:
+    def run(address: str, chunk: int) -> str:
         ended = run_deployment(
             deployment,
-            parameters={"folder": str(folder.resolve()), "chunk": chunk},
-            idempotency_key=f"{folder.resolve()}|{chunk}",
+            parameters={"folder": address, "chunk": chunk, **place},
+            idempotency_key=f"{address}|{chunk}",
             poll_interval=_POLL_SECONDS,
             as_subflow=False,
         )
@@ -46,8 +51,11 @@ def scoring_in_pool(deployment: str) -> ScoreChunks:
         return str(ended.state_name)
 
     def run_all(folder: Path, chunks: Sequence[int]) -> None:
+        exchange = offer(folder.resolve(), settings)
+        sent = sorted({name for chunk in chunks for name in names_for(chunk)})
+        exchange.push(sent)
         with ThreadPoolExecutor(len(chunks), thread_name_prefix="chunk") as waiting:
-            started = {chunk: waiting.submit(here.copy().run, run, folder, chunk) for chunk in chunks}
+            started = {chunk: waiting.submit(here.copy().run, run, exchange.address, chunk) for chunk in chunks}
         failed = {chunk: state for chunk, one in started.items() if (state := one.result()) != "Completed"}
         if failed:
             raise ChunkFailed(
@@ -55,5 +63,8 @@ def scoring_in_pool(deployment: str) -> ScoreChunks:
                 f"{', '.join(f'{chunk} ended as {state}' for chunk, state in failed.items())}.",
                 next_move="Look at these runs in Prefect; their workers must reach that folder. Then run again.",
             )
+        edges = [edges_name(chunk) for chunk in chunks]
+        exchange.pull(edges)
+        exchange.remove([*sent, *edges])
 
     return run_all

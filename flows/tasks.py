@@ -115,7 +115,7 @@ def _resolving(session: RunSession, *, retrain: bool) -> Step:
     if deployment := session.settings.resolve.deployment:
         from flows.scoring import scoring_in_pool
 
-        run_chunks = scoring_in_pool(deployment)
+        run_chunks = scoring_in_pool(deployment, session.settings)
     return lambda: resolve(session.workspace, session.settings, run_chunks=run_chunks, retrain=retrain)
 
 

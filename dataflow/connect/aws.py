@@ -68,8 +68,8 @@ def aws_client(
     return client
 
 
-def bucket_client(access: S3Access, *, keys: S3Keys | None, setting: str) -> Any:
-    """Return the client of a bucket's server; without `keys` it signs with those of the machine, renewed by itself.
+def bucket_client(access: S3Access, *, setting: str) -> Any:
+    """Return the client of a bucket's server. Keys of the machine are renewed by the client itself.
 
     `setting` declares the file of authorities, for messages. Raises: ConfigurationError.
     """
@@ -78,7 +78,7 @@ def bucket_client(access: S3Access, *, keys: S3Keys | None, setting: str) -> Any
         "s3",
         region=access.region,
         endpoint=f"{scheme}://{access.endpoint}" if access.endpoint else None,
-        keys=keys,
+        keys=None if access.keys is machine_keys else access.keys(),
         ca_file=str(access.ca_file or ""),
         setting=setting,
         options={"s3": {"addressing_style": _ADDRESSING[access.url_style]}},

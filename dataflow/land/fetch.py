@@ -76,6 +76,11 @@ def take_up_staged(planned: PlannedWindow, settings: Settings, run: Run) -> Fetc
     return _read_landed(landing_file(Path(settings.landing), planned, run), planned)
 
 
+def landing_name(planned: PlannedWindow, run: Run) -> str:
+    """Return the name of a window's staged rows below the landing area."""
+    return landing_file(Path(), planned, run).as_posix()
+
+
 def landing_file(landing: Path, planned: PlannedWindow, run: Run) -> Path:
     """Return the path where a window's rows are staged. Its name is a fingerprint of the content.
 

@@ -119,9 +119,19 @@ def _class_of(error: Exception) -> str:
     return next(cls.__name__ for cls in type(error).__mro__ if cls.__module__ == errors.__name__)
 
 
+def share_name(number: int) -> str:
+    """Return the name of the file that tells a worker its windows."""
+    return f"share-{number}.json"
+
+
+def answer_name(number: int) -> str:
+    """Return the name of the file by which a worker answers."""
+    return f"answer-{number}.json"
+
+
 def _share(folder: Path, number: int) -> Path:
-    return folder / f"share-{number}.json"
+    return folder / share_name(number)
 
 
 def _answer(folder: Path, number: int) -> Path:
-    return folder / f"answer-{number}.json"
+    return folder / answer_name(number)

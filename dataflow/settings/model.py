@@ -346,8 +346,12 @@ class PrefectSettings(Section):
     """Windows fetched in parallel."""
     fetch_deployment: str = ""
     """The Prefect deployment that fetches a share of a backfill's windows, such as fetch/fetch, on workers that reach
-    the folders `runs` and `landing` by the same paths; empty: threads of this process. Threads suffice for most:
-    fetching waits for the sources, and a run on a pool takes about ten seconds to start."""
+    the folders `runs` and `landing` by the same paths, or share `exchange`; empty: threads of this process. Threads
+    suffice for most: fetching waits for the sources, and a run on a pool takes about ten seconds to start."""
+    exchange: str = ""
+    """`s3://bucket/prefix` through which runs and workers exchange windows and pairs where they share no disk, reached
+    as `lake.s3` says; a lifecycle rule of the bucket should remove what is older than a week. Empty: by a shared
+    disk."""
 
 
 class Settings(BaseSettings):

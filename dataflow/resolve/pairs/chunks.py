@@ -83,6 +83,16 @@ def stage_epoch(con: duckdb.DuckDBPyConnection, epoch: Epoch, *, folder: Path) -
     con.execute(f"COPY (FROM {epoch.frequencies}) TO {_file(folder, 'frequency')}")
 
 
+def names_for(chunk: int) -> tuple[str, ...]:
+    """Return the names of the files that scoring a chunk reads."""
+    return ("epoch.json", "frequency.parquet", f"pair-{chunk}.parquet", f"record-{chunk}.parquet")
+
+
+def edges_name(chunk: int) -> str:
+    """Return the name of the file that scoring a chunk writes."""
+    return f"edge-{chunk}.parquet"
+
+
 def score_chunk(folder: Path, chunk: int) -> Path:
     """Score one chunk, unless its edges are there already. Raises: OSError where the folder cannot be reached."""
     done = _edges(folder, chunk)
@@ -116,4 +126,4 @@ def _file(folder: Path, name: str) -> str:
 
 
 def _edges(folder: Path, chunk: int) -> Path:
-    return folder / f"edge-{chunk}.parquet"
+    return folder / edges_name(chunk)

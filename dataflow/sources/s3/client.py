@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from functools import lru_cache
+from collections.abc import Callable
+from functools import lru_cache, partial
 from pathlib import Path
 from typing import Any
 
@@ -20,18 +21,18 @@ def connect(settings: S3Settings) -> Any:
     Raises: ConfigurationError.
     """
     _check(settings)
-    keys = None
+    keys: Callable[[], S3Keys] = machine_keys
     if settings.key_id is not None and settings.secret is not None:
-        keys = S3Keys(key_id=settings.key_id.get_secret_value(), secret=settings.secret.get_secret_value())
+        keys = partial(S3Keys, key_id=settings.key_id.get_secret_value(), secret=settings.secret.get_secret_value())
     access = S3Access(
-        keys=machine_keys,
+        keys=keys,
         endpoint=settings.endpoint,
         region=settings.region,
         use_ssl=settings.use_tls,
         url_style=settings.url_style,
         ca_file=Path(settings.ca_file) if settings.ca_file else None,
     )
-    return bucket_client(access, keys=keys, setting="ca_file of the S3 source")
+    return bucket_client(access, setting="ca_file of the S3 source")
 
 
 def _check(settings: S3Settings) -> None:

@@ -13,7 +13,7 @@ from tests.lib.servers.prefect import PrefectServer
 
 def test_a_pool_gives_the_edges_of_one_process(deployed: PrefectServer, tmp_path: Path) -> None:
     with deployed.in_process():
-        in_pool = scoring_in_pool("score/score")
+        in_pool = scoring_in_pool("score/score", settings)
     with duckdb.connect() as con:
         find = edges_of_a_population(con)
         assert find(spread(tmp_path, in_pool, chunks=2)) == find(None) != []
