@@ -43,8 +43,8 @@ class Exchange:
                 self.bucket.upload(self.folder / name, name)
         except BucketError as error:
             raise LakeUnwritable(
-                f"Writing to {self.bucket} (prefect.exchange): {error}; check that this user may put objects there, then "
-                "run again"
+                f"Writing to {self.bucket} (prefect.exchange): {error}; check that this user may put objects there, "
+                "then run again"
             ) from None
 
     def pull(self, names: Iterable[str]) -> None:
@@ -59,7 +59,7 @@ class Exchange:
             raise self._unreachable(error) from None
 
     def pull_times(self, start: str) -> None:
-        """Give local files whose names begin with `start` the times at which they were pushed. Raises: LakeUnreachable."""
+        """Give local files whose names begin with `start` the times of their pushes. Raises: LakeUnreachable."""
         if self.bucket is None:
             return
         try:
@@ -78,8 +78,8 @@ class Exchange:
 
     def _unreachable(self, error: BucketError) -> LakeUnreachable:
         return LakeUnreachable(
-            f"Reading {self.bucket} (prefect.exchange): {error}; check that this user may list and read there, then run "
-            "again"
+            f"Reading {self.bucket} (prefect.exchange): {error}; check that this user may list and read there, then "
+            "run again"
         )
 
 
@@ -117,11 +117,9 @@ def _bucket(settings: Settings) -> Bucket | None:
         return None
     access = lake_location(settings).s3
     if not place.startswith("s3://") or access is None:
+        fault = "which is not a bucket" if access is not None else "but there are no lake.s3 settings to reach a bucket"
         raise ConfigurationError(
-            f"prefect.exchange is {place}, "
-            + (
-                "but there are no lake.s3 settings to reach the bucket." if access is None else "which is not a bucket."
-            ),
+            f"prefect.exchange is {place}, {fault}.",
             next_move="Write s3://bucket/prefix and set lake.s3; leave it out where runs and workers share a disk.",
         )
     return Bucket.of(place, access, setting="lake.s3")

@@ -6,6 +6,7 @@ import duckdb
 import pytest
 
 from dataflow.errors import ChunkFailed
+from dataflow.settings import load_settings
 from flows.scoring import scoring_in_pool
 from tests.lib.chunks import edges_of_a_population, spread
 from tests.lib.servers.prefect import PrefectServer
@@ -13,7 +14,7 @@ from tests.lib.servers.prefect import PrefectServer
 
 def test_a_pool_gives_the_edges_of_one_process(deployed: PrefectServer, tmp_path: Path) -> None:
     with deployed.in_process():
-        in_pool = scoring_in_pool("score/score", settings)
+        in_pool = scoring_in_pool("score/score", load_settings(home=tmp_path))
     with duckdb.connect() as con:
         find = edges_of_a_population(con)
         assert find(spread(tmp_path, in_pool, chunks=2)) == find(None) != []
