@@ -117,7 +117,7 @@ def test_a_worker_with_another_disk_fetches_a_share(
     files = [str(window.file) for window in staged.fetched]
     assert all(file.startswith(f"{settings.home}/") for file in files)
     with duckdb.connect() as con:
-        rows = con.execute("SELECT _record_key FROM read_parquet(?) ORDER BY ALL", [files]).fetchall()
+        rows = con.execute("SELECT record_key FROM read_parquet(?) ORDER BY ALL", [files]).fetchall()
     assert rows == [("1",), ("2",), ("3",)]
     landing.remove(landing_name(planned, share.run) for planned in share.windows)
     exchange.remove([share_name(0), answer_name(0), f"{HEARTBEATS}0.json"])
