@@ -33,6 +33,7 @@ class CachedCustomers:
         self._settings = settings
         self._client = connect_cache(settings)
         self._keys: dict[str, bytes] = {}
+        self._seen: bytes | None = None
         self._lock = threading.Lock()
 
     def get(self, customer_id: str) -> tuple[int, str, dict[str, Any]] | None:
@@ -62,13 +63,19 @@ class CachedCustomers:
     def _read(self, key: str) -> tuple[Pointer | None, bytes | None]:
         """Return the pointer and the value that it shows under a key, in one round trip.
 
-        The pointer is read first: a publication that is completed in between has written greater fields only.
+        The pointer is read first: a publication that is completed in between has written greater fields only. The nodes
+        of a cluster answer in any order; there the fields are read again unless the pointer is one that was known
+        before they were asked for, which costs a second round trip after a publication.
         """
+        known = self._seen
         with naming_cache_errors(self._settings, doing="Reading the cache"):
             pipeline = self._client.pipeline(transaction=False)
             pipeline.execute_command("GET", POINTER)
             pipeline.execute_command("HGETALL", key)
             pointer, fields = pipeline.execute()
+            if self._settings.cache.cluster and pointer != known:
+                fields = self._client.execute_command("HGETALL", key)
+        self._seen = pointer
         if pointer is None:
             return None, None
         shows = Pointer.decode(pointer)

@@ -168,11 +168,12 @@ def _eviction(client: Any) -> str | None:
     """Return the server's maxmemory-policy; None where its user may not ask."""
     from redis.exceptions import NoPermissionError
 
+    primaries = getattr(client, "PRIMARIES", None)
     try:
-        found = client.info("memory")
+        # A cluster answers for each of its nodes that is asked, and asks only one by itself.
+        found = client.info("memory", target_nodes=primaries) if primaries else client.info("memory")
     except NoPermissionError:
         return None
-    # A cluster answers for each of its nodes.
     several = [found] if "maxmemory_policy" in found else list(found.values())
     policies = {str(one.get("maxmemory_policy", _MUST_BE)) for one in several}
     return _MUST_BE if policies == {_MUST_BE} else ", ".join(sorted(policies - {_MUST_BE}))

@@ -7,7 +7,6 @@ import pickle
 import signal
 import subprocess
 import sys
-from collections.abc import Iterator
 from datetime import date
 from decimal import Decimal
 from pathlib import Path
@@ -26,13 +25,7 @@ from dataflow.tables.subject import Subject
 from tests.lib.customers import record_of
 from tests.lib.servers.certificates import Certificates
 from tests.lib.servers.redis import READER, RedisServer, redis_server
-from tests.lib.three_publications import Shop, open_shop
-
-
-@pytest.fixture(scope="module")
-def shop(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Shop]:
-    with open_shop(tmp_path_factory.mktemp("shop")) as made:
-        yield made
+from tests.lib.three_publications import Shop
 
 
 @pytest.fixture

@@ -20,13 +20,7 @@ from dataflow.sinks.events.sink import Events
 from tests.lib.event_receivers import KINDS, SECRET, TOPIC, Receiver, receiver_of
 from tests.lib.servers.certificates import Certificates
 from tests.lib.servers.ports import free_port
-from tests.lib.three_publications import Shop, open_shop
-
-
-@pytest.fixture(scope="module")
-def shop(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Shop]:
-    with open_shop(tmp_path_factory.mktemp("shop")) as made:
-        yield made
+from tests.lib.three_publications import Shop
 
 
 @pytest.fixture(autouse=True)
