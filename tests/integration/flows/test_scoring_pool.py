@@ -21,5 +21,6 @@ def test_a_pool_gives_the_edges_of_one_process(deployed: PrefectServer, tmp_path
     with pytest.raises(ChunkFailed, match="1 of 1 chunks"):
         in_pool(tmp_path / "nothing", [7])
     runs = deployed.post("flow_runs/filter", {"flows": {"name": {"any_": ["score"]}}})
-    done = [run["parameters"]["chunk"] for run in runs if run["state"]["type"] == "COMPLETED"]
+    of_this = [run for run in runs if run["parameters"]["folder"].startswith(str(tmp_path))]
+    done = [run["parameters"]["chunk"] for run in of_this if run["state"]["type"] == "COMPLETED"]
     assert sorted(done) == [0, 1]
