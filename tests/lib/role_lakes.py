@@ -78,9 +78,9 @@ class RoleLake:
         return self.days[-1]
 
 
-def open_role_lake(home: Path) -> RoleLake:
-    """Make the lake with one publication, and the marts of all shipped roles; the caller closes its `lake`."""
-    settings = with_marts(settings_in(home))
+def open_role_lake(home: Path, *, roles: Iterable[str] = SHIPPED_ROLES) -> RoleLake:
+    """Make the lake with one publication, and the marts of some roles; the caller closes its `lake`."""
+    settings = with_marts(settings_in(home), roles)
     lake = open_lake(settings, purpose="test")
     lake.ensure(declared_tables(settings).values())
     made = RoleLake(settings, lake, make_world(), [])

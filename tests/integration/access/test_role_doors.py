@@ -102,6 +102,8 @@ def test_the_file_of_a_mart_holds_no_hidden_value(place: RoleLake, name: str) ->
     stored = mart_path(place.settings, name).read_bytes()
     hidden = hidden_canaries(place, find_role(name, place.settings))
     assert [value for value in hidden if value.encode() in stored] == []
+    # The file is not compressed so that nothing could be found in it.
+    assert (b"canary" in stored) == SHIPPED_ROLES[name].sql
 
 
 @pytest.mark.parametrize("name", SQL_ROLES)
