@@ -57,17 +57,14 @@ def _measure_one(home: Path, records: int, notify: Notify) -> Iterator[Figures]:
         )
 
 
-def run_command(
-    home: Path, command: str, *arguments: str, config: Path | None = None
-) -> tuple[dict[str, Any], float, float]:
+def run_command(home: Path, command: str, *arguments: str) -> tuple[dict[str, Any], float, float]:
     """Run one command in a fresh process; return its answer, the wall seconds and the processor seconds.
 
     Raises: BenchmarkFailed.
     """
-    chosen = ["--home", str(home), *(("--config", str(config)) if config else ())]
     began, used = time.perf_counter(), _cpu_of_children()
     done = subprocess.run(
-        [sys.executable, "-m", "dataflow.cli", *chosen, command, "-o", "json", *arguments],
+        [sys.executable, "-m", "dataflow.cli", "--home", str(home), command, "-o", "json", *arguments],
         capture_output=True,
         text=True,
         check=False,

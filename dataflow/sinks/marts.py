@@ -108,18 +108,19 @@ class Marts:
                 yield Finding(name, True, f"shows publication {facts.publication} at {path}")
 
 
-def rewrite_mart(settings: Settings, role: str) -> None:
-    """Bring the mart of one role to the newest publication, for a reader who cannot use it as it is.
+def rewrite_mart(settings: Settings, *roles: str) -> None:
+    """Bring the marts of roles to the newest publication, for a reader who cannot use one as it is.
 
     Raises: SinkError, SinkTimeout, LakeError, ConfigurationError.
     """
     wait = settings.sinks.timeout_seconds
-    with lease(lake_location(settings), f"sink-{SINK_NAME}", purpose=f"the mart of {role}", wait_seconds=wait):
+    purpose = f"the mart of {', '.join(roles)}"
+    with lease(lake_location(settings), f"sink-{SINK_NAME}", purpose=purpose, wait_seconds=wait):
         with closing(open_lake_reader(settings)) as con:
             view = LakeView(con, lake_location(settings))
             snapshot = view.snapshot().id
             at = _State(view.last_change_in("published") or snapshot, snapshot)
-        write_marts(settings, [role], at)
+        write_marts(settings, roles, at)
 
 
 def write_marts(settings: Settings, names: Sequence[str], at: _State) -> dict[str, int]:

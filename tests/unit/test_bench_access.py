@@ -6,9 +6,8 @@ import json
 
 import pytest
 
-from dataflow.bench.access import AccessFigure, _seconds_of_marts
+from dataflow.bench.access import AccessFigure
 from dataflow.cli.main import run
-from dataflow.errors import BenchmarkFailed
 from dataflow.settings.roles import SHIPPED_ROLES
 
 
@@ -20,13 +19,6 @@ def test_a_figure_is_met_up_to_its_limit() -> None:
     assert figure(10.0).target == "met (≤ 10 %)"
     assert figure(10.1).target == "MISSED (≤ 10 %)"
     assert figure(1.0).as_dict()["target"] == "met (≤ 10 %)"
-
-
-def test_a_run_without_marts_is_no_measurement() -> None:
-    steps = [{"subject": "warehouse", "seconds": 2.0}, {"subject": "marts", "seconds": 1.5}]
-    assert _seconds_of_marts({"steps": steps}) == 1.5
-    with pytest.raises(BenchmarkFailed, match="0 steps of the sink marts"):
-        _seconds_of_marts({"steps": steps[:1]})
 
 
 @pytest.mark.soak
