@@ -286,11 +286,38 @@ class EnrichSettings(Section):
     """Time after which a value is looked up again."""
 
 
-class WarehouseSettings(Section):
-    """The local warehouse: a DuckDB file with the published tables and views."""
+class BigQuerySettings(Section):
+    """The warehouse in BigQuery: a dataset with the published tables and views."""
 
+    project: Annotated[str, Field(pattern=r"^([a-z][a-z0-9:.-]{1,98}[a-z0-9])?$")] = ""
+    """Project of the dataset, which also pays for the jobs."""
+    dataset: Annotated[str, Field(pattern=r"^[A-Za-z0-9_]{0,1000}$")] = ""
+    """Dataset of the published tables. Rows on their way go through a second one, of this name and `_staging`."""
+    location: Annotated[str, Field(pattern=r"^[A-Za-z0-9-]+$")] = "EU"
+    """Where the datasets are; a dataset cannot be moved."""
+    credentials: ProjectPath = ""
+    """File of a service account's key; empty: Google's default credentials of this machine."""
+    endpoint: Annotated[str, Field(pattern=r"^(https?://[^@]+)?$")] = ""
+    """Address of the API, for a private endpoint; empty: Google's. `http://` is for a server on this machine only."""
+    maximum_bytes_billed: Annotated[int, Field(ge=10_485_760)] = 1_000_000_000_000
+    """A statement that would read more fails without cost."""
+
+
+class WarehouseSettings(Section):
+    """The warehouse: the published tables and views in a DuckDB file or in BigQuery."""
+
+    kind: Literal["duckdb", "bigquery"] = "duckdb"
+    """Where: a file, or a dataset of BigQuery (`warehouse.bigquery`)."""
     path: ProjectPath = "${home}/warehouse.duckdb"
-    """The file; empty: no warehouse."""
+    """The file of kind duckdb; empty: no warehouse."""
+    bigquery: BigQuerySettings = BigQuerySettings()
+    """The dataset of kind bigquery."""
+
+    @model_validator(mode="after")
+    def _check_kind(self) -> WarehouseSettings:
+        if self.kind == "bigquery" and not (self.bigquery.project and self.bigquery.dataset):
+            raise ValueError("kind bigquery needs warehouse.bigquery.project and warehouse.bigquery.dataset")
+        return self
 
 
 class CacheSettings(Section):

@@ -9,6 +9,10 @@ from dataflow.sinks.protocol import Sink, SinkKind
 
 
 def _warehouse(settings: Settings) -> Sink:
+    if settings.warehouse.kind == "bigquery":
+        from dataflow.sinks.bigquery.warehouse import BigQueryWarehouse
+
+        return BigQueryWarehouse(settings)
     from dataflow.sinks.warehouse import Warehouse
 
     return Warehouse(settings)
@@ -37,9 +41,9 @@ SINKS: Registry[SinkKind] = Registry(
     (
         SinkKind(
             name="warehouse",
-            meaning="A DuckDB file with the published tables and the views for analysts",
+            meaning="A DuckDB file, or a dataset of BigQuery, with the published tables and the views for analysts",
             section="warehouse",
-            is_on=lambda settings: bool(settings.warehouse.path),
+            is_on=lambda settings: settings.warehouse.kind == "bigquery" or bool(settings.warehouse.path),
             open=_warehouse,
         ),
         SinkKind(

@@ -1,0 +1,1 @@
+"""The warehouse in BigQuery: the published tables and views of one publication in a dataset."""

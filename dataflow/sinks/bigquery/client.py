@@ -1,0 +1,193 @@
+"""Connect to BigQuery over verified TLS 1.3, call it within a deadline, and say what its errors mean."""
+
+from __future__ import annotations
+
+import random
+import time
+from collections.abc import Callable
+from typing import TYPE_CHECKING, Any, TypeVar
+from urllib.parse import urlsplit
+
+from requests.adapters import HTTPAdapter
+
+from dataflow.access.catalogue import is_this_machine
+from dataflow.errors import ConfigurationError, SinkError, SinkTimeout
+from dataflow.sources.tls import Peer, explain_connection, tls_context
+
+if TYPE_CHECKING:
+    from dataflow.settings import Settings
+
+_EXTRA = "`pip install 'dataflow[gcp]'` installs it."
+_SCOPES = ("https://www.googleapis.com/auth/bigquery",)
+_REQUEST_SECONDS = 60.0
+"""How long one request may take; an upload writes and reads within it many times."""
+_TRIES = 5
+_FIRST_WAIT_SECONDS = 0.2
+_LONGEST_WAIT_SECONDS = 10.0
+_AGAIN = frozenset({408, 429, 500, 502, 503, 504})
+_BUSY = ("rateLimitExceeded", "backendError", "internalError", "jobBackendError", "jobInternalError")
+
+_RIGHTS = "Give the publisher's account roles/bigquery.dataOwner on the datasets and roles/bigquery.jobUser."
+
+T = TypeVar("T")
+
+
+class _Verified(HTTPAdapter):  # type: ignore[misc] # requests ships no types
+    """HTTPS by TLS 1.3 alone, with the certificate verified."""
+
+    def init_poolmanager(self, *arguments: Any, **options: Any) -> None:
+        super().init_poolmanager(*arguments, ssl_context=tls_context("", setting="warehouse.bigquery"), **options)
+
+
+class Connection:
+    """A client of BigQuery and the time that is left for it.
+
+    Every request has a timeout, and is repeated here and nowhere else: the library's own retries last ten minutes.
+    """
+
+    def __init__(self, settings: Settings, *, seconds: float) -> None:
+        self._settings = settings
+        self._deadline = time.monotonic() + seconds
+        self.location = settings.warehouse.bigquery.location
+        self.client = _open(settings)
+
+    def __enter__(self) -> Connection:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.client.close()
+
+    def call(self, doing: str, request: Callable[[float], T]) -> T:
+        """Return what the request returns, which gets its timeout; repeat it where that can help.
+
+        Raises: SinkError, SinkTimeout; NotFound and Conflict of google.api_core are passed on.
+        """
+        from google.api_core.exceptions import Conflict, GoogleAPICallError, NotFound
+
+        wait = _FIRST_WAIT_SECONDS
+        for left in reversed(range(_TRIES)):
+            try:
+                return request(self.timeout(doing))
+            except (NotFound, Conflict):
+                raise
+            except Exception as error:
+                is_google = isinstance(error, GoogleAPICallError)
+                if not is_google and not _is_of_connection(error):
+                    raise
+                if not left or not _helps(error):
+                    raise self.explain(doing, error) from None
+                self.sleep(doing, random.uniform(wait / 2, wait))
+                wait = min(wait * 3, _LONGEST_WAIT_SECONDS)
+        raise AssertionError("unreachable")
+
+    def timeout(self, doing: str) -> float:
+        """Return the seconds that the next request may take. Raises: SinkTimeout where none are left."""
+        left = self._deadline - time.monotonic()
+        if left <= 0:
+            raise SinkTimeout(
+                f"{doing}: BigQuery was not done within {self._settings.sinks.timeout_seconds:g} s "
+                "(sinks.timeout_seconds).",
+                next_move="The warehouse is as it was. Raise the setting; the next run goes on.",
+            )
+        return min(left, _REQUEST_SECONDS)
+
+    def sleep(self, doing: str, seconds: float) -> None:
+        """Wait, at most until the deadline. Raises: SinkTimeout at the deadline."""
+        time.sleep(min(seconds, max(self._deadline - time.monotonic(), 0)))
+        self.timeout(doing)
+
+    def explain(self, doing: str, error: BaseException) -> SinkError:
+        """Return what an error of BigQuery or of the connection means. Its text can quote a row and is left out."""
+        place = f"{self._settings.warehouse.bigquery.project}.{self._settings.warehouse.bigquery.dataset}"
+        found, next_move = meaning(error)
+        return SinkError(f"{doing} in BigQuery {place}: {found}.", next_move=next_move)
+
+
+def meaning(error: BaseException) -> tuple[str, str]:
+    """Return what an error says, without its text, and the next move."""
+    code, reason = getattr(error, "code", None), _reason(error)
+    if code is not None:
+        return meaning_of_reason(reason, int(code))
+    failure = explain_connection(error, Peer(host="warehouse.bigquery.endpoint", ca_file="the system's authorities"))
+    if failure is not None:
+        return failure.found, failure.next_move
+    return f"unexpected {type(error).__name__}", "Run `dataflow doctor`, which probes it; the next run goes on."
+
+
+def meaning_of_reason(reason: str, code: int | None = None) -> tuple[str, str]:
+    """Return what a reason of BigQuery's errors means, and the next move."""
+    if reason in ("quotaExceeded", "billingTierLimitExceeded"):
+        return f"a quota is used up ({reason})", "Wait for the quota or have it raised; the next run goes on."
+    if code == 429 or reason == "rateLimitExceeded":
+        return "it is asked too often (429)", "Run again later."
+    if reason == "bytesBilledLimitExceeded":
+        return "a statement would read more than allowed", "Raise warehouse.bigquery.maximum_bytes_billed."
+    if code in (401, 403) or reason == "accessDenied":
+        return f"access is refused ({code or reason})", _RIGHTS
+    said = " ".join(str(part) for part in (code, reason) if part)
+    return f"it answers {said}", "Run again; `dataflow doctor` probes it."
+
+
+def _helps(error: BaseException) -> bool:
+    """Return whether the same request can succeed in a few seconds."""
+    code, reason = getattr(error, "code", None), _reason(error)
+    return code is None or (int(code) in _AGAIN and reason != "quotaExceeded") or reason in _BUSY
+
+
+def _reason(error: BaseException) -> str:
+    errors = getattr(error, "errors", None) or [{}]
+    first = errors[0]
+    return str(first.get("reason", "")) if isinstance(first, dict) else ""
+
+
+def _is_of_connection(error: BaseException) -> bool:
+    import requests
+    from google.auth.exceptions import GoogleAuthError
+
+    return isinstance(error, requests.RequestException | GoogleAuthError | OSError)
+
+
+def _open(settings: Settings) -> Any:
+    declared = settings.warehouse.bigquery
+    try:
+        import google.auth
+        from google.api_core.client_options import ClientOptions
+        from google.auth.credentials import AnonymousCredentials
+        from google.auth.exceptions import GoogleAuthError
+        from google.cloud import bigquery
+    except ImportError:
+        raise ConfigurationError("The package google-cloud-bigquery is not installed.", next_move=_EXTRA) from None
+    is_plain = _check_endpoint(declared.endpoint)
+    try:
+        if is_plain and not declared.credentials:
+            credentials: Any = AnonymousCredentials()  # type: ignore[no-untyped-call]
+        elif declared.credentials:
+            credentials, _ = google.auth.load_credentials_from_file(declared.credentials, scopes=list(_SCOPES))  # type: ignore[no-untyped-call]
+        else:
+            credentials, _ = google.auth.default(scopes=list(_SCOPES))
+    except (GoogleAuthError, OSError) as error:
+        raise ConfigurationError(
+            f"The credentials of BigQuery cannot be used: {type(error).__name__}.",
+            next_move="Name a key file in warehouse.bigquery.credentials, or run where Google's default ones exist.",
+        ) from None
+    options = ClientOptions(api_endpoint=declared.endpoint) if declared.endpoint else None  # type: ignore[no-untyped-call]
+    client = bigquery.Client(
+        project=declared.project, credentials=credentials, client_options=options, location=declared.location
+    )
+    client._http.mount("https://", _Verified())
+    return client
+
+
+def _check_endpoint(endpoint: str) -> bool:
+    """Return whether the endpoint is plain HTTP. Raises: ConfigurationError where that is not this machine."""
+    parts = urlsplit(endpoint)
+    if not endpoint or parts.scheme == "https":
+        return False
+    if parts.scheme != "http" or not parts.hostname:
+        raise ConfigurationError("warehouse.bigquery.endpoint is not an address.", next_move="Write it as https://host")
+    if not is_this_machine(parts.hostname):
+        raise ConfigurationError(
+            f"warehouse.bigquery.endpoint sends customers to {parts.hostname} in the clear.",
+            next_move="Write https://; http:// is for a server on this machine only.",
+        )
+    return True
