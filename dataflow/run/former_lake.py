@@ -13,7 +13,7 @@ from lakehouse.damage import is_nowhere
 def former_lake(settings: Settings) -> str:
     """Return what is left of a local lake that is gone; empty where there is a lake, or never was one."""
     location = lake_location(settings)
-    if not settings.warehouse.path or not is_nowhere(location):
+    if settings.warehouse.kind != "duckdb" or not settings.warehouse.path or not is_nowhere(location):
         return ""
     from dataflow.sinks.warehouse import warehouse_snapshot
 

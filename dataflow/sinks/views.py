@@ -70,7 +70,9 @@ def _segment_sizes() -> ir.Table:
 def _monthly_revenue() -> ir.Table:
     orders = relation(ORDERS)
     earning = orders.filter(MEANING.earns(orders) & orders.ordered_at.notnull())
-    months = earning.mutate(month=earning.ordered_at.date().truncate("M").cast("date"))
+    day = earning.ordered_at.date()
+    # Not truncated: DuckDB makes a timestamp of a truncated date.
+    months = earning.mutate(month=ibis.date(day.year(), day.month(), 1))
     return months.group_by("month").agg(
         orders=MEANING.is_order(months).sum(), customers=ibis._.customer_id.nunique(), revenue=ibis._.base_amount.sum()
     )

@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-from contextlib import closing, contextmanager
+import re
+from contextlib import closing
 from dataclasses import dataclass
+from decimal import Decimal
 from pathlib import Path
 from typing import Any
 
@@ -31,9 +32,7 @@ class Target:
 
     def rows(self, name: str) -> Rows:
         """Return the rows of a published table or view, in the order of their text."""
-        found = self._read(f"SELECT * FROM {self.name(name)}")
-        kept = [{column: value for column, value in row.items() if column != "_row_hash"} for row in found]
-        return sorted(kept, key=repr)
+        return plain_rows(self._read(f"SELECT * FROM {self.name(name)}"))
 
     def change(self, sql: str) -> None:
         """Change the warehouse by hand; `{NAME}` stands for a table."""
@@ -60,6 +59,11 @@ class Target:
             return list(client.query(sql, retry=None, job_retry=None, timeout=60).result(retry=None, job_retry=None))
 
 
+def _plain(value: Any) -> Any:
+    """The same value whatever the scale of a number."""
+    return value.normalize() + 0 if isinstance(value, Decimal) else value
+
+
 def client_of(settings: Settings) -> Any:
     """Return Google's client of a warehouse."""
     from google.api_core.client_options import ClientOptions
@@ -70,12 +74,16 @@ def client_of(settings: Settings) -> Any:
     return bigquery.Client(project=PROJECT, credentials=AnonymousCredentials(), client_options=options)
 
 
-@contextmanager
-def target_of(kind: str, settings: Settings, folder: Path, server: BigQueryServer | None) -> Iterator[Target]:
-    """Yield an empty warehouse of a kind."""
+def plain_rows(rows: Rows) -> Rows:
+    """Return rows as they are compared: numbers whatever their scale, in the order of their text."""
+    kept = [{column: _plain(value) for column, value in row.items() if column != "_row_hash"} for row in rows]
+    return sorted(kept, key=repr)
+
+
+def target_of(settings: Settings, folder: Path, server: BigQueryServer | None) -> Target:
+    """Return an empty warehouse: a dataset of the server, or without one a file in the folder."""
     if server is None:
         place = settings.warehouse.model_copy(update={"path": str(folder / "w.duckdb")})
-        yield Target(kind, settings.model_copy(update={"warehouse": place}))
-        return
-    dataset = f"w_{folder.parent.name}_{folder.name}".replace("-", "_")
-    yield Target(kind, server.settings(settings, dataset))
+        return Target("duckdb", settings.model_copy(update={"warehouse": place}))
+    name = re.sub(r"\W", "_", f"w_{folder.parent.name}_{folder.name}")
+    return Target("bigquery", server.settings(settings, name))

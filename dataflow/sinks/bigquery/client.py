@@ -11,8 +11,8 @@ from urllib.parse import urlsplit
 from requests.adapters import HTTPAdapter
 
 from dataflow.access.catalogue import is_this_machine
+from dataflow.connect.tls import Peer, explain_connection, tls_context
 from dataflow.errors import ConfigurationError, SinkError, SinkTimeout
-from dataflow.sources.tls import Peer, explain_connection, tls_context
 
 if TYPE_CHECKING:
     from dataflow.settings import Settings
@@ -79,6 +79,29 @@ class Connection:
                 self.sleep(doing, random.uniform(wait / 2, wait))
                 wait = min(wait * 3, _LONGEST_WAIT_SECONDS)
         raise AssertionError("unreachable")
+
+    def ask(self, doing: str, method: str, *arguments: Any, **options: Any) -> Any:
+        """Call a method of the client, as `call` does."""
+        return self.call(
+            doing,
+            lambda seconds: getattr(self.client, method)(*arguments, retry=None, timeout=seconds, **options),
+        )
+
+    def list_all(self, doing: str, method: str, *arguments: Any, **options: Any) -> list[Any]:
+        """Return all that a listing method of the client yields; one that fails in between is begun anew."""
+        return self.call(
+            doing,
+            lambda seconds: list(getattr(self.client, method)(*arguments, retry=None, timeout=seconds, **options)),
+        )
+
+    def find(self, doing: str, method: str, *arguments: Any, **options: Any) -> Any:
+        """Return what `ask` does; None for what is not there."""
+        from google.api_core.exceptions import NotFound
+
+        try:
+            return self.ask(doing, method, *arguments, **options)
+        except NotFound:
+            return None
 
     def timeout(self, doing: str) -> float:
         """Return the seconds that the next request may take. Raises: SinkTimeout where none are left."""
@@ -170,7 +193,7 @@ def _open(settings: Settings) -> Any:
             f"The credentials of BigQuery cannot be used: {type(error).__name__}.",
             next_move="Name a key file in warehouse.bigquery.credentials, or run where Google's default ones exist.",
         ) from None
-    options = ClientOptions(api_endpoint=declared.endpoint) if declared.endpoint else None  # type: ignore[no-untyped-call]
+    options = ClientOptions(api_endpoint=declared.endpoint) if declared.endpoint else None
     client = bigquery.Client(
         project=declared.project, credentials=credentials, client_options=options, location=declared.location
     )

@@ -1,11 +1,11 @@
-"""Create datasets, tables and views, and evolve tables additively. Statements of DDL end a transaction: they run before.
+"""Create datasets, tables and views, and evolve tables additively; DDL is not allowed inside the transaction.
 
 Nothing here replaces, truncates or copies a published table: row policies, tags and labels are lost by most of these.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any
 
@@ -21,6 +21,7 @@ from dataflow.sinks.bigquery.shape import (
     evolve,
     publication_resource,
     table_resource,
+    text,
     type_name,
     view_resource,
 )
@@ -47,15 +48,11 @@ def ensure_datasets(jobs: Jobs, place: Place) -> None:
         (place.dataset, 0, "Published by DataFlow: customers and what is known of them"),
         (place.staging, _STAGED_DAYS, "Rows on their way into the published tables; for the publisher alone"),
     ):
-        resource = dataset_resource(
-            place, name, location=jobs.connection.location, description=description, days=days
-        )
+        resource = dataset_resource(place, name, location=jobs.connection.location, description=description, days=days)
         doing = f"Creating the dataset {name}"
-        if _found(jobs, doing, lambda s, n=name: jobs.connection.client.get_dataset(f"{place.project}.{n}", retry=None, timeout=s)) is None:
+        if jobs.connection.find(doing, "get_dataset", f"{place.project}.{name}") is None:
             made = bigquery.Dataset.from_api_repr(resource)
-            jobs.connection.call(
-                doing, lambda s, m=made: jobs.connection.client.create_dataset(m, exists_ok=True, retry=None, timeout=s)
-            )
+            jobs.connection.ask(doing, "create_dataset", made, exists_ok=True)
 
 
 def ensure_tables(jobs: Jobs, place: Place) -> Prepared:
@@ -73,7 +70,7 @@ def ensure_tables(jobs: Jobs, place: Place) -> Prepared:
                 f"{place}.{table.name} is a {present.table_type}, not a table.", next_move="Rename or remove it."
             )
         plan = evolve(table, present.to_api_repr().get("schema", {}).get("fields", []))
-        _evolve(jobs, place, table, present, plan)
+        _evolve(jobs, place, table, plan)
         if plan.is_rewrite:
             whole.add(table)
         if plan.retired:
@@ -110,16 +107,13 @@ def mark_retired(jobs: Jobs, place: Place, retired: Mapping[Table, tuple[str, ..
             for field in resource["schema"]["fields"]:
                 if field["name"] in columns:
                     field["description"] = RETIRED
+                    field["mode"] = "REPEATED" if field["mode"] == "REPEATED" else "NULLABLE"
             _update(jobs, present, resource, ["schema"])
 
 
 def find_table(jobs: Jobs, place: Place, name: str) -> Any:
     """Return a table or view of the dataset; None where there is none. Raises: SinkError."""
-    return _found(
-        jobs,
-        f"Reading the table {name}",
-        lambda s: jobs.connection.client.get_table(f"{place}.{name}", retry=None, timeout=s),
-    )
+    return jobs.connection.find(f"Reading the table {name}", "get_table", f"{place}.{name}")
 
 
 def create_table(jobs: Jobs, resource: Mapping[str, Any]) -> None:
@@ -128,53 +122,34 @@ def create_table(jobs: Jobs, resource: Mapping[str, Any]) -> None:
 
     made = bigquery.Table.from_api_repr(dict(resource))
     name = resource["tableReference"]["tableId"]
-    jobs.connection.call(
-        f"Creating {name}",
-        lambda s: jobs.connection.client.create_table(made, exists_ok=True, retry=None, timeout=s),
-    )
+    jobs.connection.ask(f"Creating {name}", "create_table", made, exists_ok=True)
 
 
-def _evolve(jobs: Jobs, place: Place, table: Table, present: Any, plan: Evolution) -> None:
+def _evolve(jobs: Jobs, place: Place, table: Table, plan: Evolution) -> None:
     if plan.impossible:
         raise SinkError(
             f"The table {place}.{table.name} cannot be evolved: {'; '.join(plan.impossible)}.",
             next_move="A type only widens. Copy what you need of it, drop the table, and run again.",
         )
+    for doing, action in _actions(plan):
+        jobs.query(f"ALTER TABLE {place.published(table.name)} {action}", f"{doing} of {table.name}")
+
+
+def _actions(plan: Evolution) -> Iterator[tuple[str, str]]:
+    """Return what ALTER TABLE does. Tables that are changed by the API instead lose what it is not sent."""
     for column, kind in (plan.widened or {}).items():
-        jobs.query(
-            f"ALTER TABLE {place.published(table.name)} ALTER COLUMN `{column}` SET DATA TYPE {kind}",
-            f"Widening {table.name}.{column} to {kind}",
-        )
-    if plan.added or plan.retired:
-        resource = {**present.to_api_repr(), "schema": {"fields": _with_types(plan)}}
-        _update(jobs, present, resource, ["schema"])
-
-
-def _with_types(plan: Evolution) -> list[dict[str, Any]]:
-    """Return the fields with the types that ALTER TABLE has given: an update may not narrow them again."""
-    widened = plan.widened or {}
-    return [
-        {**field, "type": widened[field["name"]].partition("(")[0]}
-        if field["name"] in widened and type_name(field) != widened[field["name"]]
-        else dict(field)
-        for field in plan.fields
-    ]
+        yield f"Widening {column} to {kind}", f"ALTER COLUMN `{column}` SET DATA TYPE {kind}"
+    for field in plan.added:
+        kind = type_name(field)
+        kind = f"ARRAY<{kind}>" if field["mode"] == "REPEATED" else kind
+        described = f"OPTIONS(description={text(field['description'])})"
+        yield f"Adding {field['name']}", f"ADD COLUMN IF NOT EXISTS `{field['name']}` {kind} {described}"
+    for column in plan.relaxed:
+        yield f"Retiring {column}", f"ALTER COLUMN `{column}` DROP NOT NULL"
 
 
 def _update(jobs: Jobs, present: Any, resource: Mapping[str, Any], parts: list[str]) -> None:
     from google.cloud import bigquery
 
     changed = bigquery.Table.from_api_repr(dict(resource))
-    jobs.connection.call(
-        f"Changing {present.table_id}",
-        lambda s: jobs.connection.client.update_table(changed, parts, retry=None, timeout=s),
-    )
-
-
-def _found(jobs: Jobs, doing: str, ask: Callable[[float], Any]) -> Any:
-    from google.api_core.exceptions import NotFound
-
-    try:
-        return jobs.connection.call(doing, ask)
-    except NotFound:
-        return None
+    jobs.connection.ask(f"Changing {present.table_id}", "update_table", changed, parts)

@@ -10,6 +10,7 @@ import re
 import time
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
+from functools import partial
 from typing import Any
 
 from dataflow.errors import SinkError
@@ -100,7 +101,7 @@ class Jobs:
                     return done
                 continue
             try:
-                job = self.connection.call(doing, lambda seconds, i=job_id, n=attempt: start(i, n, seconds))
+                job = self.connection.call(doing, partial(start, job_id, attempt))
             except Conflict:
                 # The answer to our own request was lost, or another process has started it meanwhile.
                 job = self._find(job_id, doing)
@@ -132,7 +133,9 @@ class Jobs:
         self.spent.add(job)
         if job.error_result:
             raise self._failed(doing, job)
-        rows = self.connection.call(doing, lambda seconds: list(job.result(retry=None, job_retry=None, timeout=seconds)))
+        rows = self.connection.call(
+            doing, lambda seconds: list(job.result(retry=None, job_retry=None, timeout=seconds))
+        )
         return [tuple(row) for row in rows]
 
     def wait(self, job: Any, doing: str) -> Any:
@@ -150,10 +153,7 @@ class Jobs:
         Raises: SinkError, SinkTimeout.
         """
         for state in ("running", "pending"):
-            found = self.connection.call(
-                doing,
-                lambda seconds, s=state: list(self.connection.client.list_jobs(state_filter=s, retry=None, timeout=seconds)),
-            )
+            found = self.connection.list_all(doing, "list_jobs", state_filter=state)
             for job in found:
                 if job.job_id.startswith(self.prefix) and "-transaction-" in job.job_id:
                     self._end(job, doing)
@@ -162,28 +162,13 @@ class Jobs:
         until = time.monotonic() + _WAIT_FOR_OTHERS_SECONDS
         while job.state != "DONE":
             if time.monotonic() > until:
-                self.connection.call(
-                    doing,
-                    lambda seconds: self.connection.client.cancel_job(
-                        job.job_id, location=self.connection.location, retry=None, timeout=seconds
-                    ),
-                )
+                self.connection.ask(doing, "cancel_job", job.job_id, location=self.connection.location)
             self.connection.sleep(doing, _POLL_SECONDS[1] / 4)
             job = self._find(job.job_id, doing) or job
 
     def _find(self, job_id: str, doing: str) -> Any:
         """Return a job by its id; None where it was never started."""
-        from google.api_core.exceptions import NotFound
-
-        try:
-            return self.connection.call(
-                doing,
-                lambda seconds: self.connection.client.get_job(
-                    job_id, location=self.connection.location, retry=None, timeout=seconds
-                ),
-            )
-        except NotFound:
-            return None
+        return self.connection.find(doing, "get_job", job_id, location=self.connection.location)
 
     def _failed(self, doing: str, job: Any) -> SinkError:
         """Return what a failed job means. Its message can quote a row; only our own checks' text is kept."""

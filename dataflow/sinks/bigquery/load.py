@@ -3,7 +3,7 @@
 | relation | columns | filled by | dropped |
 |---|---|---|---|
 | `touched_keys` (temporary) | the key columns of one table | collect_touched | replaced for the next table |
-| `TABLE_PUBLICATION_ATTEMPT` (staging dataset) | the table's columns, `_row_hash`, `_gone` | stage | drop_staged, or after a day |
+| `TABLE_PUBLICATION_ATTEMPT` (staged) | the columns, `_row_hash`, `_gone` | stage | drop_staged, or after a day |
 """
 
 from __future__ import annotations
@@ -61,10 +61,17 @@ def stage(
     rows = _write(con, table, is_whole=feed is None, file=file)
     checksum = fetch_int(con, f"SELECT coalesce(bit_xor({ROW_HASH}), 0) FROM read_parquet({file_literal(file)})")
     _check_partitions(con, table, file)
-    content = {"base": base if feed is not None else "whole", "checksum": str(checksum), "rows": str(rows)}
+    content = {
+        "dataset": place.dataset.lower()[:63],
+        "base": base if feed is not None else "whole",
+        "checksum": str(checksum),
+        "rows": str(rows),
+    }
     job = jobs.once(
         table.name.replace("_", "-"),
-        lambda job_id, attempt, seconds: _load(jobs, table, place, file, content, job_id=job_id, attempt=attempt, seconds=seconds),
+        lambda job_id, attempt, seconds: _load(
+            jobs, table, place, file, content, job_id=job_id, attempt=attempt, seconds=seconds
+        ),
         doing=f"Loading {rows} rows of {table.name}",
         content=content,
         accept=lambda done: _is_there(jobs, done, rows),
@@ -91,11 +98,11 @@ def row_hash(table: Table, *, source: str) -> str:
 def drop_staged(jobs: Jobs, place: Place, names: list[str]) -> None:
     """Drop staged tables. What stays ends by itself after a day."""
     for name in names:
-        jobs.connection.call(
+        jobs.connection.ask(
             f"Dropping the staged table {name}",
-            lambda s, n=name: jobs.connection.client.delete_table(
-                f"{place.project}.{place.staging}.{n}", not_found_ok=True, retry=None, timeout=s
-            ),
+            "delete_table",
+            f"{place.project}.{place.staging}.{name}",
+            not_found_ok=True,
         )
 
 
@@ -130,7 +137,15 @@ def _check_partitions(con: duckdb.DuckDBPyConnection, table: Table, file: Path) 
 
 
 def _load(
-    jobs: Jobs, table: Table, place: Place, file: Path, content: Mapping[str, str], *, job_id: str, attempt: int, seconds: float
+    jobs: Jobs,
+    table: Table,
+    place: Place,
+    file: Path,
+    content: Mapping[str, str],
+    *,
+    job_id: str,
+    attempt: int,
+    seconds: float,
 ) -> Any:
     from google.cloud import bigquery
 
@@ -152,7 +167,6 @@ def _load(
         return jobs.connection.client.load_table_from_file(
             rows,
             f"{place.project}.{place.staging}.{name}",
-            size=file.stat().st_size,
             num_retries=0,
             job_id=job_id,
             location=jobs.connection.location,
@@ -163,12 +177,5 @@ def _load(
 
 def _is_there(jobs: Jobs, job: Any, rows: int) -> bool:
     """Return whether the staged table of a finished job is still there, with all of its rows."""
-    from google.api_core.exceptions import NotFound
-
-    try:
-        found = jobs.connection.call(
-            "Reading a staged table", lambda s: jobs.connection.client.get_table(job.destination, retry=None, timeout=s)
-        )
-    except NotFound:
-        return False
-    return found.num_rows == rows
+    found = jobs.connection.find("Reading a staged table", "get_table", job.destination)
+    return found is not None and bool(found.num_rows == rows)

@@ -10,6 +10,7 @@
 from __future__ import annotations
 
 import hashlib
+import json
 import re
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
@@ -178,11 +179,12 @@ def partition_column(table: Table) -> str:
 class Evolution:
     """How a table in BigQuery comes to its declaration."""
 
-    fields: Sequence[Mapping[str, Any]]
-    """All fields that it then has, in its order."""
-    added: tuple[str, ...] = ()
+    added: Sequence[Mapping[str, Any]] = ()
+    """Fields to add."""
     retired: tuple[str, ...] = ()
     """Columns that are no longer declared and are not described as retired yet."""
+    relaxed: tuple[str, ...] = ()
+    """Those of them that must still have a value."""
     widened: Mapping[str, str] | None = None
     """Column to the wider type, as ALTER TABLE names it."""
     impossible: tuple[str, ...] = ()
@@ -202,14 +204,18 @@ def evolve(table: Table, present: Sequence[Mapping[str, Any]]) -> Evolution:
     retired = tuple(n for n, f in there.items() if n not in declared and f.get("description") != RETIRED)
     differing = {n: f for n, f in there.items() if n in declared and not _is_same(f, declared[n])}
     widened = {n: type_name(declared[n]) for n, f in differing.items() if _is_wider(f, declared[n])}
-    kept = [{**field, "mode": _without_required(field)} if name not in declared else dict(field) for name, field in there.items()]
     return Evolution(
-        fields=[*kept, *added],
-        added=tuple(str(field["name"]) for field in added),
+        added=added,
         retired=retired,
+        relaxed=tuple(name for name in retired if there[name].get("mode") == "REQUIRED"),
         widened=widened,
         impossible=tuple(_misfits(differing, declared, widened)),
     )
+
+
+def text(value: str) -> str:
+    """Quote a string literal of GoogleSQL."""
+    return json.dumps(value, ensure_ascii=True)
 
 
 def type_name(field: Mapping[str, Any]) -> str:

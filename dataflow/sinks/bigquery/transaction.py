@@ -7,7 +7,7 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 
 from dataflow.publish.commit import Publication
 from dataflow.sinks.bigquery.load import Staged
-from dataflow.sinks.bigquery.shape import GONE, PUBLICATION, ROW_HASH, Place, clusters
+from dataflow.sinks.bigquery.shape import GONE, PUBLICATION, ROW_HASH, Place, clusters, text
 from dataflow.sinks.protocol import Shown
 from dataflow.tables.subject import Subject
 from lakehouse.table import SubjectColumn, Table
@@ -31,13 +31,13 @@ def publish_script(
     """
     changes = [one for each in staged for one in _change(each, place)]
     checks = [_check_count(name, count, place) for name, count in counts.items()]
+    checks += [_check_sum(one, place) for one in staged]
     return _transaction(
         _variables(staged, place),
         [
-            *_check_shown(shown, place),
+            _raise_where([_check_shown(shown, place)]),
             *changes,
-            *checks,
-            *(_check_sum(one, place) for one in staged),
+            _raise_where(checks),
             *_publish(publication, counts, lake_id, place),
         ],
     )
@@ -68,11 +68,6 @@ def forget_condition(table: Table, subject: Subject) -> str:
         if column.erasure == "row" and (ids := _ids(column, subject))
     ]
     return " OR ".join(conditions)
-
-
-def text(value: str) -> str:
-    """Quote a string literal of GoogleSQL."""
-    return json.dumps(value, ensure_ascii=True)
 
 
 def _transaction(variables: Iterable[str], statements: Iterable[str]) -> str:
@@ -111,31 +106,30 @@ def _is_staged(one: Staged, place: Place) -> str:
     return f"EXISTS (SELECT 1 FROM {place.staged(one.name)} s WHERE {on})"
 
 
-def _check_shown(shown: Shown | None, place: Place) -> Iterator[str]:
+def _check_shown(shown: Shown | None, place: Place) -> tuple[str, str]:
     wanted = "TRUE" if shown is None else f"publication = {shown.publication} AND lake_id = {text(shown.lake_id)}"
     expected = 0 if shown is None else 1
-    yield _raise_unless(
-        f"(SELECT COUNT(*) FROM {place.published(PUBLICATION)} WHERE {wanted}) = {expected}",
-        f"{text('df-differs another process has published meanwhile')}",
+    return (
+        f"(SELECT COUNT(*) FROM {place.published(PUBLICATION)} WHERE {wanted}) <> {expected}",
+        text("df-differs another process has published meanwhile"),
     )
 
 
-def _check_count(name: str, count: int, place: Place) -> str:
+def _check_count(name: str, count: int, place: Place) -> tuple[str, str]:
     here = f"(SELECT COUNT(*) FROM {place.published(name)})"
-    told = f"CONCAT({text(f'df-differs {name}: {count} rows in the lake, ')}, CAST({here} AS STRING), ' here')"
-    return _raise_unless(f"{here} = {count}", told)
+    message = f"CONCAT({text(f'df-differs {name}: {count} rows in the lake, ')}, CAST({here} AS STRING), ' here')"
+    return f"{here} <> {count}", message
 
 
-def _check_sum(one: Staged, place: Place) -> str:
+def _check_sum(one: Staged, place: Place) -> tuple[str, str]:
     rows = _within(one) + ("" if one.is_whole else f" AND {_is_staged(one, place)}")
     here = f"(SELECT COALESCE(BIT_XOR(t.{ROW_HASH}), 0) FROM {place.published(one.table.name)} t WHERE {rows})"
-    return _raise_unless(
-        f"{here} = {one.checksum}", text(f"df-differs {one.table.name}: other values than in the lake")
-    )
+    return f"{here} <> {one.checksum}", text(f"df-differs {one.table.name}: other values than in the lake")
 
 
-def _raise_unless(condition: str, message: str) -> str:
-    return f"SELECT IF({condition}, 'ok', ERROR({message}))"
+def _raise_where(checks: Iterable[tuple[str, str]]) -> str:
+    """Return the statement that raises the message of the first condition that is true."""
+    return f"SELECT CASE {' '.join(f'WHEN {found} THEN ERROR({message})' for found, message in checks)} ELSE 'ok' END"
 
 
 def _publish(publication: Publication, counts: Mapping[str, int], lake_id: str, place: Place) -> Iterator[str]:

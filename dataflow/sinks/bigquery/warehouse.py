@@ -1,8 +1,8 @@
 """The sink `warehouse` in BigQuery: one dataset with the published tables and views of one publication.
 
 Rows are loaded into staging tables, and one transaction brings all tables and the publication's row to the publication:
-a reader sees one publication or the next. A kill at any point leaves staged rows, which the next call uses, or a running
-transaction, for which it waits.
+a reader sees one publication or the next. A kill at any point leaves staged rows, which the next call uses, or a
+running transaction, for which it waits.
 """
 
 from __future__ import annotations
@@ -49,7 +49,7 @@ class BigQueryWarehouse:
     def follow(self, publication: Publication) -> StepReport:
         """Bring the dataset to the publication, unless it shows it already and has all tables and views.
 
-        Raises: SinkError when BigQuery is not reached, refuses, differs from the lake or is of another one; SinkTimeout.
+        Raises: SinkError when BigQuery is not reached or refuses, when it differs or is of another lake; SinkTimeout.
         """
         with measured() as watch, self._connection("Reading the warehouse") as connection:
             shown = read_shown(connection, self.place)
@@ -161,9 +161,7 @@ class BigQueryWarehouse:
         feeds |= dict.fromkeys(prepared.whole)
         staged = self._stage(jobs, con, feeds, shown)
         counts = {table.name: fetch_int(con, f"SELECT count(*) FROM {table.in_lake}") for table in published.TABLES}
-        script = publish_script(
-            staged, counts, publication, place=self.place, lake_id=jobs.lake_id, shown=shown
-        )
+        script = publish_script(staged, counts, publication, place=self.place, lake_id=jobs.lake_id, shown=shown)
         self._commit(jobs, script, publication)
         mark_retired(jobs, self.place, prepared.retired)
         drop_staged(jobs, self.place, sorted(_names(jobs.connection, self.place.staging)))
@@ -184,9 +182,7 @@ class BigQueryWarehouse:
         from google.cloud import bigquery
 
         content = {"script": hashlib.sha256(script.encode()).hexdigest()[:32]}
-        config = bigquery.QueryJobConfig(
-            labels=jobs.labels(**content), maximum_bytes_billed=jobs.maximum_bytes_billed
-        )
+        config = bigquery.QueryJobConfig(labels=jobs.labels(**content), maximum_bytes_billed=jobs.maximum_bytes_billed)
 
         def start(job_id: str, _: int, seconds: float) -> Any:
             return jobs.connection.client.query(
@@ -244,13 +240,12 @@ def read_shown(connection: Connection, place: Place) -> Shown | None:
 
     fields = [bigquery.SchemaField.from_api_repr(field) for field in PUBLICATION_FIELDS]
     try:
-        rows = connection.call(
+        rows = connection.list_all(
             "Reading the shown publication",
-            lambda seconds: list(
-                connection.client.list_rows(
-                    f"{place}.{PUBLICATION}", selected_fields=fields, max_results=2, retry=None, timeout=seconds
-                )
-            ),
+            "list_rows",
+            f"{place}.{PUBLICATION}",
+            selected_fields=fields,
+            max_results=2,
         )
     except NotFound:
         return None
@@ -266,10 +261,7 @@ def _names(connection: Connection, dataset: str) -> set[str]:
     from google.api_core.exceptions import NotFound
 
     try:
-        found = connection.call(
-            f"Listing the tables of {dataset}",
-            lambda seconds: list(connection.client.list_tables(dataset, retry=None, timeout=seconds)),
-        )
+        found = connection.list_all(f"Listing the tables of {dataset}", "list_tables", dataset)
     except NotFound:
         return set()
     return {str(table.table_id) for table in found}

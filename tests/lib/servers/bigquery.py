@@ -35,6 +35,8 @@ VERSION = "1.4.0"
 PROJECT = "tests"
 _PACKAGES = (f"bqemulator=={VERSION}", "duckdb==1.5.5", "duckdb-extension-spatial==1.5.5", "numpy")
 _STANDARD = frozenset({"alt", "prettyPrint", "fields", "key", "quotaUser", "uploadType", "upload_id", "userIp"})
+_OF_THE_CLIENT = {"jobs.get": {"projection"}}
+"""Parameters that Google's own client sends although its document does not have them."""
 
 
 @dataclass(frozen=True)
@@ -63,8 +65,8 @@ class BigQueryServer:
     requests: list[Request] = field(default_factory=list)
     faults: list[str] = field(default_factory=list)
     jobs: dict[str, dict[str, Any]] = field(default_factory=dict)
-    interfere: Callable[[Request], Answer | None] = lambda request: None
-    answered: Callable[[Request], None] = lambda request: None
+    interfere: Callable[[Request], Answer | None] = lambda _: None
+    answered: Callable[[Request], object] = lambda _: None
 
     @property
     def endpoint(self) -> str:
@@ -91,8 +93,8 @@ class BigQueryServer:
         """Forget what was recorded, and interfere no more."""
         self.requests.clear()
         self.faults.clear()
-        self.interfere = lambda request: None
-        self.answered = lambda request: None
+        self.interfere = lambda _: None
+        self.answered = lambda _: None
 
 
 class Discovery:
@@ -112,7 +114,8 @@ class Discovery:
 
     def list_faults(self, method: dict[str, Any], parameters: dict[str, str], body: dict[str, Any]) -> Iterator[str]:
         """List what of a request the API does not have."""
-        yield from (f"parameter {name}" for name in parameters if name not in {*method["parameters"], *_STANDARD})
+        known = {*method["parameters"], *_STANDARD, *_OF_THE_CLIENT.get(method["id"].removeprefix("bigquery."), ())}
+        yield from (f"parameter {name}" for name in parameters if name not in known)
         if "request" in method:
             yield from self._misfits(method["request"], body, "body")
         elif body:
@@ -147,7 +150,12 @@ class Discovery:
 
 def _fits(kind: str | None, value: Any) -> bool:
     # Numbers of 64 bits are texts in JSON.
-    kinds: dict[str | None, Any] = {"string": (str, int), "boolean": bool, "integer": (int, str), "number": (int, float)}
+    kinds: dict[str | None, Any] = {
+        "string": (str, int),
+        "boolean": bool,
+        "integer": (int, str),
+        "number": (int, float),
+    }
     return isinstance(value, kinds[kind]) if kind in kinds else kind in ("any", None)
 
 
@@ -158,7 +166,7 @@ class _Proxy(BaseHTTPRequestHandler):
     server_of_tests: BigQueryServer
     emulator: int
     discovery: Discovery
-    uploads: dict[str, str]
+    uploads: dict[str, Request]
 
     def do_GET(self) -> None:
         self._serve()
@@ -174,7 +182,10 @@ class _Proxy(BaseHTTPRequestHandler):
         parameters = dict(parse_qsl(parts.query))
         server = self.server_of_tests
         if "upload_id" in parameters:
-            return self._answer(*self._pass_on(content, upload=parameters["upload_id"]))
+            started = self.uploads[parameters["upload_id"]]
+            loaded = self._pass_on(content, load=started)
+            server.answered(started)
+            return self._answer(*loaded)
         path = re.sub(r"^(/resumable)?/upload", "", parts.path)
         found = self.discovery.find(self.command, path)
         body = self._body(content)
@@ -188,7 +199,10 @@ class _Proxy(BaseHTTPRequestHandler):
         if answer is not None:
             return self._answer(answer[0], {}, json.dumps(answer[1]).encode())
         status, headers, text = self._pass_on(content, request=request)
-        server.answered(request)
+        if address := {name.lower(): value for name, value in headers.items()}.get("location"):
+            self.uploads[dict(parse_qsl(urlsplit(address).query))["upload_id"]] = request
+        else:
+            server.answered(request)
         return self._answer(status, headers, text)
 
     def _known_job(self, request: Request) -> Answer | None:
@@ -201,7 +215,7 @@ class _Proxy(BaseHTTPRequestHandler):
         return None
 
     def _pass_on(
-        self, content: bytes, *, request: Request | None = None, upload: str = ""
+        self, content: bytes, *, request: Request | None = None, load: Request | None = None
     ) -> tuple[int, dict[str, str], bytes]:
         connection = http.client.HTTPConnection("127.0.0.1", self.emulator, timeout=120)
         headers = {n: v for n, v in self.headers.items() if n.lower() not in ("host", "connection", "accept-encoding")}
@@ -209,17 +223,22 @@ class _Proxy(BaseHTTPRequestHandler):
         answer = connection.getresponse()
         text = answer.read()
         connection.close()
-        passed = {n: v for n, v in answer.getheaders() if n.lower() in ("content-type", "location", "x-goog-upload-status")}
+        passed = {
+            n: v for n, v in answer.getheaders() if n.lower() in ("content-type", "location", "x-goog-upload-status")
+        }
         if "location" in {name.lower() for name in passed}:
             passed = {n: v.replace(f":{self.emulator}/", f":{self.server_of_tests.port}/") for n, v in passed.items()}
-        if answer.status == 200 and (upload or (request and request.id == "jobs.insert")):
-            self._remember(text)
+        if answer.status == 200 and text and (load or (request and request.id == "jobs.insert")):
+            text = self._remember(json.loads(text), load)
         return answer.status, passed, text
 
-    def _remember(self, text: bytes) -> None:
-        if text:
-            job = json.loads(text)
-            self.server_of_tests.jobs[job["jobReference"]["jobId"]] = job
+    def _remember(self, job: dict[str, Any], load: Request | None) -> bytes:
+        """Keep a job under the id that its client has given; the emulator gives loads another."""
+        if load is not None:
+            job["jobReference"] = {**job["jobReference"], **load.body["jobReference"]}
+            job["configuration"]["labels"] = load.body["configuration"].get("labels", {})
+        self.server_of_tests.jobs[job["jobReference"]["jobId"]] = job
+        return json.dumps(job).encode()
 
     def _content(self) -> bytes:
         if self.headers.get("transfer-encoding", "").lower() == "chunked":
@@ -302,7 +321,7 @@ def bigquery_server() -> Iterator[BigQueryServer]:
 
 @contextmanager
 def _proxy(emulator: int, pid: int) -> Iterator[BigQueryServer]:
-    handler = type("Handler", (_Proxy,), {"emulator": emulator, "discovery": Discovery()})
+    handler = type("Handler", (_Proxy,), {"emulator": emulator, "discovery": Discovery(), "uploads": {}})
     with ThreadingHTTPServer(("127.0.0.1", 0), handler) as listening:
         listening.daemon_threads = True
         server = BigQueryServer(int(listening.server_address[1]), pid)

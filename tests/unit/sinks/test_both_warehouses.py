@@ -1,0 +1,323 @@
+"""One suite for both warehouses: a DuckDB file, and BigQuery as an emulator that checks requests as Google would."""
+
+from __future__ import annotations
+
+import pickle
+import subprocess
+import sys
+import time
+from collections.abc import Callable, Iterator
+from contextlib import closing
+from pathlib import Path
+
+import pytest
+
+from dataflow.access.pipeline import open_published
+from dataflow.errors import SinkError, SinkTimeout
+from dataflow.sinks.bigquery.jobs import WarehouseDiffers
+from dataflow.sinks.views import VIEWS
+from dataflow.tables import published
+from dataflow.tables.subject import Subject
+from tests.lib.customers import record_of
+from tests.lib.servers.bigquery import Answer, BigQueryServer, Request, error_answer
+from tests.lib.tables import read_rows
+from tests.lib.three_publications import Shop, open_shop
+from tests.lib.warehouses import Target, client_of, plain_rows, target_of
+
+NAMES = [table.name for table in published.TABLES]
+PERSON = Subject(customer_ids=frozenset({"a", "c"}), record_ids=frozenset({record_of("a"), record_of("c")}))
+
+
+@pytest.fixture(scope="module")
+def shop(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Shop]:
+    with open_shop(tmp_path_factory.mktemp("shop")) as made:
+        yield made
+
+
+@pytest.fixture(params=["duckdb", "bigquery"])
+def target(request: pytest.FixtureRequest, shop: Shop, tmp_path: Path) -> Target:
+    server = request.getfixturevalue("bigquery") if request.param == "bigquery" else None
+    return target_of(shop.settings, tmp_path, server)
+
+
+@pytest.fixture
+def big(shop: Shop, tmp_path: Path, bigquery: BigQueryServer) -> Target:
+    return target_of(shop.settings, tmp_path, bigquery)
+
+
+def expect(target: Target, shop: Shop, day: int) -> None:
+    """Check that the warehouse shows a day of the shop: number, lake and every row of every table."""
+    shown = target.sink().shows()
+    assert shown is not None
+    assert (shown.publication, shown.lake_id) == (shop.days[day].number, shop.lake.lake_id())
+    with closing(open_published(shop.settings, at=shop.days[day].snapshot.id)) as lake:
+        for name in NAMES:
+            assert target.rows(name) == plain_rows(read_rows(lake, f"FROM published.{name}")), name
+
+
+def test_it_follows_merges_deletions_and_erasures_and_a_second_call_does_nothing(
+    shop: Shop, target: Target, bigquery: BigQueryServer
+) -> None:
+    before = None
+    for number, day in enumerate(shop.days):
+        report = target.sink().follow(day)
+        assert (report.facts["was_at"], report.rows_out > 0) == (before, True)
+        expect(target, shop, number)
+        assert target.sink().follow(day).rows_out == 0
+        before = day.number
+    assert target.sink().follow(shop.days[0]).rows_out == 0
+    assert target.rows("v_customer_overview")[0]["segments"] == "new_customer"
+    removed = target.sink().forget(PERSON)
+    assert removed > 0
+    assert target.sink().forget(PERSON) == 0
+    assert [row["customer_id"] for row in target.rows("customer_360")] == ["b"]
+    spare_published_tables(bigquery, target)
+
+
+def test_views_answer_the_same_on_both(shop: Shop, tmp_path: Path, bigquery: BigQueryServer) -> None:
+    both = [target_of(shop.settings, tmp_path, server) for server in (None, bigquery)]
+    for one in both:
+        one.sink().follow(shop.days[2])
+    for name in VIEWS:
+        assert both[0].rows(name) == both[1].rows(name), name
+    texts = [str(one.body["view"]["query"]) for one in bigquery.of("tables.insert") if "view" in one.body]
+    assert len(texts) == len(VIEWS)
+    assert not any("NULLS LAST" in one for one in texts)
+
+
+def spare_published_tables(server: BigQueryServer, target: Target) -> None:
+    """Check that no request replaced, truncated, copied or deleted a published table."""
+    dataset = target.settings.warehouse.bigquery.dataset
+    for request in server.of("jobs.insert"):
+        configuration = request.body["configuration"]
+        assert "copy" not in configuration
+        if load := configuration.get("load"):
+            assert load["writeDisposition"] == "WRITE_EMPTY"
+            assert load["destinationTable"]["datasetId"] == f"{dataset}_staging"
+        sql = configuration.get("query", {}).get("query", "").upper()
+        assert not any(word in sql for word in ("REPLACE", "TRUNCATE", "DROP", "CLONE", "EXCEPTION"))
+        assert configuration["labels"]["dataflow"] == "warehouse" or "SELECT * FROM" in sql
+    assert all(f"{dataset}_staging/" in one.path for one in server.of("tables.delete"))
+
+
+def test_tables_are_as_declared(shop: Shop, big: Target, bigquery: BigQueryServer) -> None:
+    big.sink().follow(shop.days[0])
+    made = {
+        one.body["tableReference"]["tableId"]: one.body
+        for one in bigquery.of("tables.insert")
+        if one.body["tableReference"]["datasetId"] == big.settings.warehouse.bigquery.dataset
+    }
+    assert set(made) == {*NAMES, *VIEWS, "_publication"}
+    orders = made["orders"]
+    assert orders["tableConstraints"] == {"primaryKey": {"columns": ["order_id"]}}
+    assert orders["timePartitioning"] == {"type": "MONTH", "field": "ordered_at"}
+    assert orders["clustering"] == {"fields": ["order_id"]}
+    assert orders["labels"] == {"dataflow": "published", "owner": "analytics"}
+    fields = {field["name"]: field for field in orders["schema"]["fields"]}
+    assert (fields["amount"]["type"], fields["amount"]["precision"], fields["amount"]["scale"]) == (
+        "NUMERIC",
+        "20",
+        "4",
+    )
+    assert (fields["order_id"]["mode"], fields["categories"]["mode"]) == ("REQUIRED", "REPEATED")
+    queries = [one.body["configuration"] for one in bigquery.of("jobs.insert") if "query" in one.body["configuration"]]
+    assert all(int(one["query"]["maximumBytesBilled"]) == 10**12 for one in queries)
+    ids = [one.body["jobReference"]["jobId"] for one in bigquery.of("jobs.insert")]
+    lead = f"df-{shop.lake.lake_id()[:8]}-{shop.days[0].number}"
+    assert {f"{lead}-customer-360-0", f"{lead}-transaction-0"} <= set(ids)
+
+
+@pytest.mark.parametrize(
+    ("change", "found"),
+    [("lake_id = 'another'", "of another lake, another; this one is"), ("{number} = 1000000", "has not reached")],
+)
+def test_another_lakes_warehouse_is_refused_until_it_is_adopted(
+    shop: Shop, target: Target, change: str, found: str
+) -> None:
+    target.sink().follow(shop.days[0])
+    number = "snapshot_id" if target.kind == "duckdb" else "publication"
+    target.change(f"UPDATE {{_publication}} SET {change.format(number=number)} WHERE TRUE")
+    with pytest.raises(SinkError, match=found) as refused:
+        target.sink().follow(shop.days[2])
+    assert "dataflow sinks adopt warehouse" in refused.value.next_move
+    target.sink().clear()
+    assert target.sink().shows() is None
+    target.sink().follow(shop.days[2])
+    expect(target, shop, 2)
+
+
+def test_a_table_changed_and_a_view_deleted_by_hand(shop: Shop, big: Target, bigquery: BigQueryServer) -> None:
+    big.sink().follow(shop.days[0])
+    with closing(client_of(big.settings)) as client:
+        client.delete_table(f"{big.settings.warehouse.bigquery.dataset}.v_segment_sizes")
+    assert big.sink().follow(shop.days[0]).rows_out == 0
+    assert len(big.rows("v_segment_sizes")) == 1
+    big.change("DELETE FROM {customer_360} WHERE customer_id = 'b'")
+    with pytest.raises(WarehouseDiffers, match=r"customer_360: 2 rows in the lake, 1 here"):
+        big.sink().follow(shop.days[1])
+    shown = big.sink().shows()
+    assert shown is not None
+    assert shown.publication == shop.days[0].number
+    big.sink().clear()
+    big.sink().follow(shop.days[1])
+    expect(big, shop, 1)
+
+
+def test_a_table_of_former_columns_is_evolved(shop: Shop, big: Target, bigquery: BigQueryServer) -> None:
+    from google.cloud import bigquery as google
+
+    from dataflow.sinks.bigquery.shape import RETIRED, Place, dataset_resource, table_resource
+
+    place = Place.of(big.settings)
+    former = table_resource(published.ORDERS, place)
+    fields = [field for field in former["schema"]["fields"] if field["name"] != "item_count"]
+    former["schema"]["fields"] = [*fields, {"name": "colour", "type": "STRING", "mode": "REQUIRED"}]
+    dataset = google.Dataset.from_api_repr(dataset_resource(place, place.dataset, location="EU", description=""))
+    with closing(client_of(big.settings)) as client:
+        client.create_dataset(dataset)
+        client.create_table(google.Table.from_api_repr(former))
+        big.sink().follow(shop.days[0])
+        now = {field.name: field for field in client.get_table(f"{place}.orders").schema}
+    # The emulator keeps columns of ALTER TABLE out of the schema that it shows.
+    altered = [statement.partition("ALTER TABLE ")[2] for statement in bigquery.statements() if "ALTER" in statement]
+    assert [one.partition("` ")[2].partition(" OPTIONS")[0] for one in altered] == [
+        "ADD COLUMN IF NOT EXISTS `item_count` INT64",
+        "ALTER COLUMN `colour` DROP NOT NULL",
+    ]
+    assert (now["colour"].mode, now["colour"].description) == ("NULLABLE", RETIRED)
+    assert {row["colour"] for row in big.rows("orders")} == {None}
+    assert [row["item_count"] for row in big.rows("orders")] == [0, 0, 0]
+
+
+REFUSALS = [
+    ((403, "accessDenied"), "access is refused", True),
+    ((403, "quotaExceeded"), "a quota is used up", True),
+    ((429, "rateLimitExceeded"), "asked too often", True),
+    ((503, "backendError"), "it answers 503", True),
+]
+
+
+@pytest.mark.parametrize(("answer", "found", "retryable"), REFUSALS)
+def test_a_refusal_is_named_and_leaves_the_warehouse(
+    shop: Shop,
+    big: Target,
+    bigquery: BigQueryServer,
+    monkeypatch: pytest.MonkeyPatch,
+    answer: tuple[int, str],
+    found: str,
+    retryable: bool,
+) -> None:
+    monkeypatch.setattr("dataflow.sinks.bigquery.client._FIRST_WAIT_SECONDS", 0.001)
+    bigquery.interfere = lambda _: error_answer(*answer)
+    with pytest.raises(SinkError, match=found) as refused:
+        big.sink().follow(shop.days[0])
+    assert refused.value.retryable is retryable
+    # What can pass is asked again, what is refused is not.
+    assert len(bigquery.requests) == (5 if answer[0] in (429, 503) else 1)
+    [finding] = big.sink().probe()
+    assert not finding.is_well
+
+
+def test_one_that_is_slow_or_down_ends_at_its_deadline(shop: Shop, big: Target, bigquery: BigQueryServer) -> None:
+    sinks = big.settings.sinks.model_copy(update={"timeout_seconds": 0.5})
+    hurried = Target(big.kind, big.settings.model_copy(update={"sinks": sinks}))
+    bigquery.interfere = lambda _: time.sleep(1.0)  # type: ignore[func-returns-value]
+    with pytest.raises(SinkTimeout, match=r"sinks\.timeout_seconds"):
+        hurried.sink().follow(shop.days[0])
+    place = big.settings.warehouse.bigquery.model_copy(update={"endpoint": "http://127.0.0.1:9"})
+    warehouse = big.settings.warehouse.model_copy(update={"bigquery": place})
+    down = Target(big.kind, hurried.settings.model_copy(update={"warehouse": warehouse}))
+    with pytest.raises(SinkError):
+        down.sink().follow(shop.days[0])
+
+
+CHILD = """
+import pickle, sys
+from pathlib import Path
+from dataflow.settings.model import WarehouseSettings
+from dataflow.sinks.registry import SINKS
+from tests.lib.publishing import settings_in
+home, warehouse, publication = pickle.loads(Path(sys.argv[1]).read_bytes())
+settings = settings_in(home).model_copy(update={"warehouse": WarehouseSettings.model_validate(warehouse)})
+SINKS["warehouse"].open(settings).follow(publication)
+"""
+
+
+def killed_at(
+    server: BigQueryServer,
+    target: Target,
+    shop: Shop,
+    day: int,
+    *,
+    at: Callable[[Request], bool],
+    after: bool,
+    folder: Path,
+) -> None:
+    """Follow in a process that is killed at a request, before or after the server has done it."""
+    told = folder / "told"
+    told.write_bytes(pickle.dumps((shop.settings.home, target.settings.warehouse.model_dump(), shop.days[day])))
+    child = subprocess.Popen([sys.executable, "-c", CHILD, str(told)], cwd=Path(__file__).parents[3])
+
+    def kill(request: Request) -> Answer | None:
+        if not at(request):
+            return None
+        child.kill()
+        child.wait()
+        return error_answer(503, "killed")
+
+    if after:
+        server.answered = kill
+    else:
+        server.interfere = kill
+    assert child.wait(120) == -9
+    server.reset()
+
+
+def is_load(request: Request) -> bool:
+    return "load" in request.body.get("configuration", {})
+
+
+def is_transaction(request: Request) -> bool:
+    return "-transaction-" in str(request.body.get("jobReference", {}).get("jobId"))
+
+
+def test_a_killed_sink_shows_one_publication_and_the_next_call_completes_it(
+    shop: Shop, big: Target, bigquery: BigQueryServer, tmp_path: Path
+) -> None:
+    killed_at(bigquery, big, shop, 0, at=is_load, after=True, folder=tmp_path)
+    assert big.sink().shows() is None
+    killed_at(bigquery, big, shop, 0, at=is_transaction, after=False, folder=tmp_path)
+    assert big.sink().shows() is None
+    big.sink().follow(shop.days[0])
+    expect(big, shop, 0)
+    killed_at(bigquery, big, shop, 2, at=is_transaction, after=True, folder=tmp_path)
+    expect(big, shop, 2)
+    assert big.sink().follow(shop.days[2]).rows_out == 0
+
+
+@pytest.mark.soak
+@pytest.mark.parametrize("after", [False, True])
+def test_a_kill_at_each_request(shop: Shop, big: Target, bigquery: BigQueryServer, tmp_path: Path, after: bool) -> None:
+    big.sink().follow(shop.days[0])
+    bigquery.reset()
+    whole = target_of(shop.settings, tmp_path / "once", bigquery)
+    whole.sink().follow(shop.days[0])
+    bigquery.reset()
+    whole.sink().follow(shop.days[2])
+    count = len(bigquery.requests)
+    for number in range(1, count):
+        seen = {"count": 0}
+
+        def is_reached(request: Request, number: int = number, seen: dict[str, int] = seen) -> bool:
+            seen["count"] += 1
+            return seen["count"] == number
+
+        one = target_of(shop.settings, tmp_path / str(number), bigquery)
+        one.sink().follow(shop.days[0])
+        bigquery.reset()
+        killed_at(bigquery, one, shop, 2, at=is_reached, after=after, folder=tmp_path)
+        shown = one.sink().shows()
+        assert shown is not None
+        expect(one, shop, 0 if shown.publication == shop.days[0].number else 2)
+        one.sink().follow(shop.days[2])
+        expect(one, shop, 2)
