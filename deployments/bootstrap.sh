@@ -170,6 +170,11 @@ set_up_servers() {
         say "Go 1.$GO_MINOR or newer (builds the S3 server of the tests) is missing; installing it into $VENV"
         pip_install deployments/go.lock
     fi
+    # An environment of its own: the emulator's packages would pin those of DataFlow.
+    if ! "$VENV/bin/python" -c 'from tests.lib.servers.bigquery import emulator; emulator()' >&2; then
+        say "could not install bqemulator (for the tests of BigQuery). Try again, or look at the message above."
+        exit 1
+    fi
 }
 
 case ${1:-} in

@@ -241,7 +241,7 @@ def read_shown(connection: Connection, place: Place) -> Shown | None:
     fields = [bigquery.SchemaField.from_api_repr(field) for field in PUBLICATION_FIELDS]
     try:
         rows = connection.list_all(
-            "Reading the shown publication",
+            "Reading the publication",
             "list_rows",
             f"{place}.{PUBLICATION}",
             selected_fields=fields,

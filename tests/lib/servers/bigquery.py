@@ -346,6 +346,7 @@ def bigquery_of_tests() -> Iterator[BigQueryServer]:
 def bigquery(bigquery_of_tests: BigQueryServer) -> Iterator[BigQueryServer]:
     """The emulator; the test fails where Google would not take one of its requests."""
     bigquery_of_tests.reset()
+    bigquery_of_tests.jobs.clear()
     yield bigquery_of_tests
     faults = list(dict.fromkeys(bigquery_of_tests.faults))
     bigquery_of_tests.reset()
