@@ -101,3 +101,25 @@ def test_stray_quotes_lose_no_row(
     for row in landed:
         if row["defect"] is None:
             assert f"{delimiter}2026-03-01" not in (json.loads(row["payload"])["subject"] or "")
+
+
+BITS = st.lists(st.sampled_from([*"\"',;\t| aä€", '""', '","', ",", ",2026-03-01", "\\", "\r"]), max_size=6).map(
+    "".join
+)
+
+
+@given(
+    around=st.lists(st.tuples(BITS, BITS), max_size=15),
+    line_end=st.sampled_from(["\r\n", "\n"]),
+    encoding=st.sampled_from(["utf-8", "utf-8-sig", "utf-16", "cp1252"]),
+    is_ended=st.booleans(),
+)
+def test_every_line_is_in_one_row_however_it_is_quoted(
+    around: list[tuple[str, str]], line_end: str, encoding: str, is_ended: bool
+) -> None:
+    """Lines of any text, rows or not: what each holds is in one row, whole or set aside, and in no other."""
+    marks = [f"k{number}x" for number in range(len(around))]
+    lines = [f"{before}{mark}{after}" for mark, (before, after) in zip(marks, around, strict=True)]
+    text = line_end.join([",".join(TICKET_HEADER), *lines]) + line_end * is_ended
+    payloads = [row["payload"] for row in land_file(text, encoding)]
+    assert {mark: sum(payload.count(mark) for payload in payloads) for mark in marks} == dict.fromkeys(marks, 1)
