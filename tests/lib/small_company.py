@@ -129,7 +129,7 @@ class Company:
         self.tables = declared_tables(settings)
         self.now = START
 
-    def land(self, name: str, *rows: Mapping[str, Any]) -> int:
+    def land(self, name: str, *rows: Mapping[str, Any] | str) -> int:
         """Add rows to raw; returns the snapshot."""
         raw_rows.land_rows(self.lake, self.settings, f"shop.{name}", rows)
         return self.snapshot()
