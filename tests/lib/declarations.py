@@ -36,9 +36,10 @@ MAPPING = """
 [mappings.lines]
 table = "ticket"
 object = "shop.line"
+where = {{ {where} }}
 [mappings.lines.fields]
-subject = "sku"
-opened_at = "placed"
+subject = "{subject}"
+opened_at = "{opened_at}"
 """
 _SCHEMAS = ("raw", "valid", "conformed", "ops")
 
@@ -52,10 +53,13 @@ def declared(
     optional: Sequence[str] = (),
     fields: Mapping[str, str] = FIELDS,
     share: float = 1.0,
+    mapping: tuple[str, str, str] = ("", "sku", "placed"),
 ) -> Settings:
-    """The settings of a shop with one object."""
+    """The settings of a shop with one object; `mapping`: which rows are tickets, their subject, when opened."""
     typed = "\n".join(f'{name} = "{kind}"' for name, kind in fields.items())
     listed = ", ".join(f'"{name}"' for name in optional)
+    where, subject, opened_at = mapping
+    mapped = MAPPING.format(where=where, subject=subject, opened_at=opened_at)
     text = f"""
 [validation]
 dead_letter_limit_share = {share}
@@ -72,7 +76,7 @@ deleted_when_set = "{deleted_when_set}"
 optional = [{listed}]
 [sources.shop.objects.line.fields]
 {typed}
-{MAPPING}"""
+{mapped}"""
     folder.mkdir(parents=True, exist_ok=True)
     (folder / "dataflow.toml").write_text(text, encoding="utf-8")
     return load_settings(folder / "dataflow.toml", home=folder / "home")
