@@ -69,6 +69,14 @@ CASES: dict[str, Case] = {
             ("Margaret", "Margret"),
         )
     },
+    "surname and number in the mailbox": [
+        ("susan", named("Susan", "Cochran", email="susan.cochran723@mailbox.example")),
+        ("susan", named("Susan", "Cochran", email="cochran.susan723@posteo.example")),
+    ],
+    "surname and other numbers in the mailbox": [
+        ("one", named("Sandra", "Corcoran", email="sandra.corcoran723@mailbox.example")),
+        ("other", named("Sandra", "Corcoran", email="corcoran.sandra914@posteo.example")),
+    ],
     "another member of a household": [
         ("edith", named("Edith", "Vanterpool", HOME)),
         ("norman", named("Norman", "Vanterpool", HOME)),

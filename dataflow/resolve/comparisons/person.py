@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataflow.resolve.comparisons.mailbox import EMAIL
 from dataflow.resolve.comparisons.parts import (
     OTHER_SCRIPT,
     Adjustment,
@@ -13,7 +14,7 @@ from dataflow.resolve.comparisons.parts import (
     both,
     typo,
 )
-from dataflow.resolve.comparisons.reach import COUNTRY, EMAIL, IDENTIFIER, LINE2, REGION, address, phone
+from dataflow.resolve.comparisons.reach import COUNTRY, IDENTIFIER, LINE2, REGION, address, phone
 from dataflow.vocabulary.placeholders import DEFAULT_DATES, ZERO_DATES
 
 _SWAPPED = "given_l = surname_r AND surname_l = given_r"
@@ -194,6 +195,7 @@ BIRTH = Comparison(
     ),
 )
 
+
 GENERATION = Comparison(
     name="generation",
     columns=("suffix",),
@@ -246,7 +248,8 @@ PHONE = phone((0.35, 0.01, 0.03, 0.61))
 ADDRESS = address((0.50, 0.08, 0.01, 0.06, 0.03, 0.02, 0.08, 0.02, 0.08, 0.01, 0.01, 0.10))
 
 _OTHERS = "gamma_birth, gamma_phone, gamma_address, gamma_employer, gamma_occupation, gamma_identifier"
-_NOTHING_ELSE = f"greatest({_OTHERS}) <= 0 AND gamma_email <= 1"
+_NO_MAIL = EMAIL.level("surname and other numbers in both mailboxes", "e-mail alike as names are", "other e-mail")
+_NOTHING_ELSE = f"greatest({_OTHERS}) <= 0 AND (gamma_email = -1 OR {_NO_MAIL})"
 _NOTHING_KNOWN = f"greatest({_OTHERS}, gamma_email) = -1"
 
 PERSON = EntitySpec(
@@ -347,7 +350,7 @@ PERSON = EntitySpec(
                     GIVEN.level("same given name"),
                     SURNAME.level("same surname"),
                     BIRTH.level("other date of birth"),
-                    EMAIL.level("e-mail alike as names are", "other e-mail"),
+                    _NO_MAIL,
                 )
             ),
             weight=-3,

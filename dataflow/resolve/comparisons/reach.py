@@ -6,35 +6,6 @@ from dataclasses import replace
 
 from dataflow.resolve.comparisons.parts import Comparison, Level, alike, both, typo
 
-_DIGITS = "regexp_replace(email_{}, '[^0-9]', '', 'g')"
-
-EMAIL = Comparison(
-    name="email",
-    columns=("email",),
-    missing=both("email"),
-    levels=(
-        Level(label="same e-mail", condition="email_l = email_r", m=0.62, kin=0.10, odds=14, frequency_of="email"),
-        Level(
-            label="same name before the @",
-            condition="email_local_l = email_local_r AND length(email_local_l) > 4",
-            m=0.09,
-            kin=0.01,
-            odds=1.5,
-            frequency_of="email_local",
-        ),
-        # "jordan1982" and "jordan1987" are two mailboxes: only letters count as mistyped
-        Level(
-            label="e-mail a letter or two apart",
-            condition=f"{typo('email', edits=2)} AND {_DIGITS.format('l')} = {_DIGITS.format('r')}",
-            m=0.05,
-            kin=0.02,
-        ),
-        # mailboxes are made of names: those of people with similar names are similar
-        Level(label="e-mail alike as names are", condition=alike("email", 0.88), m=0.03, kin=0.08, u=0.03, fixed=True),
-        Level(label="other e-mail", condition="ELSE", m=0.21, kin=0.75),
-    ),
-)
-
 
 def phone(kin: tuple[float, ...]) -> Comparison:
     """Return the comparison of telephones; `kin` is the distribution of its four levels between kin."""

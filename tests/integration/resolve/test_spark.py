@@ -58,7 +58,13 @@ VALUES = {
     "house_number": ("7", "9", "1e2", "102", "0x1f", "33", "12b"),
     "identifier": ("tax:123456", "tax:123457 passport:9", "passport:9", "123456"),
     "phone": ("+15550001111", "+15550001112", "+445550001111"),
-    "email": ("anna@example.com", "anna7@example.com", "j.smith@example.org"),
+    "email": (
+        "anna@example.com",
+        "anna72@example.com",
+        "72.anna@example.org",
+        "anna81@example.com",
+        "j.smith@example.org",
+    ),
     "unit": ("1", "2"),
     "org": ("hill jones trading", "hjt", "hj", "smith trading", "smith trading 7"),
 }
