@@ -65,6 +65,7 @@ VALUES = {
         "anna81@example.com",
         "j.smith@example.org",
     ),
+    "surname": ("anna", "smith", "jsmith", "müller", "jones", "hill", "anna smith", "hannah jones"),
     "unit": ("1", "2"),
     "org": ("hill jones trading", "hjt", "hj", "smith trading", "smith trading 7"),
 }
