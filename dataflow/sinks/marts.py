@@ -236,7 +236,10 @@ def _replace(
         raise
     except duckdb.Error as error:
         # Its message can quote a row, so the new error neither repeats it nor has it as its cause.
-        raise SinkError(f"{doing}: unexpected {type(error).__name__}.") from None
+        why = f"unexpected {type(error).__name__}"
+        if isinstance(error, duckdb.BinderException):
+            why = "the lake is of another version and lacks columns, which the next `dataflow run` adds"
+        raise SinkError(f"{doing}: {why}.") from None
     finally:
         _abandon(con)
 
