@@ -2,11 +2,15 @@
 
 from __future__ import annotations
 
+import pickle
+import shutil
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import timedelta
 from pathlib import Path
+
+import pytest
 
 from dataflow.access.lake import open_lake
 from dataflow.publish import Publication
@@ -15,6 +19,7 @@ from dataflow.tables.declared import declared_tables
 from lakehouse import Lake
 from tests.lib.customers import World, record_of
 from tests.lib.publishing import publish_world, settings_in
+from tests.lib.servers.pipeline import made_once
 from tests.lib.tables import NOW
 
 
@@ -39,8 +44,18 @@ class Shop:
 
 
 @contextmanager
-def open_shop(home: Path) -> Iterator[Shop]:
-    """Make the lake in a home: on the second day c is merged into a, on the third an order is deleted, one is new."""
+def open_shop(temporary: pytest.TempPathFactory) -> Iterator[Shop]:
+    """Open a copy of the lake, which is made once for all test processes."""
+    home = temporary.mktemp("shop") / "home"
+    shutil.copytree(made_once(temporary, "three-publications", _make), home)
+    days, world = pickle.loads((home / _NOTED).read_bytes())
+    settings = settings_in(home)
+    with open_lake(settings, purpose="test") as lake:
+        yield Shop(settings, lake, days, world)
+
+
+def _make(home: Path) -> None:
+    """On the second day c is merged into a, on the third an order is deleted, one is new."""
     settings = settings_in(home)
     with open_lake(settings, purpose="test") as lake:
         lake.ensure(declared_tables(settings).values())
@@ -55,4 +70,7 @@ def open_shop(home: Path) -> Iterator[Shop]:
         del world.orders["ob"]
         world.order("new", record_of("a"), NOW, 99)
         shop.publish()
-        yield shop
+    (home / _NOTED).write_bytes(pickle.dumps((shop.days, world)))
+
+
+_NOTED = "days-and-world"

@@ -58,7 +58,6 @@ def test_no_target_no_judgement() -> None:
     assert judge_identity(figures("increment", 5_000, 1.0, added=100)) == ""
 
 
-@pytest.mark.soak
 def test_growth_is_told_between_the_smallest_and_the_largest() -> None:
     found = [figures("increment", 10**6, 40.0), figures("increment", 10**4, 0.4), figures("deletion", 10**4, 1.0)]
     assert growth(found) == pytest.approx({"increment": 1.0})

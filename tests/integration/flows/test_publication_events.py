@@ -6,6 +6,8 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
+import pytest
+
 from dataflow.settings import EventSettings
 from dataflow.sinks.events.sink import Events
 from tests.lib.servers.prefect import PrefectServer
@@ -14,10 +16,12 @@ from tests.lib.three_publications import open_shop
 WAIT_SECONDS = 120.0
 
 
-def test_each_publication_starts_the_deployment_once(deployed: PrefectServer, tmp_path: Path) -> None:
+def test_each_publication_starts_the_deployment_once(
+    deployed: PrefectServer, tmp_path: Path, tmp_path_factory: pytest.TempPathFactory
+) -> None:
     [deployment] = [each for each in deployed.post("deployments/filter") if each["name"] == "after-publication"]
     endpoint = EventSettings(kind="prefect", to=deployed.url)
-    with open_shop(tmp_path / "home") as shop:
+    with open_shop(tmp_path_factory) as shop:
         settings = shop.settings.model_copy(update={"events": {"prefect": endpoint}, "home": tmp_path})
         number = shop.days[-1].number
         Events(settings).follow(shop.days[-1])

@@ -11,5 +11,5 @@ from tests.lib.three_publications import Shop, open_shop
 
 @pytest.fixture(scope="session")
 def shop(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Shop]:
-    with open_shop(tmp_path_factory.mktemp("shop")) as made:
+    with open_shop(tmp_path_factory) as made:
         yield made

@@ -30,7 +30,7 @@ PERSON = Subject(customer_ids=frozenset({"a", "c"}), record_ids=frozenset({recor
 
 @pytest.fixture(scope="module")
 def shop(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Shop]:
-    with open_shop(tmp_path_factory.mktemp("shop")) as made:
+    with open_shop(tmp_path_factory) as made:
         yield made
 
 
