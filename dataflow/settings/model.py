@@ -66,6 +66,9 @@ class CheckSettings(Section):
     """Name of the rule; its arguments stand beside it."""
 
 
+_OF_VALIDATION = frozenset({"_row_id", "_is_deleted", "_uncastable", "_zero_dates"})
+
+
 class ObjectSettings(Section):
     """One object of a source: where its rows are, what identifies and versions them, which checks they must pass."""
 
@@ -117,6 +120,17 @@ class ObjectSettings(Section):
     def zone(self) -> str:
         """Return the time zone of times that name none."""
         return self.time_zone or "UTC"
+
+    @model_validator(mode="after")
+    def _check_fields(self) -> Self:
+        """Check that no field has the name of a column with which validation works: its values would be lost."""
+        taken = [name for name in self.fields if name.lower() in _OF_VALIDATION and not self._is_mark(name)]
+        if taken:
+            raise ValueError(f"no field can be named {' or '.join(taken)}: leave it out of fields")
+        return self
+
+    def _is_mark(self, name: str) -> bool:
+        return name == self.deleted_flag and name.lower() == "_is_deleted"
 
 
 class _SourceSettings(Section):

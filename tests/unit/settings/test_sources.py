@@ -78,3 +78,16 @@ def test_a_time_zone_is_for_files(place: str) -> None:
 def test_an_unknown_time_zone_is_refused() -> None:
     with pytest.raises(ValidationError, match="is not a time zone such as UTC or Europe/Berlin"):
         ObjectSettings.model_validate({**COLUMNS, "time_zone": "Berlin"})
+
+
+@pytest.mark.parametrize("name", ["_row_id", "_Is_Deleted", "_uncastable", "_zero_dates"])
+def test_a_field_with_the_name_of_a_column_of_validation_is_refused(name: str) -> None:
+    fields = {"id": "BIGINT", "at": "TIMESTAMP", name: "VARCHAR"}
+    with pytest.raises(ValidationError, match=f"no field can be named {name}"):
+        ObjectSettings(key="id", cursor="at", fields=fields)
+
+
+def test_a_flag_of_deletion_can_have_the_name_of_the_one_that_it_is() -> None:
+    fields = {"id": "BIGINT", "at": "TIMESTAMP", "_is_deleted": "BOOLEAN"}
+    declared = ObjectSettings(key="id", cursor="at", deleted_flag="_is_deleted", fields=fields)
+    assert declared.deleted_flag == "_is_deleted"
