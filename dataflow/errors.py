@@ -18,6 +18,7 @@ DataFlowError
 ├── GrainError              two rows with one key                           exit 1   the engineer
 ├── AuditRefused            the publication broke a contract or invariant   exit 3   the engineer
 ├── SinkError               a sink was not updated to the publication       exit 1   the engineer, retry helps
+│   ├── WarehouseDiffers    its tables would not hold what the lake has     exit 1   the engineer
 │   └── SinkTimeout         a sink did not answer within its timeout        exit 1   the engineer
 ├── AccessLogError          the access log does not hold what it should     exit 1   the engineer
 │   ├── AccessLogUnwritable it cannot be written, so nothing is read        exit 1   the engineer, retry helps
@@ -199,6 +200,13 @@ class SinkError(DataFlowError):
 
     retryable = True
     usual_move = "Repair the sink (`dataflow doctor`) and run again, even with nothing new."
+
+
+class WarehouseDiffers(SinkError):
+    """A check in the transaction found other rows than the lake's; it was rolled back."""
+
+    retryable = False
+    usual_move = "Its tables were changed by hand: `dataflow sinks adopt warehouse` empties it; then run again."
 
 
 class SinkTimeout(SinkError):

@@ -79,6 +79,13 @@ _GENERATED = ("given", "surname", "date_of_birth", "email", "phone", "street", "
 _COLUMNS = [c for c in MATCH_RECORD.columns if c.name not in ("_run_id", "block_keys")]
 
 
+def _in_order() -> str:
+    """Return the SELECT list of the table's columns in their order, with the blocking keys computed."""
+    keys = f"{key_list_sql(PERSON)} AS block_keys"
+    names = [name for name in MATCH_RECORD.column_names if name != "_run_id"]
+    return ", ".join(keys if name == "block_keys" else column_list([name]) for name in names)
+
+
 def _match_record_sql() -> str:
     """Return the SELECT list of the match record over the generated columns; all other columns are null."""
     return ", ".join(
@@ -121,5 +128,5 @@ def _people_sql(*, start: int, count: int, known: int) -> str:
             FROM person
         ),
         match_record AS (SELECT {_match_record_sql()} FROM known)
-        SELECT {column_list(c.name for c in _COLUMNS)}, {key_list_sql(PERSON)} AS block_keys FROM match_record
+        SELECT {_in_order()} FROM match_record
     """

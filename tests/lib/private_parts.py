@@ -60,6 +60,7 @@ PARTS = (
     Part("PyMySQL", "pymysql:err.raise_mysql_exception", "dataflow/sources/mysql/wire.py", ("data",)),
     Part("requests", "requests:Response()._content", "dataflow/sources/salesforce/requests_body.py"),
     Part("requests", "requests:Response()._content_consumed", "dataflow/sources/salesforce/requests_body.py"),
+    Part("google-cloud-bigquery", "google.cloud.bigquery:Client._http", "dataflow/sinks/bigquery/client.py"),
     Part("botocore", "botocore.httpsession:URLLib3Session._get_ssl_context", "dataflow/connect/botocore_tls.py"),
     Part(
         "botocore",

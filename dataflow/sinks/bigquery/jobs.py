@@ -13,7 +13,7 @@ from dataclasses import dataclass, field
 from functools import partial
 from typing import Any
 
-from dataflow.errors import SinkError
+from dataflow.errors import SinkError, WarehouseDiffers
 from dataflow.publish.commit import Publication
 from dataflow.settings import Settings
 from dataflow.sinks.bigquery.client import Connection, meaning_of_reason
@@ -174,18 +174,9 @@ class Jobs:
         """Return what a failed job means. Its message can quote a row; only our own checks' text is kept."""
         message, reason = str(job.error_result.get("message", "")), str(job.error_result.get("reason", ""))
         if own := _MISMATCH.search(message):
-            return WarehouseDiffers(own[0].removeprefix("df-differs ").strip())
+            differs = own[0].removeprefix("df-differs ").strip()
+            return WarehouseDiffers(
+                f"The warehouse would differ from the lake: {differs}. The transaction was rolled back."
+            )
         found, next_move = meaning_of_reason(reason)
         return SinkError(f"{doing}: the job {job.job_id} failed: {found}.", next_move=next_move)
-
-
-class WarehouseDiffers(SinkError):
-    """A check in the transaction found other rows than the lake's; it was rolled back."""
-
-    retryable = False
-
-    def __init__(self, found: str) -> None:
-        super().__init__(
-            f"The warehouse would differ from the lake: {found}. The transaction was rolled back.",
-            next_move="Somebody has changed its tables. `dataflow sinks adopt warehouse` empties it; then run again.",
-        )

@@ -107,6 +107,8 @@ def mariadb_server(
             str(binary),
             "--no-defaults",
             f"--datadir={home / 'data'}",
+            # A server that starts removes the temporary tables that it finds there: those of the others in /tmp.
+            f"--tmpdir={home}",
             f"--init-file={home / 'users.sql'}",
             f"--port={port}",
             "--bind-address=127.0.0.1",

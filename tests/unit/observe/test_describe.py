@@ -27,6 +27,7 @@ WITHOUT_UNIT = {
     "sources.NAME.salesforce.attempts",
     "sources.NAME.salesforce.downloads",
     "sources.NAME.trust",
+    "warehouse.bigquery.maximum_bytes_billed",  # BigQuery's own name, with the unit inside
     "validation.dead_letter_limit_floor",
 }
 

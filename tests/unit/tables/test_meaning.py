@@ -98,7 +98,8 @@ def test_states_stand_nowhere_else_in_the_products_expressions() -> None:
     assert words < STATES
     found = []
     for path, text in read_tree(ROOT).items():
-        if path.startswith(ours):
+        # The jobs of BigQuery have states of the same names.
+        if path.startswith(ours) and path != "dataflow/sinks/bigquery/jobs.py":
             for node in ast.walk(ast.parse(text)):
                 if isinstance(node, ast.Constant) and isinstance(node.value, str):
                     quoted = {node.value, *re.findall(r"'(\w+)'", node.value)}
