@@ -15,9 +15,9 @@ from lakehouse.attach import allow_data
 from lakehouse.errors import LakeDamaged, LakeError, LakeIncompatible, LakeLocked, LakeUnreachable, Part
 from lakehouse.inventory import LostFile, lost_files, read_catalogue, read_through
 from lakehouse.location import LakeLocation
-from lakehouse.plural import counted
+from lakehouse.plural import agreeing, counted
 from lakehouse.table import literal
-from lakehouse.translate import first_line, is_corruption, is_of_the_caller
+from lakehouse.translate import first_line, is_corruption, is_damaged_file, is_of_the_caller
 
 _SHOWN_FILES = 3
 _HEADER_BYTES = 3 * 4096
@@ -70,6 +70,9 @@ def damage_behind(
                 return damaged_files(location, lost)
             if lost := lost_files(look, location, only_newest=False)[0]:
                 return damaged_files(location, lost)
+            # Each file is read: only where the error is one of a file's content.
+            if is_damaged_file(_texts(error)) and (lost := lost_files(look, location, read=True)[0]):
+                return damaged_files(location, lost)
             read_through(look, location)
     except duckdb.Error as second:
         if isinstance(location.catalogue, Path) and is_corruption(str(second)):
@@ -121,6 +124,15 @@ def fault_at_sight(location: LakeLocation) -> str:
     if size < _HEADER_BYTES or (size - _HEADER_BYTES) % _SMALLEST_BLOCK_BYTES:
         return f"the catalogue {location.catalogue} is cut off, at {size:,} bytes"
     return ""
+
+
+def lost_at_sight(con: duckdb.DuckDBPyConnection, location: LakeLocation) -> str:
+    """Return which data files of the newest snapshot are missing or cut off, or ""; a bucket is not listed."""
+    lost = lost_files(con, location)[0] if isinstance(location.data, Path) else []
+    if not lost:
+        return ""
+    tables = ", ".join(sorted({file.table for file in lost}))
+    return f"{counted(len(lost), 'data file')} of {tables} {agreeing(len(lost), 'is', 'are')} missing or cut off"
 
 
 def refuse_data_without_catalogue(con: duckdb.DuckDBPyConnection, location: LakeLocation) -> None:
@@ -200,6 +212,15 @@ def damaged_copy(location: LakeLocation, fault: str) -> LakeDamaged:
         part=Part.COPY,
         next_move="`dataflow restore --catalogue` writes it anew from the catalogue; so does the next run.",
     )
+
+
+def _texts(error: BaseException | None) -> str:
+    """Return the messages of an error and of those behind it."""
+    texts = []
+    while error is not None:
+        texts.append(str(error))
+        error = error.__cause__ or error.__context__
+    return " ".join(texts)
 
 
 def _may_be_damage(error: BaseException) -> bool:

@@ -12,14 +12,14 @@ from lakehouse.connect import connect
 from lakehouse.errors import LakeLocked
 from lakehouse.location import LakeLocation
 from lakehouse.table import literal, quote
-from lakehouse.translate import first_line, is_corruption
+from lakehouse.translate import first_line, is_corruption, is_damaged_file
 
 _LOOK = "catalogue_look"
 
 
 @dataclass(frozen=True)
 class LostFile:
-    """A data or delete file that is missing or has another size.
+    """A data or delete file that is missing, has another size or cannot be read.
 
     Units: sizes in bytes; `found` is None where there is no file. Snapshots from `since` up to `until`, exclusive,
     need it; without `until` the newest does.
@@ -36,6 +36,8 @@ class LostFile:
         return self.since <= version and (self.until is None or version < self.until)
 
     def __str__(self) -> str:
+        if self.found == self.expected:
+            return f"{self.path} cannot be read: its content is damaged"
         return f"{self.path} is {'not there' if self.found is None else f'{self.found:,} bytes, not {self.expected:,}'}"
 
 
@@ -87,11 +89,12 @@ def read_through(con: duckdb.DuckDBPyConnection, location: LakeLocation) -> None
 
 
 def lost_files(
-    con: duckdb.DuckDBPyConnection, location: LakeLocation, *, only_newest: bool = True
+    con: duckdb.DuckDBPyConnection, location: LakeLocation, *, only_newest: bool = True, read: bool = False
 ) -> tuple[list[LostFile], int]:
     """List the files of the newest or of all snapshots that are missing or of another size; also count all files.
 
-    In a bucket only names are compared, by one listing.
+    In a bucket only names are compared, by one listing. `read`: every file is read too, which costs what the lake
+    holds, and those that cannot be read are listed.
     """
     metadata = metadata_of(location)
     valid = "WHERE end_snapshot IS NULL" if only_newest else ""
@@ -116,7 +119,7 @@ def lost_files(
     lost = []
     for table, path, expected, since, until in rows:
         size = _size(path) if names is None else expected if path in names else None
-        if size != expected:
+        if size != expected or (read and not _is_readable(con, path)):
             lost.append(LostFile(str(table), str(path), int(expected), size, int(since), until))
     return lost, len(rows)
 
@@ -129,6 +132,16 @@ def _read_tables(con: duckdb.DuckDBPyConnection, database: str) -> set[str]:
     for schema, name in names:
         con.execute(f"SELECT bit_xor(hash(t)) FROM {quote(database)}.{quote(schema)}.{quote(name)} t").fetchall()
     return {str(name) for _, name in names}
+
+
+def _is_readable(con: duckdb.DuckDBPyConnection, path: str) -> bool:
+    try:
+        con.execute(f"SELECT bit_xor(hash(t)) FROM read_parquet({literal(path)}) t").fetchall()
+    except duckdb.Error as error:
+        if is_damaged_file(str(error)):
+            return False
+        raise
+    return True
 
 
 def _size(path: str) -> int | None:

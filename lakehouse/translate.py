@@ -67,6 +67,13 @@ _CORRUPTION = re.compile(
     r"corrupt (database|wal) file|could not read enough bytes|failure while replaying wal|failed to deserialize", re.I
 )
 
+# DuckDB's and Parquet's messages for a data file whose content is not what was written.
+_DAMAGED_FILE = re.compile(
+    r"failed to read file|decompression failure|don't know what type|no magic bytes|invalid parquet|parquet file|"
+    r"tprotocolexception|thrift|page header|corrupt",
+    re.I,
+)
+
 # An error of the caller's SQL or rows is not an error of the lake, whatever its text contains.
 _OF_THE_CALLER = (
     duckdb.BinderException,
@@ -99,6 +106,11 @@ def is_of_the_caller(error: BaseException) -> bool:
 def is_corruption(text: str) -> bool:
     """Return whether DuckDB reports a damaged database file."""
     return _CORRUPTION.search(text) is not None
+
+
+def is_damaged_file(text: str) -> bool:
+    """Return whether DuckDB reports a data file that it cannot decode."""
+    return _DAMAGED_FILE.search(text) is not None
 
 
 def first_line(error: BaseException) -> str:

@@ -20,6 +20,7 @@ if TYPE_CHECKING:
     from dataflow.settings import Settings
 
 _FOR_THE_USER = 0o077
+_EXECUTABLE = 0o111
 _FOR_A_GROUP = 0o007
 _KEYS = ("signing.key", "hash.key")
 """The keys of one writer of the access log (log/keys.py), which the group does not read."""
@@ -137,6 +138,9 @@ def _group_id(settings: Settings) -> int | None:
 
 def _wanted_mode(about: os.stat_result, group: int | None) -> int:
     mode = stat.S_IMODE(about.st_mode)
+    if stat.S_ISREG(about.st_mode):
+        # None of the files is a program.
+        mode &= ~_EXECUTABLE
     if group is None:
         return mode & ~_FOR_THE_USER
     return (mode | (_SHARED_FOLDER if stat.S_ISDIR(about.st_mode) else _SHARED_FILE)) & ~_FOR_A_GROUP

@@ -44,6 +44,8 @@ _ALLOWED = (
     f"there are {', '.join(sorted(TABLE_FUNCTIONS))}. Published data changes through runs only."
 )
 
+_BEGINNINGS = frozenset({"SELECT", "WITH", "FROM", "VALUES", "TABLE"})
+
 Scope = frozenset[str]
 
 
@@ -119,9 +121,7 @@ def _parse(con: duckdb.DuckDBPyConnection, sql: str) -> list[Any]:
     if not parsed.get("error"):
         return list(parsed["statements"])
     if parsed.get("error_type") == "not implemented":
-        first = re.match(r"\W*(\w*)", sql)
-        verb = first[1].upper() if first else ""
-        raise UsageError(f"query runs one SELECT; this is {verb or 'something else'}.", next_move=_ALLOWED)
+        raise UsageError(f"query runs one SELECT; this is {_verb(sql)}.", next_move=_ALLOWED)
     raise UsageError(f"The query cannot be read: {parsed.get('error_message')}.", next_move="Correct it.")
 
 
@@ -199,3 +199,15 @@ def _refuse_table(node: dict[str, Any], scope: Scope) -> Iterator[str]:
 
 def _readable(kind: str) -> str:
     return kind.replace("_", " ").lower()
+
+
+def _verb(sql: str) -> str:
+    """Return what a text is that DuckDB does not parse as SELECTs alone, as the end of a sentence."""
+    first = re.match(r"\W*(\w*)", sql)
+    verb = first[1].upper() if first else ""
+    if verb not in _BEGINNINGS:
+        return verb or "something else"
+    pivot = re.search(r"\b(un)?pivot\b", sql, re.IGNORECASE)
+    if pivot is not None and ";" not in sql:
+        return f"one with {pivot[0].upper()}, which is not permitted: write count(*) FILTER (WHERE …) for each column"
+    return "a SELECT and another statement"

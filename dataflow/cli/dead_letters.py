@@ -103,7 +103,7 @@ def show(
     with _open_to_read(context, run) as (con, now):
         found = asdict(show_dead_letter(con, dead_letter_id, with_payload=True, dead_letters=now))
     if output is Output.TABLE:
-        write_records([{"field": name, "value": str(value)} for name, value in found.items()], output=output)
+        write_records([{"field": name, "value": value} for name, value in found.items()], output=output)
     else:
         write_records([found], output=output)
 

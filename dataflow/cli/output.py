@@ -10,6 +10,7 @@ import sys
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from datetime import date, datetime
 from decimal import Decimal
+from functools import partial
 from typing import Any
 
 from rich.table import Table
@@ -17,7 +18,7 @@ from rich.text import Text
 
 from dataflow.cli.options import Output
 from dataflow.cli.terminal import PlainConsole, cell, styled
-from dataflow.observe.visible import escape_json
+from dataflow.observe.visible import escape_json, visible
 
 messages = PlainConsole(stderr=True)
 """The console of messages; answers never go there."""
@@ -35,9 +36,11 @@ def write_rows(columns: Sequence[str], rows: Iterable[Sequence[Any]], *, output:
         if isinstance(sys.stdout, io.TextIOWrapper):
             # Data, so the same bytes under any terminal encoding: an escape would be another value.
             sys.stdout.reconfigure(encoding="utf-8")
+        # A program gets each value as it is; a terminal would obey control characters.
+        shown = partial(visible, keep_newlines=True) if sys.stdout.isatty() else str
         writer = csv.writer(sys.stdout, lineterminator="\n")
-        writer.writerow(columns)
-        writer.writerows([["" if value is None else _text(value) for value in row] for row in rows])
+        writer.writerow([shown(column) for column in columns])
+        writer.writerows([["" if value is None else shown(_text(value)) for value in row] for row in rows])
     else:
         _answers().print(_table(columns, rows, title=title))
 

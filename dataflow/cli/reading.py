@@ -47,7 +47,7 @@ def status(
     from dataflow.observe.status import read_status, status_without_lake, unrecorded_runs
     from dataflow.run.folders import list_runs
     from lakehouse import LakeDamaged, LakeUnreachable
-    from lakehouse.damage import fault_at_sight
+    from lakehouse.damage import fault_at_sight, lost_at_sight
 
     if output is Output.CSV:
         raise UsageError("status has several parts and cannot be one CSV.", next_move="Use -o json.")
@@ -56,7 +56,7 @@ def status(
     try:
         with open_door(context, "status", reads=None) as door:
             found = read_status(door.con, settings=settings, now=now, runs=runs, inbox=door.waiting, folders=folders)
-            damage = fault_at_sight(door.location)
+            damage = fault_at_sight(door.location) or lost_at_sight(door.con, door.location)
         if door.recorder.unlogged:
             messages.print(f"Not in the access log: {door.recorder.unlogged}")
     except (LakeUnreachable, LakeDamaged) as error:

@@ -42,8 +42,11 @@ class WithoutLost:
 
 
 def plan_without_lost(lake: Lake, settings: Settings) -> WithoutLost:
-    """Find the snapshots to restore. Raises: SnapshotNotFound where every remaining snapshot needs lost files."""
-    lost, _ = lost_files(lake.con, lake.location, only_newest=False)
+    """Find the snapshots to restore; every file is read, to find those of damaged content too.
+
+    Raises: SnapshotNotFound where every remaining snapshot needs lost files.
+    """
+    lost, _ = lost_files(lake.con, lake.location, only_newest=False, read=True)
     damaged = {file.table for file in lost if file.until is None}
     versions = [snapshot.id for snapshot in reversed(lake.snapshots())]
     kept = {*kept_tables(settings), *(table for table in damaged if table.startswith(_RAW))}

@@ -38,7 +38,7 @@ def look_at_files(settings: Settings) -> str:
         lost, count = lost_files(con, place)
         if lost:
             raise damaged_files(place, lost)
-    return f"all {count:,} data files of the newest snapshot are in {place.data}"
+    return f"all {count:,} data files of the newest snapshot are in {place.data}, in their sizes"
 
 
 def encryption_of(access: S3Access) -> str:

@@ -58,6 +58,13 @@ def remove(file: Path) -> None:
     file.unlink()
 
 
+def overwrite(file: Path) -> None:
+    """Overwrite the middle half; the size stays."""
+    whole = file.read_bytes()
+    quarter = len(whole) // 4
+    file.write_bytes(whole[:quarter] + b"\xff" * (len(whole) - 2 * quarter) + whole[len(whole) - quarter :])
+
+
 OF_A_DATABASE: tuple[Callable[[Path], None], ...] = (
     zero_a_page,
     zero_a_header,

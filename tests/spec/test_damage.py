@@ -11,7 +11,7 @@ from dataflow.access.lake import lake_location
 from dataflow.access.modes import private_files
 from dataflow.cli.main import run
 from dataflow.settings import Settings
-from tests.lib.damages import cut_in_half, data_files, empty, remove, zero_a_page
+from tests.lib.damages import cut_in_half, data_files, empty, overwrite, remove, zero_a_page
 from tests.lib.homes import LATER
 
 Damage = Callable[[Path], None]
@@ -101,6 +101,7 @@ def test_a_lost_data_file(damage: Damage, table: str, told: Told, published: Set
     found = told.by_doctor()
     assert set(found) == {"lake files"}
     assert str(file) in found["lake files"]
+    assert f"damaged: 1 data file of {table} is missing or cut off" in told.by("status", code=0)
     assert "from a backup" in found["lake files"]
     for command in (*WRITING, ["query", f"from {table}"], ["query", "-o", "csv", f"select * from {table}"]):
         printed = told.by(*command, code=1)
@@ -123,6 +124,19 @@ def test_going_on_without_a_lost_data_file(told: Told, published: Settings, monk
     assert told.by_doctor() == {}
     told.by("query", "from published.segments", code=0)
     assert "nothing to restore" in told.by("restore", "--lost-files", code=0)
+
+
+def test_a_data_file_of_damaged_content(told: Told, published: Settings) -> None:
+    [file] = data_files(lake_location(published), "published.segments")
+    overwrite(file)
+    for form in ("table", "csv"):
+        printed = told.by("query", "-o", form, "select * from published.segments", code=1)
+        assert f"{file} cannot be read: its content is damaged" in printed
+        assert "`dataflow restore --lost-files`" in printed
+    # A mistake in one's own SQL stays that.
+    assert "The query cannot be run" in told.by("query", "select error('parquet file')", code=2)
+    told.by("restore", "--lost-files", "--yes", code=0)
+    told.by("query", "from published.segments", code=0)
 
 
 @pytest.mark.parametrize("arguments", [[], ["--catalogue", "--to", "3"], ["--lost-files", "--table", "raw.x"]])

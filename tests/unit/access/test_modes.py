@@ -70,6 +70,17 @@ def test_what_is_open_is_found_and_mended(used: Settings) -> None:
     assert {mode for mode, _ in modes_below(used.home).values()} == {"0700", "0600"}
 
 
+def test_a_home_opened_to_all_is_mended(used: Settings) -> None:
+    for path in (used.home, *used.home.rglob("*")):
+        path.chmod(0o777)
+    for each in find_misplaced(used)[0]:
+        correct(each)
+    assert {(path.is_dir(), stat.S_IMODE(path.stat().st_mode)) for path in used.home.rglob("*")} == {
+        (True, 0o700),
+        (False, 0o600),
+    }
+
+
 def test_files_of_others_in_the_same_folder_are_left_alone(tmp_path: Path) -> None:
     settings = load_settings(home=tmp_path, warehouse={"path": str(tmp_path / "w.duckdb")})
     for name in ("setup.py", "w.duckdb", "w.duckdb.1.draft", "w.duckdb2"):

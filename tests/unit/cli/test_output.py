@@ -48,6 +48,15 @@ def test_csv_can_be_read_back(capsys: pytest.CaptureFixture[str]) -> None:
     assert read == [COLUMNS, ["a[b]", "1234.50", "2026-01-01T00:00:00+00:00", '["x", "y"]'], ["", "", "", ""]]
 
 
+def test_a_terminal_obeys_nothing_of_a_csv(capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch) -> None:
+    rows = [("\x1b[2J\x07", "a\nb")]
+    write_rows(["x", "y"], rows, output=Output.CSV)
+    assert list(csv.reader(io.StringIO(capsys.readouterr().out))) == [["x", "y"], list(rows[0])]
+    monkeypatch.setattr("sys.stdout.isatty", lambda: True)
+    write_rows(["x", "y"], rows, output=Output.CSV)
+    assert capsys.readouterr().out == 'x,y\n\\x1b[2J\\x07,"a\nb"\n'
+
+
 def test_a_table_shows_brackets_and_groups_digits(capsys: pytest.CaptureFixture[str]) -> None:
     write_rows(["name", "n", "day"], [("a[b]", 1234567, date(2026, 1, 1))], output=Output.TABLE, title="Things")
     shown = capsys.readouterr().out

@@ -21,6 +21,7 @@ from tests.lib.damages import (
     OF_A_DATABASE,
     data_files,
     empty,
+    overwrite,
     remove,
     write_another_database,
     zero_a_page,
@@ -139,6 +140,22 @@ def test_a_lost_data_file_is_named_with_the_snapshot_before_it(damage: Damage, l
     with pytest.raises(LakeDamaged, match="only older snapshots need"), Lake.open(lake, purpose="test") as opened_:
         require_whole(opened_.con, lake)
         opened_.con.execute("FROM lake.raw.event AT (VERSION => 3)").fetchall()
+
+
+def test_a_data_file_of_damaged_content_is_named(lake: LakeLocation) -> None:
+    *_, last = data_files(lake, "raw.event")
+    overwrite(last)
+    with open_reader(lake, threads=1) as con:
+        assert lost_files(con, lake)[0] == []
+        [damaged], _ = lost_files(con, lake, read=True)
+        assert (damaged.path, damaged.found) == (str(last), damaged.expected)
+        with (
+            pytest.raises(LakeDamaged, match="cannot be read: its content is damaged") as caught,
+            naming_damage(con, lake, is_reader=True),
+        ):
+            con.execute("FROM lake.raw.event").fetchall()
+    assert caught.value.part is Part.FILES
+    assert str(last) in str(caught.value)
 
 
 def test_a_whole_lake_needs_no_repair(lake: LakeLocation) -> None:
