@@ -42,7 +42,7 @@ class Lines:
     def __next__(self) -> str:
         if len(self.row) >= MAX_ROW_LINES:
             raise StopIteration
-        # As _read does, without the call, which took a thirtieth of the reading.
+        # As _read does, without a call for each line.
         line = self._returned.pop() if self._returned else self._stream.readline(LONGEST_ROW)
         if not line:
             raise StopIteration
