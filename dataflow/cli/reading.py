@@ -116,7 +116,19 @@ def query(
             ) from error
         except duckdb.Error as error:
             # The message is about the user's own SQL; a conversion error can quote a value.
-            raise UsageError(f"The query cannot be run: {without_trace(error)}") from error
+            raise UsageError(
+                f"The query cannot be run: {without_trace(error)}", next_move=_move_after(error)
+            ) from error
+
+
+def _move_after(error: Exception) -> str:
+    import duckdb
+
+    if isinstance(error, duckdb.CatalogException):
+        return "`dataflow describe table` lists the tables."
+    if "prepared" in str(error):
+        return "Write the values themselves: a query has no parameters."
+    return "Correct it."
 
 
 def diff(

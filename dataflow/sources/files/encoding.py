@@ -11,6 +11,8 @@ from charset_normalizer import from_bytes
 SAMPLE_BYTES = 256 * 1024
 _CHUNK_BYTES = 1024 * 1024
 _LEGACY = "cp1252"
+# Of ten letters outside ASCII one that is UTF-8 is enough.
+_FEWEST_SOUND = 10
 # The other code pages of Windows: an export is more likely in one of these than in one of the Macintosh.
 _OTHERS = ["cp1250", "cp1251", "cp1253", "cp1254", "cp1255", "cp1256", "cp1257", "cp932", "gb18030", "cp949", "cp950"]
 
@@ -46,8 +48,9 @@ def detect_encoding(stream: BinaryIO) -> str:
             misfits += bad
             sound += len(text) - len(text.encode("ascii", "ignore")) - bad
         chunk = stream.read(_CHUNK_BYTES)
-    # A Windows-1252 text hardly ever contains UTF-8 sequences by chance; one bad byte must not garble all the rest.
-    if misfits == 0 or sound > misfits:
+    # A Windows-1252 text hardly ever contains UTF-8 sequences by chance: a few among bad bytes are a UTF-8 file, whose
+    # other rows must not be garbled. The rows of the bad bytes are dead letters.
+    if misfits == 0 or sound * _FEWEST_SOUND > misfits:
         return "utf-8"
     return _legacy(head)
 

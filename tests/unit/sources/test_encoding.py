@@ -26,12 +26,13 @@ CYRILLIC = HEADER + "T1,Здравствуйте где мой заказ пож
         ((HEADER + "T1,Zoë,\n").encode("cp1252"), "cp1252"),
         (WESTERN.encode()[:-25] + b"\xc3", "utf-8"),
         (WESTERN.encode() + b"T2,\xff,\n", "utf-8"),
+        (HEADER.encode() + b"T1,J\xff\xfeo,\nT2,Jos\xc3\xa9 M\xfcnchen,\nT3,x\xff,\n", "utf-8"),
         ((HEADER * 100_000).encode() + b"T2,Zo\xeb,\n", "cp1252"),
     ],
     ids=[
         "letters only", "nothing", "utf-8", "utf-8 marked", "utf-16", "utf-16 big", "utf-16 unmarked",
         "utf-16 big unmarked", "windows", "windows, one letter", "utf-8 cut in a letter", "utf-8, one bad byte",
-        "windows, one letter late",
+        "mixed", "windows, one letter late",
     ],
 )  # fmt: skip
 def test_detection(content: bytes, expected: str) -> None:
