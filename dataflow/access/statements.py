@@ -207,7 +207,6 @@ def _verb(sql: str) -> str:
     verb = first[1].upper() if first else ""
     if verb not in _BEGINNINGS:
         return verb or "something else"
-    pivot = re.search(r"\b(un)?pivot\b", sql, re.IGNORECASE)
-    if pivot is not None and ";" not in sql:
-        return f"one with {pivot[0].upper()}, which is not permitted: write count(*) FILTER (WHERE …) for each column"
+    if re.search(r"\bpivot\b", sql, re.IGNORECASE) and ";" not in sql:
+        return "one with PIVOT, which is not permitted: write count(*) FILTER (WHERE …) for each column"
     return "a SELECT and another statement"

@@ -92,8 +92,8 @@ def test_files_of_others_in_the_same_folder_are_left_alone(tmp_path: Path) -> No
     assert modes == {
         ".": "0700",
         "setup.py": "0755",
-        "w.duckdb": "0700",
-        "w.duckdb.1.draft": "0700",
+        "w.duckdb": "0600",
+        "w.duckdb.1.draft": "0600",
         "w.duckdb2": "0755",
     }
 

@@ -135,7 +135,11 @@ Events(load_settings(home=shop).model_copy(update={"events": events, "home": hom
 """
 
 
-@pytest.mark.parametrize("receiver", ["webhook", "prefect", "sns"], indirect=True)
+@pytest.mark.parametrize(
+    "receiver",
+    ["webhook", *(pytest.param(kind, marks=pytest.mark.soak) for kind in ("prefect", "sns"))],
+    indirect=True,
+)
 def test_killed_between_sending_and_noting_it_is_sent_again_with_the_same_id(
     shop: Shop, receiver: Receiver, certificates: Certificates, tmp_path: Path
 ) -> None:
