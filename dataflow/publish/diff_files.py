@@ -174,7 +174,7 @@ def _new_folder(folder: Path) -> Iterator[Path]:
 
 
 def _clear_drafts(folder: Path) -> None:
-    """Remove the drafts of killed processes: nobody holds them."""
+    """Remove the drafts that killed processes left."""
     for draft in folder.parent.glob(f".{folder.name}.*.draft"):
         with suppress(OSError):
             held = os.open(draft, os.O_RDONLY)

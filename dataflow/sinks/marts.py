@@ -1,8 +1,8 @@
 """The role marts: for each role that somebody has, one DuckDB file with what the role sees of one publication.
 
-With nobody in a role there is no mart and no cost. A mart follows by increments, written as a draft and renamed over
+Of a role without users there is no mart and no cost. A mart follows by increments, written as a draft and renamed over
 the file, like the warehouse. One whose role, lake or key is another than before is written whole, for any reader who
-cannot use it would have it written too; one of a role that nobody has any more is removed.
+cannot use it would have it written too; one of a role without users is removed.
 """
 
 from __future__ import annotations
@@ -52,7 +52,7 @@ class Marts:
         self._settings = settings
 
     def follow(self, publication: Publication) -> StepReport:
-        """Bring each kept mart to the publication, and remove those of roles that nobody has any more.
+        """Bring each kept mart to the publication, and remove those of roles without users.
 
         Raises: SinkError naming each mart that was not written; the others are. SinkTimeout.
         """

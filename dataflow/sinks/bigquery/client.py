@@ -8,10 +8,9 @@ from collections.abc import Callable
 from typing import TYPE_CHECKING, Any, TypeVar
 from urllib.parse import urlsplit
 
-from requests.adapters import HTTPAdapter
-
 from dataflow.access.catalogue import is_this_machine
-from dataflow.connect.tls import Peer, explain_connection, tls_context
+from dataflow.connect.https import VerifiedAdapter
+from dataflow.connect.tls import Peer, explain_connection
 from dataflow.errors import ConfigurationError, SinkError, SinkTimeout
 
 if TYPE_CHECKING:
@@ -30,13 +29,6 @@ _BUSY = ("rateLimitExceeded", "backendError", "internalError", "jobBackendError"
 _RIGHTS = "Give the publisher's account roles/bigquery.dataOwner on the datasets and roles/bigquery.jobUser."
 
 T = TypeVar("T")
-
-
-class _Verified(HTTPAdapter):  # type: ignore[misc] # requests ships no types
-    """HTTPS by TLS 1.3 alone, with the certificate verified."""
-
-    def init_poolmanager(self, *arguments: Any, **options: Any) -> None:
-        super().init_poolmanager(*arguments, ssl_context=tls_context("", setting="warehouse.bigquery"), **options)
 
 
 class Connection:
@@ -197,7 +189,7 @@ def _open(settings: Settings) -> Any:
     client = bigquery.Client(
         project=declared.project, credentials=credentials, client_options=options, location=declared.location
     )
-    client._http.mount("https://", _Verified())
+    client._http.mount("https://", VerifiedAdapter(setting="warehouse.bigquery"))
     return client
 
 

@@ -10,7 +10,8 @@ import requests
 from requests.adapters import HTTPAdapter
 
 from dataflow.access.catalogue import is_this_machine
-from dataflow.connect.tls import Peer, explain_connection, tls_context
+from dataflow.connect.https import VerifiedAdapter
+from dataflow.connect.tls import Peer, explain_connection
 from dataflow.errors import ConfigurationError
 from dataflow.settings import EventSettings
 from dataflow.sinks.events.channel import NotTaken
@@ -20,23 +21,12 @@ AGAIN = frozenset({408, 425, 429, *range(500, 600)})
 _TAKEN = range(200, 300)
 
 
-class _Verified(HTTPAdapter):  # type: ignore[misc] # requests ships no types
-    """HTTPS by TLS 1.3 alone, with the certificate verified."""
-
-    def __init__(self, ca_file: str, *, setting: str) -> None:
-        self._context = tls_context(ca_file, setting=setting)
-        super().__init__()
-
-    def init_poolmanager(self, *arguments: Any, **options: Any) -> None:
-        super().init_poolmanager(*arguments, ssl_context=self._context, **options)
-
-
 def open_session(endpoint: EventSettings, *, name: str) -> requests.Session:
     """Return a session that reaches HTTPS only, and plain HTTP on this machine. Raises: ConfigurationError."""
     session = requests.Session()
     session.trust_env = False  # A proxy of the environment or a .netrc must not override dataflow.toml.
     session.adapters.clear()
-    session.mount("https://", _Verified(endpoint.ca_file, setting=f"events.{name}.ca_file"))
+    session.mount("https://", VerifiedAdapter(endpoint.ca_file, setting=f"events.{name}.ca_file"))
     session.mount("http://", HTTPAdapter())
     # The adapter's context has the authorities; requests would load its own over them.
     session.verify = endpoint.ca_file or True
