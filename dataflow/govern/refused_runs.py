@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-import pyarrow.parquet as pq
 from duckdb import DuckDBPyConnection
 
 from dataflow.errors import UsageError
 from dataflow.settings import Settings
 from dataflow.tables.ops import DEAD_LETTERS, RUN
 from dataflow.validate.dead_letter_decisions import DeadLettersNow
-from dataflow.workspace.refused import list_refused, refused_file
+from dataflow.workspace.refused import list_refused, read_refused
 from lakehouse.query import fetch_int
 from lakehouse.table import literal
 
@@ -23,7 +22,7 @@ def dead_letters_of_run(con: DuckDBPyConnection, run_id: str, settings: Settings
     """
     kept = list_refused(settings)
     if run_id in kept:
-        con.register(_REFUSED, pq.read_table(refused_file(settings, run_id)))
+        con.register(_REFUSED, read_refused(settings, run_id))
         # With the table's name in it: the access log notes what a door reads by the names in its statements.
         return DeadLettersNow(f"(FROM {DEAD_LETTERS.in_lake} WHERE false UNION ALL BY NAME FROM {_REFUSED})")
     if not fetch_int(con, f"SELECT count(*) FROM {RUN.in_lake} WHERE run_id = {literal(run_id)}"):

@@ -12,7 +12,7 @@ from dataflow.errors import AuditRefused, DataFlowError
 from dataflow.run.session import RunSession, open_run
 from dataflow.settings import Settings, load_settings
 from dataflow.tables.ops import DEAD_LETTERS
-from dataflow.workspace.refused import KEPT_DAYS, forget_refused, list_refused, refused_file
+from dataflow.workspace.refused import KEPT_DAYS, forget_refused, list_refused, refused_name
 
 LETTER = {
     "dead_letter_id": "abcdef0123",
@@ -50,8 +50,7 @@ def end(settings: Settings, error: DataFlowError, **given: str) -> RunSession:
 def test_a_refused_run_keeps_its_dead_letters(settings: Settings, capsys: pytest.CaptureFixture[str]) -> None:
     run_id = end(settings, AuditRefused("1 check failed.", next_move="Look.")).run.run_id
     assert list_refused(settings) == [run_id]
-    file = refused_file(settings, run_id)
-    assert file.parent == settings.home / "lake" / "catalogue.ducklake.refused"
+    file = settings.home / "lake" / "catalogue.ducklake.refused" / refused_name(run_id)
     assert oct(file.stat().st_mode & 0o777) == "0o600"
     with open_published(settings) as con:
         assert con.execute("SELECT count(*) FROM ops.dead_letters").fetchall() == [(0,)], "it was rolled back"
@@ -86,6 +85,6 @@ def test_a_file_is_kept_for_thirty_days(settings: Settings) -> None:
 
 
 @pytest.mark.parametrize("name", ["", "../catalogue", "20260101T000000000000Z-daily/../x"])
-def test_a_name_that_is_not_a_run_is_no_file(settings: Settings, name: str) -> None:
+def test_a_name_that_is_not_a_run_is_no_file(name: str) -> None:
     with pytest.raises(ValueError, match="is not the id of a run"):
-        refused_file(settings, name)
+        refused_name(name)
