@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from pathlib import Path
 from typing import cast
 from uuid import UUID
 
@@ -42,7 +43,7 @@ def post_report(outcome: RunOutcome) -> None:
     )
     if outcome.report_page is not None:
         create_link_artifact(
-            outcome.report_page.as_uri(),
+            outcome.report_page if "://" in outcome.report_page else Path(outcome.report_page).as_uri(),
             key=f"{outcome.kind}-page",
             link_text="Run report",
             description=outcome.run_id,

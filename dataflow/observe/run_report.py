@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import tempfile
 from collections.abc import Iterator
 from concurrent.futures import Executor, Future, wait
 from contextlib import closing, contextmanager
@@ -11,10 +12,13 @@ from typing import TYPE_CHECKING
 
 import duckdb
 
+from dataflow.access.lake import lake_location
+from dataflow.errors import ConfigurationError
 from dataflow.observe.quality import measure_quality
 from dataflow.run.record import RunOutcome
 from dataflow.run.session import RunSession
 from dataflow.settings import Settings
+from lakehouse import LakeUnwritable
 from lakehouse.table import DATABASE
 
 if TYPE_CHECKING:
@@ -82,8 +86,29 @@ def _gather(con: duckdb.DuckDBPyConnection, session: RunSession) -> LakeFacts:
     return gather_facts(con, session.settings, quality=quality, now=session.run.now)
 
 
-def _write_page(settings: Settings, outcome: RunOutcome, draft: ReportDraft) -> Path:
-    from dataflow.observe.report_page import RunFacts, write_report
+def _write_page(settings: Settings, outcome: RunOutcome, draft: ReportDraft) -> str:
+    """Write the page into the reports folder, or put it into their bucket; return its path or address."""
+    from dataflow.observe.report_page import LATEST, RunFacts, write_report
 
     facts = RunFacts(outcome=outcome, lake=draft.facts, base_currency=settings.currency.base)
-    return write_report(facts, draft.drawings, Path(settings.reports))
+    if not settings.reports.startswith("s3://"):
+        return str(write_report(facts, draft.drawings, Path(settings.reports)))
+    from dataflow.connect.bucket import Bucket, BucketError
+
+    access = lake_location(settings).s3
+    if access is None:
+        raise ConfigurationError(
+            f"reports is {settings.reports}, but there are no lake.s3 settings to reach the bucket.",
+            next_move="Set lake.s3 (region, endpoint, key_id, secret), or name a folder.",
+        )
+    bucket = Bucket.of(settings.reports, access, setting="lake.s3")
+    with tempfile.TemporaryDirectory(prefix="dataflow-report-") as scratch:
+        page = write_report(facts, draft.drawings, Path(scratch))
+        try:
+            for name in (page.name, LATEST):
+                bucket.upload(page, name)
+        except BucketError as error:
+            raise LakeUnwritable(
+                f"Putting the report into {bucket}: {error}; check that this user may put objects there"
+            ) from None
+    return f"{bucket}/{page.name}"

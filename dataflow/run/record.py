@@ -5,7 +5,6 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass
 from datetime import datetime
-from pathlib import Path
 from typing import Any
 
 import duckdb
@@ -57,7 +56,7 @@ class RunOutcome:
     reports: tuple[StepReport, ...]
     timings: tuple[StageTiming, ...]
     heads: tuple[str, ...] = ()
-    report_page: Path | None = None
+    report_page: str | None = None
     orchestration_seconds: float = 0.0
 
     def totals_by_stage(self) -> list[StageTotals]:
@@ -86,7 +85,7 @@ class RunOutcome:
             "orchestration_seconds": round(self.orchestration_seconds, 3),
             "snapshot_id": self.snapshot_id,
             "access_log_heads": list(self.heads),
-            "report_page": str(self.report_page) if self.report_page else None,
+            "report_page": self.report_page,
             "stages": [asdict(timing) for timing in self.timings],
             "steps": [report.as_dict() for report in self.reports],
         }

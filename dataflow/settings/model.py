@@ -424,7 +424,7 @@ class Settings(BaseSettings):
     runs: ProjectPath = "${home}/runs"
     """Folder with one folder per active run."""
     reports: ProjectPath = "${home}/reports"
-    """Folder of the runs' reports."""
+    """Folder of the runs' reports, or `s3://bucket/prefix`, reached as `lake.s3` says."""
     sample: ProjectPath = "${home}/sample"
     """Folder of the generated sample."""
     sources: dict[str, SourceSettings] = {}

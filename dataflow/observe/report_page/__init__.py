@@ -2,9 +2,10 @@
 
 from dataflow.observe.report_page.charts import warm_up
 from dataflow.observe.report_page.facts import LakeFacts, Quality, RunFacts, gather_facts
-from dataflow.observe.report_page.page import LakeDrawings, draw_lake, render_report, write_report
+from dataflow.observe.report_page.page import LATEST, LakeDrawings, draw_lake, render_report, write_report
 
 __all__ = [
+    "LATEST",
     "LakeDrawings",
     "LakeFacts",
     "Quality",

@@ -41,6 +41,10 @@ class LakeDrawings:
     waterfalls: list[str]
 
 
+LATEST = "latest.html"
+"""The name under which the newest report stands beside those of each run."""
+
+
 def draw_lake(facts: LakeFacts, *, base_currency: str) -> LakeDrawings:
     """Draw what the lake holds."""
     waterfalls = [charts.waterfall(case.explanation) for case in facts.review]
@@ -55,7 +59,7 @@ def write_report(facts: RunFacts, drawings: LakeDrawings, folder: Path) -> Path:
     folder.mkdir(parents=True, exist_ok=True)
     html = render_report(facts, drawings)
     path = folder / f"{facts.outcome.run_id}.html"
-    for target in (path, folder / "latest.html"):
+    for target in (path, folder / LATEST):
         beside = target.with_suffix(".partial")
         beside.write_text(html, encoding="utf-8")
         beside.replace(target)
