@@ -17,6 +17,10 @@ _FOLDER = Path("access") / "log"
 _NOT_IN_A_NAME = re.compile(r"[^A-Za-z0-9._-]")
 
 
+# Opening one reads two keys and the end of the log, which takes longer than an entry.
+_writers: dict[tuple[Path, bytes | None, bytes | None], LogWriter] = {}
+
+
 def log_root(settings: Settings) -> Path:
     """Return the folder with a folder for each writer."""
     return Path(settings.audit.log) if settings.audit.log else settings.home / _FOLDER
@@ -28,16 +32,18 @@ def is_of_this_machine(origin: str) -> bool:
 
 
 def own_writer(settings: Settings) -> LogWriter:
-    """Open the log of this user on this machine; it is begun at first use.
+    """Open the log of this user on this machine; it is begun at first use, and kept open by this process.
 
     Raises: AccessLogUnwritable, AccessLogDamaged, ConfigurationError.
     """
-    name = _in_a_name(f"{socket.gethostname()}-{system_user().name}")
-    return LogWriter(
-        log_root(settings) / name,
-        signing_key=read_secret(settings.audit.signing_key, setting="audit.signing_key"),
-        hash_key=read_secret(settings.audit.hash_key, setting="audit.hash_key"),
-    )
+    folder = log_root(settings) / _in_a_name(f"{socket.gethostname()}-{system_user().name}")
+    signing_key = read_secret(settings.audit.signing_key, setting="audit.signing_key")
+    hash_key = read_secret(settings.audit.hash_key, setting="audit.hash_key")
+    kept = _writers.get((folder, signing_key, hash_key))
+    if kept is None or not kept.is_in_place:
+        kept = LogWriter(folder, signing_key=signing_key, hash_key=hash_key)
+        _writers[folder, signing_key, hash_key] = kept
+    return kept
 
 
 def newest_heads(settings: Settings) -> list[str]:

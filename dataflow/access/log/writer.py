@@ -57,7 +57,16 @@ class LogWriter:
             private = signing_key or own_key(folder / SIGNING_KEY)
             self.hash_key = hash_key or own_key(folder / HASH_KEY)
             self._signer = _signer_of(folder, private)
+            self._file = (folder / PUBLIC_KEY).stat().st_ino
         self._state: _State | None = None
+
+    @property
+    def is_in_place(self) -> bool:
+        """Return whether the log is where it was opened: its folder can have been moved aside, and a new one begun."""
+        try:
+            return (self.folder / PUBLIC_KEY).stat().st_ino == self._file
+        except OSError:
+            return False
 
     @property
     def key(self) -> VerifierKey:
@@ -106,7 +115,8 @@ class LogWriter:
         size = os.fstat(stream.fileno()).st_size
         if self._state is not None and self._state.end == size:
             return self._state
-        start = self._cached(stream, size)
+        # Other processes of this user append too.
+        start = self._state if self._state is not None and self._state.end < size else self._cached(stream, size)
         try:
             state = _replay(stream, start, self.key)
         except ValueError:
