@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import asdict
 from enum import StrEnum
 from itertools import islice
@@ -16,6 +17,7 @@ from dataflow.errors import UsageError
 
 if TYPE_CHECKING:
     from dataflow.access.answers import Answer
+    from dataflow.run.folders import UnendedRun
 
 
 class DiffOutput(StrEnum):
@@ -44,7 +46,9 @@ def status(
     """
     from datetime import UTC, datetime
 
+    from dataflow.access.lake import reading_location
     from dataflow.observe.status import read_status, status_without_lake, unrecorded_runs
+    from dataflow.run.claims import list_unended
     from dataflow.run.folders import list_runs
     from lakehouse import LakeDamaged, LakeUnreachable
     from lakehouse.damage import fault_at_sight, lost_at_sight
@@ -52,8 +56,9 @@ def status(
     if output is Output.CSV:
         raise UsageError("status has several parts and cannot be one CSV.", next_move="Use -o json.")
     settings, now = settings_of(context), datetime.now(UTC)
-    folders = list_runs(Path(settings.runs))
+    folders: Sequence[UnendedRun] = list_runs(Path(settings.runs))
     try:
+        folders = list_unended(reading_location(settings), Path(settings.runs))
         with open_door(context, "status", reads=None) as door:
             found = read_status(door.con, settings=settings, now=now, runs=runs, inbox=door.waiting, folders=folders)
             damage = fault_at_sight(door.location) or lost_at_sight(door.con, door.location)

@@ -10,7 +10,7 @@ import duckdb
 
 from dataflow.govern.deciding import WAITS
 from dataflow.observe.freshness import read_freshness, with_keys
-from dataflow.run.folders import RunFolder
+from dataflow.run.folders import UnendedRun
 from dataflow.settings import Settings
 from dataflow.tables.declared import declared_objects
 from dataflow.tables.ops import (
@@ -128,7 +128,7 @@ def read_status(
     now: datetime,
     runs: int = 5,
     inbox: InboxContents | None = None,
-    folders: Sequence[RunFolder] = (),
+    folders: Sequence[UnendedRun] = (),
 ) -> dict[str, Rows]:
     """Read the state of the lake that is the default database of `con`; `hours_behind` counts up to `now`.
 
@@ -162,7 +162,7 @@ def read_completeness(con: duckdb.DuckDBPyConnection, settings: Settings) -> Row
     return with_keys([row for row in found if (row["source"], row["object"]) in declared], settings)
 
 
-def status_without_lake(folders: Sequence[RunFolder], *, now: datetime, error: str) -> dict[str, object]:
+def status_without_lake(folders: Sequence[UnendedRun], *, now: datetime, error: str) -> dict[str, object]:
     """Return what is known while the lake cannot be read, in the parts of `read_status`; a part not known is None."""
     known = {"error": error, "runs": unrecorded_runs(folders, now=now)}
     return {**known, **dict.fromkeys(_PARTS_IN_LAKE)}
@@ -197,12 +197,12 @@ def _inbox_rows(inbox: InboxContents) -> Rows:
     return rows
 
 
-def unrecorded_runs(folders: Sequence[RunFolder], *, now: datetime) -> Rows:
+def unrecorded_runs(folders: Sequence[UnendedRun], *, now: datetime) -> Rows:
     """Return the running and crashed runs as rows of the status, newest first."""
     return [_unrecorded(folder, now=now) for folder in sorted(folders, key=lambda each: each.run_id, reverse=True)]
 
 
-def _last_runs(con: duckdb.DuckDBPyConnection, limit: int, folders: Sequence[RunFolder], *, now: datetime) -> Rows:
+def _last_runs(con: duckdb.DuckDBPyConnection, limit: int, folders: Sequence[UnendedRun], *, now: datetime) -> Rows:
     ids = ", ".join(literal(folder.run_id) for folder in folders) or "NULL"
     recorded = fetch_records(con, f"FROM ({_RUNS}) ORDER BY run_id DESC LIMIT {int(limit)}")
     # A run that has published is recorded while its sinks are updated.
@@ -217,7 +217,7 @@ def _last_runs(con: duckdb.DuckDBPyConnection, limit: int, folders: Sequence[Run
     return [rows[run_id] for run_id in sorted(rows, reverse=True)[:limit]]
 
 
-def _unrecorded(folder: RunFolder, *, now: datetime) -> dict[str, Any]:
+def _unrecorded(folder: UnendedRun, *, now: datetime) -> dict[str, Any]:
     crashed = None if folder.is_running else folder.crashed()
     seen = now if crashed is None else crashed.last_seen_at
     return {

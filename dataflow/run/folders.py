@@ -14,7 +14,7 @@ from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
 from threading import Event, Thread
-from typing import Any
+from typing import Any, Protocol
 
 import psutil
 
@@ -61,12 +61,37 @@ class RunFolder:
         """Return the run as a crashed one."""
         return CrashedRun(self.run_id, self.kind, self.started_at, self._last_seen_at(), self.owner)
 
+    def forget(self) -> None:
+        """Remove the folder of a crashed run that is recorded now."""
+        shutil.rmtree(self.path, ignore_errors=True)
+
     def _last_seen_at(self) -> datetime:
         seen = [self.started_at.timestamp()]
         for file in (self.path, *self.path.rglob("*")):
             with suppress(OSError):
                 seen.append(file.stat().st_mtime)
         return datetime.fromtimestamp(max(seen), UTC)
+
+
+class UnendedRun(Protocol):
+    """A run that has not ended, or whose process died; known by its folder or, where all machines ask, by its claim."""
+
+    @property
+    def run_id(self) -> str: ...
+    @property
+    def kind(self) -> str: ...
+    @property
+    def started_at(self) -> datetime: ...
+    @property
+    def is_running(self) -> bool: ...
+    @property
+    def running_message(self) -> str: ...
+
+    def crashed(self) -> CrashedRun:
+        """Return the run as a crashed one."""
+
+    def forget(self) -> None:
+        """Remove what is known of a crashed run that is recorded now."""
 
 
 def name_run(kind: str, started_at: datetime) -> str:
@@ -149,11 +174,6 @@ def clear_plan_folders(runs: Path) -> None:
             shutil.rmtree(path, ignore_errors=True)
 
 
-def forget(crashed: RunFolder) -> None:
-    """Remove the folder of a crashed run that is recorded now."""
-    shutil.rmtree(crashed.path, ignore_errors=True)
-
-
 def _empty(folder: RunFolder) -> None:
     """Remove all but the owner file; the last time the run wrote becomes the time of that file and of the folder."""
     seen = folder.crashed().last_seen_at.timestamp()
@@ -186,6 +206,12 @@ def _named(owner: dict[str, Any] | None) -> str:
 
 def _is_here(owner: dict[str, Any] | None) -> bool:
     return not owner or owner.get("host", socket.gethostname()) == socket.gethostname()
+
+
+def started_at_of(run_id: str) -> tuple[str, datetime] | None:
+    """Return kind and start of a run by its id; None where it is not one."""
+    named = _RUN_ID.fullmatch(run_id)
+    return (named[2], datetime.strptime(named[1], _STARTED).replace(tzinfo=UTC)) if named else None
 
 
 def _owner_is_running(folder: Path, owner: dict[str, Any] | None) -> bool:

@@ -13,9 +13,10 @@ from dataflow.access.inbox import inbox_at
 from dataflow.access.lake import open_lake
 from dataflow.access.log.anchors import heads_to_anchor, put_in_bucket
 from dataflow.errors import AccessLogError, DataFlowError, ExitCode
+from dataflow.run.claims import claim_run, list_unended, take_unended
 from dataflow.run.clock import compare_with_last_run, compare_with_sources
 from dataflow.run.declarations import check_declarations
-from dataflow.run.folders import RunFolder, claim_folder, clear_plan_folders, forget, list_runs, name_run, take_crashed
+from dataflow.run.folders import UnendedRun, claim_folder, clear_plan_folders, name_run
 from dataflow.run.former_lake import former_lake, report_new_lake
 from dataflow.run.landed import ensure_tables, reset_unpublished
 from dataflow.run.memory import PeakMemory
@@ -34,6 +35,7 @@ from dataflow.workspace.run_row import RunRow
 from dataflow.workspace.staging import Run
 from dataflow.workspace.workspace import Workspace
 from lakehouse import Lake, LakeError, LakeLocked
+from lakehouse.claims import HeldClaim
 from lakehouse.damage import naming_damage, require_whole
 from lakehouse.lease import lease
 from lakehouse.table import Table
@@ -57,7 +59,8 @@ class RunSession:
         folder: Path,
         memory: PeakMemory,
         started_at: datetime,
-        crashed: Sequence[RunFolder] = (),
+        crashed: Sequence[UnendedRun] = (),
+        claim: HeldClaim | None = None,
     ) -> None:
         self.settings = settings
         self.run = run
@@ -73,6 +76,7 @@ class RunSession:
         self._memory = memory
         self._taken = Taken()
         self._crashed = list(crashed)
+        self._claim = claim
         self._holds_lake = True
         self._heads: tuple[str, ...] = ()
         self._set_aside = ""
@@ -174,7 +178,9 @@ class RunSession:
         # Imported late: a run that finds the lake locked does not wait for it.
         from dataflow.publish import commit
 
-        crashed = [folder.crashed() for folder in self._crashed]
+        if self._claim is not None:
+            self._claim.require()
+        crashed = [run.crashed() for run in self._crashed]
         heads = heads_to_anchor(self.lake.con, self.settings)
         publication = commit(self.workspace, self.lake, self.reports, crashed=crashed, heads=heads)
         self._remove_taken()
@@ -265,7 +271,7 @@ class RunSession:
             finished_at=finished_at,
             reports=self.reports,
         )
-        crashed = [folder.crashed() for folder in self._crashed]
+        crashed = [run.crashed() for run in self._crashed]
         with self._writable_lake() as lake:
             heads = heads_to_anchor(lake.con, self.settings)
             snapshot_id = record_run(lake, row, crashed=crashed, positions=positions, heads=heads)
@@ -299,8 +305,8 @@ class RunSession:
 
     def _forget_crashed(self) -> None:
         """Remove the folders of crashed runs after a commit has recorded them; until then they are found again."""
-        for folder in self._crashed:
-            forget(folder)
+        for crashed in self._crashed:
+            crashed.forget()
         self._crashed = []
 
 
@@ -324,6 +330,7 @@ def open_run(settings: Settings, kind: str, *, now: datetime | None = None) -> I
             _crashed_runs(lake, runs, purpose=f"run {run.run_id}") as crashed,
             PeakMemory() as memory,
             claim_folder(runs, run.run_id) as folder,
+            claim_run(lake.location, run.run_id) as claim,
         ):
             ensure_tables(lake, settings, run)
             reset_unpublished(lake, settings, run)
@@ -336,6 +343,7 @@ def open_run(settings: Settings, kind: str, *, now: datetime | None = None) -> I
                 memory=memory,
                 started_at=started_at,
                 crashed=crashed,
+                claim=claim,
             )
             if former:
                 session.reports.append(report_new_lake(former))
@@ -349,9 +357,9 @@ def open_run(settings: Settings, kind: str, *, now: datetime | None = None) -> I
 
 
 @contextmanager
-def _crashed_runs(lake: Lake, runs: Path, *, purpose: str) -> Iterator[list[RunFolder]]:
+def _crashed_runs(lake: Lake, runs: Path, *, purpose: str) -> Iterator[list[UnendedRun]]:
     """Yield the crashed runs that this run records; of several runs at the same time, one takes all of them."""
-    if all(folder.is_running for folder in list_runs(runs)):
+    if all(run.is_running for run in list_unended(lake.location, runs)):
         yield []
         return
     with ExitStack() as held:
@@ -361,7 +369,7 @@ def _crashed_runs(lake: Lake, runs: Path, *, purpose: str) -> Iterator[list[RunF
             except LakeLocked:
                 yield []
                 return
-        yield take_crashed(runs)
+        yield take_unended(lake.location, runs)
 
 
 def _message_of(error: BaseException) -> str:
