@@ -2,9 +2,7 @@
 
 from __future__ import annotations
 
-import os
 import pickle
-import signal
 import subprocess
 import sys
 import time
@@ -27,8 +25,8 @@ PATIENCE_SECONDS = 60.0
 
 
 @pytest.fixture
-def catalogue(postgres: PostgresServer) -> PostgresCatalogue:
-    place = postgres.create_database("claims")
+def catalogue(postgres: PostgresServer, request: pytest.FixtureRequest) -> PostgresCatalogue:
+    place = postgres.create_database(request.node.name)
     with server_connection(place, purpose="test") as con:
         con.execute(f'CREATE SCHEMA IF NOT EXISTS "{place.schema}"'.encode())
     return place
@@ -59,12 +57,11 @@ def test_a_claim_is_seen_while_it_is_held_and_gone_after(catalogue: PostgresCata
 
 def test_the_claim_of_a_killed_process_stays_until_it_is_dropped(catalogue: PostgresCatalogue) -> None:
     place = pickle.dumps(catalogue).hex()
-    victim = subprocess.Popen([sys.executable, "-c", HOLDER, place, "run"], stdout=subprocess.PIPE, text=True)
-    assert victim.stdout is not None
-    assert victim.stdout.readline() == "held\n"
-    assert _states(catalogue) == [("run", "the victim", True)]
-    os.kill(victim.pid, signal.SIGKILL)
-    victim.wait()
+    with subprocess.Popen([sys.executable, "-c", HOLDER, place, "run"], stdout=subprocess.PIPE, text=True) as victim:
+        assert victim.stdout is not None
+        assert victim.stdout.readline() == "held\n"
+        assert _states(catalogue) == [("run", "the victim", True)]
+        victim.kill()
     _wait_for(catalogue, [("run", "the victim", False)])
     drop_claims(catalogue, ["run", "another"])
     assert read_claims(catalogue) == []

@@ -18,7 +18,7 @@ from tests.lib.servers.postgres import PostgresServer
 
 
 def on_server(postgres_tls: PostgresServer, home: Path) -> Settings:
-    address = postgres_tls.address(postgres_tls.create_database("crashed_runs"))
+    address = postgres_tls.address(postgres_tls.create_database(f"crashed_{home.name}"))
     settings = load_settings(home=home)
     return settings.model_copy(update={"lake": settings.lake.model_copy(update={"catalogue": address})})
 
@@ -48,14 +48,13 @@ def test_a_run_that_is_killed_on_another_machine_is_known_to_have_crashed(
     here = on_server(postgres_tls, tmp_path / "here")
     place = {"DATAFLOW_LAKE__CATALOGUE": here.lake.catalogue, "DATAFLOW_LAKE__DATA": here.lake.data}
     command = [sys.executable, "-c", KILLED, str(tmp_path / "there")]
-    other = subprocess.Popen(command, env={**os.environ, **place}, stdout=subprocess.PIPE, text=True)
-    assert other.stdout is not None
-    assert other.stdout.readline() == "running\n"
-    [running] = list_unended(lake_location(here), Path(here.runs))
-    assert (running.kind, running.is_running) == ("daily", True)
-    assert f"({other.pid} on " in running.running_message
-    other.kill()
-    other.wait()
+    with subprocess.Popen(command, env={**os.environ, **place}, stdout=subprocess.PIPE, text=True) as other:
+        assert other.stdout is not None
+        assert other.stdout.readline() == "running\n"
+        [running] = list_unended(lake_location(here), Path(here.runs))
+        assert (running.kind, running.is_running) == ("daily", True)
+        assert f"({other.pid} on " in running.running_message
+        other.kill()
     with open_run(here, "ingest") as run:
         run.conclude("landed", "nothing")
     with open_published(here) as con:
