@@ -14,7 +14,6 @@ from dataflow.run.folders import (
     RETRAIN_PLAN,
     claim_folder,
     clear_plan_folders,
-    forget,
     list_runs,
     name_run,
     take_crashed,
@@ -73,7 +72,7 @@ def test_a_crashed_run_gives_its_space_back_and_stays_known_until_it_is_on_recor
         assert (seen.kind, seen.started_at) == ("ingest", STARTED)
         assert 3500 < time.time() - seen.last_seen_at.timestamp() < 3700
         assert [path.name for path in folder.iterdir()] == ([] if owner is None else ["owner.json"])
-    forget(crashed)
+    crashed.forget()
     assert not folder.exists()
 
 
