@@ -12,8 +12,9 @@ from itertools import groupby
 
 import duckdb
 
-from dataflow.errors import ConservationError, DataFlowError
+from dataflow.errors import ConservationError, DataFlowError, SourceIncomplete
 from dataflow.land.absences import gaps_of_absence
+from dataflow.land.by_hash import land_by_hash
 from dataflow.land.fetch import FetchedWindow
 from dataflow.land.gaps import Failure, Gap, covers, gap_of, read_open_gaps
 from dataflow.land.landing import Landing, shortfall, shortfall_message, window_report
@@ -51,7 +52,8 @@ def commit_windows(
     Shape: one report per window, in order: rows in = appended + merged (rows that raw or the window already holds).
     Rows that the reader cannot shape are landed with `_defect` and counted in the facts. Then one report without rows
     per failure, with its gap in the facts.
-    Raises: ConservationError when raw would not hold exactly the windows' versions afterwards; LakeError.
+    Raises: ConservationError when raw would not hold exactly the windows' versions afterwards; SourceIncomplete when a
+    whole reading lacks implausibly many records; LakeError.
     """
     findings = findings or PlanFindings()
     with measured() as watch:
@@ -67,7 +69,7 @@ def commit_windows(
                 ledger.gaps.open(gap)
             landed: dict[int, StepReport] = {}
             for group in pending:
-                made = Landing(con, [window for _, window in group], run).land(ledger)
+                made = _land(con, [window for _, window in group], run, ledger)
                 made[0] = _with_unread(made[0], unread)
                 landed |= dict(zip([place for place, _ in group], made, strict=True))
             ledger.write()
@@ -81,19 +83,28 @@ def commit_windows(
     return made + [failure_report(failure) for failure in findings.failures]
 
 
+def _land(
+    con: duckdb.DuckDBPyConnection, windows: Sequence[FetchedWindow], run: Run, ledger: Ledger
+) -> list[StepReport]:
+    by_hash = windows[0].planned.by_hash
+    if by_hash is None:
+        return Landing(con, windows, run).land(ledger)
+    return land_by_hash(con, windows, run, ledger, by_hash=by_hash)
+
+
 def commit_what_holds(
     lake: Lake, fetched: Sequence[FetchedWindow], run: Run, *, findings: PlanFindings | None = None
 ) -> list[StepReport]:
     """Commit as `commit_windows`; where an object cannot be landed, commit the others without it.
 
-    So where raw would not hold all of an object, or its staged rows cannot be read.
+    So where raw would not hold all of an object, its staged rows cannot be read, or it lacks too many records.
     Shape: reports in the order of the windows' objects, then those of failures.
     Raises: LakeError.
     """
     findings = findings or PlanFindings()
     try:
         return commit_windows(lake, fetched, run, findings=findings)
-    except (ConservationError, duckdb.Error):
+    except (ConservationError, SourceIncomplete, duckdb.Error):
         # Rare. Committed one by one, the failing object shows, and the others do not wait for its repair.
         pass
     reports: list[StepReport] = []

@@ -7,16 +7,15 @@ costs little; all keys are compared as often as the object declares (`anti_join_
 
 from __future__ import annotations
 
-import json
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
-from urllib.parse import unquote
 
 import duckdb
 import pyarrow as pa
 
 from dataflow.errors import SourceIncomplete
+from dataflow.land.deletions import ALWAYS_ALLOWED, insert_deletions
 from dataflow.land.ledger import Ledger
 from dataflow.settings import ObjectSettings, Settings
 from dataflow.sources import ListsKeys, PlannedWindow, Window, WindowMeasure, open_source
@@ -33,8 +32,6 @@ from lakehouse.plural import agreeing, counted
 from lakehouse.query import fetch_int
 from lakehouse.table import literal, timestamp_literal
 
-_ALWAYS_ALLOWED = 100
-"""This many records can be gone whatever their share: a small table is sometimes emptied."""
 # A nightly check must not skip a night because it began a little later than the night before.
 _SLACK = timedelta(hours=1)
 _BATCH_KEYS = 10_000
@@ -83,8 +80,7 @@ def delete_missing(
     """Ask the source which records it no longer holds, and add a deletion of each to raw in one transaction.
 
     `within` limits it to records whose newest version is in these windows; none: all records.
-    Shape of a deletion: the key, now as its version, and the key fields as payload, since nothing else is known. A
-    second call finds no more. For a source that cannot list keys nothing changes.
+    A second call finds no more. For a source that cannot list keys nothing changes.
     Raises: SourceIncomplete when implausibly many records are gone; the errors of the source.
     """
     source, system = open_source(settings, name[0]), settings.sources[name[0]]
@@ -101,7 +97,7 @@ def delete_missing(
     gone = answer.gone.num_rows
 
     def write(con: duckdb.DuckDBPyConnection) -> None:
-        _insert(con, name, declared, answer.gone, run)
+        insert_deletions(con, name, key_fields(declared), answer.gone, run, locator="keys asked for")
         ledger = Ledger(con, run)
         ledger.note_comparison(
             PlannedWindow(*name, Window(BEGINNING, run.now), (), ""),
@@ -168,7 +164,7 @@ def _keys(con: duckdb.DuckDBPyConnection) -> Iterator[str]:
 
 
 def _refuse_unlikely(answer: _Answer, declared: ObjectSettings, *, subject: str) -> None:
-    limit = max(_ALWAYS_ALLOWED, round(declared.anti_join_limit_share * answer.known))
+    limit = max(ALWAYS_ALLOWED, round(declared.anti_join_limit_share * answer.known))
     if answer.gone.num_rows > limit:
         raise SourceIncomplete(
             f"Asking for the keys of {subject}: {answer.gone.num_rows} of {answer.known} records would be deleted, and "
@@ -176,33 +172,3 @@ def _refuse_unlikely(answer: _Answer, declared: ObjectSettings, *, subject: str)
             next_move="Check that the source's user can read all records; if they are gone, raise "
             "anti_join_limit_share.",
         )
-
-
-def _insert(
-    con: duckdb.DuckDBPyConnection, name: tuple[str, str], declared: ObjectSettings, gone: pa.Table, run: Run
-) -> None:
-    if not gone.num_rows:
-        return
-    raw = raw_table(*name)
-    keys = gone.column("record_key").to_pylist()
-    payloads = [json.dumps(_key_values(key, declared), ensure_ascii=False) for key in keys]
-    con.register("gone_keys", gone.append_column("payload", pa.array(payloads, pa.string())))
-    # Not before the version it ends: a source whose clock is ahead can have stamped that version later than now.
-    now = run.now_sql
-    con.execute(f"""
-        INSERT INTO {raw.in_lake} BY NAME
-        SELECT {literal(run.run_id)} AS _run_id, {literal(name[0])} AS _source, {literal(name[1])} AS _object,
-            record_key AS _record_key, {now} AS _extracted_at, md5(payload) AS _row_hash,
-            greatest({now}, changed_at) AS _changed_at, true AS _is_deleted,
-            'keys asked for' AS _locator, NULL AS _defect, payload
-        FROM gone_keys
-    """)
-    con.unregister("gone_keys")
-
-
-def _key_values(key: str, declared: ObjectSettings) -> dict[str, str]:
-    """Return the key's fields as text; the parts of a composite key were escaped when they were joined."""
-    names = key_fields(declared)
-    if len(names) == 1:
-        return {names[0]: key}
-    return dict(zip(names, (unquote(part) for part in key.split("|")), strict=True))

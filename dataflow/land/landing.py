@@ -42,12 +42,11 @@ class Landing:
 
         Raises: ConservationError.
         """
-        self._con.execute(sql.create_landed_sql(self._files))
+        self._read_staged()
         in_raw = self._in_raw_sql()
         self._con.execute(sql.create_fresh_sql(in_raw))
         appended = self._counts("SELECT w, count(*) FROM fresh GROUP BY w")
-        if appended:
-            self._append()
+        gone = self._append(sum(appended.values()))
         received = self._measures("SELECT DISTINCT w, record_key, changed_at, row_hash FROM landed")
         in_lake = self._measures(in_raw)
         watermark = self._advance_watermark(ledger)
@@ -59,7 +58,7 @@ class Landing:
             absent = window.report.drift.absent
             ledger.note_comparison(window.planned, "landing", **figures, appended=appended.get(w, 0), absent=absent)
             ledger.note_files(window)
-            reports.append(replace(window_report(window, appended.get(w, 0)), watermark=watermark))
+            reports.append(replace(window_report(window, appended.get(w, 0), gone), watermark=watermark))
         for name in ("landed", "fresh"):
             self._con.execute(f"DROP TABLE {name}")
         return [report for _, report in sorted(zip(self._order, reports, strict=True), key=lambda item: item[0])]
@@ -70,9 +69,18 @@ class Landing:
         ).fetchall()[0]
         return sql.in_raw_sql(self._raw, earliest=earliest, latest=latest, timeless=timeless)
 
-    def _append(self) -> None:
+    def _read_staged(self) -> None:
+        self._con.execute(sql.create_landed_sql(self._files))
+
+    def _append(self, rows: int) -> int:
+        """Append the fresh rows; return how many deletions were added besides."""
+        if rows:
+            self._insert("s.changed_at")
+        return 0
+
+    def _insert(self, changed_at: str) -> None:
         self._con.execute(
-            sql.insert_sql(self._raw, self._files),
+            sql.insert_sql(self._raw, self._files, changed_at),
             {
                 "run": self._run.run_id,
                 "source": self._source,
@@ -110,10 +118,15 @@ class Landing:
         return {int(w): WindowMeasure(int(count), str(fingerprint)) for w, count, fingerprint in found}
 
 
-def window_report(window: FetchedWindow, appended: int) -> StepReport:
-    """Report a window: rows in = appended + merged (rows that raw or the window already held)."""
+def window_report(window: FetchedWindow, appended: int, gone: int = 0) -> StepReport:
+    """Report a window: rows in = appended + merged (rows that raw or the window already held).
+
+    `gone` are records that the window, being the whole object, lacks: their deletions were added.
+    """
     seen = window.report
     facts: dict[str, object] = {"files": len(window.planned.parts), "defects": seen.defects, "deleted": seen.deleted}
+    if gone:
+        facts["gone"] = gone
     if seen.drift:
         facts[DRIFT_FACT] = describe(seen.drift)
     if seen.formats:
@@ -128,7 +141,7 @@ def window_report(window: FetchedWindow, appended: int) -> StepReport:
         rows_in=seen.rows,
         rows_out=appended,
         merged=seen.rows - appended,
-        inserted=appended,
+        inserted=appended + gone,
         facts=facts,
     )
 

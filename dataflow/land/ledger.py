@@ -98,6 +98,8 @@ class Ledger:
         if not timestamps:
             return None
         furthest: datetime = max(timestamps)
+        # An object without a time can have several windows, which are landed one after the other.
+        self._watermarks = [one for one in self._watermarks if (one["source"], one["object"]) != (source, object_name)]
         self._watermarks.append(
             {
                 "source": source,

@@ -113,7 +113,8 @@ class _Again:
         self._renamed = {new: old for new, old in zip(now.keys, before.keys, strict=False) if old in declared.optional}
         self._has_key = before.key_fields != now.key_fields
         self._has_same_fields = set(before.keys) == set(now.keys)
-        self._has_version = before.cursor_field != now.cursor_field
+        # Without a cursor a row keeps the version that it has.
+        self._has_version = before.cursor_field != now.cursor_field and bool(now.cursor_field)
         self._has_deletion = (before.deleted_flag, before.deleted_when_set) != (now.deleted_flag, now.deleted_when_set)
         self._follows_key = key_fields(declared) == (declared.cursor,)
         self._of_deletion = _DELETION | set(before.keys)

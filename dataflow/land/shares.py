@@ -22,7 +22,7 @@ from dataflow.land.gaps import Failure
 from dataflow.land.heartbeats import write_whole
 from dataflow.land.staging import Staged
 from dataflow.settings import Settings
-from dataflow.sources import KeyRange, Part, PlannedWindow, Window
+from dataflow.sources import ByHash, KeyRange, Part, PlannedWindow, Window
 from dataflow.workspace.staging import Run
 
 
@@ -104,7 +104,9 @@ def _planned(plain: Mapping[str, Any]) -> PlannedWindow:
     parts = [Part(**{**part, "modified_at": datetime.fromisoformat(part["modified_at"])}) for part in plain["parts"]]
     keys = KeyRange(**plain["keys"]) if plain["keys"] else None
     asked_at = datetime.fromisoformat(plain["asked_at"]) if plain["asked_at"] else None
+    by_hash = plain.get("by_hash")
     whole = {
+        "by_hash": by_hash and ByHash(**{**by_hash, **{one: tuple(by_hash[one]) for one in ("key_fields", "kinds")}}),
         "asked_at": asked_at,
         "window": Window(start, until),
         "parts": tuple(parts),

@@ -77,12 +77,15 @@ def create_fresh_sql(in_raw: str) -> str:
     """
 
 
-def insert_sql(raw: Table, files: Sequence[Path]) -> str:
-    """Return the INSERT of the fresh rows; parameters: run, source, object, a list of extraction times by window."""
+def insert_sql(raw: Table, files: Sequence[Path], changed_at: str) -> str:
+    """Return the INSERT of the fresh rows; parameters: run, source, object, a list of extraction times by window.
+
+    `changed_at` is the SQL of their version over the staged row `s`.
+    """
     return f"""
         INSERT INTO {raw.in_lake} BY NAME
         SELECT $run AS _run_id, $source AS _source, $object AS _object, s.record_key AS _record_key,
-            ($extracted::TIMESTAMPTZ[])[s.w + 1] AS _extracted_at, s.row_hash AS _row_hash, s.changed_at AS _changed_at,
+            ($extracted::TIMESTAMPTZ[])[s.w + 1] AS _extracted_at, s.row_hash AS _row_hash, {changed_at} AS _changed_at,
             s.is_deleted AS _is_deleted, s.locator AS _locator, s.defect AS _defect, s.payload
         FROM {staged_sql(files)} s SEMI JOIN fresh f ON s.ordinal = f.ordinal
     """

@@ -12,7 +12,7 @@ import duckdb
 from dataflow.errors import ObjectHeldBack
 from dataflow.settings import ObjectSettings
 from dataflow.sources import PlannedWindow
-from dataflow.sources.rows import key_fields
+from dataflow.sources.rows import key_fields, key_setting
 from lakehouse.table import literal, quote
 
 _COMPARED_ROWS = 20_000
@@ -48,9 +48,10 @@ def require_unique_keys(
     if not keys:
         return
     fields = _fields_that_differ(con, staged, declared)
+    shared = f"the same {declared.cursor} with each key" if declared.cursor else "are of one delivery"
     raise ObjectHeldBack(
         f"Reading {planned.subject}: the key {declared.key} is not unique: {rows:,} different rows have {keys:,} keys, "
-        f"and the same {declared.cursor} with each key; nothing of the object is landed or published.",
+        f"and {shared}; nothing of the object is landed or published.",
         next_move=_move(declared, fields),
     )
 
@@ -58,7 +59,7 @@ def require_unique_keys(
 def _move(declared: ObjectSettings, fields: Sequence[str]) -> str:
     if not fields:
         return "No further field or two make it unique: declare another key, or have the duplicates removed."
-    keys = [f'key = "{declared.key}, {added}"' for added in fields]
+    keys = [key_setting([*key_fields(declared), *added.split(", ")]) for added in fields]
     return f"With one of these it would be unique: {'; '.join(keys)}. Declare it and run again."
 
 

@@ -6,7 +6,7 @@ from decimal import Decimal
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any, Literal, Self, TypeVar
 
-from pydantic import ConfigDict, Field, SecretStr, create_model, model_validator
+from pydantic import BeforeValidator, ConfigDict, Field, SecretStr, create_model, model_validator
 from pydantic_settings import BaseSettings, PydanticBaseSettingsSource, SettingsConfigDict
 
 from checks.registry import unknown_name
@@ -66,6 +66,18 @@ class CheckSettings(Section):
     """Name of the rule; its arguments stand beside it."""
 
 
+def _joined_key(given: Any) -> Any:
+    """Return the fields of a key as one text: a list names one field each, a text has commas between them."""
+    if not isinstance(given, list):
+        return given
+    if not given or not all(isinstance(name, str) and name.strip() and "," not in name for name in given):
+        raise ValueError("is a list of names of fields, without commas in them")
+    return ", ".join(given)
+
+
+KeyFields = Annotated[str, BeforeValidator(_joined_key)]
+"""The fields of a key: a name, or a list of names."""
+
 _OF_VALIDATION = frozenset({"_row_id", "_is_deleted", "_uncastable", "_zero_dates"})
 
 
@@ -84,11 +96,17 @@ class ObjectSettings(Section):
     """Encoding of CSV files, by Python's name, where detection fails; empty: detect it."""
     time_zone: TimeZone | None = None
     """Time zone of times in files that name none, such as Europe/Berlin; left out: that of the source."""
-    key: str
-    """The field that identifies a record and never changes, or several with commas. A record's key is its typed value:
-    7, 007 and 7.0 are one record where the field is a number; keys declared as VARCHAR are compared byte for byte."""
-    cursor: str
-    """The field that versions a record: a time that every change increases, or the key of an append-only table."""
+    key: KeyFields
+    """The field that identifies a record and never changes, or a list of several: `key = ["order_no", "sku"]`. A
+    record's key is its typed value: 7, 007 and 7.0 are one record where the field is a number; keys declared as VARCHAR
+    are compared byte for byte."""
+    cursor: str = ""
+    """The field that versions a record: a time that every change increases, or the key of an append-only table. An
+    object without one declares `mode`."""
+    mode: Literal["changes", "full", "append"] = "changes"
+    """What is read of an object: the rows that `cursor` says have changed; where no field does, `full`: all of it each
+    time, compared by hash with what raw holds, so that a record which is absent is deleted; or `append`: rows that are
+    added and never change. Of a table, `append` needs a key of one whole number that grows."""
     deleted_flag: str = ""
     """A true/false field that marks a record as deleted."""
     deleted_when_set: str = ""
@@ -114,7 +132,8 @@ class ObjectSettings(Section):
     Left out: only keys of ranges in which raw holds records that the source does not count, which it also compares
     each night where a number is given."""
     anti_join_limit_share: Annotated[float, Field(gt=0, le=1)] = 0.1
-    """Nothing is deleted where the source lacks more than this share of the keys, and more than 100."""
+    """Nothing is deleted where the source lacks more than this share of the keys, and more than 100. An object of mode
+    `full` that lacks half of them, or all, is held back too, however few they are; 1: whatever it lacks is deleted."""
 
     @property
     def zone(self) -> str:
@@ -127,6 +146,12 @@ class ObjectSettings(Section):
         taken = [name for name in self.fields if name.lower() in _OF_VALIDATION and not self._is_mark(name)]
         if taken:
             raise ValueError(f"no field can be named {' or '.join(taken)}: leave it out of fields")
+        if self.mode == "changes" and not self.cursor:
+            raise ValueError(
+                'needs cursor, the field with the time of a row\'s last change; where there is none, mode = "full"'
+            )
+        if self.mode != "changes" and self.cursor:
+            raise ValueError(f'cursor is for mode = "changes"; mode = "{self.mode}" has none')
         return self
 
     def _is_mark(self, name: str) -> bool:
@@ -169,6 +194,13 @@ class _SourceSettings(Section):
             raise ValueError(
                 f'adapter "{adapter.name}" needs the section {adapter.name}, with {", ".join(adapter.required)}'
             )
+        for name, declared in self.objects.items():
+            if declared.mode not in adapter.modes:
+                takes = f'adapter "{adapter.name}" takes {", ".join(adapter.modes)}'
+                raise ValueError(f'objects.{name}.mode is "{declared.mode}"; {takes}')
+            if declared.mode == "append" and not adapter.reads_files:
+                # A table's new rows are found by its key, which is then followed like a time.
+                self.objects[name] = declared.model_copy(update={"cursor": declared.key})
         if not adapter.reads_files:
             zoned = [f"objects.{name}.time_zone" for name, declared in self.objects.items() if declared.time_zone]
             if zoned or self.time_zone:

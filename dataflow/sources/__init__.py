@@ -12,6 +12,7 @@ from dataflow.settings import Settings, SourceSettings
 from dataflow.settings.adapters import ADAPTERS
 from dataflow.sources.protocol import (
     Ahead,
+    ByHash,
     Drift,
     Fetch,
     FetchReport,
@@ -58,6 +59,7 @@ def named(reference: str) -> Any:
 
 __all__ = [
     "Ahead",
+    "ByHash",
     "Drift",
     "Fetch",
     "FetchReport",

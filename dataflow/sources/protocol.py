@@ -94,6 +94,20 @@ class KeyRange:
 
 
 @dataclass(frozen=True)
+class ByHash:
+    """How an object without a time is landed: its rows are compared with raw by key and hash.
+
+    `kinds` are the types of the key's fields. `is_whole`: the window is the whole object, so a record that it lacks is
+    deleted, unless more than `limit_share` of them would be.
+    """
+
+    key_fields: tuple[str, ...]
+    kinds: tuple[str, ...]
+    is_whole: bool
+    limit_share: float
+
+
+@dataclass(frozen=True)
 class PlannedWindow:
     """A window to fetch. `fingerprint` identifies its content: the same content is fetched and landed once."""
 
@@ -112,6 +126,8 @@ class PlannedWindow:
     """The object follows its key: the times of the window are versions of keys."""
     asked_at: datetime | None = None
     """The time of a querying source's own clock when the window was planned."""
+    by_hash: ByHash | None = None
+    """Set for an object without a time of change."""
 
     @property
     def label(self) -> str:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from datetime import UTC, datetime
 from typing import Any
 from zoneinfo import ZoneInfo
@@ -19,8 +19,14 @@ BATCH_CHARACTERS = 32 * 1024 * 1024
 
 
 def key_fields(declared: ObjectSettings) -> tuple[str, ...]:
-    """Return the fields of the key; `key = "order_id, line"` declares two."""
+    """Return the fields of the key."""
     return tuple(name.strip() for name in declared.key.split(","))
+
+
+def key_setting(names: Sequence[str]) -> str:
+    """Return the line of dataflow.toml that declares these fields as key."""
+    listed = ", ".join(f'"{name}"' for name in names)
+    return f"key = [{listed}]" if len(names) > 1 else f"key = {listed}"
 
 
 def parse_time(value: object, *, zone: str = "UTC") -> datetime | None:

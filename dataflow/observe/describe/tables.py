@@ -77,7 +77,7 @@ def _object(name: str, adapter: str, declared: ObjectSettings) -> Description:
     facts = {
         "adapter": adapter,
         "key": declared.key,
-        "cursor": declared.cursor,
+        "cursor": declared.cursor or f"none: mode {declared.mode}",
         "on drift": declared.on_drift,
         "table": f"valid.{name.replace('.', '_', 1)}",
     }

@@ -28,6 +28,9 @@ class Adapter:
     reads_files: bool = False
     """Whether a source has a `root`, and each of its objects `format` and `path`."""
 
+    modes: tuple[str, ...] = ("changes", "full", "append")
+    """The modes in which its objects can be read."""
+
     @property
     def needs_section(self) -> bool:
         """Whether the section has settings without a default."""

@@ -69,4 +69,6 @@ SALESFORCE = Adapter(
     probe="dataflow.sources.salesforce.probe:probe",
     ways="dataflow.bench.orgs:ways",
     section=SalesforceSettings,
+    # Each object that can be queried has a time of change, and names its deleted records.
+    modes=("changes",),
 )

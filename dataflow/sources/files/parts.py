@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import replace
 from datetime import UTC, datetime
 from itertools import groupby
@@ -12,6 +12,7 @@ import pyarrow as pa
 
 from dataflow.errors import SourceMalformed, SourceMissing, SourceUnavailable, UsageError
 from dataflow.settings import ObjectSettings, SourceSettings
+from dataflow.sources.by_hash import as_delivered, as_stored, by_hash_of, stamped, within
 from dataflow.sources.files import delimited, parquet, rest_json
 from dataflow.sources.files.growing import mark_growing
 from dataflow.sources.files.listing import FoundFile, window_of
@@ -51,6 +52,7 @@ class PartsSource:
         self, name: str, settings: SourceSettings, store: Store, *, now: Callable[[], datetime] | None = None
     ) -> None:
         self.name = name
+        self.settings = settings
         self.objects = settings.objects
         self.store = store
         self._now = now or _now
@@ -69,6 +71,7 @@ class PartsSource:
         """List the windows with a file whose bytes are not landed, or that was withdrawn since.
 
         A window is read whole: pages of a response belong together, and completeness is that of all files together.
+        Of an object that is delivered whole (mode `full`) only the newest window counts: it replaces the earlier ones.
         Raises: UsageError for an unknown object, SourceMissing when no window has a file, SourceUnavailable.
         """
         declared = self._declared(object_name)
@@ -84,11 +87,16 @@ class PartsSource:
             if is_chosen(window)
         }
         planned = []
-        for window in sorted({*by_window, *filter(is_chosen, marks)}):
+        windows = sorted({*by_window, *filter(is_chosen, marks)})
+        by_hash = by_hash_of(self.settings, declared)
+        if by_hash and by_hash.is_whole:
+            windows = _newest_state(by_window, state)
+        for window in windows:
             parts = (*by_window.get(window, ()), *marks.get(window, ()))
             if all(_is_landed(part, state) for part in parts):
                 continue
-            planned.append(PlannedWindow(self.name, object_name, window, parts, _fingerprint(declared, parts)))
+            fingerprint = _fingerprint(declared, parts)
+            planned.append(PlannedWindow(self.name, object_name, window, parts, fingerprint, by_hash=by_hash))
         return planned
 
     def fetch(self, planned: PlannedWindow) -> Fetch:
@@ -116,12 +124,13 @@ class PartsSource:
     def _read(self, planned: PlannedWindow, report: FetchReport, *, with_records: bool) -> Iterator[pa.RecordBatch]:
         declared = self._declared(planned.object)
         read, _ = _READERS[declared.format]
-        parts = [part for part in planned.parts if not is_mark(part)]
+        parts = [as_stored(part) for part in planned.parts if not is_mark(part)]
         tombstones = [part for part in parts if declared.deletions and window_of(declared.deletions, part.path)]
         self._check_unchanged(parts)
         try:
             if with_records:
-                yield from read(self.store, [part for part in parts if part not in tombstones], declared, report)
+                batches = read(self.store, [part for part in parts if part not in tombstones], declared, report)
+                yield from batches if declared.cursor else stamped(batches, _read_as_of(planned.window, parts))
             yield from rest_json.read_deletions(self.store, tombstones, report)
         except SourceMalformed:
             # A file that is still being written looks malformed: the change is the better error then.
@@ -152,7 +161,8 @@ class PartsSource:
     def _files(self, object_name: str, state: ObjectState) -> list[FoundFile]:
         declared = self._declared(object_name)
         found = {file.path: file for pattern in _patterns(declared) for file in self.store.find(pattern)}
-        if not found and not (self.store.is_sure_when_empty and state.parts):
+        is_sure = self.store.is_sure_when_empty and state.parts and declared.mode != "full"
+        if not found and not is_sure:
             raise SourceMissing(
                 f"Looking for {self.name}.{object_name}: no file under {self.store} matches "
                 f"{' or '.join(_patterns(declared))}.",
@@ -165,6 +175,8 @@ class PartsSource:
 
     def _identify(self, files: Sequence[FoundFile], declared: ObjectSettings, state: ObjectState) -> list[Part]:
         parts = self.store.identify(files, state)
+        if declared.mode == "full":
+            return [as_delivered(part) for part in parts]
         if declared.format != "csv":
             return parts
         now = self._now()
@@ -185,7 +197,8 @@ class PartsSource:
         return by_window
 
     def _window(self, declared: ObjectSettings, named: Window, modified_at: datetime) -> Window:
-        by_arrival = self.store.windows_by_arrival and declared.format != "rest-json"
+        # Files of an object that is delivered whole belong together, whenever each was written.
+        by_arrival = self.store.windows_by_arrival and declared.format != "rest-json" and declared.mode != "full"
         return Window.of_day(modified_at.date()) if by_arrival and named == Window.of_all_time() else named
 
     def _describe(self, object_name: str) -> SourceObject:
@@ -209,6 +222,18 @@ def _by_window(file: FoundFile) -> tuple[Window, str]:
 
 def _is_landed(part: Part, state: ObjectState) -> bool:
     return any(landed.fingerprint == part.fingerprint for landed in state.parts.get(part.path, ()))
+
+
+def _newest_state(windows: Iterable[Window], state: ObjectState) -> list[Window]:
+    """Return the newest window, unless what is landed is newer than all of it."""
+    newest = max(windows, default=None)
+    is_over = newest is not None and state.watermark is not None and newest.until <= state.watermark
+    return [] if newest is None or is_over else [newest]
+
+
+def _read_as_of(window: Window, parts: Sequence[Part]) -> datetime:
+    """Return the time of which the rows of files are that have none themselves."""
+    return within(window, max((part.modified_at for part in parts), default=window.start))
 
 
 def _fingerprint(declared: ObjectSettings, parts: Sequence[Part]) -> str:

@@ -14,6 +14,7 @@ import pyarrow as pa
 from dataflow.errors import ConfigurationError, UsageError
 from dataflow.settings import MySQLSettings, ObjectSettings, SourceSettings
 from dataflow.sources.ahead import window_ahead
+from dataflow.sources.by_hash import by_hash_of, stamped
 from dataflow.sources.drift import answer_drift, find_drift
 from dataflow.sources.key_versions import resume_from, version_of_key
 from dataflow.sources.mysql.columns import read_columns
@@ -49,6 +50,7 @@ class MySQLSource:
 
     def __init__(self, name: str, settings: SourceSettings) -> None:
         self.name = name
+        self.settings = settings
         self.objects = settings.objects
         self.server = settings.section(MySQLSettings)
         self.lookback = timedelta(seconds=settings.lookback_seconds)
@@ -73,8 +75,9 @@ class MySQLSource:
         """Plan one window, up to the server's clock less the replica's lag, cut into pieces where it is big.
 
         A second window has the rows that are stamped ahead and believed (`ahead_hours`).
-        An object whose cursor is its key has no times: `since` reads it whole, and `until` has no effect. Before a
-        first load the key is compared with the server's.
+        An object whose cursor is its key has no times: `since` reads it whole, and `until` has no effect. One without a
+        cursor is always read whole, and not at all with `since`: of its past nothing is known. Before a first load the
+        key is compared with the server's.
         Raises: ObjectHeldBack for a key that rows share, UsageError for an unknown object, ConfigurationError for an
         unsuitable cursor, SourceMissing,
         SourceUnavailable, SourceRefused, SourceIncomplete when the replica is too far behind.
@@ -86,6 +89,8 @@ class MySQLSource:
             if state.watermark is None and since is None:
                 require_unique(session, table, doing=doing)
             ready = readable_until(session, self.server, doing=doing)
+            if not table.has_times:
+                return [self._whole(table, ready)] if since is None else []
             ahead = None
             if table.follows_key:
                 window = self._window_of_keys(session, table, state, since, doing)
@@ -140,7 +145,8 @@ class MySQLSource:
         """Count the rows that are stamped later than the server's clock, and than is believed."""
         doing = f"Counting the rows of {self.name}.{object_name} that are stamped ahead"
         with self._session(doing) as session, explained(doing, self.name, self.server):
-            return count_ahead(session, self.table(session, object_name, doing), doing=doing)
+            table = self.table(session, object_name, doing)
+            return count_ahead(session, table, doing=doing) if table.has_times else None
 
     def missing_keys(self, object_name: str, known_keys: Iterator[str]) -> Iterator[str]:
         """Yield those of `known_keys` without a row in the table.
@@ -152,6 +158,12 @@ class MySQLSource:
             table = self.table(session, object_name, doing)
             readable_until(session, self.server, doing=doing)
             yield from find_missing_keys(session, table, known_keys)
+
+    def _whole(self, table: Table, ready: datetime) -> PlannedWindow:
+        """Plan a table without a time of change: in one piece, since a record that is absent from it is deleted."""
+        window, fingerprint = Window.of_all_time(), _fingerprint(table, ready, "whole")
+        by_hash = by_hash_of(self.settings, table.declared)
+        return PlannedWindow(self.name, table.object, window, (), fingerprint, asked_at=ready, by_hash=by_hash)
 
     def _session(self, doing: str) -> AbstractContextManager[Session]:
         return open_session(self.name, self.server, doing=doing)
@@ -214,7 +226,10 @@ class MySQLSource:
             session.begin_snapshot(doing=doing)
             zero_dates: Counter[str] = Counter()
             query = rows_sql(table, planned, columns=table.columns)
-            for batch in read_rows(session, table, query, columns=table.columns, defect=defect, zero_dates=zero_dates):
+            batches = read_rows(session, table, query, columns=table.columns, defect=defect, zero_dates=zero_dates)
+            if not table.has_times:
+                batches = stamped(batches, planned.asked_at or read_clock(session, doing=doing))
+            for batch in batches:
                 report.count(table.name, batch.num_rows)
                 yield batch
             # The rows that the server counted while sending: a separate COUNT would read the window twice.

@@ -13,6 +13,7 @@ from dataflow.sources.drift import describe, find_drift
 from dataflow.sources.mysql.adapter import MySQLSource
 from dataflow.sources.mysql.connection import Session, open_session
 from dataflow.sources.mysql.cutting import leading_columns
+from dataflow.sources.mysql.questions import Table
 from dataflow.sources.mysql.replica import is_zone, read_clock, read_lag, read_zone
 from dataflow.sources.mysql.surveying import count_ahead
 from dataflow.sources.mysql.unique_keys import has_duplicates, is_unique, move, unique_keys
@@ -132,10 +133,10 @@ def _table(session: Session, source: MySQLSource, object_name: str) -> Finding:
     name = f"table {object_name}"
     try:
         table = source.table(session, object_name, doing=_DOING)
-        follows = "its key" if table.follows_key else table.cursor.name
+        follows = "read whole" if not table.has_times else f"follows {_followed(table)}"
         session.ask(f"SELECT 1 FROM `{table.name.replace('`', '``')}` LIMIT 1", doing=f"Reading {table.name}")
         leading = leading_columns(session, table, doing=_DOING)
-        ahead = count_ahead(session, table, doing=_DOING)
+        ahead = count_ahead(session, table, doing=_DOING) if table.has_times else None
         keys = unique_keys(session, table, doing=_DOING)
         is_shared = not is_unique(table, keys) and has_duplicates(session, table, doing=_DOING)
     except DataFlowError as error:
@@ -151,9 +152,13 @@ def _table(session: Session, source: MySQLSource, object_name: str) -> Finding:
         rows = f"{counted(ahead.count, 'row')} of {table.name} {agreeing(ahead.count, 'is', 'are')}"
         found = f"{rows} stamped later than the server's clock, and not read until then"
         return Finding(name, False, found, _AHEAD)
-    if table.cursor.name not in leading:
+    if table.has_times and table.cursor.name not in leading:
         found = f"no index begins with {table.cursor.name}: each run reads the whole table"
         fix = f"Let its administrator run: CREATE INDEX {table.cursor.name} ON {table.name} ({table.cursor.name})"
         return Finding(name, False, found, fix)
     new = f"; not declared: {', '.join(drift.new)}" if drift.new else ""
-    return Finding(name, True, f"{len(table.columns)} columns; follows {follows}{new}")
+    return Finding(name, True, f"{len(table.columns)} columns; {follows}{new}")
+
+
+def _followed(table: Table) -> str:
+    return "its key" if table.follows_key else table.cursor.name

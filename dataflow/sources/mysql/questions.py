@@ -49,11 +49,18 @@ class Table:
         return found
 
     @property
+    def has_times(self) -> bool:
+        """Return whether a column versions its rows; the others are read whole and compared by hash."""
+        return bool(self.declared.cursor)
+
+    @property
     def follows_key(self) -> bool:
         """Return whether the cursor is the key: new rows have higher keys.
 
         Raises: ConfigurationError for a cursor that is neither a time nor a whole number that is the key.
         """
+        if not self.has_times:
+            return False
         cursor = self.cursor
         if cursor.is_timestamp:
             return False
@@ -62,7 +69,7 @@ class Table:
         raise ConfigurationError(
             f"The cursor {cursor.name} of {self.object} is a {cursor.base} column; a time, or the key itself as a"
             " whole number, is expected.",
-            next_move="Declare as cursor a column that every change of a row increases.",
+            next_move='Declare as cursor a column that every change of a row increases; without one, mode = "full".',
         )
 
     @property
@@ -81,6 +88,8 @@ def condition(table: Table, planned: PlannedWindow) -> str:
 
     Rows whose cursor has no time (null, a zero date) belong to every window: no interval contains them.
     """
+    if not table.has_times:
+        return "TRUE"
     cursor = table.cursor
     if table.follows_key:
         within = key_condition(cursor, planned.window.keys)

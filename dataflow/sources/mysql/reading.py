@@ -108,18 +108,21 @@ class _Shaper:
         return pc.binary_join_element_wise(*marked, "|")
 
     def _changed_at(self, cells: Cells) -> pa.Array:
+        kind = BATCH_SCHEMA.field("changed_at").type
+        if not self._table.has_times:
+            return pa.nulls(cells.rows, kind)
         cursor = self._table.cursor
         place = self._places.get(cursor.name)
         if place is None:
             timestamps = pa.nulls(cells.rows, _TIMESTAMP)
         elif self._table.follows_key:
-            kind = pa.uint64() if cursor.type.startswith("U") else pa.int64()
-            timestamps = versions_of_keys(pc.cast(self._texts(cells, place), kind)).view(_TIMESTAMP)
+            whole = pa.uint64() if cursor.type.startswith("U") else pa.int64()
+            timestamps = versions_of_keys(pc.cast(self._texts(cells, place), whole)).view(_TIMESTAMP)
         else:
             # Without the zone: it is always UTC, and a cast that parses a zone takes longer.
             texts = cells.texts(place) if cursor.base == "timestamp" else self._texts(cells, place)
             timestamps = self._timestamps(texts)
-        return timestamps.cast(BATCH_SCHEMA.field("changed_at").type)
+        return timestamps.cast(kind)
 
     def _timestamps(self, texts: pa.Array) -> pa.Array:
         try:

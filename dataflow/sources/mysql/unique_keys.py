@@ -6,6 +6,7 @@ from dataflow.errors import ObjectHeldBack
 from dataflow.sources.mysql.connection import Session, literal, quote
 from dataflow.sources.mysql.cutting import estimate
 from dataflow.sources.mysql.questions import Table
+from dataflow.sources.rows import key_setting
 
 _MOST_ROWS = 20_000_000
 """Of a larger table without a fitting unique key no duplicates are searched: the server would take minutes."""
@@ -63,5 +64,5 @@ def move(keys: list[tuple[str, ...]]) -> str:
     """Return the next move: which keys the server has."""
     if not keys:
         return "The table has no unique key without null: declare as key the columns that identify a row."
-    listed = "; ".join(f'key = "{", ".join(columns)}"' for columns in keys)
+    listed = "; ".join(key_setting(columns) for columns in keys)
     return f"Declare a key that is unique at the server: {listed}."

@@ -4,11 +4,13 @@ from __future__ import annotations
 
 from datetime import UTC, datetime, timedelta
 from itertools import pairwise
+from pathlib import Path
 
 import pyarrow as pa
 import pytest
 
 from dataflow.errors import ObjectHeldBack
+from dataflow.land import check_object
 from dataflow.settings import ObjectSettings
 from dataflow.sources import Finding, KeyRange, ObjectState, Window, WindowMeasure
 from dataflow.sources.key_versions import version_of_key
@@ -16,9 +18,9 @@ from dataflow.sources.mysql import MySQLSource
 from dataflow.sources.mysql.probe import probe
 from dataflow.sources.versions import key_fingerprint_sql
 from lakehouse.connect import connect
-from tests.lib.deliveries import ITEM, read_rows
+from tests.lib.deliveries import ITEM, land, opened, read_rows, run
 from tests.lib.servers.mariadb import MariaServer, numbers
-from tests.lib.shops import ITEM_TABLE, add_items, fetch_all, plan_all, shop
+from tests.lib.shops import ITEM_TABLE, add_items, company_with, fetch_all, plan_all, shop
 
 FILL = f"""
     INSERT INTO item SELECT seq + IF(seq > 3000, 1000000000, 0), seq / 7, '2026-03-01' + INTERVAL seq SECOND,
@@ -150,7 +152,7 @@ def test_a_key_that_rows_share_is_refused_and_the_servers_keys_are_named(
         return
     with pytest.raises(ObjectHeldBack, match=f"the key {key} is not unique in line") as error:
         plan_all(MySQLSource("shop", settings), "line")
-    assert 'key = "order_id, number"; key = "order_id, sku".' in error.value.next_move
+    assert 'key = ["order_id", "number"]; key = ["order_id", "sku"].' in error.value.next_move
     assert (found.is_well, found.found) == (False, f"rows of line share the key {key}")
     assert found.fix == error.value.next_move
 
@@ -278,3 +280,38 @@ def test_the_zone_of_the_servers_clock_is_compared_with_the_declared_one(mariadb
         assert found().is_well
     finally:
         mariadb.execute("SET GLOBAL time_zone = '+05:30'")
+
+
+def test_a_table_without_a_time_is_read_whole(mariadb: MariaServer, tmp_path: Path) -> None:
+    name = mariadb.create_database()
+    mariadb.execute(
+        "CREATE TABLE line (order_no INT, sku VARCHAR(9), n INT, PRIMARY KEY (order_no, sku))",
+        "INSERT INTO line VALUES (1, 'A|1', 1), (1, 'B', 2), (2, 'A|1', 3)",
+        database=name,
+    )
+    fields = {"order_no": "INTEGER", "sku": "VARCHAR", "n": "INTEGER"}
+    declared = ObjectSettings(key=["order_no", "sku"], mode="full", fields=fields)
+    settings = company_with(tmp_path, shop(mariadb, name, {"line": declared}))
+    with opened(settings) as lake:
+        land(lake, settings)
+        mariadb.execute("DELETE FROM line WHERE sku = 'B'", "UPDATE line SET n = 9 WHERE order_no = 2", database=name)
+        [report] = land(lake, settings, number=2)
+        assert (report.rows_in, report.rows_out, report.merged, report.facts["gone"]) == (2, 1, 1, 1)
+        found = lake.con.execute(
+            "SELECT _record_key, payload->>'n', payload->>'sku', _is_deleted FROM lake.raw.shop_line"
+            " QUALIFY row_number() OVER (PARTITION BY _record_key ORDER BY _changed_at DESC) = 1 ORDER BY 1"
+        ).fetchall()
+        assert found == [
+            ("1|A%7C1", "1", "A|1", False),
+            ("1|B", None, "B", True),
+            ("2|A%7C1", "9", "A|1", False),
+        ]
+        assert check_object(lake, settings, ("shop", "line"), run(3)).missing == 0
+    [finding] = [one for one in probe("shop", settings.sources["shop"]) if one.name == "table line"]
+    assert finding == Finding("table line", True, "3 columns; read whole")
+
+
+def test_mode_append_follows_the_key(mariadb: MariaServer) -> None:
+    declared = ObjectSettings(key="id", mode="append", fields={"id": "UBIGINT"})
+    source = shop(mariadb, mariadb.create_database(), {"event": declared})
+    assert source.objects["event"].cursor == "id"
