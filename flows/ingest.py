@@ -66,6 +66,7 @@ def ingest_windows(
         landed += staged.fetched
         # The findings of planning are recorded once, with the first wave.
         findings = PlanFindings()
+    session.landing.note(planned.planned, failures)
     _refuse_total_failure(planned, landed, failures)
     return rows
 

@@ -6,6 +6,7 @@ The name of the final state is the outcome: Published, Unchanged, Landed, Comple
 from __future__ import annotations
 
 from collections.abc import Callable
+from contextlib import nullcontext
 from datetime import UTC, date, datetime, time, timedelta
 from pathlib import Path
 from typing import Any
@@ -20,6 +21,7 @@ from dataflow.run.record import RunOutcome
 from dataflow.run.session import RunSession
 from dataflow.settings import Settings, load_settings
 from flows.checking import check_objects
+from flows.incidents import WatchedRun, watching_incidents
 from flows.ingest import ingest_windows
 from flows.publication import conclude, publish_landed, report_failure
 from flows.sessions import join_or_open, session_of_run
@@ -166,7 +168,11 @@ def _run(
 ) -> State[Any]:
     """Do the work in a session and return its final state; raise every error but a refusal."""
     try:
-        with private_files(), join_or_open(run_id, _settings(config, home, run_id), kind, now=now) as session:
+        settings = _settings(config, home, run_id)
+        # Who has opened the session looks at how it ends.
+        watching = watching_incidents(settings) if run_id is None else nullcontext(WatchedRun())
+        with private_files(), watching as watched, join_or_open(run_id, settings, kind, now=now) as session:
+            watched.session = session
             try:
                 outcome = work(session)
             except Exception as error:

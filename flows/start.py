@@ -15,6 +15,7 @@ from dataflow.run.session import open_run
 from dataflow.settings import Settings
 from dataflow.settings.environment import prefect_api_url, prefect_environment
 from dataflow.workspace.report import measured
+from flows.incidents import watching_incidents
 from flows.orchestrator import local_server, orchestrator
 from flows.sessions import registered
 from flows.warm_up import start_warm_up
@@ -41,7 +42,13 @@ def run_flow(settings: Settings, kind: str, *, now: datetime | None = None, **pa
 
     Raises: the error that ended it; LakeLocked immediately when another run holds the lake.
     """
-    with orchestrator(settings), open_run(settings, kind, now=now) as session, registered(session):
+    with (
+        watching_incidents(settings) as watched,
+        orchestrator(settings),
+        open_run(settings, kind, now=now) as session,
+        registered(session),
+    ):
+        watched.session = session
         # The lake is opened first: a run that finds it locked does not wait for Prefect, whose API starts meanwhile.
         spent = _import_prefect(settings)
         from flows import pipelines

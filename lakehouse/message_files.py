@@ -11,6 +11,8 @@ from pathlib import Path
 from lakehouse.errors import LakeUnreachable, LakeUnwritable
 
 _ASIDE = "set-aside"
+OUTBOX = "outbox"
+"""The folder of an inbox with the messages that leave the lake; it is not a message of the inbox."""
 # A writer needs milliseconds; an older draft is left by a killed one.
 _STALE_DRAFT_SECONDS = 24 * 3600.0
 
@@ -21,15 +23,19 @@ class MessageFolder:
     def __init__(self, folder: Path) -> None:
         self._folder = folder
 
+    def below(self, name: str) -> MessageFolder:
+        """Return the messages of a folder one level deeper."""
+        return MessageFolder(self._folder / name)
+
     def __str__(self) -> str:
         return str(self._folder)
 
     def names(self) -> list[str]:
-        """Return all files except drafts and those set aside, unordered; a missing folder is empty.
+        """Return all files except drafts, those set aside and the outbox, unordered; a missing folder is empty.
 
         Raises: LakeUnreachable.
         """
-        return _entries(self._folder, without=_ASIDE)
+        return _entries(self._folder, without=(_ASIDE, OUTBOX))
 
     def names_set_aside(self) -> list[str]:
         """Return the files that were set aside."""
@@ -87,10 +93,10 @@ class MessageFolder:
                     Path(draft.path).unlink()
 
 
-def _entries(folder: Path, *, without: str = "") -> list[str]:
+def _entries(folder: Path, *, without: tuple[str, ...] = ()) -> list[str]:
     try:
         with os.scandir(folder) as entries:
-            return [entry.name for entry in entries if not entry.name.startswith(".") and entry.name != without]
+            return [entry.name for entry in entries if not entry.name.startswith(".") and entry.name not in without]
     except FileNotFoundError:
         return []
     except OSError as error:

@@ -64,6 +64,14 @@ DOORS: Registry[DoorKind] = Registry(
             purpose=Purpose.STEWARDSHIP,
             module="dataflow.cli.reviewing",
         ),
+        DoorKind(
+            name="alerts",
+            meaning="Incidents: `dataflow alerts`",
+            purpose=Purpose.OPERATION,
+            module="dataflow.cli.alerting",
+            # Of a full disk, which keeps the log from being written, it is how people learn.
+            has_persons=False,
+        ),
     ),
     name=lambda kind: kind.name,
 )

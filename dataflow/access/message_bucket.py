@@ -26,6 +26,10 @@ class MessageBucket:
     def __str__(self) -> str:
         return str(self._bucket)
 
+    def below(self, name: str) -> MessageBucket:
+        """Return the messages one level deeper."""
+        return MessageBucket(self._bucket.below(name))
+
     def names(self) -> list[str]:
         """Return the names of all messages, unordered. Raises: LakeUnreachable."""
         return self._names(self._bucket)

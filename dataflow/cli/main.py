@@ -12,6 +12,7 @@ import typer
 from dataflow.access.modes import private_files
 from dataflow.cli import (
     access,
+    alerting,
     auditing,
     benching,
     customers,
@@ -75,6 +76,7 @@ for module in (
     dead_letters,
     resolving,
     reviewing,
+    alerting,
     auditing,
     benching,
     access,

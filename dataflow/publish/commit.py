@@ -17,6 +17,7 @@ from dataflow.access.log.anchors import with_heads, write_anchors
 from dataflow.errors import AuditRefused
 from dataflow.publish.invariants import InvariantResult, check_invariants
 from dataflow.tables.ops import INBOX_TAKEN
+from dataflow.workspace.incident_events import IncidentEvent, write_incident_events
 from dataflow.workspace.position import move_positions
 from dataflow.workspace.report import StepReport, gap_message, list_gaps, measured, resident_bytes
 from dataflow.workspace.run_row import CrashedRun, RunRow, write_run
@@ -73,10 +74,12 @@ def commit(
     *,
     crashed: Sequence[CrashedRun] = (),
     heads: Sequence[str] = (),
+    incidents: Sequence[IncidentEvent] = (),
 ) -> Publication:
     """Commit what the workspace of a lake holds, audited inside the transaction. Without staged rows, commit nothing.
 
-    `crashed` are runs to record with this one, `heads` signed heads of the access log to anchor.
+    `crashed` are runs to record with this one, `heads` signed heads of the access log to anchor,
+    `incidents` events that waited in the outbox.
     Raises: AuditRefused, with the lake unchanged; LakeConflict, LakeUnwritable.
     """
     changes = ws.all_changes()
@@ -94,6 +97,7 @@ def commit(
         by_table = ws.write(con, changes)
         write_run(con, _row(ws, reports, by_table), crashed=crashed)
         write_anchors(con, heads, run_id=ws.run.run_id, at=ws.run.now)
+        write_incident_events(con, incidents, run_id=ws.run.run_id)
         move_positions(con, ws.validated, run_id=ws.run.run_id, moved_at=ws.run.now)
         return _Written(by_table, audit(con, ws, by_table))
 

@@ -11,6 +11,7 @@ import duckdb
 
 from dataflow.access.log.anchors import with_heads, write_anchors
 from dataflow.tables.ops import RunStatus
+from dataflow.workspace.incident_events import IncidentEvent, write_incident_events
 from dataflow.workspace.position import Positions, move_positions
 from dataflow.workspace.report import StepReport
 from dataflow.workspace.run_row import CrashedRun, RunRow, write_run
@@ -98,12 +99,17 @@ def record_run(
     crashed: Sequence[CrashedRun] = (),
     positions: Positions | None = None,
     heads: Sequence[str] = (),
+    incidents: Sequence[IncidentEvent] = (),
 ) -> int:
-    """Write a run to `ops.run`, its positions and heads of the access log, in one transaction; return the snapshot."""
+    """Write a run to `ops.run`, its positions, heads of the access log and events of incidents, in one transaction.
+
+    Returns the snapshot.
+    """
 
     def write(con: duckdb.DuckDBPyConnection) -> None:
         write_run(con, row, crashed=crashed)
         write_anchors(con, heads, run_id=row.run_id, at=row.finished_at)
+        write_incident_events(con, incidents, run_id=row.run_id)
         move_positions(con, positions or {}, run_id=row.run_id, moved_at=row.finished_at)
 
     message = with_heads(f"{row.kind}: {row.status}", heads)

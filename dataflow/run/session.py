@@ -19,6 +19,7 @@ from dataflow.run.declarations import check_declarations
 from dataflow.run.folders import UnendedRun, claim_folder, clear_plan_folders, name_run
 from dataflow.run.former_lake import former_lake, report_new_lake
 from dataflow.run.landed import ensure_tables, reset_unpublished
+from dataflow.run.landing_findings import LandingFindings
 from dataflow.run.memory import PeakMemory
 from dataflow.run.progress import StageEvent, announce
 from dataflow.run.record import RunOutcome, StageTiming, record_run
@@ -28,6 +29,7 @@ from dataflow.sources import PlannedWindow
 from dataflow.tables.declared import declared_tables
 from dataflow.tables.ops import RunStatus
 from dataflow.workspace.defects import wrapping_defects
+from dataflow.workspace.incident_events import Outbox, parse_events, read_incident_events
 from dataflow.workspace.position import Positions
 from dataflow.workspace.refused import describe_refused, forget_refused, keep_refused
 from dataflow.workspace.report import NOTES_FACT, StepReport, gap_message, list_behind, list_gaps, measured
@@ -77,6 +79,11 @@ class RunSession:
         self._taken = Taken()
         self._crashed = list(crashed)
         self._claim = claim
+        self.crashed_runs = tuple(run.crashed() for run in crashed)
+        self.landing = LandingFindings()
+        self.incident_events = read_incident_events(lake.con)
+        self._waiting_events = parse_events(Outbox(settings).read())
+        self.recorded_events: frozenset[str] = frozenset()
         self._holds_lake = True
         self._heads: tuple[str, ...] = ()
         self._set_aside = ""
@@ -182,9 +189,12 @@ class RunSession:
             self._claim.require()
         crashed = [run.crashed() for run in self._crashed]
         heads = heads_to_anchor(self.lake.con, self.settings)
-        publication = commit(self.workspace, self.lake, self.reports, crashed=crashed, heads=heads)
+        publication = commit(
+            self.workspace, self.lake, self.reports, crashed=crashed, heads=heads, incidents=self._waiting_events
+        )
         self._remove_taken()
         if publication.is_new:
+            self._note_recorded()
             self._forget_crashed()
             self._anchored(heads)
         if publication.report is not None:
@@ -274,7 +284,10 @@ class RunSession:
         crashed = [run.crashed() for run in self._crashed]
         with self._writable_lake() as lake:
             heads = heads_to_anchor(lake.con, self.settings)
-            snapshot_id = record_run(lake, row, crashed=crashed, positions=positions, heads=heads)
+            snapshot_id = record_run(
+                lake, row, crashed=crashed, positions=positions, heads=heads, incidents=self._waiting_events
+            )
+        self._note_recorded()
         self._forget_crashed()
         self._anchored(heads)
         return snapshot_id
@@ -302,6 +315,10 @@ class RunSession:
             return
         with open_lake(self.settings, purpose=f"record of run {self.run.run_id}") as lake:
             yield lake
+
+    def _note_recorded(self) -> None:
+        """Note the events of incidents that a commit has put into the lake; the outbox can forget them."""
+        self.recorded_events = frozenset(event.event_id for event in self._waiting_events)
 
     def _forget_crashed(self) -> None:
         """Remove the folders of crashed runs after a commit has recorded them; until then they are found again."""

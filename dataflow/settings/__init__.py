@@ -2,6 +2,7 @@
 
 from dataflow.settings.adapters.mysql import MySQLSettings
 from dataflow.settings.adapters.salesforce import SalesforceSettings
+from dataflow.settings.alerts import AlertSettings
 from dataflow.settings.environment import keep_libraries_quiet
 from dataflow.settings.events import EventSettings
 from dataflow.settings.load import default_toml, load_settings
@@ -19,6 +20,7 @@ from dataflow.settings.section import S3Settings
 
 __all__ = [
     "AccessSettings",
+    "AlertSettings",
     "CheckSettings",
     "EventSettings",
     "FieldExpression",

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from dataclasses import dataclass
 from typing import Annotated, Literal, Self
 
@@ -17,7 +17,7 @@ EventName = Annotated[str, Field(pattern=r"^[A-Za-z0-9_-]{1,64}$")]
 
 
 @dataclass(frozen=True, kw_only=True)
-class _Shape:
+class EndpointShape:
     """What a kind takes: the form of `to`, and which of the settings that not all kinds have."""
 
     to: str
@@ -25,23 +25,38 @@ class _Shape:
     takes: frozenset[str] = frozenset()
     needs_secret: bool = False
 
+    def check(self, kind: str, declared: Mapping[str, object], *, of_some: Collection[str]) -> None:
+        """Refuse settings that do not fit the kind; `of_some` are those that not all kinds have. Raises: ValueError."""
+        if not re.fullmatch(self.to, str(declared["to"])):
+            raise ValueError(f"to of the kind {kind} is {self.form}")
+        foreign = [name for name in of_some if declared[name] and name not in self.takes]
+        if foreign:
+            raise ValueError(f"the kind {kind} does not take {', '.join(foreign)}")
+        if self.needs_secret and declared["secret"] is None:
+            raise ValueError(f"the kind {kind} needs secret")
+
 
 _URL = r"https?://[^@\s]+"
-_SHAPES: Mapping[str, _Shape] = {
-    "webhook": _Shape(
+SNS_ARN = r"arn:[\w-]+:sns:[\w-]+:\d+:[\w.-]+"
+_SHAPES: Mapping[str, EndpointShape] = {
+    "webhook": EndpointShape(
         to=r"https://[^@\s]+",
         form="https://…, without user and password",
         takes=frozenset({"secret"}),
         needs_secret=True,
     ),
-    "prefect": _Shape(to=_URL, form="the URL of an API, such as ${env:PREFECT_API_URL}", takes=frozenset({"secret"})),
-    "sns": _Shape(
-        to=r"arn:[\w-]+:sns:[\w-]+:\d+:[\w.-]+",
+    "prefect": EndpointShape(
+        to=_URL, form="the URL of an API, such as ${env:PREFECT_API_URL}", takes=frozenset({"secret"})
+    ),
+    "sns": EndpointShape(
+        to=SNS_ARN,
         form="the ARN of a topic, arn:aws:sns:REGION:ACCOUNT:TOPIC",
         takes=frozenset({"region", "endpoint"}),
     ),
-    "eventbridge": _Shape(to=r"[\w./:-]+", form="the name or ARN of a bus", takes=frozenset({"region", "endpoint"})),
-    "pubsub": _Shape(
+    "eventbridge": EndpointShape(
+        to=r"[\w./:-]+", form="the name or ARN of a bus", takes=frozenset({"region", "endpoint"})
+    ),
+    "pubsub": EndpointShape(
         to=r"projects/[^/\s]+/topics/[^/\s]+",
         form="projects/PROJECT/topics/TOPIC",
         takes=frozenset({"credentials", "endpoint"}),
@@ -73,12 +88,5 @@ class EventSettings(Section):
 
     @model_validator(mode="after")
     def _fits_its_kind(self) -> Self:
-        shape = _SHAPES[self.kind]
-        if not re.fullmatch(shape.to, self.to):
-            raise ValueError(f"to of the kind {self.kind} is {shape.form}")
-        foreign = [name for name in _OF_SOME_KINDS if getattr(self, name) and name not in shape.takes]
-        if foreign:
-            raise ValueError(f"the kind {self.kind} does not take {', '.join(foreign)}")
-        if shape.needs_secret and self.secret is None:
-            raise ValueError(f"the kind {self.kind} needs secret")
+        _SHAPES[self.kind].check(self.kind, vars(self), of_some=_OF_SOME_KINDS)
         return self

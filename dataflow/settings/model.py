@@ -12,6 +12,7 @@ from pydantic_settings import BaseSettings, PydanticBaseSettingsSource, Settings
 from checks.registry import unknown_name
 from dataflow.errors import ConfigurationError
 from dataflow.settings.adapters import ADAPTERS
+from dataflow.settings.alerts import AlertSettings
 from dataflow.settings.amounts import (
     MOST_THREADS,
     CurrencyCode,
@@ -84,6 +85,8 @@ _OF_VALIDATION = frozenset({"_row_id", "_is_deleted", "_uncastable", "_zero_date
 class ObjectSettings(Section):
     """One object of a source: where its rows are, what identifies and versions them, which checks they must pass."""
 
+    owner: str = ""
+    """Who acts on incidents of this object, such as a team; empty: the owner that the error has."""
     remote: str = ""
     """Name at a source that answers queries (an API's object, a table); empty: the object's own name."""
     format: Literal["", "rest-json", "parquet", "csv"] = ""
@@ -470,6 +473,7 @@ class Settings(BaseSettings):
     warehouse: WarehouseSettings = WarehouseSettings()
     cache: CacheSettings = CacheSettings()
     events: dict[EventName, EventSettings] = {}
+    alerts: dict[EventName, AlertSettings] = {}
     roles: dict[str, RoleSettings] = {}
     access: AccessSettings = AccessSettings()
     audit: AuditSettings = AuditSettings()

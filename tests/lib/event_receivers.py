@@ -108,14 +108,20 @@ def receiver_of(kind: str, certificates: Certificates, *, port: int = 0) -> Iter
         def log_message(self, *_: object) -> None:
             return
 
-    server = _Quiet(("127.0.0.1", port), Handler)
+    with https_server(Handler, certificates, port=port) as receiver.port:
+        yield receiver
+
+
+@contextmanager
+def https_server(handler: type[BaseHTTPRequestHandler], certificates: Certificates, *, port: int = 0) -> Iterator[int]:
+    """Serve HTTPS on this machine until the block ends; yield the port."""
+    server = _Quiet(("127.0.0.1", port), handler)
     context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
     context.load_cert_chain(certificates.server.file, certificates.server.key)
     server.socket = context.wrap_socket(server.socket, server_side=True)
     threading.Thread(target=server.serve_forever, daemon=True, kwargs={"poll_interval": 0.02}).start()
-    receiver.port = server.server_address[1]
     try:
-        yield receiver
+        yield server.server_address[1]
     finally:
         server.shutdown()
         server.server_close()

@@ -32,8 +32,8 @@ def lake_state(settings: Settings) -> dict[str, str]:
     try:
         state = {}
         for name, table in declared_tables(settings).items():
-            # A position is the number of a snapshot, and a run that was killed has committed some.
-            if name in ("ops.run", "ops.position"):
+            # A position is the number of a snapshot, and a run that was killed has committed some; it is an incident.
+            if name in ("ops.run", "ops.position", "ops.incident_event"):
                 continue
             # An event's id names the run that saw it.
             left_out = {"event_id"}

@@ -34,6 +34,9 @@ EXAMPLE = re.compile(r"^\s*(?:Examples?:)?\s*(dataflow .+)$", re.M)
 
 BLOCKS_NOT_RUN = 3
 NOT_RUN = {
+    "dataflow alerts ack 3f2a91": "an incident; tests/spec/test_alerts.py",
+    "dataflow alerts show 3f2a91": "an incident; tests/spec/test_alerts.py",
+    "dataflow alerts test": "a channel; tests/spec/test_alerts.py",
     "dataflow backfill --from 2026-01-01 --to 2026-03-31 --window 1d --workers 10": "tests/spec/test_cli_check.py",
     "dataflow bench --sizes 10000,100000": "minutes of measuring; tests/unit/test_bench.py",
     "dataflow bench identity --sizes 1000000,10000000": "minutes of measuring; tests/unit/test_bench_identity.py",

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from contextlib import contextmanager
-from typing import Any
+from typing import Any, Protocol
 
 from botocore.exceptions import BotoCoreError, ClientError, NoCredentialsError, NoRegionError
 from botocore.parsers import ResponseParserError
@@ -17,19 +17,19 @@ from dataflow.sinks.events.event import EVENT_TYPE, SOURCE, PublicationEvent
 from dataflow.sinks.events.https import AGAIN, not_reached, require_private
 
 _THROTTLED = frozenset({"Throttling", "ThrottlingException", "Throttled", "InternalException", "InternalFailure"})
-_FIFO = ".fifo"
+FIFO = ".fifo"
 
 
 class SnsTopic:
     """The topic with the ARN in `to`."""
 
     def __init__(self, endpoint: EventSettings, *, name: str) -> None:
-        self._topic, self._name = endpoint.to, name
-        self._client = _connect("sns", endpoint, name=name)
+        self._topic, self._setting = endpoint.to, f"events.{name}"
+        self._client = open_client("sns", endpoint, setting=self._setting)
 
     def send(self, event: PublicationEvent) -> None:
         more = {"MessageGroupId": event.lake_id, "MessageDeduplicationId": event.event_id}
-        with _not_taken(self._name):
+        with not_taken_by_aws(self._setting):
             self._client.publish(
                 TopicArn=self._topic,
                 Message=event.body().decode(),
@@ -37,7 +37,7 @@ class SnsTopic:
                     "id": {"DataType": "String", "StringValue": event.event_id},
                     "type": {"DataType": "String", "StringValue": EVENT_TYPE},
                 },
-                **(more if self._topic.endswith(_FIFO) else {}),
+                **(more if self._topic.endswith(FIFO) else {}),
             )
 
     def close(self) -> None:
@@ -48,8 +48,8 @@ class EventBus:
     """The EventBridge bus with the name or ARN in `to`."""
 
     def __init__(self, endpoint: EventSettings, *, name: str) -> None:
-        self._bus, self._name = endpoint.to, name
-        self._client = _connect("events", endpoint, name=name)
+        self._bus, self._setting = endpoint.to, f"events.{name}"
+        self._client = open_client("events", endpoint, setting=self._setting)
 
     def send(self, event: PublicationEvent) -> None:
         entry = {
@@ -59,20 +59,36 @@ class EventBus:
             "EventBusName": self._bus,
             "Time": event.published_at,
         }
-        with _not_taken(self._name):
+        with not_taken_by_aws(self._setting):
             answer = self._client.put_events(Entries=[entry])
         # The call succeeds also where the bus takes none of its entries.
         if answer.get("FailedEntryCount"):
             code = str(answer["Entries"][0].get("ErrorCode", "an error"))
-            raise NotTaken(f"it answered {code}", next_move=_move(self._name), can_pass=code in _THROTTLED)
+            raise NotTaken(f"it answered {code}", next_move=_move(self._setting), can_pass=code in _THROTTLED)
 
     def close(self) -> None:
         self._client.close()
 
 
-def _connect(service: str, endpoint: EventSettings, *, name: str) -> Any:
+class AwsEndpoint(Protocol):
+    """The settings of an endpoint that is a resource of AWS."""
+
+    @property
+    def to(self) -> str: ...
+    @property
+    def region(self) -> str: ...
+    @property
+    def endpoint(self) -> str: ...
+    @property
+    def ca_file(self) -> str: ...
+    @property
+    def timeout_seconds(self) -> float: ...
+
+
+def open_client(service: str, endpoint: AwsEndpoint, *, setting: str) -> Any:
+    """Return the client for an endpoint, which `setting` declares; it tries once. Raises: ConfigurationError."""
     if endpoint.endpoint:
-        require_private(endpoint.endpoint, setting=f"events.{name}.endpoint")
+        require_private(endpoint.endpoint, setting=f"{setting}.endpoint")
     seconds = endpoint.timeout_seconds
     # `deliver` tries again, as for every kind of endpoint.
     once = {"mode": "standard", "total_max_attempts": 1}
@@ -82,12 +98,12 @@ def _connect(service: str, endpoint: EventSettings, *, name: str) -> Any:
             region=endpoint.region or _region_in(endpoint.to) or None,
             endpoint=endpoint.endpoint or None,
             ca_file=endpoint.ca_file,
-            setting=f"events.{name}.ca_file",
+            setting=f"{setting}.ca_file",
             options={"connect_timeout": seconds, "read_timeout": seconds, "retries": once},
         )
     except NoRegionError:
         raise ConfigurationError(
-            f"events.{name} names no region.", next_move=f"Set events.{name}.region, or AWS_REGION."
+            f"{setting} names no region.", next_move=f"Set {setting}.region, or AWS_REGION."
         ) from None
 
 
@@ -98,7 +114,8 @@ def _region_in(arn: str) -> str:
 
 
 @contextmanager
-def _not_taken(name: str) -> Iterator[None]:
+def not_taken_by_aws(setting: str) -> Iterator[None]:
+    """Turn the errors of a call into NotTaken; `setting` declares the endpoint."""
     try:
         yield
     except ClientError as error:
@@ -106,7 +123,7 @@ def _not_taken(name: str) -> Iterator[None]:
         status, code = answer.get("ResponseMetadata", {}).get("HTTPStatusCode", 0), answer.get("Error", {}).get("Code")
         raise NotTaken(
             f"it answered {status} {code or ''}".rstrip(),
-            next_move=_move(name),
+            next_move=_move(setting),
             can_pass=status in AGAIN or code in _THROTTLED,
         ) from None
     except NoCredentialsError:
@@ -117,10 +134,10 @@ def _not_taken(name: str) -> Iterator[None]:
         ) from None
     except ResponseParserError:
         # Such as that of a proxy in between. Its text is in the message of the error.
-        raise NotTaken("its answer is not one of AWS", next_move=_move(name), can_pass=True) from None
+        raise NotTaken("its answer is not one of AWS", next_move=_move(setting), can_pass=True) from None
     except BotoCoreError as error:
-        raise not_reached(error, name=name) from None
+        raise not_reached(error, setting=setting) from None
 
 
-def _move(name: str) -> str:
-    return f"Correct events.{name}, or the permissions of its credentials"
+def _move(setting: str) -> str:
+    return f"Correct {setting}, or the permissions of its credentials"

@@ -22,14 +22,14 @@ class PrefectApi:
 
     def __init__(self, endpoint: EventSettings, *, name: str) -> None:
         require_private(endpoint.to, setting=f"events.{name}.to")
-        self._endpoint, self._name = endpoint, name
-        self._session = open_session(endpoint, name=name)
+        self._endpoint, self._setting = endpoint, f"events.{name}"
+        self._session = open_session(endpoint.ca_file, setting=self._setting)
 
     def send(self, event: PublicationEvent) -> None:
         key = self._endpoint.secret
         headers = {"Authorization": f"Bearer {key.get_secret_value()}"} if key else {}
         url, seconds = f"{self._endpoint.to.rstrip('/')}/events", self._endpoint.timeout_seconds
-        post(self._session, url, _body(event), headers=headers, timeout=seconds, name=self._name)
+        post(self._session, url, _body(event), headers=headers, timeout=seconds, setting=self._setting)
 
     def close(self) -> None:
         self._session.close()

@@ -23,8 +23,8 @@ class PubSubTopic:
         base = endpoint.endpoint or _GOOGLE
         require_private(base, setting=f"events.{name}.endpoint")
         self._url = f"{base.rstrip('/')}/v1/{endpoint.to}:publish"
-        self._endpoint, self._name = endpoint, name
-        self._session = open_session(endpoint, name=name)
+        self._endpoint, self._setting = endpoint, f"events.{name}"
+        self._session = open_session(endpoint.ca_file, setting=self._setting)
         # An emulator on this machine has no accounts.
         self._credentials = None if base.startswith("http://") else _credentials(endpoint, name=name)
 
@@ -36,7 +36,7 @@ class PubSubTopic:
         }
         headers = {"Authorization": f"Bearer {self._token()}"} if self._credentials else {}
         body, seconds = json.dumps({"messages": [message]}).encode(), self._endpoint.timeout_seconds
-        post(self._session, self._url, body, headers=headers, timeout=seconds, name=self._name)
+        post(self._session, self._url, body, headers=headers, timeout=seconds, setting=self._setting)
 
     def close(self) -> None:
         self._session.close()
@@ -52,11 +52,11 @@ class PubSubTopic:
             if not self._credentials.valid:
                 self._credentials.refresh(Request(session=session))
         except TransportError as error:
-            raise not_reached(error, name=self._name) from None
+            raise not_reached(error, setting=self._setting) from None
         except RefreshError:
             raise NotTaken(
                 "Google gave no token for its credentials",
-                next_move=f"Correct events.{self._name}.credentials, or the account that it names",
+                next_move=f"Correct {self._setting}.credentials, or the account that it names",
                 can_pass=False,
             ) from None
         return str(self._credentials.token)

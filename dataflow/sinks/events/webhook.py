@@ -16,8 +16,8 @@ class Webhook:
 
     def __init__(self, endpoint: EventSettings, *, name: str) -> None:
         require_private(endpoint.to, setting=f"events.{name}.to")
-        self._endpoint, self._name = endpoint, name
-        self._session = open_session(endpoint, name=name)
+        self._endpoint, self._setting = endpoint, f"events.{name}"
+        self._session = open_session(endpoint.ca_file, setting=self._setting)
 
     def send(self, event: PublicationEvent) -> None:
         assert self._endpoint.secret is not None
@@ -25,7 +25,7 @@ class Webhook:
         signed = signature(body, secret=self._endpoint.secret.get_secret_value(), at=at)
         headers = {"DataFlow-Event-Id": event.event_id, "DataFlow-Signature": signed}
         seconds = self._endpoint.timeout_seconds
-        post(self._session, self._endpoint.to, body, headers=headers, timeout=seconds, name=self._name)
+        post(self._session, self._endpoint.to, body, headers=headers, timeout=seconds, setting=self._setting)
 
     def close(self) -> None:
         self._session.close()

@@ -1,4 +1,4 @@
-"""The tables of operation: dead letters, watermarks, completeness, positions, runs, the review queue.
+"""The tables of operation: dead letters, watermarks, completeness, positions, runs, incidents, the review queue.
 
 Tables that a restore of the lake keeps as they are (`survives_restore`), with the reason:
 
@@ -6,7 +6,7 @@ Tables that a restore of the lake keeps as they are (`survives_restore`), with t
   the declared key and cursor by which rows were landed.
   With older ones the next run would ask the sources again for rows that raw has, a file or version since removed from
   its source would appear never to have been received, and a gap closed since would be read a second time.
-- Runs and judgements are records of what happened and what people decided: a restore does not undo them.
+- Runs, incidents and judgements are records of what happened and what people decided: a restore does not undo them.
 - The history of customers (published.customer_history) says what readers were shown: the restore continues it.
 - Heads of the access log show what the log held at a time: without the newer ones its newer entries could be cut off.
 
@@ -25,6 +25,7 @@ from dataflow.tables.ops.decisions import (
     SEGMENT_ENTRY,
     WAITING,
 )
+from dataflow.tables.ops.incidents import INCIDENT_EVENT
 from dataflow.tables.ops.landing import COMPLETENESS, GAP, KEPT_FIELD, LANDED_BY, LANDED_FILE, WATERMARK
 from dataflow.tables.ops.runs import ACCESS_ANCHOR, FINGERPRINT, POSITION, RUN, RunStatus
 
@@ -36,6 +37,7 @@ __all__ = [
     "FINGERPRINT",
     "GAP",
     "INBOX_TAKEN",
+    "INCIDENT_EVENT",
     "JUDGEMENT",
     "KEPT_FIELD",
     "LANDED_BY",
@@ -66,4 +68,5 @@ TABLES = (
     INBOX_TAKEN,
     SEGMENT_ENTRY,
     ACCESS_ANCHOR,
+    INCIDENT_EVENT,
 )

@@ -1,0 +1,1 @@
+"""Incidents, derived from what runs found, and their notifications."""

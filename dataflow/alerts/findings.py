@@ -1,0 +1,189 @@
+"""What a run found: the causes that it saw, and those that it would have seen and did not."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import dataclass, field
+
+from checks.errors import CheckDeclarationError
+from dataflow.errors import AuditRefused, ConfigurationError, DataFlowError, Owner, SinkError, SourceIncomplete
+from dataflow.run.session import RunSession
+from dataflow.settings import Settings
+from dataflow.workspace.report import BEHIND_FACT, GAP_FACT, StepReport
+from dataflow.workspace.run_row import CRASHED, CrashedRun
+from lakehouse import LakeError
+
+About = tuple[str, str]
+"""The object that an incident is about, and its cause."""
+
+LAKE: About = ("lake", "lake")
+AUDIT: About = ("publication", "audit")
+CONFIGURATION: About = ("dataflow.toml", "configuration")
+
+_PUBLISHING = ("publish", "daily", "backfill")
+_LONGEST_SUMMARY = 1_000
+_KNOWN = (DataFlowError, LakeError, CheckDeclarationError)
+_GAPS = {
+    "land": ("landing", "SourceIncomplete"),
+    "check": ("check", "Incomplete"),
+    "validate": ("validation", "ObjectHeldBack"),
+}
+
+
+@dataclass(frozen=True, kw_only=True)
+class Finding:
+    """A cause that was seen."""
+
+    rule: str
+    about: About
+    severity: str
+    owner: str
+    summary: str
+
+    def __post_init__(self) -> None:
+        object.__setattr__(self, "summary", self.summary[:_LONGEST_SUMMARY])
+
+
+@dataclass(frozen=True, kw_only=True)
+class Found:
+    """The findings of a run, and what it looked at and found in order."""
+
+    run_id: str
+    findings: tuple[Finding, ...] = ()
+    in_order: frozenset[About] = field(default=frozenset())
+
+
+def found_without_lake(error: Exception) -> Found:
+    """Return what a run found that could not begin."""
+    return Found(run_id="", findings=tuple(_of_error(error, runs_of("run"))))
+
+
+def found_by(session: RunSession, error: Exception | None, settings: Settings) -> Found:
+    """Return what a run found, with the error that ended it."""
+    runs = runs_of(session.run.kind)
+    findings = [
+        *_of_landing(session, settings),
+        *_of_reports(session.reports, settings, without=set(session.landing.failed)),
+        *_of_crashes(session.crashed_runs),
+    ]
+    if error is not None and not session.landing.explains(error):
+        findings += _of_error(error, runs)
+    unique = {(one.rule, one.about): one for one in findings}
+    return Found(
+        run_id=session.run.run_id,
+        findings=tuple(unique.values()),
+        in_order=frozenset(_looked_at(session, error) - {one.about for one in unique.values() if one.rule != CRASHED}),
+    )
+
+
+def found_crashed(runs: Iterable[CrashedRun]) -> Found:
+    """Return what is found of crashed runs before a run records them."""
+    return Found(run_id="", findings=tuple(_of_crashes(runs)))
+
+
+def runs_of(kind: str) -> About:
+    """Return what a failure of a run of this kind is about: a later run that does the same work heals it."""
+    return ("publishing runs" if kind in _PUBLISHING else "landing runs", "run")
+
+
+def _looked_at(session: RunSession, error: Exception | None) -> set[About]:
+    """Return what the run got to: without a finding about it, it is in order."""
+    looked: set[About] = {LAKE}
+    if error is None:
+        looked |= {CONFIGURATION, runs_of(session.run.kind)}
+        if session.run.kind in _PUBLISHING:
+            looked |= {AUDIT, runs_of("ingest")}
+    looked |= {(".".join(name), "landing") for name in session.landing.attempted}
+    for report in session.reports:
+        if report.stage == "sink":
+            looked.add((report.subject, "sink"))
+        elif report.stage in ("check", "validate"):
+            looked.add((_object_of(report), _GAPS[report.stage][0]))
+    return looked
+
+
+def _of_landing(session: RunSession, settings: Settings) -> Iterator[Finding]:
+    for name, error in session.landing.failed.items():
+        owner = getattr(error, "owner", Owner.ENGINEER)
+        yield Finding(
+            rule=type(error).__name__,
+            about=(".".join(name), "landing"),
+            severity="warning" if isinstance(error, SourceIncomplete) else "error",
+            owner=_owner_of_object(".".join(name), settings) or str(owner),
+            summary=_text_of(error),
+        )
+
+
+def _of_reports(
+    reports: Sequence[StepReport], settings: Settings, *, without: set[tuple[str, str]]
+) -> Iterator[Finding]:
+    for report in reports:
+        if behind := report.facts.get(BEHIND_FACT):
+            yield Finding(
+                rule=SinkError.__name__,
+                about=(report.subject, "sink"),
+                severity="error",
+                owner=str(Owner.ENGINEER),
+                summary=f"The sink {report.subject} was not updated: {behind}",
+            )
+        gap = report.facts.get(GAP_FACT)
+        if gap is None or report.stage not in _GAPS or tuple(_object_of(report).split(".", 1)) in without:
+            continue
+        cause, rule = _GAPS[report.stage]
+        name = _object_of(report)
+        yield Finding(
+            rule=rule,
+            about=(name, cause),
+            severity="error" if report.stage == "validate" else "warning",
+            owner=_owner_of_object(name, settings) or str(Owner.SOURCE),
+            summary=f"{name}: {gap}",
+        )
+
+
+def _of_crashes(runs: Iterable[CrashedRun]) -> Iterator[Finding]:
+    for run in runs:
+        yield Finding(
+            rule=CRASHED,
+            about=runs_of(run.kind),
+            severity="error",
+            owner=str(Owner.ENGINEER),
+            summary=f"Run {run.run_id} crashed: {run.message}",
+        )
+
+
+def _of_error(error: Exception, runs: About) -> Iterator[Finding]:
+    owner = str(getattr(error, "owner", Owner.ENGINEER))
+    # Of a wrong command, or a lake that another run holds, the caller has the answer already.
+    if owner == Owner.CALLER:
+        return
+    about = runs
+    if isinstance(error, LakeError):
+        about = LAKE
+    elif isinstance(error, AuditRefused):
+        about = AUDIT
+    elif isinstance(error, ConfigurationError | CheckDeclarationError):
+        about = CONFIGURATION
+    yield Finding(
+        rule=type(error).__name__,
+        about=about,
+        severity="critical" if about == LAKE else "error",
+        owner=owner,
+        summary=_text_of(error),
+    )
+
+
+def _text_of(error: Exception) -> str:
+    """Return the message of an error of ours; that of any other can quote a row."""
+    return str(error) if isinstance(error, _KNOWN) else f"unexpected {type(error).__name__}"
+
+
+def _object_of(report: StepReport) -> str:
+    # The subject of a landing is its window.
+    return report.subject.partition(" ")[0]
+
+
+def _owner_of_object(name: str, settings: Settings) -> str:
+    source, _, of_source = name.partition(".")
+    declared = settings.sources.get(source)
+    found = declared.objects.get(of_source) if declared else None
+    return found.owner if found else ""

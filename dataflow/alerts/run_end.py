@@ -1,0 +1,61 @@
+"""The end of a run: its findings become events of incidents, and what waits is sent."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from datetime import datetime
+from pathlib import Path
+
+from dataflow.access.lake import lake_location
+from dataflow.alerts.delivering import Delivered, deliver
+from dataflow.alerts.findings import Found, found_by, found_crashed, found_without_lake
+from dataflow.alerts.recording import record_findings
+from dataflow.run.claims import list_unended
+from dataflow.run.session import RunSession
+from dataflow.settings import Settings
+from dataflow.workspace.incident_events import IncidentEvent, Outbox
+from lakehouse import LakeError
+
+
+def end_run(settings: Settings, session: RunSession | None, error: Exception | None, *, now: datetime) -> list[str]:
+    """Record what a run found and send what waits; return what failed of that. It never raises an error.
+
+    `session` is None where the run did not get to open the lake.
+    """
+    try:
+        if session is not None:
+            found = found_by(session, error, settings)
+            in_lake, recorded = session.incident_events, session.recorded_events
+        elif error is not None:
+            found, in_lake, recorded = found_without_lake(error), [], frozenset()
+        else:
+            return []
+        delivered = _record_and_deliver(settings, found, in_lake, recorded=recorded, now=now)
+    except Exception as second:  # noqa: BLE001 (any error: it must not hide how the run ended)
+        return [f"Its incidents could not be recorded or sent ({type(second).__name__})."]
+    return [one.failure for one in delivered if one.failure]
+
+
+def deliver_waiting(settings: Settings, *, now: datetime) -> list[Delivered]:
+    """Send what waits in the outbox; open incidents of runs that crashed since."""
+    try:
+        unended = list_unended(lake_location(settings), Path(settings.runs))
+    except LakeError:
+        unended = []  # a run that cannot open the lake opens the incident
+    crashed = [run.crashed() for run in unended if not run.is_running]
+    return _record_and_deliver(settings, found_crashed(crashed), [], recorded=frozenset(), now=now)
+
+
+def _record_and_deliver(
+    settings: Settings,
+    found: Found,
+    in_lake: Sequence[IncidentEvent],
+    *,
+    recorded: frozenset[str],
+    now: datetime,
+) -> list[Delivered]:
+    outbox = Outbox(settings)
+    events = record_findings(settings, found, outbox, in_lake=in_lake, now=now)
+    written = {message.id for message in outbox.read()} if events else set()
+    unwritten = [event for event in events if event.event_id not in written]
+    return deliver(settings, outbox, now=now, unwritten=unwritten, recorded=recorded)
