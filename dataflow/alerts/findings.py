@@ -31,7 +31,7 @@ _GAPS = {
 
 
 @dataclass(frozen=True, kw_only=True)
-class Finding:
+class Sighting:
     """A cause that was seen."""
 
     rule: str
@@ -49,13 +49,13 @@ class Found:
     """The findings of a run, and what it looked at and found in order."""
 
     run_id: str
-    findings: tuple[Finding, ...] = ()
+    sightings: tuple[Sighting, ...] = ()
     in_order: frozenset[About] = field(default=frozenset())
 
 
 def found_without_lake(error: Exception) -> Found:
     """Return what a run found that could not begin."""
-    return Found(run_id="", findings=tuple(_of_error(error, runs_of("run"))))
+    return Found(run_id="", sightings=tuple(_of_error(error, runs_of("run"))))
 
 
 def found_by(session: RunSession, error: Exception | None, settings: Settings) -> Found:
@@ -71,14 +71,14 @@ def found_by(session: RunSession, error: Exception | None, settings: Settings) -
     unique = {(one.rule, one.about): one for one in findings}
     return Found(
         run_id=session.run.run_id,
-        findings=tuple(unique.values()),
+        sightings=tuple(unique.values()),
         in_order=frozenset(_looked_at(session, error) - {one.about for one in unique.values() if one.rule != CRASHED}),
     )
 
 
 def found_crashed(runs: Iterable[CrashedRun]) -> Found:
     """Return what is found of crashed runs before a run records them."""
-    return Found(run_id="", findings=tuple(_of_crashes(runs)))
+    return Found(run_id="", sightings=tuple(_of_crashes(runs)))
 
 
 def runs_of(kind: str) -> About:
@@ -102,10 +102,10 @@ def _looked_at(session: RunSession, error: Exception | None) -> set[About]:
     return looked
 
 
-def _of_landing(session: RunSession, settings: Settings) -> Iterator[Finding]:
+def _of_landing(session: RunSession, settings: Settings) -> Iterator[Sighting]:
     for name, error in session.landing.failed.items():
         owner = getattr(error, "owner", Owner.ENGINEER)
-        yield Finding(
+        yield Sighting(
             rule=type(error).__name__,
             about=(".".join(name), "landing"),
             severity="warning" if isinstance(error, SourceIncomplete) else "error",
@@ -116,10 +116,10 @@ def _of_landing(session: RunSession, settings: Settings) -> Iterator[Finding]:
 
 def _of_reports(
     reports: Sequence[StepReport], settings: Settings, *, without: set[tuple[str, str]]
-) -> Iterator[Finding]:
+) -> Iterator[Sighting]:
     for report in reports:
         if behind := report.facts.get(BEHIND_FACT):
-            yield Finding(
+            yield Sighting(
                 rule=SinkError.__name__,
                 about=(report.subject, "sink"),
                 severity="error",
@@ -131,7 +131,7 @@ def _of_reports(
             continue
         cause, rule = _GAPS[report.stage]
         name = _object_of(report)
-        yield Finding(
+        yield Sighting(
             rule=rule,
             about=(name, cause),
             severity="error" if report.stage == "validate" else "warning",
@@ -140,9 +140,9 @@ def _of_reports(
         )
 
 
-def _of_crashes(runs: Iterable[CrashedRun]) -> Iterator[Finding]:
+def _of_crashes(runs: Iterable[CrashedRun]) -> Iterator[Sighting]:
     for run in runs:
-        yield Finding(
+        yield Sighting(
             rule=CRASHED,
             about=runs_of(run.kind),
             severity="error",
@@ -151,7 +151,7 @@ def _of_crashes(runs: Iterable[CrashedRun]) -> Iterator[Finding]:
         )
 
 
-def _of_error(error: Exception, runs: About) -> Iterator[Finding]:
+def _of_error(error: Exception, runs: About) -> Iterator[Sighting]:
     owner = str(getattr(error, "owner", Owner.ENGINEER))
     # Of a wrong command, or a lake that another run holds, the caller has the answer already.
     if owner == Owner.CALLER:
@@ -163,7 +163,7 @@ def _of_error(error: Exception, runs: About) -> Iterator[Finding]:
         about = AUDIT
     elif isinstance(error, ConfigurationError | CheckDeclarationError):
         about = CONFIGURATION
-    yield Finding(
+    yield Sighting(
         rule=type(error).__name__,
         about=about,
         severity="critical" if about == LAKE else "error",

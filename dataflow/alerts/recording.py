@@ -6,7 +6,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from datetime import datetime
 from typing import Any
 
-from dataflow.alerts.findings import Finding, Found
+from dataflow.alerts.findings import Found, Sighting
 from dataflow.alerts.incidents import Incident, key_of_incident, open_incidents, place_of_lake
 from dataflow.settings import Settings
 from dataflow.workspace.incident_events import EVENT_MESSAGE, IncidentEvent, Outbox, parse_events
@@ -37,34 +37,34 @@ def acknowledge(outbox: Outbox, incident: Incident, *, who: str, now: datetime) 
 def _decided(settings: Settings, found: Found, known: Mapping[str, Incident]) -> Iterator[dict[str, str]]:
     place = place_of_lake(settings)
     opened: dict[str, Incident | None] = {}
-    for finding in found.findings:
-        key = key_of_incident(place, finding.rule, *finding.about)
+    for sighting in found.sightings:
+        key = key_of_incident(place, sighting.rule, *sighting.about)
         incident = known.get(key)
         opened[key] = incident
         # A crash is seen once by whoever looks first; the run that records it saw the same one.
-        if incident is not None and finding.rule == CRASHED and incident.summary == finding.summary:
+        if incident is not None and sighting.rule == CRASHED and incident.summary == sighting.summary:
             continue
-        yield _body(finding, key, "seen" if incident else "opened", run_id=found.run_id)
-        if incident is None and finding.about in found.in_order:
+        yield _body(sighting, key, "seen" if incident else "opened", run_id=found.run_id)
+        if incident is None and sighting.about in found.in_order:
             # Such as a crash that the same run has recovered from.
-            yield _body(finding, key, "resolved", run_id=found.run_id)
+            yield _body(sighting, key, "resolved", run_id=found.run_id)
     for key, incident in known.items():
         is_healed = (incident.object, incident.cause) in found.in_order
         if is_healed and (key not in opened or incident.rule == CRASHED):
             yield _body_of(incident, "resolved", run_id=found.run_id)
 
 
-def _body(finding: Finding, key: str, kind: str, *, run_id: str) -> dict[str, str]:
-    subject, cause = finding.about
+def _body(sighting: Sighting, key: str, kind: str, *, run_id: str) -> dict[str, str]:
+    subject, cause = sighting.about
     return {
         "incident_key": key,
         "kind": kind,
-        "rule": finding.rule,
+        "rule": sighting.rule,
         "object": subject,
         "cause": cause,
-        "severity": finding.severity,
-        "owner": finding.owner,
-        "summary": finding.summary,
+        "severity": sighting.severity,
+        "owner": sighting.owner,
+        "summary": sighting.summary,
         "run_id": run_id,
     }
 

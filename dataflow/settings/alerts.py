@@ -60,7 +60,7 @@ class AlertSettings(Section):
     """The least severity that it is notified of."""
     owners: list[str] = []
     """Only incidents of these owners, such as `engineer`, or the `owner` of a rule or object; empty: of all."""
-    quiet_hours: Annotated[str, AfterValidator(_check_hours)] = ""
+    quiet: Annotated[str, AfterValidator(_check_hours)] = ""
     """When it is not notified, except of critical incidents, such as 22:00-07:00; the rest waits until then."""
     time_zone: TimeZone = "UTC"
     """Time zone of the quiet hours."""
@@ -101,7 +101,7 @@ class AlertSettings(Section):
 
     def is_quiet_at(self, at: datetime) -> bool:
         """Return whether a time is one of the quiet hours."""
-        found = _HOURS.fullmatch(self.quiet_hours)
+        found = _HOURS.fullmatch(self.quiet)
         if found is None:
             return False
         first, last = (time(int(found[n]), int(found[n + 1])) for n in (1, 3))

@@ -37,6 +37,7 @@ from dataflow.tables import published
 from dataflow.tables.declared import declared_tables
 from dataflow.tables.ops import ACCESS_ANCHOR
 from dataflow.validate.dead_letter_decisions import lay_over_dead_letters
+from dataflow.workspace.incident_events import read_incident_events
 from lakehouse import Lake
 from tests.lib.lakes import opened
 
@@ -230,6 +231,9 @@ def read_through(door: Door, name: str, settings: Settings) -> tuple[set[str], i
             judgements = lay_over_judgements(door.con, door.waiting)
             assert list_pairs(door.con, now=now, limit=5, judgements=judgements) == []
             return REVIEW_TABLES, 0
+        case "alerts":
+            assert read_incident_events(door.con, all_of=True) == []
+            return {"ops.incident_event"}, 0
     raise AssertionError(f"the door {name} has no reads in this test")
 
 

@@ -25,6 +25,7 @@ from dataflow.settings import RoleSettings, Settings
 from dataflow.sinks.marts import rewrite_mart
 from dataflow.sinks.views import VIEWS
 from dataflow.tables.columns import CLASSIFICATIONS
+from dataflow.tables.ops import INCIDENT_EVENT
 from dataflow.tables.registry import STATIC
 from lakehouse.table import quote
 from tests.lib.role_lakes import RoleLake, open_role_lake
@@ -35,6 +36,7 @@ READS: dict[str, Reads] = dict.fromkeys(DOORS) | {
     "query": (),
     "dlq": dead_letters.READS,
     "review": review.READS,
+    "alerts": (INCIDENT_EVENT,),
 }
 """What the command of each door reads by itself; None: the lake."""
 ROW_CONDITION = "country_code = 'DE'"

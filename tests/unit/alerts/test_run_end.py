@@ -11,7 +11,7 @@ from typing import Any
 import pytest
 
 from dataflow.alerts.delivering import Delivered, deliver
-from dataflow.alerts.findings import LAKE, Finding, Found
+from dataflow.alerts.findings import LAKE, Found, Sighting
 from dataflow.alerts.incidents import derive_incidents
 from dataflow.alerts.recording import acknowledge, record_findings
 from dataflow.alerts.run_end import end_run
@@ -42,9 +42,9 @@ class Company:
         self.outbox = Outbox(self.settings)
         self.now = NOW
 
-    def run(self, *findings: Finding, in_order: Sequence[tuple[str, str]] = (), hours: float = 1) -> list[Delivered]:
+    def run(self, *findings: Sighting, in_order: Sequence[tuple[str, str]] = (), hours: float = 1) -> list[Delivered]:
         self.now += timedelta(hours=hours)
-        found = Found(run_id=f"run-{self.now:%d-%H}", findings=findings, in_order=frozenset(in_order))
+        found = Found(run_id=f"run-{self.now:%d-%H}", sightings=findings, in_order=frozenset(in_order))
         record_findings(self.settings, found, self.outbox, in_lake=[], now=self.now)
         return self.deliver()
 
@@ -60,10 +60,10 @@ class Company:
         return [(one.rule, one.state, one.seen) for one in found]
 
 
-def down(summary: str = "orders: it does not answer", **more: Any) -> Finding:
+def down(summary: str = "orders: it does not answer", **more: Any) -> Sighting:
     """The orders database does not answer."""
     declared = {"rule": "SourceUnavailable", "about": ORDERS, "severity": "error", "owner": "source's owner"}
-    return Finding(**{**declared, "summary": summary, **more})
+    return Sighting(**{**declared, "summary": summary, **more})
 
 
 def test_an_incident_is_triggered_once_seen_again_and_resolved(receiver: AlertReceiver, tmp_path: Path) -> None:
@@ -138,11 +138,11 @@ def test_what_cannot_be_sent_waits(receiver: AlertReceiver, tmp_path: Path) -> N
     assert receiver.actions() == ["trigger", "resolve"]
 
 
-def test_in_quiet_hours_what_is_not_critical_waits_and_is_forgotten_where_it_healed(
+def test_in_quiet_what_is_not_critical_waits_and_is_forgotten_where_it_healed(
     receiver: AlertReceiver, tmp_path: Path
 ) -> None:
     # 13:00 to 17:00 UTC
-    company = Company(tmp_path, pager=receiver.pagerduty(quiet_hours="14:00-18:00", time_zone="Europe/Berlin"))
+    company = Company(tmp_path, pager=receiver.pagerduty(quiet="14:00-18:00", time_zone="Europe/Berlin"))
     company.run(down())  # 13:00
     company.run(down(about=("tickets.ticket", "landing")), down(about=LAKE, severity="critical", rule="LakeDamaged"))
     assert [one["payload"]["component"] for one in receiver.had] == ["lake"]
@@ -273,7 +273,7 @@ def test_sns(moto: MotoServer, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) 
         ({"kind": "email", "to": "ops", "server": "mail:587"}, "addresses"),
         ({"kind": "sns", "to": "incidents"}, "ARN of a topic"),
         ({"kind": "pagerduty", "secret": "x", "server": "mail:587"}, "does not take server"),
-        ({"kind": "pagerduty", "secret": "x", "quiet_hours": "9-5"}, "22:00-07:00"),
+        ({"kind": "pagerduty", "secret": "x", "quiet": "9-5"}, "22:00-07:00"),
     ],
 )
 def test_a_channel_that_does_not_fit_its_kind_is_refused(declared: dict[str, str], said: str) -> None:

@@ -16,6 +16,7 @@ ROOT = Path(__file__).parents[3]
 # Text, counts and paths; every other number says its unit in its name.
 WITHOUT_UNIT = {
     "lake.threads",
+    "alerts.NAME.messages_per_hour",
     "prefect.retries",
     "prefect.source_concurrency",
     "resolve.id_churn_budget",
