@@ -3,7 +3,7 @@ SHELL := /bin/bash
 .SHELLFLAGS := -eu -o pipefail -c
 .DEFAULT_GOAL := help
 .NOTPARALLEL:
-.PHONY: help demo test coverage check fix bench soak lock venv servers
+.PHONY: help demo test coverage check fix bench soak lock image check-deploy venv servers
 
 # An environment that forbids writing bytecode has each process compile the packages and each test worker the tests anew.
 export PYTHONDONTWRITEBYTECODE :=
@@ -20,7 +20,7 @@ PROCESSES = $$(( $$(getconf _NPROCESSORS_ONLN) * 2 ))
 GOLDEN = $(if $(TESTS),,$(WITH_BIN) $(BIN)/python -m tests.golden.lake &)
 
 help: ## list the targets
-	@grep -hE '^[a-z]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/:[^#]*## /\t/' | expand -t 10
+	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/:[^#]*## /\t/' | expand -t 14
 
 demo: venv ## run sample data through the whole pipeline
 	@$(BIN)/dataflow demo
@@ -54,6 +54,12 @@ soak: venv servers ## the tests again, with many more rounds of crashes, races a
 
 lock: venv ## resolve the dependencies anew, with hashes
 	@bash deployments/lock.sh
+
+image: ## build the image of runs and workers, without a Docker engine too
+	@bash deployments/image.sh build
+
+check-deploy: ## build the image where its files have changed, and try it: a whole run as non-root, read-only root
+	@bash deployments/image.sh check
 
 venv:
 	@bash deployments/bootstrap.sh venv

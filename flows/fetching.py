@@ -35,7 +35,7 @@ from dataflow.land.shares import (
     share_name,
     write_share,
 )
-from dataflow.run.exchange import Exchange, join, landing_exchange, offer
+from dataflow.run.exchange import Exchange, join, landing_exchange, offer, paths_for_workers
 from dataflow.run.session import RunSession
 from dataflow.settings import Settings, load_settings
 from dataflow.sources.protocol import PlannedWindow
@@ -131,13 +131,10 @@ def _refresh(exchange: Exchange, number: int) -> None:
 
 
 def _start(settings: Settings, folder: str, number: int, deployment: str, attempt: int) -> UUID:
-    parameters = {"folder": folder, "share": number, "home": str(settings.home)}
-    if settings.config_file is not None:
-        parameters["config"] = str(settings.config_file)
     try:
         started = run_deployment(
             deployment,
-            parameters=parameters,
+            parameters={"folder": folder, "share": number, **paths_for_workers(settings)},
             # Prefect starts one run for an attempt, also when the call is repeated after a lost answer.
             idempotency_key=f"{folder}|{number}|{attempt}",
             timeout=0,

@@ -14,7 +14,7 @@ from prefect.deployments import run_deployment
 from dataflow.access.modes import files_shared_as
 from dataflow.errors import ChunkFailed
 from dataflow.resolve.pairs.chunks import ScoreChunks, edges_name, names_for, score_chunk
-from dataflow.run.exchange import join, offer
+from dataflow.run.exchange import join, offer, paths_for_workers
 from dataflow.settings import Settings, load_settings
 
 # Seconds between two polls of a run that scores for minutes.
@@ -36,7 +36,7 @@ def scoring_in_pool(deployment: str, settings: Settings) -> ScoreChunks:
     The function can be called from any thread: it uses the Prefect API that is set up here.
     """
     here = copy_context()
-    place = {"home": str(settings.home), **({"config": str(settings.config_file)} if settings.config_file else {})}
+    place = paths_for_workers(settings)
 
     def run(address: str, chunk: int) -> str:
         ended = run_deployment(

@@ -17,6 +17,7 @@ from dataflow.cli import (
     benching,
     customers,
     dead_letters,
+    deploying,
     describing,
     drifting,
     lake,
@@ -79,6 +80,7 @@ for module in (
     alerting,
     auditing,
     benching,
+    deploying,
     access,
 ):
     module.register(app)

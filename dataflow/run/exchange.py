@@ -105,6 +105,14 @@ def join(address: str, settings: Settings) -> Iterator[Exchange]:
         yield Exchange(Path(folder), Bucket.of(address, access, setting="lake.s3"))
 
 
+def paths_for_workers(settings: Settings) -> dict[str, str]:
+    """Return home and configuration as parameters of a worker's flow; none where it shares no disk, and has its own."""
+    if settings.prefect.exchange:
+        return {}
+    config = {"config": str(settings.config_file)} if settings.config_file else {}
+    return {"home": str(settings.home), **config}
+
+
 def landing_exchange(settings: Settings) -> Exchange:
     """Return the exchange of staged windows, whose names are their paths below the landing area."""
     bucket = _bucket(settings)

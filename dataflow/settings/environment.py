@@ -50,6 +50,11 @@ def prefect_api_url() -> str | None:
     return os.environ.get("PREFECT_API_URL") or None
 
 
+def deployment_variables() -> dict[str, str]:
+    """Return the variables that `{{ $NAME }}` in prefect.yaml can name."""
+    return dict(os.environ)
+
+
 def prefect_database_url() -> str | None:
     """Return the database that the user set for Prefect, if any; else it is a file in Prefect's home."""
     return os.environ.get("PREFECT_API_DATABASE_CONNECTION_URL") or None

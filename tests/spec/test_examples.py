@@ -46,6 +46,7 @@ NOT_RUN = {
     "dataflow check": "a run; tests/spec/test_cli_check.py",
     "dataflow check --source mysql --since 2026-01-01": "a run; tests/spec/test_cli_check.py",
     "dataflow demo --records 5000 --days 3": "a minute; tests/spec/test_cli.py runs it on 600 records",
+    "dataflow deploy --profile ecs": "a server and a cluster; tests/integration/flows/test_ecs.py",
     "dataflow plan --retrain": "a whole publication; tests/spec/test_retrain.py",
     "dataflow run --retrain": "a whole publication; tests/spec/test_retrain.py",
     "dataflow run --source salesforce --object contact --since 2026-01-01": "a run; as the one that does run",

@@ -5,7 +5,7 @@ import signal
 import subprocess
 import sys
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import AbstractContextManager, contextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -224,21 +224,30 @@ def prefect_server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Prefect
         yield server
 
 
-@pytest.fixture(scope="session")
-def process_worker(prefect_server: PrefectServer) -> Iterator[ProcessWorker]:
-    """A worker on a process pool that it creates."""
-    worker = ProcessWorker(prefect_server, pool="tests")
+@contextmanager
+def running_worker(
+    server: PrefectServer, *, pool: str, kind: str, environment: Mapping[str, str] | None = None
+) -> Iterator[None]:
+    """Run a worker on a pool, which it creates where it is missing, until the block ends."""
 
     def online() -> bool:
         try:
-            workers = prefect_server.post(f"work_pools/{worker.pool}/workers/filter")
+            workers = server.post(f"work_pools/{pool}/workers/filter")
         except httpx.HTTPStatusError:
             return False  # the pool is not there yet
         return any(each["status"] == "ONLINE" for each in workers)
 
-    command = [str(PREFECT), "worker", "start", "--pool", worker.pool, "--type", "process", "--install-policy", "never"]
-    log = prefect_server.home / "worker.log"
-    with _running(command, log=log, environment=prefect_server.environment, ready=online):
+    command = [str(PREFECT), "worker", "start", "--pool", pool, "--type", kind, "--install-policy", "never"]
+    given = server.environment | dict(environment or {})
+    with _running(command, log=server.home / f"worker-{pool}.log", environment=given, ready=online):
+        yield
+
+
+@pytest.fixture(scope="session")
+def process_worker(prefect_server: PrefectServer) -> Iterator[ProcessWorker]:
+    """A worker on a process pool that it creates."""
+    worker = ProcessWorker(prefect_server, pool="tests")
+    with running_worker(prefect_server, pool=worker.pool, kind="process"):
         yield worker
 
 

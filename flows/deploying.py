@@ -1,0 +1,129 @@
+"""Deploy prefect.yaml to the work pools of one of its profiles: what `prefect deploy` does, with other pools."""
+
+from __future__ import annotations
+
+import re
+import subprocess
+import sys
+import tempfile
+from collections.abc import Callable, Mapping
+from functools import partial
+from pathlib import Path
+from typing import Any
+
+import yaml
+
+from checks.registry import unknown_name
+from dataflow.errors import ConfigurationError, OrchestratorUnavailable
+
+_PREFECT = Path(sys.executable).with_name("prefect")
+_VARIABLE = re.compile(r"\{\{\s*\$(\w+)\s*\}\}")
+# A pool of this type runs a checkout on the worker's machine; others have the packages installed.
+_CHECKOUT = "process"
+
+
+def deploy(profile: str, file: Path, environment: Mapping[str, str]) -> list[str]:
+    """Deploy what `file` declares, to the pools of a profile that it declares; return the names of the deployments.
+
+    Pools that are missing are created. Raises: ConfigurationError, OrchestratorUnavailable.
+    """
+    wanted, pools = read_profile(file, profile, environment)
+    from prefect.settings import PREFECT_API_URL
+
+    url = PREFECT_API_URL.value()
+    if not url:
+        raise OrchestratorUnavailable(
+            "Deploying: no Prefect server is set.", next_move="Set PREFECT_API_URL to the server that the workers ask."
+        )
+    prefect = partial(_prefect, environment={**environment, "PREFECT_API_URL": url})
+    for name, kind in pools.items():
+        _create_pool(name, kind, prefect)
+    with tempfile.TemporaryDirectory(prefix="dataflow-deploy-") as folder:
+        changed = Path(folder) / "prefect.yaml"
+        changed.write_text(yaml.safe_dump(wanted), encoding="utf-8")
+        # In the folder of the file: its entry points are relative to it.
+        prefect("deploy", "--all", "--prefect-file", str(changed), folder=file.parent.resolve())
+    return [str(one["name"]) for one in wanted["deployments"]]
+
+
+def read_profile(file: Path, profile: str, environment: Mapping[str, str]) -> tuple[dict[str, Any], dict[str, str]]:
+    """Return the content of prefect.yaml with the pools of a profile, and the type of each pool.
+
+    Raises: ConfigurationError for a file without that profile, or for variables that are not set.
+    """
+    try:
+        declared = yaml.safe_load(file.read_text(encoding="utf-8"))
+    except OSError as error:
+        raise ConfigurationError(
+            f"Deploying {file}: {error.strerror}.", next_move="Stand in the checkout, or name it with --file."
+        ) from None
+    except yaml.YAMLError as error:
+        raise ConfigurationError(f"Deploying {file}: it is not YAML.", next_move=str(error)) from None
+    profiles = (declared.get("definitions") or {}).get("profiles") or {}
+    if profile not in profiles:
+        raise ConfigurationError(f"{file} has no such profile: {unknown_name('profile', profile, sorted(profiles))}")
+    chosen = _filled(profiles[profile], file, environment)
+    parts, kind = chosen.get("parts", {}), str(chosen["type"])
+    for one in declared["deployments"]:
+        one["work_pool"] = parts.get(one["name"], chosen["work_pool"])
+        if kind != _CHECKOUT:
+            one |= {"entrypoint": _module_of(one["entrypoint"]), "pull": []}
+    return declared, {pool["name"]: kind for pool in (chosen["work_pool"], *parts.values())}
+
+
+def _module_of(entrypoint: str) -> str:
+    """Return `flows.pipelines.daily` for `flows/pipelines.py:daily`: the image has packages, and no checkout."""
+    path, _, function = entrypoint.rpartition(":")
+    return f"{path.removesuffix('.py').replace('/', '.')}.{function}"
+
+
+def _filled(profile: dict[str, Any], file: Path, environment: Mapping[str, str]) -> dict[str, Any]:
+    """Put the values of `{{ $NAME }}` in; an element of a list becomes one for each part between commas."""
+    missing = sorted(
+        set(_VARIABLE.findall(yaml.safe_dump(profile))) - {name for name, value in environment.items() if value}
+    )
+    if missing:
+        raise ConfigurationError(
+            f"Deploying {file}: {', '.join(missing)} {'is' if len(missing) == 1 else 'are'} not set.",
+            next_move="Set these variables; Terraform prints their values.",
+        )
+
+    def fill(value: Any) -> Any:
+        if isinstance(value, dict):
+            return {name: fill(one) for name, one in value.items()}
+        if isinstance(value, list):
+            filled = [fill(one) for one in value]
+            return [part for one in filled for part in (one.split(",") if isinstance(one, str) else [one])]
+        return _VARIABLE.sub(lambda found: environment[found[1]], value) if isinstance(value, str) else value
+
+    filled: dict[str, Any] = fill(profile)
+    return filled
+
+
+def _create_pool(name: str, kind: str, prefect: Callable[..., None]) -> None:
+    from prefect.client.orchestration import get_client
+    from prefect.exceptions import ObjectNotFound
+
+    with get_client(sync_client=True) as client:
+        try:
+            found = client.read_work_pool(name)
+        except ObjectNotFound:
+            prefect("work-pool", "create", name, "--type", kind)
+            return
+    if found.type != kind:
+        raise ConfigurationError(
+            f"Deploying to the work pool {name}: it is of the type {found.type}, and the profile needs {kind}.",
+            next_move="Delete the pool, or name another one in prefect.yaml.",
+        )
+
+
+def _prefect(*words: str, environment: Mapping[str, str], folder: Path | None = None) -> None:
+    command = [str(_PREFECT), "--no-prompt", *words]
+    # What it prints is for people: standard output of this command is for machines.
+    done = subprocess.run(
+        command, cwd=folder, env=environment, stdin=subprocess.DEVNULL, stdout=sys.stderr, check=False
+    )
+    if done.returncode:
+        raise OrchestratorUnavailable(
+            f"`prefect {' '.join(words[:2])}` ended with {done.returncode}.", next_move="Its message is above."
+        )
