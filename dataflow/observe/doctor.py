@@ -64,6 +64,9 @@ def probe_all(settings: Settings) -> Iterator[Finding]:
         ("firmographics", lambda: _firmographics(settings)),
         ("prefect", _prefect),
     ]
+    s3 = settings.lake.s3
+    if settings.lake.data.startswith("s3://") and s3 is not None and not s3.endpoint:
+        probes.append(("lake bucket", lambda: _policy(settings)))
     for name, look in probes:
         yield _probe(name, look)
     yield from _ask("lake", partial(_pending, settings))
@@ -88,6 +91,13 @@ def _probe(name: str, look: Callable[[], str]) -> Finding:
         return Finding(name, False, f"{type(error).__name__}: {error.strerror}", "Give this user access to the path.")
     except Exception as error:  # noqa: BLE001 (a probe that fails is a finding; the others go on)
         return Finding(name, False, f"unexpected {type(error).__name__}", "Report this as a defect of dataflow doctor.")
+
+
+def _policy(settings: Settings) -> str:
+    # Imported late: the client of AWS takes a quarter of a second.
+    from dataflow.observe.bucket_policy import look_at_policy
+
+    return look_at_policy(settings)
 
 
 def _python() -> str:
