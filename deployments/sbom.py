@@ -33,7 +33,7 @@ def main(lock: Path) -> None:
         "metadata": {"component": {"type": "application", "name": _OURS}},
         "components": sorted(python + debian, key=lambda each: str(each["purl"])),
     }
-    print(json.dumps(bill, indent=1))  # noqa: T201 (a script)
+    sys.stdout.write(json.dumps(bill, indent=1))
 
 
 def name_of(distribution: Distribution) -> str:
