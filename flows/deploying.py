@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
+import asyncio
 import re
 import subprocess
 import sys
 import tempfile
-from collections.abc import Callable, Mapping
-from functools import partial
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
@@ -20,6 +20,8 @@ _PREFECT = Path(sys.executable).with_name("prefect")
 _VARIABLE = re.compile(r"\{\{\s*\$(\w+)\s*\}\}")
 # A pool of this type runs a checkout on the worker's machine; others have the packages installed.
 _CHECKOUT = "process"
+# Without a step, Prefect copies the working folder of a task, which is its volume, before it runs.
+_NO_PULL = [{"prefect.deployments.steps.set_working_directory": {"directory": "/"}}]
 
 
 def deploy(profile: str, file: Path, environment: Mapping[str, str]) -> list[str]:
@@ -35,14 +37,13 @@ def deploy(profile: str, file: Path, environment: Mapping[str, str]) -> list[str
         raise OrchestratorUnavailable(
             "Deploying: no Prefect server is set.", next_move="Set PREFECT_API_URL to the server that the workers ask."
         )
-    prefect = partial(_prefect, environment={**environment, "PREFECT_API_URL": url})
     for name, kind in pools.items():
-        _create_pool(name, kind, prefect)
+        _create_pool(name, kind)
     with tempfile.TemporaryDirectory(prefix="dataflow-deploy-") as folder:
         changed = Path(folder) / "prefect.yaml"
         changed.write_text(yaml.safe_dump(wanted), encoding="utf-8")
         # In the folder of the file: its entry points are relative to it.
-        prefect("deploy", "--all", "--prefect-file", str(changed), folder=file.parent.resolve())
+        _deploy_all(changed, folder=file.parent.resolve(), environment={**environment, "PREFECT_API_URL": url})
     return [str(one["name"]) for one in wanted["deployments"]]
 
 
@@ -67,7 +68,7 @@ def read_profile(file: Path, profile: str, environment: Mapping[str, str]) -> tu
     for one in declared["deployments"]:
         one["work_pool"] = parts.get(one["name"], chosen["work_pool"])
         if kind != _CHECKOUT:
-            one |= {"entrypoint": _module_of(one["entrypoint"]), "pull": []}
+            one |= {"entrypoint": _module_of(one["entrypoint"]), "pull": _NO_PULL}
     return declared, {pool["name"]: kind for pool in (chosen["work_pool"], *parts.values())}
 
 
@@ -100,30 +101,38 @@ def _filled(profile: dict[str, Any], file: Path, environment: Mapping[str, str])
     return filled
 
 
-def _create_pool(name: str, kind: str, prefect: Callable[..., None]) -> None:
+def _create_pool(name: str, kind: str) -> None:
     from prefect.client.orchestration import get_client
+    from prefect.client.schemas.actions import WorkPoolCreate
     from prefect.exceptions import ObjectNotFound
+    from prefect.workers.utilities import get_default_base_job_template_for_infrastructure_type
 
     with get_client(sync_client=True) as client:
         try:
-            found = client.read_work_pool(name)
+            found = client.read_work_pool(name).type
         except ObjectNotFound:
-            prefect("work-pool", "create", name, "--type", kind)
+            template = asyncio.run(get_default_base_job_template_for_infrastructure_type(kind))
+            if template is None:
+                raise ConfigurationError(
+                    f"Creating the work pool {name}: neither this environment nor the server knows the type {kind}.",
+                    next_move="Install the extra aws: pip install 'dataflow[aws]'.",
+                ) from None
+            client.create_work_pool(WorkPoolCreate(name=name, type=kind, base_job_template=template))
             return
-    if found.type != kind:
+    if found != kind:
         raise ConfigurationError(
-            f"Deploying to the work pool {name}: it is of the type {found.type}, and the profile needs {kind}.",
+            f"Deploying to the work pool {name}: it is of the type {found}, and the profile needs {kind}.",
             next_move="Delete the pool, or name another one in prefect.yaml.",
         )
 
 
-def _prefect(*words: str, environment: Mapping[str, str], folder: Path | None = None) -> None:
-    command = [str(_PREFECT), "--no-prompt", *words]
+def _deploy_all(file: Path, *, folder: Path, environment: Mapping[str, str]) -> None:
+    command = [str(_PREFECT), "--no-prompt", "deploy", "--all", "--prefect-file", str(file)]
     # What it prints is for people: standard output of this command is for machines.
     done = subprocess.run(
         command, cwd=folder, env=environment, stdin=subprocess.DEVNULL, stdout=sys.stderr, check=False
     )
     if done.returncode:
         raise OrchestratorUnavailable(
-            f"`prefect {' '.join(words[:2])}` ended with {done.returncode}.", next_move="Its message is above."
+            f"`prefect deploy` ended with {done.returncode}.", next_move="Its message is above."
         )

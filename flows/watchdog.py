@@ -1,8 +1,8 @@
 """Start again the runs that a worker took and never started.
 
 A worker sets a run to PENDING, then has its process or ECS task started. One that is lost in between leaves the run
-PENDING for ever: nothing runs that could crash. Once ECS has taken a task up, its observer in the worker renames the
-state to InfrastructurePending, and sees the end of the task itself.
+PENDING for ever: nothing runs that could crash. Once ECS has taken a task up, the observer in the worker names the
+state InfrastructurePending, and sees the end of the task itself.
 """
 
 from __future__ import annotations
@@ -14,14 +14,14 @@ from prefect.client.orchestration import SyncPrefectClient, get_client
 from prefect.client.schemas.filters import (
     FlowRunFilter,
     FlowRunFilterState,
-    FlowRunFilterStateName,
+    FlowRunFilterStateType,
     FlowRunFilterTags,
 )
-from prefect.client.schemas.objects import FlowRun
+from prefect.client.schemas.objects import FlowRun, StateType
 from prefect.states import Crashed, Scheduled
 
 _TAGS = ["dataflow", "dataflow-part"]
-_PENDING = "Pending"
+_HAS_TASK = "InfrastructurePending"
 RESTARTED = "Restarted"
 """The name of the state of a run that waits for another worker."""
 # A container on ECS takes one to two minutes to start; where the observer's queue is missing, the state says nothing.
@@ -47,12 +47,11 @@ def restart_pending(client: SyncPrefectClient, *, longest_minutes: float) -> lis
     So does a task that starts after all: Prefect lets a run begin once.
     """
     since = datetime.now(UTC) - timedelta(minutes=longest_minutes)
-    pending = FlowRunFilter(
-        state=FlowRunFilterState(name=FlowRunFilterStateName(any_=[_PENDING])), tags=FlowRunFilterTags(any_=_TAGS)
-    )
+    is_pending = FlowRunFilterState(type=FlowRunFilterStateType(any_=[StateType.PENDING]))
+    pending = FlowRunFilter(state=is_pending, tags=FlowRunFilterTags(any_=_TAGS))
     found = []
     for run in client.read_flow_runs(flow_run_filter=pending):
-        if run.state is None or run.state.timestamp > since:
+        if run.state is None or run.state.name == _HAS_TASK or run.state.timestamp > since:
             continue
         restarts = sum(state.name == RESTARTED for state in client.read_flow_run_states(run.id))
         message = f"Pending for more than {longest_minutes:g} minutes: the worker that took it was lost."
