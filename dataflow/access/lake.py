@@ -6,6 +6,7 @@ from collections.abc import Callable
 from dataclasses import replace
 from functools import partial
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from dataflow.access.catalogue import read_catalogue
 from dataflow.access.modes import prepare_folders
@@ -13,6 +14,9 @@ from dataflow.errors import ConfigurationError
 from dataflow.settings import S3Settings, Settings
 from lakehouse import Lake, LakeLocation, PostgresCatalogue, S3Access, S3Keys
 from lakehouse.damage import is_nowhere
+
+if TYPE_CHECKING:
+    from dataflow.connect.bucket import Bucket
 
 
 def lake_location(settings: Settings) -> LakeLocation:
@@ -32,6 +36,23 @@ def lake_location(settings: Settings) -> LakeLocation:
         inbox=_inbox_place(declared.inbox, access),
         is_shared=bool(declared.group),
     )
+
+
+def bucket_at(place: str, settings: Settings, *, setting: str) -> Bucket:
+    """Return the objects at `s3://bucket/prefix` of a setting, reached as the lake's data are.
+
+    Raises: ConfigurationError where nothing says how.
+    """
+    # Imported late: the client of AWS takes a quarter of a second.
+    from dataflow.connect.bucket import Bucket
+
+    access = _s3_access(settings)
+    if access is None:
+        raise ConfigurationError(
+            f"{setting} is {place}, but there are no lake.s3 settings to reach the bucket.",
+            next_move="Set lake.s3 (region, endpoint, key_id, secret), or name a folder.",
+        )
+    return Bucket.of(place, access, setting="lake.s3")
 
 
 def reading_location(settings: Settings) -> LakeLocation:

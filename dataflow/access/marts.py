@@ -11,6 +11,7 @@ from contextlib import closing, suppress
 from dataclasses import dataclass, fields
 from datetime import UTC, datetime
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import duckdb
 
@@ -24,6 +25,9 @@ from dataflow.settings.roles import LAKE_ROLES
 from lakehouse import LakeError, LakeView, open_reader
 from lakehouse.copies import open_copy
 from lakehouse.table import DATABASE
+
+if TYPE_CHECKING:
+    from dataflow.access.mart_bucket import MartBucket
 
 SUPPRESSION = 0
 """The number of the suppression list; there is none yet."""
@@ -47,9 +51,27 @@ class MartFacts:
 _FACTS = [field.name for field in fields(MartFacts)]
 
 
+def marts_folder(settings: Settings) -> Path:
+    """Return the folder of the marts, or of this machine's copies of those in a bucket."""
+    return settings.home / "marts" if _are_in_bucket(settings) else Path(settings.access.folder)
+
+
 def mart_path(settings: Settings, role: str) -> Path:
-    """Return the file of a role's mart."""
-    return Path(settings.access.folder) / f"{role}.duckdb"
+    """Return the file of a role's mart, or of this machine's copy of it."""
+    return marts_folder(settings) / f"{role}.duckdb"
+
+
+def pull_mart(settings: Settings, role: str) -> Path:
+    """Return the file of a role's mart, after the copy of one in a bucket was brought to it. Raises: SinkError."""
+    if _are_in_bucket(settings):
+        _bucket(settings).pull(role)
+    return mart_path(settings, role)
+
+
+def push_mart(settings: Settings, role: str) -> None:
+    """Put a mart that was written here into the bucket, where the marts are in one. Raises: SinkError."""
+    if _are_in_bucket(settings):
+        _bucket(settings).push(role)
 
 
 def kept_roles(settings: Settings) -> list[str]:
@@ -65,7 +87,7 @@ def kept_roles(settings: Settings) -> list[str]:
 
 def open_mart(role: Role, *, settings: Settings, temp_directory: Path) -> duckdb.DuckDBPyConnection:
     """Open a role's mart, with its tables in the default database. Raises: MartDiffers."""
-    path = mart_path(settings, role.name)
+    path = pull_mart(settings, role.name)
     try:
         con = open_copy(
             path,
@@ -116,12 +138,24 @@ def differences(found: MartFacts | None, role: Role, *, settings: Settings) -> l
 
 
 def remove_marts(settings: Settings, *, besides: Iterable[str] = ()) -> int:
-    """Remove the marts of all roles but some; return how many were there."""
-    kept = {mart_path(settings, role).name for role in besides}
-    gone = [path for path in Path(settings.access.folder).glob("*.duckdb") if path.name not in kept]
+    """Remove the marts of all roles but some; return how many were there. Raises: SinkError."""
+    roles = list(besides)
+    kept = {mart_path(settings, role).name for role in roles}
+    gone = [path for path in marts_folder(settings).glob("*.duckdb") if path.name not in kept]
     for path in gone:
         path.unlink(missing_ok=True)
-    return len(gone)
+    return _bucket(settings).remove(besides=roles) if _are_in_bucket(settings) else len(gone)
+
+
+def _are_in_bucket(settings: Settings) -> bool:
+    return settings.access.folder.startswith("s3://")
+
+
+def _bucket(settings: Settings) -> MartBucket:
+    # Imported late: the client of AWS takes a quarter of a second.
+    from dataflow.access.mart_bucket import MartBucket
+
+    return MartBucket.of(settings, marts_folder(settings))
 
 
 def _id_of_lake(settings: Settings) -> str:

@@ -31,7 +31,7 @@ def list_roles(context: typer.Context, output: OutputOption = Output.TABLE) -> N
 
     Example:  dataflow roles list
     """
-    from dataflow.access.marts import mart_path
+    from dataflow.access.marts import pull_mart
     from dataflow.access.roles import check_roles, find_role, role_names
     from dataflow.sinks.marts import read_file
 
@@ -39,7 +39,7 @@ def list_roles(context: typer.Context, output: OutputOption = Output.TABLE) -> N
     check_roles(settings)
     found = []
     for name in role_names(settings):
-        facts = read_file(mart_path(settings, name))
+        facts = read_file(pull_mart(settings, name))
         found.append(
             {
                 "role": name,

@@ -12,8 +12,7 @@ from typing import TYPE_CHECKING
 
 import duckdb
 
-from dataflow.access.lake import lake_location
-from dataflow.errors import ConfigurationError
+from dataflow.access.lake import bucket_at
 from dataflow.observe.quality import measure_quality
 from dataflow.run.record import RunOutcome
 from dataflow.run.session import RunSession
@@ -93,15 +92,9 @@ def _write_page(settings: Settings, outcome: RunOutcome, draft: ReportDraft) -> 
     facts = RunFacts(outcome=outcome, lake=draft.facts, base_currency=settings.currency.base)
     if not settings.reports.startswith("s3://"):
         return str(write_report(facts, draft.drawings, Path(settings.reports)))
-    from dataflow.connect.bucket import Bucket, BucketError
+    from dataflow.connect.bucket import BucketError
 
-    access = lake_location(settings).s3
-    if access is None:
-        raise ConfigurationError(
-            f"reports is {settings.reports}, but there are no lake.s3 settings to reach the bucket.",
-            next_move="Set lake.s3 (region, endpoint, key_id, secret), or name a folder.",
-        )
-    bucket = Bucket.of(settings.reports, access, setting="lake.s3")
+    bucket = bucket_at(settings.reports, settings, setting="reports")
     with tempfile.TemporaryDirectory(prefix="dataflow-report-") as scratch:
         page = write_report(facts, draft.drawings, Path(scratch))
         try:

@@ -45,7 +45,8 @@ class AccessSettings(Section):
     marts: list[str] = []
     """Roles whose marts are kept although no user or token has them."""
     folder: ProjectPath = "${home}/marts"
-    """Folder of the role marts, one DuckDB file for each role that somebody has."""
+    """Folder, or `s3://bucket/prefix` reached as `lake.s3` says, of the role marts: one DuckDB file for each role that
+    somebody has. Of those in a bucket, a machine has copies in its home."""
     timeout_seconds: Timeout = 300.0
     """How long one statement of a role with a mart may take."""
     key_generations: dict[str, Annotated[int, Field(ge=1)]] = {}

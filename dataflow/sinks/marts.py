@@ -16,7 +16,17 @@ from pathlib import Path
 import duckdb
 
 from dataflow.access.lake import lake_location
-from dataflow.access.marts import SUPPRESSION, MartFacts, kept_roles, mart_path, read_mart, remove_marts
+from dataflow.access.marts import (
+    SUPPRESSION,
+    MartFacts,
+    kept_roles,
+    mart_path,
+    marts_folder,
+    pull_mart,
+    push_mart,
+    read_mart,
+    remove_marts,
+)
 from dataflow.access.mask_keys import key_check, mask_key
 from dataflow.access.roles import Role, find_role
 from dataflow.errors import DataFlowError, SinkError, SinkTimeout
@@ -46,7 +56,7 @@ class _State:
 
 
 class Marts:
-    """The sink `marts`: the files in `access.folder`."""
+    """The sink `marts`: the files or objects of `access.folder`."""
 
     def __init__(self, settings: Settings) -> None:
         self._settings = settings
@@ -59,7 +69,7 @@ class Marts:
         with measured() as watch:
             kept = kept_roles(self._settings)
             remove_marts(self._settings, besides=kept)
-            _remove_left_names(Path(self._settings.access.folder))
+            _remove_left_names(marts_folder(self._settings))
             before = self.shows()
             at = _State(publication.number, publication.snapshot.id)
             written = write_marts(self._settings, kept, at)
@@ -87,7 +97,7 @@ class Marts:
 
     def shows(self) -> Shown | None:
         """Return the oldest publication that a kept mart shows; None where there is no mart."""
-        found = [read_file(mart_path(self._settings, role)) for role in kept_roles(self._settings)]
+        found = [read_file(pull_mart(self._settings, role)) for role in kept_roles(self._settings)]
         oldest = min((facts for facts in found if facts), key=lambda facts: facts.publication, default=None)
         return Shown(oldest.publication, oldest.lake_id) if oldest else None
 
@@ -98,7 +108,7 @@ class Marts:
     def probe(self) -> Iterator[Finding]:
         """Check that the mart of each kept role is a mart, and name its publication."""
         for name in kept_roles(self._settings):
-            path = mart_path(self._settings, name)
+            path = pull_mart(self._settings, name)
             facts = read_file(path)
             if not path.exists():
                 yield Finding(name, True, f"not created yet: the next run creates it at {path}")
@@ -170,6 +180,7 @@ def _write(con: duckdb.DuckDBPyConnection, roles: Sequence[Role], settings: Sett
                 written[role.name] = _replace(
                     con, role, changes, settings, facts=wanted[role.name], key=keys[role.name], copy=after is not None
                 )
+                push_mart(settings, role.name)
             except SinkError as error:
                 failed.append(str(error))
     if failed:
@@ -194,7 +205,7 @@ def _by_snapshot(
     """Group the roles by the snapshot that their marts show; None: to be written whole."""
     groups: dict[int | None, list[Role]] = {}
     for role in roles:
-        has, wants = read_file(mart_path(settings, role.name)), wanted[role.name]
+        has, wants = read_file(pull_mart(settings, role.name)), wanted[role.name]
         # A snapshot that the lake has not reached is of a lake that was put back from an older backup.
         is_same = has is not None and _identity(has) == _identity(wants) and has.snapshot <= newest
         if not is_same:
