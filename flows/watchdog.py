@@ -49,7 +49,7 @@ def restart_pending(client: SyncPrefectClient, *, longest_minutes: float) -> lis
     since = datetime.now(UTC) - timedelta(minutes=longest_minutes)
     is_pending = FlowRunFilterState(type=FlowRunFilterStateType(any_=[StateType.PENDING]))
     pending = FlowRunFilter(state=is_pending, tags=FlowRunFilterTags(any_=_TAGS))
-    found = []
+    found: list[tuple[FlowRun, int | None]] = []
     for run in client.read_flow_runs(flow_run_filter=pending):
         if run.state is None or run.state.name == _HAS_TASK or run.state.timestamp > since:
             continue

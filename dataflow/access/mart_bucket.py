@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 from collections.abc import Callable, Iterable
 from contextlib import suppress
+from functools import partial
 from pathlib import Path
 from typing import TypeVar
 
@@ -72,7 +73,7 @@ class MartBucket:
         names = self._try("reading", lambda: [name for name in self._bucket.names() if name.endswith(_SUFFIX)])
         gone = [name for name in names if name not in kept]
         for name in gone:
-            self._try("removing", lambda name=name: self._bucket.remove(name))
+            self._try("removing", partial(self._bucket.remove, name))
         return len(gone)
 
     def _try(self, doing: str, work: Callable[[], T]) -> T:
