@@ -21,7 +21,7 @@ resolve deployments/requirements.lock 'Everything the project and its tests impo
     --extra dev pyproject.toml
 # The versions of the whole lock: what runs in production is what the tests ran.
 resolve deployments/image.lock 'What the image installs, without the packages of development; remade by `make lock`.' \
-    --extra aws --extra bigquery --extra redis --constraints deployments/requirements.lock pyproject.toml
+    --extra aws --extra gcp --extra redis --constraints deployments/requirements.lock pyproject.toml
 resolve deployments/uv.lock 'The installer that reads requirements.lock; remade by `make lock`.' - \
     < <(pins deployments/uv.lock)
 resolve deployments/build.lock 'What builds the wheel, and pyspark, which comes as source only; remade by `make lock`.' - \
