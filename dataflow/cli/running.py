@@ -45,10 +45,16 @@ def plan(
         bool,
         typer.Option("--retrain", help="Show what models trained again on the published records would change."),
     ] = False,
+    with_preview: Annotated[
+        bool, typer.Option("--preview", help="Preview the new rows also after the first publication.")
+    ] = False,
     output: OutputOption = Output.TABLE,
     now: NowOption = None,
 ) -> None:
     """Show what a run would land: windows, files, bytes, and fields that changed. Nothing is landed.
+
+    Before the first publication, or with --preview, also what would become of the new rows: how the values of CSV files
+    are written, dead letters by rule, words that no mapping knows, records that share an address.
 
     With --retrain: the customers that `dataflow run --retrain` would merge, split or give another id, and the key
     figures; exit code 3 when that run would be refused, because it moves more ids than resolve.id_churn_budget.
@@ -64,18 +70,23 @@ def plan(
         return
     from dataflow.observe.plan import plan_run
 
-    records, pending = plan_run(
+    records, pending, previewed = plan_run(
         settings_of(context),
         source=source,
         object_name=object_name,
         since=timestamp_or_none(since, option="--since"),
         until=timestamp_or_none(until, option="--until"),
+        with_preview=with_preview,
     )
     write_records(records, output=output, title="A run would land:")
     if any(record["drift"] for record in records):
         messages.print("Fields differ from dataflow.toml: `dataflow drift accept SOURCE OBJECT` writes them into it.")
     for finding in pending:
         messages.print(f"Changed declaration: {finding.found} {finding.fix}".rstrip())
+    for finding in previewed:
+        messages.print(
+            f"{'' if finding.is_well else 'Look at: '}{finding.name}: {finding.found} {finding.fix}".rstrip()
+        )
     if not records and not pending:
         messages.print("Nothing new: a run would publish nothing.")
 

@@ -5,21 +5,31 @@ from __future__ import annotations
 from collections.abc import Iterator
 from contextlib import closing, contextmanager
 from datetime import datetime
-from typing import Any
+from typing import Any, NamedTuple
 
 from dataflow.access.lake import lake_location
 from dataflow.access.pipeline import open_published
 from dataflow.errors import ObjectHeldBack, UsageError
 from dataflow.land import plan_landing
 from dataflow.observe.pending import pending_changes
+from dataflow.observe.preview import preview
 from dataflow.settings import Settings
 from dataflow.sources import Finding, ObjectState, open_source
 from dataflow.sources.proposals import FieldChange, propose, sample_types
+from dataflow.tables.ops import POSITION
 from lakehouse import LakeUnreachable, LakeView
 from lakehouse.connect import connect
 from lakehouse.damage import naming_damage
 
 _SAMPLED_ROWS = 1_000
+
+
+class Planned(NamedTuple):
+    """The windows that a run would land, what changed declarations will do, and what the rows would become."""
+
+    records: list[dict[str, Any]]
+    pending: list[Finding]
+    preview: list[Finding]
 
 
 def plan_run(
@@ -29,8 +39,11 @@ def plan_run(
     object_name: str | None = None,
     since: datetime | None = None,
     until: datetime | None = None,
-) -> tuple[list[dict[str, Any]], list[Finding]]:
+    with_preview: bool = False,
+) -> Planned:
     """List the windows that a run would land, with the schema drift of their objects.
+
+    Before the first publication, or `with_preview`, also what their rows would become.
 
     Shape: one row per window: source, object, window, files, bytes, drift, and the number of gaps it repairs; and what
     changed declarations will do.
@@ -39,6 +52,7 @@ def plan_run(
     with published_view(settings) as lake:
         plan = plan_landing(lake, settings, source=source, object=object_name, ranges=[(since, until)])
         pending = list(pending_changes(lake, settings)) if lake is not None else []
+        is_first = lake is None or not _has_published(lake)
     told = {finding.name for finding in pending if not finding.is_well}
     for failure in plan.failures:
         if not isinstance(failure.error, ObjectHeldBack):
@@ -61,7 +75,13 @@ def plan_run(
         }
         for window in windows
     ]
-    return records, pending
+    previewed = preview(settings, windows) if windows and (is_first or with_preview) else []
+    return Planned(records, pending, previewed)
+
+
+def _has_published(lake: LakeView) -> bool:
+    known = POSITION.full_name in set(lake.tables())
+    return known and bool(lake.con.execute(f"SELECT 1 FROM {POSITION.in_lake} LIMIT 1").fetchall())
 
 
 def require_declared(settings: Settings, source: str | None, object_name: str | None) -> None:

@@ -24,6 +24,7 @@ from dataflow.settings.amounts import (
     Timeout,
     TimeZone,
 )
+from dataflow.settings.csv import CsvSettings
 from dataflow.settings.events import EventName, EventSettings
 from dataflow.settings.roles import AccessSettings, RoleSettings
 from dataflow.settings.section import ProjectPath, S3Settings, Section
@@ -95,6 +96,7 @@ class ObjectSettings(Section):
     """Path of files below the source's root; `{date}` stands for the day (YYYY-MM-DD), `*` for any text."""
     deletions: str = ""
     """Path below the root of files that name deleted records (getDeleted answers); empty: no such files."""
+    csv: CsvSettings = CsvSettings()
     encoding: str = ""
     """Encoding of CSV files, by Python's name, where detection fails; empty: detect it."""
     time_zone: TimeZone | None = None
@@ -149,6 +151,8 @@ class ObjectSettings(Section):
         taken = [name for name in self.fields if name.lower() in _OF_VALIDATION and not self._is_mark(name)]
         if taken:
             raise ValueError(f"no field can be named {' or '.join(taken)}: leave it out of fields")
+        if self.csv != CsvSettings() and self.format not in ("", "csv"):
+            raise ValueError(f'the section csv is for format = "csv", and not for "{self.format}"')
         if self.mode == "changes" and not self.cursor:
             raise ValueError(
                 'needs cursor, the field with the time of a row\'s last change; where there is none, mode = "full"'

@@ -89,6 +89,12 @@ def is_whole_number(kind: str) -> bool:
     return kind.upper() in _WHOLE
 
 
+def is_number(kind: str) -> bool:
+    """Return whether values of the type are numbers."""
+    named = kind.upper()
+    return named in _WHOLE or named in _BINARY or _DECIMAL.fullmatch(named) is not None
+
+
 def _ordinary(cast: str, kind: str) -> str:
     """Return the SQL condition that a value which is written as its text is exact."""
     return f"isfinite({cast})" if kind in _BINARY or kind in DATED else "true"

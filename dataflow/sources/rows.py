@@ -12,6 +12,7 @@ import pyarrow as pa
 from dataflow.settings import ObjectSettings
 from dataflow.sources.deletion import deletion_of
 from dataflow.sources.protocol import BATCH_SCHEMA
+from dataflow.sources.written import iso_date
 from dataflow.vocabulary.answers import YES
 
 BATCH_ROWS = 16_384
@@ -66,6 +67,8 @@ class RowReader:
         """Whether a field can mark a row as deleted."""
         self._deletes = deletion_of(declared)
         self._zone = declared.zone
+        self._order = declared.csv.date_order
+        self._null_words = frozenset(declared.csv.null_words)
         self.names = frozenset((*self.keys, self.cursor, self.deleted_flag, self.deleted_when_set))
         """Return the fields that are read."""
 
@@ -73,8 +76,8 @@ class RowReader:
         """Return the record's key, its parts joined by `|`; None when a part is missing."""
         if len(self.keys) == 1:
             value = row.get(self.keys[0])
-            return None if value is None or value == "" else str(value)
-        parts = [row.get(name) for name in self.keys]
+            return None if value is None or value == "" or value in self._null_words else str(value)
+        parts = [None if (part := row.get(name)) in self._null_words else part for name in self.keys]
         if any(part is None or part == "" for part in parts):
             return None
         # Escaped: else ("a|b", "c") and ("a", "b|c") would be one record.
@@ -82,14 +85,25 @@ class RowReader:
 
     def changed_at(self, row: Mapping[str, Any]) -> datetime | None:
         """Return the record's version; None where it has none, which validation sets aside."""
-        return parse_time(row.get(self.cursor), zone=self._zone)
+        return self.version(row.get(self.cursor))
+
+    def version(self, value: object) -> datetime | None:
+        """Return the version that a value of the cursor gives."""
+        return parse_time(self._written(value), zone=self._zone)
+
+    def _written(self, value: object) -> object:
+        """Return a value of a time as ISO 8601, where the object declares another order of dates."""
+        return iso_date(value, self._order) if self._order and isinstance(value, str) else value
 
     def is_deleted(self, row: Mapping[str, Any]) -> bool:
         if self.deleted_flag:
             flag = row.get(self.deleted_flag)
             if flag is True or (isinstance(flag, str) and flag.strip().lower() in YES):
                 return True
-        return bool(self.deleted_when_set) and self._deletes(row.get(self.deleted_when_set))
+        if not self.deleted_when_set:
+            return False
+        mark = row.get(self.deleted_when_set)
+        return mark not in self._null_words and self._deletes(self._written(mark))
 
 
 class Rows:

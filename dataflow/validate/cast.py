@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 
-from dataflow.sources.exact import DATED, cast_sql, lost_sql
+from dataflow.settings.csv import CsvSettings
+from dataflow.sources.exact import DATED, cast_sql, is_number, lost_sql
+from dataflow.sources.written import iso_date_sql, plain_number_sql
 from dataflow.validate.incoming import INCOMING
 from dataflow.vocabulary.placeholders import ZERO_DATES, ZERO_TIMESTAMPS
 from lakehouse.table import literal, quote
@@ -18,14 +20,15 @@ positions of fields whose text is not of the type, or is a zero date; the latter
 _AFTER_ZERO = "1971"
 
 
-def typed_sql(fields: Mapping[str, str], *, zone: str = "UTC") -> str:
+def typed_sql(fields: Mapping[str, str], *, zone: str = "UTC", csv: CsvSettings | None = None) -> str:
     """Build the statement that fills TYPED from INCOMING. An empty text is a missing value, and so is a zero date.
 
-    A time that names no zone is of `zone`.
+    A time that names no zone is of `zone`; `csv` says how numbers, dates and missing values are written.
     """
+    given = _given_by(csv or CsvSettings())
     shape = literal(json.dumps(dict.fromkeys(fields, "VARCHAR")))
     # In steps, so that each text is taken out, trimmed and cast once.
-    texts = "".join(f", {_given(f'text.{quote(name)}')} AS {quote(name)}" for name in fields)
+    texts = "".join(f", {given(f'text.{quote(name)}', kind)} AS {quote(name)}" for name, kind in fields.items())
     dated = {name: number for number, (name, kind) in enumerate(fields.items()) if kind.upper() in DATED}
     zeros = {name: zero_date_sql(quote(name), fields[name]) for name in dated}
     nulled = ", ".join(
@@ -65,5 +68,16 @@ def zero_date_sql(text: str, kind: str) -> str:
     return f"coalesce({text} < '{_AFTER_ZERO}' AND ({zero}), false)"
 
 
-def _given(value: str) -> str:
-    return f"CASE WHEN trim({value}) <> '' THEN {value} END"
+def _given_by(csv: CsvSettings) -> Callable[[str, str], str]:
+    """Return the function that gives the SQL of a value of a type, null where it is missing."""
+    words = f" AND {{0}} NOT IN ({', '.join(map(literal, csv.null_words))})" if csv.null_words else ""
+
+    def given(value: str, kind: str) -> str:
+        text = value
+        if csv.decimal and is_number(kind):
+            text = plain_number_sql(value, csv.decimal)
+        elif csv.date_order and kind.upper() in DATED:
+            text = iso_date_sql(value, csv.date_order)
+        return f"CASE WHEN trim({value}) <> ''{words.format(value)} THEN {text} END"
+
+    return given

@@ -22,6 +22,9 @@ from lakehouse.table import Table
 VALIDATION_VERSION = "2"
 """Raise it when a row is cast or judged otherwise: every object is then validated again, from all of raw."""
 
+_WRITTEN = {"decimal", "date_order", "null_words"}
+"""Settings of a CSV by which values are read."""
+
 ACCEPTABLE = "acceptable"
 """Temporary view of the typed rows that break no check: those that the conformed model judges."""
 
@@ -61,10 +64,12 @@ class ObjectPlan:
         schema = self.schema.schema if self.schema else None
         # Only where they differ from what objects had before there were these settings.
         zone = {} if self.settings.zone == "UTC" else {"zone": self.settings.zone}
+        csv = self.settings.csv
+        written = {"csv": csv.model_dump(include=_WRITTEN)} if csv.shapes_values else {}
         judged = {"judged": [one.settings for one in self.judgements]} if self.judgements else {}
         objects = sorted({self.full_name, *(reference.object for reference in self.references)})
         keys = {name: self.keys[name] for name in objects if not is_plain(self.keys[name])}
-        added = zone | judged | ({"keys": keys} if keys else {})
+        added = zone | written | judged | ({"keys": keys} if keys else {})
         return hash_settings(**declared, **added, checks=checks, schema=schema, version=VALIDATION_VERSION)
 
     @property

@@ -16,6 +16,7 @@ from dataflow.sources.record_key import misfit_sql, raw_key_sql, record_key_sql
 from dataflow.sources.rows import key_fields
 from dataflow.validate.cast import TYPED, typed_sql
 from dataflow.validate.incoming import INCOMING
+from dataflow.validate.marks import judge_marks
 from dataflow.validate.plan import ACCEPTABLE, ObjectPlan
 from dataflow.workspace.workspace import Workspace
 from lakehouse.table import literal, quote
@@ -43,7 +44,7 @@ def judge_incoming(
     A missing value of a field in `absent` is accepted there, since its former value is kept.
     """
     con = ws.con
-    con.execute(typed_sql(plan.settings.fields, zone=plan.settings.zone))
+    con.execute(typed_sql(plan.settings.fields, zone=plan.settings.zone, csv=plan.settings.csv))
     con.execute(f"""
         CREATE OR REPLACE TEMP TABLE {BREACH} (
             row_id BIGINT, phase INTEGER, ordinal INTEGER, stage VARCHAR, rule VARCHAR, reason VARCHAR
@@ -51,6 +52,7 @@ def judge_incoming(
     """)
     con.execute(f"INSERT INTO {BREACH} {_unreadable_sql(plan.settings.cursor)}")
     con.execute(f"INSERT INTO {BREACH} {_uncastable_sql(plan)}")
+    judge_marks(con, plan, breach=BREACH, phase=_TYPE)
     if misfits := _misfit_keys_sql(plan):
         con.execute(f"INSERT INTO {BREACH} {misfits}")
     if plan.schema is not None:

@@ -37,7 +37,10 @@ class LandedBy:
     @classmethod
     def of(cls, declared: ObjectSettings) -> Self:
         """Return those of a declaration."""
-        return cls(", ".join(key_fields(declared)), declared.cursor, declared.deleted_flag, declared.deleted_when_set)
+        # Another order of dates gives a row another version.
+        order = f" ({declared.csv.date_order})" if declared.csv.date_order and declared.cursor else ""
+        cursor = f"{declared.cursor}{order}"
+        return cls(", ".join(key_fields(declared)), cursor, declared.deleted_flag, declared.deleted_when_set)
 
     @property
     def keys(self) -> tuple[str, ...]:

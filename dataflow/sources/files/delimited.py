@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import io
+from collections import deque
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from json.encoder import encode_basestring
@@ -14,7 +15,14 @@ from dataflow.errors import SchemaDrift
 from dataflow.settings import ObjectSettings
 from dataflow.sources.drift import answer_drift, find_drift
 from dataflow.sources.files.compression import open_content
-from dataflow.sources.files.dialect import LONGEST_ROW, SAMPLE_LINES, Dialect, detect_dialect, names_delimiter
+from dataflow.sources.files.dialect import (
+    LONGEST_ROW,
+    SAMPLE_LINES,
+    Dialect,
+    detect_dialect,
+    header_line,
+    names_delimiter,
+)
 from dataflow.sources.files.encoding import as_text, detect_encoding
 from dataflow.sources.files.folders import folder_fields
 from dataflow.sources.files.growing import is_growing, settled
@@ -23,7 +31,7 @@ from dataflow.sources.files.quotes import IsRow, is_unquoted
 from dataflow.sources.files.splitting import Row, RowSplitter, take_header
 from dataflow.sources.files.store import Store
 from dataflow.sources.protocol import FetchReport, FieldInfo, Part
-from dataflow.sources.rows import RowReader, Rows, key_fields, parse_time
+from dataflow.sources.rows import RowReader, Rows, key_fields
 
 _SMALL_BYTES = 4 * 1024 * 1024
 
@@ -48,7 +56,8 @@ def describe(store: Store, part: Part, declared: ObjectSettings) -> list[FieldIn
     open_again = _opener(store, part)
     with as_text(open_again(), _encoding(open_again, declared)) as text:
         lines = Lines(text, part.path)
-        header = take_header(lines, detect_dialect(_sample(lines), declared.fields))
+        dialect, _ = _start(lines, _sample(lines), declared)
+        header = take_header(lines, dialect)
     return [FieldInfo(name) for name in [*header, *folder_fields(part.path, declared, present=header)]]
 
 
@@ -59,6 +68,25 @@ def _sample(lines: Lines) -> list[str]:
         lines.pass_over()
         return sample[1:]
     return sample
+
+
+def _start(lines: Lines, sample: list[str], declared: ObjectSettings) -> tuple[Dialect, int]:
+    """Return the dialect of the file, and pass over the lines before its header; return how many."""
+    given = declared.csv.preamble_rows
+    for first in [given] if given is not None else _starts(sample, declared):
+        dialect = detect_dialect(sample[first:], declared.fields).declared(declared.csv)
+        found = first if given is not None else header_line(sample, dialect, key_fields(declared))
+        if found == first:
+            break
+    for _ in range(found):
+        lines.pass_over()
+    return dialect, found
+
+
+def _starts(sample: list[str], declared: ObjectSettings) -> list[int]:
+    """Return where the header can be: the first line, and those that hold the names of the key."""
+    names = key_fields(declared)
+    return [0, *(n for n, line in enumerate(sample) if n and all(name in line for name in names))]
 
 
 def _opener(store: Store, part: Part) -> Callable[[], BinaryIO]:
@@ -91,7 +119,7 @@ class _Export:
             if not any(line.strip() for line in sample):
                 report.notes[path] = "empty file"
                 return
-            dialect = detect_dialect(sample, declared.fields)
+            dialect, before = _start(lines, sample, declared)
             header = take_header(lines, dialect)
             in_folders = folder_fields(path, declared, present=header)
             defect = _compare([*header, *in_folders], path, declared, report)
@@ -106,12 +134,13 @@ class _Export:
                 is_growing=is_growing(self.part),
             )
             yield from self._shaped(splitter, shape, report)
-            report.formats[path] = f"{encoding}, {splitter.dialect}"
+            header_at = f", header in line {before + 1}" if before else ""
+            report.formats[path] = f"{encoding}, {splitter.dialect}{header_at}"
             _note(splitter, path, report)
 
     def _shaped(self, splitter: RowSplitter, shape: _RowShape, report: FetchReport) -> Iterator[pa.RecordBatch]:
         path, rows, count = self.part.path, Rows(), 0
-        for row in splitter.rows():
+        for row in _without_footer(splitter, self.declared.csv.footer_rows):
             shape.add(rows, row)
             if rows.is_full:
                 count += len(rows)
@@ -127,6 +156,19 @@ class _Export:
             return is_unquoted(iter(lambda: text.readline(LONGEST_ROW), ""), dialect, is_row)
 
 
+def _without_footer(splitter: RowSplitter, footer_rows: int) -> Iterator[Row]:
+    """Yield the rows but the last ones, whose lines are passed over."""
+    if not footer_rows:
+        yield from splitter.rows()
+        return
+    held: deque[Row] = deque()
+    for row in splitter.rows():
+        held.append(row)
+        if len(held) > footer_rows:
+            yield held.popleft()
+    splitter.lines.passed += len(held)
+
+
 def _note(splitter: RowSplitter, path: str, report: FetchReport) -> None:
     """Note what the reader decided about the file as a whole."""
     notes = []
@@ -140,11 +182,11 @@ def _note(splitter: RowSplitter, path: str, report: FetchReport) -> None:
 
 def _row_test(header: Sequence[str], declared: ObjectSettings) -> IsRow:
     """Return the test whether values are those of a whole row: as many as the header's names, with a version."""
-    width, zone = len(header), declared.zone
+    width, reader = len(header), RowReader(declared)
     place = header.index(declared.cursor) if declared.cursor in header else None
 
     def is_row(values: Sequence[str]) -> bool:
-        return len(values) == width and (place is None or parse_time(values[place], zone=zone) is not None)
+        return len(values) == width and (place is None or reader.version(values[place]) is not None)
 
     return is_row
 

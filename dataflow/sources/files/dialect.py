@@ -7,14 +7,17 @@ from __future__ import annotations
 
 import csv
 import re
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from itertools import product
 
+from dataflow.settings.csv import CsvSettings
 from lakehouse.table import literal
 
 SAMPLE_LINES = 200
 """Lines by which the dialect of a file is detected."""
+
+BACKSLASH = "\\"
 
 LONGEST_ROW = 16 * 1024 * 1024
 """In characters or bytes: a quote that is never closed would otherwise make one row of the rest of the file."""
@@ -59,9 +62,14 @@ class Dialect:
         }
 
     def __str__(self) -> str:
-        escaped = ", escaped by backslash" if self.escape else ""
-        quotes = {'"': "double", "'": "single", None: "no"}[self.quote]
-        return f"{_NAMES[self.delimiter]}, {quotes} quotes{escaped}"
+        escaped = f", escaped by {'backslash' if self.escape == BACKSLASH else self.escape}" if self.escape else ""
+        quotes = {'"': "double", "'": "single", None: "no"}.get(self.quote, str(self.quote))
+        return f"{_NAMES.get(self.delimiter, self.delimiter)}, {quotes} quotes{escaped}"
+
+    def declared(self, csv: CsvSettings) -> Dialect:
+        """Return the dialect with what the object declares of it."""
+        quote = {"": self.quote, "none": None}.get(csv.quote, csv.quote)
+        return Dialect(csv.delimiter or self.delimiter, quote, csv.escape or self.escape)
 
 
 def names_delimiter(line: str) -> bool:
@@ -72,6 +80,16 @@ def names_delimiter(line: str) -> bool:
 def has_names(row: list[str]) -> bool:
     """Return whether a row can be the header: one without any text cannot."""
     return any(name.strip() for name in row)
+
+
+def header_line(lines: Sequence[str], dialect: Dialect, needed: Iterable[str]) -> int:
+    """Return which of the first lines has all of the needed names, as a header does; 0 where none has."""
+    names = set(needed)
+    for number, line in enumerate(lines):
+        found = {name.strip() for row in _parse(dialect, [line]) if row for name in row}
+        if names and names <= found:
+            return number
+    return 0
 
 
 def detect_dialect(lines: list[str], declared: Iterable[str] | None = None) -> Dialect:
