@@ -152,7 +152,7 @@ def _date_order(found: Sequence[ColumnEvidence], evidence: list[str], undecided:
     for one in dated:
         for order in ("dmy", "mdy", "ymd"):
             if one.orders[order]:
-                votes.setdefault(order, []).append(one.name)  # type: ignore[call-overload]
+                votes.setdefault(order, []).append(one.name)
     if len(votes) > 1:
         undecided.append(f"dates are in several orders: {', '.join(f'{k} in {_names(v)}' for k, v in votes.items())}")
         return ""
