@@ -11,7 +11,6 @@ import logging
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
-from importlib import import_module
 from typing import Any
 
 import duckdb
@@ -36,13 +35,6 @@ class SodaRun:
 
     checks: Sequence[SodaCheck]
     errors: Sequence[str]
-
-
-def load_soda() -> None:
-    """Import Soda ahead of use: the import takes as long as the checks of a small publication."""
-    _keep_to_itself()
-    for module in ("soda_core.contracts.contract_verification", "soda_duckdb.common.data_sources.duckdb_data_source"):
-        import_module(module)
 
 
 def run_soda(con: duckdb.DuckDBPyConnection, contracts: Sequence[Mapping[str, Any]], *, database: str) -> SodaRun:

@@ -25,7 +25,7 @@ DataFlowError
 │   └── AccessLogDamaged    an entry was changed, removed, inserted or cut  exit 1   the engineer
 ├── StepDefect              a step failed with an unexpected error          exit 1   the engineer
 ├── OutOfMemory             a step needed more memory than its limit        exit 1   the engineer
-├── OrchestratorUnavailable the local Prefect API did not start             exit 1   the engineer, retry helps
+├── OrchestratorUnavailable no Prefect server is set, or it did not deploy  exit 1   the engineer, retry helps
 ├── ShareLost               a worker pool did not answer for its windows    exit 1   the engineer, retry helps
 ├── ShareOver               the backfill of a share of windows has ended    exit 1   the engineer
 ├── ChunkFailed             a worker pool did not score a chunk of pairs    exit 1   the engineer, retry helps
@@ -248,10 +248,10 @@ class OutOfMemory(DataFlowError):
 
 
 class OrchestratorUnavailable(DataFlowError):
-    """The local Prefect API did not start."""
+    """No Prefect server is set, or it did not take the deployments."""
 
     retryable = True
-    usual_move = "Run again; if it fails again, read prefect/server.log in the home folder."
+    usual_move = "Set PREFECT_API_URL to the server that the workers ask, and deploy again."
 
 
 class ShareLost(DataFlowError):

@@ -110,8 +110,6 @@ set_up_venv() {
     "$VENV/bin/uv" pip install --quiet --offline --no-deps --no-build-isolation --editable . >&2
     # Ours too: where Python may not write bytecode, each process would compile them anew.
     "$VENV/bin/python" -m compileall -q dataflow lakehouse checks flows >&2
-    # Once here instead of in each new home.
-    "$VENV/bin/python" -m flows.new_database >&2
     wanted >"$STAMP"
     say "$VENV is ready"
 }

@@ -1,1 +1,1 @@
-"""Orchestration with Prefect: order, retries, limits, artifacts. The steps themselves are in `dataflow`."""
+"""Orchestration: order, retries, limits, artifacts; by Prefect where an API is set. `dataflow` has what steps do."""

@@ -1,4 +1,4 @@
-"""The nightly check as tasks: one for each object, so that a failure does not stop the others."""
+"""The nightly check: a step for each object, so that a failure does not stop the others."""
 
 from __future__ import annotations
 
@@ -11,8 +11,9 @@ from dataflow.land import Checked, due_objects, record_checks, why_not_compared
 from dataflow.run.session import RunSession
 from dataflow.sources.protocol import BEGINNING, Window
 from dataflow.workspace.report import GAP_FACT, StepReport
-from flows.retry import with_retries
-from flows.tasks import check, delete_gone
+from flows.engine import Call
+from flows.sessions import engine_of
+from flows.steps import check, delete_gone
 from lakehouse.plural import agreeing, counted
 
 _Name = tuple[str, str]
@@ -41,9 +42,8 @@ def check_objects(
     ]
     for name in chosen:
         with _noted(session, name):
-            found.append(
-                with_retries(check, session.settings, name=f"check {'.'.join(name)}")(run_id, name, since, until)
-            )
+            parameters = {"run_id": run_id, "name": name, "since": since, "until": until}
+            found.append(engine_of(session).run(Call("check", check, parameters, name=f"check {'.'.join(name)}")))
     session.reports += [checked.report() for checked in found]
     with session.one_at_a_time("land"):
         record_checks(session.lake, found, session.run)
@@ -59,8 +59,8 @@ def _delete_gone(session: RunSession, ranges: Mapping[_Name, Sequence[Window]]) 
     gone = {}
     for name, within in ranges.items():
         with _noted(session, name):
-            task = with_retries(delete_gone, session.settings, name=f"keys {'.'.join(name)}")
-            gone[name] = task(session.run.run_id, name, within)
+            parameters = {"run_id": session.run.run_id, "name": name, "within": within}
+            gone[name] = engine_of(session).run(Call("keys", delete_gone, parameters, name=f"keys {'.'.join(name)}"))
     return gone
 
 

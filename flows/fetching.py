@@ -9,11 +9,9 @@ import time
 from collections.abc import Callable, Iterator, Sequence
 from functools import partial
 from pathlib import Path
-from typing import Any
 from uuid import UUID, uuid4
 
-from prefect import Task, flow, task
-from prefect.cache_policies import NO_CACHE
+from prefect import flow
 from prefect.client.orchestration import SyncPrefectClient, get_client
 from prefect.client.schemas.objects import FlowRun, StateType
 from prefect.deployments import run_deployment
@@ -39,12 +37,11 @@ from dataflow.run.exchange import Exchange, join, landing_exchange, offer, paths
 from dataflow.run.session import RunSession
 from dataflow.settings import Settings, load_settings
 from dataflow.sources.protocol import PlannedWindow
-from flows.retry import result_or_part, with_retries
+from flows.engine import Call, answer_of
+from flows.on_prefect import OnPrefect
+from flows.retry import result_or_part
 from flows.sessions import session_of_run
-from flows.tasks import unless_incomplete
-
-Order = tuple[Task[..., Staged], dict[str, Any], int]
-"""A task that stages so many windows, and its parameters."""
+from flows.steps import unless_incomplete
 
 # Seconds between two polls of a run that fetches for minutes.
 _POLL_SECONDS = 2.0
@@ -74,19 +71,17 @@ def fetch(folder: str, share: int, config: Path | None = None, home: Path | None
 
 
 def _fetch_with_retries(share: Share, settings: Settings) -> Staged:
-    # Not a task parameter: the settings hold secrets.
-    @task(name="fetch", cache_policy=NO_CACHE, persist_result=False)
+    # Not a parameter of the task: the settings hold secrets.
     def fetch_windows() -> Staged:
         return unless_incomplete(stage_windows(share.windows, settings, share.run))
 
-    retried = with_retries(fetch_windows, settings)
-    return result_or_part(retried(return_state=True).result(raise_on_failure=False))
+    return result_or_part(answer_of(OnPrefect(settings), Call("fetch", fetch_windows)))
 
 
 def share_out(
     session: RunSession, windows: Sequence[PlannedWindow], *, deployment: str, workers: int
-) -> Iterator[Order]:
-    """Write a share of the windows for each worker into the run's folder; yield the tasks that have them fetched.
+) -> Iterator[Call[Staged]]:
+    """Write a share of the windows for each worker into the run's folder; yield the calls that have them fetched.
 
     Neighbouring windows of an object, which cost alike, go to different workers.
     """
@@ -99,12 +94,11 @@ def share_out(
         share = Share(session.run, tuple(windows[number::shares]))
         write_share(folder, number, share)
         exchange.push([share_name(number)])
-        named = fetch_share.with_options(task_run_name=f"fetch share {number + 1} of {shares}")
+        name = f"fetch share {number + 1} of {shares}"
         parameters = {"run_id": session.run.run_id, "folder": folder, "number": number, "deployment": deployment}
-        yield named, parameters, len(share.windows)
+        yield Call("share", fetch_share, parameters, name=name, is_retried=False, windows=len(share.windows))
 
 
-@task(name="share", cache_policy=NO_CACHE, persist_result=False)
 def fetch_share(run_id: str, folder: Path, number: int, deployment: str) -> Staged:
     """Have a deployment fetch one share; a new run continues from what a crashed one has staged.
 

@@ -1,13 +1,9 @@
-"""Landing as tasks: plan, fetch windows in parallel, land what was staged, record what is missing."""
+"""Landing: plan, fetch windows in parallel, land what was staged, record what is missing."""
 
 from __future__ import annotations
 
 from collections import defaultdict
 from collections.abc import Iterator, Sequence
-from typing import Any
-
-from prefect.futures import PrefectFuture, as_completed
-from prefect.task_runners import ThreadPoolTaskRunner
 
 from dataflow.errors import ObjectHeldBack, SourceIncomplete
 from dataflow.land import Failure, FetchedWindow, LandingPlan, PlanFindings, Staged
@@ -17,9 +13,10 @@ from dataflow.run.exchange import landing_exchange
 from dataflow.run.progress import WindowEvent, announce
 from dataflow.run.session import RunSession
 from dataflow.sources.protocol import PlannedWindow
-from flows.fetching import Order, share_out
-from flows.retry import result_or_part, with_retries
-from flows.tasks import fetch, land, plan
+from flows.engine import Call, answer_of, require_pools
+from flows.retry import result_or_part
+from flows.sessions import engine_of
+from flows.steps import fetch, land, plan
 
 EVERYTHING: Sequence[TimeRange] = ((None, None),)
 
@@ -58,7 +55,8 @@ def ingest_windows(
         staged = fetch_windows(session, wave, workers=workers, deployment=deployment) if wave else Staged()
         of_wave = PlanFindings((*findings.failures, *staged.failures), findings.closed_gaps)
         if staged.fetched or of_wave.failures or of_wave.closed_gaps:
-            rows += with_retries(land, session.settings)(session.run.run_id, staged.fetched, of_wave)
+            parameters = {"run_id": session.run.run_id, "fetched": staged.fetched, "findings": of_wave}
+            rows += engine_of(session).run(Call("land", land, parameters))
             if deployment:
                 staged_names = (landing_name(window.planned, session.run) for window in staged.fetched)
                 landing_exchange(session.settings).remove(staged_names)
@@ -76,27 +74,29 @@ def fetch_windows(
 ) -> Staged:
     """Stage windows, `workers` at a time, in threads or in runs of a deployment."""
     if deployment:
-        orders = share_out(session, windows, deployment=deployment, workers=workers)
+        require_pools(engine_of(session), deployment, setting="prefect.fetch_deployment")
+        # Only here: it imports Prefect's client.
+        from flows.fetching import share_out
+
+        calls = share_out(session, windows, deployment=deployment, workers=workers)
     else:
-        orders = _by_threads(session, windows, tasks=workers * _TASKS_A_WORKER)
-    with session.stage("fetch"), ThreadPoolTaskRunner[Any](max_workers=workers) as runner:
-        futures: dict[PrefectFuture[Staged], int] = {}
-        for task, parameters, count in orders:
-            futures[runner.submit(task, parameters=parameters)] = count
-        for future in as_completed(list(futures)):
-            announce(WindowEvent("fetched", futures[future]))
-        answers = [result_or_part(future.result(raise_on_failure=False)) for future in futures]
+        calls = _by_threads(session, windows, tasks=workers * _TASKS_A_WORKER)
+    with session.stage("fetch"):
+        given = engine_of(session).run_all(
+            list(calls), workers=workers, on_end=lambda call: announce(WindowEvent("fetched", call.windows))
+        )
+    answers = [result_or_part(answer) for answer in given]
     return Staged(
         tuple(window for answer in answers for window in answer.fetched),
         tuple(failure for answer in answers for failure in answer.failures),
     )
 
 
-def _by_threads(session: RunSession, windows: Sequence[PlannedWindow], *, tasks: int) -> Iterator[Order]:
-    """Yield tasks that fetch windows in this process; the windows of an object are split among tasks in order."""
+def _by_threads(session: RunSession, windows: Sequence[PlannedWindow], *, tasks: int) -> Iterator[Call[Staged]]:
+    """Yield calls that fetch windows in this process; the windows of an object are split among them in order."""
     for name, share in _shares(windows, tasks=tasks):
         parameters = {"run_id": session.run.run_id, "windows": share}
-        yield with_retries(fetch, session.settings, name=name), parameters, len(share)
+        yield Call("fetch", fetch, parameters, name=name, windows=len(share))
 
 
 def _planned(
@@ -107,9 +107,14 @@ def _planned(
     *,
     skip_landed: bool,
 ) -> LandingPlan:
-    task = with_retries(plan, session.settings)
-    arguments = (session.run.run_id, source, object_name, ranges, skip_landed)
-    return result_or_part(task(*arguments, return_state=True).result(raise_on_failure=False))
+    parameters = {
+        "run_id": session.run.run_id,
+        "source": source,
+        "object_name": object_name,
+        "ranges": ranges,
+        "skip_landed": skip_landed,
+    }
+    return result_or_part(answer_of(engine_of(session), Call("plan", plan, parameters)))
 
 
 def _waves(windows: Sequence[PlannedWindow]) -> Iterator[Sequence[PlannedWindow]]:

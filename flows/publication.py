@@ -1,4 +1,4 @@
-"""The publication: the order of its tasks, how it ends, and its report."""
+"""The publication: the order of its steps, how it ends, and its report."""
 
 from __future__ import annotations
 
@@ -10,10 +10,10 @@ from dataflow.run.record import RunOutcome
 from dataflow.run.session import RunSession
 from dataflow.run.stages import STAGES
 from dataflow.tables.ops import RunStatus
-from flows.artifacts import post_report, progress_artifact
-from flows.retry import with_retries
+from flows.engine import Call
+from flows.sessions import engine_of
 from flows.sinks import feed_sinks
-from flows.tasks import commit_publication, compute
+from flows.steps import commit_publication, compute
 from lakehouse.plural import counted
 
 PUBLISHING_STEPS = len(STAGES) + 2
@@ -24,18 +24,19 @@ def publish_landed(session: RunSession, *, retrain: bool = False) -> RunOutcome:
 
     `retrain`: identity is resolved again, by models trained on the current records and judgements.
     """
-    run_id = session.run.run_id
+    run_id, engine = session.run.run_id, engine_of(session)
     with (
-        progress_artifact(session.run.kind, steps=PUBLISHING_STEPS) as advance,
+        engine.progress(session.run.kind, steps=PUBLISHING_STEPS) as advance,
         # Draws in parallel with commit and sinks; it has read the lake when the workspace closes.
         ThreadPoolExecutor(1, thread_name_prefix="report") as beside,
     ):
         with session.open_workspace():
             for stage in STAGES:
-                compute(run_id, stage, retrain)
+                parameters = {"run_id": run_id, "stage": stage, "retrain": retrain}
+                engine.run(Call("compute", compute, parameters, name=stage, is_retried=False))
                 advance()
             with drafting_report(session, beside) as draft:
-                publication = with_retries(commit_publication, session.settings)(run_id)
+                publication = engine.run(Call("commit", commit_publication, {"run_id": run_id}))
                 advance()
                 message, snapshot = _message(publication), publication.snapshot.id
                 outcome = session.conclude(publication.status, message, snapshot_id=snapshot)
@@ -57,7 +58,7 @@ def present(session: RunSession, outcome: RunOutcome, *, draft: Future[ReportDra
     """
     publishes_nothing = session.run.kind == "ingest" and outcome.status != "partial"
     session.outcome = outcome if publishes_nothing else write_run_report(session, outcome, draft=draft)
-    post_report(session.outcome)
+    engine_of(session).post(session.outcome)
     return session.outcome
 
 
@@ -68,7 +69,7 @@ def report_failure(session: RunSession, error: Exception) -> None:
         return
     try:
         drawn = write_run_report(session, outcome)
-        post_report(drawn)
+        engine_of(session).post(drawn)
         error.add_note(f"Report: {drawn.report_page}")
     except Exception as second:  # noqa: BLE001 (any error: it must not hide the first one)
         error.add_note(f"Its report could not be drawn ({type(second).__name__}).")

@@ -1,37 +1,31 @@
-"""Keep the sessions of this process by run id: tasks carry the id only."""
+"""Keep the sessions of this process by run id, with their engines: steps carry the id only."""
 
 from __future__ import annotations
 
 from collections.abc import Iterator
 from contextlib import contextmanager
-from datetime import datetime
 
-from dataflow.run.session import RunSession, open_run
-from dataflow.settings import Settings
+from dataflow.run.session import RunSession
+from flows.engine import Engine
 
-_sessions: dict[str, RunSession] = {}
+_sessions: dict[str, tuple[RunSession, Engine]] = {}
 
 
 def session_of_run(run_id: str) -> RunSession:
     """Return the session of a run of this process."""
-    return _sessions[run_id]
+    return _sessions[run_id][0]
+
+
+def engine_of(session: RunSession) -> Engine:
+    """Return what executes the steps of a session."""
+    return _sessions[session.run.run_id][1]
 
 
 @contextmanager
-def registered(session: RunSession) -> Iterator[RunSession]:
-    """Let tasks find the session while the block runs."""
-    _sessions[session.run.run_id] = session
+def registered(session: RunSession, engine: Engine) -> Iterator[RunSession]:
+    """Let steps find the session while the block runs, and its engine."""
+    _sessions[session.run.run_id] = (session, engine)
     try:
         yield session
     finally:
         del _sessions[session.run.run_id]
-
-
-@contextmanager
-def join_or_open(run_id: str | None, settings: Settings, kind: str, *, now: datetime | None) -> Iterator[RunSession]:
-    """Yield the session that the caller of the flow has opened, or open one."""
-    if run_id is not None:
-        yield session_of_run(run_id)
-        return
-    with open_run(settings, kind, now=now) as session, registered(session):
-        yield session

@@ -1,17 +1,16 @@
-"""Update the sinks in parallel, each in a task; an error of one does not affect the others."""
+"""Update the sinks in parallel; an error of one does not affect the others."""
 
 from __future__ import annotations
 
 from typing import Any
 
-from prefect.task_runners import ThreadPoolTaskRunner
-
 from dataflow.publish import Publication
 from dataflow.run.session import RunSession
 from dataflow.sinks import active_sinks
 from dataflow.workspace.report import BEHIND_FACT, StepReport
-from flows.retry import with_retries
-from flows.tasks import feed_sink
+from flows.engine import Call
+from flows.sessions import engine_of
+from flows.steps import feed_sink
 
 
 def feed_sinks(session: RunSession, publication: Publication) -> list[StepReport]:
@@ -22,16 +21,14 @@ def feed_sinks(session: RunSession, publication: Publication) -> list[StepReport
     names = [kind.name for kind in active_sinks(session.settings)]
     if not names:
         return []
-    with session.stage("sink"), ThreadPoolTaskRunner[Any](max_workers=len(names)) as runner:
-        futures = {
-            name: runner.submit(
-                with_retries(feed_sink, session.settings, name=f"sink {name}"),
-                parameters={"run_id": session.run.run_id, "name": name, "publication": publication},
-            )
-            for name in names
-        }
-        answers = {name: future.result(raise_on_failure=False) for name, future in futures.items()}
-    return [_report(name, answer) for name, answer in answers.items()]
+    run_id = session.run.run_id
+    calls = [
+        Call("sink", feed_sink, {"run_id": run_id, "name": name, "publication": publication}, name=f"sink {name}")
+        for name in names
+    ]
+    with session.stage("sink"):
+        answers = engine_of(session).run_all(calls, workers=len(calls))
+    return [_report(name, answer) for name, answer in zip(names, answers, strict=True)]
 
 
 def _report(name: str, answer: Any) -> StepReport:

@@ -22,8 +22,7 @@ HOMEBREW = (Path("/opt/homebrew"), Path("/usr/local"))
 
 # Without the helper that servers import: pytest wants to load a plugin before anybody else does.
 pytest_plugins = [
-    "tests.lib.shared_prefect",
-    *(f"tests.lib.servers.{module.stem}" for module in sorted(SERVERS.glob("[a-z]*.py")) if module.stem != "ports"),
+    f"tests.lib.servers.{module.stem}" for module in sorted(SERVERS.glob("[a-z]*.py")) if module.stem != "ports"
 ]
 
 

@@ -197,7 +197,6 @@ def check(
 def _require_declared(settings: Settings, source: str | None, object_name: str | None) -> None:
     if source is None:
         return
-    # Imported only here: it takes half a second, by which Prefect's API would start later.
     from dataflow.observe.plan import require_declared
 
     require_declared(settings, source, object_name)
@@ -226,13 +225,10 @@ def _plan_retrain(settings: Settings, *, now: str | None, output: Output) -> Non
 def perform(settings: Settings, kind: str, parameters: dict[str, Any], *, now: str | None = None) -> RunOutcome:
     """Run a flow in this process, with progress on a terminal."""
     from dataflow.cli.watching import watching_run, watching_windows
-    from flows.orchestrator import orchestrator
+    from flows.start import run_flow
 
     timestamp = timestamp_or_none(now, option="--now")
-    # Prefect's API takes longest to start: it starts before anything else is imported.
-    with orchestrator(settings), watching_windows() if kind == "backfill" else watching_run():
-        from flows.start import run_flow
-
+    with watching_windows() if kind == "backfill" else watching_run():
         return run_flow(settings, kind, now=timestamp, **parameters)
 
 

@@ -78,16 +78,13 @@ def demo(
     """
     from dataflow.cli.running import perform
     from dataflow.sample import SampleSpec
-    from flows.orchestrator import orchestrator
 
     settings = settings_of(context)
     first = _first_day(Path(settings.sample), days=days, records=records, seed=seed)
     spec = SampleSpec(days=days, records_per_day=records, seed=seed, start=first)
-    # Prefect's API starts while the sample is generated.
-    with orchestrator(settings):
-        made = make_sample(spec, Path(settings.sample))
-        messages.print(f"Sample: {made['delivered']:,} records in {settings.sample}")
-        outcome = perform(settings, "daily", {}, now=now)
+    made = make_sample(spec, Path(settings.sample))
+    messages.print(f"Sample: {made['delivered']:,} records in {settings.sample}")
+    outcome = perform(settings, "daily", {}, now=now)
     summary = _summarise(settings, outcome, made)
     if output is Output.JSON:
         write_json(summary)

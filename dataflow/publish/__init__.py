@@ -1,6 +1,6 @@
 """Build the published tables from golden records, audit and commit them."""
 
-from dataflow.publish.build import build, compile_builders
+from dataflow.publish.build import build
 from dataflow.publish.commit import Publication, commit
 from dataflow.publish.content import content_hash
 from dataflow.publish.diff import Diff, diff, diff_staged
@@ -10,7 +10,6 @@ __all__ = [
     "Publication",
     "build",
     "commit",
-    "compile_builders",
     "content_hash",
     "diff",
     "diff_staged",

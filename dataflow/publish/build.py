@@ -46,10 +46,3 @@ def build(ws: Workspace, settings: Settings, *, everything: bool = False) -> lis
         reports += ws.side_by_side([partial(run_builder, builder=builder) for builder in row])
     drop_used_entries(ws)
     return reports
-
-
-def compile_builders() -> None:
-    """Compile the parts that do not depend on the run, so that the builders find them in the cache."""
-    for row in BUILDERS:
-        for builder in row:
-            builder.compile()

@@ -28,7 +28,6 @@ class Builder:
     table: Table
     expression: Callable[[], ir.Table] | None = None
     sql: Callable[[Workspace], str] | None = None
-    constant: Callable[[], str] | None = None
     scope: str | Callable[[Workspace], str]
     source: str | None = None
     notes: Callable[[Workspace], list[str]] | None = None
@@ -37,13 +36,6 @@ class Builder:
         if self.sql is not None:
             return self.sql(ws)
         return _compiled(self)
-
-    def compile(self) -> None:
-        """Compile the part that is equal in every run."""
-        if self.constant is not None:
-            self.constant()
-        elif self.expression is not None:
-            _compiled(self)
 
 
 def run_builder(ws: Workspace, builder: Builder) -> StepReport:

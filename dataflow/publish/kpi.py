@@ -160,6 +160,4 @@ def _timestamps() -> list[tuple[Table, str]]:
     return list(dict.fromkeys((kpi.table, kpi.timestamp) for kpi in KPIS.values()))
 
 
-KPI_BUILDER = Builder(
-    table=KPI_DAILY, sql=kpi_sql, constant=_figures_sql, scope=f"SELECT kpi_date FROM {_DAYS}", notes=_before_calendar
-)
+KPI_BUILDER = Builder(table=KPI_DAILY, sql=kpi_sql, scope=f"SELECT kpi_date FROM {_DAYS}", notes=_before_calendar)

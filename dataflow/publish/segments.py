@@ -139,6 +139,5 @@ def _members(customers: ir.Table, segment: Segment) -> ir.Table:
 SEGMENT_BUILDER = Builder(
     table=published.SEGMENTS,
     sql=segments_sql,
-    constant=_members_sql,
     scope=f"SELECT customer_id FROM {CUSTOMER_KEYS}",
 )

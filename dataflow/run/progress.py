@@ -27,7 +27,7 @@ class WindowEvent:
 
 Listener = Callable[[StageEvent | WindowEvent], None]
 
-# Not an argument: the orchestrator carries only plain values from the caller to a step.
+# Not an argument: an engine carries only plain values from the caller to a step.
 _listener: ContextVar[Listener | None] = ContextVar("listener", default=None)
 
 

@@ -24,20 +24,6 @@ _QUIET = {
     "PREFECT_SERVER_ALLOW_EPHEMERAL_MODE": "false",
 }
 
-_LEAN_SERVER = {
-    # Registering the blocks of every installed collection took 2–4 s of each start (measured November 2026), and a
-    # local run uses no block.
-    "PREFECT_API_BLOCKS_REGISTER_ON_START": "false",
-    "PREFECT_MEMOIZE_BLOCK_AUTO_REGISTRATION": "false",
-    # One write per event fights the API for SQLite's lock: ten tasks took 2.6 s instead of 0.5 s.
-    "PREFECT_SERVER_SERVICES_TASK_RUN_RECORDER_BATCH_SIZE": "100",
-    "PREFECT_SERVER_SERVICES_TASK_RUN_RECORDER_READ_BATCH_SIZE": "100",
-    "PREFECT_SERVER_SERVICES_TASK_RUN_RECORDER_FLUSH_INTERVAL": "1",
-    "PREFECT_UI_ENABLED": "false",
-    "PREFECT__SERVER_EPHEMERAL": "1",
-    "PREFECT__SERVER_FINAL": "1",
-}
-
 
 def keep_libraries_quiet() -> None:
     """Switch off telemetry and .env reading of libraries; call before any of them is imported."""
@@ -55,20 +41,13 @@ def deployment_variables() -> dict[str, str]:
     return dict(os.environ)
 
 
-def prefect_database_url() -> str | None:
-    """Return the database that the user set for Prefect, if any; else it is a file in Prefect's home."""
-    return os.environ.get("PREFECT_API_DATABASE_CONNECTION_URL") or None
-
-
 @contextmanager
-def prefect_environment(home: Path, *, api_url: str | None) -> Iterator[None]:
-    """Point Prefect at `api_url` (None: leave it unchanged), with its state in `home` and little logging.
+def prefect_environment(home: Path) -> Iterator[None]:
+    """Keep Prefect's state in `home`, with little logging.
 
     Enter before Prefect is first imported. Variables that the user set stay; leaving removes the added ones.
     """
     wanted = {"PREFECT_HOME": str(home / "prefect"), **_QUIET}
-    if api_url is not None:
-        wanted["PREFECT_API_URL"] = api_url
     added = {name: value for name, value in wanted.items() if name not in os.environ}
     os.environ.update(added)
     try:
@@ -76,9 +55,3 @@ def prefect_environment(home: Path, *, api_url: str | None) -> Iterator[None]:
     finally:
         for name in added:
             os.environ.pop(name, None)
-
-
-def prefect_server_environment(home: Path) -> dict[str, str]:
-    """Return the environment of a Prefect server that serves one run of this home."""
-    inherited = {name: value for name, value in os.environ.items() if not name.startswith("PREFECT_API_URL")}
-    return {**inherited, **_QUIET, **_LEAN_SERVER, "PREFECT_HOME": str(home / "prefect")}

@@ -63,7 +63,7 @@ class Opened:
 def with_sinks(patch: pytest.MonkeyPatch, *fakes: FakeSink) -> None:
     """Register fakes beside the sinks there are; raises as a product's declaration would."""
     every = Registry("sink", [*SINKS.values(), *(fake.kind() for fake in fakes)], name=lambda kind: kind.name)
-    for place in ("dataflow.sinks.registry", "flows.tasks"):
+    for place in ("dataflow.sinks.registry", "flows.steps"):
         patch.setattr(f"{place}.SINKS", every)
 
 

@@ -90,10 +90,9 @@ PARTS = (
         "checks/soda.py",
         ("cursor", "name"),
     ),
-    Part("prefect", "prefect.server.api.server:create_app", "flows/prefect_server.py"),
-    Part("prefect", "prefect.server.database:provide_database_interface", "flows/prefect_server.py"),
-    Part("prefect", "prefect.server.database.interface:PrefectDBInterface.create_db", "flows/prefect_server.py"),
-    Part("prefect", "prefect.server.database.interface:PrefectDBInterface.engine", "flows/prefect_server.py"),
+    Part("prefect", "prefect.server.database:provide_database_interface", "tests/lib/prefect_database.py"),
+    Part("prefect", "prefect.server.database.interface:PrefectDBInterface.create_db", "tests/lib/prefect_database.py"),
+    Part("prefect", "prefect.server.database.interface:PrefectDBInterface.engine", "tests/lib/prefect_database.py"),
     Part("mmdb-writer", "mmdb_writer:MMDBWriter._build_meta", "dataflow/sample/mmdb_dated.py"),
     Part(
         "ibis-framework",

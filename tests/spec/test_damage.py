@@ -16,7 +16,7 @@ from tests.lib.homes import LATER
 
 Damage = Callable[[Path], None]
 
-pytestmark = pytest.mark.usefixtures("prefect_api")
+pytestmark = pytest.mark.usefixtures("undrawn")
 
 WRITING = (["run", "--now", LATER], ["maintain"])
 READING = (["status"], ["query", "from published.segments"], ["plan"], ["dlq", "list"], ["review", "list"])

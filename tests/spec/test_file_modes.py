@@ -1,4 +1,4 @@
-"""Whatever a run leaves behind, down to Prefect's own database, is for its user alone, or for the lake's group."""
+"""Whatever a run leaves behind is for its user alone, or for the lake's group."""
 
 from pathlib import Path
 
@@ -10,14 +10,11 @@ from tests.lib.homes import LATER
 from tests.lib.modes import member_of_a_group, modes_below
 
 
-def test_runs_leave_nothing_that_others_can_read(second_day: Path, prefect_home: Path) -> None:
+def test_runs_leave_nothing_that_others_can_read(second_day: Path) -> None:
     found = modes_below(second_day)
     assert {mode for mode, _ in found.values()} == {"0700", "0600"}
     parts = {name.split("/")[0] for name in found}
     assert {"lake", "landing", "reports", "runs", "sample", "warehouse.duckdb"} <= parts
-    of_prefect = modes_below(prefect_home / "prefect")
-    assert {"prefect.db", "server.log"} <= set(of_prefect)
-    assert {mode for mode, _ in of_prefect.values()} == {"0700", "0600"}
 
 
 def test_a_group_shares_what_its_runs_leave(

@@ -1,6 +1,5 @@
 """The run report: one self-contained HTML page that needs no network and shows no customer data."""
 
-from dataflow.observe.report_page.charts import warm_up
 from dataflow.observe.report_page.facts import LakeFacts, Quality, RunFacts, gather_facts
 from dataflow.observe.report_page.page import LATEST, LakeDrawings, draw_lake, render_report, write_report
 
@@ -13,6 +12,5 @@ __all__ = [
     "draw_lake",
     "gather_facts",
     "render_report",
-    "warm_up",
     "write_report",
 ]

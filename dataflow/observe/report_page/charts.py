@@ -79,11 +79,6 @@ def _shown(part: Any) -> Any:
     return [_shown(inner) for inner in part] if isinstance(part, list) else part
 
 
-def warm_up() -> None:
-    """Draw a small chart, to start the renderer, which takes half a second."""
-    draw_svg(alt.Chart(alt.Data(values=[{"x": 1}])).mark_bar().encode(x="x:Q"))
-
-
 def stage_rows(steps: Sequence[StepReport], *, stage: str) -> str:
     """Draw stacked bars for each subject of a stage: rows out, merged and set aside.
 

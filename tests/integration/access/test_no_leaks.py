@@ -1,4 +1,4 @@
-"""Values of customers and secrets are in no process argument, log, output, Prefect database or crash dump."""
+"""Values of customers and secrets are in no process argument, log, output or crash dump."""
 
 from __future__ import annotations
 
@@ -9,12 +9,11 @@ import time
 from contextlib import suppress
 from pathlib import Path
 
-import duckdb
 import psutil
 import pytest
 
 from dataflow.settings import Settings, default_toml
-from flows.orchestrator import local_server
+from tests.lib.canaries import assert_without, values_of
 from tests.lib.homes import LATER, start_dataflow
 
 SECRETS = {
@@ -28,15 +27,11 @@ LOGS = ("*.log", "*.json", "*.jsonl", "*.txt", "core*", "*.dump")
 
 
 @pytest.fixture
-def environment(prefect_api: None) -> dict[str, str]:
-    server = local_server()
-    assert server is not None
-    return os.environ | SECRETS | {"PREFECT_API_URL": server.api_url}
+def environment() -> dict[str, str]:
+    return os.environ | SECRETS
 
 
-def test_runs_and_one_that_is_aborted_leak_nothing(
-    published: Settings, environment: dict[str, str], prefect_home: Path
-) -> None:
+def test_runs_and_one_that_is_aborted_leak_nothing(published: Settings, environment: dict[str, str]) -> None:
     """The runs that made the home are whole; another is aborted while it has rows in memory."""
     canaries = values_of(published.home) | set(SECRETS.values())
     arguments, said = abort_a_run(published, environment)
@@ -44,21 +39,6 @@ def test_runs_and_one_that_is_aborted_leak_nothing(
     assert_without(canaries, {"arguments": "\n".join(arguments).encode(), "output": said})
     logs = {path for pattern in LOGS for path in published.home.rglob(pattern) if is_no_data(path, published)}
     assert_without(canaries, {str(path): path.read_bytes() for path in logs})
-    # Every run of this process is in it, with its artifacts and parameters.
-    database = [path for path in prefect_home.rglob("prefect.db*") if path.is_file()]
-    assert database
-    assert_without(canaries, {str(path): path.read_bytes() for path in database})
-
-
-def values_of(home: Path) -> set[str]:
-    """The addresses of the sample's customers."""
-    with duckdb.connect() as con:
-        rows = con.execute(
-            f"SELECT DISTINCT email FROM '{home}/sample/mysql/customers/*.parquet' WHERE email LIKE '%_@_%.%'"
-        ).fetchall()
-    found = {str(email) for (email,) in rows if len(str(email)) > 12}
-    assert len(found) > 50
-    return found
 
 
 def abort_a_run(settings: Settings, environment: dict[str, str]) -> tuple[set[str], bytes]:
@@ -103,8 +83,3 @@ def is_no_data(path: Path, settings: Settings) -> bool:
     """Whether a file is not one of the sample, the landing zone or the lake, which hold customers."""
     data = (settings.home / "sample", Path(settings.landing), settings.home / "lake")
     return path.is_file() and not any(folder in path.parents for folder in data)
-
-
-def assert_without(canaries: set[str], texts: dict[str, bytes]) -> None:
-    found = {(name, canary[:3]) for name, text in texts.items() for canary in canaries if canary.encode() in text}
-    assert found == set()

@@ -10,6 +10,7 @@ from prefect.exceptions import ParameterTypeError
 from dataflow.access.pipeline import open_published
 from dataflow.settings import load_settings
 from flows import pipelines
+from tests.lib.canaries import assert_without, values_of
 from tests.lib.homes import NOW, make_sample
 from tests.lib.servers.prefect import PrefectServer, ProcessWorker
 
@@ -47,6 +48,10 @@ def test_a_backfill_of_a_range_runs_through_the_worker(deployed: PrefectServer, 
     assert customers[0] > 0
     assert kinds == [("backfill", "published")]
     _check_artifacts(deployed, run["id"], tmp_path)
+    # With the parameters, states, logs and artifacts of this run and of those of other tests before it.
+    database = [path for path in deployed.home.rglob("prefect.db*") if path.is_file()]
+    assert database
+    assert_without(values_of(tmp_path), {str(path): path.read_bytes() for path in database})
 
 
 def _check_artifacts(server: PrefectServer, run_id: str, home: Path) -> None:

@@ -20,6 +20,7 @@ from dataflow.run.session import open_run
 from dataflow.settings import Settings, load_settings
 from flows import pipelines
 from flows.deploying import deploy
+from flows.on_prefect import OnPrefect
 from flows.sessions import registered
 from tests.lib.ecs_double import QUEUE, Ecs, TaskProcess, ecs_double
 from tests.lib.homes import lake_state
@@ -108,7 +109,11 @@ class Company:
         """Backfill in this process, into a lake in a folder."""
         settings = load_settings(self.config(apart=False), home=self.folder / "alone")
         now = datetime.fromisoformat(NOW)
-        with open_run(settings, "backfill", now=now) as session, registered(session), server.in_process():
+        with (
+            open_run(settings, "backfill", now=now) as session,
+            registered(session, OnPrefect(session.settings)),
+            server.in_process(),
+        ):
             state = pipelines.backfill(run_id=session.run.run_id, return_state=True, **self.range)
         assert state.name == "Published"
         return settings

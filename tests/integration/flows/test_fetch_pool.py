@@ -28,6 +28,7 @@ from dataflow.tables.declared import declared_tables
 from flows import pipelines
 from flows.fetching import watch_share
 from flows.ingest import fetch_windows
+from flows.on_prefect import OnPrefect
 from flows.sessions import registered
 from tests.lib.homes import NOW, open_gaps
 from tests.lib.servers.prefect import PrefectServer, ProcessWorker
@@ -99,7 +100,11 @@ def backfill(given: Settings, server: PrefectServer, *, deployment: str, workers
     settings = given.model_copy(update={"prefect": given.prefect.model_copy(update={"fetch_deployment": deployment})})
     words = {"start": date(2026, 1, 1), "end": date(2026, 1, 2), "workers": workers}
     now = datetime.fromisoformat(NOW)
-    with open_run(settings, "backfill", now=now) as session, registered(session), server.in_process():
+    with (
+        open_run(settings, "backfill", now=now) as session,
+        registered(session, OnPrefect(session.settings)),
+        server.in_process(),
+    ):
         return pipelines.backfill(run_id=session.run.run_id, return_state=True, **words).name
 
 
@@ -209,7 +214,11 @@ def test_a_killed_worker_s_share_is_given_out_again(deployed: PrefectServer, tmp
 
     killer = Thread(target=kill_whoever_waits_for_the_silent_server)
     killer.start()
-    with open_run(settings, "backfill") as session, registered(session), deployed.in_process():
+    with (
+        open_run(settings, "backfill") as session,
+        registered(session, OnPrefect(session.settings)),
+        deployed.in_process(),
+    ):
         stuck = PlannedWindow("erp", "thing", Window.of_all_time(), (), "stuck")
         windows = [*plan_windows(None, settings, source="desk"), stuck]
         staged = fetch_in_pool(session, windows, workers=1, deployment=DEPLOYMENT)
@@ -222,7 +231,11 @@ def test_a_killed_worker_s_share_is_given_out_again(deployed: PrefectServer, tmp
 
 def test_a_deployment_that_is_not_there_is_said_to_be(deployed: PrefectServer, tmp_path: Path) -> None:
     settings = shop(tmp_path)
-    with open_run(settings, "backfill") as session, registered(session), deployed.in_process():
+    with (
+        open_run(settings, "backfill") as session,
+        registered(session, OnPrefect(session.settings)),
+        deployed.in_process(),
+    ):
         windows = plan_windows(None, settings)
         with pytest.raises(ConfigurationError, match=r"prefect\.fetch_deployment"):
             fetch_in_pool(session, windows, workers=2, deployment="fetch/elsewhere")

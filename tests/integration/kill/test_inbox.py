@@ -41,13 +41,11 @@ def decide(settings: Settings, pairs: Sequence[Pair], chance: random.Random) -> 
             )
 
 
-def test_each_decision_is_there_once(
-    published: Settings, environment: dict[str, str], rounds: Callable[[int, int], int]
-) -> None:
+def test_each_decision_is_there_once(published: Settings, rounds: Callable[[int, int], int]) -> None:
     chance, pairs, kills = random.Random(SEED), some_pairs(published), rounds(2, 20)
     left = list(pairs)
     for number in range(kills + 1):
-        process = start_dataflow(published.home, "run", "--publish-only", environment=environment)
+        process = start_dataflow(published.home, "run", "--publish-only")
         count = len(left) // (kills + 1 - number)
         decide(published, left[:count], chance)
         del left[:count]
@@ -59,7 +57,7 @@ def test_each_decision_is_there_once(
         assert process.returncode in (0, -signal.SIGKILL)
     assert left == []
 
-    last = start_dataflow(published.home, "run", "--publish-only", environment=environment)
+    last = start_dataflow(published.home, "run", "--publish-only")
     _, errors = last.communicate()
     assert last.returncode == 0, errors.decode()
     with open_published(published) as con:

@@ -30,11 +30,11 @@ def seconds_on_record(home: Path) -> float:
     return float(seconds)
 
 
-def run_and_kill(home: Path, arguments: list[str], environment: dict[str, str], *, after_seconds: float) -> None:
+def run_and_kill(home: Path, arguments: list[str], *, after_seconds: float) -> None:
     """Run, and SIGKILL the process so long after it has begun the run, wherever it is."""
     runs = home / "runs"
     before = set(runs.glob("*"))
-    process = start_dataflow(home, *arguments, environment=environment)
+    process = start_dataflow(home, *arguments)
     while process.poll() is None and not set(runs.glob("*")) - before:
         time.sleep(0.05)
     try:
@@ -60,7 +60,6 @@ def test_killed_and_run_again(
     first_day: Path,
     second_day: Path,
     tmp_path: Path,
-    environment: dict[str, str],
     rounds: Callable[[int, int], int],
 ) -> None:
     template, arguments, undisturbed = (
@@ -78,7 +77,7 @@ def test_killed_and_run_again(
             # To just past the usual end: importing Prefect, the commit and the warehouse take as long again as what is
             # on record, and a kill after the commit counts as well.
             after_seconds = chance.uniform(0, 2.2) * usual
-            run_and_kill(home, arguments, environment, after_seconds=after_seconds)
+            run_and_kill(home, arguments, after_seconds=after_seconds)
         assert run(["--home", str(home), *arguments]) == 0
         assert published_hash(home) == expected
         assert lake_state(load_settings(home=home)) == everything

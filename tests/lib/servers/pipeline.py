@@ -1,53 +1,22 @@
-"""The pipeline itself, ready to run: a Prefect API shared by the session's runs, and homes with a day or two."""
+"""The pipeline itself, ready to run: homes with a day or two."""
 
 import fcntl
 import os
 import shutil
-from collections.abc import Callable, Iterator
-from contextlib import ExitStack
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
 
-from dataflow.access.modes import private_files
 from dataflow.cli.main import run
 from dataflow.settings import Settings, load_settings
-from flows.local_server import LocalServer
-from flows.orchestrator import _serving, orchestrator
-from tests.lib import shared_prefect
 from tests.lib.drawings import draw, draw_nothing
 from tests.lib.homes import LATER, NOW, SECOND_DAY, make_sample
 
 
-class _Shared(LocalServer):
-    """The server that all test processes share. It answers already, and ends with the last of them."""
-
-    def __init__(self, api_url: str) -> None:
-        self.api_url = api_url
-
-    def wait(self) -> None:
-        """Return at once."""
-
-
 @pytest.fixture(scope="session")
-def prefect_home(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
-    """The home of Prefect's API for every run of this process, which no run has to start."""
-    shared = shared_prefect.ask(request.config)
-    if shared is not None:
-        home, url = shared
-        _serving.append(_Shared(url))
-        yield home
-        return
-    home = tmp_path_factory.mktemp("orchestrator")
-    with ExitStack() as closing:
-        with private_files():
-            closing.enter_context(orchestrator(load_settings(home=home)))
-        yield home
-
-
-@pytest.fixture(scope="session")
-def prefect_api(prefect_home: Path) -> None:
-    """Prefect's API for every run of this process. The runs draw no charts."""
+def undrawn() -> None:
+    """The runs of this process draw no charts."""
     draw_nothing()
 
 
@@ -72,7 +41,7 @@ def made_once(temporary: pytest.TempPathFactory, name: str, make: Callable[[Path
 
 
 @pytest.fixture(scope="session")
-def first_day(tmp_path_factory: pytest.TempPathFactory, prefect_api: None) -> Path:
+def first_day(tmp_path_factory: pytest.TempPathFactory, undrawn: None) -> Path:
     """A home with a sample of two days, the first of them published. Never run in it: copy it with `fresh_home`."""
 
     def make(home: Path) -> None:

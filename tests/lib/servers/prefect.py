@@ -16,7 +16,7 @@ import pytest
 import tenacity
 import yaml
 
-from flows.new_database import lay_down
+from tests.lib.prefect_database import lay_down
 from tests.lib.servers.ports import free_port
 
 ROOT = Path(__file__).parents[3]

@@ -8,7 +8,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from dataflow.errors import UsageError
-from flows.pipelines import split_range
+from flows.kinds import split_range
 
 DAYS = st.dates(min_value=date(2020, 1, 1), max_value=date(2026, 12, 31))
 

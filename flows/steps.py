@@ -1,16 +1,10 @@
-"""The steps of a run as Prefect tasks: one task per stage, which carries the run id and no rows.
-
-Results stay in memory: a result of another run would be stale, and can hold customer data.
-"""
+"""The steps of a run: plain functions that carry the run id and no rows; an engine executes them."""
 
 from __future__ import annotations
 
 from collections.abc import Sequence
 from datetime import datetime
 from functools import partial
-
-from prefect import task
-from prefect.cache_policies import NO_CACHE
 
 from dataflow.land import (
     Checked,
@@ -31,11 +25,11 @@ from dataflow.run.stages import stage_function
 from dataflow.sinks import SINKS, follow_sink
 from dataflow.sources.protocol import PlannedWindow, Window
 from dataflow.workspace.report import StepReport
+from flows.engine import require_pools
 from flows.retry import Incomplete
-from flows.sessions import session_of_run
+from flows.sessions import engine_of, session_of_run
 
 
-@task(name="plan", cache_policy=NO_CACHE, persist_result=False)
 def plan(
     run_id: str, source: str | None, object_name: str | None, ranges: Sequence[TimeRange], skip_landed: bool
 ) -> LandingPlan:
@@ -55,7 +49,6 @@ def plan(
     return planned
 
 
-@task(name="fetch", cache_policy=NO_CACHE, persist_result=False)
 def fetch(run_id: str, windows: Sequence[PlannedWindow]) -> Staged:
     """Read windows of one object into the landing area; a retry reads those that failed. Raises: Incomplete."""
     session = session_of_run(run_id)
@@ -69,7 +62,6 @@ def unless_incomplete(staged: Staged) -> Staged:
     return staged
 
 
-@task(name="land", cache_policy=NO_CACHE, persist_result=False)
 def land(run_id: str, fetched: Sequence[FetchedWindow], findings: PlanFindings) -> int:
     """Add fetched windows to raw in one lake transaction, and record the failed ones; return the number of new rows."""
     session = session_of_run(run_id)
@@ -78,7 +70,6 @@ def land(run_id: str, fetched: Sequence[FetchedWindow], findings: PlanFindings) 
     return sum(report.rows_out for report in reports)
 
 
-@task(name="check", cache_policy=NO_CACHE, persist_result=False)
 def check(run_id: str, name: tuple[str, str], since: datetime | None, until: datetime | None) -> Checked:
     """Compare raw with one object at its source; write nothing."""
     session = session_of_run(run_id)
@@ -86,7 +77,6 @@ def check(run_id: str, name: tuple[str, str], since: datetime | None, until: dat
         return check_object(session.lake, session.settings, name, session.run, since=since, until=until)
 
 
-@task(name="keys", cache_policy=NO_CACHE, persist_result=False)
 def delete_gone(run_id: str, name: tuple[str, str], within: Sequence[Window]) -> int:
     """Find the records of one object that were deleted at its source, add the deletions to raw; return their number.
 
@@ -98,7 +88,6 @@ def delete_gone(run_id: str, name: tuple[str, str], within: Sequence[Window]) ->
         return sum(report.inserted for report in session.step("keys", work))
 
 
-@task(name="compute", task_run_name="{stage}", cache_policy=NO_CACHE, persist_result=False)
 def compute(run_id: str, stage: str, retrain: bool = False) -> int:
     """Run one stage in the run's workspace; return the number of rows it changes. `retrain` trains new models."""
     session = session_of_run(run_id)
@@ -113,6 +102,7 @@ def _resolving(session: RunSession, *, retrain: bool) -> Step:
 
     run_chunks = None
     if deployment := session.settings.resolve.deployment:
+        require_pools(engine_of(session), deployment, setting="resolve.deployment")
         from flows.scoring import scoring_in_pool
 
         run_chunks = scoring_in_pool(deployment, session.settings)
@@ -124,7 +114,6 @@ def _work_of(stage: str, session: RunSession) -> Step:
     return lambda: step(session.workspace, session.settings)
 
 
-@task(name="commit", cache_policy=NO_CACHE, persist_result=False)
 def commit_publication(run_id: str) -> Publication:
     """Write, audit and commit everything staged, in one lake transaction."""
     session = session_of_run(run_id)
@@ -132,7 +121,6 @@ def commit_publication(run_id: str) -> Publication:
         return session.commit()
 
 
-@task(name="sink", cache_policy=NO_CACHE, persist_result=False)
 def feed_sink(run_id: str, name: str, publication: Publication) -> StepReport:
     """Update one sink to the publication; the lake is closed by then."""
     return follow_sink(SINKS.find(name), session_of_run(run_id).settings, publication)
