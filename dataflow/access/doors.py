@@ -72,6 +72,20 @@ DOORS: Registry[DoorKind] = Registry(
             # Of a full disk, which keeps the log from being written, it is how people learn.
             has_persons=False,
         ),
+        DoorKind(
+            name="ui-home",
+            meaning="Home of the workbench: counts, key figures, what waits",
+            purpose=Purpose.OPERATION,
+            module="dataflow.ui.pages.home",
+            has_persons=False,
+        ),
+        DoorKind(
+            name="ui-runs",
+            meaning="Runs in the workbench",
+            purpose=Purpose.OPERATION,
+            module="dataflow.ui.pages.runs",
+            has_persons=False,
+        ),
     ),
     name=lambda kind: kind.name,
 )

@@ -29,6 +29,7 @@ from dataflow.cli import (
     running,
     sampling,
     sinking,
+    workbench,
 )
 from dataflow.cli.failing import explain
 from dataflow.cli.options import Globals
@@ -82,6 +83,7 @@ for module in (
     benching,
     deploying,
     access,
+    workbench,
 ):
     module.register(app)
 

@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Sequence
-from contextlib import AbstractContextManager, ExitStack, contextmanager
+from collections.abc import Iterator, Sequence
+from contextlib import AbstractContextManager, contextmanager
 from dataclasses import dataclass
 from datetime import UTC, date, datetime, time
 from enum import StrEnum
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, TypeVar
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
@@ -17,11 +17,8 @@ from dataflow.errors import UsageError
 if TYPE_CHECKING:
     from dataflow.access.door import Door
     from dataflow.access.identify import Reads
-    from dataflow.access.who import Who
     from dataflow.settings import Settings
     from lakehouse import Inbox
-
-T = TypeVar("T")
 
 
 class Output(StrEnum):
@@ -90,6 +87,7 @@ def open_door(
     from dataflow.access.door import open_for
     from dataflow.access.doors import DOORS
     from dataflow.access.identify import identify
+    from dataflow.govern.renew_mart import renewing_mart
 
     purpose = DOORS.find(door).purpose
     settings = settings_of(context)
@@ -98,7 +96,7 @@ def open_door(
     def opened() -> AbstractContextManager[Door]:
         return open_for(who, purpose, door=door, settings=settings, as_of=as_of, reads=reads)
 
-    with _renewing_mart(opened, who, settings) as found:
+    with renewing_mart(opened, who, settings) as found:
         yield found
 
 
@@ -107,33 +105,11 @@ def open_door_to_decide(context: typer.Context, door: str, *, reads: Reads) -> I
     """Open the door and the inbox for a steward. Raises: as `identify` and `open_to_decide`."""
     from dataflow.access.door import open_to_decide
     from dataflow.access.identify import identify
+    from dataflow.govern.renew_mart import renewing_mart
 
     settings = settings_of(context)
     who = identify(settings, door=door, reads=reads)
-    with _renewing_mart(lambda: open_to_decide(who, door=door, settings=settings, reads=reads), who, settings) as found:
-        yield found
-
-
-@contextmanager
-def _renewing_mart(opened: Callable[[], AbstractContextManager[T]], who: Who, settings: Settings) -> Iterator[T]:
-    """Enter what `opened` opens; where the role's mart differs, write it first, if this process can.
-
-    Raises: AccessRefused with both reasons where it cannot.
-    """
-    from dataflow.errors import AccessRefused, DataFlowError, MartDiffers
-    from lakehouse import LakeError
-
-    with ExitStack() as stack:
-        try:
-            found = stack.enter_context(opened())
-        except MartDiffers as differs:
-            from dataflow.sinks.marts import rewrite_mart
-
-            try:
-                rewrite_mart(settings, who.role)
-            except (DataFlowError, LakeError) as error:
-                raise AccessRefused(f"{differs.message} It cannot be written here: {error}") from error
-            found = stack.enter_context(opened())
+    with renewing_mart(lambda: open_to_decide(who, door=door, settings=settings, reads=reads), who, settings) as found:
         yield found
 
 

@@ -204,3 +204,4 @@ def _write_summary(summary: dict[str, Any], outcome: RunOutcome, *, output: Outp
     messages.print(f"  {command} status")
     messages.print(f'  {command} query "select segment_name, count(*) from published.segments group by all"')
     messages.print(f"  {command} dlq count")
+    messages.print(f"  {command} ui      # the workbench: the same, in a browser")

@@ -140,7 +140,7 @@ def read_status(
     pairs_to_review, letters = _as_decided(con, inbox)
     waiting = WAITING_DEAD_LETTERS.format(letters=letters)
     return {
-        "runs": _last_runs(con, runs, folders, now=now),
+        "runs": read_runs(con, limit=runs, folders=folders, now=now),
         "published": [one | {"pairs_to_review": pairs_to_review} for one in fetch_records(con, _PUBLISHED)],
         "freshness": read_freshness(con, settings, now=now),
         "completeness": read_completeness(con, settings),
@@ -202,7 +202,8 @@ def unrecorded_runs(folders: Sequence[UnendedRun], *, now: datetime) -> Rows:
     return [_unrecorded(folder, now=now) for folder in sorted(folders, key=lambda each: each.run_id, reverse=True)]
 
 
-def _last_runs(con: duckdb.DuckDBPyConnection, limit: int, folders: Sequence[UnendedRun], *, now: datetime) -> Rows:
+def read_runs(con: duckdb.DuckDBPyConnection, *, limit: int, folders: Sequence[UnendedRun] = (), now: datetime) -> Rows:
+    """Read the last runs, newest first, those of `folders` that run or crashed among them."""
     ids = ", ".join(literal(folder.run_id) for folder in folders) or "NULL"
     recorded = fetch_records(con, f"FROM ({_RUNS}) ORDER BY run_id DESC LIMIT {int(limit)}")
     # A run that has published is recorded while its sinks are updated.

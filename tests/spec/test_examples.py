@@ -48,6 +48,7 @@ NOT_RUN = {
     "dataflow demo --records 5000 --days 3": "a minute; tests/spec/test_cli.py runs it on 600 records",
     "dataflow deploy --profile ecs": "a server and a cluster; tests/integration/flows/test_ecs.py",
     "dataflow plan --retrain": "a whole publication; tests/spec/test_retrain.py",
+    "dataflow ui --no-browser": "a server without end; tests/integration/ui/test_command.py",
     "dataflow run --retrain": "a whole publication; tests/spec/test_retrain.py",
     "dataflow run --source salesforce --object contact --since 2026-01-01": "a run; as the one that does run",
 }

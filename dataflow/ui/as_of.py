@@ -1,0 +1,38 @@
+"""Tell of when the published data are that a page shows: every figure says it."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from typing import cast
+
+from dataflow.access.door import Door
+from dataflow.access.log.recorder import RecordedConnection
+from dataflow.access.marts import read_mart
+from dataflow.run.folders import parse_run_id
+from dataflow.tables.published import KPI_DAILY
+from lakehouse import LakeView
+from lakehouse.table import DATABASE
+
+
+@dataclass(frozen=True)
+class AsOf:
+    """The publication that a page shows, and when its run started; None where nothing says it."""
+
+    publication: int | None
+    at: datetime | None
+
+
+def as_of(door: Door) -> AsOf:
+    """Return the publication that the door shows."""
+    # Of the mart's own facts and the run's id nothing is about a person, and DataFlow's own SQL reads them.
+    con = cast(RecordedConnection, door.con).unrecorded
+    if door.role.opens_lake:
+        view = LakeView(con, door.location)
+        publication = view.last_change_in("published")
+    else:
+        facts = read_mart(con, DATABASE)
+        publication = facts.publication if facts else None
+    row = con.execute(f"SELECT max(_run_id) FROM {KPI_DAILY.sql_name}").fetchone()
+    started = parse_run_id(row[0]) if row and row[0] else None
+    return AsOf(publication, started.astimezone(UTC) if started else None)

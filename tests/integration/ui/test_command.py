@@ -1,0 +1,34 @@
+"""`dataflow ui` as a process: it prints the address, serves, and ends at Ctrl-C."""
+
+import signal
+import subprocess
+import sys
+from pathlib import Path
+
+import httpx
+
+
+def test_the_command_prints_its_address_and_serves_until_it_is_interrupted(second_day: Path) -> None:
+    command = [sys.executable, "-m", "dataflow.cli", "--home", str(second_day), "ui", "--port", "0", "--no-browser"]
+    with subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True) as process:
+        assert process.stdout is not None
+        address = process.stdout.readline().strip()
+        assert address.startswith("http://127.0.0.1:")
+        with httpx.Client(follow_redirects=True, timeout=30) as client:
+            assert client.get(address).status_code == 200
+            assert client.get(address).status_code == 401
+        process.send_signal(signal.SIGINT)
+        rest, said = process.communicate(timeout=30)
+    assert process.returncode in (0, 130)
+    assert rest == ""
+    assert "Traceback" not in said
+
+
+def test_a_taken_port_is_a_sentence(second_day: Path) -> None:
+    from dataflow.cli.main import run
+    from dataflow.ui.server import listen
+
+    with listen(0) as taken:
+        taken.listen()
+        port = str(taken.getsockname()[1])
+        assert run(["--home", str(second_day), "ui", "--port", port, "--no-browser"]) == 2
