@@ -99,12 +99,6 @@ def name_run(kind: str, started_at: datetime) -> str:
     return f"{started_at.astimezone(UTC):{_STARTED}}Z-{kind}"
 
 
-def parse_run_id(run_id: str) -> datetime | None:
-    """Return the time at which a run started; None for what is not the id of a run."""
-    name = _RUN_ID.fullmatch(run_id)
-    return datetime.strptime(name[1], _STARTED).replace(tzinfo=UTC) if name else None
-
-
 @contextmanager
 def claim_folder(runs: Path, run_id: str) -> Iterator[Path]:
     """Create the run's folder with its owner file, and remove it at the end. Raises: LakeUnwritable."""

@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from datetime import UTC, datetime
+from datetime import datetime
 from typing import cast
 
 from dataflow.access.door import Door
 from dataflow.access.log.recorder import RecordedConnection
 from dataflow.access.marts import read_mart
-from dataflow.run.folders import parse_run_id
+from dataflow.run.folders import started_at_of
 from dataflow.tables.published import KPI_DAILY
 from lakehouse import LakeView
 from lakehouse.table import DATABASE
@@ -34,5 +34,5 @@ def as_of(door: Door) -> AsOf:
         facts = read_mart(con, DATABASE)
         publication = facts.publication if facts else None
     row = con.execute(f"SELECT max(_run_id) FROM {KPI_DAILY.sql_name}").fetchone()
-    started = parse_run_id(row[0]) if row and row[0] else None
-    return AsOf(publication, started.astimezone(UTC) if started else None)
+    started = started_at_of(row[0]) if row and row[0] else None
+    return AsOf(publication, started[1] if started else None)

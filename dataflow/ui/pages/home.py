@@ -11,7 +11,7 @@ from fastapi.responses import Response
 from dataflow.access.door import Door
 from dataflow.observe.key_figures import DAYS, read_key_figures
 from dataflow.observe.status import read_status
-from dataflow.run.folders import list_runs
+from dataflow.run.claims import list_unended
 from dataflow.tables.ops import DEAD_LETTER_WAITS, DEAD_LETTERS, REVIEW_QUEUE
 from dataflow.tables.published import CUSTOMER_360
 from dataflow.ui.as_of import as_of
@@ -41,7 +41,7 @@ def home(visit: Annotated[Visit, Depends(visit_of("home"))]) -> Response:
 
 def _of_the_lake(visit: Visit, door: Door) -> dict[str, Any]:
     site = visit.site
-    folders = list_runs(Path(site.settings.runs))
+    folders = list_unended(door.location, Path(site.settings.runs))
     found = read_status(
         door.con, settings=site.settings, now=site.now(), runs=_LAST_RUNS, inbox=door.waiting, folders=folders
     )

@@ -10,7 +10,8 @@ from fastapi import APIRouter, Depends
 from fastapi.responses import FileResponse, Response
 
 from dataflow.observe.status import read_runs
-from dataflow.run.folders import list_runs, parse_run_id
+from dataflow.run.claims import list_unended
+from dataflow.run.folders import started_at_of
 from dataflow.ui.errors import NotFound
 from dataflow.ui.pages.page import Page, reads_whole
 from dataflow.ui.visit import Visit, visit_of
@@ -35,8 +36,8 @@ Visiting = Annotated[Visit, Depends(visit_of("runs"))]
 def runs(visit: Visiting) -> Response:
     """List the last runs; running ones first."""
     site = visit.site
-    folders = list_runs(Path(site.settings.runs))
     with visit.open(None) as door:
+        folders = list_unended(door.location, Path(site.settings.runs))
         found = read_runs(door.con, limit=_SHOWN, folders=folders, now=site.now())
     return visit.render("runs.html.j2", runs=found, is_running=any(run["status"] == "running" for run in found))
 
@@ -71,7 +72,7 @@ def report(visit: Visiting, run_id: str) -> Response:
 
 
 def _report(visit: Visit, run_id: str) -> Path:
-    if parse_run_id(run_id) is None:
+    if started_at_of(run_id) is None:
         raise NotFound("There is no run of this id.")
     return Path(visit.site.settings.reports) / f"{run_id}.html"
 
