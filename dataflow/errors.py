@@ -19,6 +19,7 @@ DataFlowError
 ├── AuditRefused            the publication broke a contract or invariant   exit 3   the engineer
 ├── SinkError               a sink was not updated to the publication       exit 1   the engineer, retry helps
 │   ├── WarehouseDiffers    its tables would not hold what the lake has     exit 1   the engineer
+│   ├── AccessDiffers       who may read it is not as declared              exit 1   the engineer
 │   └── SinkTimeout         a sink did not answer within its timeout        exit 1   the engineer
 ├── AccessLogError          the access log does not hold what it should     exit 1   the engineer
 │   ├── AccessLogUnwritable it cannot be written, so nothing is read        exit 1   the engineer, retry helps
@@ -41,6 +42,7 @@ Messages name what was being done, where, what was expected and found, and the n
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from enum import IntEnum, StrEnum
 
 
@@ -200,6 +202,8 @@ class SinkError(DataFlowError):
 
     retryable = True
     usual_move = "Repair the sink (`dataflow doctor`) and run again, even with nothing new."
+    cost: Mapping[str, object] | None = None
+    """What the sink has used of a service that bills by use, until it failed."""
 
 
 class WarehouseDiffers(SinkError):
@@ -207,6 +211,13 @@ class WarehouseDiffers(SinkError):
 
     retryable = False
     usual_move = "Its tables were changed by hand: `dataflow sinks adopt warehouse` empties it; then run again."
+
+
+class AccessDiffers(SinkError):
+    """Row policies, tags, views or grants of the warehouse are not those that the settings declare."""
+
+    retryable = False
+    usual_move = "`dataflow warehouse plan` lists the differences, `dataflow warehouse apply` corrects them."
 
 
 class SinkTimeout(SinkError):

@@ -7,6 +7,7 @@ from typing import Any
 from dataflow.publish import Publication
 from dataflow.run.session import RunSession
 from dataflow.sinks import active_sinks
+from dataflow.workspace.cost import COST_FACT
 from dataflow.workspace.report import BEHIND_FACT, StepReport
 from flows.engine import Call
 from flows.sessions import engine_of
@@ -36,4 +37,6 @@ def _report(name: str, answer: Any) -> StepReport:
         return answer
     # Errors with an owner have messages without customer data; others, such as Prefect's, are named by class only.
     why = str(answer) if getattr(answer, "owner", None) else f"unexpected {type(answer).__name__}"
-    return StepReport(stage="sink", subject=name, rows_in=0, rows_out=0, facts={BEHIND_FACT: why})
+    cost = getattr(answer, "cost", None)
+    facts = {BEHIND_FACT: why, **({COST_FACT: cost} if cost else {})}
+    return StepReport(stage="sink", subject=name, rows_in=0, rows_out=0, facts=facts)

@@ -130,15 +130,21 @@ def check_roles(settings: Settings) -> None:
     known = role_names(settings)
     given = {f"access.users.{user}": roles for user, roles in settings.access.users.items()}
     given["access.marts"] = settings.access.marts
+    given["access.members"] = list(settings.access.members)
     faults = [
         f"{place}: {unknown_name('role', name, known).rstrip('.')}"
         for place, roles in given.items()
         for name in roles
         if name not in known
     ]
+    faults += [
+        f"access.members.{name}: a role without SQL has no dataset"
+        for name in settings.access.members
+        if name in known and not find_role(name, settings).sql
+    ]
     faults += [f"access.users.{user} has no role" for user, roles in settings.access.users.items() if not roles]
     if faults:
-        raise ConfigurationError(f"Roles are given that do not exist: {'; '.join(faults)}.")
+        raise ConfigurationError(f"Roles are given that cannot be: {'; '.join(faults)}.")
 
 
 def _completed(name: str, declared: Mapping[str, RoleSettings]) -> RoleSettings:

@@ -29,6 +29,7 @@ from dataflow.cli import (
     running,
     sampling,
     sinking,
+    warehousing,
     workbench,
 )
 from dataflow.cli.failing import explain
@@ -73,6 +74,7 @@ for module in (
     reading,
     customers,
     sinking,
+    warehousing,
     lake,
     resetting,
     dead_letters,

@@ -4,13 +4,14 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass
-from datetime import datetime
+from datetime import UTC, datetime
 from typing import Any
 
 import duckdb
 
 from dataflow.access.log.anchors import with_heads, write_anchors
 from dataflow.tables.ops import RunStatus
+from dataflow.workspace.cost import Cost, write_costs
 from dataflow.workspace.incident_events import IncidentEvent, write_incident_events
 from dataflow.workspace.position import Positions, move_positions
 from dataflow.workspace.report import StepReport
@@ -114,6 +115,15 @@ def record_run(
 
     message = with_heads(f"{row.kind}: {row.status}", heads)
     return lake.transact(write, author="dataflow", run_id=row.run_id, message=message)[1].id
+
+
+def record_costs(lake: Lake, costs: Sequence[Cost], *, run_id: str, started_at: datetime) -> None:
+    """Write what a run has used of services that bill by use to `ops.cost`."""
+
+    def write(con: duckdb.DuckDBPyConnection) -> None:
+        write_costs(con, costs, run_id=run_id, started_at=started_at, ended_at=datetime.now(UTC))
+
+    lake.transact(write, author="dataflow", run_id=run_id, message="cost of sinks")
 
 
 def _totals(stage: str, reports: Sequence[StepReport], timings: Sequence[StageTiming]) -> StageTotals:

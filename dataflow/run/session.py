@@ -22,12 +22,13 @@ from dataflow.run.landed import ensure_tables, reset_unpublished
 from dataflow.run.landing_findings import LandingFindings
 from dataflow.run.memory import PeakMemory
 from dataflow.run.progress import StageEvent, announce
-from dataflow.run.record import RunOutcome, StageTiming, record_run
+from dataflow.run.record import RunOutcome, StageTiming, record_costs, record_run
 from dataflow.run.taking import Taken, take_inbox
 from dataflow.settings import Settings
 from dataflow.sources import PlannedWindow
 from dataflow.tables.declared import declared_tables
 from dataflow.tables.ops import RunStatus
+from dataflow.workspace.cost import COST_FACT, Cost
 from dataflow.workspace.defects import wrapping_defects
 from dataflow.workspace.incident_events import Outbox, parse_events, read_incident_events
 from dataflow.workspace.position import Positions
@@ -222,6 +223,8 @@ class RunSession:
         """
         self.reports += reports
         status, message, behind = outcome.status, outcome.message, list_behind(reports)
+        if unwritten := self._record_costs(reports):
+            message = f"{message} ({unwritten})"
         if behind:
             status, addition = "partial", f"sinks behind: {', '.join(behind)}"
             message = f"{message}; {addition}"
@@ -230,6 +233,19 @@ class RunSession:
             except LakeError as error:
                 message = f"{message} (not on record: {type(error).__name__})"
         return self._outcome(status, message, finished_at=datetime.now(UTC), snapshot_id=outcome.snapshot_id)
+
+    def _record_costs(self, reports: Sequence[StepReport]) -> str:
+        """Write what sinks have used to `ops.cost`; return why that could not be, or ""."""
+        costs = [Cost(**report.facts[COST_FACT]) for report in reports if COST_FACT in report.facts]
+        costs = [cost for cost in costs if cost.bytes_billed or cost.load_jobs]
+        if not costs:
+            return ""
+        try:
+            with self._writable_lake() as lake:
+                record_costs(lake, costs, run_id=self.run.run_id, started_at=self.started_at)
+        except LakeError as error:
+            return f"its cost is not on record: {type(error).__name__}"
+        return ""
 
     def record_failure(self, error: BaseException) -> RunOutcome | None:
         """Record a failed or refused run, once; if that fails too, the first error is the one to raise.

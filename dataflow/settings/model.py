@@ -339,6 +339,10 @@ class EnrichSettings(Section):
     """Time after which a value is looked up again."""
 
 
+PolicyTag = Annotated[str, Field(pattern=r"^projects/[^/\s]+/locations/[^/\s]+/taxonomies/\d+/policyTags/\d+$")]
+"""The resource name of a policy tag."""
+
+
 class BigQuerySettings(Section):
     """The warehouse in BigQuery: a dataset with the published tables and views."""
 
@@ -354,6 +358,9 @@ class BigQuerySettings(Section):
     """Address of the API, for a private endpoint; empty: Google's. `http://` is for a server on this machine only."""
     maximum_bytes_billed: Annotated[int, Field(ge=10_485_760)] = 1_000_000_000_000
     """A statement that would read more fails without cost."""
+    policy_tags: dict[Literal["identity", "contact", "online", "free_text", "special"], PolicyTag] = {}
+    """Class of personal data to the policy tag of its columns. Tables are partitioned and clustered by columns of the
+    other classes, and BigQuery does not permit that of tagged ones."""
 
 
 class WarehouseSettings(Section):

@@ -14,6 +14,10 @@ LAKE_ROLES = (ENGINEER, PRIVACY_OFFICER)
 """The roles that open the lake itself: raw layers, older snapshots, unmasked values. They are not declared."""
 
 
+Member = Annotated[str, Field(pattern=r"^(user|group|serviceAccount):[^\s:@]+@[^\s:@]+$|^domain:[^\s:@]+$")]
+"""A principal as Google's IAM writes it."""
+
+
 class RoleSettings(Section):
     """What a role may see. A table, a class or a column that is not named is absent."""
 
@@ -44,6 +48,9 @@ class AccessSettings(Section):
     """User of the operating system to roles, the usual one first. Empty: every user is an engineer."""
     marts: list[str] = []
     """Roles whose marts are kept although no user or token has them."""
+    members: dict[str, list[Member]] = {}
+    """Role to those who have it in BigQuery: `group:analysts@example.com`, `user:…`, `serviceAccount:…`, `domain:…`. A
+    role with members has a dataset of its own, with what it sees."""
     folder: ProjectPath = "${home}/marts"
     """Folder, or `s3://bucket/prefix` reached as `lake.s3` says, of the role marts: one DuckDB file for each role that
     somebody has. Of those in a bucket, a machine has copies in its home."""

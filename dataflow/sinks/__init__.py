@@ -2,6 +2,6 @@
 
 from dataflow.sinks.follow import follow_sink
 from dataflow.sinks.protocol import Sink, SinkKind
-from dataflow.sinks.registry import SINKS, active_sinks
+from dataflow.sinks.registry import SINKS, active_sinks, open_warehouse
 
-__all__ = ["SINKS", "Sink", "SinkKind", "active_sinks", "follow_sink"]
+__all__ = ["SINKS", "Sink", "SinkKind", "active_sinks", "follow_sink", "open_warehouse"]

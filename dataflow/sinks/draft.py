@@ -12,24 +12,29 @@ import os
 import shutil
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager, suppress
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
 import duckdb
 
 from dataflow.errors import SinkError
 from dataflow.publish.commit import Publication
+from dataflow.sinks.fingerprints import fingerprint
 from dataflow.sinks.views import VIEWS
 from dataflow.tables import published
 from dataflow.tables.subject import Subject
 from dataflow.workspace.relations import sql_of
 from lakehouse.connect import connect
 from lakehouse.query import fetch_int
-from lakehouse.table import SubjectColumn, Table, column_list, create_table_sql, literal, quote
+from lakehouse.table import SubjectColumn, Table, column_list, create_table_sql, literal, quote, timestamp_literal
 
 DRAFT = "warehouse"
 """The name under which a warehouse file is attached: the database of the DuckDB file and of its views."""
 
 _SHOWN = "source"
+_COMPARE_EVERY = timedelta(days=7)
+"""All rows are compared so often: at each publication it would cost what exists, not what changed."""
+_NEVER = datetime(1970, 1, 1, tzinfo=UTC)
 
 
 def replace_file(
@@ -128,12 +133,15 @@ def _write_draft(
         _write_whole(con, table) if feed is None else _write_changes(con, table, feed) for table, feed in feeds.items()
     )
     _write_views(con)
-    con.execute(f"CREATE OR REPLACE TABLE {DRAFT}._publication (snapshot_id BIGINT, run_id VARCHAR, lake_id VARCHAR)")
+    now = datetime.now(UTC)
+    compared_at = _compared_at(con)
+    is_due = compared_at is not None and now - compared_at >= _COMPARE_EVERY
+    at = timestamp_literal(now if is_due or compared_at is None else compared_at)
     con.execute(
-        f"INSERT INTO {DRAFT}._publication"
-        f" VALUES ({publication.number}, {literal(publication.run_id)}, {literal(lake_id)})"
+        f"CREATE OR REPLACE TABLE {DRAFT}._publication AS SELECT {publication.number}::BIGINT AS snapshot_id,"
+        f" {literal(publication.run_id)} AS run_id, {literal(lake_id)} AS lake_id, {at} AS compared_at"
     )
-    _compare(con, publication.number)
+    _compare(con, publication.number, is_deep=is_due)
     con.execute("COMMIT")
     con.execute(f"DETACH {DRAFT}")
     return written
@@ -223,8 +231,19 @@ def _write_views(con: duckdb.DuckDBPyConnection) -> None:
     con.execute("USE memory")
 
 
-def _compare(con: duckdb.DuckDBPyConnection, number: int) -> None:
-    """Raise SinkError unless every table has as many rows as the lake."""
+def _compared_at(con: duckdb.DuckDBPyConnection) -> datetime | None:
+    """Return when all rows of the copied file were last compared with the lake's; None for a file written whole."""
+    try:
+        row = con.execute(f"SELECT compared_at FROM {DRAFT}._publication").fetchone()
+    except duckdb.BinderException:
+        return _NEVER  # of a former version
+    except duckdb.CatalogException:
+        return None
+    return row[0] if row else _NEVER
+
+
+def _compare(con: duckdb.DuckDBPyConnection, number: int, *, is_deep: bool) -> None:
+    """Raise SinkError unless every table has as many rows as the lake; `is_deep`: and the same values."""
     counts = [
         (
             table.full_name,
@@ -234,6 +253,12 @@ def _compare(con: duckdb.DuckDBPyConnection, number: int) -> None:
         for table in published.TABLES
     ]
     differing = [f"{name}: {lake} in the lake, {here} here" for name, lake, here in counts if lake != here]
+    if is_deep and not differing:
+        differing = [
+            f"{table.full_name}: other values than in the lake"
+            for table in published.TABLES
+            if fingerprint(con, table, f"{DRAFT}.{table.sql_name}") != fingerprint(con, table, table.in_lake)
+        ]
     if differing:
         raise SinkError(
             f"The warehouse file differs from publication {number}: {'; '.join(differing)}.",

@@ -17,20 +17,16 @@ from pathlib import Path
 
 import duckdb
 
-from dataflow.access.conditions import condition_sql
 from dataflow.access.marts import MartFacts
-from dataflow.access.mask_keys import pads
-from dataflow.access.masks import CLEAR, INNER_PAD, MASKS, OUTER_PAD
 from dataflow.access.roles import Role, RoleTable
 from dataflow.errors import SinkError
 from dataflow.sinks.draft import DRAFT
+from dataflow.sinks.seen import SOURCE, key_in_variables, rows_sql, seen_sql, treated_sql
 from dataflow.sinks.views import VIEWS
 from dataflow.tables.columns import NOT_PERSONAL
 from dataflow.workspace.relations import sql_of
 from lakehouse.query import fetch_int
 from lakehouse.table import Table, column_list, literal, quote
-
-_SOURCE = "s"
 
 
 @dataclass(frozen=True)
@@ -63,7 +59,7 @@ def write_mart(
     con: duckdb.DuckDBPyConnection, role: Role, changes: Changes, *, draft: Path, facts: MartFacts, key: bytes
 ) -> int:
     """Write the mart in one transaction; return the number of rows written. Raises: SinkError, duckdb.Error."""
-    with _key_in_variables(con, key), _seen_tables(con, role):
+    with key_in_variables(con, key), _seen_tables(con, role):
         # The format of this DuckDB chooses its compression in a fifth of the time of the default one, DuckDB 1.0's.
         con.execute(f"ATTACH {literal(str(draft))} AS {DRAFT} (STORAGE_VERSION 'latest')")
         con.execute("BEGIN")
@@ -79,26 +75,6 @@ def write_mart(
     return written
 
 
-def seen_sql(seen: RoleTable) -> str:
-    """Return the SELECT of a table as the role sees it, over the alias `s` of its rows."""
-    chosen = ", ".join(
-        f"{_treated(seen, name)} AS {quote(name)}" for name in seen.table.column_names if name in seen.treatments
-    )
-    return f"SELECT {chosen} FROM {_rows(seen)} {_SOURCE}"
-
-
-def _rows(seen: RoleTable) -> str:
-    """Return the rows of the lake that the role sees. The condition is about them as they are, not as they are seen."""
-    if not seen.where:
-        return seen.table.in_lake
-    return f"(SELECT * FROM {seen.table.in_lake} WHERE {condition_sql(seen.where)})"
-
-
-def _treated(seen: RoleTable, name: str, *, source: str = _SOURCE) -> str:
-    value, treatment = f"{source}.{quote(name)}", seen.treatments[name]
-    return value if treatment == CLEAR else MASKS[treatment].sql(value, seen.table.column(name))
-
-
 def _write_table(con: duckdb.DuckDBPyConnection, seen: RoleTable, touched: Touched | None) -> int:
     table, target = seen.table, f"{DRAFT}.{seen.table.sql_name}"
     if touched is not None and not touched.count:
@@ -107,11 +83,11 @@ def _write_table(con: duckdb.DuckDBPyConnection, seen: RoleTable, touched: Touch
         con.execute(f"CREATE SCHEMA IF NOT EXISTS {DRAFT}.{quote(table.schema)}")
         con.execute(f"CREATE OR REPLACE TABLE {target} AS {seen_sql(seen)}")
         return fetch_int(con, f"SELECT count(*) FROM {target}")
-    masked = ", ".join(f"{_treated(seen, name, source='k')} AS {quote(name)}" for name in table.key)
+    masked = ", ".join(f"{treated_sql(seen, name, source='k')} AS {quote(name)}" for name in table.key)
     # A null in a key is equal to itself; the plain comparison is faster.
     equal = {column.name: "IS NOT DISTINCT FROM" if column.nullable else "=" for column in table.columns}
-    on = " AND ".join(f"{_SOURCE}.{quote(name)} {equal[name]} k.{quote(name)}" for name in table.key)
-    con.execute(f"DELETE FROM {target} {_SOURCE} USING (SELECT {masked} FROM {touched.keys} k) k WHERE {on}")
+    on = " AND ".join(f"{SOURCE}.{quote(name)} {equal[name]} k.{quote(name)}" for name in table.key)
+    con.execute(f"DELETE FROM {target} {SOURCE} USING (SELECT {masked} FROM {touched.keys} k) k WHERE {on}")
     names = column_list(name for name in table.column_names if name in seen.treatments)
     con.execute(
         f"INSERT INTO {target} ({names}) {seen_sql(seen)} WHERE EXISTS (SELECT 1 FROM {touched.keys} k WHERE {on})"
@@ -192,7 +168,7 @@ def _compare(con: duckdb.DuckDBPyConnection, role: Role) -> None:
     """Raise SinkError unless every table has as many rows as the role sees in the lake."""
     differing = []
     for name, seen in role.tables.items():
-        lake = fetch_int(con, f"SELECT count(*) FROM {_rows(seen)}")
+        lake = fetch_int(con, f"SELECT count(*) FROM {rows_sql(seen)}")
         here = fetch_int(con, f"SELECT count(*) FROM {DRAFT}.{seen.table.sql_name}")
         if lake != here:
             differing.append(f"{name}: {lake} in the lake, {here} here")
@@ -201,21 +177,3 @@ def _compare(con: duckdb.DuckDBPyConnection, role: Role) -> None:
             f"The mart of the role {role.name} differs from the lake: {'; '.join(differing)}.",
             next_move="The mart is unchanged. Delete its file and run again to write it whole.",
         )
-
-
-@contextmanager
-def _key_in_variables(con: duckdb.DuckDBPyConnection, key: bytes) -> Iterator[None]:
-    """Set the key of the masks for the block."""
-    inner, outer = pads(key)
-    try:
-        for name, pad in ((INNER_PAD, inner), (OUTER_PAD, outer)):
-            con.execute(f"SET VARIABLE {name} = unhex('{pad.hex()}')")
-    except duckdb.Error as error:
-        # DuckDB's message quotes the statement, which holds the key.
-        raise SinkError(f"The key of the masks cannot be set: unexpected {type(error).__name__}.") from None
-    try:
-        yield
-    finally:
-        with suppress(duckdb.Error):
-            con.execute(f"RESET VARIABLE {INNER_PAD}")
-            con.execute(f"RESET VARIABLE {OUTER_PAD}")

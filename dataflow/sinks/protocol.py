@@ -9,7 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
-from typing import Protocol
+from typing import Any, Protocol
 
 from dataflow.errors import SinkError
 from dataflow.publish.commit import Publication
@@ -63,6 +63,24 @@ class Sink(Protocol):
 
     def probe(self) -> Iterator[Finding]:
         """Check what the sink needs, for `dataflow doctor`; change nothing."""
+        ...
+
+
+Records = list[dict[str, Any]]
+
+
+class Planned(Sink, Protocol):
+    """A sink whose tables and rights can be compared with lake and settings, and brought to these: a warehouse."""
+
+    def plan(self, *, is_deep: bool) -> dict[str, Records]:
+        """Return `publication`, `tables`, `access`: how it differs; `is_deep` compares all rows. Raises: SinkError."""
+        ...
+
+    def apply(self, *, prune: bool, confirm: Callable[[Records], bool]) -> Records:
+        """Create and correct what is declared; with `prune` remove what is not, once `confirm` has agreed to the list.
+
+        Return each difference of access and whether it was `done`. Raises: SinkError.
+        """
         ...
 
 

@@ -5,10 +5,11 @@ from __future__ import annotations
 from checks.registry import Registry
 from dataflow.access.marts import kept_roles
 from dataflow.settings import Settings
-from dataflow.sinks.protocol import Sink, SinkKind
+from dataflow.sinks.protocol import Planned, Sink, SinkKind
 
 
-def _warehouse(settings: Settings) -> Sink:
+def open_warehouse(settings: Settings) -> Planned:
+    """Open the warehouse of the settings' kind."""
     if settings.warehouse.kind == "bigquery":
         from dataflow.sinks.bigquery.warehouse import BigQueryWarehouse
 
@@ -44,7 +45,7 @@ SINKS: Registry[SinkKind] = Registry(
             meaning="A DuckDB file, or a dataset of BigQuery, with the published tables and the views for analysts",
             section="warehouse",
             is_on=lambda settings: settings.warehouse.kind == "bigquery" or bool(settings.warehouse.path),
-            open=_warehouse,
+            open=open_warehouse,
         ),
         SinkKind(
             name="cache",

@@ -7,8 +7,8 @@ the changed rows.
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-from contextlib import suppress
+from collections.abc import Callable, Iterator
+from contextlib import closing, suppress
 from pathlib import Path
 
 import duckdb
@@ -19,7 +19,8 @@ from dataflow.publish.commit import Publication
 from dataflow.settings import Settings
 from dataflow.sinks.draft import DRAFT, replace_file, write_without
 from dataflow.sinks.feeds import choose_feeds, open_lake_reader
-from dataflow.sinks.protocol import Shown, refuse_stranger
+from dataflow.sinks.file_plan import plan_of_file
+from dataflow.sinks.protocol import Records, Shown, refuse_stranger
 from dataflow.sources.protocol import Finding
 from dataflow.tables import published
 from dataflow.tables.subject import Subject
@@ -86,6 +87,19 @@ class Warehouse:
             raise SinkError(
                 f"The warehouse {self.path} cannot be deleted ({error.strerror}).", next_move="Delete it yourself."
             ) from None
+
+    def plan(self, *, is_deep: bool) -> dict[str, Records]:
+        """Compare the file's tables with the lake's; `is_deep` compares all rows. Raises: SinkError."""
+        with closing(open_lake_reader(self._settings)) as con:
+            view, shown = LakeView(con, lake_location(self._settings)), self.shows()
+            newest = view.newest_number()
+            refuse_stranger(shown, lake_id=view.lake_id(), newest=newest, sink="warehouse", place=str(self.path))
+            number = view.last_change_in("published") or newest
+            return plan_of_file(con, self.path, shown, newest=number, is_deep=is_deep)
+
+    def apply(self, *, prune: bool, confirm: Callable[[Records], bool]) -> Records:  # noqa: ARG002 (of the protocol)
+        """Do nothing: the modes of the file say who reads it, and each publication writes all tables and views."""
+        return []
 
     def _bring_to(self, publication: Publication, shown: Shown | None) -> int:
         """Replace the file by one of the publication, unless it would be equal; return the number of rows written."""

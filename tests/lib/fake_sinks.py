@@ -20,12 +20,16 @@ from dataflow.workspace.report import StepReport
 
 @dataclass
 class FakeSink:
-    """Shows a number. `errors`: what its next calls raise, in turn; `does`: what it does before it follows."""
+    """Shows a number. `errors`: what its next calls raise, in turn; `does`: what it does before it follows.
+
+    `facts` are in its reports.
+    """
 
     name: str
     shows: int | None = None
     errors: list[Exception] = field(default_factory=list)
     does: Callable[[Settings], None] = lambda _: None
+    facts: dict[str, object] = field(default_factory=dict)
     calls: int = 0
     forgotten: list[Subject] = field(default_factory=list)
 
@@ -49,7 +53,7 @@ class Opened:
             raise self.fake.errors.pop(0)
         self.fake.does(self.settings)
         was, self.fake.shows = self.fake.shows, publication.number
-        facts = {"publication": publication.number, "was_at": was}
+        facts = {"publication": publication.number, "was_at": was, **self.fake.facts}
         return StepReport(stage="sink", subject=self.fake.name, rows_in=0, rows_out=0, facts=facts)
 
     def forget(self, subject: Subject) -> int:

@@ -43,6 +43,16 @@ class Target:
         else:
             self._ask(sql.format(**names))
 
+    def back_to_another_week(self) -> None:
+        """Note that all rows were last compared long ago."""
+        if self.kind == "duckdb":
+            self.change("UPDATE {_publication} SET compared_at = TIMESTAMPTZ '2020-01-01'")
+            return
+        with closing(client_of(self.settings)) as client:
+            table = client.get_table(f"{self.settings.warehouse.bigquery.dataset}._publication")
+            table.labels = {**table.labels, "dataflow_compared": "2020-01-01"}
+            client.update_table(table, ["labels"])
+
     def name(self, table: str) -> str:
         if self.kind == "duckdb":
             return table if table == "_publication" else f"published.{table}"

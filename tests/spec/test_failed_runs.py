@@ -5,6 +5,7 @@ import subprocess
 import sys
 import threading
 from collections.abc import Callable
+from contextlib import closing
 from pathlib import Path
 
 import pytest
@@ -15,9 +16,12 @@ from dataflow.errors import SinkError
 from dataflow.publish.invariants import Invariant
 from dataflow.settings import Settings
 from dataflow.sinks.warehouse import warehouse_snapshot
+from dataflow.tables.ops import COST
 from dataflow.tables.published import CUSTOMER_360
+from dataflow.workspace.cost import COST_FACT, Cost
 from tests.lib.fake_sinks import FakeSink, hang, with_sinks, write_to_the_lake
 from tests.lib.homes import LATER, NOW
+from tests.lib.tables import read_rows
 
 # One source is enough of a day for what is not asked of its rows.
 PART = ("run", "--source", "tickets")
@@ -64,6 +68,23 @@ run(sys.argv[1:])
 """
 
 
+def used(service: str, billed: int) -> Cost:
+    return Cost(
+        service=service,
+        category="Analytics",
+        provider="Google Cloud",
+        account="project",
+        region="EU",
+        resource="dataset",
+        dollars_per_tib=6.25,
+        bytes_billed=billed,
+        bytes_loaded=0,
+        statements=3,
+        load_jobs=0,
+        slot_milliseconds=0,
+    )
+
+
 def test_what_a_killed_run_and_failing_sinks_left_behind_the_next_unchanged_runs_bring_to_the_publication(
     published: Settings, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
@@ -77,8 +98,9 @@ def test_what_a_killed_run_and_failing_sinks_left_behind_the_next_unchanged_runs
     assert warehouse_snapshot(warehouse) == had
 
     ended = threading.Event()
-    good = FakeSink("good", does=write_to_the_lake)
+    good = FakeSink("good", does=write_to_the_lake, facts={COST_FACT: used("BigQuery", 2**40).as_fact()})
     broken = FakeSink("broken", errors=[SinkError("No space.") for _ in range(4)])
+    broken.errors[-1].cost = used("another", 2**30).as_fact()  # type: ignore[attr-defined]
     stuck = FakeSink("stuck", does=hang(ended))
     with_sinks(monkeypatch, good, broken, stuck)
     with monkeypatch.context() as hurried:
@@ -95,6 +117,12 @@ def test_what_a_killed_run_and_failing_sinks_left_behind_the_next_unchanged_runs
     assert good.shows is not None
     assert (broken.shows, stuck.shows) == (None, None)
     assert (good.calls, broken.calls, stuck.calls) == (1, 4, 1)
+    with closing(open_published(published)) as con:
+        costs = read_rows(con, f"FROM {COST.sql_name}")
+        [newest] = read_rows(con, "SELECT max(run_id) AS run_id FROM ops.run")
+    assert {one["x_RunId"] for one in costs} == {newest["run_id"]}
+    billed = {one["ServiceName"]: (one["ConsumedQuantity"], one["PricingQuantity"], one["ListCost"]) for one in costs}
+    assert billed == {"BigQuery": (2**40, 1.0, 6.25), "another": (2**30, 2**-10, 0.006104)}
 
     ended.set()
     stuck.does = lambda _: None

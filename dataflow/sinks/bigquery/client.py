@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import random
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from typing import TYPE_CHECKING, Any, TypeVar
 from urllib.parse import urlsplit
 
@@ -17,7 +17,10 @@ if TYPE_CHECKING:
     from dataflow.settings import Settings
 
 _EXTRA = "`pip install 'dataflow[gcp]'` installs it."
-_SCOPES = ("https://www.googleapis.com/auth/bigquery",)
+_SCOPE = "https://www.googleapis.com/auth/bigquery"
+_SCOPE_OF_TAGS = "https://www.googleapis.com/auth/cloud-platform"
+"""The narrowest scope with which rights on policy tags are read and given."""
+_HOSTS = {"bigquery": "https://bigquery.googleapis.com", "datacatalog": "https://datacatalog.googleapis.com"}
 _REQUEST_SECONDS = 60.0
 """How long one request may take; an upload writes and reads within it many times."""
 _TRIES = 5
@@ -42,6 +45,10 @@ class Connection:
         self._deadline = time.monotonic() + seconds
         self.location = settings.warehouse.bigquery.location
         self.client = _open(settings)
+        endpoint = settings.warehouse.bigquery.endpoint
+        # A server on this machine stands for all of Google's; a private endpoint has BigQuery alone.
+        self._hosts = dict.fromkeys(_HOSTS, endpoint) if endpoint.startswith("http:") else dict(_HOSTS)
+        self._hosts["bigquery"] = endpoint or _HOSTS["bigquery"]
 
     def __enter__(self) -> Connection:
         return self
@@ -94,6 +101,24 @@ class Connection:
             return self.ask(doing, method, *arguments, **options)
         except NotFound:
             return None
+
+    def send(
+        self, doing: str, verb: str, path: str, body: Mapping[str, Any] | None = None, *, service: str = "bigquery"
+    ) -> dict[str, Any]:
+        """Send a request for which the client has no method; return the answer's body.
+
+        Raises: SinkError, SinkTimeout; NotFound and Conflict are passed on.
+        """
+        from google.api_core.exceptions import from_http_response
+
+        def request(seconds: float) -> dict[str, Any]:
+            url = f"{self._hosts[service].rstrip('/')}/{path}"
+            answer = self.client._http.request(verb, url, json=body, timeout=seconds)
+            if not answer.ok:
+                raise from_http_response(answer)  # type: ignore[no-untyped-call]
+            return dict(answer.json()) if answer.content else {}
+
+        return self.call(doing, request)
 
     def timeout(self, doing: str) -> float:
         """Return the seconds that the next request may take. Raises: SinkTimeout where none are left."""
@@ -173,13 +198,14 @@ def _open(settings: Settings) -> Any:
     except ImportError:
         raise ConfigurationError("The package google-cloud-bigquery is not installed.", next_move=_EXTRA) from None
     is_plain = _check_endpoint(declared.endpoint)
+    scopes = [_SCOPE, *([_SCOPE_OF_TAGS] if declared.policy_tags else ())]
     try:
         if is_plain and not declared.credentials:
             credentials: Any = AnonymousCredentials()  # type: ignore[no-untyped-call]
         elif declared.credentials:
-            credentials, _ = google.auth.load_credentials_from_file(declared.credentials, scopes=list(_SCOPES))  # type: ignore[no-untyped-call]
+            credentials, _ = google.auth.load_credentials_from_file(declared.credentials, scopes=scopes)  # type: ignore[no-untyped-call]
         else:
-            credentials, _ = google.auth.default(scopes=list(_SCOPES))
+            credentials, _ = google.auth.default(scopes=scopes)
     except (GoogleAuthError, OSError) as error:
         raise ConfigurationError(
             f"The credentials of BigQuery cannot be used: {type(error).__name__}.",

@@ -10,6 +10,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from dataflow.errors import SinkError
+from dataflow.sinks.bigquery.copies import Contents, Copy
 from dataflow.sinks.bigquery.googlesql import view_sql
 from dataflow.sinks.bigquery.jobs import Jobs
 from dataflow.sinks.bigquery.shape import (
@@ -26,9 +27,9 @@ from dataflow.sinks.bigquery.shape import (
     view_resource,
 )
 from dataflow.sinks.views import VIEWS
-from dataflow.tables import published
-from lakehouse.table import Table
 
+ROLE_LABEL = "dataflow_role_of"
+"""The label of a dataset of a role: the published dataset that it is of."""
 _STAGED_DAYS = 1
 
 
@@ -36,59 +37,85 @@ _STAGED_DAYS = 1
 class Prepared:
     """The tables whose rows are all to be written, and the columns that lose their values by that."""
 
-    whole: frozenset[Table]
-    retired: Mapping[Table, tuple[str, ...]]
+    whole: frozenset[Copy]
+    retired: Mapping[Copy, tuple[str, ...]]
 
 
-def ensure_datasets(jobs: Jobs, place: Place) -> None:
+def ensure_datasets(jobs: Jobs, contents: Contents) -> None:
     """Create the dataset of the published tables and the one of the staged. Raises: SinkError."""
-    from google.cloud import bigquery
-
-    for name, days, description in (
-        (place.dataset, 0, "Published by DataFlow: customers and what is known of them"),
-        (place.staging, _STAGED_DAYS, "Rows on their way into the published tables; for the publisher alone"),
+    place = contents.place
+    for name, days, is_closed, description in (
+        # Who reads published tables is for the project to say, unless the settings do.
+        (place.dataset, 0, contents.is_shared, "Published by DataFlow: customers and what is known of them"),
+        (place.staging, _STAGED_DAYS, True, "Rows on their way into the published tables; for the publisher alone"),
     ):
         resource = dataset_resource(place, name, location=jobs.connection.location, description=description, days=days)
-        doing = f"Creating the dataset {name}"
-        if jobs.connection.find(doing, "get_dataset", f"{place.project}.{name}") is None:
-            made = bigquery.Dataset.from_api_repr(resource)
-            jobs.connection.ask(doing, "create_dataset", made, exists_ok=True)
+        ensure_dataset(jobs, resource, is_closed=is_closed)
 
 
-def ensure_tables(jobs: Jobs, place: Place) -> Prepared:
+def ensure_dataset(jobs: Jobs, resource: Mapping[str, Any], *, is_closed: bool) -> None:
+    """Create a dataset. One that is closed is open to its owners alone, not to all who read the project."""
+    from google.cloud import bigquery
+
+    named = resource["datasetReference"]
+    doing = f"Creating the dataset {named['datasetId']}"
+    if jobs.connection.find(doing, "get_dataset", f"{named['projectId']}.{named['datasetId']}") is not None:
+        return
+    owners = [{"role": "OWNER", "specialGroup": "projectOwners"}]
+    if is_closed:
+        owners.append({"role": "OWNER", "userByEmail": read_publisher(jobs)})
+    made = bigquery.Dataset.from_api_repr({**resource, **({"access": owners} if is_closed else {})})
+    jobs.connection.ask(doing, "create_dataset", made, exists_ok=True)
+
+
+def read_publisher(jobs: Jobs) -> str:
+    """Return the address of the account that this sink uses."""
+    [(address,)] = jobs.query("SELECT SESSION_USER()", "Reading the publisher's account")
+    return str(address)
+
+
+def ensure_tables(jobs: Jobs, contents: Contents) -> Prepared:
     """Create what is missing and evolve what is there; return what is then to be written whole. Raises: SinkError."""
-    whole: set[Table] = set()
-    retired: dict[Table, tuple[str, ...]] = {}
-    for table in published.TABLES:
-        present = find_table(jobs, place, table.name)
+    whole: set[Copy] = set()
+    retired: dict[Copy, tuple[str, ...]] = {}
+    for copy in contents.copies:
+        present = find_table(jobs, copy.place, copy.shown.name)
         if present is None:
-            create_table(jobs, table_resource(table, place))
-            whole.add(table)
+            tags = {} if copy.role else contents.tags
+            create_table(jobs, table_resource(copy.shown, copy.place, masked=copy.masked, tags=tags))
+            whole.add(copy)
             continue
         if present.table_type != "TABLE":
             raise SinkError(
-                f"{place}.{table.name} is a {present.table_type}, not a table.", next_move="Rename or remove it."
+                f"{copy.place}.{copy.shown.name} is a {present.table_type}, not a table.",
+                next_move="Rename or remove it.",
             )
-        plan = evolve(table, present.to_api_repr().get("schema", {}).get("fields", []))
-        _evolve(jobs, place, table, plan)
+        plan = evolve(copy.shown, present.to_api_repr().get("schema", {}).get("fields", []))
+        _evolve(jobs, copy, plan)
         if plan.is_rewrite:
-            whole.add(table)
+            whole.add(copy)
         if plan.retired:
-            retired[table] = plan.retired
-    if find_table(jobs, place, PUBLICATION) is None:
-        create_table(jobs, publication_resource(place))
+            retired[copy] = plan.retired
+    if find_table(jobs, contents.place, PUBLICATION) is None:
+        create_table(jobs, publication_resource(contents.place))
     return Prepared(whole=frozenset(whole), retired=retired)
 
 
 def ensure_views(jobs: Jobs, place: Place) -> None:
     """Create the views that are missing, and correct those of another text. Raises: SinkError."""
     for view in VIEWS.values():
-        resource = view_resource(view.name, view.description, view_sql(view, place), place)
-        present = find_table(jobs, place, view.name)
-        if present is None:
-            create_table(jobs, resource)
-        elif not is_view_as_declared(present, resource):
-            _update(jobs, present, resource, ["view_query", "labels", "description"])
+        ensure_view(jobs, view_resource(view.name, view.description, view_sql(view, place), place))
+
+
+def ensure_view(jobs: Jobs, resource: Mapping[str, Any]) -> None:
+    """Create a view, or correct one of another text. Raises: SinkError."""
+    named = resource["tableReference"]
+    place = Place(project=named["projectId"], dataset=named["datasetId"])
+    present = find_table(jobs, place, named["tableId"])
+    if present is None:
+        create_table(jobs, resource)
+    elif not is_view_as_declared(present, resource):
+        update_table(jobs, present, resource, ["view_query", "labels", "description"])
 
 
 def is_view_as_declared(present: Any, resource: Mapping[str, Any]) -> bool:
@@ -98,17 +125,17 @@ def is_view_as_declared(present: Any, resource: Mapping[str, Any]) -> bool:
     return is_label and text in (None, resource["view"]["query"])
 
 
-def mark_retired(jobs: Jobs, place: Place, retired: Mapping[Table, tuple[str, ...]]) -> None:
+def mark_retired(jobs: Jobs, retired: Mapping[Copy, tuple[str, ...]]) -> None:
     """Describe columns that have lost their values as retired, so that they are not emptied again."""
-    for table, columns in retired.items():
-        present = find_table(jobs, place, table.name)
+    for copy, columns in retired.items():
+        present = find_table(jobs, copy.place, copy.shown.name)
         if present is not None:
             resource = present.to_api_repr()
             for field in resource["schema"]["fields"]:
                 if field["name"] in columns:
                     field["description"] = RETIRED
                     field["mode"] = "REPEATED" if field["mode"] == "REPEATED" else "NULLABLE"
-            _update(jobs, present, resource, ["schema"])
+            update_table(jobs, present, resource, ["schema"])
 
 
 def find_table(jobs: Jobs, place: Place, name: str) -> Any:
@@ -125,14 +152,14 @@ def create_table(jobs: Jobs, resource: Mapping[str, Any]) -> None:
     jobs.connection.ask(f"Creating {name}", "create_table", made, exists_ok=True)
 
 
-def _evolve(jobs: Jobs, place: Place, table: Table, plan: Evolution) -> None:
+def _evolve(jobs: Jobs, copy: Copy, plan: Evolution) -> None:
     if plan.impossible:
         raise SinkError(
-            f"The table {place}.{table.name} cannot be evolved: {'; '.join(plan.impossible)}.",
+            f"The table {copy.place}.{copy.shown.name} cannot be evolved: {'; '.join(plan.impossible)}.",
             next_move="A type only widens. Copy what you need of it, drop the table, and run again.",
         )
     for doing, action in _actions(plan):
-        jobs.query(f"ALTER TABLE {place.published(table.name)} {action}", f"{doing} of {table.name}")
+        jobs.query(f"ALTER TABLE {copy.target} {action}", f"{doing} of {copy.label}")
 
 
 def _actions(plan: Evolution) -> Iterator[tuple[str, str]]:
@@ -148,7 +175,8 @@ def _actions(plan: Evolution) -> Iterator[tuple[str, str]]:
         yield f"Retiring {column}", f"ALTER COLUMN `{column}` DROP NOT NULL"
 
 
-def _update(jobs: Jobs, present: Any, resource: Mapping[str, Any], parts: list[str]) -> None:
+def update_table(jobs: Jobs, present: Any, resource: Mapping[str, Any], parts: list[str]) -> None:
+    """Change parts of a table's or view's resource, and leave the others. Raises: SinkError."""
     from google.cloud import bigquery
 
     changed = bigquery.Table.from_api_repr(dict(resource))

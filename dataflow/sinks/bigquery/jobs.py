@@ -17,6 +17,7 @@ from dataflow.errors import SinkError, WarehouseDiffers
 from dataflow.publish.commit import Publication
 from dataflow.settings import Settings
 from dataflow.sinks.bigquery.client import Connection, meaning_of_reason
+from dataflow.workspace.cost import Cost
 
 _LABEL = "dataflow"
 _POLL_SECONDS = (0.05, 2.0)
@@ -24,8 +25,12 @@ _POLL_SECONDS = (0.05, 2.0)
 _MOST_ATTEMPTS = 50
 """Of one publication and subject: 1,500 load jobs may be started for a table each day."""
 _WAIT_FOR_OTHERS_SECONDS = 60.0
-_MISMATCH = re.compile(r"df-differs [\w :,/-]*")
+_MISMATCH = re.compile(r"df-differs [\w :,./-]*")
 """What a check of our own raises: names of tables and counts."""
+
+
+DOLLARS_PER_TIB = 6.25
+"""List price of on-demand queries in the multi-regions EU and US (cloud.google.com/bigquery/pricing, 2026-11)."""
 
 
 @dataclass
@@ -35,11 +40,15 @@ class Spent:
     bytes_billed: int = 0
     slot_milliseconds: int = 0
     bytes_loaded: int = 0
-    jobs: int = 0
+    statements: int = 0
+    load_jobs: int = 0
 
     def add(self, job: Any) -> None:
         """Add a finished job."""
-        self.jobs += 1
+        if job.job_type == "load":
+            self.load_jobs += 1
+        else:
+            self.statements += 1
         self.bytes_billed += int(getattr(job, "total_bytes_billed", 0) or 0)
         self.slot_milliseconds += int(getattr(job, "slot_millis", 0) or 0)
         self.bytes_loaded += int(getattr(job, "input_file_bytes", 0) or 0)
@@ -57,8 +66,11 @@ class Jobs:
     spent: Spent = field(default_factory=Spent)
 
     @classmethod
-    def of(cls, connection: Connection, settings: Settings, publication: Publication, *, lake_id: str) -> Jobs:
+    def of(
+        cls, connection: Connection, settings: Settings, publication: Publication, *, lake_id: str, spent: Spent
+    ) -> Jobs:
         return cls(
+            spent=spent,
             connection=connection,
             lake_id=lake_id,
             publication=publication.number,
@@ -70,6 +82,24 @@ class Jobs:
     def prefix(self) -> str:
         """Return the beginning of the ids of all jobs of this lake."""
         return f"df-{self.lake_id[:8]}-"
+
+    def cost(self, dataset: str) -> Cost:
+        """Return what the jobs have used so far."""
+        return Cost(
+            service="BigQuery",
+            category="Analytics",
+            provider="Google Cloud",
+            account=self.connection.client.project,
+            region=self.connection.location,
+            resource=dataset,
+            dollars_per_tib=DOLLARS_PER_TIB,
+            bytes_billed=self.spent.bytes_billed,
+            bytes_loaded=self.spent.bytes_loaded,
+            statements=self.spent.statements,
+            load_jobs=self.spent.load_jobs,
+            slot_milliseconds=self.spent.slot_milliseconds,
+            labels=self.labels(),
+        )
 
     def labels(self, **more: str) -> dict[str, str]:
         """Return the labels of a job: lower case, no more than 63 characters."""
@@ -138,6 +168,16 @@ class Jobs:
         )
         return [tuple(row) for row in rows]
 
+    def estimate(self, sql: str, doing: str) -> int:
+        """Return how many bytes a statement would read, without running it (a dry run is free). Raises: SinkError."""
+        from google.cloud import bigquery
+
+        config = bigquery.QueryJobConfig(labels=self.labels(), dry_run=True, use_query_cache=False)
+        job = self.connection.ask(
+            doing, "query", sql, job_config=config, location=self.connection.location, job_retry=None
+        )
+        return int(job.total_bytes_processed or 0)
+
     def wait(self, job: Any, doing: str) -> Any:
         """Return a job when it is done. Raises: SinkTimeout at the deadline, with the job still running."""
         pause, longest = _POLL_SECONDS
@@ -174,7 +214,7 @@ class Jobs:
         """Return what a failed job means. Its message can quote a row; only our own checks' text is kept."""
         message, reason = str(job.error_result.get("message", "")), str(job.error_result.get("reason", ""))
         if own := _MISMATCH.search(message):
-            differs = own[0].removeprefix("df-differs ").strip()
+            differs = own[0].removeprefix("df-differs ").strip(" .")
             return WarehouseDiffers(
                 f"The warehouse would differ from the lake: {differs}. The transaction was rolled back."
             )

@@ -17,6 +17,7 @@ from typing import Any
 import duckdb
 
 from dataflow.errors import SinkError
+from dataflow.sinks.bigquery.copies import Copy
 from dataflow.sinks.bigquery.ddl import create_table
 from dataflow.sinks.bigquery.jobs import Jobs
 from dataflow.sinks.bigquery.shape import (
@@ -27,9 +28,10 @@ from dataflow.sinks.bigquery.shape import (
     staged_fields,
     staged_resource,
 )
-from dataflow.sinks.draft import collect_touched
+from dataflow.sinks.fingerprints import fingerprint, row_hash
+from dataflow.sinks.seen import SOURCE, rows_sql, seen_sql, treated_sql
 from lakehouse.query import fetch_int
-from lakehouse.table import Table, column_list, file_literal, literal, quote
+from lakehouse.table import column_list, file_literal, literal, quote
 
 _MOST_PARTITIONS = 4_000
 """Of one job (BigQuery's quota)."""
@@ -39,7 +41,7 @@ _MOST_PARTITIONS = 4_000
 class Staged:
     """The staged rows of a table. `count` is of the lake's whole table; `checksum` of the staged rows that it has."""
 
-    table: Table
+    copy: Copy
     name: str
     is_whole: bool
     rows: int
@@ -48,51 +50,55 @@ class Staged:
 
 
 def stage(
-    con: duckdb.DuckDBPyConnection, table: Table, feed: str | None, *, jobs: Jobs, place: Place, base: str, folder: Path
-) -> Staged | None:
-    """Load the changed rows of a table, or all where there is no feed; None where nothing has changed.
+    con: duckdb.DuckDBPyConnection, copy: Copy, *, is_whole: bool, jobs: Jobs, place: Place, base: str, folder: Path
+) -> Staged:
+    """Load the rows of a table whose keys are in `touched_keys`, or all.
 
     `base` names what the dataset shows: staged rows of a killed run are used again only for the same step.
     Raises: SinkError.
     """
-    if feed is not None and not collect_touched(con, table, feed):
-        return None
-    file = folder / f"{table.name}.parquet"
-    rows = _write(con, table, is_whole=feed is None, file=file)
+    file = folder / f"{copy.word}.parquet"
+    with copy.key_of_masks(con):
+        rows = _write(con, copy, is_whole=is_whole, file=file)
     checksum = fetch_int(con, f"SELECT coalesce(bit_xor({ROW_HASH}), 0) FROM read_parquet({file_literal(file)})")
-    _check_partitions(con, table, file)
+    _check_partitions(con, copy, file)
     content = {
         "dataset": place.dataset.lower()[:63],
-        "base": base if feed is not None else "whole",
+        "base": "whole" if is_whole else base,
         "checksum": str(checksum),
         "rows": str(rows),
     }
     job = jobs.once(
-        table.name.replace("_", "-"),
+        copy.word.replace("_", "-"),
         lambda job_id, attempt, seconds: _load(
-            jobs, table, place, file, content, job_id=job_id, attempt=attempt, seconds=seconds
+            jobs, copy, place, file, content, job_id=job_id, attempt=attempt, seconds=seconds
         ),
-        doing=f"Loading {rows} rows of {table.name}",
+        doing=f"Loading {rows} rows of {copy.label}",
         content=content,
         accept=lambda done: _is_there(jobs, done, rows),
     )
     file.unlink()
     if job.output_rows is not None and int(job.output_rows) != rows:
-        raise SinkError(f"BigQuery has loaded {job.output_rows} rows of {table.name}; {rows} were sent.")
+        raise SinkError(f"BigQuery has loaded {job.output_rows} rows of {copy.label}; {rows} were sent.")
     return Staged(
-        table=table,
+        copy=copy,
         name=job.destination.table_id,
-        is_whole=feed is None,
+        is_whole=is_whole,
         rows=rows,
-        count=fetch_int(con, f"SELECT count(*) FROM {table.in_lake}"),
+        count=count_in_lake(con, copy),
         checksum=checksum,
     )
 
 
-def row_hash(table: Table, *, source: str) -> str:
-    """Return the SQL of a row's hash: the same for the same values, whatever the version of DuckDB."""
-    values = ", ".join(f"{quote(name)} := {source}.{quote(name)}" for name in table.column_names)
-    return f"CAST(md5_number_lower(CAST(to_json(struct_pack({values})) AS VARCHAR)) >> 1 AS BIGINT)"
+def count_in_lake(con: duckdb.DuckDBPyConnection, copy: Copy) -> int:
+    """Return the number of rows that a table has to have."""
+    return fetch_int(con, f"SELECT count(*) FROM {rows_sql(copy.seen)}")
+
+
+def fingerprint_in_lake(con: duckdb.DuckDBPyConnection, copy: Copy) -> tuple[int, int]:
+    """Return the number of rows that a table has to have, and the exclusive or of their hashes."""
+    with copy.key_of_masks(con):
+        return fingerprint(con, copy.shown, f"({seen_sql(copy.seen)})")
 
 
 def drop_staged(jobs: Jobs, place: Place, names: list[str]) -> None:
@@ -106,24 +112,27 @@ def drop_staged(jobs: Jobs, place: Place, names: list[str]) -> None:
         )
 
 
-def _write(con: duckdb.DuckDBPyConnection, table: Table, *, is_whole: bool, file: Path) -> int:
+def _write(con: duckdb.DuckDBPyConnection, copy: Copy, *, is_whole: bool, file: Path) -> int:
     """Write the rows to stage as Parquet; return their number."""
-    columns = column_list(table.column_names, prefix="t")
-    rows = f"SELECT {columns}, {row_hash(table, source='t')} AS {ROW_HASH}, false AS {GONE} FROM {table.in_lake} t"
+    seen = copy.seen
+    chosen = seen_sql(seen)
+    gone = ""
     if not is_whole:
-        on = " AND ".join(f"t.{quote(key)} = k.{quote(key)}" for key in table.key)
-        keys = column_list(table.key, prefix="k")
-        rows = (
-            f"{rows} WHERE EXISTS (SELECT 1 FROM touched_keys k WHERE {on})"
+        on = " AND ".join(f"{SOURCE}.{quote(key)} = k.{quote(key)}" for key in seen.table.key)
+        chosen += f" WHERE EXISTS (SELECT 1 FROM touched_keys k WHERE {on})"
+        keys = ", ".join(f"{treated_sql(seen, key, source='k')} AS {quote(key)}" for key in seen.table.key)
+        gone = (
             f" UNION ALL BY NAME SELECT {keys}, true AS {GONE} FROM touched_keys k"
-            f" WHERE NOT EXISTS (SELECT 1 FROM {table.in_lake} t WHERE {on})"
+            f" WHERE NOT EXISTS (SELECT 1 FROM {rows_sql(seen)} {SOURCE} WHERE {on})"
         )
-    con.execute(f"COPY ({rows}) TO {literal(os.fspath(file))} (FORMAT parquet, COMPRESSION zstd)")
+    columns = column_list(copy.shown.column_names, prefix="t")
+    rows = f"SELECT {columns}, {row_hash(copy.shown, source='t')} AS {ROW_HASH}, false AS {GONE} FROM ({chosen}) t"
+    con.execute(f"COPY ({rows}{gone}) TO {literal(os.fspath(file))} (FORMAT parquet, COMPRESSION zstd)")
     return fetch_int(con, f"SELECT count(*) FROM read_parquet({file_literal(file)})")
 
 
-def _check_partitions(con: duckdb.DuckDBPyConnection, table: Table, file: Path) -> None:
-    month = partition_column(table)
+def _check_partitions(con: duckdb.DuckDBPyConnection, copy: Copy, file: Path) -> None:
+    month = partition_column(copy.shown, masked=copy.masked)
     if not month:
         return
     months = fetch_int(
@@ -131,14 +140,14 @@ def _check_partitions(con: duckdb.DuckDBPyConnection, table: Table, file: Path) 
     )
     if months > _MOST_PARTITIONS:
         raise SinkError(
-            f"{table.name}.{month} spans {months} months; one job of BigQuery writes at most {_MOST_PARTITIONS}.",
+            f"{copy.label}.{month} spans {months} months; one job of BigQuery writes at most {_MOST_PARTITIONS}.",
             next_move="Set the rows with such dates aside by a rule (dataflow describe rule).",
         )
 
 
 def _load(
     jobs: Jobs,
-    table: Table,
+    copy: Copy,
     place: Place,
     file: Path,
     content: Mapping[str, str],
@@ -149,15 +158,15 @@ def _load(
 ) -> Any:
     from google.cloud import bigquery
 
-    name = f"{table.name}_{jobs.publication}_{attempt}"
-    create_table(jobs, staged_resource(table, place, name))
+    name = f"{copy.word}_{jobs.publication}_{attempt}"
+    create_table(jobs, staged_resource(copy.shown, place, name))
     config = bigquery.LoadJobConfig.from_api_repr(
         {
             "load": {
                 "sourceFormat": "PARQUET",
                 "createDisposition": "CREATE_NEVER",
                 "writeDisposition": "WRITE_EMPTY",
-                "schema": {"fields": staged_fields(table)},
+                "schema": {"fields": staged_fields(copy.shown)},
                 "parquetOptions": {"enableListInference": True},
             },
             "labels": jobs.labels(**content),

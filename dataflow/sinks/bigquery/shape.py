@@ -12,7 +12,7 @@ from __future__ import annotations
 import hashlib
 import json
 import re
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -67,6 +67,10 @@ class Place:
     def staging(self) -> str:
         return f"{self.dataset}_staging"
 
+    def of_role(self, role: str) -> Place:
+        """Return the dataset of a role."""
+        return Place(project=self.project, dataset=f"{self.dataset}_{role}")
+
     def __str__(self) -> str:
         return f"{self.project}.{self.dataset}"
 
@@ -94,17 +98,21 @@ def dataset_resource(place: Place, dataset: str, *, location: str, description: 
     return {**found, "defaultTableExpirationMs": str(days * 86_400_000)} if days else found
 
 
-def table_resource(table: Table, place: Place) -> dict[str, Any]:
-    """Return the published table."""
+def table_resource(
+    table: Table, place: Place, *, masked: Collection[str] = (), tags: Mapping[str, str] | None = None
+) -> dict[str, Any]:
+    """Return the table in its dataset. `tags`: class of personal data to the policy tag of its columns."""
     found: dict[str, Any] = {
         "tableReference": {"projectId": place.project, "datasetId": place.dataset, "tableId": table.name},
         "description": f"One row per {table.grain}.",
         "labels": {"dataflow": "published", "owner": table.owner},
-        "schema": {"fields": [*map(field_of, table.columns), _hash_field()]},
-        "tableConstraints": {"primaryKey": {"columns": list(table.key)}},
-        "clustering": {"fields": clusters(table)},
+        "schema": {"fields": [*(tagged(column, tags or {}) for column in table.columns), _hash_field()]},
     }
-    month = partition_column(table)
+    if table.key:
+        found["tableConstraints"] = {"primaryKey": {"columns": list(table.key)}}
+    if lead := clusters(table, masked=masked):
+        found["clustering"] = {"fields": lead}
+    month = partition_column(table, masked=masked)
     return {**found, "timePartitioning": {"type": "MONTH", "field": month}} if month else found
 
 
@@ -154,17 +162,23 @@ def field_of(column: Column) -> dict[str, Any]:
     return {**field, "type": _TYPES[column.type]}
 
 
-def clusters(table: Table) -> list[str]:
+def tagged(column: Column, tags: Mapping[str, str]) -> dict[str, Any]:
+    """Return a column as a field of a schema, with the policy tag of its class."""
+    field, tag = field_of(column), tags.get(column.classification)
+    return {**field, "policyTags": {"names": [tag]}} if tag else field
+
+
+def clusters(table: Table, *, masked: Collection[str] = ()) -> list[str]:
     """Return the columns to cluster by: the leading ones of the key, so that a change reads the blocks of its keys."""
     chosen: list[str] = []
     for name in table.key[:_MOST_CLUSTERS]:
-        if table.column(name).classification in _SENSITIVE:
+        if table.column(name).classification in _SENSITIVE or name in masked:
             break
         chosen.append(name)
     return chosen
 
 
-def partition_column(table: Table) -> str:
+def partition_column(table: Table, *, masked: Collection[str] = ()) -> str:
     """Return the date or timestamp to partition by month; "" where the table has none.
 
     It is one of the key, or the first timestamp of a table of events, which is not keyed by customer.
@@ -172,7 +186,8 @@ def partition_column(table: Table) -> str:
     named = [name for name in table.key if table.column(name).type in _TIMES]
     if not named and "customer_id" not in table.key:
         named = [column.name for column in table.columns if column.type in _TIMES]
-    return next((name for name in named if table.column(name).classification not in _SENSITIVE), "")
+    barred = {*masked, *(column.name for column in table.columns if column.classification in _SENSITIVE)}
+    return next((name for name in named if name not in barred), "")
 
 
 @dataclass(frozen=True, kw_only=True)

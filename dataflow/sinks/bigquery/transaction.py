@@ -6,6 +6,7 @@ import json
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 
 from dataflow.publish.commit import Publication
+from dataflow.sinks.bigquery.copies import Copy
 from dataflow.sinks.bigquery.load import Staged
 from dataflow.sinks.bigquery.shape import GONE, PUBLICATION, ROW_HASH, Place, clusters, text
 from dataflow.sinks.protocol import Shown
@@ -17,7 +18,7 @@ _FIRST_OF = {"DATE": "DATE", "TIMESTAMPTZ": "TIMESTAMP"}
 
 def publish_script(
     staged: Sequence[Staged],
-    counts: Mapping[str, int],
+    counts: Mapping[Copy, int],
     publication: Publication,
     *,
     place: Place,
@@ -30,7 +31,7 @@ def publish_script(
     of rows than the lake's, or where the rows of this publication have another checksum.
     """
     changes = [one for each in staged for one in _change(each, place)]
-    checks = [_check_count(name, count, place) for name, count in counts.items()]
+    checks = [_check_count(copy, count) for copy, count in counts.items()]
     checks += [_check_sum(one, place) for one in staged]
     return _transaction(
         _variables(staged, place),
@@ -38,25 +39,36 @@ def publish_script(
             _raise_where([_check_shown(shown, place)]),
             *changes,
             _raise_where(checks),
-            *_publish(publication, counts, lake_id, place),
+            *_publish(publication, {copy.counted_as: count for copy, count in counts.items()}, lake_id, place),
         ],
     )
 
 
-def clear_script(tables: Iterable[Table], place: Place) -> str:
+def clear_script(targets: Iterable[str], place: Place) -> str:
     """Return the script that empties all tables; policies, tags and grants stay."""
-    names = [*(table.name for table in tables), PUBLICATION]
-    return _transaction([], [f"DELETE FROM {place.published(name)} WHERE TRUE" for name in names])
+    names = [*targets, place.published(PUBLICATION)]
+    return _transaction([], [f"DELETE FROM {name} WHERE TRUE" for name in names])
 
 
-def forget_script(tables: Iterable[Table], subject: Subject, place: Place) -> str:
-    """Return the script that removes a person's rows, and the person's ids in rows of others."""
+def forget_script(tables: Sequence[Table], roles: Iterable[str], subject: Subject, place: Place) -> str:
+    """Return the script that removes a person's rows, and the person's ids in rows of others.
+
+    `roles` are the tables of roles: their ids are masked, so they are emptied, and the next publication writes them.
+    """
     statements = [
         statement
         for table in tables
         for column in table.subjects
         for statement in _forget(table, column, subject, place)
     ]
+    statements += [f"DELETE FROM {name} WHERE TRUE" for name in roles]
+    # What the dataset is expected to have from now on; without the tables of roles, which are then written whole.
+    parts = [
+        f"'\"{table.name}\": ', CAST((SELECT COUNT(*) FROM {place.published(table.name)}) AS STRING)"
+        for table in tables
+    ]
+    counts = ", ', ', ".join(parts)
+    statements.append(f"UPDATE {place.published(PUBLICATION)} SET row_counts = CONCAT('{{', {counts}, '}}') WHERE TRUE")
     return _transaction([], statements)
 
 
@@ -77,32 +89,35 @@ def _transaction(variables: Iterable[str], statements: Iterable[str]) -> str:
 def _variables(staged: Sequence[Staged], place: Place) -> Iterator[str]:
     """Declare the bounds of the leading cluster column: as constants, they keep statements to the blocks of changes."""
     for one in staged:
-        lead = clusters(one.table)[0]
-        if not one.is_whole:
+        if lead := _lead(one):
             for bound, function in (("low", "MIN"), ("high", "MAX")):
-                kind = _FIRST_OF.get(one.table.column(lead).type, "STRING")
+                kind = _FIRST_OF.get(one.copy.shown.column(lead).type, "STRING")
                 yield (
-                    f"DECLARE {bound}_{one.table.name} {kind} DEFAULT"
+                    f"DECLARE {bound}_{one.copy.word} {kind} DEFAULT"
                     f" (SELECT {function}(`{lead}`) FROM {place.staged(one.name)})"
                 )
 
 
+def _lead(one: Staged) -> str:
+    """Return the leading cluster column of a table that is changed in part; "" where there is none."""
+    return "" if one.is_whole else next(iter(clusters(one.copy.shown, masked=one.copy.masked)), "")
+
+
 def _within(one: Staged) -> str:
     """Return the condition on the leading cluster column of alias t."""
-    if one.is_whole:
-        return "TRUE"
-    return f"t.`{clusters(one.table)[0]}` BETWEEN low_{one.table.name} AND high_{one.table.name}"
+    lead, word = _lead(one), one.copy.word
+    return f"t.`{lead}` BETWEEN low_{word} AND high_{word}" if lead else "TRUE"
 
 
 def _change(one: Staged, place: Place) -> Iterator[str]:
-    target = place.published(one.table.name)
-    columns = ", ".join(f"`{name}`" for name in (*one.table.column_names, ROW_HASH))
+    target = one.copy.target
+    columns = ", ".join(f"`{name}`" for name in (*one.copy.shown.column_names, ROW_HASH))
     yield f"DELETE FROM {target} t WHERE {_within(one)}" + ("" if one.is_whole else f" AND {_is_staged(one, place)}")
     yield f"INSERT INTO {target} ({columns}) SELECT {columns} FROM {place.staged(one.name)} WHERE NOT {GONE}"
 
 
 def _is_staged(one: Staged, place: Place) -> str:
-    on = " AND ".join(f"s.`{key}` = t.`{key}`" for key in one.table.key)
+    on = " AND ".join(f"s.`{key}` = t.`{key}`" for key in one.copy.shown.key)
     return f"EXISTS (SELECT 1 FROM {place.staged(one.name)} s WHERE {on})"
 
 
@@ -115,16 +130,16 @@ def _check_shown(shown: Shown | None, place: Place) -> tuple[str, str]:
     )
 
 
-def _check_count(name: str, count: int, place: Place) -> tuple[str, str]:
-    here = f"(SELECT COUNT(*) FROM {place.published(name)})"
-    message = f"CONCAT({text(f'df-differs {name}: {count} rows in the lake, ')}, CAST({here} AS STRING), ' here')"
+def _check_count(copy: Copy, count: int) -> tuple[str, str]:
+    here = f"(SELECT COUNT(*) FROM {copy.target})"
+    message = f"CONCAT({text(f'df-differs {copy.label}: {count} rows in the lake, ')}, CAST({here} AS STRING), ' here')"
     return f"{here} <> {count}", message
 
 
 def _check_sum(one: Staged, place: Place) -> tuple[str, str]:
     rows = _within(one) + ("" if one.is_whole else f" AND {_is_staged(one, place)}")
-    here = f"(SELECT COALESCE(BIT_XOR(t.{ROW_HASH}), 0) FROM {place.published(one.table.name)} t WHERE {rows})"
-    return f"{here} <> {one.checksum}", text(f"df-differs {one.table.name}: other values than in the lake")
+    here = f"(SELECT COALESCE(BIT_XOR(t.{ROW_HASH}), 0) FROM {one.copy.target} t WHERE {rows})"
+    return f"{here} <> {one.checksum}", text(f"df-differs {one.copy.label}: other values than in the lake")
 
 
 def _raise_where(checks: Iterable[tuple[str, str]]) -> str:

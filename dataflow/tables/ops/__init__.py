@@ -6,7 +6,8 @@ Tables that a restore of the lake keeps as they are (`survives_restore`), with t
   the declared key and cursor by which rows were landed.
   With older ones the next run would ask the sources again for rows that raw has, a file or version since removed from
   its source would appear never to have been received, and a gap closed since would be read a second time.
-- Runs, incidents and judgements are records of what happened and what people decided: a restore does not undo them.
+- Runs, their costs, incidents and judgements are records of what happened and what people decided: a restore does not
+  undo them.
 - The history of customers (published.customer_history) says what readers were shown: the restore continues it.
 - Heads of the access log show what the log held at a time: without the newer ones its newer entries could be cut off.
 
@@ -16,6 +17,7 @@ restored too, with the decisions made since applied to them.
 
 from __future__ import annotations
 
+from dataflow.tables.ops.costs import COST
 from dataflow.tables.ops.decisions import (
     DEAD_LETTER_WAITS,
     DEAD_LETTERS,
@@ -32,6 +34,7 @@ from dataflow.tables.ops.runs import ACCESS_ANCHOR, FINGERPRINT, POSITION, RUN, 
 __all__ = [
     "ACCESS_ANCHOR",
     "COMPLETENESS",
+    "COST",
     "DEAD_LETTERS",
     "DEAD_LETTER_WAITS",
     "FINGERPRINT",
@@ -69,4 +72,5 @@ TABLES = (
     SEGMENT_ENTRY,
     ACCESS_ANCHOR,
     INCIDENT_EVENT,
+    COST,
 )

@@ -1,7 +1,9 @@
 """An emulator of BigQuery behind a proxy that checks each request against Google's discovery document and records it.
 
 The emulator (bqemulator) runs in an environment of its own. The proxy adds what it lacks and a client relies on: an id
-of a job is taken once and for all, a load job can be read again by its id, and running jobs are listed.
+of a job is taken once and for all, a load job can be read again by its id, policy tags of columns are kept, and rights
+on policy tags are given and read (Data Catalog, checked against its own discovery document). What the emulator does not
+do is asserted on the requests: it enforces no grant and no tag, and estimates no bytes.
 """
 
 from __future__ import annotations
@@ -33,9 +35,11 @@ from tests.lib.tool_environments import tool_environment
 
 VERSION = "1.4.0"
 PROJECT = "tests"
+PUBLISHER = "publisher@tests.iam.gserviceaccount.com"
+"""The account of all requests that name no other."""
 _PACKAGES = (f"bqemulator=={VERSION}", "duckdb==1.5.5", "duckdb-extension-spatial==1.5.5", "numpy")
 _STANDARD = frozenset({"alt", "prettyPrint", "fields", "key", "quotaUser", "uploadType", "upload_id", "userIp"})
-_OF_THE_CLIENT = {"jobs.get": {"projection"}}
+_OF_THE_CLIENT = {"jobs.get": {"projection"}, "jobs.cancel": {"projection"}}
 """Parameters that Google's own client sends although its document does not have them."""
 
 
@@ -65,6 +69,8 @@ class BigQueryServer:
     requests: list[Request] = field(default_factory=list)
     faults: list[str] = field(default_factory=list)
     jobs: dict[str, dict[str, Any]] = field(default_factory=dict)
+    tags: dict[tuple[str, str], dict[str, Any]] = field(default_factory=dict)
+    rights: dict[str, dict[str, Any]] = field(default_factory=dict)
     interfere: Callable[[Request], Answer | None] = lambda _: None
     answered: Callable[[Request], object] = lambda _: None
 
@@ -89,6 +95,30 @@ class BigQueryServer:
             if "query" in one.body.get("configuration", {})
         ]
 
+    def keep_tags(self, request: Request) -> None:
+        """Keep the policy tags of a table that is made or changed."""
+        if request.id in ("tables.insert", "tables.patch", "tables.update") and "schema" in request.body:
+            named = request.body.get("tableReference") or {}
+            found = re.search(r"/datasets/([^/]+)(?:/tables/([^/]+))?", request.path)
+            assert found is not None
+            fields = {one["name"]: one["policyTags"] for one in request.body["schema"]["fields"] if "policyTags" in one}
+            self.tags[found[1], found[2] or named["tableId"]] = fields
+
+    def with_tags(self, table: dict[str, Any]) -> dict[str, Any]:
+        """Return a table with the policy tags that were given to it."""
+        named = table["tableReference"]
+        kept = self.tags.get((named["datasetId"], named["tableId"]), {})
+        for one in table.get("schema", {}).get("fields", []):
+            one.update({"policyTags": kept[one["name"]]} if one["name"] in kept else {})
+        return table
+
+    def answer_rights(self, request: Request) -> Answer:
+        """Answer a question or a change of the rights on a policy tag."""
+        tag, _, action = request.path.removeprefix("/v1/").partition(":")
+        if action == "setIamPolicy":
+            self.rights[tag] = request.body["policy"]
+        return 200, self.rights.get(tag, {"etag": "none"})
+
     def reset(self) -> None:
         """Forget what was recorded, and interfere no more."""
         self.requests.clear()
@@ -98,10 +128,11 @@ class BigQueryServer:
 
 
 class Discovery:
-    """Google's description of the API."""
+    """Google's description of an API, whose paths begin with the prefix."""
 
-    def __init__(self) -> None:
-        text = files("googleapiclient").joinpath("discovery_cache/documents/bigquery.v2.json").read_text()
+    def __init__(self, name: str, prefix: str) -> None:
+        self._prefix = prefix
+        text = files("googleapiclient").joinpath(f"discovery_cache/documents/{name}.json").read_text()
         self._document = json.loads(text)
         self._methods = list(self._collect(self._document["resources"]))
 
@@ -143,8 +174,8 @@ class Discovery:
     def _collect(self, resources: dict[str, Any]) -> Iterator[tuple[re.Pattern[str], dict[str, Any]]]:
         for resource in resources.values():
             for method in resource.get("methods", {}).values():
-                pattern = re.sub(r"\\\{[^}]*\\\}", "([^/]+)", re.escape(method["path"]))
-                yield re.compile(f"/bigquery/v2/{pattern}"), method
+                pattern = re.sub(r"\\\{[^}]*\\\}", "([^/]+)", re.escape(method.get("flatPath", method["path"])))
+                yield re.compile(f"{self._prefix}{pattern}"), method
             yield from self._collect(resource.get("resources", {}))
 
 
@@ -165,7 +196,7 @@ class _Proxy(BaseHTTPRequestHandler):
     protocol_version = "HTTP/1.1"
     server_of_tests: BigQueryServer
     emulator: int
-    discovery: Discovery
+    discoveries: tuple[Discovery, ...]
     uploads: dict[str, Request]
 
     def do_GET(self) -> None:
@@ -187,15 +218,19 @@ class _Proxy(BaseHTTPRequestHandler):
             server.answered(started)
             return self._answer(*loaded)
         path = re.sub(r"^(/resumable)?/upload", "", parts.path)
-        found = self.discovery.find(self.command, path)
+        found, discovery = next(
+            ((method, one) for one in self.discoveries if (method := one.find(self.command, path))), (None, None)
+        )
         body = self._body(content)
-        if found is None:
+        if found is None or discovery is None:
             server.faults.append(f"{self.command} {path}")
             return self._answer(404, {}, _error(404, "notFound"))
         request = Request(found[0], self.command, path, parameters, body)
         server.requests.append(request)
-        server.faults += [f"{found[0]}: {fault}" for fault in self.discovery.list_faults(found[1], parameters, body)]
+        server.faults += [f"{found[0]}: {fault}" for fault in discovery.list_faults(found[1], parameters, body)]
         answer = server.interfere(request) or self._known_job(request)
+        if answer is None and path.startswith("/v1/"):
+            answer = server.answer_rights(request)
         if answer is not None:
             return self._answer(answer[0], {}, json.dumps(answer[1]).encode())
         status, headers, text = self._pass_on(content, request=request)
@@ -219,6 +254,8 @@ class _Proxy(BaseHTTPRequestHandler):
     ) -> tuple[int, dict[str, str], bytes]:
         connection = http.client.HTTPConnection("127.0.0.1", self.emulator, timeout=120)
         headers = {n: v for n, v in self.headers.items() if n.lower() not in ("host", "connection", "accept-encoding")}
+        if "x-bqemu-caller" not in self.headers:
+            headers["x-bqemu-caller"] = f"serviceAccount:{PUBLISHER}"
         connection.request(self.command, self.path, body=content or None, headers=headers)
         answer = connection.getresponse()
         text = answer.read()
@@ -230,6 +267,10 @@ class _Proxy(BaseHTTPRequestHandler):
             passed = {n: v.replace(f":{self.emulator}/", f":{self.server_of_tests.port}/") for n, v in passed.items()}
         if answer.status == 200 and text and (load or (request and request.id == "jobs.insert")):
             text = self._remember(json.loads(text), load)
+        if answer.status == 200 and request:
+            self.server_of_tests.keep_tags(request)
+            if request.id == "tables.get":
+                text = json.dumps(self.server_of_tests.with_tags(json.loads(text))).encode()
         return answer.status, passed, text
 
     def _remember(self, job: dict[str, Any], load: Request | None) -> bytes:
@@ -321,7 +362,8 @@ def bigquery_server() -> Iterator[BigQueryServer]:
 
 @contextmanager
 def _proxy(emulator: int, pid: int) -> Iterator[BigQueryServer]:
-    handler = type("Handler", (_Proxy,), {"emulator": emulator, "discovery": Discovery(), "uploads": {}})
+    described = (Discovery("bigquery.v2", "/bigquery/v2/"), Discovery("datacatalog.v1", "/"))
+    handler = type("Handler", (_Proxy,), {"emulator": emulator, "discoveries": described, "uploads": {}})
     with ThreadingHTTPServer(("127.0.0.1", 0), handler) as listening:
         listening.daemon_threads = True
         server = BigQueryServer(int(listening.server_address[1]), pid)

@@ -9,12 +9,14 @@ import sys
 import time
 from collections.abc import Callable, Iterator
 from contextlib import closing
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
 
 from dataflow.access.pipeline import open_published
 from dataflow.errors import SinkError, SinkTimeout, WarehouseDiffers
+from dataflow.sinks import open_warehouse
 from dataflow.sinks.views import VIEWS
 from dataflow.tables import published
 from dataflow.tables.subject import Subject
@@ -156,7 +158,7 @@ def test_a_table_changed_and_a_view_deleted_by_hand(shop: Shop, big: Target, big
     assert big.sink().follow(shop.days[0]).rows_out == 0
     assert len(big.rows("v_segment_sizes")) == 1
     big.change("DELETE FROM {customer_360} WHERE customer_id = 'b'")
-    with pytest.raises(WarehouseDiffers, match=r"customer_360: 2 rows in the lake, 1 here"):
+    with pytest.raises(WarehouseDiffers, match=r"customer_360: 3 rows were published, 2 are seen"):
         big.sink().follow(shop.days[1])
     shown = big.sink().shows()
     assert shown is not None
@@ -324,3 +326,67 @@ def test_a_kill_at_each_request(shop: Shop, big: Target, bigquery: BigQueryServe
         expect(one, shop, 0 if shown.publication == shop.days[0].number else 2)
         one.sink().follow(shop.days[2])
         expect(one, shop, 2)
+
+
+@pytest.mark.parametrize("ends_after", [2, 10**6])
+def test_a_transaction_that_a_killed_run_left_is_waited_for_and_one_that_lasts_is_cancelled(
+    shop: Shop, big: Target, bigquery: BigQueryServer, monkeypatch: pytest.MonkeyPatch, ends_after: int
+) -> None:
+    monkeypatch.setattr("dataflow.sinks.bigquery.jobs._WAIT_FOR_OTHERS_SECONDS", 0.0 if ends_after > 2 else 60.0)
+    monkeypatch.setattr("dataflow.sinks.bigquery.jobs._POLL_SECONDS", (0.001, 0.002))
+    big.sink().follow(shop.days[0])
+    bigquery.reset()
+    job_id = f"df-{shop.lake.lake_id()[:8]}-{shop.days[1].number}-transaction-7"
+    left = {"looks": ends_after}
+
+    def answer(request: Request) -> Answer | None:
+        if request.id == "jobs.list":
+            is_asked = request.parameters["stateFilter"] == "running"
+            return 200, {"kind": "bigquery#jobList", "jobs": [job("RUNNING")] if is_asked else []}
+        if request.id == "jobs.cancel":
+            left["looks"] = 0
+            return 200, {"kind": "bigquery#jobCancelResponse", "job": job("RUNNING")}
+        if request.id == "jobs.get" and request.path.endswith(job_id):
+            left["looks"] -= 1
+            return 200, job("RUNNING" if left["looks"] > 0 else "DONE")
+        return None
+
+    def job(state: str) -> dict[str, object]:
+        return {
+            "id": f"tests:EU.{job_id}",
+            "jobReference": {"projectId": "tests", "jobId": job_id, "location": "EU"},
+            "configuration": {"jobType": "QUERY", "query": {"query": "SELECT 1"}},
+            "status": {"state": state},
+        }
+
+    bigquery.interfere = answer
+    big.sink().follow(shop.days[2])
+    assert len(bigquery.of("jobs.cancel")) == (ends_after > 2)
+    ids = [one.id for one in bigquery.requests]
+    assert ids.index("jobs.list") < ids.index("jobs.insert")
+    bigquery.interfere = lambda _: None
+    expect(big, shop, 2)
+
+
+def test_all_rows_are_compared_by_a_deep_plan_and_once_a_week(
+    shop: Shop, target: Target, bigquery: BigQueryServer
+) -> None:
+    sink = open_warehouse(target.settings)
+    for day in (0, 1, 2, 2):
+        sink.follow(shop.days[day])
+    # A publication is compared by its own rows.
+    assert not any("BIT_XOR(_row_hash)" in sql for sql in bigquery.statements())
+    plan = sink.plan(is_deep=True)
+    assert [plan["publication"][0][name] for name in ("publication", "newest")] == [shop.days[2].number] * 2
+    assert [row["table"] for row in plan["tables"]] == NAMES
+    assert {(row["state"], row["is_equal"], row["rows"] == row["lake_rows"]) for row in plan["tables"]} == {
+        ("present", True, True)
+    }
+    changed = "full_name = 'x'" if target.kind == "duckdb" else "_row_hash = 1"
+    target.change(f"UPDATE {{customer_360}} SET {changed} WHERE customer_id = 'b'")
+    plan = sink.plan(is_deep=True)
+    assert [row["table"] for row in plan["tables"] if not row["is_equal"]] == ["customer_360"]
+    target.back_to_another_week()
+    newer = replace(shop.days[2], last_change=shop.days[2].number + (target.kind == "duckdb"))
+    with pytest.raises(SinkError, match="customer_360: other values than in the lake"):
+        sink.follow(newer)

@@ -19,6 +19,7 @@ from dataflow.sinks.events import channel
 from dataflow.sinks.events.sink import Events
 from tests.lib.event_receivers import KINDS, SECRET, TOPIC, Receiver, receiver_of
 from tests.lib.servers.certificates import Certificates
+from tests.lib.servers.moto import MotoServer
 from tests.lib.servers.ports import free_port
 from tests.lib.three_publications import Shop
 
@@ -201,6 +202,22 @@ def test_an_answer_that_is_not_of_aws_takes_nothing_and_is_not_quoted(
             Events(settings).follow(shop.days[2])
         assert "proxy" not in str(failed.value)
         assert topic.requests == 3
+
+
+def test_a_topic_passes_each_publication_on_to_its_subscribers(shop: Shop, moto: MotoServer, tmp_path: Path) -> None:
+    queues, topics = moto.client("sqs"), moto.client("sns")
+    queue = queues.create_queue(QueueName="readers")["QueueUrl"]
+    topic = topics.create_topic(Name="publications")["TopicArn"]
+    arn = queues.get_queue_attributes(QueueUrl=queue, AttributeNames=["QueueArn"])["Attributes"]["QueueArn"]
+    topics.subscribe(TopicArn=topic, Protocol="sqs", Endpoint=arn)
+    endpoint = EventSettings.model_validate({"kind": "sns", "to": topic, "endpoint": moto.url})
+    settings = declared(shop, tmp_path, topic=endpoint)
+    has_had(shop, tmp_path, "topic", shop.days[0].number)
+    Events(settings).follow(shop.days[2])
+    passed = queues.receive_message(QueueUrl=queue, MaxNumberOfMessages=10)["Messages"]
+    events = [json.loads(json.loads(one["Body"])["Message"]) for one in passed]
+    lake_id = shop.lake.lake_id()
+    assert sorted(event["id"] for event in events) == sorted(f"{lake_id}:{day.number}" for day in shop.days[1:3])
 
 
 @pytest.mark.parametrize("receiver", ["webhook", "sns", "pubsub"], indirect=True)
