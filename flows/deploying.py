@@ -30,13 +30,7 @@ def deploy(profile: str, file: Path, environment: Mapping[str, str]) -> list[str
     Pools that are missing are created. Raises: ConfigurationError, OrchestratorUnavailable.
     """
     wanted, pools = read_profile(file, profile, environment)
-    from prefect.settings import PREFECT_API_URL
-
-    url = PREFECT_API_URL.value()
-    if not url:
-        raise OrchestratorUnavailable(
-            "Deploying: no Prefect server is set.", next_move="Set PREFECT_API_URL to the server that the workers ask."
-        )
+    url = server_url()
     for name, kind in pools.items():
         _create_pool(name, kind)
     with tempfile.TemporaryDirectory(prefix="dataflow-deploy-") as folder:
@@ -45,6 +39,17 @@ def deploy(profile: str, file: Path, environment: Mapping[str, str]) -> list[str
         # In the folder of the file: its entry points are relative to it.
         _deploy_all(changed, folder=file.parent.resolve(), environment={**environment, "PREFECT_API_URL": url})
     return [str(one["name"]) for one in wanted["deployments"]]
+
+
+def server_url() -> str:
+    """Return the address of the Prefect server to deploy to. Raises: OrchestratorUnavailable where none is set."""
+    from prefect.settings import PREFECT_API_URL
+
+    if url := PREFECT_API_URL.value():
+        return url
+    raise OrchestratorUnavailable(
+        "Deploying: no Prefect server is set.", next_move="Set PREFECT_API_URL to the server that the workers ask."
+    )
 
 
 def read_profile(file: Path, profile: str, environment: Mapping[str, str]) -> tuple[dict[str, Any], dict[str, str]]:

@@ -32,9 +32,12 @@ def ingest(
     return work
 
 
-def publish(*, retrain: bool = False) -> Work:
-    """Publish everything landed, audited, in one lake transaction; with `retrain`, train the identity models again."""
-    return lambda session: publish_landed(session, retrain=retrain)
+def publish(*, retrain: bool = False, change_budget: float | None = None) -> Work:
+    """Publish everything landed, audited, in one lake transaction; with `retrain`, train the identity models again.
+
+    Refused where a larger share of a published table's rows than `change_budget` would change.
+    """
+    return lambda session: publish_landed(session, retrain=retrain, change_budget=change_budget)
 
 
 def daily(

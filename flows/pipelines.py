@@ -46,14 +46,17 @@ def ingest(
 @flow(name="publish", persist_result=False)
 def publish(
     retrain: bool = False,
+    change_budget: float | None = None,
     config: Path | None = None,
     home: Path | None = None,
     now: datetime | None = None,
     run_id: str | None = None,
 ) -> State[Any]:
-    """Publish everything landed, audited, in one lake transaction; with `retrain`, train the identity models again."""
+    """Publish everything landed, audited, in one lake transaction; with `retrain`, train the identity models again.
 
-    work = kinds.publish(retrain=retrain)
+    Refused where a larger share of a published table's rows than `change_budget` would change.
+    """
+    work = kinds.publish(retrain=retrain, change_budget=change_budget)
     return _run("publish", work, config=config, home=home, now=now, run_id=run_id)
 
 

@@ -6,6 +6,7 @@ from concurrent.futures import Future, ThreadPoolExecutor
 
 from dataflow.observe.run_report import ReportDraft, drafting_report, write_run_report
 from dataflow.publish import Publication
+from dataflow.publish.change_budget import measure_changes, refuse_changes
 from dataflow.run.record import RunOutcome
 from dataflow.run.session import RunSession
 from dataflow.run.stages import STAGES
@@ -19,10 +20,11 @@ from lakehouse.plural import counted
 PUBLISHING_STEPS = len(STAGES) + 2
 
 
-def publish_landed(session: RunSession, *, retrain: bool = False) -> RunOutcome:
+def publish_landed(session: RunSession, *, retrain: bool = False, change_budget: float | None = None) -> RunOutcome:
     """Compute, audit and commit one publication of everything landed; then, with the lake closed, feed the sinks.
 
-    `retrain`: identity is resolved again, by models trained on the current records and judgements.
+    `retrain`: identity is resolved again, by models trained on the current records and judgements. `change_budget`:
+    refused where a larger share of a published table's rows would change.
     """
     run_id, engine = session.run.run_id, engine_of(session)
     with (
@@ -35,6 +37,8 @@ def publish_landed(session: RunSession, *, retrain: bool = False) -> RunOutcome:
                 parameters = {"run_id": run_id, "stage": stage, "retrain": retrain}
                 engine.run(Call("compute", compute, parameters, name=stage, is_retried=False))
                 advance()
+            if change_budget is not None:
+                refuse_changes(measure_changes(session.workspace), budget=change_budget)
             with drafting_report(session, beside) as draft:
                 publication = engine.run(Call("commit", commit_publication, {"run_id": run_id}))
                 advance()

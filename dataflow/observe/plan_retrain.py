@@ -11,12 +11,11 @@ from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
 
-import duckdb
-
 from dataflow.access.lake import lake_location
 from dataflow.access.pipeline import open_with_inbox
 from dataflow.errors import UsageError
 from dataflow.publish import Diff, diff_staged
+from dataflow.publish.change_budget import last_published
 from dataflow.resolve.judgements.messages import stage_waiting
 from dataflow.resolve.model.model import Epoch
 from dataflow.resolve.step import resolve
@@ -27,7 +26,6 @@ from dataflow.run.progress import StageEvent, announce
 from dataflow.run.stages import stage_function
 from dataflow.settings import Settings
 from dataflow.tables.declared import declared_tables
-from dataflow.tables.ops import RUN
 from dataflow.tables.resolved import IDENTITY_EVENT, JUDGED_PAIR
 from dataflow.workspace.staging import Run
 from dataflow.workspace.workspace import Workspace
@@ -99,21 +97,10 @@ def plan_retrain(settings: Settings, *, now: datetime | None = None) -> RetrainP
         claim_folder(runs, run_id) as folder,
         open_with_inbox(settings, temp_directory=folder / "spill") as (con, contents),
     ):
-        run = Run(run_id, RETRAIN_PLAN, now or _last_published(con) + timedelta(seconds=1))
-        return _plan(LakeView(con, lake_location(settings)), settings, run, contents)
-
-
-def _last_published(con: duckdb.DuckDBPyConnection) -> datetime:
-    row = con.execute(f"""
-        SELECT max(started_at) FROM {RUN.sql_name} WHERE status IN ('published', 'partial')
-    """).fetchone()
-    if not row or row[0] is None:
-        raise UsageError(
-            "Planning a retraining: nothing has been published yet, so there is no model.",
-            next_move="Run `dataflow run` first.",
+        run = Run(
+            run_id, RETRAIN_PLAN, now or last_published(con, doing="Planning a retraining") + timedelta(seconds=1)
         )
-    last: datetime = row[0]
-    return last
+        return _plan(LakeView(con, lake_location(settings)), settings, run, contents)
 
 
 def _plan(lake: LakeView, settings: Settings, run: Run, contents: InboxContents) -> RetrainPlan:

@@ -16,12 +16,9 @@ import pytest
 import yaml
 
 from dataflow.access.pipeline import open_published
-from dataflow.run.session import open_run
 from dataflow.settings import Settings, load_settings
-from flows import pipelines
 from flows.deploying import deploy
-from flows.on_prefect import OnPrefect
-from flows.sessions import registered
+from flows.start import run_flow
 from tests.lib.ecs_double import QUEUE, Ecs, TaskProcess, ecs_double
 from tests.lib.homes import lake_state
 from tests.lib.servers.moto import MotoServer
@@ -105,17 +102,10 @@ class Company:
     def range(self) -> dict[str, date]:
         return {"start": date(2026, 3, 1), "end": date(2026, 3, self.days)}
 
-    def alone(self, server: PrefectServer) -> Settings:
+    def alone(self) -> Settings:
         """Backfill in this process, into a lake in a folder."""
         settings = load_settings(self.config(apart=False), home=self.folder / "alone")
-        now = datetime.fromisoformat(NOW)
-        with (
-            open_run(settings, "backfill", now=now) as session,
-            registered(session, OnPrefect(session.settings)),
-            server.in_process(),
-        ):
-            state = pipelines.backfill(run_id=session.run.run_id, return_state=True, **self.range)
-        assert state.name == "Published"
+        assert run_flow(settings, "backfill", now=datetime.fromisoformat(NOW), **self.range).status == "published"
         return settings
 
 
@@ -235,7 +225,7 @@ def test_tasks_that_share_no_disk_and_are_killed_publish_what_one_process_does(
         ended.append(on_ecs.backfill())
     killer.stop()
     assert killer.killed
-    expected = lake_state(on_ecs.company.alone(on_ecs.server))
+    expected = lake_state(on_ecs.company.alone())
     lake = lake_on_servers(on_ecs, monkeypatch)
     assert lake_state(lake) == expected
     with open_published(lake) as con:

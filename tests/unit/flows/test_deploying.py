@@ -78,11 +78,13 @@ def test_a_file_that_does_not_serve_is_named(tmp_path: Path, content: str | None
         read_profile(file, "process", {})
 
 
-def test_without_a_server_nothing_is_deployed(
-    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+@pytest.mark.parametrize("words", [[], ["--shadow"]], ids=["deploy", "shadow"])
+def test_without_a_server_nothing_is_deployed_or_published(
+    words: list[str], tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     from prefect.settings import PREFECT_API_URL, temporary_settings
 
     with temporary_settings({PREFECT_API_URL: None}):
-        assert run(["deploy", "--file", str(FILE)]) == 1
+        # The home has no lake: to publish would be another error.
+        assert run(["--home", str(tmp_path), "deploy", "--file", str(FILE), *words]) == 1
     assert "PREFECT_API_URL" in capsys.readouterr().err
