@@ -17,7 +17,7 @@ from tests.lib.small_company import CONFIG, company_settings, opened_company, pe
 
 
 @pytest.fixture
-def company(tmp_path: Path) -> Iterator[Settings]:
+def company(tmp_path: Path, undrawn: None) -> Iterator[Settings]:
     """The settings of a company that has published, and then maps every order to another status."""
     settings = company_settings(tmp_path)
     with opened_company(settings) as made:
@@ -44,7 +44,7 @@ def publish_shadow(settings: Settings, *, budget: float) -> RunOutcome:
     return perform(settings, "publish", {"change_budget": budget}, now=clock_of_shadow(settings).isoformat())
 
 
-def test_a_shadow_beyond_its_budget_is_not_committed_and_one_within_is(company: Settings, prefect_api: None) -> None:
+def test_a_shadow_beyond_its_budget_is_not_committed_and_one_within_is(company: Settings) -> None:
     before, customers = statuses(company), customers_of(company)
     with pytest.raises(AuditRefused, match=r"published\.orders: 6 of 6 rows \(100\.00%\)"):
         publish_shadow(company, budget=0.5)
