@@ -46,7 +46,7 @@ def server_url() -> str:
     from prefect.settings import PREFECT_API_URL
 
     if url := PREFECT_API_URL.value():
-        return url
+        return str(url)
     raise OrchestratorUnavailable(
         "Deploying: no Prefect server is set.", next_move="Set PREFECT_API_URL to the server that the workers ask."
     )
