@@ -28,7 +28,7 @@ def describe(
         str | None,
         typer.Argument(
             metavar="[table|rule|operator|kpi|segment|setting|error|source|sink|…]",
-            help="Kind of declaration; without it, list the kinds.",
+            help="Kind of declaration, or the name of one; without it, list the kinds.",
         ),
     ] = None,
     name: Annotated[str | None, typer.Argument(help="Name of one; without it, list all of the kind.")] = None,
@@ -36,13 +36,13 @@ def describe(
 ) -> None:
     """Print any declaration: a table's columns, a rule's arguments, a setting's variable, an error's next move.
 
-    Examples:  dataflow describe table published.customer_360
+    Examples:  dataflow describe customer_360
 
                dataflow describe setting lake
 
                dataflow describe error SinkError -o json
     """
-    from dataflow.observe.describe import KINDS, find_kind
+    from dataflow.observe.describe import KINDS, find_anywhere, find_kind
     from dataflow.observe.describe import describe as find
 
     if kind is None:
@@ -53,8 +53,11 @@ def describe(
         ]
         write_records(kinds, output=output, title="Kinds of declarations")
         return
-    chosen = find_kind(kind)
     settings = _settings_if_valid(context)
+    if name is None and kind.lower() not in KINDS:
+        _write(find_anywhere(kind, settings), output=output)
+        return
+    chosen = find_kind(kind)
     if name is None:
         found = [{"name": one.name, "meaning": one.meaning} for one in chosen.found(settings)]
         write_records(found, output=output, title=chosen.meaning)

@@ -63,6 +63,21 @@ def find_kind(name: str) -> Kind:
     return chosen
 
 
+def find_anywhere(name: str, settings: Settings | None) -> list[Description]:
+    """Find the declarations of any kind with this name, with or without their schema.
+
+    Raises: UsageError with the nearest kind and the list.
+    """
+    found = [one for kind in KINDS.values() for one in kind.found(settings)]
+    exact = [one for one in found if one.name == name]
+    chosen = exact or [one for one in found if one.name.endswith(f".{name}") and one.name.count(".") == 1]
+    if not chosen:
+        raise UsageError(
+            unknown_name("kind or declaration", name, KINDS), next_move="`dataflow describe` lists the kinds."
+        )
+    return chosen
+
+
 def describe(kind: Kind, name: str, settings: Settings | None) -> list[Description]:
     """Find a declaration by its name, or all below it where it names a section; in a setting's name any part may be
     the user's own.
@@ -89,4 +104,4 @@ def _is_meant(name: str, asked: str) -> bool:
     )
 
 
-__all__ = ["KINDS", "Description", "Kind", "describe", "find_kind"]
+__all__ = ["KINDS", "Description", "Kind", "describe", "find_anywhere", "find_kind"]

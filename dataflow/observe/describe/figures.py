@@ -3,9 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from typing import TYPE_CHECKING
 
 from dataflow.observe.describe.description import Description
 from dataflow.settings import Settings
+
+if TYPE_CHECKING:
+    from dataflow.publish.segments import Segment
 
 
 def describe_kpis(_: Settings | None) -> Sequence[Description]:
@@ -35,9 +39,30 @@ def describe_segments(_: Settings | None) -> Sequence[Description]:
     from dataflow.publish.segments import SEGMENTS
 
     return [
-        Description(name=segment.code, meaning=segment.meaning, facts={"title": segment.name})
+        Description(
+            name=segment.code,
+            meaning=segment.meaning,
+            facts={"title": segment.name, "condition": _condition_sql(segment)},
+        )
         for segment in SEGMENTS.values()
     ]
+
+
+def _condition_sql(segment: Segment) -> str:
+    """Return the condition on customer_360 in SQL."""
+    import sqlglot
+
+    from dataflow.tables.published import CUSTOMER_360
+    from dataflow.workspace.relations import relation, sql_of
+
+    customers = relation(CUSTOMER_360)
+    where = sqlglot.parse_one(sql_of(customers.filter(segment.holds(customers))), dialect="duckdb").find(
+        sqlglot.exp.Where
+    )
+    assert where is not None
+    for column in where.find_all(sqlglot.exp.Column):
+        column.set("table", None)
+    return where.this.sql("duckdb").replace('"', "")
 
 
 def describe_views(_: Settings | None) -> Sequence[Description]:
@@ -62,7 +87,12 @@ def describe_enrichments(_: Settings | None) -> Sequence[Description]:
         Description(
             name=name,
             meaning=f"One row per {one.table.grain}",
-            facts={"table": one.table.full_name, "expires by": "its own date" if one.knows_expiry else "the setting"},
+            facts={
+                "table": one.table.full_name,
+                "expires": "on the day that the provider gives"
+                if one.knows_expiry
+                else "enrich.expires_after_days after it was obtained",
+            },
         )
         for name, one in BY_TABLE.items()
     ]

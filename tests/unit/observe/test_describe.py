@@ -105,6 +105,26 @@ def test_the_values_that_a_column_may_have_stand_beside_it(capsys: pytest.Captur
     assert columns["subject"]["class"] == "free_text"
 
 
+@pytest.mark.parametrize(
+    ("name", "found"),
+    [
+        ("customer_360", "published.customer_360"),
+        ("published.customer_360", "published.customer_360"),
+        ("high_value", "high_value"),
+        ("SinkError", "SinkError"),
+        ("lake.threads", "lake.threads"),
+    ],
+)
+def test_a_name_alone_is_found_in_any_kind(capsys: pytest.CaptureFixture[str], name: str, found: str) -> None:
+    assert answer(capsys, "describe", name)["name"] == found
+
+
+def test_a_segment_has_its_condition_and_an_enrichment_its_expiry(capsys: pytest.CaptureFixture[str]) -> None:
+    condition = answer(capsys, "describe", "segment", "at_risk_high_value")["condition"]
+    assert condition == "lifecycle_stage = 'at_risk' AND order_amount >= 500"
+    assert answer(capsys, "describe", "enrichment", "lifecycle")["expires"] == "on the day that the provider gives"
+
+
 def test_a_section_stands_for_all_its_settings(capsys: pytest.CaptureFixture[str]) -> None:
     assert [one["name"] for one in answer(capsys, "describe", "setting", "currency")] == [
         "currency.base",
@@ -115,7 +135,7 @@ def test_a_section_stands_for_all_its_settings(capsys: pytest.CaptureFixture[str
 @pytest.mark.parametrize(
     ("asked", "message"),
     [
-        (("tabel",), "There is no kind tabel. Did you mean table? There are: comparison,"),
+        (("tabel",), "There is no kind or declaration tabel. Did you mean table? There are: comparison,"),
         (("rule", "one-of"), "There is no rule one-of. Did you mean one_of? There are: any_required,"),
         (("setting", "lake.thread"), "Did you mean lake.threads?"),
         (("error", "Sinkerror"), "Did you mean SinkError?"),
