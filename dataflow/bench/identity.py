@@ -206,7 +206,14 @@ def _cluster_all(home: Path, size: int) -> IdentityFigures:
         epoch = _epoch(con, home, "frequency")
         with steps.time("clusters"):
             record, edge = _file(home, "record"), _file(home, "edge")
-            find_clusters(con, record, edge, link_threshold=epoch.link_threshold, into="new_cluster")
+            find_clusters(
+                con,
+                record,
+                edge,
+                link_threshold=epoch.link_threshold,
+                into="new_cluster",
+                contradiction=epoch.contradiction,
+            )
         with steps.time("identities"):
             con.execute("CREATE TEMP TABLE no_xref (record_id VARCHAR, customer_id VARCHAR, linked_at TIMESTAMPTZ)")
             con.execute("CREATE TEMP TABLE no_id (customer_id VARCHAR, born_at TIMESTAMPTZ, to_customer_id VARCHAR)")

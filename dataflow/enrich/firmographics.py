@@ -16,6 +16,7 @@ from dataflow.tables.enriched import FIRMOGRAPHICS
 from dataflow.tables.resolved import GOLDEN_CUSTOMER
 from dataflow.vocabulary import version_of
 from dataflow.vocabulary.mailboxes import FREE_MAIL, FREE_MAIL_BRANDS, NATIONAL_FREE_MAIL
+from dataflow.vocabulary.websites import PAGE_HOST, PAGE_HOSTS
 from dataflow.workspace.relations import key_relation, relation, sql_of
 from dataflow.workspace.workspace import Workspace
 from lakehouse.table import file_literal
@@ -43,7 +44,7 @@ def releases(settings: Settings) -> tuple[Release, ...]:
     try:
         with path.open("rb") as file:
             digest = hashlib.file_digest(file, "md5").hexdigest()
-            return (Release(path.stem, f"{digest}.{version_of(FREE_MAIL, FREE_MAIL_BRANDS)}"),)
+            return (Release(path.stem, f"{digest}.{version_of(FREE_MAIL, FREE_MAIL_BRANDS, PAGE_HOSTS)}"),)
     except OSError as error:
         raise ConfigurationError(
             f"enrich.firmographics names {path}, which cannot be read ({type(error).__name__}).",
@@ -65,7 +66,8 @@ def _rows_sql(release: Release) -> str:
     mailbox = customers.email.split("@")[1].lower()
     is_free = mailbox.isin(sorted(FREE_MAIL)) | mailbox.re_search(NATIONAL_FREE_MAIL)
     employer = ibis.ifelse(is_free, ibis.null(), mailbox)
-    asked = customers.select("customer_id", domain=ibis.coalesce(customers.website_domain, employer))
+    website = ibis.ifelse(customers.website_domain.re_search(PAGE_HOST), ibis.null(), customers.website_domain)
+    asked = customers.select("customer_id", domain=ibis.coalesce(website, employer))
     schema = {name: "int64" if kind == "BIGINT" else "string" for name, kind in _COLUMNS.items()}
     found = asked.join(ibis.table(schema, name=_COMPANIES), "domain")
     return sql_of(found.mutate(provider=ibis.literal(release.provider), provider_version=ibis.literal(release.version)))

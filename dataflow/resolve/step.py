@@ -306,8 +306,16 @@ def _cluster_region(ws: Workspace, specs: tuple[EntitySpec, ...], epochs: Mappin
             SEMI JOIN region USING (record_id) ANTI JOIN region_copy USING (record_id)
             WHERE entity_type = {kind} AND {_if_among(lane, "region", "record_id")}
         )"""
-        threshold = epochs[spec.entity_type].link_threshold
-        find_clusters(con, records, "region_edge", link_threshold=threshold, into="found_cluster", judgements=judged)
+        epoch = epochs[spec.entity_type]
+        find_clusters(
+            con,
+            records,
+            "region_edge",
+            link_threshold=epoch.link_threshold,
+            into="found_cluster",
+            judgements=judged,
+            contradiction=epoch.contradiction,
+        )
         add_copies(con, f"(FROM region_copy WHERE entity_type = {kind})", clusters="found_cluster")
         con.execute(
             f"CREATE OR REPLACE TABLE {_found('cluster', spec)} AS SELECT *, {kind} AS entity_type FROM found_cluster"

@@ -18,6 +18,7 @@ from dataflow.vocabulary import (
     placeholders,
     postcodes,
     streets,
+    websites,
 )
 from dataflow.vocabulary.lists import WordList, version_of
 
@@ -33,7 +34,7 @@ def _find_lists(*modules: ModuleType) -> Mapping[str, WordList]:
 
 
 LISTS = _find_lists(
-    answers, companies, countries, currencies, given_names, mailboxes, names, placeholders, postcodes, streets
+    answers, companies, countries, currencies, given_names, mailboxes, names, placeholders, postcodes, streets, websites
 )
 
 VOCABULARY_VERSION = version_of(*LISTS.values())

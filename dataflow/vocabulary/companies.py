@@ -159,6 +159,9 @@ FORM_WORDS = tuple(
 )
 """Words that are dropped from the end of a folded name."""
 
+FORMS_BEFORE_WORDS = tuple(word for word in fold_words(FORMS_BEFORE) if word not in set(FORMS_THAT_ARE_WORDS))
+"""Words that are dropped from the start of a folded name."""
+
 FORM_OF_WORD = {word: LEGAL_FORMS.means[word] for word in FORM_WORDS if LEGAL_FORMS.means.get(word, word) != word}
 """Legal forms spelt out, to the form."""
 

@@ -193,9 +193,14 @@ class History(RuleBasedStateMachine):
             assert con.execute(f"{stored} EXCEPT SELECT {columns} FROM all_edge").fetchall() == []
             assert con.execute(f"SELECT {columns} FROM all_edge EXCEPT {stored}").fetchall() == []
             self._lay_out_judgements(ws)
-            threshold = epoch.link_threshold
             find_clusters(
-                con, "all_match", "all_edge", link_threshold=threshold, into="all_cluster", judgements="judgement"
+                con,
+                "all_match",
+                "all_edge",
+                link_threshold=epoch.link_threshold,
+                into="all_cluster",
+                judgements="judgement",
+                contradiction=epoch.contradiction,
             )
             assert partition(self.owners.items()) == partition(
                 con.execute("SELECT record_id, cluster FROM all_cluster").fetchall()

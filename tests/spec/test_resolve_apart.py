@@ -6,13 +6,15 @@ Each case is a few records amid others; a record's first word says whose it is.
 from __future__ import annotations
 
 import csv
-from collections.abc import Iterator
-from itertools import combinations
+from collections.abc import Iterable
+from itertools import combinations, islice
 
 import pytest
 
+from dataflow.conform.companies import normalise_company
 from dataflow.resolve.own_file.resolve_file import resolve_file
 from tests.lib.hard_cases import CITIES, hard_cases, write_table
+from tests.lib.hard_cases import COMPANIES as OTHER_COMPANIES
 from tests.lib.hard_cases import PEOPLE as OTHERS
 from tests.lib.identities import Record
 from tests.lib.resolving import resolve_day, rows
@@ -112,9 +114,68 @@ CASES: dict[str, Case] = {
         ("father", named("Desmond", "Achterberg", HOME, PHONE, BORN)),
         ("son", named("Desmond", "Achterberg", HOME, PHONE, BORN_LATER)),
     ],
+    "a rare name alone, and two born forty years apart": [
+        ("elder", named("Zebulon", "Quackenbush", birth="1931-02-17")),
+        ("younger", named("Zebulon", "Quackenbush", birth="1971-11-05")),
+        ("unknown", named("Zebulon", "Quackenbush")),
+    ],
+    "a rare name alone, and one date of birth": [
+        ("one", named("Leopoldina", "Quackenbosch", HOME, birth="1931-02-17")),
+        ("one", named("Leopoldina", "Quackenbosch", HOME)),
+    ],
+    "one person of one company": [
+        ("steven", named("Steven", "Brown", company="Thistlewood Instruments", city="Dover")) for _ in range(3)
+    ],
+    "others of one company": [
+        (f"{given} {surname}", named(given, surname, company="Corbett Thistledown Foundry"))
+        for given, surname in (
+            ("Michael", "Collier"),
+            ("Michael", "Espinoza"),
+            ("James", "Mathis"),
+            ("Crystal", "James"),
+            ("Daniel", "Diaz"),
+            ("Daniel", "Barber"),
+        )
+    ],
+    "a name in two scripts": [
+        ("one", named("Mohammed", "Al-Ali", phone="5552017346", email="m.alali71@posteo.example")),
+        ("one", named("محمد", "العلي", phone="5552017346", email="m.alali71@posteo.example")),
+    ],
     "day and month swapped": [
         ("one", named("Desiree", "Achterhuis", HOME, MAIL, birth="1961-04-07")),
         ("one", named("Desiree", "Achterhuis", HOME, MAIL, birth="1961-07-04")),
+    ],
+}
+
+
+COMPANY_CASES: dict[str, Case] = {
+    "pages at one host": [
+        (name, {"company": name, "city": CITIES[n], "website": f"https://www.{host}/{n}thpage"})
+        for n, (name, host) in enumerate(
+            (
+                ("Tulliver Bakery", "facebook.com"),
+                ("Dorlcote Motors", "facebook.com"),
+                ("Garum Opticians", "facebook.com"),
+                ("Deane Upholstery", "sites.google.com"),
+                ("Glegg Chandlery", "sites.google.com"),
+            )
+        )
+    ],
+    "a page at a host, and a site of its own": [
+        ("one", {"company": "Pascarel Joinery", "website": "https://facebook.com/pascarel"} | HOME),
+        ("one", {"company": "Pascarel Joinery", "website": "pascareljoinery.example"} | HOME),
+    ],
+    "umlauts spelt out": [
+        ("one", {"company": "Müller & Söhne GmbH", "website": "mueller-soehne.example"} | FAR),
+        ("one", {"company": "Mueller und Soehne GmbH"} | FAR),
+    ],
+    "two firms of one family name": [
+        ("one", {"company": "Köhler Dachbau GmbH", "city": "Salem", "phone": "5552901184"}),
+        ("other", {"company": "Koehler Treuhand AG", "city": "Salem", "phone": "5558120033"}),
+    ],
+    "two scripts and one website": [
+        ("one", {"company": "ООО Ромашка", "website": "romashka.example"}),
+        ("one", {"company": "Romashka LLC", "website": "romashka.example"}),
     ],
 }
 
@@ -123,37 +184,61 @@ def expected(case: Case) -> set[tuple[int, int]]:
     return {(i, j) for i, j in combinations(range(len(case)), 2) if case[i][0] == case[j][0]}
 
 
-def background() -> list[tuple[str, str, dict[str, str]]]:
-    return hard_cases(5, OTHERS, each=0, background=300)
+Rows = list[tuple[str, str, dict[str, str]]]
 
 
-def cases() -> list[tuple[str, str, dict[str, str]]]:
-    return [(name, f"{name} {who}", record) for name, case in CASES.items() for who, record in case]
+def tables() -> dict[str, tuple[dict[str, Case], Rows]]:
+    """The cases of people and of companies, each with the records around them."""
+    return {
+        "person": (CASES, hard_cases(5, OTHERS, each=0, background=300)),
+        "company": (COMPANY_CASES, hard_cases(5, OTHER_COMPANIES, each=0, background=60)),
+    }
+
+
+def rows_of(cases: dict[str, Case], background: Rows) -> Rows:
+    """The records of all cases, in their order, then the others."""
+    return [(name, f"{name} {who}", record) for name, case in cases.items() for who, record in case] + background
+
+
+def by_case(cases: dict[str, Case], owners: Iterable[str]) -> dict[str, list[str]]:
+    """The owners of each case's records, of those of all records in their order."""
+    of_all = iter(owners)
+    return {name: list(islice(of_all, len(case))) for name, case in cases.items()}
 
 
 @pytest.fixture(scope="module")
-def in_a_file(tmp_path_factory: pytest.TempPathFactory) -> list[str]:
-    """The cluster of each record of the cases, in a table among others."""
+def in_a_file(tmp_path_factory: pytest.TempPathFactory) -> dict[str, list[str]]:
+    """The cluster of each record of each case, in a table of people or of companies among others."""
     folder = tmp_path_factory.mktemp("file")
-    table = write_table(folder / "table.csv", [*cases(), *background()], headings="plain")
-    resolve_file(table, key="row", truth="truth", out=folder / "found.csv")
-    with (folder / "found.csv").open(encoding="utf-8") as file:
-        found = {int(row["record_key"]): row["cluster_id"] for row in csv.DictReader(file)}
-    return [found[number] for number in range(len(cases()))]
+    owners: dict[str, list[str]] = {}
+    for cases, background in tables().values():
+        table = write_table(folder / "table.csv", rows_of(cases, background), headings="plain")
+        resolve_file(table, key="row", truth="truth", out=folder / "found.csv")
+        with (folder / "found.csv").open(encoding="utf-8") as file:
+            found = {int(row["record_key"]): row["cluster_id"] for row in csv.DictReader(file)}
+        owners |= by_case(cases, (found[number] for number in range(len(found))))
+    return owners
 
 
 @pytest.fixture(scope="module")
-def in_the_pipeline(tmp_path_factory: pytest.TempPathFactory) -> list[str]:
-    """The customer of each record of the cases, in a lake among others; every record of a case is of another object."""
+def in_the_pipeline(tmp_path_factory: pytest.TempPathFactory) -> dict[str, list[str]]:
+    """The customer of each record of each case, in a lake among others; records of a case are of several objects."""
     folder = tmp_path_factory.mktemp("lake")
-    records = [
-        customer_record(f"mysql|list{number % 5}|{number:05}", record)
-        for number, (_, _, record) in enumerate([*cases(), *background()])
-    ]
+    records = {
+        kind: [
+            CONFORMED[kind](f"mysql|{kind}{number % 5}|{number:05}", record)
+            for number, (_, _, record) in enumerate(rows_of(cases, background))
+        ]
+        for kind, (cases, background) in tables().items()
+    }
     with small_lake(folder) as lake:
-        resolve_day(lake, folder, records)
+        resolve_day(lake, folder, [record for of_kind in records.values() for record in of_kind])
         owners = dict(rows(lake, "SELECT record_id, customer_id FROM lake.resolved.xref"))
-    return [owners[record["record_id"]] for record in records[: len(cases())]]
+    return {
+        name: found
+        for kind, (cases, _) in tables().items()
+        for name, found in by_case(cases, (owners[record["record_id"]] for record in records[kind])).items()
+    }
 
 
 def customer_record(record_id: str, record: dict[str, str]) -> Record:
@@ -175,20 +260,32 @@ def customer_record(record_id: str, record: dict[str, str]) -> Record:
         "street": street or None,
         "house_number": number or None,
         **{column: record.get(field) for column, field in
-           (("city", "city"), ("postcode", "postcode"), ("country_code", "country"), ("unit", "unit"))},
+           (("company_name", "company"), ("city", "city"), ("postcode", "postcode"), ("country_code", "country"),
+            ("unit", "unit"))},
     }  # fmt: skip
 
 
-def slices() -> Iterator[tuple[str, slice]]:
-    start = 0
-    for name, case in CASES.items():
-        yield name, slice(start, start + len(case))
-        start += len(case)
+def company_record(record_id: str, record: dict[str, str]) -> Record:
+    """The company's record as conforming makes it."""
+    name = normalise_company(record["company"])
+    website = record.get("website", "").partition("//")
+    return customer_record(record_id, record) | {
+        "entity_type": "company",
+        "given_name": None,
+        "surname": None,
+        "full_name": name.full,
+        "company_name": name.name,
+        "legal_form": name.legal_form,
+        "website_domain": (website[2] or website[0]).partition("/")[0].removeprefix("www.") or None,
+    }
 
 
-@pytest.mark.parametrize(("name", "place"), [*slices()], ids=list(CASES))
+CONFORMED = {"person": customer_record, "company": company_record}
+
+
+@pytest.mark.parametrize("name", [*CASES, *COMPANY_CASES])
 @pytest.mark.parametrize("where", ["in_a_file", "in_the_pipeline"])
-def test_case(request: pytest.FixtureRequest, where: str, name: str, place: slice) -> None:
-    owners = request.getfixturevalue(where)[place]
+def test_case(request: pytest.FixtureRequest, where: str, name: str) -> None:
+    owners = request.getfixturevalue(where)[name]
     together = {(i, j) for i, j in combinations(range(len(owners)), 2) if owners[i] == owners[j]}
-    assert together == expected(CASES[name])
+    assert together == expected((CASES | COMPANY_CASES)[name])

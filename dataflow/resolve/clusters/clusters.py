@@ -1,10 +1,11 @@
 """Derive clusters from edges: connected components, then a refinement that undoes what one false edge has joined.
 
 A component in which every pair is linked stays whole. In any other, groups of records are merged two by two, best
-average weight first, while that average is positive. Judgements outrank all weights: groups with records judged the
-same become one, and groups with records judged different are never merged. The outcome depends only on the set of
-records, edges and judgements: records are taken in the order of their numbers, and a touched component is refined from
-scratch.
+average weight first, while that average is positive. Records that contradict each other and have no edge are never in
+one group.
+Judgements outrank both: groups with records judged the same become one, and groups with records judged different are
+never merged. The outcome depends only on the set of records, edges and judgements: records are taken in the order of
+their numbers, and a touched component is refined from scratch.
 
 The one table is `into` of find_clusters; its caller drops it.
 """
@@ -12,6 +13,7 @@ The one table is `into` of find_clusters; its caller drops it.
 from __future__ import annotations
 
 import math
+import re
 from concurrent.futures import ThreadPoolExecutor
 from operator import itemgetter
 from typing import Any
@@ -23,7 +25,7 @@ from numpy.typing import NDArray
 from scipy.sparse import coo_array
 from scipy.sparse.csgraph import minimum_spanning_tree
 
-from dataflow.resolve.clusters.refinement import Edges, Floats, Judged, components, refine, tally
+from dataflow.resolve.clusters.refinement import Contradictions, Edges, Floats, Judged, components, refine, tally
 from dataflow.resolve.clusters.register import Register
 from dataflow.resolve.pairs.order import Places
 
@@ -43,11 +45,14 @@ def find_clusters(
     link_threshold: float,
     into: str,
     judgements: str | None = None,
+    contradiction: str | None = None,
 ) -> None:
     """Cluster the match records `records` by `edges`, which must hold every stored edge between them.
 
     An edge with a probability of at least `link_threshold` is a link. `judgements` is a relation (record_id_l,
     record_id_r, verdict) of those that hold among the records, `same` or `different`, free of contradiction.
+    `contradiction` is a condition on the columns of two records (`_l`, `_r`): only an edge between these two, or
+    judgements, can bring them together.
     Shape of the temporary table `into`: record_id, cluster (a number, unique among these records), confidence
     (probability of the record's best link, 1 when alone), cluster_confidence (weakest link that holds the cluster
     together), is_oversized.
@@ -57,20 +62,19 @@ def find_clusters(
     judged = _judged(register, judgements)
     floor = math.log2(link_threshold / (1 - link_threshold))
     links = stored.take(stored.weight >= floor)
-    part, oversized = _group(stored, links, judged, floor=floor)
+    part, oversized = _bounded_components(judged, links, floor)
+    if oversized.any():
+        links = links.take(part[links.left] == part[links.right])
+    loose = _loose_parts(part, links, judged)
+    contradicting = _contradicting(con, records, register, part, loose, contradiction)
+    is_edge = _is_among(contradicting, stored)
+    contradictions = Contradictions(barred=contradicting.take(~is_edge), excused=contradicting.take(is_edge))
+    part = refine(part, loose, stored, judged, contradictions)
     confidence, weakest = _confidences(part, _with_judgements(links, judged.same))
     found = {"cluster": part, "confidence": confidence, "cluster_confidence": weakest, "is_oversized": oversized}
     with ThreadPoolExecutor(2) as both:
         columns = both.map(itemgetter(register.place), found.values())
         _store(con, into, record_id=register.names, **dict(zip(found, columns, strict=True)))
-
-
-def _group(stored: Edges, links: Edges, judged: Judged, *, floor: float) -> tuple[Places, NDArray[np.bool_]]:
-    """Return the first record of each record's cluster, and which records were in an oversized component."""
-    part, oversized = _bounded_components(judged, links, floor)
-    if oversized.any():
-        links = links.take(part[links.left] == part[links.right])
-    return refine(part, _loose_parts(part, links, judged), stored, judged), oversized
 
 
 def _judged(register: Register, judgements: str | None) -> Judged:
@@ -85,11 +89,18 @@ def _judged(register: Register, judgements: str | None) -> Judged:
 
 def _with_judgements(links: Edges, same: Edges) -> Edges:
     """Return the links and the judged pairs; a pair that is both has the weight of the judgement."""
-    if not same.left.size:
-        return links
-    span = int(max(links.right.max(initial=0), same.right.max(initial=0))) + 1
-    pair, judged_pair = (edges.left * span + edges.right for edges in (links, same))
-    return links.take(~np.isin(pair, judged_pair)).plus(same)
+    return links.take(~_is_among(links, same)).plus(same) if same.left.size else links
+
+
+def _is_among(edges: Edges, others: Edges) -> NDArray[np.bool_]:
+    """Return of each edge whether its pair is among the others."""
+    if not edges.left.size or not others.left.size:
+        return np.zeros(edges.left.size, dtype=bool)
+    count = int(max(edges.left.max(), edges.right.max(), others.left.max(), others.right.max())) + 1
+    pair, other = (
+        np.minimum(both.left, both.right) * count + np.maximum(both.left, both.right) for both in (edges, others)
+    )
+    return np.isin(pair, other)
 
 
 def _bounded_components(judged: Judged, links: Edges, lowest: float) -> tuple[Places, NDArray[np.bool_]]:
@@ -121,6 +132,39 @@ def _loose_parts(part: Places, links: Edges, judged: Judged) -> Places:
     loose = (size > 2) & (linked < size * (size - 1) // 2)
     loose[part[judged.different.left][part[judged.different.left] == part[judged.different.right]]] = True
     return np.flatnonzero(loose)
+
+
+def _contradicting(
+    con: duckdb.DuckDBPyConnection,
+    records: str,
+    register: Register,
+    part: Places,
+    loose: Places,
+    contradiction: str | None,
+) -> Edges:
+    """Return the pairs within the loose components that contradict each other."""
+    if contradiction is None or not loose.size:
+        return Edges.none()
+    is_loose = np.zeros(part.size, dtype=bool)
+    is_loose[loose] = True
+    place = np.flatnonzero(is_loose[part])
+    columns = sorted(set(re.findall(r"(\w+)_[lr]\b", contradiction)))
+    sides = ", ".join(f"{side}.{column} AS {column}_{side}" for column in columns for side in "lr")
+    con.register("loose_arrow", pa.table({"record_id": register.ids(place), "place": place, "part": part[place]}))
+    found = con.execute(f"""
+        WITH member AS MATERIALIZED (
+            SELECT place, part, {", ".join(columns)} FROM loose_arrow JOIN {records} USING (record_id)
+            WHERE {" AND ".join(f"{column} IS NOT NULL" for column in columns)}
+        ),
+        pair AS (
+            SELECT l.place AS one, r.place AS other, {sides} FROM member l JOIN member r USING (part)
+            WHERE l.place < r.place AND ({" OR ".join(f"l.{column} <> r.{column}" for column in columns)})
+        )
+        SELECT one, other FROM pair WHERE {contradiction} ORDER BY ALL
+    """).to_arrow_table()
+    con.unregister("loose_arrow")
+    left, right = (found[side].to_numpy().astype(np.intp) for side in ("one", "other"))
+    return Edges(left, right, np.zeros(left.size))
 
 
 def _confidences(part: Places, links: Edges) -> tuple[Floats, Floats]:

@@ -53,6 +53,10 @@ class Register:
         place[self._order] = np.arange(len(self))
         return place
 
+    def ids(self, places: Places) -> pa.ChunkedArray:
+        """Return the record ids of places."""
+        return self.names.take(pa.array(self._order[places]))
+
     def edges(self, edges: str) -> Edges:
         """Return the edges (record_id_l, record_id_r, match_weight) of a relation whose records are registered."""
         rows = self._con.execute(f"""

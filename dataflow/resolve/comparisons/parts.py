@@ -109,6 +109,8 @@ class EntitySpec:
     shared mailbox or switchboard. `wide` are further blocking rules for small tables. `tokens` is a list column whose
     rare tokens weigh more: conditions can use their weights (org_tokens: org_token_idf). `known` is a column of names:
     conditions can use whether the value is a known name, and so hardly a misspelling (given: is_known_given).
+    `contradiction` is the condition, on the columns of two records (`_l`, `_r`), under which third records do not bring
+    them into one cluster: only an edge of their own or a judgement does.
     """
 
     entity_type: str
@@ -120,6 +122,7 @@ class EntitySpec:
     tokens: str | None = None
     known: str | None = None
     adjustments: tuple[Adjustment, ...] = ()
+    contradiction: str | None = None
     link_threshold: float = 0.8
     review_threshold: float = 0.2
 
@@ -132,7 +135,8 @@ class EntitySpec:
         Registry(f"adjustment of {self.entity_type}", self.adjustments, name=lambda one: one.name)
 
 
-# one name in Chinese characters, one in letters: the transliteration differs by language, so they are not compared
+# one name in Chinese, Hebrew or Arabic letters, one in Latin: these do not give the Latin spelling, so they are not
+# compared
 OTHER_SCRIPT = "is_han_l <> is_han_r"
 
 

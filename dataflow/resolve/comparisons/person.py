@@ -72,10 +72,12 @@ GIVEN = Comparison(
             m=0.05,
             kin=0.02,
         ),
-        # an initial is of many names
+        # an initial is of many names; Anna Maria and Rosa Maria are sisters
         Level(
             label="one of several given names",
-            condition="list_has_any(list_filter(all_roots_l, x -> length(x) > 1), all_roots_r)",
+            condition="list_has_any(list_filter(all_roots_l, x -> length(x) > 1), all_roots_r)"
+            " AND (list_has_any(given_roots_l, all_roots_r) OR list_has_any(given_roots_r, all_roots_l)"
+            " OR NOT (is_known_given_l AND is_known_given_r) OR jaro_winkler_similarity(given_l, given_r) >= 0.8)",
             m=0.02,
             kin=0.02,
         ),
@@ -97,6 +99,46 @@ GIVEN = Comparison(
         ),
         # two known names are of two people: spouses, twins, parent and child
         Level(label="another given name", condition="ELSE", m=0.006, kin=0.45, fixed=True, most=-4),
+    ),
+)
+
+_MIDDLE_INITIALS = "list_transform(middle_{}, x -> left(x, 1))"
+
+MIDDLE = Comparison(
+    name="middle",
+    columns=("middle",),
+    missing=f"({both('middle')}) OR {OTHER_SCRIPT}",
+    levels=(
+        Level(
+            label="same middle name",
+            condition="list_has_any(list_filter(middle_l, x -> length(x) > 1),"
+            " list_filter(middle_r, x -> length(x) > 1))",
+            m=0.45,
+            kin=0.06,
+        ),
+        Level(
+            label="same middle initial",
+            condition=f"list_has_any(middle_l, {_MIDDLE_INITIALS.format('r')})"
+            f" OR list_has_any({_MIDDLE_INITIALS.format('l')}, middle_r)",
+            m=0.40,
+            kin=0.06,
+        ),
+        Level(
+            label="middle name misspelt",
+            condition="jaro_winkler_similarity(array_to_string(middle_l, ' '), array_to_string(middle_r, ' ')) >= 0.85",
+            m=0.05,
+            kin=0.02,
+        ),
+        # neutral: the given name's comparison counts it
+        Level(
+            label="a middle name in the other's place",
+            condition="list_contains(middle_l, given_r) OR list_contains(middle_r, given_l)",
+            m=0.02,
+            kin=0.02,
+            u=0.02,
+            fixed=True,
+        ),
+        Level(label="other middle name", condition="ELSE", m=0.08, kin=0.86),
     ),
 )
 
@@ -143,11 +185,35 @@ def _apart(start: int, length: int) -> str:
 
 _NO_DATES = ", ".join(f"'{date}'" for date in sorted({*DEFAULT_DATES, *ZERO_DATES}))
 
+# a default date is not a date of birth
+_NO_BIRTH = f"{both('date_of_birth')} OR date_of_birth_l IN ({_NO_DATES}) OR date_of_birth_r IN ({_NO_DATES})"
+_MISTYPED = (
+    # one digit, two neighbours, or day and month changed places
+    "levenshtein(date_of_birth_l, date_of_birth_r) <= 1"
+    " OR (levenshtein(date_of_birth_l, date_of_birth_r) <= 2"
+    " AND list_sort(split(date_of_birth_l, '')) = list_sort(split(date_of_birth_r, '')))"
+    " OR (left(date_of_birth_l, 4) = left(date_of_birth_r, 4)"
+    " AND right(date_of_birth_l, 2) = substr(date_of_birth_r, 6, 2)"
+    " AND right(date_of_birth_r, 2) = substr(date_of_birth_l, 6, 2))"
+)
+_A_LITTLE_OUT = (
+    f"{_apart(1, 4)} IN (0, 1, 10) AND {_apart(6, 2)} IN (0, 1, 11) AND ({_apart(9, 2)} <= 3 OR {_apart(9, 2)} >= 27)"
+)
+_TWO_DIGITS = "levenshtein(date_of_birth_l, date_of_birth_r) <= 2"
+_SAME_YEAR_OR_DAY = (
+    "left(date_of_birth_l, 4) = left(date_of_birth_r, 4) OR right(date_of_birth_l, 5) = right(date_of_birth_r, 5)"
+)
+# of a first of January mostly the year alone is known, and that of an age by one; years that are one or two apart, or
+# about ten, are often one date out or mistyped
+_BIRTHS_CONTRADICT = (
+    f"NOT ({_NO_BIRTH} OR date_of_birth_l = date_of_birth_r OR {_MISTYPED} OR {_TWO_DIGITS} OR {_SAME_YEAR_OR_DAY}"
+    f" OR {_apart(1, 4)} IN (0, 1, 2, 9, 10, 11))"
+)
+
 BIRTH = Comparison(
     name="birth",
     columns=("date_of_birth",),
-    # a default date is not a date of birth
-    missing=f"{both('date_of_birth')} OR date_of_birth_l IN ({_NO_DATES}) OR date_of_birth_r IN ({_NO_DATES})",
+    missing=_NO_BIRTH,
     levels=(
         Level(
             label="same date of birth",
@@ -160,33 +226,25 @@ BIRTH = Comparison(
         Level(label="same first of January", condition="date_of_birth_l = date_of_birth_r", m=0.08, kin=0.01),
         Level(
             label="date of birth mistyped",
-            # one digit, two neighbours, or day and month changed places
-            condition="levenshtein(date_of_birth_l, date_of_birth_r) <= 1"
-            " OR (levenshtein(date_of_birth_l, date_of_birth_r) <= 2"
-            " AND list_sort(split(date_of_birth_l, '')) = list_sort(split(date_of_birth_r, '')))"
-            " OR (left(date_of_birth_l, 4) = left(date_of_birth_r, 4)"
-            " AND right(date_of_birth_l, 2) = substr(date_of_birth_r, 6, 2)"
-            " AND right(date_of_birth_r, 2) = substr(date_of_birth_l, 6, 2))",
+            condition=_MISTYPED,
             m=0.06,
             kin=0.01,
         ),
         Level(
             label="date of birth out by a little",
-            condition=f"{_apart(1, 4)} IN (0, 1, 10) AND {_apart(6, 2)} IN (0, 1, 11)"
-            f" AND ({_apart(9, 2)} <= 3 OR {_apart(9, 2)} >= 27)",
+            condition=_A_LITTLE_OUT,
             m=0.02,
             kin=0.01,
         ),
         Level(
             label="two digits wrong",
-            condition="levenshtein(date_of_birth_l, date_of_birth_r) <= 2",
+            condition=_TWO_DIGITS,
             m=0.02,
             kin=0.03,
         ),
         Level(
             label="same year or same day of the year",
-            condition="left(date_of_birth_l, 4) = left(date_of_birth_r, 4)"
-            " OR right(date_of_birth_l, 5) = right(date_of_birth_r, 5)",
+            condition=_SAME_YEAR_OR_DAY,
             m=0.02,
             kin=0.05,
             most=0,
@@ -256,6 +314,7 @@ PERSON = EntitySpec(
     entity_type="person",
     comparisons=(
         GIVEN,
+        MIDDLE,
         SURNAME,
         BIRTH,
         GENERATION,
@@ -383,4 +442,5 @@ PERSON = EntitySpec(
             text="there is nothing else to compare, and other people have this name too.",
         ),
     ),
+    contradiction=_BIRTHS_CONTRADICT,
 )

@@ -23,7 +23,10 @@ JUDGEMENT_WEIGHTS = "learnt"
 ADJUSTMENTS = "adjustments"
 """The part of a model that holds its adjustments: their conditions count the levels of this model."""
 
-OWN_PARTS = (KIN, JUDGEMENT_WEIGHTS, ADJUSTMENTS)
+CONTRADICTION = "contradiction"
+"""The part of a model that holds the condition of records that contradict each other (EntitySpec)."""
+
+OWN_PARTS = (KIN, JUDGEMENT_WEIGHTS, ADJUSTMENTS, CONTRADICTION)
 """The parts of a model that are no settings of Splink's."""
 
 
@@ -72,6 +75,12 @@ class Epoch:
         return tuple(Adjustment(**one) for one in stored)
 
     @property
+    def contradiction(self) -> str | None:
+        """The condition that two records contradict each other (EntitySpec); None in models stored before."""
+        stored: str | None = self.model.get(CONTRADICTION)
+        return stored
+
+    @property
     def frequency_columns(self) -> tuple[str, ...]:
         levels = (level for c in self.model["comparisons"] for level in c["comparison_levels"])
         return tuple(sorted({level["tf_adjustment_column"] for level in levels if "tf_adjustment_column" in level}))
@@ -96,7 +105,8 @@ class Parameters:
 
 def own_settings(spec: EntitySpec) -> Settings:
     """Return the parts of a model that the spec declares and Splink does not know."""
-    return {ADJUSTMENTS: [asdict(one) for one in spec.adjustments]}
+    parts: Settings = {ADJUSTMENTS: [asdict(one) for one in spec.adjustments]}
+    return parts if spec.contradiction is None else parts | {CONTRADICTION: spec.contradiction}
 
 
 def model_text(model: Settings) -> str:

@@ -312,9 +312,14 @@ def _resolve(con: duckdb.DuckDBPyConnection, *, labels: str | None) -> tuple[lis
             epoch = learn_from_labels(con, f"match_{kind}", labels, epoch=epoch, spec=spec)
             judged = f"(SELECT b.* FROM {labels} b SEMI JOIN match_{kind} r ON r.record_id = b.record_id_l)"
         compared += find_edges(con, f"match_{kind}", epoch=epoch, spec=spec, into=f"edge_{kind}")
-        threshold = epoch.link_threshold
         find_clusters(
-            con, f"match_{kind}", f"edge_{kind}", link_threshold=threshold, into="found_cluster", judgements=judged
+            con,
+            f"match_{kind}",
+            f"edge_{kind}",
+            link_threshold=epoch.link_threshold,
+            into="found_cluster",
+            judgements=judged,
+            contradiction=epoch.contradiction,
         )
         con.execute(f"""
             INSERT INTO found

@@ -29,7 +29,7 @@ from dataflow.resolve.records.normaliser import (
     spaced_sql,
     transliterate,
 )
-from dataflow.vocabulary.companies import FORM_WORDS, ORGANISATION_SHORT, SMALL_WORDS
+from dataflow.vocabulary.companies import FORM_WORDS, FORMS_BEFORE_WORDS, ORGANISATION_SHORT, SMALL_WORDS
 from dataflow.vocabulary.lists import any_of, fold_words
 from dataflow.vocabulary.mailboxes import free_mail_sql
 from dataflow.vocabulary.names import (
@@ -44,6 +44,7 @@ from dataflow.vocabulary.names import (
 from dataflow.vocabulary.placeholders import NO_NAMES, NOTHING
 from dataflow.vocabulary.postcodes import delivery_area_sql
 from dataflow.vocabulary.streets import POST_BOXES, STREET_FILLERS, STREET_SHORT, STREET_TYPES
+from dataflow.vocabulary.websites import PAGE_HOST
 
 INPUT_COLUMNS = (
     "record_id", "entity_type", "full_name", "given_name", "surname", "name_suffix", "date_of_birth", "company_name",
@@ -67,6 +68,8 @@ _BOX = f"^({any_of(fold_words(POST_BOXES.means.values()))}) ([0-9][0-9a-z ]*)$"
 _POSTCODE = delivery_area_sql("regexp_replace(postcode, '\\s+', '', 'g')", country="country_code")
 # "II" is mostly a junior, and a final "I" more often a senior than an initial
 _GENERATIONS = {word: "jr" if form == "ii" else form for word, form in GENERATIONS.means.items()} | {"i": "sr"}
+# Chinese, Hebrew and Arabic: the letters do not give the Latin spelling
+_OTHER_LETTERS = "[一-鿿\u0590-\u05ff\u0600-\u06ff\u0750-\u077f]"
 _HAS_LINE = "entity_type = 'person' AND len(words) > 1"
 _NOT_COMPARED_ALONE = (*PARTICLES, *PARTS_OF_SURNAMES)
 
@@ -98,7 +101,7 @@ def match_records(con: duckdb.DuckDBPyConnection, source: str, specs: Iterable[E
 
 def _folded_rows() -> str:
     """Return the SELECT that folds every text, splits names into tokens, and sets placeholders to null."""
-    legal = any_of(FORM_WORDS)
+    legal, before = any_of(FORM_WORDS), any_of(FORMS_BEFORE_WORDS)
     return f"""
         WITH folded AS ({_folded_texts()}), parted AS ({_parts_of_names()}), split AS ({_whole_names()})
         SELECT
@@ -123,11 +126,14 @@ def _folded_rows() -> str:
             coalesce(company_name, CASE WHEN entity_type = 'company' THEN full_name END) AS company_text,
             {replaced_words_sql("company_text", ORGANISATION_SHORT.means)} AS company_words,
             CASE WHEN company_words NOT IN ({in_list(_NO_NAMES)}) THEN
-                coalesce(nullif(regexp_replace(company_words, '( ({legal}))+$', ''), ''), company_words)
+                coalesce(nullif(regexp_replace(company_words, '^({before}) |( ({legal}))+$', '', 'g'), ''),
+                    company_words)
             END AS org,
-            coalesce(legal_form, nullif(regexp_extract(company_text, ' ({legal})$', 1), '')) AS legal_form,
+            coalesce(legal_form, nullif(regexp_extract(company_text, ' ({legal})$', 1), ''),
+                nullif(regexp_extract(company_text, '^({before}) ', 1), '')) AS legal_form,
             email_canonical AS email,
-            coalesce(website_domain, CASE WHEN NOT {free_mail_sql("email_domain")} THEN email_domain END) AS domain,
+            coalesce(CASE WHEN NOT regexp_matches(website_domain, '{PAGE_HOST}') THEN website_domain END,
+                CASE WHEN NOT {free_mail_sql("email_domain")} THEN email_domain END) AS domain,
             phone, coalesce({replaced_words_sql("street_bare", _STREET_WORDS)}, street) AS street,
             coalesce({replaced_words_sql("line2", _STREET_WORDS)}, line2) AS line2,
             -- the number of a post office box distinguishes addresses as the number of a house does
@@ -151,7 +157,7 @@ def _folded_texts() -> str:
         SELECT {others}, m.full_name LIKE '%_,_%' AND NOT regexp_matches(m.full_name, ', *[0-9]')
             AS surname_first,
             regexp_matches(concat_ws(' ', m.full_name, m.given_name, m.surname, m.company_name),
-                '[一-鿿]') AS is_han,
+                '{_OTHER_LETTERS}') AS is_han,
             {folded},
             regexp_replace({bare}, '{_BOX}', '\\1') AS street_bare,
             nullif(regexp_extract({bare}, '{_BOX}', 2), '') AS box_number
@@ -236,6 +242,7 @@ def _match_rows(specs: tuple[EntitySpec, ...]) -> str:
         SELECT f.record_id, f.entity_type, f.is_han, f.given, n.root AS given_root, n.roots AS given_roots,
             coalesce(a.all_roots, n.roots) AS all_roots,
             list_filter(f.given_tokens, w -> length(w) > 1) AS given_tokens,
+            nullif(f.given_tokens[2:], []) AS middle,
             f.surname, f.surname_tokens,
             CASE WHEN f.given IS NOT NULL AND f.surname IS NOT NULL
                  THEN least(f.given, f.surname) || ' ' || greatest(f.given, f.surname) END AS name_key,
@@ -245,7 +252,9 @@ def _match_rows(specs: tuple[EntitySpec, ...]) -> str:
             list_sort(list_distinct(list_transform(
                 list_filter(string_split(f.org, ' '), w -> w NOT IN ({small})),
                 w -> regexp_replace(w, '([a-z]{{2}}[a-rt-z])s$', '\\1')))) AS org_tokens,
-            coalesce(nullif(array_to_string(org_tokens, ' '), ''), f.org) AS org_key,
+            -- "Mueller" is "Müller" written without the umlaut
+            regexp_replace(coalesce(nullif(array_to_string(org_tokens, ' '), ''), f.org), '([aou])e', '\\1', 'g')
+                AS org_key,
             nullif(array_to_string(list_sort(regexp_extract_all(f.org, '[0-9]+')), ' '), '') AS org_numbers,
             f.legal_form, f.domain,
             f.email,

@@ -17,6 +17,7 @@ from anyascii import anyascii
 from dataflow.resolve.records.nickname_dictionary import canonicals_of, full_names, is_known
 from dataflow.vocabulary import version_of
 from dataflow.vocabulary.companies import (
+    FORMS_BEFORE,
     FORMS_THAT_ARE_WORDS,
     LEGAL_FORMS,
     ORGANISATION_SHORT,
@@ -35,9 +36,11 @@ from dataflow.vocabulary.names import (
 )
 from dataflow.vocabulary.placeholders import NO_NAMES, NOTHING
 from dataflow.vocabulary.streets import POST_BOXES, STREET_FILLERS, STREET_SHORT, STREET_TYPES
+from dataflow.vocabulary.websites import PAGE_HOSTS
 from lakehouse.table import literal
 
 FOLDED_WITH = (
+    FORMS_BEFORE,
     FORMS_THAT_ARE_WORDS,
     FREE_MAIL,
     FREE_MAIL_BRANDS,
@@ -48,6 +51,7 @@ FOLDED_WITH = (
     NO_NAMES,
     NUMBERED_RANKS,
     ORGANISATION_SHORT,
+    PAGE_HOSTS,
     PARTICLES,
     PARTS_OF_FORMS,
     PARTS_OF_SURNAMES,
@@ -65,8 +69,9 @@ RULES_VERSION = "7"
 """Raise it with any change of the folding rules: all models are then trained again. A change of comparison levels or of
 adjustments needs no new version: a model holds those that it was trained with."""
 
-COLUMNS_VERSION = "2"
-"""Raise it with a new column of match records: all records are folded again, under the present models."""
+COLUMNS_VERSION = "3"
+"""Raise it with a new column of match records, or other values in one: all records are folded again, under the present
+models."""
 
 FOLDING_VERSION = f"{RULES_VERSION}.{COLUMNS_VERSION}.{version_of(*FOLDED_WITH)}"
 """The version of rules, columns and lists. Under changed lists a model is kept, since its weights of levels still hold:

@@ -14,7 +14,7 @@ from scipy.sparse import coo_array
 from scipy.sparse.csgraph import connected_components
 
 from dataflow.resolve.clusters.clusters import MAX_COMPONENT, _confidences, find_clusters
-from dataflow.resolve.clusters.refinement import BEST, Edges, Judged, components, refine
+from dataflow.resolve.clusters.refinement import BEST, Contradictions, Edges, Judged, components, refine
 from dataflow.resolve.comparisons import PERSON
 from dataflow.resolve.groups import Groups
 from dataflow.resolve.model.model import Epoch
@@ -62,7 +62,15 @@ def clusters_of(
     for judgement in judgements:
         con.execute("INSERT INTO judgement VALUES (?, ?, ?)", list(judgement))
     relation = "judgement" if judgements else None
-    find_clusters(con, "given_match", "edge", link_threshold=epoch.link_threshold, into="found", judgements=relation)
+    find_clusters(
+        con,
+        "given_match",
+        "edge",
+        link_threshold=epoch.link_threshold,
+        into="found",
+        judgements=relation,
+        contradiction=epoch.contradiction,
+    )
     named = "SELECT record_id, min(record_id) OVER (PARTITION BY cluster), is_oversized FROM found"
     return {row[0]: (row[1], row[2]) for row in con.execute(named).fetchall()}
 
@@ -86,13 +94,30 @@ def test_a_lone_record_is_sure(con: duckdb.DuckDBPyConnection, epoch: Epoch) -> 
     assert sure == [(1.0, 1.0)]
 
 
-def clusters_by(con: duckdb.DuckDBPyConnection, ids: list[str], weights: dict[tuple[str, str], float]) -> set[str]:
+def clusters_by(
+    con: duckdb.DuckDBPyConnection,
+    ids: list[str],
+    weights: dict[tuple[str, str], float],
+    *,
+    births: dict[str, str] | None = None,
+    judged: tuple[str, str, str] | None = None,
+) -> set[str]:
     """The clusters of some records by edges of some weights, each as the names of its records."""
-    con.execute("CREATE OR REPLACE TEMP TABLE given_record (record_id VARCHAR)")
-    con.executemany("INSERT INTO given_record VALUES (?)", [[i] for i in ids])
+    con.execute("CREATE OR REPLACE TEMP TABLE given_record (record_id VARCHAR, date_of_birth VARCHAR)")
+    con.executemany("INSERT INTO given_record VALUES (?, ?)", [[i, (births or {}).get(i)] for i in ids])
+    con.execute("CREATE OR REPLACE TEMP TABLE judgement (record_id_l VARCHAR, record_id_r VARCHAR, verdict VARCHAR)")
+    con.executemany("INSERT INTO judgement VALUES (?, ?, ?)", [judged or ("", "", "none")])
     con.execute("CREATE OR REPLACE TEMP TABLE edge (record_id_l VARCHAR, record_id_r VARCHAR, match_weight DOUBLE)")
     con.executemany("INSERT INTO edge VALUES (?, ?, ?)", [[*pair, weight] for pair, weight in weights.items()])
-    find_clusters(con, "given_record", "edge", link_threshold=0.8, into="found")
+    find_clusters(
+        con,
+        "given_record",
+        "edge",
+        link_threshold=0.8,
+        into="found",
+        judgements="judgement" if judged else None,
+        contradiction=PERSON.contradiction,
+    )
     found = con.execute("SELECT string_agg(record_id, ' ' ORDER BY record_id) FROM found GROUP BY cluster").fetchall()
     return {names for (names,) in found}
 
@@ -121,6 +146,31 @@ def test_negative_weights_separate_what_links_join(con: duckdb.DuckDBPyConnectio
     chain = {("a", "b"): 20.0, ("b", "c"): 5.5}
     assert clusters_by(con, ["a", "b", "c"], chain) == {"a b c"}
     assert clusters_by(con, ["a", "b", "c"], chain | {("a", "c"): -6.0}) == {"a b", "c"}
+
+
+def test_records_whose_births_contradict_are_joined_by_no_third(con: duckdb.DuckDBPyConnection) -> None:
+    ids, births = ["a", "b", "c"], {"a": "1931-02-17", "c": "1971-11-05"}
+    assert clusters_by(con, ids, {("a", "b"): 20.0, ("b", "c"): 18.0}) == {"a b c"}
+    # c is left alone where b is clearly the same as a, and b as well where it could be of either
+    assert clusters_by(con, ids, {("a", "b"): 10.0, ("b", "c"): 5.0}, births=births) == {"a b", "c"}
+    assert clusters_by(con, ids, {("a", "b"): 8.0, ("b", "c"): 7.5}, births=births) == {"a", "b", "c"}
+
+
+def test_a_swapped_day_a_typing_error_and_a_known_year_do_not_contradict(con: duckdb.DuckDBPyConnection) -> None:
+    weights = {("a", "b"): 20.0, ("b", "c"): 18.0}
+    for birth in ("1931-02-17", "1931-02-11", "1931-01-01", "1933-02-17", "1941-02-17", "1931-07-12", "1900-01-01"):
+        births = {"a": "1931-02-17" if birth != "1931-07-12" else "1931-12-07", "c": birth}
+        assert clusters_by(con, ["a", "b", "c"], weights, births=births) == {"a b c"}, birth
+
+
+def test_an_edge_of_their_own_or_a_judgement_joins_records_whose_births_contradict(
+    con: duckdb.DuckDBPyConnection,
+) -> None:
+    ids, births = ["a", "b", "c"], {"a": "1931-02-17", "c": "1971-11-05"}
+    chain = {("a", "b"): 10.0, ("b", "c"): 5.0}
+    assert clusters_by(con, ids, chain | {("a", "c"): 0.5}, births=births) == {"a b c"}
+    assert clusters_by(con, ids, chain, births=births, judged=("a", "c", "same")) == {"a b c"}
+    assert clusters_by(con, ids, chain, births=births, judged=("b", "c", "same")) == {"a b c"}
 
 
 def test_a_judgement_joins_what_no_weight_would_and_is_sure(con: duckdb.DuckDBPyConnection, epoch: Epoch) -> None:
@@ -211,7 +261,7 @@ def library_groups(member: Places, weights: Edges) -> set[frozenset[int]]:
 def test_many_components_together_are_grouped_as_the_library_groups_each(seed: int) -> None:
     part, members, weights = some_components(seed)
     alone = np.arange(part.size)
-    found = refine(part, np.unique(part), weights, Judged(alone, Edges.none(), Edges.none()))
+    found = refine(part, np.unique(part), weights, Judged(alone, Edges.none(), Edges.none()), Contradictions.none())
     grouped = [groups_of(found, member) for member in members]
     assert grouped == [library_groups(member, weights) for member in members]
     assert any(len(groups) > 1 for groups in grouped)
