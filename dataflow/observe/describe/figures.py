@@ -62,7 +62,7 @@ def _condition_sql(segment: Segment) -> str:
     assert where is not None
     for column in where.find_all(sqlglot.exp.Column):
         column.set("table", None)
-    return where.this.sql("duckdb").replace('"', "")
+    return str(where.this.sql("duckdb")).replace('"', "")
 
 
 def describe_views(_: Settings | None) -> Sequence[Description]:
