@@ -82,12 +82,21 @@ check() { # what a unit test of the Dockerfile cannot see
     say "$size MB; doctor and a whole run pass as user 10001 over a read-only root"
 }
 
+renew() { # build, and leave nothing of the former image behind, which has a gigabyte
+    local former
+    former=$(engine inspect --type image --format '{{.Id}}' "$IMAGE" 2>/dev/null) || former=
+    build "$1"
+    if [[ -n $former && $former != "$(engine inspect --type image --format '{{.Id}}' "$IMAGE")" ]]; then
+        engine rmi "$former" >/dev/null 2>&1 || true
+    fi
+}
+
 wanted=$(content)
 case ${1:-} in
-build) current "$wanted" || build "$wanted" ;;
+build) current "$wanted" || renew "$wanted" ;;
 check)
     if ! current "$wanted" || [[ ! -f $CACHE/checked-$wanted ]]; then
-        current "$wanted" || build "$wanted"
+        current "$wanted" || renew "$wanted"
         check
         mkdir -p "$CACHE" && rm -f "$CACHE"/checked-* && touch "$CACHE/checked-$wanted"
     fi

@@ -74,6 +74,8 @@ def read_profile(file: Path, profile: str, environment: Mapping[str, str]) -> tu
         one["work_pool"] = parts.get(one["name"], chosen["work_pool"])
         if kind != _CHECKOUT:
             one |= {"entrypoint": _module_of(one["entrypoint"]), "pull": _NO_PULL}
+        if one["name"] in chosen.get("active", ()):
+            one["schedules"] = [{**schedule, "active": True} for schedule in one["schedules"]]
     return declared, {pool["name"]: kind for pool in (chosen["work_pool"], *parts.values())}
 
 

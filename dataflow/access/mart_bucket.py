@@ -10,7 +10,8 @@ from pathlib import Path
 from typing import TypeVar
 
 from dataflow.access.lake import bucket_at
-from dataflow.connect.bucket import Bucket, BucketError
+from dataflow.connect.bucket import Bucket
+from dataflow.connect.bucket_error import BucketError
 from dataflow.errors import ConfigurationError, SinkError
 from dataflow.settings import Settings
 

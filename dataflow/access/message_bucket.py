@@ -6,7 +6,8 @@ import secrets
 from contextlib import suppress
 from typing import Self
 
-from dataflow.connect.bucket import Bucket, BucketError
+from dataflow.connect.bucket import Bucket
+from dataflow.connect.bucket_error import BucketError
 from lakehouse import LakeUnreachable, LakeUnwritable, S3Access
 
 _ASIDE = "set-aside"

@@ -13,14 +13,11 @@ from boto3.exceptions import S3UploadFailedError
 from botocore.exceptions import BotoCoreError, ClientError
 
 from dataflow.connect.aws import bucket_client
+from dataflow.connect.bucket_error import BucketError
 from lakehouse import S3Access
 
 _MISSING = ("NoSuchKey", "404")
 _TAKEN = ("PreconditionFailed", "ConditionalRequestConflict")
-
-
-class BucketError(OSError):
-    """A bucket refused or did not answer. The message is the code of the answer or the class of the error."""
 
 
 @dataclass(frozen=True)

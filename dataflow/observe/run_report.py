@@ -92,7 +92,7 @@ def _write_page(settings: Settings, outcome: RunOutcome, draft: ReportDraft) -> 
     facts = RunFacts(outcome=outcome, lake=draft.facts, base_currency=settings.currency.base)
     if not settings.reports.startswith("s3://"):
         return str(write_report(facts, draft.drawings, Path(settings.reports)))
-    from dataflow.connect.bucket import BucketError
+    from dataflow.connect.bucket_error import BucketError
 
     bucket = bucket_at(settings.reports, settings, setting="reports")
     with tempfile.TemporaryDirectory(prefix="dataflow-report-") as scratch:

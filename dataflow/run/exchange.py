@@ -12,12 +12,16 @@ from collections.abc import Iterable, Iterator
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from dataflow.access.lake import lake_location
-from dataflow.connect.bucket import Bucket, BucketError
+from dataflow.connect.bucket_error import BucketError
 from dataflow.errors import ConfigurationError
 from dataflow.settings import Settings
-from lakehouse import LakeUnreachable, LakeUnwritable
+from lakehouse import LakeUnreachable, LakeUnwritable, S3Access
+
+if TYPE_CHECKING:
+    from dataflow.connect.bucket import Bucket
 
 _LANDING = "landing"
 
@@ -102,7 +106,7 @@ def join(address: str, settings: Settings) -> Iterator[Exchange]:
             next_move="Give the workers the settings of the run.",
         )
     with tempfile.TemporaryDirectory(prefix="dataflow-exchange-") as folder:
-        yield Exchange(Path(folder), Bucket.of(address, access, setting="lake.s3"))
+        yield Exchange(Path(folder), _bucket_at(address, access))
 
 
 def paths_for_workers(settings: Settings) -> dict[str, str]:
@@ -130,4 +134,11 @@ def _bucket(settings: Settings) -> Bucket | None:
             f"prefect.exchange is {place}, {fault}.",
             next_move="Write s3://bucket/prefix and set lake.s3; leave it out where runs and workers share a disk.",
         )
-    return Bucket.of(place, access, setting="lake.s3")
+    return _bucket_at(place, access)
+
+
+def _bucket_at(address: str, access: S3Access) -> Bucket:
+    # Imported late: only those who share no disk need the client of AWS.
+    from dataflow.connect.bucket import Bucket
+
+    return Bucket.of(address, access, setting="lake.s3")

@@ -27,7 +27,7 @@ from dataflow.settings.amounts import (
 from dataflow.settings.csv import CsvSettings
 from dataflow.settings.events import EventName, EventSettings
 from dataflow.settings.roles import AccessSettings, RoleSettings
-from dataflow.settings.section import ProjectPath, S3Settings, Section
+from dataflow.settings.section import DiskPath, ProjectPath, S3Settings, Section
 
 S = TypeVar("S", bound=Section)
 
@@ -41,7 +41,7 @@ class LakeSettings(Section):
     """The same catalogue, with the user of a role that has SELECT only: readers connect with it."""
     data: ProjectPath = "${home}/lake/data"
     """Where the data files are: a folder, or `s3://bucket/prefix`."""
-    published: ProjectPath = "${home}/lake/published"
+    published: DiskPath = "${home}/lake/published"
     """Folder of the readers' copy of a catalogue that is a file."""
     inbox: ProjectPath = ""
     """Folder, or `s3://bucket/prefix`, of decisions that wait for the next run; all who decide and the run must reach
@@ -368,7 +368,7 @@ class WarehouseSettings(Section):
 
     kind: Literal["duckdb", "bigquery"] = "duckdb"
     """Where: a file, or a dataset of BigQuery (`warehouse.bigquery`)."""
-    path: ProjectPath = "${home}/warehouse.duckdb"
+    path: DiskPath = "${home}/warehouse.duckdb"
     """The file of kind duckdb; empty: no warehouse."""
     bigquery: BigQuerySettings = BigQuerySettings()
     """The dataset of kind bigquery."""
@@ -408,7 +408,7 @@ class SinksSettings(Section):
 class AuditSettings(Section):
     """The access log: who read what, when and why. Every read is written to it before its answer is complete."""
 
-    log: ProjectPath = ""
+    log: DiskPath = ""
     """Folder of the log, with a folder for each user of each machine; empty: `access/log` in the home."""
     signing_key: SecretStr | None = None
     """Ed25519 key that signs the log, 32 bytes in base64; left out: each writer makes its own once."""
@@ -465,13 +465,13 @@ class Settings(BaseSettings):
     config_file: Path | None = None
     """The dataflow.toml that was read; set when settings are loaded."""
     lake: LakeSettings = LakeSettings()
-    landing: ProjectPath = "${home}/landing"
+    landing: DiskPath = "${home}/landing"
     """Folder of windows that are fetched and not yet landed."""
-    runs: ProjectPath = "${home}/runs"
+    runs: DiskPath = "${home}/runs"
     """Folder with one folder per active run."""
     reports: ProjectPath = "${home}/reports"
     """Folder of the runs' reports, or `s3://bucket/prefix`, reached as `lake.s3` says."""
-    sample: ProjectPath = "${home}/sample"
+    sample: DiskPath = "${home}/sample"
     """Folder of the generated sample."""
     sources: dict[str, SourceSettings] = {}
     mappings: dict[str, MappingSettings] = {}

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Annotated, Literal
 
-from pydantic import BaseModel, ConfigDict, SecretStr
+from pydantic import AfterValidator, BaseModel, ConfigDict, SecretStr
 
 
 class BesideConfig:
@@ -13,6 +13,17 @@ class BesideConfig:
 
 ProjectPath = Annotated[str, BesideConfig()]
 """A path of a file or folder, or a URL; relative to dataflow.toml."""
+
+
+def _on_disk(path: str) -> str:
+    if "://" in path:
+        # As a path it would be a folder named `s3:`.
+        raise ValueError(f"{path.partition('://')[0]}:// is not a path of this machine, which this setting needs")
+    return path
+
+
+DiskPath = Annotated[str, BesideConfig(), AfterValidator(_on_disk)]
+"""A path of a file or folder, never a URL; relative to dataflow.toml."""
 
 
 class Section(BaseModel):

@@ -28,7 +28,7 @@ from tests.lib.servers.moto import MotoServer
 CLUSTER = "dataflow"
 QUEUE = "prefect-ecs-tasks-events"
 CONTAINER = "prefect"
-_LOOK_SECONDS = 0.2
+_LOOK_SECONDS = 1.0
 _KILLED = 128 + signal.SIGKILL
 
 

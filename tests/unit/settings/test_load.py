@@ -145,6 +145,22 @@ def test_what_is_wrong_is_named_and_its_value_is_not(tmp_path: Path, text: str, 
     assert caught.value.exit_code == ExitCode.USAGE
 
 
+@pytest.mark.parametrize(
+    ("text", "setting"),
+    [
+        ('landing = "s3://bucket/landing"', "landing"),
+        ('runs = "s3://bucket/runs"', "runs"),
+        ('[lake]\npublished = "s3://bucket/published"', "lake.published"),
+        ('[warehouse]\npath = "s3://bucket/warehouse.duckdb"', "warehouse.path"),
+        ('[audit]\nlog = "s3://bucket/log"', "audit.log"),
+    ],
+)
+def test_a_bucket_is_refused_where_files_are_worked_on(tmp_path: Path, text: str, setting: str) -> None:
+    (tmp_path / "dataflow.toml").write_text(text)
+    with pytest.raises(ConfigurationError, match=f"{setting}: .*s3:// is not a path of this machine"):
+        load_settings(tmp_path / "dataflow.toml", home=tmp_path)
+
+
 def test_secrets_do_not_show(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     (tmp_path / "dataflow.toml").write_text("")
     monkeypatch.setenv("DATAFLOW_LAKE__S3__SECRET", "swordfish")
