@@ -101,7 +101,8 @@ def _filled(profile: dict[str, Any], file: Path, environment: Mapping[str, str])
             return {name: fill(one) for name, one in value.items()}
         if isinstance(value, list):
             filled = [fill(one) for one in value]
-            return [part for one in filled for part in (one.split(",") if isinstance(one, str) else [one])]
+            parts = (one.split(",") if isinstance(one, str) else [one] for one in filled)
+            return [part.strip() if isinstance(part, str) else part for some in parts for part in some]
         return _VARIABLE.sub(lambda found: environment[found[1]], value) if isinstance(value, str) else value
 
     filled: dict[str, Any] = fill(profile)

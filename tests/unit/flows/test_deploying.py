@@ -16,7 +16,7 @@ ECS = {
     "ECS_TASK_DEFINITION_ARN": "arn:aws:ecs:eu-central-1:123456789012:task-definition/dataflow:7",
     "ECS_CLUSTER": "dataflow",
     "ECS_VPC_ID": "vpc-1",
-    "ECS_SUBNETS": "subnet-a,subnet-b",
+    "ECS_SUBNETS": "subnet-a, subnet-b",
     "ECS_SECURITY_GROUPS": "sg-1",
 }
 
