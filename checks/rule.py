@@ -4,15 +4,19 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass, field
-from datetime import datetime
-from typing import Any, Generic, TypeVar
+from datetime import date, datetime
+from typing import Any, Generic, Literal, TypeVar
 
 from pydantic import BaseModel, ConfigDict
 
-from lakehouse.table import quote
+from lakehouse.table import literal, quote
 
 REFUSED_VALUES = "refused_values"
 """Temporary table (rule, value) that the runner fills with the values that value rules refuse."""
+
+
+Severity = Literal["reject", "warn", "block"]
+WhenNull = Literal["pass", "fail"]
 
 
 class Arguments(BaseModel):
@@ -23,6 +27,14 @@ class Arguments(BaseModel):
     def named_fields(self) -> tuple[str, ...]:
         """Return the fields of the row that the rule reads."""
         raise NotImplementedError
+
+    def references(self) -> tuple[tuple[str, str], ...]:
+        """Return the fields that refer to records of an object, each with the object."""
+        return ()
+
+    def named_objects(self) -> frozenset[str]:
+        """Return the objects whose records the rule asks for."""
+        return frozenset(name for _, name in self.references())
 
 
 class OneField(Arguments):
@@ -85,19 +97,52 @@ class Rule(Generic[A]):
 
 
 @dataclass(frozen=True)
+class Options:
+    """How a rule is applied, whatever it says: what breaking it does, what null means, from when on, who acts.
+
+    `severity`: `reject` sets the row aside, `warn` counts it, `block` stops the publication. `since`: rows that changed
+    at their source before it are not judged. `name` and `reason` replace those of the rule.
+    """
+
+    severity: Severity = "reject"
+    when_null: WhenNull = "pass"
+    since: date | None = None
+    owner: str = ""
+    name: str = ""
+    reason: str = ""
+
+
+@dataclass(frozen=True)
 class Check:
-    """A rule switched on for an object, with its arguments."""
+    """A rule switched on for an object, with its arguments and options."""
 
     rule: Rule[Any]
     arguments: Arguments
+    options: Options = field(default=Options())
+
+    @property
+    def name(self) -> str:
+        return self.options.name or self.rule.name
 
     @property
     def reason(self) -> str:
-        return self.rule.reason(self.arguments)
+        return self.options.reason or self.rule.reason(self.arguments)
+
+    @property
+    def sets_aside(self) -> bool:
+        return self.options.severity == "reject"
 
     def broken(self, surroundings: Surroundings) -> str:
-        """Return the SQL predicate that is true for a row that breaks the rule."""
-        return self.rule.broken(self.arguments, surroundings)
+        """Return the SQL predicate that is true for a row that breaks the rule.
+
+        The one place where null is decided: a condition that is neither true nor false passes, or fails.
+        """
+        broken = self.rule.broken(self.arguments, surroundings)
+        if self.options.when_null == "fail":
+            broken = f"coalesce({broken}, true)"
+        if self.options.since is not None:
+            broken = f"({broken}) AND _changed_at >= TIMESTAMPTZ {literal(self.options.since.isoformat())}"
+        return broken
 
 
 def value_rule(name: str, judge: Callable[[str], bool], *, expected: str) -> Rule[OneField]:

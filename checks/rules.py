@@ -7,11 +7,11 @@ from decimal import Decimal
 from itertools import combinations
 from typing import Any
 
-from pydantic import ValidationError
+from pydantic import TypeAdapter, ValidationError
 
 from checks.errors import CheckDeclarationError
 from checks.registry import Registry, unknown_name
-from checks.rule import Arguments, Check, OneField, Rule, SeveralFields, Surroundings, value_rule
+from checks.rule import Arguments, Check, OneField, Options, Rule, SeveralFields, Surroundings, value_rule
 from checks.values import is_currency, is_email, is_ip_address
 from lakehouse.table import literal, quote, timestamp_literal
 
@@ -30,6 +30,9 @@ class Pattern(OneField):
 
 class Reference(OneField):
     object: str
+
+    def references(self) -> tuple[tuple[str, str], ...]:
+        return ((self.field, self.object),)
 
 
 class TimestampRule(OneField):
@@ -160,6 +163,10 @@ _ALL: tuple[Rule[Any], ...] = (
 RULES: Registry[Rule[Any]] = Registry("rule", _ALL, name=lambda rule: rule.name)
 
 
+_OPTIONS = ("severity", "when_null", "since", "owner", "name", "reason")
+_OPTIONS_SHAPE = TypeAdapter(Options)
+
+
 def compile_check(declared: Mapping[str, Any], *, fields: Iterable[str], place: str) -> Check:
     """Turn `{rule, …arguments}` into a check of rows with these fields.
 
@@ -169,11 +176,13 @@ def compile_check(declared: Mapping[str, Any], *, fields: Iterable[str], place: 
     rule = RULES.get(named)
     if rule is None:
         raise CheckDeclarationError(f"{place}: {unknown_name('rule', named, RULES)}")
+    given = {name: value for name, value in declared.items() if name not in ("rule", *_OPTIONS)}
     try:
-        arguments: Arguments = rule.arguments(**{name: value for name, value in declared.items() if name != "rule"})
+        arguments: Arguments = rule.arguments(**given)
+        options = _OPTIONS_SHAPE.validate_python({name: declared[name] for name in _OPTIONS if name in declared})
     except ValidationError as error:
         faults = "; ".join(f"{'.'.join(map(str, f['loc']))}: {f['msg']}" for f in error.errors(include_input=False))
-        expected = ", ".join(sorted(rule.arguments.model_fields))
+        expected = ", ".join([*sorted(rule.arguments.model_fields), *_OPTIONS])
         raise CheckDeclarationError(f"{place}, rule {named}: {faults}. It takes: {expected}.") from None
     known = set(fields)
     unknown = sorted(set(arguments.named_fields()) - known)
@@ -181,7 +190,7 @@ def compile_check(declared: Mapping[str, Any], *, fields: Iterable[str], place: 
         raise CheckDeclarationError(
             f"{place}, rule {named}, names {', '.join(unknown)}; the object has: {', '.join(sorted(known))}."
         )
-    return Check(rule, arguments)
+    return Check(rule, arguments, options)
 
 
 def compile_checks(declared: Iterable[Mapping[str, Any]], *, fields: Iterable[str], place: str) -> list[Check]:

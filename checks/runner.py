@@ -26,7 +26,7 @@ def find_breaches(
         f"CASE WHEN {check.broken(surroundings)} THEN {number} END" for number, check in enumerate(checks)
     )
     texts = ", ".join(
-        f"({number}, {literal(check.rule.name)}, {literal(check.reason)})" for number, check in enumerate(checks)
+        f"({number}, {literal(check.name)}, {literal(check.reason)})" for number, check in enumerate(checks)
     )
     return f"""
         WITH flagged AS (SELECT {quote(row_id)} AS row_id, [{flags}] AS numbers FROM {relation}),

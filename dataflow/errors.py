@@ -43,6 +43,7 @@ Messages name what was being done, where, what was expected and found, and the n
 from __future__ import annotations
 
 from collections.abc import Mapping
+from dataclasses import dataclass
 from enum import IntEnum, StrEnum
 
 
@@ -186,15 +187,36 @@ class GrainError(DataFlowError):
     usual_move = "Nothing was published; correct the key of the object or mapping that the message names."
 
 
+@dataclass(frozen=True, kw_only=True)
+class BrokenRule:
+    """A rule of the company that stopped a publication: of which object or table, who acts, what was found."""
+
+    rule: str
+    on: str
+    owner: str
+    found: str
+
+
 class AuditRefused(DataFlowError):
-    """The publication broke a contract or invariant. `failed` names each check that failed, with table and counts."""
+    """The publication broke a contract, invariant or rule.
+
+    `failed` names each check that failed, with table and counts; `broken` are those among them that are rules.
+    """
 
     exit_code = ExitCode.REFUSED
     usual_move = "The lake is as it was. Look at the named tables' stages in the run report, then run again."
 
-    def __init__(self, message: str, *, next_move: str = "", failed: tuple[str, ...] = ()) -> None:
+    def __init__(
+        self,
+        message: str,
+        *,
+        next_move: str = "",
+        failed: tuple[str, ...] = (),
+        broken: tuple[BrokenRule, ...] = (),
+    ) -> None:
         super().__init__(message, next_move=next_move)
         self.failed = failed
+        self.broken = broken
 
 
 class SinkError(DataFlowError):

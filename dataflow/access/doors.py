@@ -86,6 +86,12 @@ DOORS: Registry[DoorKind] = Registry(
             module="dataflow.ui.pages.runs",
             has_persons=False,
         ),
+        DoorKind(
+            name="rules",
+            meaning="Rules tried on valid rows, and suggested from them: `dataflow rules`",
+            purpose=Purpose.STEWARDSHIP,
+            module="dataflow.cli.ruling",
+        ),
     ),
     name=lambda kind: kind.name,
 )

@@ -6,6 +6,7 @@ from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
 
 from checks.errors import CheckDeclarationError
+from dataflow.alerts.incidents import open_incidents
 from dataflow.errors import AuditRefused, ConfigurationError, DataFlowError, Owner, SinkError, SourceIncomplete
 from dataflow.run.session import RunSession
 from dataflow.settings import Settings
@@ -21,6 +22,7 @@ AUDIT: About = ("publication", "audit")
 CONFIGURATION: About = ("dataflow.toml", "configuration")
 
 _PUBLISHING = ("publish", "daily", "backfill")
+_STATES = {CRASHED: "crashed", "late": "did not begin in time", "stuck": "has not ended in its time"}
 _LONGEST_SUMMARY = 1_000
 _KNOWN = (DataFlowError, LakeError, CheckDeclarationError)
 _GAPS = {
@@ -81,6 +83,18 @@ def found_crashed(runs: Iterable[CrashedRun]) -> Found:
     return Found(run_id="", sightings=tuple(_of_crashes(runs)))
 
 
+def found_in_state(state: str, kind: str, *, run_name: str) -> Found:
+    """Return what Prefect saw of a run: `state` is crashed, late or stuck."""
+    sighting = Sighting(
+        rule=state,
+        about=runs_of(kind),
+        severity="warning" if state == "late" else "error",
+        owner=str(Owner.ENGINEER),
+        summary=f"The run {run_name} of the flow {kind} {_STATES[state]}.",
+    )
+    return Found(run_id="", sightings=(sighting,))
+
+
 def runs_of(kind: str) -> About:
     """Return what a failure of a run of this kind is about: a later run that does the same work heals it."""
     return ("publishing runs" if kind in _PUBLISHING else "landing runs", "run")
@@ -93,6 +107,8 @@ def _looked_at(session: RunSession, error: Exception | None) -> set[About]:
         looked |= {CONFIGURATION, runs_of(session.run.kind)}
         if session.run.kind in _PUBLISHING:
             looked |= {AUDIT, runs_of("ingest")}
+            # A rule that was taken back has nothing left to break.
+            looked |= {(one.object, "audit") for one in open_incidents(session.incident_events).values()}
     looked |= {(".".join(name), "landing") for name in session.landing.attempted}
     for report in session.reports:
         if report.stage == "sink":
@@ -156,6 +172,10 @@ def _of_error(error: Exception, runs: About) -> Iterator[Sighting]:
     # Of a wrong command, or a lake that another run holds, the caller has the answer already.
     if owner == Owner.CALLER:
         return
+    if isinstance(error, AuditRefused):
+        yield from _of_rules(error)
+        if error.broken and len(error.broken) == len(error.failed):
+            return
     about = runs
     if isinstance(error, LakeError):
         about = LAKE
@@ -170,6 +190,17 @@ def _of_error(error: Exception, runs: About) -> Iterator[Sighting]:
         owner=owner,
         summary=_text_of(error),
     )
+
+
+def _of_rules(error: AuditRefused) -> Iterator[Sighting]:
+    for one in error.broken:
+        yield Sighting(
+            rule=one.rule,
+            about=(one.on, "audit"),
+            severity="error",
+            owner=one.owner or str(error.owner),
+            summary=f"The publication was refused: {one.found}",
+        )
 
 
 def _text_of(error: Exception) -> str:

@@ -3,17 +3,20 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from contextlib import closing
 from datetime import datetime
 from pathlib import Path
 
 from dataflow.access.lake import lake_location
+from dataflow.access.pipeline import open_published
 from dataflow.alerts.delivering import Delivered, deliver
-from dataflow.alerts.findings import Found, found_by, found_crashed, found_without_lake
+from dataflow.alerts.findings import Found, found_by, found_crashed, found_in_state, found_without_lake
 from dataflow.alerts.recording import record_findings
+from dataflow.errors import DataFlowError
 from dataflow.run.claims import list_unended
 from dataflow.run.session import RunSession
 from dataflow.settings import Settings
-from dataflow.workspace.incident_events import IncidentEvent, Outbox
+from dataflow.workspace.incident_events import IncidentEvent, Outbox, read_incident_events
 from lakehouse import LakeError
 
 
@@ -42,8 +45,24 @@ def deliver_waiting(settings: Settings, *, now: datetime) -> list[Delivered]:
         unended = list_unended(lake_location(settings), Path(settings.runs))
     except LakeError:
         unended = []  # a run that cannot open the lake opens the incident
-    crashed = [run.crashed() for run in unended if not run.is_running]
-    return _record_and_deliver(settings, found_crashed(crashed), [], recorded=frozenset(), now=now)
+    found = found_crashed(run.crashed() for run in unended if not run.is_running)
+    in_lake = _open_in_lake(settings) if found.sightings else []
+    return _record_and_deliver(settings, found, in_lake, recorded=frozenset(), now=now)
+
+
+def report_run_state(settings: Settings, state: str, kind: str, *, run_name: str, now: datetime) -> list[Delivered]:
+    """Open an incident of a run by the state that Prefect saw: crashed, late or stuck."""
+    found = found_in_state(state, kind, run_name=run_name)
+    return _record_and_deliver(settings, found, _open_in_lake(settings), recorded=frozenset(), now=now)
+
+
+def _open_in_lake(settings: Settings) -> list[IncidentEvent]:
+    """Return the events of the lake's open incidents; none where it cannot be read now."""
+    try:
+        with closing(open_published(settings)) as con:
+            return read_incident_events(con)
+    except (LakeError, DataFlowError):
+        return []
 
 
 def _record_and_deliver(

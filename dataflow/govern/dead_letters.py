@@ -77,7 +77,7 @@ def require_known(
     declared = {
         "source": (chosen.source, set(settings.sources), "_source"),
         "object": (chosen.object, {name for one in settings.sources.values() for name in one.objects}, "_object"),
-        "rule": (chosen.rule, {*RULES, *OWN_RULES}, "unnest(rules)"),
+        "rule": (chosen.rule, {*RULES, *OWN_RULES, *settings.rules}, "unnest(rules)"),
     }
     for kind, (name, known, column) in declared.items():
         if name is None or name in known:

@@ -14,12 +14,13 @@ import duckdb
 
 from checks.contract import ContractCheck, verify_contracts
 from dataflow.access.log.anchors import with_heads, write_anchors
-from dataflow.errors import AuditRefused
+from dataflow.errors import AuditRefused, BrokenRule
 from dataflow.publish.invariants import InvariantResult, check_invariants
+from dataflow.publish.table_rules import RuleResult, TableRule, check_table_rules
 from dataflow.tables.ops import INBOX_TAKEN
 from dataflow.workspace.incident_events import IncidentEvent, write_incident_events
 from dataflow.workspace.position import move_positions
-from dataflow.workspace.report import StepReport, gap_message, list_gaps, measured, resident_bytes
+from dataflow.workspace.report import StepReport, gap_message, list_gaps, measured, notes_fact, resident_bytes
 from dataflow.workspace.run_row import CrashedRun, RunRow, write_run
 from dataflow.workspace.staging import Staged, delta_names
 from dataflow.workspace.workspace import Workspace
@@ -65,6 +66,7 @@ class Publication:
 class _Written:
     by_table: dict[str, Staged]
     checks: int
+    warned: tuple[str, ...] = ()
 
 
 def commit(
@@ -75,11 +77,12 @@ def commit(
     crashed: Sequence[CrashedRun] = (),
     heads: Sequence[str] = (),
     incidents: Sequence[IncidentEvent] = (),
+    rules: Sequence[TableRule] = (),
 ) -> Publication:
     """Commit what the workspace of a lake holds, audited inside the transaction. Without staged rows, commit nothing.
 
     `crashed` are runs to record with this one, `heads` signed heads of the access log to anchor,
-    `incidents` events that waited in the outbox.
+    `incidents` events that waited in the outbox, `rules` those of tables.
     Raises: AuditRefused, with the lake unchanged; LakeConflict, LakeUnwritable.
     """
     changes = ws.all_changes()
@@ -99,7 +102,7 @@ def commit(
         write_anchors(con, heads, run_id=ws.run.run_id, at=ws.run.now)
         write_incident_events(con, incidents, run_id=ws.run.run_id)
         move_positions(con, ws.validated, run_id=ws.run.run_id, moved_at=ws.run.now)
-        return _Written(by_table, audit(con, ws, by_table))
+        return _Written(by_table, *audit(con, ws, by_table, rules=rules))
 
     with measured() as watch:
         written, snapshot = lake.transact(
@@ -132,7 +135,7 @@ def _report(written: _Written, snapshot: Snapshot, *, seconds: float) -> StepRep
         deleted=sum(staged.deleted for staged in tables),
         seconds=seconds,
         peak_rss_bytes=resident_bytes(),
-        facts={"checks": written.checks, "snapshot": snapshot.id},
+        facts={"checks": written.checks, "snapshot": snapshot.id, **notes_fact(written.warned)},
     )
 
 
@@ -143,25 +146,39 @@ def claim_messages(con: duckdb.DuckDBPyConnection, ws: Workspace, *, is_alone: b
         claim(con, ids, taken=INBOX_TAKEN, is_alone=is_alone)
 
 
-def audit(con: duckdb.DuckDBPyConnection, ws: Workspace, written: Mapping[str, Staged]) -> int:
-    """Verify the contracts of the changed published tables, and every invariant; return the number of checks.
+def audit(
+    con: duckdb.DuckDBPyConnection,
+    ws: Workspace,
+    written: Mapping[str, Staged],
+    *,
+    rules: Sequence[TableRule] = (),
+) -> tuple[int, tuple[str, ...]]:
+    """Verify the contracts of the changed published tables, every invariant, and the rules of changed tables.
 
-    `written` is what was written, by table.
+    `written` is what was written, by table. Returns the number of checks, and what rules that only warn found.
     Raises: AuditRefused naming each failed check, its table and counts.
     """
     changed = [t for name, t in ws.staged.items() if t.schema == "published" and written[name].changed]
     contracts = verify_contracts(con, changed, database=DATABASE)
     invariants = check_invariants(con)
-    results: list[ContractCheck | InvariantResult] = [*contracts, *invariants]
-    failed = tuple(str(result) for result in results if not result.passed)
+    ruled = check_table_rules(con, rules, {name for name, staged in written.items() if staged.changed})
+    broken = [result for result in ruled if not result.passed]
+    blocking = [result for result in broken if result.rule.blocks]
+    results: list[ContractCheck | InvariantResult | RuleResult] = [*contracts, *invariants, *ruled]
+    failed = tuple(str(one) for one in results if not one.passed and not isinstance(one, RuleResult)) + tuple(
+        map(str, blocking)
+    )
     if failed:
         raise AuditRefused(
             f"Run {ws.run.run_id} was not published: {len(failed)} of {len(results)} checks failed: "
             f"{'; '.join(failed)}.",
             next_move="The lake is as it was. Look at the named tables' stages in the run report, then run again.",
             failed=failed,
+            broken=tuple(
+                BrokenRule(rule=one.rule.name, on=one.rule.on, owner=one.rule.owner, found=str(one)) for one in blocking
+            ),
         )
-    return len(results)
+    return len(results), tuple(f"Rule broken: {one}" for one in broken)
 
 
 def _row(ws: Workspace, reports: Sequence[StepReport], written: Mapping[str, Staged]) -> RunRow:

@@ -45,6 +45,7 @@ from lakehouse.table import Table
 
 if TYPE_CHECKING:
     from dataflow.publish import Publication
+    from dataflow.publish.table_rules import TableRule
 
 Step = Callable[[], StepReport | Sequence[StepReport]]
 
@@ -191,7 +192,13 @@ class RunSession:
         crashed = [run.crashed() for run in self._crashed]
         heads = heads_to_anchor(self.lake.con, self.settings)
         publication = commit(
-            self.workspace, self.lake, self.reports, crashed=crashed, heads=heads, incidents=self._waiting_events
+            self.workspace,
+            self.lake,
+            self.reports,
+            crashed=crashed,
+            heads=heads,
+            incidents=self._waiting_events,
+            rules=self._table_rules(),
         )
         self._remove_taken()
         if publication.is_new:
@@ -331,6 +338,13 @@ class RunSession:
             return
         with open_lake(self.settings, purpose=f"record of run {self.run.run_id}") as lake:
             yield lake
+
+    def _table_rules(self) -> list[TableRule]:
+        if not self.settings.rules:
+            return []
+        from dataflow.publish.table_rules import compile_table_rules
+
+        return compile_table_rules(self.settings, self.tables, now=self.run.now)
 
     def _note_recorded(self) -> None:
         """Note the events of incidents that a commit has put into the lake; the outbox can forget them."""

@@ -5,7 +5,7 @@ from dataflow.settings.adapters.salesforce import SalesforceSettings
 from dataflow.settings.alerts import AlertSettings
 from dataflow.settings.environment import keep_libraries_quiet
 from dataflow.settings.events import EventSettings
-from dataflow.settings.load import default_toml, load_settings
+from dataflow.settings.load import default_toml, load_settings, rules_of_file
 from dataflow.settings.model import (
     CheckSettings,
     FieldExpression,
@@ -16,6 +16,7 @@ from dataflow.settings.model import (
     SourceSettings,
 )
 from dataflow.settings.roles import AccessSettings, RoleSettings
+from dataflow.settings.rules import RuleSettings
 from dataflow.settings.section import S3Settings
 
 __all__ = [
@@ -29,12 +30,14 @@ __all__ = [
     "MySQLSettings",
     "ObjectSettings",
     "RoleSettings",
+    "RuleSettings",
     "S3Settings",
     "SalesforceSettings",
     "Settings",
     "SourceSettings",
     "default_toml",
     "load_settings",
+    "rules_of_file",
 ]
 
 # At import: every part of the pipeline imports the settings first.

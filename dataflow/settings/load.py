@@ -14,7 +14,7 @@ from importlib.resources import files
 from pathlib import Path
 from typing import Any
 
-from pydantic import BaseModel, ValidationError
+from pydantic import BaseModel, TypeAdapter, ValidationError
 from pydantic.fields import FieldInfo
 from pydantic_settings import (
     BaseSettings,
@@ -29,6 +29,7 @@ from checks.registry import unknown_name
 from dataflow.errors import ConfigurationError
 from dataflow.settings.model import Settings
 from dataflow.settings.references import substitute
+from dataflow.settings.rules import RuleId, RuleSettings, place_of_rule, read_rule_files, rules_in
 from dataflow.settings.section import BesideConfig
 from dataflow.settings.walk import settings_at
 
@@ -61,6 +62,8 @@ def load_settings(config: Path | None = None, *, home: Path | None = None, **ove
     except tomllib.TOMLDecodeError as error:
         raise ConfigurationError(f"{place} is not valid TOML: {error}.") from error
     base = path.parent if path else Path.cwd()
+    # Of the packaged default there is no folder beside it.
+    declared = read_rule_files(base, declared, _read_text) if path else declared
     environment = {**_read_dotenv(base / ".env"), **os.environ}
     _refuse_misplaced(declared, environment, place=place)
     declared = substitute(declared, environment, place=place, map_text=_map_text)
@@ -69,6 +72,17 @@ def load_settings(config: Path | None = None, *, home: Path | None = None, **ove
     settings = _merge(declared, given, dotenv=base / ".env", place=place)
     placed: Settings = _beside(_with_home(settings, str(settings.home)), base)
     return placed
+
+
+def rules_of_file(file: Path) -> dict[str, RuleSettings]:
+    """Read a file of rules that is not switched on. Raises: ConfigurationError."""
+    declared = rules_in(file, _read_text)
+    try:
+        return TypeAdapter(dict[RuleId, RuleSettings]).validate_python(declared)
+    except ValidationError as error:
+        found = error.errors(include_input=False, include_url=False, include_context=False)
+        faults = "; ".join(f"{'.'.join(map(str, fault['loc']))}: {fault['msg']}" for fault in found)
+        raise ConfigurationError(f"{file} is not usable: {faults}.") from None
 
 
 def _refuse_misplaced(declared: dict[str, Any], environment: Mapping[str, str], *, place: str) -> None:
@@ -171,7 +185,8 @@ def _merge(declared: dict[str, Any], given: dict[str, Any], *, dotenv: Path, pla
         return Loaded(**given)
     except ValidationError as error:
         found = error.errors(include_input=False, include_url=False, include_context=False)
-        faults = "; ".join(_say_fault(fault["type"], fault["loc"], fault["msg"]) for fault in found)
+        base = given["config_file"].parent if given["config_file"] else None
+        faults = "; ".join(_say_fault(fault["type"], fault["loc"], fault["msg"], base=base) for fault in found)
         raise ConfigurationError(
             f"The configuration is not usable: {faults}.",
             next_move=f"Looked in {place}, {dotenv} and the variables {_PREFIX}…; correct it there.",
@@ -180,11 +195,16 @@ def _merge(declared: dict[str, Any], given: dict[str, Any], *, dotenv: Path, pla
         raise ConfigurationError(f"A variable {_PREFIX}… cannot be read: {error}.") from None
 
 
-def _say_fault(kind: str, path: tuple[int | str, ...], message: str) -> str:
-    """Return one fault with its place; for an unknown setting also the nearest name and all known ones."""
+def _say_fault(kind: str, path: tuple[int | str, ...], message: str, *, base: Path | None) -> str:
+    """Return one fault with its place; for an unknown setting also the nearest name and all known ones.
+
+    A rule is named by file and line: it can stand in a file of its own beside dataflow.toml, which is in `base`.
+    """
     # pydantic puts "[key]" behind a wrong name in a table of names.
     place = ".".join(str(part) for part in path if part != "[key]")
     known = settings_at(Settings, path[:-1]) if kind == "extra_forbidden" else []
+    if path[0] == "rules" and len(path) > 1:
+        place = f"{place_of_rule(base, str(path[1]))}: {place}"
     return f"{place}: {unknown_name('setting', str(path[-1]), known).rstrip('.') if known else message}"
 
 

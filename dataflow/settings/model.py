@@ -27,6 +27,7 @@ from dataflow.settings.amounts import (
 from dataflow.settings.csv import CsvSettings
 from dataflow.settings.events import EventName, EventSettings
 from dataflow.settings.roles import AccessSettings, RoleSettings
+from dataflow.settings.rules import RuleId, RuleSettings
 from dataflow.settings.section import DiskPath, ProjectPath, S3Settings, Section
 
 S = TypeVar("S", bound=Section)
@@ -475,6 +476,7 @@ class Settings(BaseSettings):
     """Folder of the generated sample."""
     sources: dict[str, SourceSettings] = {}
     mappings: dict[str, MappingSettings] = {}
+    rules: dict[RuleId, RuleSettings] = {}
     currency: CurrencySettings = CurrencySettings()
     validation: ValidateSettings = ValidateSettings()
     completeness: CompletenessSettings = CompletenessSettings()

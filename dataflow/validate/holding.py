@@ -8,7 +8,6 @@ from __future__ import annotations
 
 from collections.abc import Collection, Iterable
 
-from checks.rules import Reference
 from dataflow.settings.model import ValidateSettings
 from dataflow.tables.ops import GAP, LANDED_BY
 from dataflow.validate.incoming import INCOMING
@@ -77,8 +76,6 @@ def reason_to_hold(
 def _waits_for(plan: ObjectPlan, waiting: Collection[str]) -> str:
     """Return the SQL condition on BREACH: a record of an object in `waiting` is referred to and is not there."""
     numbers = [
-        str(number)
-        for number, check in enumerate(plan.checks)
-        if isinstance(check.arguments, Reference) and check.arguments.object in waiting
+        str(number) for number, check in enumerate(plan.checks) if set(check.arguments.named_objects()) & set(waiting)
     ]
     return f"phase = {CHECK} AND ordinal IN ({', '.join(numbers)})" if numbers else "false"

@@ -81,11 +81,12 @@ def of_object(plan: ObjectPlan) -> str:
 def _due(ws: Workspace, plan: ObjectPlan) -> str:
     """Return the SQL condition: a replay was requested, or a missing parent became valid in this run."""
     due = ["status = 'replaying'"]
-    for reference in plan.references:
-        parent = ws.tables["valid." + reference.object.replace(".", "_", 1)]
+    references = [(check.name, *pair) for check in plan.checks for pair in check.arguments.references()]
+    for rule, field, object_name in references:
+        parent = ws.tables["valid." + object_name.replace(".", "_", 1)]
         arrived = f"SELECT _record_key FROM ({ws.changed(parent)}) WHERE change = 'insert'"
-        path = literal('$."' + reference.field.replace('"', '\\"') + '"')
+        path = literal('$."' + field.replace('"', '\\"') + '"')
         text = f"CASE WHEN json_valid(payload) THEN json_extract_string(payload, {path}) END"
-        value = record_key_sql(text, plan.keys[reference.object])
-        due.append(f"(status = 'open' AND list_contains(rules, 'refers_to') AND {value} IN ({arrived}))")
+        value = record_key_sql(text, plan.keys[object_name])
+        due.append(f"(status = 'open' AND list_contains(rules, {literal(rule)}) AND {value} IN ({arrived}))")
     return " OR ".join(due)

@@ -5,17 +5,19 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from graphlib import CycleError, TopologicalSorter
+from typing import Any
 
 from checks.errors import CheckDeclarationError
 from checks.json_schema import PayloadSchema
 from checks.rule import Check
-from checks.rules import Reference, compile_checks
+from checks.rules import compile_checks
 from dataflow.conform.compiled import CompiledMapping
 from dataflow.conform.mapping import name_mappings
 from dataflow.conform.outside import Judgement, judgements_of
 from dataflow.errors import ConfigurationError
 from dataflow.settings import ObjectSettings, Settings
 from dataflow.sources.record_key import KeyKinds, is_plain, object_keys
+from dataflow.validate.business_rules import compile_rules, deciding_settings
 from dataflow.workspace.fingerprints import hash_settings
 from lakehouse.table import Table
 
@@ -42,6 +44,8 @@ class ObjectPlan:
     schema: PayloadSchema | None
     keys: Mapping[str, KeyKinds]
     """The types of the keys of all objects, by `source.object`."""
+    rules: tuple[Mapping[str, Any], ...] = ()
+    """What of the company's own rules decides the result of a row."""
     judgements: tuple[Judgement, ...] = ()
     """What the conformed model does not accept of its rows, by the mappings of the object."""
 
@@ -67,9 +71,10 @@ class ObjectPlan:
         csv = self.settings.csv
         written = {"csv": csv.model_dump(include=_WRITTEN)} if csv.shapes_values else {}
         judged = {"judged": [one.settings for one in self.judgements]} if self.judgements else {}
-        objects = sorted({self.full_name, *(reference.object for reference in self.references)})
+        objects = sorted({self.full_name, *self.parents})
         keys = {name: self.keys[name] for name in objects if not is_plain(self.keys[name])}
-        added = zone | written | judged | ({"keys": keys} if keys else {})
+        ruled = {"rules": list(self.rules)} if self.rules else {}
+        added = zone | written | judged | ruled | ({"keys": keys} if keys else {})
         return hash_settings(**declared, **added, checks=checks, schema=schema, version=VALIDATION_VERSION)
 
     @property
@@ -78,9 +83,9 @@ class ObjectPlan:
         return self.keys[self.full_name]
 
     @property
-    def references(self) -> tuple[Reference, ...]:
-        """Return the arguments of the checks that refer to records of an object."""
-        return tuple(check.arguments for check in self.checks if isinstance(check.arguments, Reference))
+    def parents(self) -> frozenset[str]:
+        """Return the objects to whose records the checks refer."""
+        return frozenset(name for check in self.checks for name in check.arguments.named_objects())
 
 
 def plan_objects(settings: Settings, tables: Mapping[str, Table]) -> list[list[ObjectPlan]]:
@@ -91,16 +96,24 @@ def plan_objects(settings: Settings, tables: Mapping[str, Table]) -> list[list[O
     """
     mappings = list(name_mappings(settings, tables).values())
     keys = {name: key.kinds for name, key in object_keys(settings).items()}
+    rules = compile_rules(settings, tables)
     plans = {
         f"{source}.{name}": _plan(
-            source, name, declared, settings=settings, tables=tables, mappings=mappings, keys=keys
+            source,
+            name,
+            declared,
+            settings=settings,
+            tables=tables,
+            mappings=mappings,
+            keys=keys,
+            rules=rules.get(f"{source}.{name}", []),
         )
         for source, system in settings.sources.items()
         for name, declared in system.objects.items()
     }
     for plan in plans.values():
         _refuse_unknown(plan, plans)
-    parents = {name: {r.object for r in plan.references} - {name} for name, plan in plans.items()}
+    parents = {name: plan.parents - {name} for name, plan in plans.items()}
     try:
         return [[plans[name] for name in row] for row in _rows(TopologicalSorter(parents))]
     except CycleError as error:
@@ -127,6 +140,7 @@ def _plan(
     tables: Mapping[str, Table],
     mappings: Sequence[CompiledMapping],
     keys: Mapping[str, KeyKinds],
+    rules: Sequence[Check],
 ) -> ObjectPlan:
     place = f"sources.{source}.objects.{name}"
     beside = settings.config_file.parent if settings.config_file else None
@@ -144,7 +158,8 @@ def _plan(
         settings=declared,
         raw=tables[f"raw.{source}_{name}"],
         valid=tables[f"valid.{source}_{name}"],
-        checks=tuple(checks),
+        checks=(*checks, *rules),
+        rules=tuple(deciding_settings(rules, settings)),
         schema=schema,
         keys=keys,
         judgements=tuple(
@@ -157,7 +172,7 @@ def _plan(
 
 
 def _refuse_unknown(plan: ObjectPlan, known: Iterable[str]) -> None:
-    unknown = sorted({reference.object for reference in plan.references} - set(known))
+    unknown = sorted(plan.parents - set(known))
     if unknown:
         raise ConfigurationError(
             f"Rule refers_to of {plan.full_name} names {', '.join(unknown)}; there are: {', '.join(sorted(known))}."

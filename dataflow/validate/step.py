@@ -21,10 +21,11 @@ from dataflow.validate.incoming import (
     fresh_sql,
     of_object,
 )
+from dataflow.validate.labels import count_labels, describe_warned, refuse_blocked
 from dataflow.validate.newest import GONE, GOOD, NEWEST, choose_newest
 from dataflow.validate.outside_model import describe_outside
 from dataflow.validate.plan import ObjectPlan, plan_objects
-from dataflow.validate.verdict import BREACH, OUTSIDE, judge_incoming
+from dataflow.validate.verdict import BREACH, LABEL, OUTSIDE, judge_incoming
 from dataflow.workspace.fingerprints import known_fingerprints, stage_fingerprints
 from dataflow.workspace.position import read_positions
 from dataflow.workspace.report import GAP_FACT, StepReport, list_gaps, measured, notes_fact, resident_bytes
@@ -80,6 +81,7 @@ def validate(ws: Workspace, settings: Settings) -> list[StepReport]:
     stage_kept_fields(ws)
     stage_fingerprints(ws, filled)
     _drop(ws, (KNOWN, STAGED))
+    refuse_blocked(reports, settings, run_id=ws.run.run_id)
     return reports
 
 
@@ -103,7 +105,7 @@ def _validate_object(
         currencies = frozenset({settings.currency.base, *settings.currency.rates})
         judge_incoming(ws, plan, currencies=currencies, absent=absent)
         if reason := reason_to_hold(ws, plan, limits=settings.validation, waiting=waiting):
-            _drop(ws, (INCOMING, TYPED, BREACH, OUTSIDE))
+            _drop(ws, (INCOMING, TYPED, BREACH, LABEL, OUTSIDE))
             return _held(plan, reason, rows_waiting=rows_in, seconds=watch.seconds)
         choose_newest(ws, plan, is_whole=fresh is None)
         kept = keep_former_values(ws, plan, absent, is_whole=fresh is None) if absent else {}
@@ -121,9 +123,9 @@ def _validate_object(
             deleted=staged.deleted,
             seconds=watch.seconds,
             peak_rss_bytes=resident_bytes(),
-            facts=_facts(ws, plan) | _found(ws.con, plan, kept),
+            facts=_facts(ws, plan) | count_labels(ws.con, plan) | _found(ws.con, plan, kept),
         )
-        _drop(ws, (INCOMING, TYPED, BREACH, OUTSIDE, GOOD, NEWEST, GONE, *((LATE,) if absent else ())))
+        _drop(ws, (INCOMING, TYPED, BREACH, LABEL, OUTSIDE, GOOD, NEWEST, GONE, *((LATE,) if absent else ())))
         return report
 
 
@@ -182,7 +184,7 @@ def _found(con: duckdb.DuckDBPyConnection, plan: ObjectPlan, kept: Mapping[str, 
         for name, count in kept.items()
     ]
     facts = ({"zero_dates": zeros} if zeros else {}) | ({"kept_fields": dict(kept)} if kept else {})
-    return facts | notes_fact([*describe_outside(con, plan), *notes])
+    return facts | notes_fact([*describe_outside(con, plan), *describe_warned(con, plan), *notes])
 
 
 def _by_rule(ws: Workspace, plan: ObjectPlan) -> dict[str, int]:

@@ -27,6 +27,9 @@ BREACH = "breach"
 In the phase CHECK the ordinal is the place of the check in the object's plan.
 """
 
+LABEL = "label"
+"""Temporary table (row_id, ordinal, rule, reason): rows that break a check which does not set them aside."""
+
 OUTSIDE = "outside"
 """Temporary table (row_id, number, value): rows that a judgement of the plan sets aside; value where it is listed."""
 
@@ -57,15 +60,32 @@ def judge_incoming(
         con.execute(f"INSERT INTO {BREACH} {misfits}")
     if plan.schema is not None:
         _judge_by_schema(ws, plan.schema)
+    dated = any(check.options.since for check in plan.checks)
+    version = f" JOIN (SELECT _row_id, _changed_at FROM {INCOMING}) USING (_row_id)" if dated else ""
     con.execute(f"""
-        CREATE OR REPLACE TEMP TABLE checkable AS SELECT * FROM {TYPED}
+        CREATE OR REPLACE TEMP TABLE checkable AS SELECT * FROM {TYPED}{version}
         WHERE NOT _is_deleted AND _row_id NOT IN (SELECT row_id FROM {BREACH} WHERE phase <= {_TYPE})
     """)
     around = surroundings(ws, plan, currencies=currencies)
     found = find_breaches(con, "checkable", checks=plan.checks, row_id="_row_id", surroundings=around)
-    con.execute(f"INSERT INTO {BREACH} SELECT row_id, {CHECK}, ordinal, 'validate', rule, reason FROM ({found})")
+    _label(con, plan, found)
     _judge_by_model(con, plan, absent)
     con.execute("DROP TABLE checkable")
+
+
+def _label(con: duckdb.DuckDBPyConnection, plan: ObjectPlan, found: str) -> None:
+    """Fill BREACH and LABEL from one evaluation of all checks: both read the same labels."""
+    others = [str(number) for number, check in enumerate(plan.checks) if not check.sets_aside]
+    numbers = ", ".join(others) or "NULL"
+    if others:
+        con.execute(f"CREATE OR REPLACE TEMP TABLE every_label AS {found}")
+        found = "FROM every_label"
+    aside = f"FROM ({found}) WHERE ordinal NOT IN ({numbers})" if others else f"FROM ({found})"
+    con.execute(f"INSERT INTO {BREACH} SELECT row_id, {CHECK}, ordinal, 'validate', rule, reason {aside}")
+    con.execute(f"CREATE OR REPLACE TEMP TABLE {LABEL} (row_id BIGINT, ordinal INTEGER, rule VARCHAR, reason VARCHAR)")
+    if others:
+        con.execute(f"INSERT INTO {LABEL} BY NAME FROM every_label WHERE ordinal IN ({numbers})")
+        con.execute("DROP TABLE every_label")
 
 
 def _judge_by_model(con: duckdb.DuckDBPyConnection, plan: ObjectPlan, absent: Collection[str]) -> None:

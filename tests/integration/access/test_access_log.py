@@ -27,11 +27,12 @@ from dataflow.errors import AccessLogUnwritable, UsageError
 from dataflow.govern.audit import known_anchors, references_of, verify_log
 from dataflow.govern.dead_letters import DeadLetterFilter, list_dead_letters
 from dataflow.govern.review.review import list_pairs
+from dataflow.govern.rules import try_rules
 from dataflow.observe.status import read_status
 from dataflow.publish.diff import diff
 from dataflow.resolve.judgements.messages import lay_over_judgements
 from dataflow.serve.from_lake import customer_in_lake
-from dataflow.settings import Settings
+from dataflow.settings import RuleSettings, Settings
 from dataflow.settings.model import LakeSettings
 from dataflow.tables import published
 from dataflow.tables.declared import declared_tables
@@ -234,6 +235,17 @@ def read_through(door: Door, name: str, settings: Settings) -> tuple[set[str], i
         case "alerts":
             assert read_incident_events(door.con, all_of=True) == []
             return {"ops.incident_event"}, 0
+        case "rules":
+            rule = {
+                "on": "published.orders",
+                "holds": "amount >= 0",
+                "severity": "warn",
+                "reason": "amount is negative",
+            }
+            rule |= {"passes": [{"amount": 1}], "fails": [{"amount": -1}]}
+            rules = {"positive": RuleSettings.model_validate(rule)}
+            try_rules(door.con, rules, settings, declared_tables(settings), now=now)
+            return {"published.orders"}, None
     raise AssertionError(f"the door {name} has no reads in this test")
 
 

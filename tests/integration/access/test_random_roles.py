@@ -37,6 +37,7 @@ READS: dict[str, Reads] = dict.fromkeys(DOORS) | {
     "dlq": dead_letters.READS,
     "review": review.READS,
     "alerts": (INCIDENT_EVENT,),
+    "rules": None,
 }
 """What the command of each door reads by itself; None: the lake."""
 ROW_CONDITION = "country_code = 'DE'"

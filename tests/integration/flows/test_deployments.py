@@ -1,8 +1,11 @@
 """The deployments of prefect.yaml, on a real server, through a real worker."""
 
 import json
+import time
+from collections.abc import Callable
 from datetime import UTC, datetime
 from pathlib import Path
+from typing import Any
 
 import pytest
 from prefect.exceptions import ParameterTypeError
@@ -27,6 +30,38 @@ def test_each_deployment_has_a_schedule_a_limit_and_the_pool(
         assert each["global_concurrency_limit"]["limit"] == 1
         assert each["work_pool_name"] == process_worker.pool
         assert each["entrypoint"] == f"flows/pipelines.py:{each['name']}"
+
+
+@pytest.mark.parametrize(("state", "kind"), [("crashed", "CRASHED"), ("late", "SCHEDULED")])
+def test_a_run_that_only_prefect_saw_is_reported(
+    deployed: PrefectServer, process_worker: ProcessWorker, state: str, kind: str
+) -> None:
+    found = {each["name"]: each["id"] for each in deployed.post("deployments/filter")}
+    automations = {each["name"]: each for each in deployed.post("automations/filter")}
+    assert {"run-crashed", "run-late", "run-stuck"} <= set(automations)
+    assert automations["run-stuck"]["trigger"]["posture"] == "Proactive"
+    with process_worker.paused():
+        run = deployed.post(f"deployments/{found['check']}/create_flow_run", {})
+        asked = {"state": {"type": kind, "name": state.title()}, "force": True}
+        deployed.post(f"flow_runs/{run['id']}/set_state", asked)
+        reports = until(lambda: _runs_of(deployed, found["report-run"]))
+        assert [one["parameters"] for one in reports] == [
+            {"state": state, "flow_name": "check", "run_name": run["name"]}
+        ]
+        for one in (run, *reports):
+            deployed.delete(f"flow_runs/{one['id']}")
+
+
+def until(look: Callable[[], Any]) -> Any:
+    deadline = time.monotonic() + 60
+    while not (found := look()):
+        assert time.monotonic() < deadline, "nothing came of it"
+        time.sleep(0.2)
+    return found
+
+
+def _runs_of(server: PrefectServer, deployment: str) -> Any:
+    return server.post("flow_runs/filter", {"deployments": {"id": {"any_": [deployment]}}})
 
 
 def test_a_backfill_of_a_range_runs_through_the_worker(deployed: PrefectServer, tmp_path: Path) -> None:
