@@ -122,7 +122,7 @@ def _count_sql(
         )
         return f"SELECT (abs({ours} - {theirs}) > {rule.sum.tolerance!r})::BIGINT", (other.full_name,)
     if rule.fresh is not None:
-        oldest = timestamp_literal(now - timedelta(hours=rule.fresh.hours))
+        oldest = timestamp_literal(now - timedelta(hours=rule.fresh.within_hours))
         field = quote(_field(table, rule.fresh.field, place=place))
         return f"SELECT coalesce(max({field}) < {oldest}, true)::BIGINT FROM {table.in_lake}", ()
     assert rule.rows is not None

@@ -34,7 +34,7 @@ class FreshSettings(Section):
 
     field: str
     """The field with the time of a row."""
-    hours: Annotated[float, Field(gt=0, le=87_600)]
+    within_hours: Annotated[float, Field(gt=0, le=87_600)]
     """The most hours between the newest row and the start of the run."""
 
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import types
 from collections.abc import Iterable, Mapping
+from datetime import date
 from decimal import Decimal
 from pathlib import Path
 from typing import Annotated, Any, Literal, Union, get_args, get_origin
@@ -16,6 +17,7 @@ _PLAIN: Mapping[Any, str] = {
     float: "number",
     Decimal: "decimal",
     bool: "true or false",
+    date: "date",
     Path: "path",
     SecretStr: "secret text",
     Any: "any value",

@@ -237,7 +237,7 @@ severity = "warn"
 reason = "fewer than 2 orders"
 [rules.orders_are_fresh]
 on = "published.orders"
-fresh = { field = "ordered_at", hours = 48 }
+fresh = { field = "ordered_at", within_hours = 48 }
 severity = "warn"
 reason = "no order within 48 hours"
 [rules.amounts_agree]
