@@ -80,7 +80,7 @@ def test_suggestions_show_values_only_of_fields_that_are_not_personal(company: C
     found = suggest_rules(company.lake.con, "shop.person", company.settings, company.tables)
     assert "Ada" not in found
     assert '{ rule = "required", field = "surname" }' in found
-    with pytest.raises(UsageError, match="no object shop.persons. Did you mean shop.person"):
+    with pytest.raises(UsageError, match=r"no object shop\.persons\. Did you mean shop\.person"):
         suggest_rules(company.lake.con, "shop.persons", company.settings, company.tables)
 
 
