@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import html
 import ipaddress
 import re
 from functools import lru_cache
@@ -15,6 +16,8 @@ _PLAIN_LOCAL = re.compile(r"(?=.{1,64}$)[A-Za-z0-9!#$%&'*+/=?^_`{|}~-]+(?:\.[A-Z
 _LONGEST_ADDRESS = 254
 _SEPARATORS = re.compile(r"""[<>()\[\],;:"'|/]""")
 _SCHEME = re.compile(r"mailto:", re.IGNORECASE)
+# As a web form escapes them: the semicolon would part bob&amp;ann@x.example into another address.
+_ENTITY = re.compile(r"&(?:[a-z]{2,6}|#[0-9]{1,5}|#x[0-9a-f]{1,4});", re.IGNORECASE)
 # zero-width space, joiners, word joiner, byte order mark, soft hyphen: invisible, and in no address
 _UNSEEN = dict.fromkeys((0x200B, 0x200C, 0x200D, 0x2060, 0xFEFF, 0x00AD))
 
@@ -34,6 +37,7 @@ def emails_in(text: str) -> list[str]:
 
     What only a blank parts from another word is not read: of "john smith@x.example" the address is not known.
     """
+    text = _ENTITY.sub(lambda found: html.unescape(found[0]), text)
     whole = normal_email(text.strip())
     if whole is not None:
         return [whole]

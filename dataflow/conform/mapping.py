@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
+from itertools import combinations
 
 from dataflow.conform.compiled import CompiledMapping
 from dataflow.conform.joining import Join, check_join
@@ -35,7 +36,23 @@ def name_mappings(settings: Settings, tables: Mapping[str, Table]) -> dict[str, 
     keys = object_keys(settings)
     for name, declared in settings.mappings.items():
         compiled[name] = _compile(name, declared, siblings=compiled, tables=tables, keys=keys)
+    for one, other in combinations(compiled.values(), 2):
+        _refuse_same_records(one, other)
     return compiled
+
+
+def _refuse_same_records(one: CompiledMapping, other: CompiledMapping) -> None:
+    """Refuse two mappings that make one record of a row: each row of the table has one origin."""
+    made = [(mapping.target, mapping.source, mapping.prefix, mapping.key_columns) for mapping in (one, other)]
+    if made[0] != made[1]:
+        return
+    wanted, others = one.settings.where, other.settings.where
+    if not any(name in others and str(others[name]) != str(value) for name, value in wanted.items()):
+        raise MappingError(
+            f"mappings.{one.name} and mappings.{other.name} both make the records {one.prefix}… of {one.target.name} "
+            f"from {one.settings.object}. Remove one of them; or tell their rows apart by `where`; or, where a row is "
+            "two records, name those of one by `record_object`."
+        )
 
 
 def _compile(

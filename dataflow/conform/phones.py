@@ -6,21 +6,28 @@ import re
 from functools import lru_cache
 
 import phonenumbers
-from phonenumbers import Leniency, NumberParseException, PhoneNumberFormat
+from phonenumbers import Leniency, NumberParseException, PhoneNumberFormat, PhoneNumberType
 
-from dataflow.vocabulary.placeholders import KEY_RUNS
+from dataflow.vocabulary.placeholders import KEY_RUNS, NOTHING
 
 _DIGIT = re.compile(r"\d")
 _LETTER = re.compile(r"[^\W\d_]")
 # Punctuation between digits has no meaning; without it, spellings of one number share a cache entry.
 _BETWEEN = re.compile(r"[\s()./\-\u200b\u2010-\u2015]+")
 # A spreadsheet's number: digits that went through a double.
-_FLOAT = re.compile(r"\s*(\+?\d{5,15})[.]0+\s*")
+_FLOAT = re.compile(r"\s*(\+?\d{5,15})[.,]0+\s*")
 SCIENTIFIC = r"\s*[+-]?[0-9]([.,][0-9]+)?[eE][+-]?[0-9]+\s*"
 """Scientific notation (4.4791E+11), as Python and SQL match it: the last digits are lost, so it is not a number."""
+_SCIENTIFIC_PART = re.compile(rf"(?<![\w.,]){SCIENTIFIC}(?!\w)")
 _VANITY = re.compile(r"[+\d\s().\-]*\d[\s().\-]*[A-Z]{3,}[A-Z\d\s\-]*")
+_WORD = re.compile(r"[A-Z]+")
+# Numbers that a company chooses. Elsewhere letters are a mask (212-555-XXXX) or a remark (212 NONE), and one number
+# would be that of all who wrote the same.
+_CHOSEN = frozenset((PhoneNumberType.TOLL_FREE, PhoneNumberType.SHARED_COST, PhoneNumberType.UAN))
 _ABROAD = "00"
 _APART = re.compile(r"[/;,|]")
+# phonenumbers takes digits after a semicolon as an extension, however many they are.
+_SECOND = re.compile(r";(?=\D*(?:\d\D*){7})")
 _USUAL = 7
 """Digits of a number that is one of several in a field: a shorter one can be a part of another."""
 _LEAST = 10 ** (_USUAL - 1)
@@ -50,10 +57,10 @@ def read_phones(text: str, country_code: str | None) -> tuple[str, ...]:
     Read too: 0044… without a plus, `12125550147.0` of a spreadsheet, letters of a keypad (1-800-FLOWERS), two numbers
     in one field, words around a number. Not read: scientific notation, whose last digits are lost.
     """
-    if re.fullmatch(SCIENTIFIC, text):
-        return ()
+    text = _SCIENTIFIC_PART.sub(" ", text)
     if (of_float := _FLOAT.fullmatch(text)) is not None:
         text = of_float[1]
+    text = _SECOND.sub(" | ", text)
     if not _LETTER.search(text):
         whole = _read_number(_BETWEEN.sub("", text), country_code)
         if whole is not None:
@@ -103,8 +110,19 @@ def _search_numbers(text: str, country_code: str | None) -> tuple[str, ...]:
     if not found and len(parts) > 1 and all(len(_DIGIT.findall(part)) >= _USUAL for part in parts):
         found = [_read_number(_BETWEEN.sub("", part), country_code) for part in parts if not _LETTER.search(part)]
     if not found and _VANITY.fullmatch(text.strip()):
-        found = [_read_number(phonenumbers.convert_alpha_characters_in_number(text.strip()), country_code)]
+        found = [_read_vanity(text.strip(), country_code)]
+    if not found and text.strip().startswith(_ABROAD):
+        return _search_numbers("+" + text.strip().removeprefix(_ABROAD), country_code)
     return tuple(dict.fromkeys(number for number in found if number is not None))
+
+
+def _read_vanity(text: str, country_code: str | None) -> str | None:
+    words = _WORD.findall(text)
+    if any(len(set(word)) == 1 or word.lower() in NOTHING for word in words):
+        return None
+    number = _read_number(phonenumbers.convert_alpha_characters_in_number(text), country_code)
+    is_chosen = number is not None and phonenumbers.number_type(phonenumbers.parse(number)) in _CHOSEN
+    return number if is_chosen else None
 
 
 def is_placeholder_number(text: str) -> bool:

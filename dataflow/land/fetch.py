@@ -20,6 +20,7 @@ from dataflow.errors import ConservationError
 from dataflow.land.unique import require_unique_keys
 from dataflow.settings import Settings
 from dataflow.sources import FetchReport, PlannedWindow, open_source
+from dataflow.sources.record_key import key_kinds
 from dataflow.sources.versions import VERSION_SCHEMA, complete
 from dataflow.workspace.report import measured
 from dataflow.workspace.staging import Run
@@ -59,9 +60,9 @@ def fetch_window(planned: PlannedWindow, settings: Settings, run: Run) -> Fetche
         # One connection for both: opening one takes as long as either does in a small window.
         with _whole_file(file) as partial, closing(connect(threads=1)) as con:
             rows = _write(partial, con, batches=fetch.batches, report=fetch.report, run=run)
-            require_unique_keys(
-                con, partial, planned=planned, declared=settings.sources[planned.source].objects[planned.object]
-            )
+            source = settings.sources[planned.source]
+            declared = source.objects[planned.object]
+            require_unique_keys(con, partial, planned=planned, declared=declared, kinds=key_kinds(source, declared))
         if rows != fetch.report.rows:
             file.unlink()
             raise ConservationError(

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import re
 from collections.abc import Sequence
 from itertools import combinations
@@ -12,6 +13,7 @@ import duckdb
 from dataflow.errors import ObjectHeldBack
 from dataflow.settings import ObjectSettings
 from dataflow.sources import PlannedWindow
+from dataflow.sources.record_key import SENT_ID, KeyKinds, is_of_salesforce, is_plain, record_key_sql
 from dataflow.sources.rows import key_fields, key_setting
 from lakehouse.table import literal, quote
 
@@ -25,14 +27,18 @@ _NAMED_AS_KEY = re.compile(r"(^|[^a-z])(id|key|code|sku|no|nr|num|number|line|po
 
 
 def require_unique_keys(
-    con: duckdb.DuckDBPyConnection, file: Path, *, planned: PlannedWindow, declared: ObjectSettings
+    con: duckdb.DuckDBPyConnection, file: Path, *, planned: PlannedWindow, declared: ObjectSettings, kinds: KeyKinds
 ) -> None:
     """Compare the staged rows of a window; deletions, and rows without key or version, share theirs with others.
 
+    Keys are compared as their types hold them: 7 and 007 are one key of a BIGINT, and rows that differ in that alone
+    are the same.
     Raises: ObjectHeldBack naming the fields that would make the key unique.
     """
     staged = f"read_parquet({literal(str(file))}, hive_partitioning = false)"
     compared = "NOT is_deleted AND defect IS NULL AND changed_at IS NOT NULL"
+    if not _are_canonical(con, staged, compared, kinds):
+        staged = _canonical_rows(staged, compared, declared, kinds)
     # By numbers first: hardly a window has two rows of one key and version, and texts take five times as long.
     [(rows, versions)] = con.execute(
         f"SELECT count(*), count(DISTINCT hash(record_key, changed_at)) FROM {staged} WHERE {compared}"
@@ -54,6 +60,28 @@ def require_unique_keys(
         f"and {shared}; nothing of the object is landed or published.",
         next_move=_move(declared, fields),
     )
+
+
+def _are_canonical(con: duckdb.DuckDBPyConnection, staged: str, compared: str, kinds: KeyKinds) -> bool:
+    """Return whether all keys are written as their types write them, as keys of databases and Parquet are."""
+    if is_plain(kinds) or kinds == (SENT_ID,):
+        return True
+    # A cast back and forth takes a third of the canonical form, which knows every spelling.
+    is_cast = len(kinds) == 1 and not is_of_salesforce(kinds)
+    form = f"TRY_CAST(record_key AS {kinds[0]})::VARCHAR" if is_cast else record_key_sql("record_key", kinds)
+    query = f"SELECT bool_and(coalesce({form} = record_key, false)) FROM {staged} WHERE {compared}"
+    return con.execute(query).fetchall()[0][0] is not False
+
+
+def _canonical_rows(staged: str, compared: str, declared: ObjectSettings, kinds: KeyKinds) -> str:
+    """Return the SQL of the staged rows with canonical keys, and hashes of what they hold beside the key."""
+    without_key = literal(json.dumps(dict.fromkeys(key_fields(declared))))
+    return f"""(
+        SELECT * REPLACE (
+            {record_key_sql("record_key", kinds)} AS record_key,
+            md5(json_merge_patch(payload, {without_key})::VARCHAR) AS row_hash
+        ) FROM {staged} WHERE {compared}
+    )"""
 
 
 def _move(declared: ObjectSettings, fields: Sequence[str]) -> str:

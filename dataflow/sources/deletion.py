@@ -21,7 +21,7 @@ _NEVER = ("", "\\n", *NO, *NOTHING, *NOT_A_NUMBER)
 
 FIRST_SECONDS = tuple(ZERO_TIMESTAMPS)
 """Timestamps that clocks make of 0."""
-_FIRST = (*FIRST_SECONDS, *(second[:10] for second in FIRST_SECONDS))
+_FIRST = dict.fromkeys((*FIRST_SECONDS, *(second[:10] for second in FIRST_SECONDS)))
 
 _DATED = ("DATE", "TIMESTAMP", "DATETIME")
 _NUMERAL = re.compile(r"[+-]?\d+([.]\d*)?")

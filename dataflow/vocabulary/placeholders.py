@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from datetime import datetime, timedelta
+
 from dataflow.vocabulary.lists import WordList, plain
 
 NOTHING = WordList(
@@ -54,17 +56,28 @@ DEFAULT_DATES = WordList(
 
 ZERO_DATES = WordList(
     name="zero dates",
-    source="the dates that MySQL, .NET, SQL Server, OLE automation and Excel write for none",
-    as_of="2026-11-29",
-    means=plain("0000-00-00 0000-01-01 0001-01-01 1753-01-01 1899-12-30 1899-12-31 1900-01-00"),
+    source="the dates that MySQL, .NET, Windows, SQL Server, OLE automation and Excel write for none",
+    as_of="2026-11-30",
+    means=plain("0000-00-00 0000-01-01 0001-01-01 1601-01-01 1753-01-01 1899-12-30 1899-12-31 1900-01-00"),
 )
 """Dates that stand for none, in any field."""
 
+_ZONES_WEST = (*range(1, 13), 3.5, 9.5)
+_ZONES_EAST = (*range(1, 15), 3.5, 4.5, 5.5, 5.75, 6.5, 9.5)
+_EPOCH = datetime(1970, 1, 1)  # noqa: DTZ001 - as the clocks of each zone show it
+
 ZERO_TIMESTAMPS = WordList(
     name="zero timestamps",
-    source="what SQL Server and the Unix clock make of 0",
+    source="what SQL Server and the Unix clock make of 0, the latter in every time zone",
     as_of="2026-11-30",
-    means=plain("", "1900-01-01 00:00:00", "1970-01-01 00:00:00"),
+    means=plain(
+        "",
+        "1900-01-01",
+        "1900-01-01 00:00:00",
+        "1970-01-01",
+        "1970-01-01 00:00",
+        *(str(_EPOCH + timedelta(hours=hours)) for hours in (0, *_ZONES_EAST, *(-hours for hours in _ZONES_WEST))),
+    ),
 )
 """Timestamps that stand for none, as the zero dates do; as days alone they can be dates of birth or of foundation."""
 

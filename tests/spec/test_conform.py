@@ -323,6 +323,16 @@ def test_an_object_that_two_mappings_make_records_of_is_no_reference(tmp_path: P
         compile_mappings(settings, declared_tables(settings))
 
 
+def test_two_mappings_that_make_the_same_records_are_refused(tmp_path: Path) -> None:
+    same = CONFIG + (TWO_OVER_ONE % "person").replace('record_object = "firm"\n', "")
+    settings = configured(tmp_path, same)
+    with pytest.raises(MappingError, match=r"\.person and mappings\.firm both make the records shop\|person\|…"):
+        compile_mappings(settings, declared_tables(settings))
+    apart = same.replace('object = "shop.person"\n', 'object = "shop.person"\nwhere = { kind = "person" }\n', 1)
+    settings = configured(tmp_path, apart)
+    assert {"person", "firm"} <= set(compile_mappings(settings, declared_tables(settings)))
+
+
 def test_a_changed_mapping_makes_its_tables_anew(company: Company, tmp_path: Path) -> None:
     company.deliver("person", person(1), person(2))
     company.deliver("address", address(1, 1, "Kiel"))

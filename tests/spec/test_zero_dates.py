@@ -4,8 +4,10 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
+import duckdb
 import pytest
 
+from dataflow.validate.cast import zero_date_sql
 from dataflow.workspace.report import list_notes
 from tests.lib.small_company import CONFIG, Company, company_settings, opened_company, person
 
@@ -43,6 +45,20 @@ def test_a_zero_date_is_missing_and_counted(company: Company) -> None:
     customer = "SELECT order_count, first_order_at::DATE::VARCHAR FROM lake.published.customer_360"
     assert company.rows(customer) == [(4, "2026-03-01")]
     assert days(company) == [("2026-03-01", "2026-03-01")]
+
+
+@pytest.mark.parametrize(
+    "bought",
+    [
+        "1969-12-31 19:00:00", "1970-01-01T01:00:00", "1970-01-01 05:30:00", "1970-01-01", "1900-01-01",
+        "1601-01-01 00:00:00",
+    ],
+)  # fmt: skip
+def test_the_zero_of_a_clock_is_one_in_every_time_zone(bought: str) -> None:
+    con = duckdb.connect()
+    assert con.execute(f"SELECT {zero_date_sql('?', 'TIMESTAMP')}", [bought] * 4).fetchall() == [(True,)]
+    near = "1970-01-01 01:00:01"
+    assert con.execute(f"SELECT {zero_date_sql('?', 'TIMESTAMP')}", [near] * 4).fetchall() == [(False,)]
 
 
 def test_a_required_zero_date_is_a_dead_letter(company: Company) -> None:

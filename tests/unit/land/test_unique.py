@@ -101,6 +101,17 @@ def test_what_is_not_two_rows_with_one_key_and_version_is_landed(tmp_path: Path,
     assert len(fetch_all(lines_of(tmp_path, rows))) == 1
 
 
+@pytest.mark.parametrize("other", ["01", " 1", "1.0", "+1", "1e0"])
+@pytest.mark.parametrize("key", ["line_no", "product_id, line_no"])
+def test_spellings_of_one_typed_key_are_one_key(tmp_path: Path, key: str, other: str) -> None:
+    settings = lines_of(tmp_path, [line("A", "1.00", "p", "1"), line("B", "1.00", "p", other)], key=key)
+    with pytest.raises(ObjectHeldBack, match="2 different rows have 1 keys"):
+        fetch_all(settings)
+    # A row that differs in nothing but the spelling of its key is the same row.
+    same = [line("A", "1.00", "p", "1"), line("A", "1.00", "p", other), line("A", "1.00", "p", "x")]
+    assert len(fetch_all(lines_of(tmp_path, same, key=key))) == 1
+
+
 def ingest(lake: Lake, settings: Settings, number: int) -> dict[str, str]:
     """Plan, fetch and land as a run does; returns the gaps."""
     plan = plan_landing(lake, settings, source="desk")
