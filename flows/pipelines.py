@@ -5,6 +5,7 @@ The name of the final state is the outcome: Published, Unchanged, Landed, Comple
 
 from __future__ import annotations
 
+import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
 from datetime import date, datetime
@@ -20,10 +21,12 @@ from dataflow.errors import DataFlowError, ExitCode
 from dataflow.run.session import RunSession, open_run
 from dataflow.settings import load_settings
 from flows import kinds
+from flows.follow import follow_sources
 from flows.incidents import watching_incidents
 from flows.kinds import Work
 from flows.on_prefect import OnPrefect
 from flows.sessions import registered, session_of_run
+from lakehouse.plural import counted
 
 
 @flow(name="ingest", persist_result=False)
@@ -113,6 +116,25 @@ def backfill(
     """
     work = kinds.backfill(start=start, end=end, window_days=window_days, workers=workers)
     return _run("backfill", work, config=config, home=home, now=now, run_id=run_id)
+
+
+@flow(name="follow", persist_result=False)
+def follow(
+    every_seconds: float = 30.0,
+    for_minutes: float = 55.0,
+    config: Path | None = None,
+    home: Path | None = None,
+) -> State[Any]:
+    """Land and publish what is new every `every_seconds`, for `for_minutes`; the next flow run goes on.
+
+    Its runs are on record in the lake, not in Prefect. They are without retries of the whole: the next turn is one.
+    """
+    settings = load_settings(config, home=home)
+    with private_files():
+        runs = follow_sources(
+            settings, every_seconds=every_seconds, for_seconds=60 * for_minutes, stop=threading.Event()
+        )
+    return Completed(name="Followed", message=f"{counted(runs, 'run')} in {for_minutes:g} minutes")
 
 
 def _run(

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from concurrent.futures import Future, ThreadPoolExecutor
+from contextlib import nullcontext
 
 from dataflow.observe.run_report import ReportDraft, drafting_report, write_run_report
 from dataflow.publish import Publication
@@ -39,7 +40,9 @@ def publish_landed(session: RunSession, *, retrain: bool = False, change_budget:
                 advance()
             if change_budget is not None:
                 refuse_changes(measure_changes(session.workspace), budget=change_budget)
-            with drafting_report(session, beside) as draft:
+            # A run that changes nothing draws no page, which costs more than all of its stages.
+            drafting = drafting_report(session, beside) if session.find_changes() else nullcontext()
+            with drafting as draft:
                 publication = engine.run(Call("commit", commit_publication, {"run_id": run_id}))
                 advance()
                 message, snapshot = _message(publication), publication.snapshot.id
@@ -58,9 +61,9 @@ def conclude(session: RunSession, status: RunStatus, message: str) -> RunOutcome
 def present(session: RunSession, outcome: RunOutcome, *, draft: Future[ReportDraft] | None = None) -> RunOutcome:
     """Draw and post the run's report; return the outcome with the page's path.
 
-    A run that only landed draws no page: the page shows what is published, which has not changed.
+    A run that landed or changed nothing draws no page: the page shows what is published, which has not changed.
     """
-    publishes_nothing = session.run.kind == "ingest" and outcome.status != "partial"
+    publishes_nothing = outcome.status == "unchanged" or (session.run.kind == "ingest" and outcome.status != "partial")
     session.outcome = outcome if publishes_nothing else write_run_report(session, outcome, draft=draft)
     engine_of(session).post(session.outcome)
     return session.outcome

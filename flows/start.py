@@ -26,25 +26,33 @@ def run_flow(settings: Settings, kind: str, *, now: datetime | None = None, **pa
 
     Raises: the error that ended it; LakeLocked immediately when another run holds the lake.
     """
+    if prefect_api_url() is None:
+        return run_here(settings, kind, now=now, **parameters)
+    with _opened(settings, kind, now) as session:
+        return _run_on_prefect(session, kind, parameters)
+
+
+def run_here(settings: Settings, kind: str, *, now: datetime | None = None, **parameters: Any) -> RunOutcome:
+    """Run the steps of the flow named `kind` without Prefect; return the outcome. Raises: as `run_flow`."""
+    with _opened(settings, kind, now) as session:
+        # Imported here: a run that finds the lake locked does not wait for imports.
+        from flows.kinds import KINDS, perform
+
+        with measured() as watch, registered(session, InProcess(settings)), private_files():
+            share_files(settings)
+            outcome = perform(session, KINDS[kind](**parameters))
+            return _with_share(outcome, watch.seconds)
+
+
+@contextmanager
+def _opened(settings: Settings, kind: str, now: datetime | None) -> Iterator[RunSession]:
     with (
         watching_incidents(settings) as watched,
         open_run(settings, kind, now=now) as session,
         _uncollected(),
     ):
         watched.session = session
-        # The lake is opened first: a run that finds it locked does not wait for imports.
-        if prefect_api_url() is None:
-            return _run_here(session, kind, parameters)
-        return _run_on_prefect(session, kind, parameters)
-
-
-def _run_here(session: RunSession, kind: str, parameters: dict[str, Any]) -> RunOutcome:
-    from flows.kinds import KINDS, perform
-
-    with measured() as watch, registered(session, InProcess(session.settings)), private_files():
-        share_files(session.settings)
-        outcome = perform(session, KINDS[kind](**parameters))
-        return _with_share(outcome, watch.seconds)
+        yield session
 
 
 def _run_on_prefect(session: RunSession, kind: str, parameters: dict[str, Any]) -> RunOutcome:

@@ -73,9 +73,9 @@ class History:
                     return int(number)
         return None
 
-    def all(self) -> list[Snapshot]:
-        """Return all snapshots that are not expired, oldest first."""
-        return self._read("")
+    def all(self, *, after: int = -1) -> list[Snapshot]:
+        """Return the snapshots that are not expired, oldest first; only those with a number greater than `after`."""
+        return self._read(f"WHERE snapshot_id > {int(after)} ORDER BY snapshot_id")
 
     def at(self, version: datetime | int) -> Snapshot:
         """Return the snapshot with this number, or the last one committed at or before this time.
@@ -106,9 +106,8 @@ class History:
         return f"the lake holds {counted(row[0], 'snapshot')}, from {row[1]} ({row[2]}) to {row[3]} ({row[4]})"
 
     def _read(self, condition: str) -> list[Snapshot]:
-        tail = condition or "ORDER BY snapshot_id"
         rows = self._con.execute(
-            f"SELECT {_COLUMNS} FROM ducklake_snapshots({literal(self._database)}) {tail}"
+            f"SELECT {_COLUMNS} FROM ducklake_snapshots({literal(self._database)}) {condition}"
         ).fetchall()
         names = self._table_names() if rows else {}
         return [_snapshot(row, names) for row in rows]

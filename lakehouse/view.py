@@ -55,9 +55,9 @@ class LakeView:
         """Return the number of the newest snapshot of the lake, also where this connection shows an older one."""
         return self._history.newest_number()
 
-    def snapshots(self) -> list[Snapshot]:
-        """Return all snapshots that are not expired, oldest first."""
-        return self._history.all()
+    def snapshots(self, *, after: int = -1) -> list[Snapshot]:
+        """Return the snapshots that are not expired, oldest first; only those with a number greater than `after`."""
+        return self._history.all(after=after)
 
     def snapshot_at(self, version: datetime | int) -> Snapshot:
         """Return the snapshot with this number, or the last one at or before this time. Raises: SnapshotNotFound."""

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterator, Sequence
 from contextlib import AbstractContextManager, contextmanager
 from dataclasses import dataclass
@@ -139,6 +140,14 @@ def parse_days(text: str, *, option: str) -> int:
     if not number.isdecimal() or int(number) < 1:
         raise UsageError(f"{option} is a number of whole days, such as 1d or 7d.")
     return int(number)
+
+
+def parse_seconds(text: str, *, option: str) -> float:
+    """Read a duration: `30s`, `5m`, `2h`, or seconds. Raises: UsageError."""
+    found = re.fullmatch(r"(\d{1,6})(s|m|h|)", text.strip())
+    if found is None or int(found[1]) < 1:
+        raise UsageError(f"{option} is a duration such as 30s, 5m or 2h.")
+    return float(int(found[1]) * {"s": 1, "": 1, "m": 60, "h": 3600}[found[2]])
 
 
 def parse_version(text: str, *, option: str) -> int | datetime:

@@ -1,7 +1,9 @@
-"""plan, run, backfill, check: run a flow, or show what it would do."""
+"""plan, run, backfill, follow, check: run a flow, or show what it would do."""
 
 from __future__ import annotations
 
+import json
+import sys
 from dataclasses import asdict
 from typing import TYPE_CHECKING, Annotated, Any
 
@@ -17,6 +19,7 @@ from dataflow.cli.options import (
     UntilOption,
     parse_day,
     parse_days,
+    parse_seconds,
     settings_of,
     timestamp_or_none,
 )
@@ -26,12 +29,14 @@ from dataflow.errors import ExitCode, UsageError
 if TYPE_CHECKING:
     from dataflow.run.record import RunOutcome
     from dataflow.settings import Settings
+    from flows.follow import Turn
 
 
 def register(app: typer.Typer) -> None:
     app.command("plan")(plan)
     app.command("run")(run)
     app.command("backfill")(backfill)
+    app.command("follow")(follow)
     app.command("check")(check)
 
 
@@ -161,6 +166,48 @@ def backfill(
         "workers": workers,
     }
     write_outcome(perform(settings_of(context), "backfill", parameters, now=now), output=output)
+
+
+def follow(
+    context: typer.Context,
+    every: Annotated[str, typer.Option("--every", help="Time between two looks at the sources: 30s, 5m.")] = "30s",
+    for_: Annotated[
+        str | None, typer.Option("--for", help="End after this time: 30m, 2h; default: when it is asked to.")
+    ] = None,
+    output: OutputOption = Output.TABLE,
+) -> None:
+    """Land and publish what is new, again and again, in one process, until SIGTERM or Ctrl-C.
+
+    Each time that something is new it does what `dataflow run` does: an audited run, on record. Between two runs no
+    lock is held and nothing is written; a scheduled run goes first. What fails is tried again less often. Asked to end,
+    it finishes the run that has begun. A changed dataflow.toml needs a new start.
+
+    Example:  dataflow follow --every 30s
+    """
+    from dataflow.cli.watching import ending_on_signals
+    from flows.follow import follow_sources
+
+    every_seconds = parse_seconds(every, option="--every")
+    for_seconds = parse_seconds(for_, option="--for") if for_ is not None else None
+    with ending_on_signals() as stop:
+        follow_sources(
+            settings_of(context),
+            every_seconds=every_seconds,
+            for_seconds=for_seconds,
+            stop=stop,
+            on_turn=lambda turn: _write_turn(turn, output=output),
+        )
+
+
+def _write_turn(turn: Turn, *, output: Output) -> None:
+    """Write a turn that did something: JSON for machines, one line for people."""
+    if turn.status == "idle":
+        return
+    if output is Output.JSON:
+        write_line(json.dumps(asdict(turn) | {"at": turn.at.isoformat(), "seconds": round(turn.seconds, 3)}))
+        sys.stdout.flush()
+    else:
+        messages.print(f"{turn.at:%Y-%m-%d %H:%M:%S} {turn.status}, {turn.seconds:.1f} s: {turn.message}")
 
 
 def check(

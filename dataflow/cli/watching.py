@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import signal
 import threading
 import time
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
+from types import FrameType
 
 from rich.progress import BarColumn, Progress, Task, TaskID, TextColumn, TimeElapsedColumn, TimeRemainingColumn
 from rich.text import Text
@@ -38,6 +40,25 @@ class _ShownColumn(TextColumn):
 
     def render(self, task: Task) -> Text:
         return Text(visible(self.text_format.format(task=task)), style=self.style, justify=self.justify)
+
+
+@contextmanager
+def ending_on_signals() -> Iterator[threading.Event]:
+    """Yield an event that SIGTERM or the first Ctrl-C sets; the second Ctrl-C interrupts."""
+    stop = threading.Event()
+
+    def end(number: int, _: FrameType | None) -> None:
+        if number == signal.SIGINT:
+            signal.signal(signal.SIGINT, signal.default_int_handler)
+            messages.print("Ending after this run; Ctrl-C again interrupts it.")
+        stop.set()
+
+    before = {number: signal.signal(number, end) for number in (signal.SIGTERM, signal.SIGINT)}
+    try:
+        yield stop
+    finally:
+        for number, handler in before.items():
+            signal.signal(number, handler)
 
 
 @contextmanager

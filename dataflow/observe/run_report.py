@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING
 import duckdb
 
 from dataflow.access.lake import bucket_at
+from dataflow.access.pipeline import open_published
 from dataflow.observe.quality import measure_quality
 from dataflow.run.record import RunOutcome
 from dataflow.run.session import RunSession
@@ -57,7 +58,9 @@ def write_run_report(
 
 
 def _draft_committed(session: RunSession) -> ReportDraft:
-    with closing(session.lake.cursor()) as con:
+    # Released before the sinks: then it is read like any reader.
+    opened = session.lake.cursor() if session.holds_lake else open_published(session.settings)
+    with closing(opened) as con:
         con.execute(f"USE {DATABASE}")
         return _draft(con, session)
 

@@ -78,14 +78,16 @@ def commit(
     heads: Sequence[str] = (),
     incidents: Sequence[IncidentEvent] = (),
     rules: Sequence[TableRule] = (),
+    changes: Mapping[str, Staged] | None = None,
 ) -> Publication:
     """Commit what the workspace of a lake holds, audited inside the transaction. Without staged rows, commit nothing.
 
     `crashed` are runs to record with this one, `heads` signed heads of the access log to anchor,
-    `incidents` events that waited in the outbox, `rules` those of tables.
+    `incidents` events that waited in the outbox, `rules` those of tables; `changes` are those of the workspace, where
+    they were counted already.
     Raises: AuditRefused, with the lake unchanged; LakeConflict, LakeUnwritable.
     """
-    changes = ws.all_changes()
+    changes = ws.all_changes() if changes is None else changes
     if not any(staged.changed for staged in changes.values()):
         return Publication(
             run_id=ws.run.run_id,

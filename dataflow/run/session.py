@@ -35,7 +35,7 @@ from dataflow.workspace.position import Positions
 from dataflow.workspace.refused import describe_refused, forget_refused, keep_refused
 from dataflow.workspace.report import NOTES_FACT, StepReport, gap_message, list_behind, list_gaps, measured
 from dataflow.workspace.run_row import RunRow
-from dataflow.workspace.staging import Run
+from dataflow.workspace.staging import Run, Staged
 from dataflow.workspace.workspace import Workspace
 from lakehouse import Lake, LakeError, LakeLocked
 from lakehouse.claims import HeldClaim
@@ -86,7 +86,8 @@ class RunSession:
         self.incident_events = read_incident_events(lake.con)
         self._waiting_events = parse_events(Outbox(settings).read())
         self.recorded_events: frozenset[str] = frozenset()
-        self._holds_lake = True
+        self.holds_lake = True
+        self._changes: Mapping[str, Staged] | None = None
         self._heads: tuple[str, ...] = ()
         self._set_aside = ""
 
@@ -142,7 +143,7 @@ class RunSession:
 
     def release_lake(self) -> None:
         """Close the lake before the run ends and let the next writer in; later steps read like any reader."""
-        self._holds_lake = False
+        self.holds_lake = False
         self.lake.close()
 
     @contextmanager
@@ -160,7 +161,7 @@ class RunSession:
         """Measure a stage, and wrap its unexpected errors without their messages."""
         announce(StageEvent(name, "began"))
         self._memory.restart()
-        if self._holds_lake:
+        if self.holds_lake:
             self.lake.renew_access()
         with measured() as watch, wrapping_defects(name), naming_damage(self.lake.con, self.lake.location):
             yield
@@ -178,6 +179,11 @@ class RunSession:
         ]
         self.reports += reports
         return reports
+
+    def find_changes(self) -> bool:
+        """Count what the workspace would change, for `commit`; return whether it is anything."""
+        self._changes = self.workspace.all_changes()
+        return any(staged.changed for staged in self._changes.values())
 
     def commit(self) -> Publication:
         """Write, audit and commit what the workspace holds, and with it the record of runs that crashed.
@@ -199,6 +205,7 @@ class RunSession:
             heads=heads,
             incidents=self._waiting_events,
             rules=self._table_rules(),
+            changes=self._changes,
         )
         self._remove_taken()
         if publication.is_new:
@@ -333,7 +340,7 @@ class RunSession:
 
     @contextmanager
     def _writable_lake(self) -> Iterator[Lake]:
-        if self._holds_lake:
+        if self.holds_lake:
             yield self.lake
             return
         with open_lake(self.settings, purpose=f"record of run {self.run.run_id}") as lake:

@@ -8,6 +8,7 @@ import threading
 from dataclasses import dataclass
 
 from dataflow.errors import SourceIncomplete
+from dataflow.sources.calls import note_call, note_left
 
 REST_PAGE_ROWS = 2_000
 """Rows of a REST page. Source: REST API guide, Query: at most 2,000 per page."""
@@ -30,8 +31,9 @@ class Usage:
 class Budget:
     """Track Sforce-Limit-Info, and stop before the reserve is used. Thread-safe."""
 
-    def __init__(self, reserve_share: float) -> None:
+    def __init__(self, reserve_share: float, *, org: str = "") -> None:
         self._share = reserve_share
+        self._org = org
         self._lock = threading.Lock()
         self._usage: Usage | None = None
         self._spent_since = 0
@@ -48,6 +50,7 @@ class Budget:
             with self._lock:
                 self._usage = Usage(int(found[1]), int(found[2]))
                 self._spent_since = 0
+                note_left(self._org, self._left() or 0)
 
     def left(self) -> int | None:
         """Return how many calls this run can still make; None before the first answer."""
@@ -61,6 +64,7 @@ class Budget:
             if left is not None and left < 1:
                 raise self._refusal(1, left, doing)
             self._spent_since += 1
+        note_call()
 
     def require(self, calls: int, *, doing: str) -> None:
         """Refuse work that needs more calls than are left. Raises: SourceIncomplete."""

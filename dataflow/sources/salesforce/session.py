@@ -47,7 +47,7 @@ class OrgSession(requests.Session):  # type: ignore[misc] # requests ships no ty
 
     def __init__(self, settings: SalesforceSettings) -> None:
         super().__init__()
-        self.budget = Budget(settings.reserve_share)
+        self.budget = Budget(settings.reserve_share, org=settings.endpoint)
         self.clock: datetime | None = None
         """Return when the org last answered, by its own clock."""
         self._settings = settings

@@ -24,7 +24,7 @@ def test_each_deployment_has_a_schedule_a_limit_and_the_pool(
     deployed: PrefectServer, process_worker: ProcessWorker
 ) -> None:
     found = {each["name"]: each for each in deployed.post("deployments/filter") if "dataflow" in each["tags"]}
-    assert set(found) == {"ingest", "publish", "daily", "check", "backfill"}
+    assert set(found) == {"ingest", "publish", "daily", "follow", "check", "backfill"}
     for each in found.values():
         assert each["schedules"]
         assert each["global_concurrency_limit"]["limit"] == 1
