@@ -40,13 +40,14 @@ def status(
     runs: Annotated[int, typer.Option("--runs", min=1, help="Number of last runs to show.")] = 5,
     output: OutputOption = Output.TABLE,
 ) -> None:
-    """Show the last runs, freshness, completeness, gaps, open dead letters and decisions that wait for a run.
+    """Show the last runs, freshness, completeness, gaps, dead letters, waiting decisions, what each sink shows.
 
     Example:  dataflow status -o json
     """
     from datetime import UTC, datetime
 
     from dataflow.access.lake import reading_location
+    from dataflow.observe.sinks import read_sinks
     from dataflow.observe.status import read_status, status_without_lake, unrecorded_runs
     from dataflow.run.claims import list_unended
     from dataflow.run.folders import list_runs
@@ -64,6 +65,7 @@ def status(
             damage = fault_at_sight(door.location) or lost_at_sight(door.con, door.location)
         if door.recorder.unlogged:
             messages.print(f"Not in the access log: {door.recorder.unlogged}")
+        found |= {"sinks": read_sinks(settings)}
     except (LakeUnreachable, LakeDamaged) as error:
         # A first run that was killed leaves only its folder.
         if output is Output.JSON:

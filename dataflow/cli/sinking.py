@@ -2,16 +2,12 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Annotated, Any
+from typing import Annotated
 
 import typer
 
 from dataflow.cli.options import Output, OutputOption, YesOption, settings_of
 from dataflow.cli.output import messages, write_records
-
-if TYPE_CHECKING:
-    from dataflow.settings import Settings
-    from dataflow.sinks import SinkKind
 
 sinks = typer.Typer(no_args_is_help=True, help="The copies of published data outside the lake: warehouse, cache.")
 
@@ -26,10 +22,11 @@ def list_sinks(context: typer.Context, output: OutputOption = Output.TABLE) -> N
 
     Example:  dataflow sinks list -o json
     """
+    from dataflow.observe.sinks import look_at_sink
     from dataflow.sinks import SINKS
 
     settings = settings_of(context)
-    write_records([_look_at(kind, settings) for kind in SINKS.values()], output=output, title="Sinks")
+    write_records([look_at_sink(kind, settings) for kind in SINKS.values()], output=output, title="Sinks")
 
 
 @sinks.command("adopt")
@@ -62,18 +59,3 @@ def adopt(
             typer.confirm("Go on?", abort=True, err=True)
         sink.clear()
     messages.print(f"The sink {name} is empty; the next `dataflow run` writes it whole.")
-
-
-def _look_at(kind: SinkKind, settings: Settings) -> dict[str, Any]:
-    from dataflow.errors import DataFlowError
-
-    seen = {"sink": kind.name, "meaning": kind.meaning, "state": "off", "publication": None, "lake_id": None}
-    if not kind.is_on(settings):
-        return seen
-    try:
-        shown = kind.open(settings).shows()
-    except DataFlowError as error:
-        return {**seen, "state": error.message}
-    if shown is None:
-        return {**seen, "state": "empty"}
-    return {**seen, "state": "on", "publication": shown.publication, "lake_id": shown.lake_id or None}

@@ -165,7 +165,7 @@ def read_completeness(con: duckdb.DuckDBPyConnection, settings: Settings) -> Row
 def status_without_lake(folders: Sequence[UnendedRun], *, now: datetime, error: str) -> dict[str, object]:
     """Return what is known while the lake cannot be read, in the parts of `read_status`; a part not known is None."""
     known = {"error": error, "runs": unrecorded_runs(folders, now=now)}
-    return {**known, **dict.fromkeys(_PARTS_IN_LAKE)}
+    return {**known, **dict.fromkeys((*_PARTS_IN_LAKE, "sinks"))}
 
 
 def _as_decided(con: duckdb.DuckDBPyConnection, inbox: InboxContents) -> tuple[int, str]:
