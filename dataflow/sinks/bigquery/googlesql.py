@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from functools import cache
+
 import sqlglot
 from sqlglot import exp
 
@@ -12,6 +14,7 @@ from dataflow.workspace.relations import sql_of
 _SCHEMA = "published"
 
 
+@cache
 def view_sql(view: View, place: Place) -> str:
     """Return the SELECT of a view over the tables of the dataset."""
     query = sqlglot.parse_one(sql_of(view.rows(), dialect="bigquery"), read="bigquery")

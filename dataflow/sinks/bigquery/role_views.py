@@ -6,6 +6,7 @@ A view only selects: masks are computed before, and no key stands in its text.
 from __future__ import annotations
 
 from contextlib import closing
+from functools import lru_cache
 from typing import Any
 
 import duckdb
@@ -17,7 +18,7 @@ from dataflow.sinks.bigquery.shape import PUBLICATION, Place, view_resource
 from dataflow.sinks.views import VIEWS
 from dataflow.workspace.relations import sql_of
 from lakehouse.connect import connect
-from lakehouse.table import quote
+from lakehouse.table import Table, quote
 
 
 def authorised_views(role: RoleData, place: Place) -> list[dict[str, Any]]:
@@ -32,7 +33,8 @@ def authorised_views(role: RoleData, place: Place) -> list[dict[str, Any]]:
 
 def inner_views(role: RoleData) -> list[dict[str, Any]]:
     """Return the views for analysts for which the role has tables and columns; they read its own dataset alone."""
-    bound = _bound_views(role)
+    seen = (*(copy.seen for copy in role.copies), *role.views)
+    bound = _bound_views(tuple((one.table, frozenset(one.treatments)) for one in seen))
     return [
         view_resource(view.name, view.description, view_sql(view, role.place), role.place)
         for view in VIEWS.values()
@@ -49,16 +51,17 @@ def _select(seen: RoleTable, role: RoleData, *, place: Place) -> str:
     return f"SELECT {columns} FROM {place.published(seen.table.name)}{where}"
 
 
-def _bound_views(role: RoleData) -> set[str]:
-    """Return the names of the views that compile over the tables and columns of a role."""
+@lru_cache(maxsize=64)
+def _bound_views(tables: tuple[tuple[Table, frozenset[str]], ...]) -> set[str]:
+    """Return the names of the views that compile over tables with some of their columns."""
     found = set()
     with closing(connect(threads=1)) as con:
         con.execute("CREATE SCHEMA published")
-        for seen in (*(copy.seen for copy in role.copies), *role.views):
+        for table, seen in tables:
             columns = ", ".join(
-                f"{quote(column.name)} {column.type}" for column in seen.table.columns if column.name in seen.treatments
+                f"{quote(column.name)} {column.type}" for column in table.columns if column.name in seen
             )
-            con.execute(f"CREATE TABLE {seen.table.sql_name} ({columns})")
+            con.execute(f"CREATE TABLE {table.sql_name} ({columns})")
         for view in VIEWS.values():
             try:
                 con.execute(f"CREATE VIEW published.{quote(view.name)} AS {sql_of(view.rows())}")
