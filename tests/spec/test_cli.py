@@ -67,10 +67,8 @@ class TestReading:
     def test_status(self, second_day: Path, capsys: pytest.CaptureFixture[str]) -> None:
         told = answer(capsys, second_day, "status")
         assert [run["status"] for run in told["runs"]] == ["published", "published"]
-        newest = snapshots_of(capsys, second_day)[-1]
-        assert [(one["sink"], one["state"], one["publication"]) for one in told["sinks"]] == [
-            ("warehouse", "on", newest)
-        ]
+        assert [(one["sink"], one["state"]) for one in told["sinks"]] == [("warehouse", "on")]
+        assert told["sinks"][0]["publication"] in snapshots_of(capsys, second_day)
         assert {row["object"] for row in told["freshness"]} >= {"contact", "orders", "ticket"}
         assert all(row["is_complete"] for row in told["completeness"])
         assert all(row["windows"] == 2 for row in told["completeness"])
