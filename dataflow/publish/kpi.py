@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from datetime import timedelta
 from functools import cache
 
 import ibis
@@ -14,7 +15,7 @@ from dataflow.workspace.relations import relation, shaped, sql_of, widened
 from dataflow.workspace.touched import EVERYTHING
 from dataflow.workspace.workspace import Workspace
 from lakehouse.query import fetch_int
-from lakehouse.table import Table, column_list
+from lakehouse.table import Table, column_list, literal
 
 _DAYS = "touched_day"
 _CUT = "calendar_cut"
@@ -22,6 +23,8 @@ _CUT = "calendar_cut"
 
 # A company whose records pause for longer began again; a shorter gap of stray dates costs at most 4,000 days.
 _LONGEST_GAP_YEARS = 10
+_PLANNED = timedelta(days=366)
+"""How far ahead orders and tickets are planned; later ones are typing errors, or a date that stands for none."""
 
 
 def kpi_sql(ws: Workspace) -> str:
@@ -116,8 +119,24 @@ def _year_after_gap(ws: Workspace) -> int | None:
     return found
 
 
+def _outside_calendar(ws: Workspace) -> list[str]:
+    """Note how many events have no key figures: before the calendar, or too far ahead."""
+    return [*_before_calendar(ws), *_ahead_of_calendar(ws)]
+
+
+def _ahead_of_calendar(ws: Workspace) -> list[str]:
+    bound = literal(str((ws.run.now + _PLANNED).date()))
+    counts = " UNION ALL ".join(
+        f"SELECT count(*) AS n FROM {t.sql_name} WHERE {at} > TIMESTAMPTZ {bound}" for t, at in _timestamps()
+    )
+    count = fetch_int(ws.con, f"SELECT sum(n)::BIGINT FROM ({counts})")
+    return [
+        f"{count:,} timestamps are more than a year after this run: the key figures end on its day; correct them at "
+        "the source"
+    ] * bool(count)
+
+
 def _before_calendar(ws: Workspace) -> list[str]:
-    """Note how many events have no key figures because they are before the calendar."""
     cut = ws.con.execute(f"SELECT day FROM {_CUT}").fetchall()
     if not cut:
         return []
@@ -160,4 +179,4 @@ def _timestamps() -> list[tuple[Table, str]]:
     return list(dict.fromkeys((kpi.table, kpi.timestamp) for kpi in KPIS.values()))
 
 
-KPI_BUILDER = Builder(table=KPI_DAILY, sql=kpi_sql, scope=f"SELECT kpi_date FROM {_DAYS}", notes=_before_calendar)
+KPI_BUILDER = Builder(table=KPI_DAILY, sql=kpi_sql, scope=f"SELECT kpi_date FROM {_DAYS}", notes=_outside_calendar)

@@ -84,3 +84,11 @@ def test_the_calendar_begins_after_a_gap_of_years_and_grows_back_when_it_is_fill
     assert days(company)[0][0] == "2025-12-30"
     orders = company.rows("SELECT sum(value) FROM lake.published.kpi_daily WHERE kpi_code = 'orders'")
     assert orders == [(2.0,)]
+
+
+def test_a_date_far_ahead_is_noted(company: Company) -> None:
+    company.land("purchase", purchase(1, "2026-02-27 10:00:00"), purchase(2, "2062-02-27 10:00:00"))
+    reports = company.publish()
+    assert list_notes(reports.values()) == [
+        "1 timestamps are more than a year after this run: the key figures end on its day; correct them at the source"
+    ]
