@@ -80,6 +80,18 @@ DOORS: Registry[DoorKind] = Registry(
             has_persons=False,
         ),
         DoorKind(
+            name="ui-customers",
+            meaning="Customers in the workbench: search and the 360 page",
+            purpose=Purpose.OPERATION,
+            module="dataflow.ui.pages.customers",
+        ),
+        DoorKind(
+            name="ui-review",
+            meaning="Uncertain pairs in the workbench",
+            purpose=Purpose.STEWARDSHIP,
+            module="dataflow.ui.pages.review",
+        ),
+        DoorKind(
             name="ui-runs",
             meaning="Runs in the workbench",
             purpose=Purpose.OPERATION,

@@ -35,6 +35,10 @@ class Session:
     seen_at: datetime
     theme: str = ""
     notices: list[str] = field(default_factory=list)
+    queue: list[str] = field(default_factory=list)
+    """Ids of the pairs to review, in the order in which they are shown."""
+    decided: list[str] = field(default_factory=list)
+    """Ids of the pairs decided in this session, oldest first."""
 
     @property
     def is_preview(self) -> bool:

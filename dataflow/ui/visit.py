@@ -151,7 +151,7 @@ def shared_values(
         "page": page,
         "pages": pages,
         "here": request.url.path,
-        "notices": session.take_notices() if session else [],
+        "notices": session.take_notices() if session and not request.headers.get("x-fetched-ahead") else [],
     }
 
 

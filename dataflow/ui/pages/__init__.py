@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 from checks.registry import Registry
-from dataflow.ui.pages import home, runs
+from dataflow.ui.pages import customers, home, review, runs
 from dataflow.ui.pages.page import Page
 
-PAGES: Registry[Page] = Registry("page", (home.PAGE, runs.PAGE), name=lambda page: page.name)
+PAGES: Registry[Page] = Registry(
+    "page", (home.PAGE, customers.PAGE, review.PAGE, runs.PAGE), name=lambda page: page.name
+)

@@ -19,6 +19,8 @@ from dataflow.ui.server import listen, server_of
 from dataflow.ui.site import Site
 from dataflow.workspace.defects import place_of  # noqa: F401 (imported before the thread that answers errors)
 
+_WAIT_MILLISECONDS = 120_000
+
 
 @dataclass
 class Workbench:
@@ -48,7 +50,8 @@ class Workbench:
             yield visitor
 
     def sign_in(self, context: BrowserContext) -> None:
-        """Sign a browser's context in."""
+        """Sign a browser's context in, and let its pages wait as long as a busy machine needs."""
+        context.set_default_timeout(_WAIT_MILLISECONDS)
         page = context.new_page()
         page.goto(self.address + self.sign_in_path())
         page.close()
