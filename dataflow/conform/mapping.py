@@ -81,8 +81,8 @@ def _compile(
         )
         for alias, one in declared.joins.items()
     )
-    for join in joins:
-        check_join(join, source, place=f"{place}.joins.{join.alias}")
+    for number, join in enumerate(joins):
+        check_join(join, source, place=f"{place}.joins.{join.alias}", above=joins[:number])
     compiled = CompiledMapping(name, declared, target, source, joins, siblings, keys[declared.object].kinds)
     check_values(compiled)
     return compiled

@@ -63,7 +63,7 @@ class RowScope:
         others = [
             f"{join.alias}.{name}"
             for join in self.mapping.joins
-            for name in join.table.column_names
+            for name in (*join.settings.sums, *join.table.column_names)
             if not name.startswith("_")
         ]
         return own + others

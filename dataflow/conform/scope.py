@@ -22,6 +22,11 @@ def mark_scope(ws: Workspace, mapping: CompiledMapping, *, is_whole: bool) -> st
         parts = [_touched(ws, mapping.source, mapping.key_columns)]
     for join in () if is_whole else mapping.joins:
         theirs, mine = list(join.settings.on), list(join.settings.on.values())
+        if not set(mine) <= set(mapping.source.column_names):
+            # By another join: which records it reaches is known only by computing them.
+            changed = f"SELECT 1 FROM ({ws.changed(join.table)})"
+            parts.append(f"SELECT _record_key FROM {mapping.source.sql_name} WHERE EXISTS ({changed})")
+            continue
         forms = [join.forms[name] for name in theirs]
         moved = f"SELECT {_as_keys(theirs, forms)} FROM ({_touched(ws, join.table, theirs)})"
         parts.append(f"SELECT _record_key FROM {mapping.source.sql_name} WHERE ({_as_keys(mine, forms)}) IN ({moved})")

@@ -75,7 +75,7 @@ def fingerprint_of(table: Table, mappings: Mapping[str, CompiledMapping], *, set
     """Return the fingerprint of all settings that decide the rows of a conformed table."""
     return hash_settings(
         version=CONFORM_VERSION,
-        mappings={name: one.settings.model_dump() for name, one in mappings.items()},
+        mappings={name: _settings_of(one) for name, one in mappings.items()},
         fields={
             source.full_name: [(c.name, c.type) for c in source.columns]
             for one in mappings.values()
@@ -84,6 +84,15 @@ def fingerprint_of(table: Table, mappings: Mapping[str, CompiledMapping], *, set
         **_key_forms(mappings),
         currency=settings.currency.model_dump() if table == CUSTOMER_ORDER else None,
     )
+
+
+def _settings_of(mapping: CompiledMapping) -> dict[str, Any]:
+    """Return the settings of a mapping; what joins did not always have is left out where it is not declared."""
+    plain = mapping.settings.model_dump()
+    for join in plain["joins"].values():
+        if not join["sums"]:
+            del join["sums"]
+    return plain
 
 
 def _key_forms(mappings: Mapping[str, CompiledMapping]) -> dict[str, object]:

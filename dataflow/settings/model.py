@@ -251,12 +251,16 @@ FieldExpression = str | dict[str, Any]
 
 
 class JoinSettings(Section):
-    """A second object whose best row joins the record: `on` maps its field to a field of the mapped object."""
+    """A second object whose best row joins the record, or the sums of all its rows with the same `on`."""
 
     object: str
     """`source.object`"""
     on: dict[str, str]
-    """Field of the joined object to the field of the mapped object that it equals."""
+    """Field of the joined object to the field of the mapped object that it equals, or to `join.field` of a join that is
+    declared above: a city's country."""
+    sums: dict[str, list[str]] = {}
+    """Name to the fields whose product is summed up over all joined rows, rounded to four decimals a row: an order's
+    total is `sums = { total = ["unit_price", "quantity", "1 - discount"] }` of its lines, read as `join.total`."""
     prefer: list[str] = []
     """Order that decides which of several rows joins: field, or `-field` for descending."""
 

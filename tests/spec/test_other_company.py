@@ -1,6 +1,7 @@
 """Another company's schema is configuration only: other systems, tables, columns, custom fields, headers and joins."""
 
 from collections.abc import Iterator
+from datetime import timedelta
 from pathlib import Path
 from typing import Any
 
@@ -10,7 +11,7 @@ from dataflow.conform.step import conform
 from dataflow.settings import Settings, load_settings
 from dataflow.validate.step import validate
 from dataflow.workspace.workspace import Workspace
-from tests.lib.raw_rows import land_rows, opened_lake, workspace
+from tests.lib.raw_rows import NOW, commit, land_rows, opened_lake, workspace
 
 CONFIG = """
 [currency]
@@ -201,6 +202,7 @@ SCHEMA = (
 )
 
 MORNING, NOON = "2026-03-01 09:00:00", "2026-03-01 12:00:00"
+LATER = NOW + timedelta(hours=1)
 PARTIES: list[dict[str, Any]] = [
     {
         "PartyNo": "K1", "Kind__c": "P", "Called": "Lind, Ada", "Mail__c": "Ada.Lind@Example.org",
@@ -324,3 +326,64 @@ def test_amounts_are_in_the_companys_base_currency(ws: Workspace) -> None:
         "shop|kauf|B1": ("shop|kunde|7", "shipped", "USD", "9.0000"),
         "shop|kauf|B2": ("shop|kunde|7", "cancelled", "EUR", "10.0000"),
     }
+
+
+LINES = """
+[sources.shop.objects.zeile]
+format = "parquet"
+path = "zeile/{date}.parquet"
+key = ["beleg", "pos"]
+mode = "full"
+[sources.shop.objects.zeile.fields]
+beleg = "VARCHAR"
+pos = "INTEGER"
+preis = "DECIMAL(12,2)"
+menge = "INTEGER"
+rabatt = "DOUBLE"
+[sources.shop.objects.land]
+format = "csv"
+path = "land.csv"
+key = "code"
+mode = "full"
+[sources.shop.objects.land.fields]
+code = "VARCHAR"
+name = "VARCHAR"
+"""
+
+
+def test_totals_of_lines_and_a_look_up_behind_a_join(tmp_path: Path) -> None:
+    text = CONFIG.replace('amount = "summe"', 'amount = "lines.total"').replace(
+        "[mappings.purchase.fields]",
+        '[mappings.purchase.joins.lines]\nobject = "shop.zeile"\non = { beleg = "beleg" }\n'
+        'sums = { total = ["preis", "menge", "1 - rabatt"] }\n[mappings.purchase.fields]',
+    )
+    text = text.replace(
+        "[mappings.shopper.joins.session]",
+        '[mappings.shopper.joins.land]\nobject = "shop.land"\non = { code = "home.staat" }\n'
+        "[mappings.shopper.joins.session]",
+    ).replace('{ first_of = ["home.staat", { value = "DE" }] }', '"land.name"')
+    written(tmp_path)
+    (tmp_path / "dataflow.toml").write_text(text + LINES, encoding="utf-8")
+    settings = load_settings(tmp_path / "dataflow.toml", home=tmp_path / "home")
+    at = {"_changed_at": NOW}
+    with opened_lake(settings) as lake:
+        land_rows(lake, settings, "shop.kunde", CUSTOMERS)
+        land_rows(lake, settings, "shop.anschrift", [row | {"staat": "D"} for row in ADDRESSES])
+        land_rows(lake, settings, "shop.kauf", PURCHASES)
+        land_rows(lake, settings, "shop.land", [{"code": "D", "name": "Germany"}], _record_key="D", **at)
+        line = {"beleg": "B1", "preis": "10.10", "menge": 3, "rabatt": 0.05}
+        for pos in (1, 2):
+            land_rows(lake, settings, "shop.zeile", [line | {"pos": pos}], _record_key=f"B1|{pos}", **at)
+        with workspace(lake, settings, tmp_path) as ws:
+            run(ws, settings)
+            found = rows(ws, "customer_order", "CAST(amount AS VARCHAR)", key="order_id")
+            assert found == {"shop|kauf|B1": ("57.5700",), "shop|kauf|B2": (None,)}
+            assert rows(ws, "customer_record", "country_code", key="record_id")["shop|kunde|7"] == ("DE",)
+            commit(ws)
+        land_rows(lake, settings, "shop.land", [{"code": "D", "name": "Austria"}], _record_key="D", _changed_at=LATER)
+        land_rows(lake, settings, "shop.zeile", [line | {"pos": 2, "menge": 1}], _record_key="B1|2", _changed_at=LATER)
+        with workspace(lake, settings, tmp_path, run_id="run-2") as ws:
+            run(ws, settings)
+            # 10.10 x 3 x 0.95 + 10.10 x 1 x 0.95
+            assert rows(ws, "customer_order", "CAST(amount AS VARCHAR)", key="order_id")["shop|kauf|B1"] == ("38.3800",)
+            assert rows(ws, "customer_record", "country_code", key="record_id")["shop|kunde|7"] == ("AT",)
