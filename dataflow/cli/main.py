@@ -19,6 +19,7 @@ from dataflow.cli import (
     dead_letters,
     deploying,
     describing,
+    discovering,
     drifting,
     lake,
     project,
@@ -68,6 +69,7 @@ def choose(
 
 for module in (
     project,
+    discovering,
     sampling,
     running,
     describing,

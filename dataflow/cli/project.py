@@ -46,13 +46,18 @@ def register(app: typer.Typer) -> None:
 def init(
     folder: Annotated[Path, typer.Argument(help="Folder to write into.")] = Path(),
     force: Annotated[bool, typer.Option("--force", help="Overwrite existing files.")] = False,
+    place: Annotated[str, typer.Option("--from", help="Write what `dataflow discover` finds there instead.")] = "",
 ) -> None:
     """Write dataflow.toml and .env.example as a start for your own settings.
 
     Example:  dataflow init my-project
     """
+    from dataflow.cli.discovering import write_discovered
     from dataflow.settings import default_toml
 
+    if place:
+        write_discovered(place, folder, force=force)
+        return
     files = {"dataflow.toml": default_toml(), ".env.example": _ENVIRONMENT_SAMPLE}
     there = [name for name in files if (folder / name).exists()]
     if there and not force:

@@ -17,6 +17,7 @@ from dataflow.access.lake import lake_location, open_lake
 from dataflow.access.modes import correct, find_misplaced
 from dataflow.access.pipeline import open_published
 from dataflow.errors import DataFlowError
+from dataflow.observe.discover.write import TODO
 from dataflow.observe.lake_looks import connection_of, look_at_data, look_at_files, look_at_readers
 from dataflow.observe.pending import pending_changes
 from dataflow.observe.plan import published_view
@@ -70,10 +71,21 @@ def probe_all(settings: Settings) -> Iterator[Finding]:
     for name, look in probes:
         yield _probe(name, look)
     yield from _ask("lake", partial(_pending, settings))
+    yield from _todo(settings)
     for name, declared in settings.sources.items():
         yield from _ask(f"source {name}", partial(probe_source, name, declared))
     for kind in active_sinks(settings):
         yield from _ask(f"sink {kind.name}", partial(_probe_sink, kind, settings))
+
+
+def _todo(settings: Settings) -> Iterator[Finding]:
+    """Repeat what `dataflow discover` left to the user, in dataflow.toml."""
+    lines = settings.config_file.read_text(encoding="utf-8").splitlines() if settings.config_file else []
+    for line in lines:
+        if line.startswith(TODO):
+            yield Finding(
+                "to decide", True, line.removeprefix(TODO), "Decide it in dataflow.toml, and remove the line."
+            )
 
 
 def _probe(name: str, look: Callable[[], str]) -> Finding:

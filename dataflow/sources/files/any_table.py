@@ -10,14 +10,21 @@ import tempfile
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from dataclasses import replace
-from itertools import dropwhile, islice
+from itertools import islice
 from pathlib import Path
 
 import duckdb
 
 from dataflow.errors import SourceMalformed, SourceMissing, UsageError
 from dataflow.sources.files.compression import unpacked
-from dataflow.sources.files.dialect import SAMPLE_LINES, Dialect, detect_dialect, has_names, names_delimiter
+from dataflow.sources.files.dialect import (
+    SAMPLE_LINES,
+    Dialect,
+    detect_dialect,
+    has_names,
+    names_delimiter,
+    preamble_lines,
+)
 from dataflow.sources.files.encoding import as_text, detect_encoding
 from dataflow.sources.files.quotes import is_unquoted
 from dataflow.sources.files.swallowed import find_swallowed
@@ -35,8 +42,8 @@ _VALUE = re.compile(r"[^@\s]+@[^@\s]+\.[A-Za-z]{2,}|\d{1,4}([-/.])\d{1,2}\1\d{1,
 def load_table(con: duckdb.DuckDBPyConnection, path: Path, *, doing: str, into: str) -> list[str]:
     """Make the temporary table `into`: every value as text, columns c1, c2, … and "row number"; return the headings.
 
-    Columns get generated names, because headings can be duplicates or names of our own columns. A file that begins
-    with values gets the headings "column 1", "column 2", …
+    Lines before the headings, such as a title, are left out. Columns get generated names, because headings can be
+    duplicates or names of our own columns. A file that begins with values gets the headings "column 1", "column 2", …
     Raises: SourceMissing, SourceMalformed, UsageError.
     """
     if not path.is_file():
@@ -65,7 +72,7 @@ def _load_delimited(con: duckdb.DuckDBPyConnection, path: Path, *, doing: str, i
         encoding = detect_encoding(stream)
     with _as_text(path, encoding) as text:
         sample = list(islice(text, SAMPLE_LINES))
-        dialect = detect_dialect(sample[1:] if names_delimiter(sample[0]) else sample)
+        dialect = detect_dialect(sample[preamble_lines(sample) :])
     if encoding.startswith("utf-8") and not is_packed:
         try:
             return _load_checked(con, path, dialect, doing=doing, into=into)
@@ -152,7 +159,10 @@ def _reader(path: Path, dialect: Dialect) -> str:
 
 def _lines_before_header(path: Path, dialect: Dialect) -> int:
     with _as_text(path, "utf-8-sig") as text:
-        return next((number for number, line in enumerate(text) if not _is_passed_over(line, dialect)), 0)
+        before = preamble_lines(list(islice(text, SAMPLE_LINES)))
+    with _as_text(path, "utf-8-sig") as text:
+        lines = islice(enumerate(text), before, None)
+        return next((number for number, line in lines if not _is_passed_over(line, dialect)), 0)
 
 
 def _is_passed_over(line: str, dialect: Dialect) -> bool:
@@ -169,7 +179,7 @@ def _first_rows(path: Path, dialect: Dialect) -> list[list[str]]:
     """Read the first rows, up to one that cannot be read: reading the whole file reports that one."""
     rows: list[list[str]] = []
     with _as_text(path, "utf-8-sig") as text, suppress(csv.Error):
-        lines = dropwhile(lambda line: not line.strip() or names_delimiter(line), text)
+        lines = islice(text, _lines_before_header(path, dialect), None)
         rows.extend(islice(filter(has_names, dialect.reader(lines)), FIRST_ROWS))
     return rows or [[]]
 

@@ -73,14 +73,15 @@ def _sample(lines: Lines) -> list[str]:
 def _start(lines: Lines, sample: list[str], declared: ObjectSettings) -> tuple[Dialect, int]:
     """Return the dialect of the file, and pass over the lines before its header; return how many."""
     given = declared.csv.preamble_rows
-    for first in [given] if given is not None else _starts(sample, declared):
-        dialect = detect_dialect(sample[first:], declared.fields).declared(declared.csv)
-        found = first if given is not None else header_line(sample, dialect, key_fields(declared))
-        if found == first:
+    before, dialect = given or 0, detect_dialect(sample[given or 0 :], declared.fields).declared(declared.csv)
+    for first in [] if given is not None else _starts(sample, declared):
+        tried = detect_dialect(sample[first:], declared.fields).declared(declared.csv)
+        if header_line(sample[first : first + 1], tried, key_fields(declared)) == 0:
+            before, dialect = first, tried
             break
-    for _ in range(found):
+    for _ in range(before):
         lines.pass_over()
-    return dialect, found
+    return dialect, before
 
 
 def _starts(sample: list[str], declared: ObjectSettings) -> list[int]:

@@ -10,6 +10,7 @@ import re
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from itertools import product
+from statistics import median
 
 from dataflow.settings.csv import CsvSettings
 from lakehouse.table import literal
@@ -82,14 +83,30 @@ def has_names(row: list[str]) -> bool:
     return any(name.strip() for name in row)
 
 
-def header_line(lines: Sequence[str], dialect: Dialect, needed: Iterable[str]) -> int:
-    """Return which of the first lines has all of the needed names, as a header does; 0 where none has."""
+def preamble_lines(lines: Sequence[str]) -> int:
+    """Return how many lines stand before a table: those with less than half of the delimiters that most lines have."""
+
+    def count(line: str, delimiter: str) -> int:
+        # A title is often followed by the delimiters of empty values.
+        return line.rstrip().rstrip(delimiter).count(delimiter)
+
+    counts = {delimiter: [count(line, delimiter) for line in lines if line.strip()] for delimiter in _NAMES}
+    delimiter = max(counts, key=lambda one: median(counts[one] or [0]))
+    usual = median(counts[delimiter] or [0])
+    first = int(bool(lines) and names_delimiter(lines[0]))
+    return next(
+        (n for n, line in enumerate(lines) if n >= first and usual and 2 * count(line, delimiter) >= usual), first
+    )
+
+
+def header_line(lines: Sequence[str], dialect: Dialect, needed: Iterable[str]) -> int | None:
+    """Return which of the first lines has all of the needed names, as a header does; None where none has."""
     names = set(needed)
     for number, line in enumerate(lines):
         found = {name.strip() for row in _parse(dialect, [line]) if row for name in row}
         if names and names <= found:
             return number
-    return 0
+    return None
 
 
 def detect_dialect(lines: list[str], declared: Iterable[str] | None = None) -> Dialect:

@@ -129,6 +129,11 @@ def field_infos(declared: ObjectSettings, described: Mapping[str, Any]) -> tuple
     return tuple(FieldInfo(path, types[path] if path in types else declared.fields[path]) for path in paths)
 
 
+def field_infos_of(described: Mapping[str, Any]) -> list[FieldInfo]:
+    """Return all fields that a query can return, with types."""
+    return [FieldInfo(name, _duckdb_type(one)) for name, one in _fields(described) if one["type"] not in _UNREADABLE]
+
+
 def _fields(described: Mapping[str, Any]) -> Iterator[tuple[str, Mapping[str, Any]]]:
     for one in described["fields"]:
         yield str(one["name"]), one
