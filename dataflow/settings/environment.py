@@ -31,6 +31,11 @@ def keep_libraries_quiet() -> None:
         os.environ.setdefault(name, value)
 
 
+def environment_variable(name: str) -> str:
+    """Return a variable that other tools use for the same system, such as MYSQL_PWD; empty where it is not set."""
+    return os.environ.get(name, "")
+
+
 def prefect_api_url() -> str | None:
     """Return the Prefect API that the user or a worker set, if any."""
     return os.environ.get("PREFECT_API_URL") or None

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 import tempfile
 from collections.abc import Mapping
 from dataclasses import dataclass, field
@@ -11,6 +10,7 @@ from urllib.parse import parse_qsl, unquote, urlsplit
 
 from dataflow.errors import SourceMissing, UsageError
 from dataflow.settings import MySQLSettings, S3Settings, SalesforceSettings
+from dataflow.settings.environment import environment_variable
 from dataflow.sources.found import FoundTable, object_name
 
 _KNOWN = "mysql://USER:PASSWORD@HOST:PORT/DATABASE, a folder, s3://BUCKET/PREFIX, or salesforce://CLIENT_ID@DOMAIN"
@@ -52,7 +52,7 @@ def _mysql(url: str, options: Mapping[str, str]) -> Place:
     database = parts.path.strip("/")
     if not (parts.hostname and parts.username and database):
         raise UsageError("The URL names no host, user or database.", next_move=f"Give {_KNOWN.split(', ')[0]}.")
-    password = unquote(parts.password or "") or os.environ.get("MYSQL_PWD", "")
+    password = unquote(parts.password or "") or environment_variable("MYSQL_PWD")
     section: dict[str, object] = {
         "host": parts.hostname,
         "port": parts.port or 3306,
@@ -87,7 +87,7 @@ def _bucket(url: str, options: Mapping[str, str]) -> Place:
     from dataflow.sources.s3.client import connect
 
     parts = urlsplit(url)
-    secrets = {name: os.environ[env] for name, env in _S3_KEYS.items() if env in os.environ}
+    secrets = {name: value for name, env in _S3_KEYS.items() if (value := environment_variable(env))}
     given = {name: options[name] for name in ("endpoint", "region", "url_style", "ca_file") if name in options}
     client = connect(S3Settings.model_validate({**given, **secrets}))
     prefix = parts.path.strip("/")
@@ -112,9 +112,9 @@ def _org(url: str, options: Mapping[str, str]) -> Place:
     from dataflow.sources.salesforce.describing import found_tables
 
     parts = urlsplit(url)
-    secret = unquote(parts.password or "") or os.environ.get("SALESFORCE_CLIENT_SECRET", "")
-    client = unquote(parts.username or "") or os.environ.get("SALESFORCE_CLIENT_ID", "")
-    domain = parts.hostname or os.environ.get("SALESFORCE_DOMAIN", "")
+    secret = unquote(parts.password or "") or environment_variable("SALESFORCE_CLIENT_SECRET")
+    client = unquote(parts.username or "") or environment_variable("SALESFORCE_CLIENT_ID")
+    domain = parts.hostname or environment_variable("SALESFORCE_DOMAIN")
     if not (domain and client and secret):
         raise UsageError(
             "The org is not named: domain, client id and client secret are needed.",
