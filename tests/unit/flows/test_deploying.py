@@ -40,7 +40,13 @@ def test_on_ecs_each_run_is_a_task_of_the_given_definition() -> None:
         assert job["env"]["PREFECT_API_KEY"] is None
         assert "{{" not in yaml.safe_dump(one["work_pool"])
     launched = {name: one["work_pool"]["job_variables"]["launch_type"] for name, one in deployments.items()}
-    assert {name for name, kind in launched.items() if kind == "FARGATE_SPOT"} == {"fetch", "score", "watch"}
+    assert {name for name, kind in launched.items() if kind == "FARGATE_SPOT"} == {
+        "fetch",
+        "score",
+        "watch",
+        "deliver",
+        "report-run",
+    }
     assert [schedule["active"] for schedule in deployments["watch"]["schedules"]] == [True]
     assert [schedule["active"] for schedule in deployments["publish"]["schedules"]] == [False]
 
