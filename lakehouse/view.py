@@ -12,6 +12,7 @@ from lakehouse.attach import metadata_of
 from lakehouse.connect import spread_small_tables
 from lakehouse.ddl import missing_ddl, retyped_columns
 from lakehouse.location import LakeLocation
+from lakehouse.query import fetch_int
 from lakehouse.snapshot import History, Snapshot
 from lakehouse.table import DATABASE, Table
 
@@ -62,6 +63,10 @@ class LakeView:
     def snapshot_at(self, version: datetime | int) -> Snapshot:
         """Return the snapshot with this number, or the last one at or before this time. Raises: SnapshotNotFound."""
         return self._history.at(version)
+
+    def rows_kept(self) -> int:
+        """Return the number of rows of all tables as the catalogue counts them, those that were deleted included."""
+        return fetch_int(self.con, f"SELECT coalesce(sum(record_count), 0) FROM {self.metadata}.ducklake_table_stats")
 
     def tables(self, version: int | None = None) -> list[str]:
         """Return the full names (`schema.table`) of the tables at a snapshot, by default the newest."""

@@ -54,7 +54,7 @@ class LakeSettings(Section):
     memory_limit: Memory = "1500MB"
     """Memory that DuckDB uses before it spills to disk, in DuckDB's notation: 4GB. At least 100MB."""
     threads: Annotated[int, Field(ge=0, le=MOST_THREADS)] = 0
-    """Threads of DuckDB; 0: one per core."""
+    """Threads of DuckDB; 0: one per core, and one for the stages of a lake of less than 50,000 rows."""
     wait_seconds: Seconds = 0.0
     """How long a run waits for the lock of another run; short, because a laptop user wants the answer immediately."""
     snapshot_retention_days: Days = 30

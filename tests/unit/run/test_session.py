@@ -133,3 +133,18 @@ def test_listeners_hear_each_stage(settings: Settings) -> None:
         session.step("land", lambda: [report("land"), report("land")])
         session.conclude("landed", "")
     assert heard == [StageEvent("land", "began"), StageEvent("land", "ended")]
+
+
+@pytest.mark.parametrize(("rows", "threads"), [(49_999, 1), (50_000, 3)])
+def test_a_small_lake_is_computed_by_one_thread(
+    settings: Settings, rows: int, threads: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    per_core = settings.model_copy(update={"lake": settings.lake.model_copy(update={"threads": 0})})
+    with open_run(per_core, "publish") as session:
+        assert 0 <= session.lake.rows_kept() < 1000
+        session.lake.con.execute("SET threads = 3")
+        monkeypatch.setattr(session.lake, "rows_kept", lambda: rows)
+        with session.open_workspace() as workspace:
+            found = workspace.con.execute("SELECT current_setting('threads')").fetchone()
+        session.conclude("unchanged", "nothing")
+    assert found == (threads,)
