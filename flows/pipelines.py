@@ -134,7 +134,7 @@ def follow(
         runs = follow_sources(
             settings, every_seconds=every_seconds, for_seconds=60 * for_minutes, stop=threading.Event()
         )
-    return Completed(name="Followed", message=f"{counted(runs, 'run')} in {for_minutes:g} minutes")
+    return Completed(name="Complete", message=f"{counted(runs, 'run')} in {for_minutes:g} minutes")
 
 
 def _run(
