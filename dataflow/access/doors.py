@@ -92,6 +92,31 @@ DOORS: Registry[DoorKind] = Registry(
             module="dataflow.ui.pages.review",
         ),
         DoorKind(
+            name="ui-figures",
+            meaning="Key figures in the workbench",
+            purpose=Purpose.ANALYSIS,
+            module="dataflow.ui.pages.figures",
+            has_persons=False,
+        ),
+        DoorKind(
+            name="ui-segments",
+            meaning="Segments in the workbench: sizes and overlap",
+            purpose=Purpose.ANALYSIS,
+            module="dataflow.ui.pages.segments",
+        ),
+        DoorKind(
+            name="ui-explore",
+            meaning="SQL of a person in the workbench",
+            purpose=Purpose.ANALYSIS,
+            module="dataflow.ui.pages.explore",
+        ),
+        DoorKind(
+            name="ui-quality",
+            meaning="Dead letters by cause, completeness and gaps in the workbench",
+            purpose=Purpose.STEWARDSHIP,
+            module="dataflow.ui.pages.quality",
+        ),
+        DoorKind(
             name="ui-runs",
             meaning="Runs in the workbench",
             purpose=Purpose.OPERATION,

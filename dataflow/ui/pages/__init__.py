@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 from checks.registry import Registry
-from dataflow.ui.pages import customers, home, review, runs
+from dataflow.ui.pages import customers, explore, figures, home, quality, review, runs, segments
 from dataflow.ui.pages.page import Page
 
 PAGES: Registry[Page] = Registry(
-    "page", (home.PAGE, customers.PAGE, review.PAGE, runs.PAGE), name=lambda page: page.name
+    "page",
+    tuple(module.PAGE for module in (home, customers, review, figures, segments, explore, quality, runs)),
+    name=lambda page: page.name,
 )

@@ -11,10 +11,14 @@ import pytest
 from dataflow.access.log.entry import ReadEnding
 from dataflow.access.log.history import entries_in
 from dataflow.access.log.place import log_root
+from dataflow.access.pipeline import open_published
 from dataflow.access.roles import find_role, role_names
 from dataflow.ui.guard import HEADERS, MOST_BODY_BYTES
 from dataflow.ui.pages import PAGES
 from dataflow.ui.pages.page import GROUPS
+from tests.lib.attacks import ATTACKS
+from tests.lib.role_attacks import ROLE_ATTACKS
+from tests.lib.role_lakes import files_below
 from tests.lib.servers.workbench import Workbench
 
 FORBIDDEN_HOSTS = ("evil.example", "127.0.0.1", "127.0.0.1:1", "localhost", "[::1]:80", "")
@@ -196,6 +200,55 @@ class TestRoles:
     def test_each_page_has_a_group_and_a_door_of_its_own(self) -> None:
         assert {page.group for page in PAGES.values()} <= set(GROUPS)
         assert len({page.door for page in PAGES.values()}) == len({page.path for page in PAGES.values()}) == len(PAGES)
+
+
+class TestExplore:
+    def test_no_attack_shows_or_changes_what_the_role_may_not(self, workbench: Workbench) -> None:
+        """The statements that `query --role` is attacked with; an analyst sees neither addresses nor numbers."""
+        home, marts = workbench.settings.home, workbench.settings.access.folder
+        known = {"home": home, "mart": f"{marts}/analyst.duckdb", "other": f"{marts}/steward.duckdb", "outside": home}
+        known |= {"data": f"{home}/lake/data/", "catalogue": f"{home}/lake/catalogue.ducklake"}
+        with open_published(workbench.settings) as con:
+            found = con.execute("SELECT DISTINCT unnest([email, phone]) FROM published.customer_360").fetchall()
+        hidden = [str(value) for (value,) in found if value]
+        with workbench.visitor(role="analyst") as visitor:
+            assert visitor.get("/explore", sql="select 1 as one").status_code == 200
+            before = files_below(home)
+            for statement in (*ROLE_ATTACKS, *ATTACKS[::8]):
+                answer = visitor.get("/explore", sql=statement.format(**known, secret=f"{home}/access/key"))
+                assert answer.status_code in (200, 400), statement
+                assert [value for value in hidden if value in answer.text] == [], statement
+        assert files_below(home) == before
+        assert len(hidden) > 50
+
+    def test_a_role_without_sql_reads_views_only(self, workbench: Workbench) -> None:
+        with workbench.visitor(role="executive") as visitor:
+            assert visitor.get("/explore", sql="from published.v_segment_sizes").status_code == 200
+            assert visitor.get("/explore", sql="select count(*) from published.kpi_daily").status_code == 400
+
+    def test_a_link_from_elsewhere_runs_nothing(self, workbench: Workbench) -> None:
+        with workbench.visitor() as visitor:
+            for path in ("/explore", "/explore/answer.csv"):
+                answer = visitor.client.get(
+                    path, params={"sql": "select 6 * 7 as x"}, headers={"sec-fetch-site": "cross-site"}
+                )
+                assert "<td>42</td>" not in answer.text
+                assert "x\r\n42" not in answer.text
+            assert "<td>42</td>" in visitor.get("/explore", sql="select 6 * 7 as x").text
+
+    def test_a_download_holds_no_formula(self, workbench: Workbench) -> None:
+        sql = "select '=1+1' as a, '+1' as b, '-1' as c, '@x' as d, -1 as e, 'x' as f, chr(9) || '=1' as g, null as h"
+        with workbench.visitor(role="analyst") as visitor:
+            answer = visitor.get("/explore/answer.csv", sql=sql)
+        assert answer.text == "a,b,c,d,e,f,g,h\r\n'=1+1,'+1,'-1,'@x,-1,x,'\t=1,\r\n"
+        assert answer.headers["content-type"] == "text/csv; charset=utf-8"
+
+    def test_what_is_wrong_with_a_query_is_a_sentence(self, workbench: Workbench) -> None:
+        with workbench.visitor() as visitor:
+            answer = visitor.get("/explore", sql="select '<b>x</b>' from nothing")
+            assert answer.status_code == 400
+            assert "<b>x</b>" not in answer.text
+            assert visitor.get("/explore", sql="x" * 7_000).status_code == 400
 
 
 def test_vendored_htmx_is_the_file_of_its_package() -> None:
