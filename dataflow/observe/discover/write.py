@@ -107,6 +107,9 @@ def _object(place: Place, table: Table, links: list[str]) -> Iterator[str]:
     if found.written and (setting := _csv(found)):
         yield setting
     personal = {c.name: _PERSONAL.get(table.kinds.get(c.name, ""), "") or _harmless(c) for c in found.columns}
+    # A key names its record, and a link the record of another table; an address stays one.
+    named = {*(found.key if found.key_evidence else ()), *(link.column for link in found.links)}
+    personal |= {name: "pseudonym" for name in named if personal.get(name) in ("", "none")}
     known = {name: kind for name, kind in personal.items() if kind}
     if known:
         yield f"personal = {{ {', '.join(f'{quoted(name)} = {quoted(kind)}' for name, kind in known.items())} }}"
