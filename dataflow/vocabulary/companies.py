@@ -165,6 +165,9 @@ FORMS_BEFORE_WORDS = tuple(word for word in fold_words(FORMS_BEFORE) if word not
 FORM_OF_WORD = {word: LEGAL_FORMS.means[word] for word in FORM_WORDS if LEGAL_FORMS.means.get(word, word) != word}
 """Legal forms spelt out, to the form."""
 
+FORM_ABROAD = {"ooo": "llc", "tov": "llc"}
+"""Legal forms, to the form that their firms give in English."""
+
 ORGANISATION_WORDS = WordList(
     name="words of organisations",
     source="our own: commonest words in lists of US and UK organisations",

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataflow.vocabulary.lists import WordList, plain
+from dataflow.vocabulary.lists import WordList, plain, spelt
 
 GIVEN_NAMES = WordList(
     name="given names",
@@ -123,7 +123,51 @@ GIVEN_NAMES = WordList(
         "wesley whitney wieslaw wilbert wilbur wiley wilfred wilhelm willa willard willem william willie willis wilma "
         "wim winifred winston wojciech wolfgang woodrow wouter xavier ximena xin yann yaroslav yasmin yasmina yasmine "
         "yelena yesenia yevgeny yoko yolanda yosef youssef yuki yuko yulia yuri yusuf yves yvette yvonne zachary "
-        "zahra zainab zara zbigniew zdenek zelda zeynep zlatko zoe zofia zoltan zuzana"
+        "zahra zainab zara zbigniew zdenek zelda zeynep zlatko zoe zofia zoltan zuzana "
+        "lara dan don juliane christiane fabiane louisa"
     ),
 )
 """Given names as comparison folds them. Variants of one name are listed too: comparison tells these by their sound."""
+
+FEMALE_FORMS = WordList(
+    name="female forms of male names",
+    source="our own: French, German, Italian and English names whose female form adds few letters",
+    as_of="2026-11-30",
+    means=spelt(
+        {
+            "adrian": "adriane adrianne",
+            "andre": "andree",
+            "carlos": "carla",
+            "christian": "christiane",
+            "clement": "clementine",
+            "daniel": "daniele danielle",
+            "denis": "denise",
+            "dominic": "dominique",
+            "emmanuel": "emmanuelle",
+            "fabian": "fabiane fabienne",
+            "franz": "franziska",
+            "frederic": "frederique",
+            "gabriel": "gabriele gabrielle",
+            "joel": "joelle",
+            "john": "joan",
+            "julian": "juliane",
+            "julien": "julienne",
+            "justin": "justine",
+            "leon": "leonie",
+            "louis": "louise louisa",
+            "manuel": "manuele manuelle",
+            "marcel": "marcelle",
+            "martin": "martine",
+            "michael": "michaele michelle",
+            "noel": "noelle",
+            "pascal": "pascale",
+            "raphael": "raphaele raphaelle",
+            "rene": "renee",
+            "simon": "simone",
+            "stephan": "stefanie",
+            "stephen": "stephanie",
+            "valentin": "valentine",
+        }
+    ),
+)
+"""Names of two people, however alike they look and sound."""

@@ -54,7 +54,11 @@ CASES: dict[str, Case] = {
             (one, named(one, "Hollander", HOME, PHONE)),
             (other, named(other, "Hollander", HOME, PHONE)),
         ]
-        for one, other in (("Jan", "Jana"), ("Maria", "Mario"), ("Gary", "Mary"), ("Karl", "Kari"), ("Anna", "Hanna"))
+        for one, other in (
+            *(("Jan", "Jana"), ("Maria", "Mario"), ("Gary", "Mary"), ("Karl", "Kari"), ("Anna", "Hanna")),
+            *(("Louis", "Louise"), ("Michael", "Michelle"), ("Daniel", "Danielle"), ("Simon", "Simone")),
+            *(("Christian", "Christiane"), ("Carlos", "Carla"), ("Stephen", "Stephanie"), ("Wei", "Mei")),
+        )
     },
     **{
         f"{one} or {other}": [

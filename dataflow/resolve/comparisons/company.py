@@ -14,7 +14,7 @@ from dataflow.resolve.comparisons.parts import (
     typo,
 )
 from dataflow.resolve.comparisons.reach import COUNTRY, IDENTIFIER, LINE2, REGION, address, phone
-from dataflow.vocabulary.companies import FORM_OF_WORD
+from dataflow.vocabulary.companies import FORM_ABROAD, FORM_OF_WORD
 
 # weight of the tokens in common, of those of the shorter and of the longer name
 _COMMON = (
@@ -45,7 +45,7 @@ def _with_garbled_form(longer: str, other: str) -> str:
 
 def _form(side: str) -> str:
     """Return the SQL of the legal form in its short spelling."""
-    spelt = " ".join(f"WHEN '{word}' THEN '{short}'" for word, short in FORM_OF_WORD.items())
+    spelt = " ".join(f"WHEN '{word}' THEN '{short}'" for word, short in (FORM_OF_WORD | FORM_ABROAD).items())
     return f"CASE legal_form_{side} {spelt} ELSE legal_form_{side} END"
 
 

@@ -15,6 +15,7 @@ from dataflow.resolve.comparisons.parts import (
     typo,
 )
 from dataflow.resolve.comparisons.reach import COUNTRY, IDENTIFIER, LINE2, REGION, address, phone
+from dataflow.vocabulary.given_names import FEMALE_FORMS
 from dataflow.vocabulary.placeholders import DEFAULT_DATES, ZERO_DATES
 
 _SWAPPED = "given_l = surname_r AND surname_l = given_r"
@@ -38,12 +39,14 @@ def _sound(side: str) -> str:
 
 
 _SOUNDS_ALIKE = f"{_sound('l')} = {_sound('r')}"
-# Jan and Jana, Maria and Mario, Gary and Mary are two people though one letter differs; a letter inside, as in Kerstin
-# and Kirstin, is mostly a spelling or a slip
+_PAIRS = ", ".join(f"'{male} {female}', '{female} {male}'" for female, male in FEMALE_FORMS.means.items())
+_FORMS_OF_TWO = f"given_l || ' ' || given_r IN ({_PAIRS})"
+# Jan and Jana, Maria and Mario, Gary and Mary are two people however few letters differ; letters inside, as in Kerstin
+# and Kirstin, are mostly a spelling or a slip
 _TWO_NAMES = (
-    "is_listed_given_l AND is_listed_given_r AND levenshtein(given_l, given_r) = 1"
+    "(is_listed_given_l AND is_listed_given_r"
     " AND (left(given_l, 1) <> left(given_r, 1) OR right(given_l, 1) <> right(given_r, 1))"
-    f" AND NOT {_SOUNDS_ALIKE}"
+    f" AND NOT {_SOUNDS_ALIKE}) OR {_FORMS_OF_TWO}"
 )
 _MISSPELT = (
     "(jaro_winkler_similarity(given_l, given_r) >= 0.9"
