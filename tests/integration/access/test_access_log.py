@@ -28,7 +28,8 @@ from dataflow.govern.audit import known_anchors, references_of, verify_log
 from dataflow.govern.dead_letters import DeadLetterFilter, list_dead_letters
 from dataflow.govern.review.review import list_pairs
 from dataflow.govern.rules import try_rules
-from dataflow.observe.status import read_status
+from dataflow.observe.key_figures import read_key_figures
+from dataflow.observe.status import read_runs, read_status
 from dataflow.publish.diff import diff
 from dataflow.resolve.judgements.messages import lay_over_judgements
 from dataflow.serve.from_lake import customer_in_lake
@@ -235,6 +236,12 @@ def read_through(door: Door, name: str, settings: Settings) -> tuple[set[str], i
         case "alerts":
             assert read_incident_events(door.con, all_of=True) == []
             return {"ops.incident_event"}, 0
+        case "ui-home":
+            read_key_figures(door.con)
+            return {"published.kpi_daily"}, None
+        case "ui-runs":
+            read_runs(door.con, limit=5, folders=(), now=now)
+            return {"ops.run"}, None
         case "rules":
             rule = {
                 "on": "published.orders",
