@@ -9,6 +9,7 @@ from fastapi.responses import Response
 
 from dataflow.govern.dead_letters import READS
 from dataflow.observe.status import read_status
+from dataflow.tables.ops import DEAD_LETTER_WAITS
 from dataflow.ui.as_of import as_of
 from dataflow.ui.pages.page import Page, reads_whole
 from dataflow.ui.visit import Visit, visit_of
@@ -26,10 +27,10 @@ PAGE = Page(
     router=router,
 )
 
-_CAUSES = """
+_CAUSES = f"""
     SELECT _source AS source, _object AS object, rule, any_value(reason) AS reason, status, count(*) AS rows,
         min(first_seen_at) AS since, max(last_seen_at) AS last_seen_at
-    FROM {letters} GROUP BY ALL HAVING status IN ('open', 'replaying')
+    FROM {{letters}} WHERE {DEAD_LETTER_WAITS} GROUP BY ALL
     ORDER BY rows DESC, source, object, rule
 """
 
