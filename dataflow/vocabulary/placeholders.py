@@ -6,13 +6,15 @@ from datetime import datetime, timedelta
 
 from dataflow.vocabulary.lists import WordList, plain
 
+_NULLS = "n/a #n/a n.a. na none null (null) <na> nil - --"
+
 NOTHING = WordList(
     name="nothing",
     source="our own: words met in exports of CRMs, spreadsheets and databases",
     as_of="2026-11-29",
     means=plain(
-        "n/a #n/a n.a. na none null (null) <na> nil undefined unknown unbekannt inconnu desconocido test testing "
-        "tester tbd tba xx xxx - -- --- . ? noname customer guest anonymous",
+        f"{_NULLS} undefined unknown unbekannt inconnu desconocido test testing "
+        "tester tbd tba xx xxx --- . ? noname customer guest anonymous",
         "not available",
         "not provided",
         "no name",
@@ -29,6 +31,22 @@ NOT_A_NUMBER = WordList(
     means=plain("nan nat"),
 )
 """Placeholders in files written by a data frame; elsewhere Nan and Nat are given names."""
+
+NO_VALUE = WordList(
+    name="no value",
+    source="our own: how databases, spreadsheets and data frames write null",
+    as_of="2026-11-30",
+    means=plain(f"{_NULLS} \\n nan nat"),
+)
+"""Words that stand for no value in a column of numbers or dates; in a column of texts they can be values."""
+
+NO_VALUE_ANYWHERE = WordList(
+    name="no value anywhere",
+    source="our own: those that no text is, as MySQL, Excel and pandas write them",
+    as_of="2026-11-30",
+    means=plain("NULL (null) \\N #N/A <NA>"),
+)
+"""Words that stand for no value in any column, in the case in which they are written."""
 
 NO_NAMES = WordList(
     name="no names",

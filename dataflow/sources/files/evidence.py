@@ -13,6 +13,7 @@ from typing import Literal
 import duckdb
 
 from dataflow.settings.csv import DateOrder, DecimalMark
+from dataflow.vocabulary.placeholders import NO_VALUE, NO_VALUE_ANYWHERE
 from lakehouse.plural import agreeing, counted
 from lakehouse.table import literal, quote
 
@@ -20,10 +21,6 @@ _BLANKS = " '\u00a0\u202f\u2019"
 _DAY = r"[0-9]{1,2}[./-][0-9]{1,2}[./-][0-9]{4}([ ,T].*)?"
 _YEAR_FIRST = r"[0-9]{4}[./][0-9]{1,2}[./][0-9]{1,2}([ ,T].*)?"
 _ISO = r"[0-9]{4}-[0-9]{2}-[0-9]{2}([ T].*)?"
-_NULL_WORDS = ("null", "(null)", "\\n", "n/a", "#n/a", "na", "n.a.", "nil", "none", "nan", "nat", "<na>", "-", "--")
-"""Words that stand for no value in a column of numbers or dates; in a column of texts they can be values."""
-_SURE_WORDS = ("NULL", "(null)", "\\N", "#N/A", "<NA>")
-"""Words that stand for no value in any column."""
 Kind = Literal["", "number", "date"]
 
 
@@ -95,7 +92,7 @@ def how_written(con: duckdb.DuckDBPyConnection, relation: str, columns: Iterable
 
 
 def _column_evidence(con: duckdb.DuckDBPyConnection, relation: str, name: str) -> ColumnEvidence:
-    words = ", ".join(map(literal, _NULL_WORDS))
+    words = ", ".join(map(literal, NO_VALUE))
 
     def count(pattern: str) -> str:
         return f"count(*) FILTER (regexp_full_match(v, {literal(pattern)}))"
@@ -117,7 +114,7 @@ def _column_evidence(con: duckdb.DuckDBPyConnection, relation: str, name: str) -
     """).fetchall()[0]
     filled, numbers, commas, points, either, unplain, days, years, iso, dmy, mdy, missing = row
     kind: Kind = "number" if filled and numbers == filled else "date" if filled and days + years + iso == filled else ""
-    null_words = tuple(word for word in missing or () if kind or word in _SURE_WORDS)
+    null_words = tuple(word for word in missing or () if kind or word in NO_VALUE_ANYWHERE)
     if kind != "number":
         orders = {"days": days, "ymd": years, "dmy": dmy, "mdy": mdy} if kind == "date" else {}
         return ColumnEvidence(name, filled, kind, orders=orders, null_words=null_words)
