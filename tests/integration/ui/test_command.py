@@ -3,6 +3,7 @@
 import signal
 import subprocess
 import sys
+from functools import partial
 from pathlib import Path
 
 import httpx
@@ -10,7 +11,11 @@ import httpx
 
 def test_the_command_prints_its_address_and_serves_until_it_is_interrupted(tmp_path: Path) -> None:
     command = [sys.executable, "-m", "dataflow.cli", "--home", str(tmp_path), "ui", "--port", "0", "--no-browser"]
-    with subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True) as process:
+    # A background job of a shell ignores SIGINT, and so would the child of one.
+    heeds = partial(signal.signal, signal.SIGINT, signal.SIG_DFL)
+    with subprocess.Popen(
+        command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, preexec_fn=heeds
+    ) as process:
         assert process.stdout is not None
         address = process.stdout.readline().strip()
         assert address.startswith("http://127.0.0.1:")
@@ -18,7 +23,10 @@ def test_the_command_prints_its_address_and_serves_until_it_is_interrupted(tmp_p
             assert client.get(address).status_code == 503  # signed in; nothing was published here
             assert client.get(address).status_code == 401
         process.send_signal(signal.SIGINT)
-        rest, said = process.communicate(timeout=30)
+        try:
+            rest, said = process.communicate(timeout=30)
+        finally:
+            process.kill()
     assert process.returncode in (0, 130)
     assert rest == ""
     assert "Traceback" not in said
