@@ -175,7 +175,8 @@ def _folders(settings: Settings) -> list[Path]:
 
 def _files(settings: Settings) -> list[Path]:
     """Return the files that can share a folder with other files; `NAME.*` are their companions."""
-    return [Path(name) for name in (settings.lake.catalogue, settings.warehouse.path) if "://" not in name]
+    named = [Path(name) for name in (settings.lake.catalogue, settings.warehouse.path) if "://" not in name]
+    return [*named, settings.home / "alerts"]
 
 
 def _outermost(settings: Settings) -> list[Path]:

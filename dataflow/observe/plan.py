@@ -9,7 +9,7 @@ from typing import Any, NamedTuple
 
 from dataflow.access.lake import lake_location
 from dataflow.access.pipeline import open_published
-from dataflow.errors import ObjectHeldBack, UsageError
+from dataflow.errors import DataFlowError, ObjectHeldBack, UsageError
 from dataflow.land import plan_landing
 from dataflow.observe.pending import pending_changes
 from dataflow.observe.preview import preview
@@ -75,7 +75,13 @@ def plan_run(
         }
         for window in windows
     ]
-    previewed = preview(settings, windows) if windows and (is_first or with_preview) else []
+    previewed: list[Finding] = []
+    if windows and (is_first or with_preview):
+        try:
+            previewed = preview(settings, windows)
+        except DataFlowError as error:
+            # What was planned is an answer all the same.
+            previewed = [Finding("preview", is_well=False, found=f"it could not be made: {error}")]
     return Planned(records, pending, previewed)
 
 

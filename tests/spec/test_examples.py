@@ -48,6 +48,7 @@ NOT_RUN = {
     "dataflow check --source mysql --since 2026-01-01": "a run; tests/spec/test_cli_check.py",
     "dataflow demo --records 5000 --days 3": "a minute; tests/spec/test_cli.py runs it on 600 records",
     "dataflow deploy --profile ecs --shadow --budget 0.01": "a server; tests/spec/test_shadow.py, test_ecs.py",
+    "dataflow discover exports --into my-company": "files of somebody's; tests/integration/discover",
     "dataflow follow --every 30s": "a process without end; tests/spec/test_follow.py",
     "dataflow plan --retrain": "a whole publication; tests/spec/test_retrain.py",
     "dataflow ui --no-browser": "a server without end; tests/integration/ui/test_command.py",
