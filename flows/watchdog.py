@@ -1,7 +1,7 @@
 """Start again the runs that a worker took and never started.
 
 A worker sets a run to PENDING, then has its process or ECS task started. One that is lost in between leaves the run
-PENDING for ever: nothing runs that could crash. Once ECS has taken a task up, the observer in the worker names the
+PENDING without end: nothing runs that could crash. Once ECS has taken a task up, the observer in the worker names the
 state InfrastructurePending, and sees the end of the task itself.
 """
 

@@ -41,7 +41,7 @@ def _decided(settings: Settings, found: Found, known: Mapping[str, Incident]) ->
         key = key_of_incident(place, sighting.rule, *sighting.about)
         incident = known.get(key)
         opened[key] = incident
-        # A crash is seen once by whoever looks first; the run that records it saw the same one.
+        # A crash counts as seen once: the run that records it finds the same one again.
         if incident is not None and sighting.rule == CRASHED and incident.summary == sighting.summary:
             continue
         yield _body(sighting, key, "seen" if incident else "opened", run_id=found.run_id)

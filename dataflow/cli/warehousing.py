@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from dataflow.cli.options import Output, OutputOption, YesOption, settings_of
+from dataflow.cli.options import Output, OutputOption, YesOption, require_role, settings_of
 from dataflow.cli.output import messages, write_json, write_records
 
 if TYPE_CHECKING:
@@ -65,7 +65,10 @@ def apply(
     Example:  dataflow warehouse apply
     """
     from dataflow.access.lake import lake_location
+    from dataflow.settings.roles import ENGINEER
     from lakehouse import lease
+
+    require_role(context, of=[ENGINEER], command="warehouse apply")
 
     def confirm(undeclared: Sequence[dict[str, Any]]) -> bool:
         messages.print("Not declared, and to be removed:")

@@ -208,7 +208,7 @@ def test_the_text_of_an_unexpected_error_stays_out(receiver: AlertReceiver, tmp_
 def test_an_outbox_that_cannot_be_written_loses_no_notification(receiver: AlertReceiver, tmp_path: Path) -> None:
     company = Company(tmp_path / "home", pager=receiver.pagerduty())
     (tmp_path / "home").mkdir()
-    # Files in the place of the folders, whoever runs the test.
+    # Files in the place of the folders: root can write into any folder.
     for name in ("outbox", "lake"):
         (tmp_path / "home" / name).touch()
     assert end_run(company.settings, None, LakeUnreachable("no space"), now=NOW) == []

@@ -88,6 +88,7 @@ def test_what_each_role_may_run(config: Path, capsys: pytest.CaptureFixture[str]
         ("roles", "rotate", "marketing"),
         ("token", "issue", "--role", "engineer"),
         ("token", "revoke", "3f"),
+        ("warehouse", "apply"),
         ("audit", "list"),
         ("audit", "verify"),
         ("audit", "export", "--out", str(config.parent / "log.jsonl")),
