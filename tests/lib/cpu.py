@@ -12,7 +12,7 @@ from typing import Any
 
 import pytest
 
-_SHOWN = 40
+_SHOWN = 120
 _TEST, _FIXTURE = "cpu: test", "cpu: fixture "
 _STARTED = pytest.StashKey[float]()
 

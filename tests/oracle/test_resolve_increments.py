@@ -71,7 +71,7 @@ def test_any_history_equals_its_end_in_one_go(
     run_state_machine_as_test(
         lambda: History(*resolved_day),
         settings=hypothesis_settings(
-            max_examples=rounds(2, 300), stateful_step_count=rounds(12, 30), deadline=None, print_blob=True
+            max_examples=rounds(1, 300), stateful_step_count=rounds(16, 30), deadline=None, print_blob=True
         ),
     )
 

@@ -154,7 +154,10 @@ def _prepare(binary: Path, home: Path, account: pwd.struct_passwd | None) -> Non
         # Told the user, it hands the data folder to it and needs no folder of its own.
         command.append(f"--user={account.pw_name}")
         os.chown(home, account.pw_uid, account.pw_gid)
-    made = subprocess.run(command, capture_output=True, text=True, check=False, cwd=home)
+    # Temporary tables in a folder of its own: servers that start at one time remove each other's in /tmp.
+    made = subprocess.run(
+        command, capture_output=True, text=True, check=False, cwd=home, env={**os.environ, "TMPDIR": str(home)}
+    )
     if made.returncode:
         raise RuntimeError(f"making the data folder failed: {made.stderr[-2000:]}")
 

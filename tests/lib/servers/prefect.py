@@ -1,4 +1,7 @@
-"""A real Prefect server and a real process worker, each a process group of its own, stopped by its id."""
+"""A real Prefect server and a real process worker, each a process group of its own, stopped by its id.
+
+They sleep while a test runs that does not use them: a server and a worker that nobody asks take a tenth of a core.
+"""
 
 import os
 import signal
@@ -150,6 +153,20 @@ def _environment(home: Path) -> dict[str, str]:
     }
 
 
+_awake: dict[int, bool] = {}
+"""The groups that run, by the id of their first process: whether they are awake."""
+
+
+@pytest.hookimpl(tryfirst=True)
+def pytest_runtest_setup(item: pytest.Item) -> None:
+    """Wake the server and its workers before a test that uses them; have them sleep before any other."""
+    is_used = "prefect_server" in getattr(item, "fixturenames", ())
+    for group, is_awake in _awake.items():
+        if is_awake != is_used:
+            os.killpg(group, signal.SIGCONT if is_used else signal.SIGSTOP)
+            _awake[group] = is_used
+
+
 _IDLE_SERVICES = (
     "CANCELLATION_CLEANUP",
     "CLEANUP_RECONCILER",
@@ -177,8 +194,11 @@ def _running(
         )
     try:
         _wait(process, ready, log)
+        _awake[process.pid] = True
         yield process
     finally:
+        if not _awake.pop(process.pid, True):
+            os.killpg(process.pid, signal.SIGCONT)
         _stop(process)
 
 
