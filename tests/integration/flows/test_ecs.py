@@ -165,7 +165,7 @@ def on_ecs(
     tmp_path: Path,
     rounds: Callable[[int, int], int],
 ) -> Iterator[OnEcs]:
-    company = Company(tmp_path, s3_tls, days=rounds(2, 30))
+    company = Company(tmp_path, s3_tls, days=rounds(5, 30))
     catalogue = postgres_tls.address(postgres_tls.create_database(f"ecs_{tmp_path.name[-20:]}"))
     environment = {"DATAFLOW_CONFIG": str(company.config(apart=True)), "PREFECT_FLOWS_HEARTBEAT_FREQUENCY": "30"}
     worker = moto.environment | {
@@ -218,7 +218,7 @@ class Killer:
 def test_tasks_that_share_no_disk_and_are_killed_publish_what_one_process_does(
     on_ecs: OnEcs, monkeypatch: pytest.MonkeyPatch, rounds: Callable[[int, int], int]
 ) -> None:
-    killer = Killer({"backfill": rounds(1, 20), "fetch": rounds(0, 20)}, random.Random(SEED))
+    killer = Killer({"backfill": rounds(1, 20), "fetch": rounds(2, 20)}, random.Random(SEED))
     on_ecs.ecs.on_start = killer
     ended = [on_ecs.backfill()]
     while ended[-1] not in ("Published", "Unchanged"):
