@@ -76,6 +76,25 @@ def test_it_follows_merges_deletions_and_erasures_and_a_second_call_does_nothing
     spare_published_tables(bigquery, target)
 
 
+def test_customers_split_again_follow_with_their_orders(
+    tmp_path: Path, tmp_path_factory: pytest.TempPathFactory, bigquery: BigQueryServer
+) -> None:
+    with open_shop(tmp_path_factory) as shop:
+        targets = [target_of(shop.settings, tmp_path, server) for server in (None, bigquery)]
+        for target in targets:
+            target.sink().follow(shop.days[1])
+        # The third day stays out: the split comes with all that happened since the merge.
+        shop.world.customer("c", email="c@mail.example")
+        del shop.world.redirects["c"]
+        shop.publish()
+        for target in targets:
+            target.sink().follow(shop.days[-1])
+            expect(target, shop, -1)
+            orders = {row["customer_id"]: row["order_count"] for row in target.rows("customer_360")}
+            assert orders == {"a": 2, "b": 0, "c": 1}
+        spare_published_tables(bigquery, targets[1])
+
+
 def test_views_answer_the_same_on_both(shop: Shop, tmp_path: Path, bigquery: BigQueryServer) -> None:
     both = [target_of(shop.settings, tmp_path, server) for server in (None, bigquery)]
     for one in both:
