@@ -74,10 +74,8 @@ def _note(
     mapping, one, cost, count = found
     if one.column in mapping.settings.other and cost != SET_ASIDE:
         return ""
-    source, _, object_name = mapping.settings.object.partition(".")
-    personal = settings.sources[source].objects[object_name].personal
     values: list[tuple[str | None, int]] = []
-    if one.lists_values and is_shown(mapping, one.column, personal):
+    if one.lists_values and is_shown(mapping, one.column, _personal(mapping, settings)):
         values = con.execute(
             f"SELECT {quote(one.column)}, count(*) FROM {draft} WHERE {outside}"
             f" GROUP BY 1 ORDER BY 2 DESC, 1 LIMIT {MOST_DIFFERENT + 1}"
@@ -86,3 +84,16 @@ def _note(
     ended = "are left out" if cost == SET_ASIDE else f"have {OTHER} in its place"
     said = f"{count:,} records of mappings.{mapping.name} {ended}: {one.column} is not {one.expected}{named}"
     return f"{said}. To map them, {line}" if line else said
+
+
+def _personal(mapping: CompiledMapping, settings: Settings) -> dict[str, str]:
+    """Return the declared class of each field that the mapping can read; of a join as `join.field`."""
+    declared = {"": mapping.settings.object} | {
+        alias + ".": one.object for alias, one in mapping.settings.joins.items()
+    }
+    found = {}
+    for prefix, name in declared.items():
+        source, _, object_name = name.partition(".")
+        personal = settings.sources[source].objects[object_name].personal
+        found |= {prefix + field: kind for field, kind in personal.items()}
+    return found

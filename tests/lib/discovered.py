@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-import tomllib
-from collections.abc import Iterator
+import subprocess
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -13,6 +13,7 @@ from dataflow.cli.main import run as dataflow
 from dataflow.conform.mapping import compile_mappings
 from dataflow.conform.step import conform
 from dataflow.land import PlanFindings, commit_what_holds, fetch_window, plan_landing
+from dataflow.observe.preview import preview
 from dataflow.settings import Settings, load_settings
 from dataflow.tables.declared import declared_tables
 from dataflow.validate.step import validate
@@ -32,25 +33,43 @@ def statements(name: str) -> list[str]:
     return [one for one in text.split(";\n") if one.strip()]
 
 
-def edits_of(name: str) -> dict[str, str]:
-    """What a user changes of what was written: text to text, at most five lines."""
-    edits = tomllib.loads((SQL / f"{name}.edits.toml").read_text(encoding="utf-8"))
-    assert len(edits) <= 5
-    return edits
-
-
-def discovered(place: str, folder: Path, *, edits: dict[str, str] | None = None) -> Settings:
-    """Discover a place into a folder as a user does, make the edits (line to line), and load what is there."""
+def discovered(place: str, folder: Path, *, company: str = "") -> Settings:
+    """Discover a place into a folder as a user does, apply the company's patch, and load what is there."""
     assert dataflow(["discover", place, "--into", str(folder)]) == 0
+    return patched(folder, company) if company else loaded(folder)
+
+
+def patched(folder: Path, company: str) -> Settings:
+    """Apply what a user of this company edits, at most five lines, to what was written."""
+    patch = SQL / f"{company}.patch"
+    lines = patch.read_text(encoding="utf-8").splitlines()
+    assert sum(line.startswith("+") and not line.startswith("+++") for line in lines) <= 5
+    subprocess.run(["git", "apply", "-C1", str(patch)], cwd=folder, check=True)
+    return loaded(folder)
+
+
+def edited(folder: Path, edits: Mapping[str, str]) -> Settings:
+    """Replace texts of dataflow.toml, each there once."""
     file = folder / "dataflow.toml"
     text = file.read_text(encoding="utf-8")
-    for before, after in (edits or {}).items():
+    for before, after in edits.items():
         assert text.count(before) == 1, before
         text = text.replace(before, after)
     file.write_text(text, encoding="utf-8")
-    settings = load_settings(file, home=folder / "home")
+    return loaded(folder)
+
+
+def loaded(folder: Path) -> Settings:
+    """Load the project of a folder; its mappings are those of its tables."""
+    settings = load_settings(folder / "dataflow.toml", home=folder / "home")
     compile_mappings(settings, declared_tables(settings))
     return settings
+
+
+def previewed(settings: Settings) -> str:
+    """What `dataflow plan` says of the rows before the first run."""
+    found = preview(settings, plan_landing(None, settings).windows)
+    return "\n".join(f"{one.name}: {one.found} {one.fix}" for one in found)
 
 
 @dataclass
@@ -90,6 +109,7 @@ def _stages(ws: Workspace, settings: Settings) -> list[StepReport]:
 
 
 @contextmanager
-def lived(settings: Settings) -> Iterator[Lived]:
+def lived(settings: Settings, *, runs: int = 0) -> Iterator[Lived]:
+    """Open the lake of a project that has had so many runs."""
     with opened_lake(settings, schemas=_SCHEMAS) as lake:
-        yield Lived(lake, settings)
+        yield Lived(lake, settings, runs)

@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import re
 
+from dataflow.observe.discover import words
 from dataflow.observe.discover.proposal import Field, Mapping, quoted
-from dataflow.observe.discover.roles import NAME, Roles, Table
+from dataflow.observe.discover.roles import Roles, Table
 
 _TEXT_KINDS = {
     "email": "email", "given_name": "given_name", "surname": "surname", "full_name": "full_name",
@@ -15,8 +16,6 @@ _PLACE_KINDS = {
     "address": "street", "full_address": "street", "line2": "unit", "unit": "unit", "house_number": "house_number",
     "city": "city", "region": "region", "postcode": "postcode", "country": "country_code",
 }  # fmt: skip
-_CREATED = r"creat|regist|signup|added|angelegt|opened|\bsince\b"
-UPDATED = r"updat|modif|chang|last edit|geandert"
 
 
 def propose_customer(table: Table, roles: Roles, source: str) -> Mapping:
@@ -41,9 +40,9 @@ def propose_customer(table: Table, roles: Roles, source: str) -> Mapping:
     _take_kinds(made, table, _PLACE_KINDS)
     _joined_address(made, table, roles, source)
     _parent(made, table, roles, source)
-    if created := table.first(_CREATED, [c for c in table.times if not c.is_stamped]):
+    if created := table.first(words.CREATED, [c for c in table.times if not c.is_stamped]):
         made.fields["created_at"] = Field(quoted(created.name), "by its name")
-    changed = next((c for c in table.times if c.is_stamped), None) or table.first(UPDATED, table.times)
+    changed = next((c for c in table.times if c.is_stamped), None) or table.first(words.UPDATED, table.times)
     if changed:
         made.fields["updated_at"] = Field(quoted(changed.name), "the time of its last change")
     return made
@@ -80,7 +79,8 @@ def _joined_address(made: Mapping, table: Table, roles: Roles, source: str) -> N
     for other in roles.tables.values():
         back = other.link_to(table.name)
         if back and other.of_kind("address") and other is not roles.orders and other is not table:
-            prefer = [c.name for c in other.found.columns if c.type == "BOOLEAN"]
+            flags = other.flags
+            prefer = [c.name for c in flags if c.type == "BOOLEAN" or re.search(words.PREFERRED, c.words)]
             _join(made, other, source, on={back.column: back.their_column}, why=back.evidence, prefer=prefer)
             _look_ups(made, other, roles, source)
             return
@@ -99,14 +99,14 @@ def _join(made: Mapping, other: Table, source: str, *, on: dict[str, str], why: 
 def _look_ups(made: Mapping, address: Table, roles: Roles, source: str) -> None:
     """Follow the links of an address to city and country, which hold their names."""
     reached = [address]
-    for target, pattern in (("city", "city|town"), ("region", "state|region|province"), ("country_code", "countr")):
+    for target, pattern in (("city", words.CITY), ("region", words.REGION), ("country_code", words.COUNTRY)):
         for table in list(reached):
             link = next((one for one in table.found.links if re.search(pattern, one.table)), None)
             if link is None or link.table in made.joins or link.table not in roles.tables:
                 continue
             other = roles.tables[link.table]
             texts = [c for c in other.found.columns if c.is_text]
-            name = other.first(rf"{pattern}|{NAME}", texts)
+            name = other.first(rf"{pattern}|{words.NAME}", texts)
             if name is None:
                 continue
             on = f"{quoted(link.their_column)} = {quoted(f'{table.name}.{link.column}')}"

@@ -9,25 +9,12 @@ import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 
+from dataflow.observe.discover import words
 from dataflow.resolve.own_file.kinds import infer_kinds
 from dataflow.sources.found import FoundColumn, FoundTable, Link
 
-CUSTOMERS = r"customer|client|contact|kund|member|person|people|patient|subscriber|\blead|account|buyer|guest|shopper"
-CUSTOMERS += r"|\buser|compan|organi[sz]ation|musteri|cliente"
-_NOT_CUSTOMERS = (
-    r"staff|employee|supplier|vendor|shipper|actor|author|admin|store|warehouse|countr|city|language|categor"
-)
-_NOT_CUSTOMERS += r"|product|film|artist|role|group|permission|session|log\b|histor|order|invoice|ticket|case"
-_ORDERS = ("order", "invoice", "bestell|rechnung|kauf", "sale|purchase", "payment", "booking|rental|transaction",
-           "opportunit")  # fmt: skip
-_LINES = r"line|item|detail|position"
-_TICKETS = r"ticket|\bcase|issue|support|incident|anfrage|request"
 _REACHED = {"email", "phone", "surname", "full_name", "company_name", "given_name"}
-AMOUNT = r"total|amount|grand|\bsum\b|summe|betrag|revenue|umsatz"
-PRICE = r"price|preis|unit cost|rate\b"
-QUANTITY = r"quantity|\bqty\b|menge|anzahl|\bcount\b|units?$"
-DISCOUNT = r"discount|rabatt"
-NAME = r"name|title|bezeichnung|description"
+_FLAG_VALUES = {"0", "1"}
 
 
 @dataclass
@@ -56,6 +43,11 @@ class Table:
     @property
     def times(self) -> list[FoundColumn]:
         return [column for column in self.found.columns if column.is_date_or_time]
+
+    @property
+    def flags(self) -> list[FoundColumn]:
+        """Return the columns of yes and no, also those that are written as 0 and 1."""
+        return [c for c in self.found.columns if c.type == "BOOLEAN" or (c.is_number and set(c.values) == _FLAG_VALUES)]
 
     def link_to(self, name: str) -> Link | None:
         return next((link for link in self.found.links if link.table == name), None)
@@ -107,17 +99,14 @@ def _links_by_name(table: FoundTable, all_tables: Sequence[FoundTable]) -> list[
 
 
 def _is_customer(table: Table) -> bool:
-    words = table.found.words
-    is_named = bool(re.search(CUSTOMERS, words)) and not re.search(_NOT_CUSTOMERS, words)
+    name = table.found.words
+    is_named = bool(re.search(words.CUSTOMERS, name)) and not re.search(words.NOT_CUSTOMERS, name)
     return is_named and bool(_REACHED & set(table.kinds.values()))
 
 
 def _is_ticket(table: Table) -> bool:
     texts = [column for column in table.found.columns if column.is_text]
-    return (
-        bool(re.search(_TICKETS, table.found.words))
-        and table.first(r"subject|title|summary|betreff", texts) is not None
-    )
+    return bool(re.search(words.TICKETS, table.found.words)) and table.first(words.SUBJECT, texts) is not None
 
 
 def _orders(roles: Roles) -> Table | None:
@@ -126,10 +115,13 @@ def _orders(roles: Roles) -> Table | None:
     linked = [one for one in roles.tables.values() if any(link.table in customers for link in one.found.links)]
     candidates = []
     for table in linked:
-        rank = next((n for n, pattern in enumerate(_ORDERS) if re.search(pattern, table.found.words)), None)
-        if rank is not None and table not in roles.customers and not re.search(_LINES, table.found.words):
-            candidates.append((rank, not table.first(AMOUNT, table.numbers), table.name, table))
+        rank = next((n for n, pattern in enumerate(words.ORDERS) if re.search(pattern, table.found.words)), None)
+        if rank is not None and table not in roles.customers and not re.search(words.LINES, table.found.words):
+            candidates.append((rank, not table.first(words.AMOUNT, table.numbers), table.name, table))
     candidates.sort(key=lambda one: one[:3])
+    if linked and not candidates:
+        listed = ", ".join(one.name for one in linked)
+        roles.unsure.append(f"no table of orders was recognised; these link to customers: {listed}")
     for _, _, name, _ in candidates[1:]:
         roles.unsure.append(f"{name} links to customers as orders do; {candidates[0][2]} is mapped as orders")
     return candidates[0][3] if candidates else None
@@ -142,7 +134,9 @@ def _lines(roles: Roles) -> Table | None:
         (
             one
             for one in roles.tables.values()
-            if one.link_to(roles.orders.name) and one.first(QUANTITY, one.numbers) and one.first(PRICE, one.numbers)
+            if one.link_to(roles.orders.name)
+            and one.first(words.QUANTITY, one.numbers)
+            and one.first(words.PRICE, one.numbers)
         ),
         None,
     )

@@ -4,10 +4,12 @@ from __future__ import annotations
 
 import json
 import re
+from collections import Counter
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 
-from dataflow.observe.discover.customers import UPDATED
+from checks.values import is_currency
+from dataflow.observe.discover import words
 from dataflow.observe.discover.mappings import propose_mappings
 from dataflow.observe.discover.place import Place
 from dataflow.observe.discover.proposal import Mapping, quoted
@@ -16,8 +18,8 @@ from dataflow.sources.found import FoundColumn, FoundTable
 
 TODO = "# TODO "
 """Begins a line of dataflow.toml that asks the user something; `dataflow doctor` repeats it."""
-_DELETED_FLAG = r"^(is )?deleted$|^geloscht$"
-_DELETED_WHEN = r"^(deleted|removed|geloscht) (at|on|am|date)$"
+_STATES = rf"{words.STATUS}|{words.PRIORITY}|{words.CURRENCY}|{words.CHANNEL}|type"
+_FEW = 20
 _MOST_READ_WHOLE = 1_000_000
 """Rows of a table that is read whole in each run where nothing says when a row was deleted."""
 _PERSONAL = {
@@ -46,7 +48,15 @@ def project_of(place: Place) -> Project:
     secrets = {_variable(place, name): value for name, value in place.secrets.items()}
     lines = ["# Written by `dataflow discover`. Comments say what each guess rests on.", ""]
     lines += [f"{TODO}{one}" for one in todo]
-    lines += ["", "[currency]", 'base = "USD"', "", "[enrich] # no databases of places and companies yet", 'geoip = ""']
+    base = _base_currency(roles)
+    lines += [
+        "",
+        "[currency]",
+        f"base = {quoted(base)}",
+        "",
+        "[enrich] # no databases of places and companies yet",
+        'geoip = ""',
+    ]
     lines += ['firmographics = ""', "", *_source(place)]
     for table in roles.tables.values():
         lines += ["", *_object(place, table, _links_kept(table, roles))]
@@ -72,6 +82,14 @@ def _todo(roles: Roles, mappings: list[Mapping]) -> list[str]:
             )
         found += [f"{table.name}: {question}" for question in (table.found.written.open if table.found.written else ())]
     return found
+
+
+def _base_currency(roles: Roles) -> str:
+    """Return the currency that most orders are in."""
+    texts = [c for c in roles.orders.found.columns if c.is_text] if roles.orders else []
+    named = roles.orders.first(words.CURRENCY, texts) if roles.orders else None
+    codes = Counter(value.strip().upper() for value in named.values) if named else Counter[str]()
+    return next((code for code, _ in codes.most_common() if is_currency(code)), "USD")
 
 
 def _variable(place: Place, setting: str) -> str:
@@ -106,7 +124,10 @@ def _object(place: Place, table: Table, links: list[str]) -> Iterator[str]:
     yield from _versions(found)
     if found.written and (setting := _csv(found)):
         yield setting
-    personal = {c.name: _PERSONAL.get(table.kinds.get(c.name, ""), "") or _harmless(c) for c in found.columns}
+    personal = {
+        c.name: "none" if _is_state(c, table) else _PERSONAL.get(table.kinds.get(c.name, ""), "") or _harmless(c)
+        for c in found.columns
+    }
     # A key names its record, and a link the record of another table; an address stays one.
     named = {*(found.key if found.key_evidence else ()), *(link.column for link in found.links)}
     personal |= {name: "pseudonym" for name in named if personal.get(name) in ("", "none")}
@@ -118,23 +139,24 @@ def _object(place: Place, table: Table, links: list[str]) -> Iterator[str]:
         yield f"{quoted(column.name)} = {quoted(column.type)}"
 
 
+def _is_state(column: FoundColumn, table: Table) -> bool:
+    """Return whether a column has few different words, as states have, which can be named in messages."""
+    is_named = re.search(_STATES, column.words) or re.search(words.STATUS, table.found.words)
+    is_place = table.kinds.get(column.name) == "region"
+    return bool(is_named) and not is_place and column.is_text and len(set(column.values)) <= _FEW
+
+
 def _harmless(column: FoundColumn) -> str:
-    """Return `none` for numbers, times and columns of few different words, whose values can be named in messages."""
-    few = len(set(column.values)) <= 20 < len(column.values)
-    is_state = re.search(r"status|state|priorit|type|channel|currency|stage|via", column.words)
-    return (
-        "none"
-        if column.is_number or column.is_date_or_time or (is_state and (few or len(set(column.values)) <= 20))
-        else ""
-    )
+    """Return `none` for numbers and times."""
+    return "none" if column.is_number or column.is_date_or_time else ""
 
 
 def _versions(found: FoundTable) -> Iterator[str]:
     """Say how changes and deletions are found: by a cursor where deletions are marked, else by reading it whole."""
-    flag = next((c for c in found.columns if re.search(_DELETED_FLAG, c.words)), None)
-    when = next((c for c in found.columns if c.is_time and re.search(_DELETED_WHEN, c.words)), None)
+    flag = next((c for c in found.columns if re.search(words.DELETED_FLAG, c.words)), None)
+    when = next((c for c in found.columns if c.is_time and re.search(words.DELETED_WHEN, c.words)), None)
     cursor = next((c for c in found.columns if c.is_time and c.is_stamped), None) or next(
-        (c for c in found.columns if c.is_time and re.search(UPDATED, c.words)), None
+        (c for c in found.columns if c.is_time and re.search(words.UPDATED, c.words)), None
     )
     is_dated = "{date}" in found.path
     if cursor and (flag or when or is_dated or found.rows > _MOST_READ_WHOLE):

@@ -5,12 +5,13 @@ Counts and sums are those of the shop's own SQL.
 
 from __future__ import annotations
 
+from collections import Counter
 from pathlib import Path
 from urllib.parse import quote
 
 import pytest
 
-from tests.lib.discovered import discovered, edits_of, lived, statements
+from tests.lib.discovered import discovered, edited, lived, patched, previewed, statements
 from tests.lib.servers.mariadb import MariaServer
 
 
@@ -28,7 +29,7 @@ def shop(mariadb: MariaServer, request: pytest.FixtureRequest) -> str:
 
 @pytest.mark.parametrize("shop", ["film_rental.sql"], indirect=True)
 def test_a_film_rental(mariadb: MariaServer, shop: str, tmp_path: Path) -> None:
-    settings = discovered(url(mariadb, shop), tmp_path, edits=edits_of("film_rental"))
+    settings = discovered(url(mariadb, shop), tmp_path, company="film_rental")
     counted = "SELECT COUNT(*), SUM(amount) FROM payment"
     with lived(settings) as lake:
         assert lake.run() == {}
@@ -60,12 +61,15 @@ def test_a_film_rental(mariadb: MariaServer, shop: str, tmp_path: Path) -> None:
 
 @pytest.mark.parametrize("shop", ["food_trader.sql"], indirect=True)
 def test_a_food_trader(mariadb: MariaServer, shop: str, tmp_path: Path) -> None:
-    settings = discovered(url(mariadb, shop), tmp_path)
-    total = "SELECT COUNT(DISTINCT OrderID), SUM(ROUND(UnitPrice * Quantity * (1 - Discount), 4)) FROM `Order Details`"
+    reach = url(mariadb, shop)
+    assert '"Backordered" (2)' in previewed(discovered(reach, tmp_path))
+    settings = patched(tmp_path, "food_trader")
     with lived(settings) as lake:
         assert lake.run() == {}
-        orders = "SELECT count(*) FILTER (amount IS NOT NULL), sum(amount)::DOUBLE FROM conformed.customer_order"
-        assert lake.ask(orders) == [tuple(map(float, row)) for row in mariadb.execute(total, database=shop)]
+        assert lake.ask(ORDERS) == totals(mariadb, shop)
+        assert dict(lake.ask("SELECT status, count(*) FROM conformed.customer_order GROUP BY 1")) == states(
+            mariadb, shop
+        )
         assert lake.ask("SELECT count(*), sum(quantity) FROM conformed.order_item") == mariadb.execute(
             "SELECT COUNT(*), SUM(Quantity) FROM `Order Details`", database=shop
         )
@@ -78,10 +82,49 @@ def test_a_food_trader(mariadb: MariaServer, shop: str, tmp_path: Path) -> None:
             "UPDATE `Order Details` SET Quantity = Quantity + 2 WHERE ProductID = 1",
             "DELETE FROM `Order Details` WHERE OrderID = 10250 AND ProductID = 2",
             "UPDATE Products SET ProductName = 'White tea' WHERE ProductID = 1",
+            "UPDATE Orders SET StatusID = 5 WHERE OrderID = 10249",
+            "UPDATE Orders_Status SET StatusName = 'Shipped' WHERE StatusID = 1",
             "ALTER TABLE Customers CHANGE Phone Telephone VARCHAR(24)",
             database=shop,
         )
         assert lake.run() == {}
-        assert lake.ask(orders) == [tuple(map(float, row)) for row in mariadb.execute(total, database=shop)]
+        assert lake.ask(ORDERS) == totals(mariadb, shop)
+        assert dict(lake.ask("SELECT status, count(*) FROM conformed.customer_order GROUP BY 1")) == states(
+            mariadb, shop
+        )
         assert lake.ask("SELECT count(*) FROM conformed.order_item WHERE product_name = 'Green tea'") == [(0,)]
         assert lake.ask("SELECT count(*) FROM conformed.customer_record") == [(12,)]
+        mariadb.execute(
+            "ALTER TABLE `Order Details` CHANGE Quantity Qty SMALLINT NOT NULL",
+            "UPDATE `Order Details` SET Qty = Qty + 5 WHERE ProductID = 2",
+            database=shop,
+        )
+    renamed = {'"Quantity" = "SMALLINT"': '"Qty" = "SMALLINT"', '"UnitPrice", "Quantity",': '"UnitPrice", "Qty",'}
+    renamed |= {'"Quantity" = "none"': '"Qty" = "none"', 'quantity = "Quantity"': 'quantity = "Qty"'}
+    with lived(edited(tmp_path, renamed), runs=lake.runs) as lake:
+        assert lake.run() == {}
+        assert lake.ask(ORDERS) == totals(mariadb, shop, quantity="Qty")
+        assert lake.ask("SELECT count(*), sum(quantity) FROM conformed.order_item") == mariadb.execute(
+            "SELECT COUNT(*), SUM(Qty) FROM `Order Details`", database=shop
+        )
+
+
+ORDERS = "SELECT count(*) FILTER (amount IS NOT NULL), sum(amount)::DOUBLE FROM conformed.customer_order"
+MEANT = {"New": "placed", "Invoiced": "placed", "Backordered": "placed", "Closed": "delivered"}
+
+
+def totals(server: MariaServer, shop: str, *, quantity: str = "Quantity") -> list[tuple[float, ...]]:
+    """Number and sum of the orders by the shop's own SQL."""
+    amount = f"SUM(ROUND(UnitPrice * {quantity} * (1 - Discount), 4))"
+    rows = server.execute(f"SELECT COUNT(DISTINCT OrderID), {amount} FROM `Order Details`", database=shop)
+    return [tuple(map(float, row)) for row in rows]
+
+
+def states(server: MariaServer, shop: str) -> dict[str, int]:
+    """Number of orders by state, in the words of the model."""
+    found: Counter[str] = Counter()
+    for word, count in server.execute(
+        "SELECT StatusName, COUNT(*) FROM Orders JOIN Orders_Status USING (StatusID) GROUP BY 1", database=shop
+    ):
+        found[MEANT.get(word, word.lower())] += count
+    return dict(found)

@@ -11,7 +11,7 @@ import pytest
 from dataflow.cli.main import run as dataflow
 from dataflow.sources.salesforce.connection import close_connections
 from tests.lib.deliveries import left_alone
-from tests.lib.discovered import discovered, lived
+from tests.lib.discovered import discovered, edited, lived
 from tests.lib.servers.s3 import S3Server
 from tests.lib.servers.salesforce import Clock, Org, simulator
 from tests.lib.servers.salesforce.schema import STANDARD, Field, ObjectType
@@ -21,11 +21,12 @@ TICKETS = """Export der Anfragen;;;;;;
 Nummer;Betreff;Status;Priorität;Erstellt;Geändert;E-Mail;Aufwand
 {rows}Summe;;;;;;;{total}
 """
-ORDERS = "Rechnung Nr;Kunde Nr;Datum;Betrag;Status\n{rows}"
+ORDERS = "Rechnung Nr;Kunde Nr;Datum;{amount};Status\n{rows}"
 CUSTOMERS = "Kunde Nr;Vorname;Nachname;E-Mail;Ort\n7;Ada;Lind;ada@example.org;Kiel\n8;Ben;Ruiz;ben@example.org;Bremen\n"
 
 
-def deliver(folder: Path, *, hour: int, tickets: int = 6, bills: int = 4, extra: str = "") -> None:
+def deliver(folder: Path, *, hour: int, tickets: int = 6, bills: int = 4, extra: str = "",
+            amount: str = "Betrag") -> None:  # fmt: skip
     """Write the exports of one day, as the help desk and the shop do."""
     words = ("Offen", "Erledigt", "Wartend")
     lines = [
@@ -35,7 +36,7 @@ def deliver(folder: Path, *, hour: int, tickets: int = 6, bills: int = 4, extra:
     ]
     left_alone(_file(folder / "anfragen.csv", TICKETS.format(rows="".join(lines), total=f"{tickets * 4},00")))
     rows = [f"{100 + n};{7 + n % 2};{12 + n}.03.2026;1.{n:03},{50 + hour};bezahlt\n" for n in range(1, bills + 1)]
-    left_alone(_file(folder / "rechnungen.csv", ORDERS.format(rows="".join(rows))))
+    left_alone(_file(folder / "rechnungen.csv", ORDERS.format(amount=amount, rows="".join(rows))))
     left_alone(_file(folder / "kunden.csv", CUSTOMERS))
 
 
@@ -51,7 +52,7 @@ def bills(hour: int, count: int) -> tuple[int, Decimal]:
 
 def test_exports_with_other_words_and_decimal_commas(tmp_path: Path) -> None:
     deliver(tmp_path / "exports", hour=1)
-    settings = discovered(str(tmp_path / "exports"), tmp_path / "project")
+    settings = discovered(str(tmp_path / "exports"), tmp_path / "project", company="german")
     orders = "SELECT count(*), sum(amount) FROM conformed.customer_order"
     with lived(settings) as lake:
         assert lake.run() == {}
@@ -71,6 +72,16 @@ def test_exports_with_other_words_and_decimal_commas(tmp_path: Path) -> None:
         assert lake.run() == {}
         assert lake.ask(orders) == [bills(2, 3)]
         assert lake.ask("SELECT count(*), count(*) FILTER (subject LIKE '%?') FROM conformed.ticket") == [(4, 4)]
+        assert lake.ask("SELECT DISTINCT order_number, currency_code FROM conformed.customer_order ORDER BY 1") == [
+            (str(number), "EUR") for number in (101, 102, 103)
+        ]
+    # The amount has another heading: named in the project, it is read again.
+    deliver(tmp_path / "exports", hour=3, amount="Summe")
+    renamed = {'"Betrag" = "DECIMAL': '"Summe" = "DECIMAL', '"Betrag" = "none"': '"Summe" = "none"'}
+    settings = edited(tmp_path / "project", renamed | {'amount = "Betrag"': 'amount = "Summe"'})
+    with lived(settings, runs=lake.runs) as lake:
+        assert lake.run() == {}
+        assert lake.ask(orders) == [bills(3, 4)]
 
 
 def test_a_bucket_is_described_as_its_files(s3_tls: S3Server, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -14,9 +14,12 @@ CREATE TABLE `Products` (`ProductID` INT PRIMARY KEY AUTO_INCREMENT, `ProductNam
     `CategoryID` INT, `QuantityPerUnit` VARCHAR(20), `UnitPrice` DECIMAL(10,4) DEFAULT 0,
     `UnitsInStock` SMALLINT DEFAULT 0, `Discontinued` BIT(1) NOT NULL DEFAULT 0,
     CONSTRAINT `FK_Products_Categories` FOREIGN KEY (`CategoryID`) REFERENCES `Categories` (`CategoryID`));
+CREATE TABLE `Orders_Status` (`StatusID` TINYINT PRIMARY KEY, `StatusName` VARCHAR(50) NOT NULL);
 CREATE TABLE `Orders` (`OrderID` INT PRIMARY KEY AUTO_INCREMENT, `CustomerID` VARCHAR(5), `EmployeeID` INT,
     `OrderDate` DATETIME, `RequiredDate` DATETIME, `ShippedDate` DATETIME, `ShipVia` INT,
     `Freight` DECIMAL(10,4) DEFAULT 0, `ShipName` VARCHAR(40), `ShipCountry` VARCHAR(15),
+    `StatusID` TINYINT NOT NULL DEFAULT 3,
+    CONSTRAINT `FK_Orders_Status` FOREIGN KEY (`StatusID`) REFERENCES `Orders_Status` (`StatusID`),
     CONSTRAINT `FK_Orders_Customers` FOREIGN KEY (`CustomerID`) REFERENCES `Customers` (`CustomerID`),
     CONSTRAINT `FK_Orders_Employees` FOREIGN KEY (`EmployeeID`) REFERENCES `Employees` (`EmployeeID`));
 CREATE TABLE `Order Details` (`OrderID` INT NOT NULL, `ProductID` INT NOT NULL,
@@ -49,27 +52,29 @@ INSERT INTO `Products` VALUES
     (1, 'Green tea', 1, '10 boxes', 18.0, 39, 0),
     (2, 'Dried pears', 2, '50 packs', 30.25, 15, 0),
     (3, 'Cider', 1, '24 bottles', 14.4, 9, 1);
+INSERT INTO `Orders_Status` VALUES
+    (0, 'New'), (1, 'Invoiced'), (2, 'Shipped'), (3, 'Closed'), (4, 'Backordered'), (5, 'Cancelled');
 INSERT INTO `Orders` VALUES
-    (10248, 'NORDH', 1, '2026-01-01 00:00:00', '2026-02-01 00:00:00', '2026-01-03 00:00:00', 1, 32.38, 'Nordhus Mat AB', 'Sweden'),
-    (10249, 'COSTA', 1, '2026-01-02 00:00:00', '2026-02-02 00:00:00', NULL, 1, 32.38, 'Costa Foods S.A.', 'Spain'),
-    (10250, 'KLEIN', 1, '2026-01-03 00:00:00', '2026-02-03 00:00:00', NULL, 1, 32.38, 'Klein Feinkost GmbH', 'Germany'),
-    (10251, 'MARSH', 1, '2026-01-04 00:00:00', '2026-02-04 00:00:00', '2026-01-06 00:00:00', 1, 32.38, 'Marsh Deli Ltd', 'UK'),
-    (10252, 'OSAKA', 1, '2026-01-05 00:00:00', '2026-02-05 00:00:00', NULL, 1, 32.38, 'Osaka Shoten KK', 'Japan'),
-    (10253, 'LINDH', 1, '2026-01-06 00:00:00', '2026-02-06 00:00:00', NULL, 1, 32.38, 'Lind Handel AS', 'Norway'),
-    (10254, 'PEREZ', 1, '2026-01-07 00:00:00', '2026-02-07 00:00:00', '2026-01-09 00:00:00', 1, 32.38, 'Perez Hermanos', 'Mexico'),
-    (10255, 'QUIST', 1, '2026-01-08 00:00:00', '2026-02-08 00:00:00', NULL, 1, 32.38, 'Quist Import ApS', 'Denmark'),
-    (10256, 'ROTH&', 1, '2026-01-09 00:00:00', '2026-02-09 00:00:00', NULL, 1, 32.38, 'Roth & Sohn KG', 'Austria'),
-    (10257, 'SILVA', 1, '2026-01-10 00:00:00', '2026-02-10 00:00:00', '2026-01-12 00:00:00', 1, 32.38, 'Silva Comercio Ltda', 'Brazil'),
-    (10258, 'TOTHB', 1, '2026-01-11 00:00:00', '2026-02-11 00:00:00', NULL, 1, 32.38, 'Toth Bt', 'Hungary'),
-    (10259, 'ITOSH', 1, '2026-01-12 00:00:00', '2026-02-12 00:00:00', NULL, 1, 32.38, 'Ito Shokuhin', 'Japan'),
-    (10260, 'NORDH', 1, '2026-01-13 00:00:00', '2026-02-13 00:00:00', '2026-01-15 00:00:00', 1, 32.38, 'Nordhus Mat AB', 'Sweden'),
-    (10261, 'COSTA', 1, '2026-01-14 00:00:00', '2026-02-14 00:00:00', NULL, 1, 32.38, 'Costa Foods S.A.', 'Spain'),
-    (10262, 'KLEIN', 1, '2026-01-15 00:00:00', '2026-02-15 00:00:00', NULL, 1, 32.38, 'Klein Feinkost GmbH', 'Germany'),
-    (10263, 'MARSH', 1, '2026-01-16 00:00:00', '2026-02-16 00:00:00', '2026-01-18 00:00:00', 1, 32.38, 'Marsh Deli Ltd', 'UK'),
-    (10264, 'OSAKA', 1, '2026-01-17 00:00:00', '2026-02-17 00:00:00', NULL, 1, 32.38, 'Osaka Shoten KK', 'Japan'),
-    (10265, 'LINDH', 1, '2026-01-18 00:00:00', '2026-02-18 00:00:00', NULL, 1, 32.38, 'Lind Handel AS', 'Norway'),
-    (10266, 'PEREZ', 1, '2026-01-19 00:00:00', '2026-02-19 00:00:00', '2026-01-21 00:00:00', 1, 32.38, 'Perez Hermanos', 'Mexico'),
-    (10267, 'QUIST', 1, '2026-01-20 00:00:00', '2026-02-20 00:00:00', NULL, 1, 32.38, 'Quist Import ApS', 'Denmark');
+    (10248, 'NORDH', 1, '2026-01-01 00:00:00', '2026-02-01 00:00:00', '2026-01-03 00:00:00', 1, 32.38, 'Nordhus Mat AB', 'Sweden', 2),
+    (10249, 'COSTA', 1, '2026-01-02 00:00:00', '2026-02-02 00:00:00', NULL, 1, 32.38, 'Costa Foods S.A.', 'Spain', 0),
+    (10250, 'KLEIN', 1, '2026-01-03 00:00:00', '2026-02-03 00:00:00', NULL, 1, 32.38, 'Klein Feinkost GmbH', 'Germany', 3),
+    (10251, 'MARSH', 1, '2026-01-04 00:00:00', '2026-02-04 00:00:00', '2026-01-06 00:00:00', 1, 32.38, 'Marsh Deli Ltd', 'UK', 2),
+    (10252, 'OSAKA', 1, '2026-01-05 00:00:00', '2026-02-05 00:00:00', NULL, 1, 32.38, 'Osaka Shoten KK', 'Japan', 1),
+    (10253, 'LINDH', 1, '2026-01-06 00:00:00', '2026-02-06 00:00:00', NULL, 1, 32.38, 'Lind Handel AS', 'Norway', 3),
+    (10254, 'PEREZ', 1, '2026-01-07 00:00:00', '2026-02-07 00:00:00', '2026-01-09 00:00:00', 1, 32.38, 'Perez Hermanos', 'Mexico', 2),
+    (10255, 'QUIST', 1, '2026-01-08 00:00:00', '2026-02-08 00:00:00', NULL, 1, 32.38, 'Quist Import ApS', 'Denmark', 4),
+    (10256, 'ROTH&', 1, '2026-01-09 00:00:00', '2026-02-09 00:00:00', NULL, 1, 32.38, 'Roth & Sohn KG', 'Austria', 0),
+    (10257, 'SILVA', 1, '2026-01-10 00:00:00', '2026-02-10 00:00:00', '2026-01-12 00:00:00', 1, 32.38, 'Silva Comercio Ltda', 'Brazil', 2),
+    (10258, 'TOTHB', 1, '2026-01-11 00:00:00', '2026-02-11 00:00:00', NULL, 1, 32.38, 'Toth Bt', 'Hungary', 5),
+    (10259, 'ITOSH', 1, '2026-01-12 00:00:00', '2026-02-12 00:00:00', NULL, 1, 32.38, 'Ito Shokuhin', 'Japan', 1),
+    (10260, 'NORDH', 1, '2026-01-13 00:00:00', '2026-02-13 00:00:00', '2026-01-15 00:00:00', 1, 32.38, 'Nordhus Mat AB', 'Sweden', 2),
+    (10261, 'COSTA', 1, '2026-01-14 00:00:00', '2026-02-14 00:00:00', NULL, 1, 32.38, 'Costa Foods S.A.', 'Spain', 3),
+    (10262, 'KLEIN', 1, '2026-01-15 00:00:00', '2026-02-15 00:00:00', NULL, 1, 32.38, 'Klein Feinkost GmbH', 'Germany', 4),
+    (10263, 'MARSH', 1, '2026-01-16 00:00:00', '2026-02-16 00:00:00', '2026-01-18 00:00:00', 1, 32.38, 'Marsh Deli Ltd', 'UK', 2),
+    (10264, 'OSAKA', 1, '2026-01-17 00:00:00', '2026-02-17 00:00:00', NULL, 1, 32.38, 'Osaka Shoten KK', 'Japan', 3),
+    (10265, 'LINDH', 1, '2026-01-18 00:00:00', '2026-02-18 00:00:00', NULL, 1, 32.38, 'Lind Handel AS', 'Norway', 5),
+    (10266, 'PEREZ', 1, '2026-01-19 00:00:00', '2026-02-19 00:00:00', '2026-01-21 00:00:00', 1, 32.38, 'Perez Hermanos', 'Mexico', 2),
+    (10267, 'QUIST', 1, '2026-01-20 00:00:00', '2026-02-20 00:00:00', NULL, 1, 32.38, 'Quist Import ApS', 'Denmark', 3);
 INSERT INTO `Order Details` VALUES
     (10248, 1, 18.0, 6, 0.05),
     (10249, 1, 18.0, 7, 0.15),
