@@ -91,7 +91,7 @@ def _personal(mapping: CompiledMapping, settings: Settings) -> dict[str, str]:
     declared = {"": mapping.settings.object} | {
         alias + ".": one.object for alias, one in mapping.settings.joins.items()
     }
-    found = {}
+    found: dict[str, str] = {}
     for prefix, name in declared.items():
         source, _, object_name = name.partition(".")
         personal = settings.sources[source].objects[object_name].personal
