@@ -16,11 +16,15 @@ from checks.errors import CheckDeclarationError
 
 @dataclass(frozen=True)
 class PayloadBreach:
-    """One breach of the schema by one row; `row` is its position among the rows."""
+    """One breach of the schema by one row; `row` is its position among the rows.
+
+    `field` is the field whose value is wrong; empty where it is another part of the row, or a missing one.
+    """
 
     row: int
     rule: str
     reason: str
+    field: str = ""
 
 
 class PayloadSchema:
@@ -66,7 +70,8 @@ class PayloadSchema:
             row, *inside = error.instance_path
             pointer = "".join(f"/{step}" for step in inside) or "the row"
             keyword, expected = self._expected(error)
-            yield PayloadBreach(int(row), f"schema.{keyword}", f"{pointer}: expected {expected}")
+            field = str(inside[0]) if len(inside) == 1 and keyword != "required" else ""
+            yield PayloadBreach(int(row), f"schema.{keyword}", f"{pointer}: expected {expected}", field)
 
     def _expected(self, error: jsonschema_rs.ValidationError) -> tuple[str, str]:
         """Return the keyword and its requirement. The library's own message quotes the value, so it is not used."""

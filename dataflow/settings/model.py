@@ -126,6 +126,10 @@ class ObjectSettings(Section):
     json_schema: str = ""
     """A file in checks/schemas, or a path beside dataflow.toml."""
     checks: list[CheckSettings] = []
+    invalid: dict[str, Literal["null", "set_aside"]] = {}
+    """Field to what its invalid value costs: `null` (the value is null in valid and counted; raw keeps it) or
+    `set_aside`, as for fields that are not named: its row is a dead letter. Invalid is a text that is not of the type,
+    or a value that a check of this value alone, or the JSON Schema, refuses."""
     on_drift: Literal["evolve", "freeze", "set_aside"] = "evolve"
     """What fields that differ from the declared ones cause: reading on without them, a stop, or dead letters."""
     reread_every_hours: Hours = 0.0
@@ -152,6 +156,13 @@ class ObjectSettings(Section):
         taken = [name for name in self.fields if name.lower() in _OF_VALIDATION and not self._is_mark(name)]
         if taken:
             raise ValueError(f"no field can be named {' or '.join(taken)}: leave it out of fields")
+        unknown = [name for name in self.invalid if name not in self.fields]
+        if unknown:
+            raise ValueError(f"invalid: {unknown_name('field', unknown[0], self.fields)}")
+        marks = {self.cursor, self.deleted_flag, self.deleted_when_set, *(n.strip() for n in self.key.split(","))}
+        needed = [name for name, cost in self.invalid.items() if cost == "null" and name in marks]
+        if needed:
+            raise ValueError(f"invalid: {needed[0]} identifies, versions or deletes a record, and cannot be null")
         if self.csv != CsvSettings() and self.format not in ("", "csv"):
             raise ValueError(f'the section csv is for format = "csv", and not for "{self.format}"')
         if self.mode == "changes" and not self.cursor:

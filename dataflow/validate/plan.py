@@ -74,13 +74,19 @@ class ObjectPlan:
         objects = sorted({self.full_name, *self.parents})
         keys = {name: self.keys[name] for name in objects if not is_plain(self.keys[name])}
         ruled = {"rules": list(self.rules)} if self.rules else {}
-        added = zone | written | judged | ruled | ({"keys": keys} if keys else {})
+        lenient = {"lenient": sorted(self.lenient_fields)} if self.lenient_fields else {}
+        added = zone | written | judged | ruled | lenient | ({"keys": keys} if keys else {})
         return hash_settings(**declared, **added, checks=checks, schema=schema, version=VALIDATION_VERSION)
 
     @property
     def key_kinds(self) -> KeyKinds:
         """Return the types of the object's key fields."""
         return self.keys[self.full_name]
+
+    @property
+    def lenient_fields(self) -> frozenset[str]:
+        """Return the fields whose invalid values are null and cost no row."""
+        return frozenset(name for name, cost in self.settings.invalid.items() if cost == "null")
 
     @property
     def parents(self) -> frozenset[str]:
@@ -148,6 +154,16 @@ def _plan(
         checks = compile_checks((c.model_dump() for c in declared.checks), fields=declared.fields, place=place)
     except CheckDeclarationError as error:
         raise ConfigurationError(str(error)) from error
+    needed = [
+        check.arguments.named_fields()[0]
+        for check in checks
+        if check.rule.name == "required" and declared.invalid.get(check.arguments.named_fields()[0]) == "null"
+    ]
+    if needed:
+        raise ConfigurationError(
+            f"{place}.invalid makes invalid values of {', '.join(needed)} null, which its checks require.",
+            next_move="Remove the check required of it, or the field from invalid.",
+        )
     try:
         schema = PayloadSchema.load(declared.json_schema, beside=beside) if declared.json_schema else None
     except CheckDeclarationError as error:

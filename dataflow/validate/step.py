@@ -22,6 +22,7 @@ from dataflow.validate.incoming import (
     of_object,
 )
 from dataflow.validate.labels import count_labels, describe_warned, refuse_blocked
+from dataflow.validate.lenient import NULLED, count_nulled, describe_nulled, nulled_fact
 from dataflow.validate.newest import GONE, GOOD, NEWEST, choose_newest
 from dataflow.validate.outside_model import describe_outside
 from dataflow.validate.plan import ObjectPlan, plan_objects
@@ -105,7 +106,7 @@ def _validate_object(
         currencies = frozenset({settings.currency.base, *settings.currency.rates})
         judge_incoming(ws, plan, currencies=currencies, absent=absent)
         if reason := reason_to_hold(ws, plan, limits=settings.validation, waiting=waiting):
-            _drop(ws, (INCOMING, TYPED, BREACH, LABEL, OUTSIDE))
+            _drop(ws, (INCOMING, TYPED, BREACH, LABEL, OUTSIDE, NULLED))
             return _held(plan, reason, rows_waiting=rows_in, seconds=watch.seconds)
         choose_newest(ws, plan, is_whole=fresh is None)
         kept = keep_former_values(ws, plan, absent, is_whole=fresh is None) if absent else {}
@@ -125,7 +126,7 @@ def _validate_object(
             peak_rss_bytes=resident_bytes(),
             facts=_facts(ws, plan) | count_labels(ws.con, plan) | _found(ws.con, plan, kept),
         )
-        _drop(ws, (INCOMING, TYPED, BREACH, LABEL, OUTSIDE, GOOD, NEWEST, GONE, *((LATE,) if absent else ())))
+        _drop(ws, (INCOMING, TYPED, BREACH, LABEL, OUTSIDE, NULLED, GOOD, NEWEST, GONE, *((LATE,) if absent else ())))
         return report
 
 
@@ -184,7 +185,9 @@ def _found(con: duckdb.DuckDBPyConnection, plan: ObjectPlan, kept: Mapping[str, 
         for name, count in kept.items()
     ]
     facts = ({"zero_dates": zeros} if zeros else {}) | ({"kept_fields": dict(kept)} if kept else {})
-    return facts | notes_fact([*describe_outside(con, plan), *describe_warned(con, plan), *notes])
+    nulled = count_nulled(con, NEWEST)
+    notes = [*describe_outside(con, plan), *describe_warned(con, plan), *describe_nulled(nulled, plan), *notes]
+    return facts | nulled_fact(nulled) | notes_fact(notes)
 
 
 def _by_rule(ws: Workspace, plan: ObjectPlan) -> dict[str, int]:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Collection, Iterator
+from itertools import count
 
 import duckdb
 import pyarrow as pa
@@ -16,6 +17,7 @@ from dataflow.sources.record_key import misfit_sql, raw_key_sql, record_key_sql
 from dataflow.sources.rows import key_fields
 from dataflow.validate.cast import TYPED, typed_sql
 from dataflow.validate.incoming import INCOMING
+from dataflow.validate.lenient import begin_nulled, forgive, lenient_checks, lenient_types
 from dataflow.validate.marks import judge_marks
 from dataflow.validate.plan import ACCEPTABLE, ObjectPlan
 from dataflow.workspace.workspace import Workspace
@@ -53,13 +55,15 @@ def judge_incoming(
             row_id BIGINT, phase INTEGER, ordinal INTEGER, stage VARCHAR, rule VARCHAR, reason VARCHAR
         )
     """)
+    begin_nulled(con, plan)
     con.execute(f"INSERT INTO {BREACH} {_unreadable_sql(plan.settings.cursor)}")
     con.execute(f"INSERT INTO {BREACH} {_uncastable_sql(plan)}")
     judge_marks(con, plan, breach=BREACH, phase=_TYPE)
+    forgive(con, lenient_types(plan), breach=BREACH, phase=_TYPE)
     if misfits := _misfit_keys_sql(plan):
         con.execute(f"INSERT INTO {BREACH} {misfits}")
     if plan.schema is not None:
-        _judge_by_schema(ws, plan.schema)
+        _judge_by_schema(ws, plan, plan.schema)
     dated = any(check.options.since for check in plan.checks)
     version = f" JOIN (SELECT _row_id, _changed_at FROM {INCOMING}) USING (_row_id)" if dated else ""
     con.execute(f"""
@@ -69,6 +73,7 @@ def judge_incoming(
     around = surroundings(ws, plan, currencies=currencies)
     found = find_breaches(con, "checkable", checks=plan.checks, row_id="_row_id", surroundings=around)
     _label(con, plan, found)
+    forgive(con, lenient_checks(plan), breach=BREACH, phase=CHECK, relations=(TYPED, "checkable"))
     _judge_by_model(con, plan, absent)
     con.execute("DROP TABLE checkable")
 
@@ -192,23 +197,26 @@ def _article(kind: str) -> str:
     return "an" if kind[:1] in "AEIOU" else "a"
 
 
-def _judge_by_schema(ws: Workspace, schema: PayloadSchema) -> None:
+def _judge_by_schema(ws: Workspace, plan: ObjectPlan, schema: PayloadSchema) -> None:
     rows = ws.con.execute(
         f"SELECT _row_id, payload FROM {INCOMING} WHERE _defect IS NULL AND NOT _is_deleted AND json_valid(payload)"
     ).to_arrow_reader(_BATCH_ROWS)
     found = list(_schema_breaches(schema, rows))
     if found:
-        names = ("row_id", "ordinal", "rule", "reason")
+        names = ("row_id", "ordinal", "rule", "reason", "field")
         table = pa.table({name: pa.array(values) for name, values in zip(names, zip(*found, strict=True), strict=True)})
         ws.con.register("schema_breaches", table)
         ws.con.execute(
             f"INSERT INTO {BREACH} SELECT row_id, {_SCHEMA}, ordinal, 'validate', rule, reason FROM schema_breaches"
         )
         ws.con.unregister("schema_breaches")
+        places = {ordinal: field for _, ordinal, _, _, field in found if field in plan.lenient_fields}
+        forgive(ws.con, places, breach=BREACH, phase=_SCHEMA)
 
 
-def _schema_breaches(schema: PayloadSchema, rows: pa.RecordBatchReader) -> Iterator[tuple[int, int, str, str]]:
+def _schema_breaches(schema: PayloadSchema, rows: pa.RecordBatchReader) -> Iterator[tuple[int, int, str, str, str]]:
+    ordinal = count()
     for batch in rows:
         numbers, payloads = batch.column(0).to_pylist(), batch.column(1).to_pylist()
-        for ordinal, breach in enumerate(schema.breaches(payloads)):
-            yield numbers[breach.row], ordinal, breach.rule, breach.reason
+        for breach in schema.breaches(payloads):
+            yield numbers[breach.row], next(ordinal), breach.rule, breach.reason, breach.field

@@ -136,6 +136,43 @@ def test_good_rows_become_valid_and_bad_rows_dead_letters(company: Company) -> N
     assert report.facts["dead_letters"] == {"required": 1, "type": 1}
 
 
+LENIENT = CONFIG.replace(
+    "checks = [\n", 'invalid = { mail = "null", age = "null" }\njson_schema = "person.json"\nchecks = [\n', 1
+)
+
+
+def test_an_invalid_value_of_a_lenient_field_costs_the_value(tmp_path: Path, company: Company) -> None:
+    (tmp_path / "person.json").write_text('{"properties": {"mail": {"maxLength": 20}}}', encoding="utf-8")
+    lenient = configured(tmp_path, LENIENT)
+    company.deliver(
+        "shop.person",
+        person(1, age="9" * 3),
+        person(2, mail="nowhere", age="old"),
+        person(3, mail="a-very-long-name@example.org", age="3.7"),
+        person(4, mail="nowhere", name=""),
+    )
+    assert company.publish()["shop.person"].rows_out == 1
+    report = company.publish(lenient)["shop.person"]
+    assert (report.rows_out, report.set_aside) == (3, 1)
+    assert company.valid("person", "(mail, age)") == {
+        "1": ("n@example.org", 999), "2": (None, None), "3": (None, None),
+    }  # fmt: skip
+    assert report.facts["invalid_values"] == {"age": {"type": 2}, "mail": {"email": 1, "schema.maxLength": 1}}
+    assert "age of 2 rows of shop.person is invalid (type) and null in valid" in report.facts["notes"]
+    assert [row[:2] for row in company.dead_letters() if row[2] == "open"] == [("4", ["required"])]
+    [(kept,)] = company.lake.con.execute(
+        "SELECT payload->>'mail' FROM lake.raw.shop_person WHERE _record_key = '2'"
+    ).fetchall()
+    assert kept == "nowhere"
+
+
+@pytest.mark.parametrize("field", ["nickname", "id", "changed", "gone", "name"])
+def test_a_field_that_cannot_be_lenient_is_refused(field: str, tmp_path: Path) -> None:
+    text = CONFIG.replace("checks = [\n", f'invalid = {{ {field} = "null" }}\nchecks = [\n', 1)
+    with pytest.raises(ConfigurationError, match="invalid"):
+        plan_objects(configured(tmp_path, text), declared_tables(configured(tmp_path)))
+
+
 def test_a_reason_names_the_field_and_no_value(company: Company) -> None:
     company.deliver("shop.person", person(1, name=None, mail="secret@@value"), person(2, age="secret"))
     company.publish()
