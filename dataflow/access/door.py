@@ -9,10 +9,11 @@ runs (statements.py), and every read is in the access log (log/recorder.py) or r
 from __future__ import annotations
 
 import tempfile
-from collections.abc import Iterator
-from contextlib import closing, contextmanager
+from collections.abc import Hashable, Iterator
+from contextlib import ExitStack, closing, contextmanager
 from dataclasses import dataclass, replace
 from datetime import datetime
+from functools import partial
 from pathlib import Path
 from typing import cast
 
@@ -24,7 +25,8 @@ from dataflow.access.identify import Reads, refusal
 from dataflow.access.inbox import inbox_at, leave_out_taken, read_inbox
 from dataflow.access.lake import lake_location, reading_location
 from dataflow.access.log.recorder import RecordedConnection, Recorder
-from dataflow.access.marts import open_mart
+from dataflow.access.marts import mart_version, open_mart
+from dataflow.access.pool import ConnectionPool, file_identity
 from dataflow.access.roles import Role, find_role
 from dataflow.access.statements import check_statement, view_statement
 from dataflow.access.who import Purpose, Who
@@ -88,10 +90,12 @@ def open_for(
     settings: Settings,
     as_of: datetime | int | None = None,
     reads: Reads = (),
+    pool: ConnectionPool | None = None,
 ) -> Iterator[Door]:
     """Open what a person's role sees: the published lake at its newest or an older snapshot, or the role's mart.
 
-    `door` is its name in doors.py; `reads` are the tables that the caller's own statements read.
+    `door` is its name in doors.py; `reads` are the tables that the caller's own statements read. With a `pool` the
+    connection of the newest snapshot is kept for the next reader of the role.
     Raises: AccessRefused where the role may not; MartDiffers; LakeUnreachable when nothing was published yet,
     SnapshotNotFound, ConfigurationError; when something is read, AccessLogUnwritable and AccessLogDamaged.
     """
@@ -104,11 +108,7 @@ def open_for(
     contents = InboxContents()
     if as_of is None and (role.opens_lake or INBOX_TAKEN.full_name in role.tables):
         contents = read_inbox(location)
-    # DuckDB spills customer data: into a folder that only this user can open.
-    with (
-        tempfile.TemporaryDirectory(prefix="dataflow-spill-") as spill,
-        _opened(role, location, settings=settings, as_of=as_of, spill=Path(spill)) as con,
-    ):
+    with _opened(role, location, settings=settings, as_of=as_of, pool=pool) as con:
         waiting = leave_out_taken(con, contents)
         with recorder.watching():
             yield Door(
@@ -125,16 +125,30 @@ def open_for(
 
 @contextmanager
 def _opened(
-    role: Role, location: LakeLocation, *, settings: Settings, as_of: datetime | int | None, spill: Path
+    role: Role, location: LakeLocation, *, settings: Settings, as_of: datetime | int | None, pool: ConnectionPool | None
 ) -> Iterator[DuckDBPyConnection]:
-    """Open the locked connection of a role."""
+    """Open the locked connection of a role, or take the kept one."""
+    opened = partial(_open_locked, role, location, settings=settings, as_of=as_of)
+    with ExitStack() as stack:
+        if pool is not None and as_of is None:
+            con = stack.enter_context(pool.lease(role.name, _version(role, location, settings), opened))
+        else:
+            # DuckDB spills customer data: into a folder that only this user can open.
+            spill = stack.enter_context(tempfile.TemporaryDirectory(prefix="dataflow-spill-"))
+            con = stack.enter_context(closing(opened(Path(spill))))
+        if role.opens_lake:
+            stack.enter_context(naming_damage(con, location, is_reader=True))
+        else:
+            stack.enter_context(interrupted_after(con, seconds=settings.access.timeout_seconds))
+        yield con
+
+
+def _open_locked(
+    role: Role, location: LakeLocation, spill: Path, *, settings: Settings, as_of: datetime | int | None
+) -> DuckDBPyConnection:
+    """Open what a role reads as the default database of a locked connection."""
     if not role.opens_lake:
-        with (
-            closing(open_mart(role, settings=settings, temp_directory=spill)) as con,
-            interrupted_after(con, seconds=settings.access.timeout_seconds),
-        ):
-            yield con
-        return
+        return open_mart(role, settings=settings, temp_directory=spill)
     con = open_reader(
         location,
         at=as_of,
@@ -142,14 +156,26 @@ def _opened(
         threads=settings.lake.threads or None,
         temp_directory=spill,
     )
-    with closing(con), naming_damage(con, location, is_reader=True):
-        con.execute(f"USE {DATABASE}")
-        lock_down(con, location)
-        yield con
+    try:
+        with naming_damage(con, location, is_reader=True):
+            con.execute(f"USE {DATABASE}")
+            lock_down(con, location)
+    except BaseException:
+        con.close()
+        raise
+    return con
+
+
+def _version(role: Role, location: LakeLocation, settings: Settings) -> Hashable:
+    """Return what changes whenever a kept connection of the role would read something else than a new one."""
+    lake = file_identity(location.published_catalogue) if isinstance(location.catalogue, Path) else None
+    return lake if role.opens_lake else (lake, role.fingerprint, mart_version(settings, role.name))
 
 
 @contextmanager
-def open_to_decide(who: Who, *, door: str, settings: Settings, reads: Reads = ()) -> Iterator[tuple[Door, Inbox]]:
+def open_to_decide(
+    who: Who, *, door: str, settings: Settings, reads: Reads = (), pool: ConnectionPool | None = None
+) -> Iterator[tuple[Door, Inbox]]:
     """Open the door for a steward, and the inbox; messages written to it are newer than all that was read.
 
     Raises: UsageError before the first publication; LakeDamaged where only data files are left;
@@ -171,5 +197,5 @@ def open_to_decide(who: Who, *, door: str, settings: Settings, reads: Reads = ()
             "Nothing has been published to this lake yet, so there is nothing to decide.",
             next_move="Run `dataflow run` first.",
         )
-    with open_for(who, Purpose.STEWARDSHIP, door=door, settings=settings, reads=reads) as opened:
+    with open_for(who, Purpose.STEWARDSHIP, door=door, settings=settings, reads=reads, pool=pool) as opened:
         yield opened, inbox

@@ -29,10 +29,15 @@ def derive_key(settings: Settings, *, lake_id: str, use: str) -> bytes:
     return hmac.digest(_master(settings), f"dataflow\0{lake_id}\0{use}".encode(), hashlib.sha256)
 
 
+def master_file(settings: Settings) -> Path:
+    """Return the file of the master secret where `access.key` is not set."""
+    return settings.home / "access" / "master.key"
+
+
 def _master(settings: Settings) -> bytes:
     declared = settings.access.key
     if declared is None:
-        return _kept(settings.home / "access" / "master.key")
+        return _kept(master_file(settings))
     master = declared.get_secret_value().encode()
     if len(master) < _KEY_BYTES:
         raise ConfigurationError(

@@ -6,7 +6,7 @@ differs is not opened: it can hold what the role no longer sees.
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Hashable, Iterable
 from contextlib import closing, suppress
 from dataclasses import dataclass, fields
 from datetime import UTC, datetime
@@ -15,8 +15,10 @@ from typing import TYPE_CHECKING
 
 import duckdb
 
+from dataflow.access.keys import master_file
 from dataflow.access.lake import reading_location
 from dataflow.access.mask_keys import key_check, mask_key
+from dataflow.access.pool import file_identity
 from dataflow.access.roles import Role, role_names
 from dataflow.access.tokens import list_tokens
 from dataflow.errors import DataFlowError, MartDiffers
@@ -66,6 +68,11 @@ def pull_mart(settings: Settings, role: str) -> Path:
     if _are_in_bucket(settings):
         _bucket(settings).pull(role)
     return mart_path(settings, role)
+
+
+def mart_version(settings: Settings, role: str) -> Hashable:
+    """Return what changes with the file of a role's mart, or with the secret that its masks must be of."""
+    return file_identity(pull_mart(settings, role)), file_identity(master_file(settings))
 
 
 def push_mart(settings: Settings, role: str) -> None:

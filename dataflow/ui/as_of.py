@@ -33,6 +33,6 @@ def as_of(door: Door) -> AsOf:
     else:
         facts = read_mart(con, DATABASE)
         publication = facts.publication if facts else None
-    row = con.execute(f"SELECT max(_run_id) FROM {KPI_DAILY.sql_name}").fetchone()
-    started = started_at_of(row[0]) if row and row[0] else None
+    [(run_id,)] = con.execute(f"SELECT max(_run_id) FROM {KPI_DAILY.sql_name}").fetchall()
+    started = started_at_of(run_id) if run_id else None
     return AsOf(publication, started[1] if started else None)

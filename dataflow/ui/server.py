@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import socket
 from collections.abc import Callable
+from contextlib import closing
 
 import uvicorn
 
@@ -27,7 +28,8 @@ def serve(settings: Settings, *, port: int, say: Callable[[str], None], opened: 
         site = Site(settings=settings, port=listening.getsockname()[1], say=say)
         site.reader()  # a user without a role is refused before the browser opens
         opened(site.announce())
-        server_of(site).run(sockets=[listening])
+        with closing(site.pool):
+            server_of(site).run(sockets=[listening])
 
 
 def listen(port: int) -> socket.socket:

@@ -37,6 +37,8 @@ class Session:
     notices: list[str] = field(default_factory=list)
     queue: list[str] = field(default_factory=list)
     """Ids of the pairs to review, in the order in which they are shown."""
+    records: dict[str, tuple[str, str]] = field(default_factory=dict)
+    """The two records of each pair that was listed."""
     decided: list[str] = field(default_factory=list)
     """Ids of the pairs decided in this session, oldest first."""
 

@@ -9,6 +9,7 @@ from dataclasses import dataclass, field
 from datetime import UTC, datetime
 
 from dataflow.access.identify import identify, roles_of
+from dataflow.access.pool import ConnectionPool
 from dataflow.access.roles import role_names
 from dataflow.access.who import TOKEN, Who
 from dataflow.settings import Settings
@@ -33,6 +34,7 @@ class Site:
     say: Callable[[str], None]
     sessions: Sessions = field(default_factory=Sessions)
     token: OneTimeToken = field(default_factory=OneTimeToken)
+    pool: ConnectionPool = field(default_factory=ConnectionPool)
     _places: threading.Semaphore = field(default_factory=lambda: threading.Semaphore(READERS))
 
     @property

@@ -105,7 +105,9 @@ class Visit:
             stack.enter_context(self.site.place())
             door = stack.enter_context(
                 renewing_mart(
-                    lambda: open_for(self.who, purpose, door=self.page.door, settings=settings, reads=reads),
+                    lambda: open_for(
+                        self.who, purpose, door=self.page.door, settings=settings, reads=reads, pool=self.site.pool
+                    ),
                     self.who,
                     settings,
                 )
@@ -121,7 +123,9 @@ class Visit:
             stack.enter_context(self.site.place())
             door, inbox = stack.enter_context(
                 renewing_mart(
-                    lambda: open_to_decide(self.who, door=self.page.door, settings=settings, reads=reads),
+                    lambda: open_to_decide(
+                        self.who, door=self.page.door, settings=settings, reads=reads, pool=self.site.pool
+                    ),
                     self.who,
                     settings,
                 )

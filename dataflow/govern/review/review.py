@@ -135,9 +135,17 @@ def count_pairs(con: duckdb.DuckDBPyConnection, *, judgements: JudgementsNow = I
 
 
 def show_pair(
-    con: duckdb.DuckDBPyConnection, named: Sequence[str], *, large: int, judgements: JudgementsNow = IN_LAKE
+    con: duckdb.DuckDBPyConnection,
+    named: Sequence[str],
+    *,
+    large: int,
+    judgements: JudgementsNow = IN_LAKE,
+    is_explained: bool = True,
 ) -> Case:
-    """Return what is known of a pair, given by its id or by its two record ids. Raises: UsageError."""
+    """Return what is known of a pair, given by its id or by its two record ids. Raises: UsageError.
+
+    The model's explanation takes half of the time: `is_explained` says whether it is asked for.
+    """
     standing = settle(read_judgements(con, judgements=judgements))
     left, right = pair = find_pair(con, named, judgements=judgements)
     own = next((s for s in standing if s.newest.pair == pair), None)
@@ -150,7 +158,7 @@ def show_pair(
         left=left,
         right=right,
         reason=rows[0][0] if rows else None,
-        explanation=explain_pairs(con, [pair]).get(pair),
+        explanation=explain_pairs(con, [pair]).get(pair) if is_explained else None,
         fields=_fields(con, pair),
         customers=_customers(con, pair),
         judgements=judgements_on(con, pair, judgements=judgements),

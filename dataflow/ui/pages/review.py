@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Annotated, Any
 
 from fastapi import APIRouter, Depends, Request
@@ -59,19 +60,29 @@ def review(visit: Visiting) -> Response:
             door.con, now=visit.site.now(), limit=_LISTED, judgements=lay_over_judgements(door.con, door.waiting)
         )
     visit.session.queue = [pair.pair_id for pair in pairs if pair.pair_id not in visit.session.decided]
+    visit.session.records |= {pair.pair_id: (pair.left, pair.right) for pair in pairs}
     if visit.session.queue:
         return visit.redirect(f"/review/{visit.session.queue[0]}")
     return visit.render("review_done.html.j2", decided=len(visit.session.decided))
 
 
 @router.get("/review/{pair_id}")
-def show(visit: Visiting, pair_id: str) -> Response:
-    """Show one pair: both records side by side, why it is uncertain, what a decision touches."""
+def show(visit: Visiting, pair_id: str, score: str = "") -> Response:
+    """Show one pair: both records side by side, why it is uncertain, what a decision touches.
+
+    The model's score is computed and shown when it is asked for: a steward who saw it first would agree with it.
+    """
     if not _is_id(pair_id):
         raise NotFound("There is no pair with this id.")
     large = visit.site.settings.resolve.second_person_from_records
     with visit.open(READS) as door:
-        case = show_pair(door.con, [pair_id], large=large, judgements=lay_over_judgements(door.con, door.waiting))
+        case = show_pair(
+            door.con,
+            _named(visit, pair_id),
+            large=large,
+            judgements=lay_over_judgements(door.con, door.waiting),
+            is_explained=bool(score),
+        )
         door.recorder.about([str(customer["customer_id"]) for customer in case.customers])
         names = _names(door, case)
     following = _after(visit, case.pair_id)
@@ -81,6 +92,7 @@ def show(visit: Visiting, pair_id: str) -> Response:
         names=names,
         rows=_rows(case),
         bars=_bars(case.explanation) if case.explanation else [],
+        has_score=bool(score),
         reasons=REASONS,
         following=following,
         left_over=len(visit.session.queue),
@@ -127,7 +139,7 @@ def _decide(visit: Visit, pair_id: str, verdict: str, *, why: str) -> str:
         decision = decide_pair(
             door.con,
             inbox,
-            [pair_id],
+            _named(visit, pair_id),
             verdict,
             who=visit.session.who.name,
             why=why,
@@ -140,6 +152,11 @@ def _decide(visit: Visit, pair_id: str, verdict: str, *, why: str) -> str:
     if decision.overruled:
         return f"On record. It contradicts the judgements on {', '.join(decision.overruled)}, which no longer hold."
     return ""
+
+
+def _named(visit: Visit, pair_id: str) -> Sequence[str]:
+    """Return the records of a pair that was listed in this session: to find them by its id reads all edges."""
+    return visit.session.records.get(pair_id, (pair_id,))
 
 
 def _reason(form: dict[str, str]) -> str:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import Iterator
+from contextlib import closing
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -15,6 +16,7 @@ from pydantic import SecretStr
 
 from dataflow.access.door import Door, open_for
 from dataflow.access.lake import lake_location
+from dataflow.access.pool import ConnectionPool
 from dataflow.access.who import Purpose, Who
 from dataflow.errors import UsageError
 from dataflow.settings import Settings
@@ -160,6 +162,25 @@ def test_the_door_leaves_no_folder_behind(place: Place) -> None:
         [(spill,)] = door.con.execute("SELECT current_setting('temp_directory')").fetchall()
         assert Path(spill).stat().st_mode & 0o777 == 0o700
     assert not Path(spill).exists()
+
+
+def test_a_kept_connection_reads_one_commit_and_never_an_older_one(place: Place) -> None:
+    question = "select max(commits) from published.tally"
+
+    def asked(door: Door) -> int:
+        [(commits,)] = door.con.execute(question).fetchall()
+        assert list(door.query(question).rows()) == [(commits,)]
+        return int(commits)
+
+    with closing(ConnectionPool()) as pool:
+        for _ in range(2):
+            with open_for(READER, Purpose.ANALYSIS, door="query", settings=place.settings, pool=pool) as door:
+                before = asked(door)
+                with opened(lake_location(place.settings)) as made:
+                    commit(made, "a", before)
+                assert asked(door) == before
+            with open_for(READER, Purpose.ANALYSIS, door="query", settings=place.settings, pool=pool) as door:
+                assert asked(door) == before + 1
 
 
 def test_the_role_of_readers_cannot_write_whatever_statement_reaches_it(place: Place) -> None:
