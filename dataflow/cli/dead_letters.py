@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 import getpass
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import asdict
 from datetime import UTC, datetime
-from typing import TYPE_CHECKING, Annotated
+from typing import TYPE_CHECKING, Annotated, NamedTuple
 
 import typer
 
@@ -21,7 +21,7 @@ from dataflow.cli.options import (
     open_door_to_decide,
     settings_of,
 )
-from dataflow.cli.output import messages, write_records
+from dataflow.cli.output import messages, write_json, write_line, write_records
 from dataflow.errors import UsageError
 
 if TYPE_CHECKING:
@@ -35,7 +35,9 @@ RuleOption = Annotated[str | None, typer.Option("--rule", help="Only those that 
 RunOption = Annotated[
     str | None, typer.Option("--run", help="Only those that this run set aside; of a refused run for 30 days.")
 ]
+DryRunOption = Annotated[bool, typer.Option("--dry-run", help="Show what would be decided; decide nothing.")]
 IdsArgument = Annotated[list[str] | None, typer.Argument(help="Ids, or their beginnings, from `dlq list`.")]
+_MOST_CAUSES = 10_000
 
 
 def register(app: typer.Typer) -> None:
@@ -60,18 +62,29 @@ def list_(
         str, typer.Option("--status", help="open, replaying, resolved, superseded, discarded, or all.")
     ] = "open",
     run: RunOption = None,
+    by_cause: Annotated[
+        bool, typer.Option("--by-cause", help="Group them by cause, each with the likeliest fix.")
+    ] = False,
     limit: Annotated[int, typer.Option("--limit", min=1, help="At most so many.")] = 50,
     output: OutputOption = Output.TABLE,
 ) -> None:
     """List dead letters, newest first: where each came from, which rule it broke and why.
 
-    Example:  dataflow dlq list --source tickets --rule required
+    Examples:  dataflow dlq list --source tickets --rule required
+
+               dataflow dlq list --by-cause -o json
     """
+    from dataflow.govern.dead_letter_causes import list_causes
     from dataflow.govern.dead_letters import STATUSES, list_dead_letters, require_known
 
+    settings = settings_of(context)
     chosen = _filter_of(source, object_name, rule, [], run=run, statuses=STATUSES if status == "all" else (status,))
     with _open_to_read(context, run) as (con, now):
-        require_known(con, chosen, settings_of(context), dead_letters=now)
+        require_known(con, chosen, settings, dead_letters=now)
+        if by_cause:
+            causes = list_causes(con, chosen, settings, limit=limit, dead_letters=now)
+            write_records([asdict(cause) for cause in causes], output=output, title="Causes of dead letters")
+            return
         found = list_dead_letters(con, chosen, limit=limit, dead_letters=now)
     write_records([_listed(letter) for letter in found], output=output, title="Dead letters")
 
@@ -98,14 +111,19 @@ def show(
 
     Example:  dataflow dlq show 3f2a91
     """
-    from dataflow.govern.dead_letters import show_dead_letter
+    from dataflow.govern.dead_letters import read_events, show_dead_letter
 
     with _open_to_read(context, run) as (con, now):
         found = asdict(show_dead_letter(con, dead_letter_id, with_payload=True, dead_letters=now))
-    if output is Output.TABLE:
-        write_records([{"field": name, "value": value} for name, value in found.items()], output=output)
-    else:
-        write_records([found], output=output)
+        events = read_events(con, found["id"]) if run is None else []
+    if output is Output.JSON:
+        write_json([{**found, "events": events}])
+        return
+    facts = [{"field": name, "value": value} for name, value in found.items()]
+    write_records(facts if output is Output.TABLE else [found], output=output)
+    if output is Output.TABLE and events:
+        write_line()
+        write_records(events, output=output, title="What became of it")
 
 
 def replay(
@@ -115,24 +133,32 @@ def replay(
     object_name: ObjectOption = None,
     rule: RuleOption = None,
     yes: YesOption = False,
+    dry_run: DryRunOption = False,
+    output: OutputOption = Output.TABLE,
 ) -> None:
     """Validate dead letters again in the next run, after a rule or a mapping was corrected.
 
     Works while a run is going on. A replayed dead letter can be discarded, and the reverse: the last decision stands.
 
-    Example:  dataflow dlq replay --source mysql --object orders
+    Examples:  dataflow dlq replay --source mysql --object orders
+
+               dataflow dlq replay --rule required --dry-run -o json
     """
-    from dataflow.govern.dead_letters import replay_dead_letters, require_known
+    from dataflow.govern.dead_letters import REPLAYABLE, replay_dead_letters
     from lakehouse.plural import agreeing, counted
 
-    chosen = _filter_of(source, object_name, rule, ids or [], is_all_meant=yes)
-    with _open_to_decide(context) as (con, inbox, now):
-        require_known(con, chosen, settings_of(context), dead_letters=now)
-        replayed = replay_dead_letters(
-            con, inbox, chosen, who=getpass.getuser(), now=datetime.now(UTC), dead_letters=now
+    def write(desk: _Desk) -> int:
+        return replay_dead_letters(
+            desk.con, desk.inbox, chosen, who=getpass.getuser(), now=datetime.now(UTC), dead_letters=desk.now
         )
-    shown = counted(replayed, "dead letter")
-    messages.print(f"{shown} {agreeing(replayed, 'is', 'are')} validated again by the next `dataflow run`.")
+
+    chosen = _filter_of(source, object_name, rule, ids or [], is_all_meant=yes or dry_run)
+    done = _decide(context, chosen, "replay", of=REPLAYABLE, write=None if dry_run else write, output=output)
+    shown = counted(done, "dead letter")
+    if dry_run:
+        messages.print(f"{shown} would be validated again; nothing was decided.")
+    else:
+        messages.print(f"{shown} {agreeing(done, 'is', 'are')} validated again by the next `dataflow run`.")
 
 
 def discard(
@@ -144,21 +170,70 @@ def discard(
     object_name: ObjectOption = None,
     rule: RuleOption = None,
     yes: YesOption = False,
+    dry_run: DryRunOption = False,
+    output: OutputOption = Output.TABLE,
 ) -> None:
     """Keep dead letters out for good; they stay on record as discarded, with who decided and why.
 
     Example:  dataflow dlq discard 3f2a91 --why "test rows of the vendor"
     """
-    from dataflow.govern.dead_letters import discard_dead_letters, require_known
+    from dataflow.govern.dead_letters import discard_dead_letters
+    from dataflow.tables.ops import WAITING
     from lakehouse.plural import agreeing, counted
 
-    chosen = _filter_of(source, object_name, rule, ids or [], is_all_meant=yes)
-    by = who or getpass.getuser()
+    def write(desk: _Desk) -> int:
+        by = who or getpass.getuser()
+        return discard_dead_letters(
+            desk.con, desk.inbox, chosen, who=by, why=why, now=datetime.now(UTC), dead_letters=desk.now
+        )
+
+    chosen = _filter_of(source, object_name, rule, ids or [], is_all_meant=yes or dry_run)
+    done = _decide(context, chosen, "discard", of=WAITING, write=None if dry_run else write, output=output)
+    shown, out = counted(done, "dead letter"), agreeing(done, "it", "them")
+    if dry_run:
+        messages.print(f"{shown} would be discarded; nothing was decided.")
+    else:
+        messages.print(f"{shown} {agreeing(done, 'is', 'are')} discarded; the next `dataflow run` leaves {out} out.")
+
+
+class _Desk(NamedTuple):
+    """What a decision needs: the published lake, the inbox, and the dead letters with waiting decisions applied."""
+
+    con: duckdb.DuckDBPyConnection
+    inbox: Inbox
+    now: DeadLettersNow
+
+
+def _decide(
+    context: typer.Context,
+    chosen: DeadLetterFilter,
+    decision: str,
+    *,
+    of: Sequence[str],
+    write: Callable[[_Desk], int] | None,
+    output: Output,
+) -> int:
+    """Decide on dead letters of the statuses `of`, or count them where nothing is to be written; show their causes.
+
+    The table of causes is that of a dry run; JSON and CSV have it always.
+    """
+    from dataflow.govern.dead_letter_causes import list_causes
+    from dataflow.govern.dead_letters import decidable, require_known
+
+    settings = settings_of(context)
     with _open_to_decide(context) as (con, inbox, now):
-        require_known(con, chosen, settings_of(context), dead_letters=now)
-        discarded = discard_dead_letters(con, inbox, chosen, who=by, why=why, now=datetime.now(UTC), dead_letters=now)
-    shown, out = counted(discarded, "dead letter"), agreeing(discarded, "it", "them")
-    messages.print(f"{shown} {agreeing(discarded, 'is', 'are')} discarded; the next `dataflow run` leaves {out} out.")
+        require_known(con, chosen, settings, dead_letters=now)
+        causes = []
+        if write is None or output is not Output.TABLE:
+            meant = decidable(con, chosen, statuses=of, dead_letters=now)
+            causes = list_causes(con, meant, settings, limit=_MOST_CAUSES, dead_letters=now)
+        done = write(_Desk(con, inbox, now)) if write is not None else sum(cause.rows for cause in causes)
+    if output is Output.JSON:
+        records = [asdict(cause) for cause in causes]
+        write_json({"decision": decision, "is_dry_run": write is None, "dead_letters": done, "causes": records})
+    elif causes:
+        write_records([asdict(cause) for cause in causes], output=output, title="Causes of dead letters")
+    return done
 
 
 @contextmanager

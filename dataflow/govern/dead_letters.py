@@ -10,23 +10,29 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime
+from typing import Any
 
-from duckdb import DuckDBPyConnection
+from duckdb import CatalogException, DuckDBPyConnection
 
 from checks.registry import unknown_name
 from checks.rules import RULES
 from dataflow.errors import UsageError
 from dataflow.govern.deciding import check_reason
 from dataflow.settings import Settings
-from dataflow.tables.ops import DEAD_LETTERS, WAITING
+from dataflow.tables.ops import DEAD_LETTER_EVENT, DEAD_LETTER_STATES, DEAD_LETTERS, WAITING
 from dataflow.validate.dead_letter_decisions import KIND, MOST_IDS, DeadLetterDecision, DeadLettersNow
+from dataflow.validate.dead_letter_events import OLDEST_FIRST
 from lakehouse import Inbox
+from lakehouse.query import fetch_records
 from lakehouse.table import literal
 
 READS = (DEAD_LETTERS,)
 """The tables of the lake that listing and deciding dead letters reads."""
 
-STATUSES = ("open", "replaying", "resolved", "superseded", "discarded")
+REPLAYABLE = ("open", "discarded")
+"""The statuses of dead letters that can be replayed; those that wait can be discarded."""
+
+STATUSES = DEAD_LETTER_STATES
 IN_LAKE = DeadLettersNow()
 """The dead letters of the lake, without waiting decisions."""
 
@@ -159,6 +165,19 @@ def show_dead_letter(
     return found[0]
 
 
+def read_events(con: DuckDBPyConnection, dead_letter_id: str) -> list[dict[str, Any]]:
+    """Return what has become of a dead letter, oldest first; nothing where the role or an older lake has no events."""
+    try:
+        return fetch_records(
+            con,
+            f"SELECT occurred_at AS at, state, author AS by, reason AS why, _run_id AS run"
+            f" FROM {DEAD_LETTER_EVENT.in_lake} WHERE dead_letter_id = {literal(dead_letter_id)}"
+            f" ORDER BY {OLDEST_FIRST}",
+        )
+    except CatalogException:
+        return []
+
+
 def replay_dead_letters(
     con: DuckDBPyConnection,
     inbox: Inbox,
@@ -172,9 +191,25 @@ def replay_dead_letters(
 
     Open and discarded ones can be replayed. Raises: UsageError for an id that matches none of these.
     """
-    ids = _chosen_ids(con, chosen, dead_letters, allowed=("open", "discarded"))
+    ids = _chosen_ids(con, chosen, dead_letters, allowed=REPLAYABLE)
     _write(inbox, "replay", ids, who=who, why="", now=now)
     return len(ids)
+
+
+def decidable(
+    con: DuckDBPyConnection,
+    chosen: DeadLetterFilter,
+    *,
+    statuses: Sequence[str],
+    dead_letters: DeadLettersNow = IN_LAKE,
+) -> DeadLetterFilter:
+    """Return the filter of the dead letters that a decision on `chosen` applies to: those of these statuses.
+
+    Raises: UsageError for an id that matches none of them.
+    """
+    if chosen.ids:
+        _chosen_ids(con, chosen, dead_letters, allowed=statuses)
+    return _of_statuses(chosen, statuses)
 
 
 def discard_dead_letters(
@@ -213,8 +248,7 @@ def _chosen_ids(
     con: DuckDBPyConnection, chosen: DeadLetterFilter, dead_letters: DeadLettersNow, *, allowed: Sequence[str]
 ) -> list[str]:
     """Return the ids of the chosen dead letters whose status allows the decision."""
-    statuses = tuple(one for one in (chosen.statuses if not chosen.ids else allowed) if one in allowed)
-    condition = replace(chosen, statuses=statuses).sql
+    condition = _of_statuses(chosen, allowed).sql
     ids = [
         str(dead_letter_id)
         for (dead_letter_id,) in con.execute(
@@ -227,6 +261,12 @@ def _chosen_ids(
                 f"No dead letter with the status {' or '.join(allowed)} has an id that begins with {beginning}."
             )
     return ids
+
+
+def _of_statuses(chosen: DeadLetterFilter, allowed: Sequence[str]) -> DeadLetterFilter:
+    return replace(
+        chosen, statuses=tuple(one for one in (chosen.statuses if not chosen.ids else allowed) if one in allowed)
+    )
 
 
 def _write(inbox: Inbox, decision: str, ids: Sequence[str], *, who: str, why: str, now: datetime) -> None:

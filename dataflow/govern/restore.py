@@ -28,6 +28,7 @@ from dataflow.settings import Settings
 from dataflow.tables.declared import declared_objects, declared_tables
 from dataflow.tables.ops import DEAD_LETTERS, FINGERPRINT, POSITION
 from dataflow.tables.published import CUSTOMER_360, CUSTOMER_HISTORY, SEGMENTS
+from dataflow.validate.dead_letter_events import write_missing_events
 from dataflow.workspace.fingerprints import adopt_former_fingerprints
 from dataflow.workspace.position import ObjectName, Positions, positions_at, rewind_positions
 from dataflow.workspace.run_row import RunRow, write_run
@@ -86,6 +87,7 @@ def restore(
         bring_to_declarations(con, declared_tables(settings).values(), database=DATABASE)
         adopt_former_fingerprints(con)
         write_dead_letters(con, of=selected)
+        write_missing_events(con, run_id=run_id, at=started_at)
         rewind_positions(con, positions, run_id=run_id, moved_at=started_at)
         if table is not None:
             _write_fingerprint(con, table, fingerprint, run_id)

@@ -24,7 +24,7 @@ from dataflow.settings import ObjectSettings
 from dataflow.sources.protocol import BEGINNING
 from dataflow.sources.rows import RowReader, key_fields
 from dataflow.sources.versions import NO_KEY
-from dataflow.tables.ops import DEAD_LETTERS, WATERMARK
+from dataflow.tables.ops import DEAD_LETTER_EVENT, DEAD_LETTERS, WATERMARK
 from dataflow.tables.raw import raw_table
 from dataflow.workspace.landed_by import LandedBy, write_landed_by
 from dataflow.workspace.position import ObjectName
@@ -98,6 +98,11 @@ def write_reread(con: duckdb.DuckDBPyConnection, name: ObjectName, before: Lande
         UPDATE {DEAD_LETTERS.in_lake} d SET _record_key = r.record_key, _changed_at = r.changed_at
         FROM (SELECT row_hash, min(record_key) AS record_key, min(changed_at) AS changed_at FROM {REREAD} GROUP BY 1) r
         WHERE d._source = {literal(name[0])} AND d._object = {literal(name[1])} AND d._row_hash = r.row_hash
+    """)
+    con.execute(f"""
+        UPDATE {DEAD_LETTER_EVENT.in_lake} e SET _record_key = d._record_key FROM {DEAD_LETTERS.in_lake} d
+        WHERE d._source = {literal(name[0])} AND d._object = {literal(name[1])}
+        AND e.dead_letter_id = d.dead_letter_id AND e._record_key <> d._record_key
     """)
     if before.cursor_field != declared.cursor:
         con.execute(f"DELETE FROM {WATERMARK.in_lake} WHERE {of_object}")

@@ -131,6 +131,7 @@ SHIPPED_ROLES: dict[str, RoleSettings] = {
                 "ops.review_queue",
                 "ops.judgement",
                 "ops.dead_letters",
+                "ops.dead_letter_event",
                 "ops.inbox_taken",
             ],
             "classes": dict.fromkeys(_KNOWING.classes, "clear"),

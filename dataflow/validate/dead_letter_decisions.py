@@ -16,6 +16,7 @@ from pydantic import BaseModel, ConfigDict, Field
 
 from dataflow.settings import Settings
 from dataflow.tables.ops import DEAD_LETTERS
+from dataflow.validate.dead_letter_events import append_events
 from dataflow.workspace.workspace import Workspace
 from lakehouse import InboxContents, Message
 from lakehouse.inbox import laid_over
@@ -28,6 +29,7 @@ DECIDABLE = ("open", "replaying", "discarded")
 MOST_IDS = 20_000
 """Dead letter ids per message: the message stays below the size limit of an inbox."""
 
+_DECIDED = "CASE w.decision WHEN 'replay' THEN 'replaying' ELSE 'discarded' END"
 _DECIDABLE = ", ".join(f"'{status}'" for status in DECIDABLE)
 
 
@@ -85,6 +87,7 @@ def stage(ws: Workspace, decisions: Sequence[DeadLetterDecision], _settings: Set
         # A dead letter that can no longer be decided on stays unchanged and out of the scope.
         scope=f"SELECT dead_letter_id FROM ({_decided_sql('taken_decision', before)})",
     )
+    append_events(ws, _events_sql("taken_decision", before, now=ws.run.now_sql))
     con.execute("DROP TABLE taken_decision")
     return outcomes
 
@@ -93,15 +96,28 @@ def _decided_sql(decisions: str, dead_letters: str) -> str:
     """Return the SELECT of the dead letters that the decisions change, with the decision applied; all columns."""
     return f"""
         SELECT d.* REPLACE (
-            CASE w.decision WHEN 'replay' THEN 'replaying' ELSE 'discarded' END AS status,
+            {_DECIDED} AS status,
             CASE w.decision WHEN 'discard' THEN w.decided_by ELSE d.decided_by END AS decided_by,
             CASE w.decision WHEN 'discard' THEN w.reason ELSE d.decision_reason END AS decision_reason
         )
-        FROM {dead_letters} d JOIN (
-            FROM {decisions} QUALIFY row_number() OVER (PARTITION BY dead_letter_id ORDER BY number DESC) = 1
-        ) w ON w.dead_letter_id = d.dead_letter_id
+        FROM {dead_letters} d JOIN ({_standing_sql(decisions)}) w ON w.dead_letter_id = d.dead_letter_id
         WHERE d.status IN ({_DECIDABLE})
     """
+
+
+def _events_sql(decisions: str, dead_letters: str, *, now: str) -> str:
+    """Return the SELECT of the events that the decisions make: of dead letters whose state they change."""
+    return f"""
+        SELECT d.dead_letter_id, d._source, d._object, d._record_key, {_DECIDED} AS state, w.decided_by AS author,
+            nullif(w.reason, '') AS reason, {now} AS occurred_at
+        FROM {dead_letters} d JOIN ({_standing_sql(decisions)}) w ON w.dead_letter_id = d.dead_letter_id
+        WHERE d.status IN ({_DECIDABLE}) AND d.status <> {_DECIDED}
+    """
+
+
+def _standing_sql(decisions: str) -> str:
+    """Return the SELECT of the last decision on each dead letter."""
+    return f"FROM {decisions} QUALIFY row_number() OVER (PARTITION BY dead_letter_id ORDER BY number DESC) = 1"
 
 
 def _outcomes(con: duckdb.DuckDBPyConnection, dead_letters: str, count: int) -> list[str]:

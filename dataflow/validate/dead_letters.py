@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 from dataflow.tables.ops import DEAD_LETTER_WAITS, DEAD_LETTERS
-from dataflow.validate.incoming import INCOMING, known_sql
+from dataflow.validate.dead_letter_events import append_events
+from dataflow.validate.incoming import INCOMING, KNOWN, known_sql
 from dataflow.validate.newest import GONE, GOOD, NEWEST
 from dataflow.validate.plan import ObjectPlan
 from dataflow.validate.verdict import BREACH
@@ -37,7 +38,13 @@ def add_dead_letters(ws: Workspace, plan: ObjectPlan) -> None:
 
 
 def stage_dead_letters(ws: Workspace) -> None:
-    """Stage the dead letters of all objects in one step."""
+    """Stage the dead letters of all objects in one step, and the events of those whose state changes."""
+    changed = f"""
+        SELECT s.dead_letter_id, s._source, s._object, s._record_key, s.status AS state, {ws.run.now_sql} AS occurred_at
+        FROM {STAGED} s LEFT JOIN {KNOWN} k ON k.dead_letter_id = s.dead_letter_id
+        WHERE s.status IS DISTINCT FROM k.status
+    """
+    append_events(ws, f"SELECT *, NULL::VARCHAR AS author, NULL::VARCHAR AS reason FROM ({changed})")
     ws.stage(
         DEAD_LETTERS,
         f"SELECT * EXCLUDE (is_incoming, _run_id) FROM {STAGED}",

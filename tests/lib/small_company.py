@@ -184,7 +184,9 @@ class Company:
         """Every row of every table, or of those of some schemas, without what tells when and by which run."""
         found = {}
         for name, table in self.tables.items():
-            if name in ("ops.run", "ops.position") or (schemas and table.schema not in schemas):
+            if name in ("ops.run", "ops.position", "ops.dead_letter_event") or (
+                schemas and table.schema not in schemas
+            ):
                 continue
             names = [c.name for c in table.columns if not c.volatile and c.name not in _TIMES]
             found[name] = self.rows(f"SELECT {column_list(names)} FROM {table.in_lake} ORDER BY ALL")

@@ -26,6 +26,7 @@ from dataflow.workspace.position import needed_after
 from lakehouse import clean_up, expire
 from lakehouse import lake as lake_module
 from lakehouse.table import column_list
+from tests.lib.dead_letter_states import states_by_events, states_by_status
 from tests.lib.small_company import Company, company_settings, opened_company, person, purchase
 
 _THE_END = datetime.max.replace(tzinfo=UTC)
@@ -166,6 +167,10 @@ class Lakes:
                 history = History(company, run)
                 for kind, value in [*events, ("run", 0)]:
                     history.apply(kind, value)
+                    events_of_rows = states_by_events(company.lake)
+                    assert {one: events_of_rows.get(one) for one in states_by_status(company.lake)} == (
+                        states_by_status(company.lake)
+                    )
                 state = company.state(*schemas)
                 if "published.customer_history" in state:
                     # A restore ends states and opens others; the present ones are those of the twin.

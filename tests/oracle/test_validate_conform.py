@@ -10,6 +10,7 @@ from hypothesis import strategies as st
 from dataflow.conform.step import conform
 from dataflow.settings import load_settings
 from dataflow.validate.step import validate
+from tests.lib.dead_letter_states import states_by_events, states_by_status
 from tests.lib.raw_rows import commit, land_rows, opened_lake, workspace
 
 SCHEMAS = ("raw", "valid", "conformed", "ops")
@@ -139,3 +140,4 @@ def test_days_in_any_order_end_as_all_at_once(tmp_path_factory: Any, days: list[
                 "SELECT _record_key, hour(_changed_at) FROM lake.ops.dead_letters WHERE status = 'open'"
             ).fetchall()
             assert {(int(key), hour) for key, hour in open_dead_letters} == twin.open_dead_letters()
+            assert states_by_events(lake) == states_by_status(lake)

@@ -156,6 +156,8 @@ def test_a_judgement_reaches_orders_scores_segments_and_features_and_can_be_take
         told(capsys, home, "dlq", "discard", letter["id"], "--why", "a test row")
         [discarded] = answer(capsys, home, "dlq", "list", "--status", "discarded")
         assert (discarded["id"], discarded["state"]) == (letter["id"], "waiting for the next run")
+        tried = answer(capsys, home, "dlq", "replay", letter["id"], "--dry-run")
+        assert (tried["dead_letters"], tried["is_dry_run"], tried["causes"][0]["rows"]) == (1, True, 1)
         told(capsys, home, "dlq", "replay", letter["id"])
         waiting = {row["kind"]: row["count"] for row in answer(capsys, home, "status")["inbox"]}
         assert waiting == {"judgement": 2, "letter_decision": 2}
@@ -169,6 +171,12 @@ def test_a_judgement_reaches_orders_scores_segments_and_features_and_can_be_take
     assert [row["state"] for row in answer(capsys, home, "review", "decided")] == [""]
     [again] = answer(capsys, home, "dlq", "show", letter["id"])
     assert (again["status"], again["attempts"]) == ("open", letter["attempts"] + 1)
+    # Of the decisions that waited only the last one stands.
+    assert [event["state"] for event in again["events"]] == ["open", "replaying", "open"]
+    assert [bool(event["by"]) for event in again["events"]] == [False, True, False]
+    causes = answer(capsys, home, "dlq", "list", "--by-cause")
+    assert sum(cause["rows"] for cause in causes) == len(answer(capsys, home, "dlq", "list", "--limit", "9999"))
+    assert all(cause["likeliest_fix"] for cause in causes)
     [kept] = answer(capsys, home, "query", f"""
         select customer_id, order_count, order_amount::double as amount, lifecycle_score is not null as scored
         from published.customer_360 where customer_id in ('{first["customer_id"]}', '{second["customer_id"]}')

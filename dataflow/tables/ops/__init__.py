@@ -6,8 +6,8 @@ Tables that a restore of the lake keeps as they are (`survives_restore`), with t
   the declared key and cursor by which rows were landed.
   With older ones the next run would ask the sources again for rows that raw has, a file or version since removed from
   its source would appear never to have been received, and a gap closed since would be read a second time.
-- Runs, their costs, incidents and judgements are records of what happened and what people decided: a restore does not
-  undo them.
+- Runs, their costs, incidents, events of dead letters and judgements are records of what happened and what people
+  decided: a restore does not undo them.
 - The history of customers (published.customer_history) says what readers were shown: the restore continues it.
 - Heads of the access log show what the log held at a time: without the newer ones its newer entries could be cut off.
 
@@ -19,6 +19,8 @@ from __future__ import annotations
 
 from dataflow.tables.ops.costs import COST
 from dataflow.tables.ops.decisions import (
+    DEAD_LETTER_EVENT,
+    DEAD_LETTER_STATES,
     DEAD_LETTER_WAITS,
     DEAD_LETTERS,
     INBOX_TAKEN,
@@ -36,6 +38,8 @@ __all__ = [
     "COMPLETENESS",
     "COST",
     "DEAD_LETTERS",
+    "DEAD_LETTER_EVENT",
+    "DEAD_LETTER_STATES",
     "DEAD_LETTER_WAITS",
     "FINGERPRINT",
     "GAP",
@@ -57,6 +61,7 @@ __all__ = [
 
 TABLES = (
     DEAD_LETTERS,
+    DEAD_LETTER_EVENT,
     WATERMARK,
     LANDED_FILE,
     LANDED_BY,

@@ -49,6 +49,30 @@ DEAD_LETTERS = Table(
     ),
 )
 
+DEAD_LETTER_STATES = ("open", "replaying", "resolved", "superseded", "discarded")
+"""What a dead letter can be."""
+
+DEAD_LETTER_EVENT = Table(
+    schema="ops",
+    name="dead_letter_event",
+    grain="change of the state of a dead letter",
+    key=("dead_letter_id", "occurred_at", "state"),
+    owner="data engineering",
+    subjects=(row_of("record_key", "_record_key", "dead_letter_id"), value_of("author", "author")),
+    append_only=True,
+    survives_restore=True,
+    columns=(
+        Column("dead_letter_id", "VARCHAR", "The dead letter", "pseudonym", nullable=False),
+        *ROW_OF_AN_OBJECT,
+        Column("_record_key", "VARCHAR", "Key of the record in that object", "pseudonym", nullable=False),
+        Column("state", "VARCHAR", "What it became", "none", nullable=False, values=DEAD_LETTER_STATES),
+        Column("author", "VARCHAR", "Who decided it; null: a run found it", "identity"),
+        Column("reason", "VARCHAR", "Why it was discarded", "free_text"),
+        Column("occurred_at", "TIMESTAMPTZ", "Start time of the run that wrote it", "none", nullable=False),
+        RUN_ID,
+    ),
+)
+
 WAITING = ("open", "replaying")
 DEAD_LETTER_WAITS = f"status IN ({', '.join(map(literal, WAITING))})"
 """Condition on a dead letter: neither resolved, superseded nor discarded."""

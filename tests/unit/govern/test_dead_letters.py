@@ -8,6 +8,7 @@ from pathlib import Path
 import pytest
 
 from dataflow.errors import UsageError
+from dataflow.govern.dead_letter_causes import list_causes
 from dataflow.govern.dead_letters import (
     DeadLetter,
     DeadLetterFilter,
@@ -243,3 +244,19 @@ def test_a_closed_dead_letter_cannot_be_decided(desk: Desk) -> None:
 def test_a_wrong_filter_is_refused(wrong: dict[str, tuple[str, ...]]) -> None:
     with pytest.raises(UsageError):
         DeadLetterFilter(**wrong)  # type: ignore[arg-type]
+
+
+def test_causes_are_grouped_with_what_settled_most_of_them(lake: Lake, tmp_path: Path) -> None:
+    settings = load_settings(home=tmp_path)
+    lake.con.execute("UPDATE lake.ops.dead_letters SET reason = 'amount is not a DOUBLE' WHERE _object = 'orders'")
+    first, *others = list_causes(lake.con, OPEN, settings)
+    assert (first.object, first.rule, first.rows) == ("orders", "at_least", 1)
+    assert "the check at_least of [sources.shop.objects.orders]" in first.likeliest_fix
+    assert [(one.rule, one.rows) for one in others] == [("currency", 1), ("email", 1)]
+    for status, move in (("superseded", "wait for the source"), ("resolved", "`dataflow dlq replay --source shop")):
+        lake.con.execute(f"""
+            INSERT INTO lake.ops.dead_letters SELECT * EXCLUDE (n) REPLACE (dead_letter_id || n AS dead_letter_id,
+                '{status}' AS status) FROM lake.ops.dead_letters, range(9) AS r(n) WHERE dead_letter_id = 'bbbbbb03'
+        """)
+        [found] = list_causes(lake.con, DeadLetterFilter(object="people"), settings)
+        assert (found.rows, move in found.likeliest_fix) == (1, True)
