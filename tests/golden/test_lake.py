@@ -27,7 +27,7 @@ def golden() -> GoldenLake:
 
 
 @pytest.fixture
-def home(golden: GoldenLake, tmp_path: Path, undrawn: None) -> Path:
+def home(golden: GoldenLake, tmp_path: Path) -> Path:
     return golden.copy(tmp_path / "home")
 
 

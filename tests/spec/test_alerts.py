@@ -102,7 +102,7 @@ def test_a_refused_publication_from_the_incident_to_its_end(
 
 
 def test_a_lake_that_is_gone_is_one_critical_incident_and_commands_work_without_it(
-    tmp_path: Path, receiver: AlertReceiver, undrawn: None, capsys: pytest.CaptureFixture[str]
+    tmp_path: Path, receiver: AlertReceiver, capsys: pytest.CaptureFixture[str]
 ) -> None:
     (tmp_path / "lake" / "data").mkdir(parents=True)
     (tmp_path / "lake" / "catalogue.ducklake").write_text("this is not a catalogue")

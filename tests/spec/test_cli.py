@@ -239,7 +239,6 @@ class TestBeginning:
         assert set(failed) == folders | {"geoip", "firmographics"}
         assert all("dataflow sample" in fix for fix in failed.values())
 
-    @pytest.mark.usefixtures("undrawn", "drawn")
     def test_demo_in_one_command(self, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
         told = answer(capsys, tmp_path, "demo", "--records", "600", "--now", NOW)
         validated = [step for step in told["run"]["steps"] if step["stage"] == "validate"]

@@ -16,7 +16,6 @@ from tests.lib.homes import LATER
 
 Damage = Callable[[Path], None]
 
-pytestmark = pytest.mark.usefixtures("undrawn")
 
 WRITING = (["run", "--now", LATER], ["maintain"])
 READING = (["status"], ["query", "from published.segments"], ["plan"], ["dlq", "list"], ["review", "list"])

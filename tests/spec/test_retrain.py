@@ -26,7 +26,7 @@ JUDGED = 50
 
 
 @pytest.fixture(scope="module")
-def home(tmp_path_factory: pytest.TempPathFactory, undrawn: None) -> Path:
+def home(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A home with one published day, on whose hardest pairs a steward has spoken; the tests follow one another."""
     home = tmp_path_factory.mktemp("retrain") / "home"
     make_sample(home, records=RECORDS)

@@ -17,7 +17,7 @@ from tests.lib.small_company import CONFIG, company_settings, opened_company, pe
 
 
 @pytest.fixture
-def company(tmp_path: Path, undrawn: None) -> Iterator[Settings]:
+def company(tmp_path: Path) -> Iterator[Settings]:
     """The settings of a company that has published, and then maps every order to another status."""
     settings = company_settings(tmp_path)
     with opened_company(settings) as made:

@@ -161,7 +161,6 @@ def on_ecs(
     postgres_tls: PostgresServer,
     moto: MotoServer,
     prefect_server: PrefectServer,
-    undrawn: None,
     tmp_path: Path,
     rounds: Callable[[int, int], int],
 ) -> Iterator[OnEcs]:

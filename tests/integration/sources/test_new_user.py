@@ -119,7 +119,6 @@ def desk(name: str, server: S3Server, *, root: str = "s3://new-user", **changed:
 
 @pytest.fixture(scope="module")
 def place(
-    undrawn: None,
     mariadb: MariaServer,
     outdated_mariadb: MariaServer,
     expired_mariadb: MariaServer,

@@ -10,20 +10,7 @@ import pytest
 
 from dataflow.cli.main import run
 from dataflow.settings import Settings, load_settings
-from tests.lib.drawings import draw, draw_nothing
 from tests.lib.homes import LATER, NOW, SECOND_DAY, make_sample
-
-
-@pytest.fixture(scope="session")
-def undrawn() -> None:
-    """The runs of this process draw no charts."""
-    draw_nothing()
-
-
-@pytest.fixture
-def drawn(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Have charts drawn."""
-    monkeypatch.setattr("vl_convert.vegalite_to_svg", draw)
 
 
 def made_once(temporary: pytest.TempPathFactory, name: str, make: Callable[[Path], None]) -> Path:
@@ -41,7 +28,7 @@ def made_once(temporary: pytest.TempPathFactory, name: str, make: Callable[[Path
 
 
 @pytest.fixture(scope="session")
-def first_day(tmp_path_factory: pytest.TempPathFactory, undrawn: None) -> Path:
+def first_day(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A home with a sample of two days, the first of them published. Never run in it: copy it with `fresh_home`."""
 
     def make(home: Path) -> None:

@@ -22,7 +22,7 @@ PEOPLE = "id,given,surname,mail,changed,gone\n"
 
 
 @pytest.fixture
-def shop(tmp_path: Path, undrawn: None) -> Settings:
+def shop(tmp_path: Path) -> Settings:
     config = tmp_path / "dataflow.toml"
     first, _, second = SHOP.partition("[sources.shop.objects.purchase]")
     config.write_text(
