@@ -23,7 +23,9 @@ from dataflow.observe.pending import pending_changes
 from dataflow.observe.plan import published_view
 from dataflow.run.former_lake import former_lake
 from dataflow.settings import Settings
+from dataflow.settings.amounts import memory_bytes
 from dataflow.settings.environment import prefect_api_url
+from dataflow.settings.machine import free_memory
 from dataflow.sinks import SinkKind, active_sinks
 from dataflow.sources import Finding, probe_source
 from lakehouse import LakeDamaged, LakeError, LakeLocked, LakeView
@@ -53,6 +55,7 @@ def probe_all(settings: Settings) -> Iterator[Finding]:
         ("packages", _packages),
         ("lake extension", lambda: str(extension_path("ducklake").name)),
         ("disk space", lambda: _disk_space(settings.home)),
+        ("memory", lambda: _memory(settings)),
         ("file modes", lambda: _file_modes(settings)),
         # Before the lake is opened: opening updates a copy that is behind.
         ("published lake", lambda: _published(settings)),
@@ -141,6 +144,14 @@ def _disk_space(home: Path) -> str:
     if free < _NEEDED_BYTES:
         raise _Failed(f"{free / 2**30:.1f} GiB free at {existing}", "Free some, or put the home elsewhere with --home.")
     return f"{free / 2**30:.1f} GiB free at {existing}"
+
+
+def _memory(settings: Settings) -> str:
+    free, most = free_memory(), memory_bytes(settings.lake.memory_limit)
+    found = f"{free / 2**30:.1f} GiB free; DuckDB spills to disk at {settings.lake.memory_limit}"
+    if most > free:
+        raise _Failed(found, 'Set lake.memory_limit = "auto", or end what takes the memory.')
+    return found
 
 
 def _file_modes(settings: Settings) -> str:

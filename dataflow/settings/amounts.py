@@ -9,21 +9,32 @@ from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 from pydantic import AfterValidator, Field
 
 from checks.values import is_currency
+from dataflow.settings.machine import usual_memory
 
+AUTO = "auto"
 _MEMORY = re.compile(r"\s*(\d{1,15}(?:\.\d+)?)\s*([KMGT]I?B|B)\s*", re.IGNORECASE)
 _POWERS = {"": 0, "K": 1, "M": 2, "G": 3, "T": 4}
 # A thread's buffers of one Parquet writer take some ten megabytes: with less, DuckDB cannot even spill.
 _LEAST_MEMORY = 100_000_000
 
 
-def _check_memory(text: str) -> str:
-    """Return an amount of memory as it is. Raises: ValueError where DuckDB cannot read it, or it is too small."""
+def memory_bytes(text: str) -> float:
+    """Return an amount of memory in bytes. Raises: ValueError where DuckDB cannot read it."""
     found = _MEMORY.fullmatch(text)
     if found is None:
-        raise ValueError("is not an amount of memory with its unit, such as 1500MB or 4GB")
+        raise ValueError("is not an amount of memory with its unit, such as 1500MB or 4GB, nor auto")
     number, unit = float(found[1]), found[2].upper()
-    base = 1024 if "I" in unit else 1000
-    if number * base ** _POWERS[unit.rstrip("B").rstrip("I")] < _LEAST_MEMORY:
+    return number * (1024 if "I" in unit else 1000) ** _POWERS[unit.rstrip("B").rstrip("I")]
+
+
+def _check_memory(text: str) -> str:
+    """Return an amount of memory as it is, `auto` as what this machine leaves.
+
+    Raises: ValueError where DuckDB cannot read it, or it is too small.
+    """
+    if text == AUTO:
+        return usual_memory()
+    if memory_bytes(text) < _LEAST_MEMORY:
         raise ValueError("is less than 100MB, with which DuckDB can neither compute nor spill to disk")
     return text
 
@@ -52,7 +63,7 @@ RatedCode = Annotated[str, Field(pattern="^[A-Z]{3}$")]
 """A code in the table of rates: former codes too, which orders of earlier years have."""
 
 Memory = Annotated[str, AfterValidator(_check_memory)]
-"""An amount of memory, as DuckDB writes it."""
+"""An amount of memory, as DuckDB writes it; given as `auto`, half of what the machine has free."""
 
 # A century, and thirty years in seconds: more is a mistake, and overflows the arithmetic of dates.
 MOST_DAYS = 36_500

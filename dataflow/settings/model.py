@@ -14,6 +14,7 @@ from dataflow.errors import ConfigurationError
 from dataflow.settings.adapters import ADAPTERS
 from dataflow.settings.alerts import AlertSettings
 from dataflow.settings.amounts import (
+    AUTO,
     MOST_THREADS,
     CurrencyCode,
     Days,
@@ -51,8 +52,9 @@ class LakeSettings(Section):
     s3: S3Settings | None = None
     group: str = ""
     """The group of users that share the lake's files and the rest of the home; empty: only this user reads them."""
-    memory_limit: Memory = "1500MB"
-    """Memory that DuckDB uses before it spills to disk, in DuckDB's notation: 4GB. At least 100MB."""
+    memory_limit: Memory = Field(AUTO, validate_default=True)
+    """Memory that DuckDB uses before it spills to disk, in DuckDB's notation: 4GB. At least 100MB; `auto`: half of what
+    the machine, or the container, has free when the process starts. Python and Arrow take up to 1.5 GB beside it."""
     threads: Annotated[int, Field(ge=0, le=MOST_THREADS)] = 0
     """Threads of DuckDB; 0: one per core, and one for the stages of a lake of less than 50,000 rows."""
     wait_seconds: Seconds = 0.0
