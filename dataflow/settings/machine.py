@@ -25,7 +25,7 @@ def usual_memory() -> str:
 
 
 def free_memory() -> int:
-    """Return the memory that a process can still have, in bytes: of the machine, or of its container if that is less."""
+    """Return the memory, in bytes, that is free on the machine, or in this container if that is less."""
     free = int(psutil.virtual_memory().available)
     return min([free, *(left for folder, most, used in _CONTAINERS if (left := _left(folder, most, used)) is not None)])
 
