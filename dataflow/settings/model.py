@@ -52,7 +52,7 @@ class LakeSettings(Section):
     s3: S3Settings | None = None
     group: str = ""
     """The group of users that share the lake's files and the rest of the home; empty: only this user reads them."""
-    memory_limit: Memory = Field(AUTO, validate_default=True)
+    memory_limit: Memory = Field(default=AUTO, validate_default=True)
     """Memory that DuckDB uses before it spills to disk, in DuckDB's notation: 4GB. At least 100MB; `auto`: half of what
     the machine, or the container, has free when the process starts. Python and Arrow take up to 1.5 GB beside it."""
     threads: Annotated[int, Field(ge=0, le=MOST_THREADS)] = 0
