@@ -24,7 +24,7 @@ def memory_bytes(text: str) -> float:
     if found is None:
         raise ValueError("is not an amount of memory with its unit, such as 1500MB or 4GB, nor auto")
     number, unit = float(found[1]), found[2].upper()
-    return number * (1024 if "I" in unit else 1000) ** _POWERS[unit.rstrip("B").rstrip("I")]
+    return number * float(1024 if "I" in unit else 1000) ** _POWERS[unit.rstrip("B").rstrip("I")]
 
 
 def _check_memory(text: str) -> str:
