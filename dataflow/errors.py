@@ -197,10 +197,33 @@ class BrokenRule:
     found: str
 
 
+@dataclass(frozen=True, kw_only=True)
+class FailedCheck:
+    """A check that stopped a publication: of which table or object and column, and how many rows break it.
+
+    `categories` are the commonest values among them with their counts, never of a column with a class of personal data;
+    `settles` is the line of configuration that would settle it, empty where none would.
+    """
+
+    check: str
+    on: str
+    column: str = ""
+    rows: int | None = None
+    categories: tuple[tuple[str, int], ...] = ()
+    settles: str = ""
+
+    def __str__(self) -> str:
+        """Return what the message adds to the check: its commonest values, and what settles it."""
+        values = ", ".join(f"{value} ({count:,})" for value, count in self.categories)
+        named = f"{self.on}: {self.column} has {values}. " if values else ""
+        return f"{named}{f'To settle it, {self.settles}.' if self.settles else ''}".rstrip()
+
+
 class AuditRefused(DataFlowError):
     """The publication broke a contract, invariant or rule.
 
-    `failed` names each check that failed, with table and counts; `broken` are those among them that are rules.
+    `failed` names each check that failed, with table and counts; `broken` are those among them that are rules; `checks`
+    explains each.
     """
 
     exit_code = ExitCode.REFUSED
@@ -213,10 +236,14 @@ class AuditRefused(DataFlowError):
         next_move: str = "",
         failed: tuple[str, ...] = (),
         broken: tuple[BrokenRule, ...] = (),
+        checks: tuple[FailedCheck, ...] = (),
     ) -> None:
-        super().__init__(message, next_move=next_move)
+        # Checks of one cause, such as those of two tables, can say the same.
+        explained = " ".join(dict.fromkeys(filter(None, map(str, checks))))
+        super().__init__(f"{message} {explained}".rstrip(), next_move=next_move)
         self.failed = failed
         self.broken = broken
+        self.checks = checks
 
 
 class SinkError(DataFlowError):

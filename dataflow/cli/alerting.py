@@ -9,16 +9,16 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from dataflow.cli.options import Output, OutputOption, open_door, settings_of
+from dataflow.cli.options import Output, OutputOption, open_door, require_role, settings_of
 from dataflow.cli.output import messages, write_json, write_line, write_records
-from dataflow.errors import ConfigurationError, SinkError, UsageError
+from dataflow.errors import SinkError
+from dataflow.settings.roles import ENGINEER
 
 if TYPE_CHECKING:
     from dataflow.alerts.incidents import Incident
     from dataflow.workspace.incident_events import IncidentEvent
 
 IncidentArgument = Annotated[str, typer.Argument(help="Key of the incident, or its beginning, from `alerts list`.")]
-_SHORTEST_KEY = 4
 
 
 def register(app: typer.Typer) -> None:
@@ -54,8 +54,10 @@ def show(context: typer.Context, incident: IncidentArgument, output: OutputOptio
 
     Example:  dataflow alerts show 3f2a91
     """
+    from dataflow.alerts.reading import find_incident
+
     events = _events(context, all_of=True)
-    found = _find(events, incident)
+    found = find_incident(events, incident)
     history = [
         {"at": event.occurred_at, "event": event.kind, "run": event.run_id, "by": event.author, "found": event.summary}
         for event in events
@@ -83,11 +85,12 @@ def acknowledge(
     import getpass
 
     from dataflow.alerts.delivering import deliver as send
+    from dataflow.alerts.reading import find_incident
     from dataflow.alerts.recording import acknowledge as write
     from dataflow.workspace.incident_events import Outbox
 
     settings, now = settings_of(context), datetime.now(UTC)
-    found = _find(_events(context, all_of=True), incident)
+    found = find_incident(_events(context, all_of=True), incident)
     if found.state != "open":
         messages.print(f"The incident {found.incident_key} is {found.state} already.")
         return
@@ -104,33 +107,13 @@ def test(context: typer.Context) -> None:
 
     Example:  dataflow alerts test
     """
-    from dataflow.alerts.delivering import try_channel
-    from dataflow.workspace.incident_events import IncidentEvent
+    from dataflow.alerts.reading import try_channels
 
-    settings, now = settings_of(context), datetime.now(UTC)
-    if not settings.alerts:
-        raise ConfigurationError(
-            "No channel is declared.",
-            next_move="Add [alerts.NAME] to dataflow.toml: `dataflow describe setting alerts`.",
-        )
-    event = IncidentEvent(
-        event_id="test",
-        incident_key="test",
-        kind="opened",
-        rule="test",
-        object="alerts",
-        cause="test",
-        severity="info",
-        owner="engineer",
-        summary="This is a test of DataFlow's alerts; nothing is wrong.",
-        occurred_at=now,
-    )
-    failed = []
-    for name, declared in settings.alerts.items():
-        why = try_channel(name, declared, event)
+    require_role(context, of=[ENGINEER], command="alerts test")
+    found = try_channels(settings_of(context), now=datetime.now(UTC))
+    for name, why in found.items():
         messages.print(f"{name}: {why or 'took the notification'}")
-        failed += [name] if why else []
-    if failed:
+    if failed := [name for name, why in found.items() if why]:
         raise SinkError(f"These channels did not take it: {', '.join(failed)}.", next_move="Correct them, try again.")
 
 
@@ -141,39 +124,25 @@ def deliver(context: typer.Context, output: OutputOption = Output.TABLE) -> None
     """
     from dataflow.alerts.run_end import deliver_waiting
 
+    require_role(context, of=[ENGINEER], command="alerts deliver")
     found = deliver_waiting(settings_of(context), now=datetime.now(UTC))
     write_records([asdict(one) for one in found], output=output, title="Channels")
 
 
 def _events(context: typer.Context, *, all_of: bool) -> Sequence[IncidentEvent]:
     """Return the events of the lake and of the outbox; of the outbox alone where the lake cannot be read."""
+    from dataflow.alerts.reading import read_known_events
     from dataflow.tables.ops import INCIDENT_EVENT
-    from dataflow.workspace.incident_events import Outbox, parse_events, read_incident_events
-    from lakehouse import LakeError
+    from dataflow.workspace.incident_events import read_incident_events
 
-    # The outbox first: an event that a run records meanwhile is then in both, which counts once.
-    waiting = parse_events(Outbox(settings_of(context)).read())
-    try:
+    def in_lake() -> list[IncidentEvent]:
         with open_door(context, "alerts", reads=(INCIDENT_EVENT,)) as door:
-            in_lake = read_incident_events(door.con, all_of=all_of)
-    except LakeError as error:
-        messages.print(f"Without what the lake has recorded: {error}")
-        in_lake = []
-    unique = {event.event_id: event for event in [*in_lake, *waiting]}
-    return sorted(unique.values(), key=lambda event: event.event_id)
+            return read_incident_events(door.con, all_of=all_of)
 
-
-def _find(events: Sequence[IncidentEvent], key: str) -> Incident:
-    """Return the newest incident whose key begins so. Raises: UsageError for none, or for several keys."""
-    from dataflow.alerts.incidents import derive_incidents
-
-    found = {one.incident_key: one for one in derive_incidents(events) if one.incident_key.startswith(key)}
-    if len(key) < _SHORTEST_KEY or len(found) != 1:
-        named = "Several incidents have" if len(found) > 1 else "No incident has"
-        raise UsageError(
-            f"{named} a key that begins with {key}.", next_move="`dataflow alerts list --all` shows the keys."
-        )
-    return next(iter(found.values()))
+    known = read_known_events(settings_of(context), in_lake)
+    if known.missing:
+        messages.print(f"Without what the lake has recorded: {known.missing}")
+    return known.events
 
 
 def _listed(incident: Incident) -> dict[str, Any]:

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from dataflow.cli.options import Output, OutputOption, YesOption, parse_version, require_yes, settings_of
+from dataflow.cli.options import Output, OutputOption, YesOption, parse_version, require_role, require_yes, settings_of
 from dataflow.cli.output import messages, write_json, write_records
 from dataflow.errors import UsageError
 
@@ -57,6 +57,9 @@ def restore(
             "restore takes one of --to (with or without --table), --catalogue and --lost-files.",
             next_move="Give one of them.",
         )
+    from dataflow.settings.roles import ENGINEER
+
+    require_role(context, of=[ENGINEER], command="restore")
     settings = settings_of(context)
     if catalogue:
         _restore_catalogue(settings, output=output)

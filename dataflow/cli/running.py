@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import json
 import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import asdict
 from typing import TYPE_CHECKING, Annotated, Any
 
@@ -138,7 +140,9 @@ def run(
     _require_declared(settings, source, object_name)
     kind = "ingest" if ingest_only else "publish" if publish_only else "daily"
     parameters = ({} if publish_only else chosen) | ({} if ingest_only else {"retrain": retrain})
-    write_outcome(perform(settings, kind, parameters, now=now), output=output)
+    with _refused_as_json(output):
+        outcome = perform(settings, kind, parameters, now=now)
+    write_outcome(outcome, output=output)
 
 
 def backfill(
@@ -165,7 +169,9 @@ def backfill(
         "window_days": parse_days(window, option="--window"),
         "workers": workers,
     }
-    write_outcome(perform(settings_of(context), "backfill", parameters, now=now), output=output)
+    with _refused_as_json(output):
+        outcome = perform(settings_of(context), "backfill", parameters, now=now)
+    write_outcome(outcome, output=output)
 
 
 def follow(
@@ -277,6 +283,20 @@ def perform(settings: Settings, kind: str, parameters: dict[str, Any], *, now: s
     timestamp = timestamp_or_none(now, option="--now")
     with watching_windows() if kind == "backfill" else watching_run():
         return run_flow(settings, kind, now=timestamp, **parameters)
+
+
+@contextmanager
+def _refused_as_json(output: Output) -> Iterator[None]:
+    """Write why a publication was refused as JSON too, where that is asked for; the error is raised on."""
+    from dataflow.errors import AuditRefused
+
+    try:
+        yield
+    except AuditRefused as error:
+        if output is Output.JSON:
+            checks = [asdict(check) for check in error.checks]
+            write_json({"status": "refused", "message": str(error), "failed": list(error.failed), "checks": checks})
+        raise
 
 
 def write_outcome(outcome: RunOutcome, *, output: Output) -> None:

@@ -6,7 +6,7 @@ from typing import Annotated
 
 import typer
 
-from dataflow.cli.options import Output, OutputOption, YesOption, settings_of
+from dataflow.cli.options import Output, OutputOption, YesOption, require_role, settings_of
 from dataflow.cli.output import messages, write_records
 
 sinks = typer.Typer(no_args_is_help=True, help="The copies of published data outside the lake: warehouse, cache.")
@@ -41,9 +41,11 @@ def adopt(
     """
     from dataflow.access.lake import lake_location
     from dataflow.errors import ConfigurationError
+    from dataflow.settings.roles import ENGINEER
     from dataflow.sinks import SINKS
     from lakehouse import lease
 
+    require_role(context, of=[ENGINEER], command="sinks adopt")
     settings = settings_of(context)
     kind = SINKS.find(name)
     if not kind.is_on(settings):

@@ -68,6 +68,8 @@ def probe_all(settings: Settings) -> Iterator[Finding]:
         ("firmographics", lambda: _firmographics(settings)),
         ("prefect", _prefect),
     ]
+    if settings.rules:
+        probes.append(("rules", lambda: _rules(settings)))
     s3 = settings.lake.s3
     if settings.lake.data.startswith("s3://") and s3 is not None and not s3.endpoint:
         probes.append(("lake bucket", lambda: _policy(settings)))
@@ -113,6 +115,13 @@ def _policy(settings: Settings) -> str:
     from dataflow.observe.bucket_policy import look_at_policy
 
     return look_at_policy(settings)
+
+
+def _rules(settings: Settings) -> str:
+    # Imported late: it imports the stage that publishes, and most companies begin without rules.
+    from dataflow.observe.rule_looks import look_at_rules
+
+    return look_at_rules(settings)
 
 
 def _python() -> str:

@@ -12,11 +12,13 @@ from typing import Literal
 
 import duckdb
 
-from checks.contract import ContractCheck, verify_contracts
+from checks.contract import verify_contracts
 from dataflow.access.log.anchors import with_heads, write_anchors
 from dataflow.errors import AuditRefused, BrokenRule
-from dataflow.publish.invariants import InvariantResult, check_invariants
-from dataflow.publish.table_rules import RuleResult, TableRule, check_table_rules
+from dataflow.publish.invariants import check_invariants
+from dataflow.publish.refusals import Result, explain_failed
+from dataflow.publish.table_rules import TableRule, check_table_rules
+from dataflow.settings import Settings
 from dataflow.tables.ops import INBOX_TAKEN
 from dataflow.workspace.incident_events import IncidentEvent, write_incident_events
 from dataflow.workspace.position import move_positions
@@ -79,12 +81,13 @@ def commit(
     incidents: Sequence[IncidentEvent] = (),
     rules: Sequence[TableRule] = (),
     changes: Mapping[str, Staged] | None = None,
+    settings: Settings | None = None,
 ) -> Publication:
     """Commit what the workspace of a lake holds, audited inside the transaction. Without staged rows, commit nothing.
 
     `crashed` are runs to record with this one, `heads` signed heads of the access log to anchor,
     `incidents` events that waited in the outbox, `rules` those of tables; `changes` are those of the workspace, where
-    they were counted already.
+    they were counted already; by `settings` a refusal names the line that would settle it.
     Raises: AuditRefused, with the lake unchanged; LakeConflict, LakeUnwritable.
     """
     changes = ws.all_changes() if changes is None else changes
@@ -104,7 +107,7 @@ def commit(
         write_anchors(con, heads, run_id=ws.run.run_id, at=ws.run.now)
         write_incident_events(con, incidents, run_id=ws.run.run_id)
         move_positions(con, ws.validated, run_id=ws.run.run_id, moved_at=ws.run.now)
-        return _Written(by_table, *audit(con, ws, by_table, rules=rules))
+        return _Written(by_table, *audit(con, ws, by_table, rules=rules, settings=settings))
 
     with measured() as watch:
         written, snapshot = lake.transact(
@@ -154,6 +157,7 @@ def audit(
     written: Mapping[str, Staged],
     *,
     rules: Sequence[TableRule] = (),
+    settings: Settings | None = None,
 ) -> tuple[int, tuple[str, ...]]:
     """Verify the contracts of the changed published tables, every invariant, and the rules of changed tables.
 
@@ -166,11 +170,10 @@ def audit(
     ruled = check_table_rules(con, rules, {name for name, staged in written.items() if staged.changed})
     broken = [result for result in ruled if not result.passed]
     blocking = [result for result in broken if result.rule.blocks]
-    results: list[ContractCheck | InvariantResult | RuleResult] = [*contracts, *invariants, *ruled]
-    failed = tuple(str(one) for one in results if not one.passed and not isinstance(one, RuleResult)) + tuple(
-        map(str, blocking)
-    )
-    if failed:
+    results: list[Result] = [*contracts, *invariants, *ruled]
+    refusing: list[Result] = [*(one for one in (*contracts, *invariants) if not one.passed), *blocking]
+    if refusing:
+        failed = tuple(map(str, refusing))
         raise AuditRefused(
             f"Run {ws.run.run_id} was not published: {len(failed)} of {len(results)} checks failed: "
             f"{'; '.join(failed)}.",
@@ -179,6 +182,7 @@ def audit(
             broken=tuple(
                 BrokenRule(rule=one.rule.name, on=one.rule.on, owner=one.rule.owner, found=str(one)) for one in blocking
             ),
+            checks=explain_failed(con, refusing, tables=ws.tables, settings=settings),
         )
     return len(results), tuple(f"Rule broken: {one}" for one in broken)
 

@@ -27,7 +27,11 @@ from lakehouse.table import Table, column_list, literal, quote, timestamp_litera
 
 @dataclass(frozen=True, kw_only=True)
 class TableRule:
-    """One rule. `sql` selects one number: the rows that break it, or 1 where the table as a whole does."""
+    """One rule. `sql` selects one number: the rows that break it, or 1 where the table as a whole does.
+
+    `fields` are those that it reads of its table; `broken` is the condition of the rows that break it, empty where it
+    is not one of rows.
+    """
 
     name: str
     on: str
@@ -37,6 +41,19 @@ class TableRule:
     reason: str
     owner: str
     sql: str
+    place: str
+    fields: tuple[str, ...] = ()
+    broken: str = ""
+
+
+@dataclass(frozen=True)
+class _Number:
+    """The SELECT of a rule's number, the other tables that it reads, its fields, and the condition of broken rows."""
+
+    sql: str
+    others: tuple[str, ...] = ()
+    fields: tuple[str, ...] = ()
+    broken: str = ""
 
 
 @dataclass(frozen=True)
@@ -69,19 +86,22 @@ def compile_table_rules(settings: Settings, tables: Mapping[str, Table], *, now:
                 next_move="Give severity, or write the rule for the object that the rows come from.",
             )
         try:
-            sql, others = _count_sql(name, rule, known, now=now, place=place)
+            number = _count_sql(name, rule, known, now=now, place=place)
         except CheckDeclarationError as error:
             raise ConfigurationError(str(error)) from None
         found.append(
             TableRule(
                 name=name,
                 on=rule.on,
-                tables=frozenset({rule.on, *others}),
+                tables=frozenset({rule.on, *number.others}),
                 always=rule.fresh is not None,
                 blocks=rule.severity == "block",
                 reason=rule.reason,
                 owner=rule.owner,
-                sql=sql,
+                sql=number.sql,
+                place=place,
+                fields=number.fields,
+                broken=number.broken,
             )
         )
     return found
@@ -95,24 +115,21 @@ def check_table_rules(
     return [RuleResult(rule, fetch_int(con, rule.sql)) for rule in due]
 
 
-def _count_sql(
-    name: str, rule: RuleSettings, known: Mapping[str, Table], *, now: datetime, place: str
-) -> tuple[str, tuple[str, ...]]:
-    """Return the SELECT of a rule's number, and the other tables that it reads."""
+def _count_sql(name: str, rule: RuleSettings, known: Mapping[str, Table], *, now: datetime, place: str) -> _Number:
     table = known[rule.on]
     if rule.holds:
-        return _broken_rows(name, rule, table, now=now, place=place), ()
+        return _broken_rows(name, rule, table, now=now, place=place)
     if rule.unique:
         fields = [_field(table, field, place=place) for field in rule.unique]
         given = " AND ".join(f"{quote(field)} IS NOT NULL" for field in fields)
         groups = f"SELECT count(*) AS n FROM {table.in_lake} WHERE {given} GROUP BY {column_list(fields)} HAVING n > 1"
-        return f"SELECT coalesce(sum(n), 0)::BIGINT FROM ({groups})", ()
+        return _Number(f"SELECT coalesce(sum(n), 0)::BIGINT FROM ({groups})", fields=tuple(fields))
     if rule.refers is not None:
         other, target = _field_of(rule.refers.to, known, place=place)
-        field = quote(_field(table, rule.refers.field, place=place))
+        field = _field(table, rule.refers.field, place=place)
         keys = f"SELECT {quote(target)} FROM {other.in_lake} WHERE {quote(target)} IS NOT NULL"
-        missing = f"{field} IS NOT NULL AND {field} NOT IN ({keys})"
-        return f"SELECT count(*) FROM {table.in_lake} WHERE {missing}", (other.full_name,)
+        missing = f"{quote(field)} IS NOT NULL AND {quote(field)} NOT IN ({keys})"
+        return _count_broken(table, missing, others=(other.full_name,), fields=(field,))
     if rule.sum is not None:
         other, target = _field_of(rule.sum.equals, known, place=place)
         field = _field(table, rule.sum.field, place=place)
@@ -120,17 +137,23 @@ def _count_sql(
             f"(SELECT coalesce(sum({quote(one)}), 0) FROM {of.in_lake})"
             for one, of in ((field, table), (target, other))
         )
-        return f"SELECT (abs({ours} - {theirs}) > {rule.sum.tolerance!r})::BIGINT", (other.full_name,)
+        differs = f"SELECT (abs({ours} - {theirs}) > {rule.sum.tolerance!r})::BIGINT"
+        return _Number(differs, others=(other.full_name,), fields=(field,))
     if rule.fresh is not None:
         oldest = timestamp_literal(now - timedelta(hours=rule.fresh.within_hours))
-        field = quote(_field(table, rule.fresh.field, place=place))
-        return f"SELECT coalesce(max({field}) < {oldest}, true)::BIGINT FROM {table.in_lake}", ()
+        field = _field(table, rule.fresh.field, place=place)
+        sql = f"SELECT coalesce(max({quote(field)}) < {oldest}, true)::BIGINT FROM {table.in_lake}"
+        return _Number(sql, fields=(field,))
     assert rule.rows is not None
     most = "" if rule.rows.at_most is None else f" OR count(*) > {rule.rows.at_most}"
-    return f"SELECT (count(*) < {rule.rows.at_least}{most})::BIGINT FROM {table.in_lake}", ()
+    return _Number(f"SELECT (count(*) < {rule.rows.at_least}{most})::BIGINT FROM {table.in_lake}")
 
 
-def _broken_rows(name: str, rule: RuleSettings, table: Table, *, now: datetime, place: str) -> str:
+def _count_broken(table: Table, broken: str, *, others: tuple[str, ...] = (), fields: tuple[str, ...] = ()) -> _Number:
+    return _Number(f"SELECT count(*) FROM {table.in_lake} WHERE {broken}", others, fields, broken)
+
+
+def _broken_rows(name: str, rule: RuleSettings, table: Table, *, now: datetime, place: str) -> _Number:
     if rule.since is not None:
         raise CheckDeclarationError(f"{place}: since is of rules of objects; {rule.on} is a table.")
     check = compile_row_rule(name, rule, fields=table.column_names, place=place)
@@ -141,7 +164,7 @@ def _broken_rows(name: str, rule: RuleSettings, table: Table, *, now: datetime, 
     with closing(connect(threads=1)) as con:
         require_condition(con, check.arguments.expression, types, place=place)
     around = Surroundings(now=now, keys_of=_no_keys, holders_of=_no_keys)
-    return f"SELECT count(*) FROM {table.in_lake} WHERE {check.broken(around)}"
+    return _count_broken(table, check.broken(around), fields=check.arguments.named_fields())
 
 
 def _no_keys(name: str) -> str:

@@ -215,6 +215,7 @@ class RunSession:
             incidents=self._waiting_events,
             rules=self._table_rules(),
             changes=self._changes,
+            settings=self.settings,
         )
         self._remove_taken()
         if publication.is_new:

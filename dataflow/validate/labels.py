@@ -2,17 +2,20 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
 from typing import Any
 
 import duckdb
 
-from dataflow.errors import AuditRefused, BrokenRule
+from dataflow.errors import AuditRefused, BrokenRule, FailedCheck
 from dataflow.settings import Settings
+from dataflow.validate.business_rules import place_of
+from dataflow.validate.cast import TYPED
 from dataflow.validate.newest import NEWEST
 from dataflow.validate.plan import ObjectPlan
 from dataflow.validate.verdict import LABEL
 from dataflow.workspace.report import StepReport
+from lakehouse.table import literal, quote
 
 BLOCKED_FACT = "blocked"
 """Fact of a report: rows by the rule that stops the publication because of them."""
@@ -21,12 +24,23 @@ WARNED_FACT = "warned"
 """Fact of a report: rows by the rule that counts them."""
 
 
+CATEGORIES_FACT = "blocked_categories"
+"""Fact of a report: by the rule that stops the publication, a field that is about no person, and its commonest values.
+
+Shape: rule -> [field, [[value, rows], …]].
+"""
+
+_MOST_CATEGORIES = 5
+
+
 def count_labels(con: duckdb.DuckDBPyConnection, plan: ObjectPlan) -> dict[str, Any]:
     """Return the facts of a report: the newest versions of records that break a rule, by severity and rule."""
     facts = {}
     for fact, severity in ((WARNED_FACT, "warn"), (BLOCKED_FACT, "block")):
         if counted := _counts(con, plan, severity):
             facts[fact] = counted
+    if blocked := facts.get(BLOCKED_FACT):
+        facts[CATEGORIES_FACT] = {rule: found for rule in blocked if (found := _categories(con, plan, rule))}
     return facts
 
 
@@ -57,11 +71,49 @@ def refuse_blocked(reports: Iterable[StepReport], settings: Settings, *, run_id:
             "`dataflow rules show NAME` shows a rule.",
             failed=tuple(one.found for one in broken),
             broken=tuple(broken),
+            checks=tuple(_explained(reports, settings)),
         )
+
+
+def _explained(reports: Iterable[StepReport], settings: Settings) -> Iterator[FailedCheck]:
+    for report in reports:
+        for name, count in report.facts.get(BLOCKED_FACT, {}).items():
+            field, categories = report.facts.get(CATEGORIES_FACT, {}).get(name, ("", ()))
+            place = place_of(settings, name) if name in settings.rules else f"[sources.{report.subject}] checks"
+            yield FailedCheck(
+                check=name,
+                on=report.subject,
+                column=field,
+                rows=count,
+                categories=tuple((str(value), int(rows)) for value, rows in categories),
+                settles=f'{place}: correct the rule {name}, or write severity = "reject" to set the rows aside',
+            )
 
 
 def _reason(settings: Settings, name: str) -> str:
     return settings.rules[name].reason if name in settings.rules else "a check of the object"
+
+
+def _categories(
+    con: duckdb.DuckDBPyConnection, plan: ObjectPlan, rule: str
+) -> tuple[str, list[tuple[str, int]]] | None:
+    """Return the commonest values of the first field of a rule that is declared to be about no person."""
+    fields = [
+        field
+        for check in plan.checks
+        if check.name == rule
+        for field in check.arguments.named_fields()
+        if plan.settings.personal.get(field) == "none"
+    ]
+    if not fields:
+        return None
+    rows = con.execute(f"""
+        SELECT {quote(fields[0])}::VARCHAR, count(*) FROM {TYPED} t
+        SEMI JOIN (SELECT row_id FROM {LABEL} WHERE rule = {literal(rule)}) l ON l.row_id = t._row_id
+        WHERE t._row_id IN (SELECT _row_id FROM {NEWEST})
+        GROUP BY 1 ORDER BY 2 DESC, 1 LIMIT {_MOST_CATEGORIES}
+    """).fetchall()
+    return fields[0], [("missing" if value is None else f'"{value[:40]}"', int(count)) for value, count in rows]
 
 
 def _counts(con: duckdb.DuckDBPyConnection, plan: ObjectPlan, severity: str) -> dict[str, int]:

@@ -9,6 +9,10 @@ import pytest
 
 from dataflow.errors import AuditRefused, ExitCode
 from dataflow.publish import commit, content_hash
+from dataflow.publish.refusals import explain_failed
+from dataflow.publish.table_rules import check_table_rules, compile_table_rules
+from dataflow.settings import load_settings
+from dataflow.tables.declared import declared_tables
 from dataflow.tables.published import CUSTOMER_360, ORDERS
 from lakehouse import Lake
 from tests.lib.customers import World, record_of
@@ -76,12 +80,45 @@ def test_every_failed_check_is_named(lake: Lake, folder: Path, world: World) -> 
     with workspace(lake, folder, run_id="bad") as ws:
         ws.stage(ORDERS, "SELECT * REPLACE ('?' AS status, 'no' AS currency_code, -1 AS amount) FROM published.orders")
         with pytest.raises(AuditRefused, match="3 of") as refused:
-            commit(ws, lake, [])
+            commit(ws, lake, [], settings=settings_in(folder))
     assert [failed.partition(" (")[0] for failed in refused.value.failed] == [
         "published.orders: columns.status.checks.invalid",
         "published.orders: columns.currency_code.checks.invalid",
         "published.orders: checks.failed_rows.refunds",
     ]
+    status, currency, refunds = refused.value.checks
+    assert (status.column, status.rows, currency.column, currency.rows) == ("status", 1, "currency_code", 1)
+    assert (refunds.on, refunds.column) == ("published.orders", "")
+    # Of a personal class: its values are counted and not shown.
+    assert status.categories == currency.categories == ()
+    assert status.settles.startswith("in [mappings.")
+    assert status.settles in str(refused.value)
+
+
+def test_a_refusal_shows_values_that_are_about_no_person(lake: Lake, folder: Path) -> None:
+    text = """
+    [rules.kpis_are_counts]
+    on = "published.kpi_daily"
+    holds = "unit = 'count'"
+    severity = "block"
+    reason = "unit is not count"
+    passes = [{ unit = "count" }]
+    fails = [{ unit = "share" }]
+    """
+    (folder / "rules.toml").write_text(text)
+    configured = load_settings(folder / "rules.toml", home=folder)
+    tables = declared_tables(configured)
+    [rule] = compile_table_rules(configured, tables, now=NOW)
+    expected = lake.con.execute(
+        "SELECT unit, count(*) FROM lake.published.kpi_daily WHERE unit <> 'count' GROUP BY 1 ORDER BY 2 DESC, 1"
+    ).fetchall()
+    [result] = check_table_rules(lake.con, [rule], {rule.on})
+    [found] = explain_failed(lake.con, [result], tables=tables, settings=configured)
+    assert found.categories == tuple((f'"{unit}"', rows) for unit, rows in expected)
+    assert (found.column, found.rows) == ("unit", sum(rows for _, rows in expected))
+    assert found.settles == 'rules.toml: correct the rule kpis_are_counts, or write severity = "warn"'.replace(
+        "rules.toml", rule.place
+    )
 
 
 def test_the_snapshot_names_the_run(lake: Lake) -> None:

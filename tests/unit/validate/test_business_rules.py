@@ -11,6 +11,7 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from dataflow.errors import AuditRefused, ConfigurationError
+from dataflow.observe.rule_looks import look_at_rules
 from dataflow.publish.table_rules import check_table_rules, compile_table_rules
 from dataflow.settings import load_settings
 from dataflow.tables.declared import declared_tables
@@ -90,7 +91,8 @@ def test_rows_are_set_aside_counted_and_named(company: Company) -> None:
 
 
 def test_a_rule_that_blocks_refuses_the_publication(tmp_path: Path) -> None:
-    with opened_company(company_settings(tmp_path, ONLY_OURS + BLOCK)) as company:
+    open_total = '[sources.shop.objects.purchase.personal]\ntotal = "none"\n'
+    with opened_company(company_settings(tmp_path, ONLY_OURS + open_total + BLOCK)) as company:
         company.land("purchase", purchase(1, of=1), purchase(2, of=1, total="0"))
         before = company.snapshot()
         with pytest.raises(AuditRefused, match=r"shop\.purchase: no_free_purchase \(total is 0; 1 rows\)") as refused:
@@ -98,6 +100,9 @@ def test_a_rule_that_blocks_refuses_the_publication(tmp_path: Path) -> None:
         assert company.snapshot() == before
         [broken] = refused.value.broken
         assert (broken.rule, broken.on, broken.owner) == ("no_free_purchase", "shop.purchase", "finance")
+        [check] = refused.value.checks
+        assert (check.column, check.rows, check.categories) == ("total", 1, (('"0.00"', 1),))
+        assert 'shop.purchase: total has "0.00" (1). To settle it, dataflow.toml:' in str(refused.value)
         company.land("purchase", purchase(2, of=1, day=2))
         assert "blocked" not in company.validate()["shop.purchase"].facts
 
@@ -295,3 +300,10 @@ _ANYTHING = {
     "BIGINT": "1", "DECIMAL": "1", "DOUBLE": "1", "BOOLEAN": "false", "TIMESTAMPTZ": "now()",
     "DATE": "DATE '2026-03-10'", "VARCHAR[]": "[]",
 }  # fmt: skip
+
+
+def test_doctor_runs_the_examples(tmp_path: Path) -> None:
+    assert look_at_rules(company_settings(tmp_path, CONFIG + RULES)).endswith("rules are judged as they say")
+    wrong = BLOCK.replace("passes = [{ total = 1 }]", "passes = [{ total = 0 }]")
+    with pytest.raises(ConfigurationError, match=r"dataflow\.toml:\d+: example 1 of passes of no_free_purchase"):
+        look_at_rules(company_settings(tmp_path, CONFIG + wrong))
