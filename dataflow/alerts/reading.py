@@ -27,9 +27,10 @@ class KnownEvents:
 def read_known_events(settings: Settings, in_lake: Callable[[], Sequence[IncidentEvent]]) -> KnownEvents:
     """Return the events of the outbox, and those that `in_lake` reads where the lake can be read."""
     # The outbox first: an event that a run records meanwhile is then in both, which counts once.
-    waiting, recorded, missing = parse_events(Outbox(settings).read()), (), ""
+    waiting, missing = parse_events(Outbox(settings).read()), ""
+    recorded: Sequence[IncidentEvent] = ()
     try:
-        recorded = tuple(in_lake())
+        recorded = in_lake()
     except LakeError as error:
         missing = str(error)
     unique = {event.event_id: event for event in [*recorded, *waiting]}

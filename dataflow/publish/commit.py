@@ -171,7 +171,9 @@ def audit(
     broken = [result for result in ruled if not result.passed]
     blocking = [result for result in broken if result.rule.blocks]
     results: list[Result] = [*contracts, *invariants, *ruled]
-    refusing: list[Result] = [*(one for one in (*contracts, *invariants) if not one.passed), *blocking]
+    refusing: list[Result] = [one for one in contracts if not one.passed]
+    refusing += [one for one in invariants if not one.passed]
+    refusing += blocking
     if refusing:
         failed = tuple(map(str, refusing))
         raise AuditRefused(

@@ -122,7 +122,7 @@ def _broken_sql(table: Table, column: str, kind: str) -> str:
     if kind == "missing":
         return f"{quote(column)} IS NULL"
     declared = contract_of(table, database=DATABASE)["columns"]
-    checks = next((one.get("checks", []) for one in declared if one["name"] == column), [])
+    checks: Sequence[Mapping[str, Any]] = next((one.get("checks", []) for one in declared if one["name"] == column), [])
     found = [part for check in checks if "invalid" in check for part in _invalid_sql(quote(column), check["invalid"])]
     return f"({' OR '.join(found)})" if found else ""
 

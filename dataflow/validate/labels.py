@@ -35,7 +35,7 @@ _MOST_CATEGORIES = 5
 
 def count_labels(con: duckdb.DuckDBPyConnection, plan: ObjectPlan) -> dict[str, Any]:
     """Return the facts of a report: the newest versions of records that break a rule, by severity and rule."""
-    facts = {}
+    facts: dict[str, Any] = {}
     for fact, severity in ((WARNED_FACT, "warn"), (BLOCKED_FACT, "block")):
         if counted := _counts(con, plan, severity):
             facts[fact] = counted
