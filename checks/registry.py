@@ -43,11 +43,15 @@ class Registry(Mapping[str, T], Generic[T]):
 
 def unknown_name(kind: str, name: str, known: Iterable[str]) -> str:
     """Return the message for an undeclared name: the nearest declared name, then all of them."""
+    names = sorted(known)
+    return f"There is no {kind} {name}.{nearest(name, names)} There are: {', '.join(names) or 'none'}."
+
+
+def nearest(name: str, known: Iterable[str]) -> str:
+    """Return the question whether the nearest declared name is meant, after a blank; empty where none is near."""
     # Loaded here: every command imports this module, and unknown names are rare.
     from difflib import get_close_matches
 
-    names = sorted(known)
-    folded = {each.casefold(): each for each in names}
+    folded = {each.casefold(): each for each in known}
     near = get_close_matches(name.casefold(), folded, n=1)
-    hint = f" Did you mean {folded[near[0]]}?" if near else ""
-    return f"There is no {kind} {name}.{hint} There are: {', '.join(names) or 'none'}."
+    return f" Did you mean {folded[near[0]]}?" if near else ""

@@ -112,7 +112,7 @@ LOOKUPS = (
     ),
     Lookup(
         "street_lookup",
-        ("street", "unit"),
+        ("street", "unit", "house_number"),
         (("street", _TEXT), ("house_number", _TEXT), ("unit", _TEXT)),
         normalise_street,
         halved=True,

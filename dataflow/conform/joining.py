@@ -11,6 +11,7 @@ import ibis
 from ibis.expr import datatypes as dt
 from ibis.expr import types as ir
 
+from checks.registry import nearest
 from dataflow.conform.keys import as_key
 from dataflow.errors import MappingError
 from dataflow.settings import JoinSettings
@@ -58,7 +59,10 @@ def check_join(join: Join, source: Table, *, place: str, above: Sequence[Join] =
         unknown = [name for name in names if name not in there]
         if unknown:
             known = ", ".join(name for name in there if not name.rpartition(".")[2].startswith("_"))
-            raise MappingError(f"{place}.{word} names {', '.join(map(repr, unknown))}; {table.name} has: {known}.")
+            hints = "".join(dict.fromkeys(nearest(name, there) for name in unknown))
+            raise MappingError(
+                f"{place}.{word} names {', '.join(map(repr, unknown))}; {table.name} has: {known}.{hints}"
+            )
     if any(not names for names in join.settings.sums.values()):
         raise MappingError(f"{place}.sums has a sum of nothing; name the fields whose product is summed up.")
     if not join.settings.on:

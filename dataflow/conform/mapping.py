@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping
 from itertools import combinations
 
+from checks.registry import nearest
 from dataflow.conform.compiled import CompiledMapping
 from dataflow.conform.joining import Join, check_join
 from dataflow.conform.outside import check_values
@@ -109,8 +110,11 @@ def valid_table(object_name: str, tables: Mapping[str, Table], *, place: str) ->
     """Return the valid table of `source.object`. Raises: MappingError listing the declared objects."""
     found = tables.get("valid." + object_name.replace(".", "_", 1))
     if found is None:
-        known = ", ".join(name.removeprefix("valid.") for name in tables if name.startswith("valid."))
-        raise MappingError(f"{place} names {object_name!r}; the declared objects are (source_object): {known}.")
+        known = [name.removeprefix("valid.") for name in tables if name.startswith("valid.")]
+        raise MappingError(
+            f"{place} names {object_name!r}; the declared objects are (source_object): {', '.join(known)}."
+            f"{nearest(object_name.replace('.', '_', 1), known)}"
+        )
     return found
 
 
@@ -118,4 +122,5 @@ def _refuse_unknown(place: str, names: Iterable[str], known: Iterable[str]) -> N
     there = list(known)
     unknown = [name for name in names if name not in there]
     if unknown:
-        raise MappingError(f"{place} names {', '.join(map(repr, unknown))}; there are: {', '.join(there)}.")
+        hints = "".join(dict.fromkeys(nearest(name, there) for name in unknown))
+        raise MappingError(f"{place} names {', '.join(map(repr, unknown))}; there are: {', '.join(there)}.{hints}")

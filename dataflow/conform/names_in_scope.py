@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from ibis.expr import types as ir
 
+from checks.registry import nearest
 from dataflow.conform.compiled import CompiledMapping
 from dataflow.conform.joining import joined_name
 from dataflow.errors import MappingError
@@ -22,7 +23,8 @@ class RowScope:
         alias, dot, inner = name.partition(".")
         column = joined_name(alias, inner) if dot else name
         if column not in self.rows.columns:
-            raise MappingError(f"{self.place} names {name!r}; there are: {', '.join(self._known())}.")
+            known = self._known()
+            raise MappingError(f"{self.place} names {name!r}; there are: {', '.join(known)}.{nearest(name, known)}")
         return self.rows[column]
 
     def record_mapping(self, name: str) -> CompiledMapping:

@@ -12,7 +12,7 @@ from typing import Any, Protocol
 import ibis
 from ibis.expr import types as ir
 
-from checks.registry import Registry
+from checks.registry import Registry, nearest
 from dataflow.conform.expressions import as_text
 from dataflow.conform.keys import as_key
 from dataflow.errors import MappingError
@@ -83,12 +83,14 @@ def build_value(expression: FieldExpression, scope: Scope) -> ir.Value:
         raise MappingError(
             f"{scope.place}: an expression has exactly one operator of {', '.join(sorted(OPERATORS))}; "
             f"found {', '.join(sorted(expression)) or 'none'}."
+            f"{''.join(dict.fromkeys(nearest(word, OPERATORS) for word in expression)) if not named else ''}"
         )
     operator = OPERATORS[named[0]]
     unknown = sorted(set(expression) - {named[0], *operator.arguments})
     if unknown:
         takes = ", ".join(operator.arguments) or "no further argument"
-        raise MappingError(f"{scope.place}: {named[0]} does not take {', '.join(unknown)}; it takes {takes}.")
+        hints = "".join(dict.fromkeys(nearest(word, operator.arguments) for word in unknown))
+        raise MappingError(f"{scope.place}: {named[0]} does not take {', '.join(unknown)}; it takes {takes}.{hints}")
     return operator.build(expression, scope)
 
 
@@ -134,6 +136,30 @@ def _map(expression: Mapping[str, Any], scope: Scope) -> ir.Value:
     default = expression.get("default", value)
     branches = [(value == str(found), ibis.literal(meant)) for found, meant in table.items()]
     return ibis.cases(*branches, else_=default)
+
+
+def _if(expression: Mapping[str, Any], scope: Scope) -> ir.Value:
+    value = build_value(expression["if"], scope)
+    then, otherwise = (
+        build_value(expression[word], scope) if word in expression else ibis.null() for word in ("then", "else")
+    )
+    kinds = {one.type().copy(nullable=True) for one in (then, otherwise) if not one.type().is_null()}
+    if len(kinds) > 1 and any(kind.is_string() for kind in kinds):
+        then, otherwise = as_text(then), as_text(otherwise)
+    elif len(kinds) > 1 and not all(kind.is_numeric() for kind in kinds):
+        raise MappingError(f"{scope.place}: then and else are of two types: {', '.join(sorted(map(str, kinds)))}.")
+    return ibis.ifelse(_holds(value, expression, scope), then, otherwise)
+
+
+def _holds(value: ir.Value, expression: Mapping[str, Any], scope: Scope) -> ir.Value:
+    """Return whether the value is one of those that `is` lists; without it, whether there is one, or it is true."""
+    if "is" not in expression:
+        return value.fill_null(False) if value.type().is_boolean() else value.notnull()
+    wanted = expression["is"] if isinstance(expression["is"], list) else [expression["is"]]
+    if not wanted:
+        raise MappingError(f"{scope.place}: is takes a value or a list of values.")
+    words = [str(one).lower() if isinstance(one, bool) else str(one) for one in wanted]
+    return as_text(value).isin(words).fill_null(False)
 
 
 def _latest(expression: Mapping[str, Any], scope: Scope) -> ir.Value:
@@ -194,12 +220,24 @@ OPERATORS: Registry[Operator] = Registry(
         Operator(
             name="map",
             meaning="The value that a table gives for a value",
-            takes="a table of value = value",
+            takes="a table of value = value, or the name of one of [lookups]",
             example='status = { map = { new = "placed", done = "delivered" }, of = "state" }',
             build=_map,
             arguments={
                 "of": "field or expression to look up",
                 "default": "what a value gives that the table lacks; default: itself",
+            },
+        ),
+        Operator(
+            name="if",
+            meaning="One of two values, by a condition on a third",
+            takes="a field or expression: that it is given, or true, is the condition",
+            example='status = { if = "cancelled_on", then = { value = "cancelled" }, else = "state" }',
+            build=_if,
+            arguments={
+                "is": "value, or list of values, that the field is to be",
+                "then": "field or expression where the condition holds; default: null",
+                "else": "field or expression where it does not; default: null",
             },
         ),
         Operator(

@@ -27,6 +27,9 @@ from dataflow.workspace.ibis_types import ibis_type
 from dataflow.workspace.relations import sql_of
 from lakehouse.table import quote
 
+_BRANCHES = 2
+"""Of a condition; where one is missing, its value is null."""
+
 
 @dataclass(frozen=True, kw_only=True)
 class Judgement:
@@ -183,6 +186,11 @@ def _constants(expression: FieldExpression) -> tuple[list[object], bool]:
         if isinstance(expression.get("map"), dict):
             default = [expression["default"]] if isinstance(expression.get("default"), str) else []
             return [*expression["map"].values(), *default], bool(default)
+        if "if" in expression:
+            branches = [_constants(expression[word]) for word in ("then", "else") if word in expression]
+            return [word for words, _ in branches for word in words], len(branches) == _BRANCHES and all(
+                is_all for _, is_all in branches
+            )
     return [], False
 
 
@@ -194,5 +202,5 @@ def fields_in(expression: object) -> Iterator[str]:
         for one in expression:
             yield from fields_in(one)
     elif isinstance(expression, dict):
-        for word in ("first_of", "join", "of", "key", "latest", "earliest"):
+        for word in ("first_of", "join", "of", "key", "latest", "earliest", "if", "then", "else"):
             yield from fields_in(expression.get(word))

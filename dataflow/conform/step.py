@@ -87,11 +87,13 @@ def fingerprint_of(table: Table, mappings: Mapping[str, CompiledMapping], *, set
 
 
 def _settings_of(mapping: CompiledMapping) -> dict[str, Any]:
-    """Return the settings of a mapping; what joins did not always have is left out where it is not declared."""
+    """Return the settings of a mapping; what mappings did not always have is left out where it is not declared."""
     plain = mapping.settings.model_dump()
     for join in plain["joins"].values():
         if not join["sums"]:
             del join["sums"]
+    if not plain["addresses"]:
+        del plain["addresses"]
     return plain
 
 

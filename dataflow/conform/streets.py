@@ -33,16 +33,23 @@ class Street(NamedTuple):
     unit: str | None
 
 
-def normalise_street(line: str | None, second_line: str | None) -> Street:
-    """Split an address line; the unit is in this line or in the second one. A post office box has no house number."""
+def normalise_street(line: str | None, second_line: str | None, number: str | None = None) -> Street:
+    """Split an address line; the unit is in this line or in the second one. A post office box has no house number.
+
+    A `number` that the source has in a field of its own is that of the house: the line is the street.
+    """
     whole = tidy(line.replace("\r", "").replace("\n", ", ")) if line else None
     unit = tidy(second_line)
+    given = _INNER_BLANK.sub("", tidy(number) or "").upper() or None
     if whole is None:
-        return Street(None, None, unit)
+        return Street(None, given, unit)
     if box := _BOX.fullmatch(whole.replace(".", " ").replace("  ", " ").strip()):
         return Street(f"{POST_BOXES.means[box[1].lower()]} {box[2].upper()}", None, unit)
     whole, found = _cut_unit(whole)
     unit = found if unit is None else unit
+    if given:
+        repeated = rf"^{re.escape(given)}\s*,?\s+|[\s,]+{re.escape(given)}$"
+        return Street(capitalise(re.sub(repeated, "", whole, count=1, flags=re.IGNORECASE)), given, unit)
     for pattern, name_at, number_at in ((_NUMBER_FIRST, 2, 1), (_NUMBER_LAST, 1, 2), (_NUMBER_TOUCHING, 1, 2)):
         match = pattern.match(whole)
         if match:

@@ -8,6 +8,7 @@ from ibis.expr import types as ir
 from dataflow.publish.builder import Builder
 from dataflow.tables import enriched, published, resolved
 from dataflow.tables.meaning import MEANING
+from dataflow.vocabulary.streets import NUMBER_FIRST
 from dataflow.workspace.relations import key_relation, relation, widened
 from dataflow.workspace.touched import CUSTOMER_KEYS
 from lakehouse.table import Table
@@ -46,10 +47,8 @@ _ENRICHED: tuple[tuple[Table, dict[str, str]], ...] = (
 
 def _merged(rows: ir.Table) -> dict[str, ir.Value]:
     """Prefer a source's value over a provider's, except for head counts, where providers are more current."""
-    parts = [rows.street, rows.house_number]
-    line = ibis.literal(" ").join([part.fill_null("") for part in parts]).strip().nullif("")
     return {
-        "street": line,
+        "street": street_line(rows.street, rows.house_number, rows.country_code),
         "city": ibis.coalesce(rows.city, rows.geo_city),
         "region": ibis.coalesce(rows.region, rows.geo_region),
         "country_code": ibis.coalesce(rows.country_code, rows.geo_country_code),
@@ -59,6 +58,13 @@ def _merged(rows: ir.Table) -> dict[str, ir.Value]:
         "ticket_count": rows.ticket_count.fill_null(0),
         "open_ticket_count": rows.open_ticket_count.fill_null(0),
     }
+
+
+def street_line(street: ir.Value, number: ir.Value, country_code: ir.Value) -> ir.Value:
+    """Return street and house number in the order of the country; null where there is neither."""
+    name, house = street.fill_null(""), number.fill_null("")
+    is_first = country_code.fill_null("").lower().isin(list(NUMBER_FIRST))
+    return ibis.ifelse(is_first, house + " " + name, name + " " + house).strip().nullif("")
 
 
 def _order_totals() -> ir.Table:

@@ -25,7 +25,7 @@ from pydantic_settings import (
     SettingsError,
 )
 
-from checks.registry import unknown_name
+from checks.registry import nearest, unknown_name
 from dataflow.errors import ConfigurationError
 from dataflow.settings.model import Settings
 from dataflow.settings.references import substitute
@@ -35,6 +35,7 @@ from dataflow.settings.walk import settings_at
 
 CONFIG_NAME = "dataflow.toml"
 _PREFIX = "DATAFLOW_"
+_QUOTED = re.compile(r"'([^']*)'")
 _ENCODING = "utf-8-sig"  # with or without a byte order mark
 _FROM_FILE = re.compile(rf"{_PREFIX}((ROLES|ACCESS)(__.*)?|AUDIT(__(LOG|ANCHOR_.*))?)")
 _FROM_ENVIRONMENT = {"access.key": f"{_PREFIX}ACCESS__KEY", "token": f"{_PREFIX}TOKEN"}
@@ -186,6 +187,11 @@ def _merge(declared: dict[str, Any], given: dict[str, Any], *, dotenv: Path, pla
     except ValidationError as error:
         found = error.errors(include_input=False, include_url=False, include_context=False)
         base = given["config_file"].parent if given["config_file"] else None
+        # The value of a setting that takes listed words is not a secret.
+        words = iter([each["input"] for each in error.errors(include_url=False) if each["type"] == "literal_error"])
+        for fault in found:
+            if fault["type"] == "literal_error":
+                fault["msg"] += nearest(str(next(words)), _QUOTED.findall(fault["msg"])).rstrip("?")
         faults = "; ".join(_say_fault(fault["type"], fault["loc"], fault["msg"], base=base) for fault in found)
         raise ConfigurationError(
             f"The configuration is not usable: {faults}.",
@@ -203,8 +209,10 @@ def _say_fault(kind: str, path: tuple[int | str, ...], message: str, *, base: Pa
     # pydantic puts "[key]" behind a wrong name in a table of names.
     place = ".".join(str(part) for part in path if part != "[key]")
     known = settings_at(Settings, path[:-1]) if kind == "extra_forbidden" else []
-    if path[0] == "rules" and len(path) > 1:
+    if path[:1] == ("rules",) and len(path) > 1:
         place = f"{place_of_rule(base, str(path[1]))}: {place}"
+    if not path:
+        return message
     return f"{place}: {unknown_name('setting', str(path[-1]), known).rstrip('.') if known else message}"
 
 

@@ -294,10 +294,37 @@ class MappingSettings(Section):
     joins: dict[str, JoinSettings] = {}
     fields: dict[str, FieldExpression]
     """Column of the table to field, or to one operator with its arguments."""
+    addresses: list[dict[str, FieldExpression]] = []
+    """Several addresses of a row, the preferred one first, each by its columns (street, city, postcode, …): the first
+    that is given is taken whole, so that no street is joined with the town of another address."""
     other: dict[str, str] = {}
     """Column to what a value costs that it does not accept: `keep` (as "other"), `set_aside` (its row is a dead
     letter), or a value to take in its place. Left out: states and priorities are kept, and a row is set aside whose
     entity type, currency code, amount (below 0) or time of closing is not accepted. `amount = "refund"`: it is one."""
+
+    @model_validator(mode="before")
+    @classmethod
+    def _choose_address(cls, given: Any) -> Any:
+        """Write the choice between addresses into `fields`."""
+        if not isinstance(given, dict) or not isinstance(given.get("addresses"), list) or not given["addresses"]:
+            return given
+        addresses, fields = given["addresses"], given.get("fields", {})
+        if not all(isinstance(one, dict) and one for one in addresses):
+            raise ValueError("addresses is a list of tables of column = field")
+        columns = list(dict.fromkeys(name for one in addresses for name in one))
+        chosen = {name: _first_address(name, addresses) for name in columns}
+        if twice := [name for name in columns if fields.get(name, chosen[name]) != chosen[name]]:
+            raise ValueError(f"{', '.join(twice)} is mapped by fields and by addresses")
+        return {**given, "fields": {**fields, **chosen}}
+
+
+def _first_address(column: str, addresses: list[dict[str, FieldExpression]]) -> dict[str, Any]:
+    """Return the expression of a column of the first address of which something is given."""
+    first, *others = addresses
+    chosen: dict[str, Any] = {"if": {"join": list(first.values())}}
+    if column in first:
+        chosen["then"] = first[column]
+    return chosen | ({"else": _first_address(column, others)} if others else {})
 
 
 class CurrencySettings(Section):
@@ -459,6 +486,19 @@ class PrefectSettings(Section):
     disk."""
 
 
+def _with_lookups(part: Any, lookups: dict[str, dict[str, str]]) -> Any:
+    if isinstance(part, list):
+        return [_with_lookups(one, lookups) for one in part]
+    if not isinstance(part, dict):
+        return part
+    found = {name: _with_lookups(inner, lookups) for name, inner in part.items()}
+    if "of" in found and isinstance(name := found.get("map"), str):
+        if name not in lookups:
+            raise ValueError(unknown_name("lookup", name, lookups))
+        found["map"] = lookups[name]
+    return found
+
+
 class Settings(BaseSettings):
     """The whole configuration. Built once at the edge by `load_settings` and passed on.
 
@@ -478,6 +518,14 @@ class Settings(BaseSettings):
     ) -> tuple[PydanticBaseSettingsSource, ...]:
         return (init_settings,)
 
+    @model_validator(mode="before")
+    @classmethod
+    def _fill_lookups(cls, given: Any) -> Any:
+        """Put the tables of `lookups` in place of their names in mappings."""
+        if not isinstance(given, dict) or not isinstance(given.get("mappings"), dict):
+            return given
+        return {**given, "mappings": _with_lookups(given["mappings"], given.get("lookups") or {})}
+
     home: Path
     """Folder for data; relative to dataflow.toml. Default: `.dataflow` beside it."""
     config_file: Path | None = None
@@ -493,6 +541,8 @@ class Settings(BaseSettings):
     """Folder of the generated sample."""
     sources: dict[str, SourceSettings] = {}
     mappings: dict[str, MappingSettings] = {}
+    lookups: dict[str, dict[str, str]] = {}
+    """Tables of value = value that the operator `map` of several mappings names: `map = "NAME"`."""
     rules: dict[RuleId, RuleSettings] = {}
     currency: CurrencySettings = CurrencySettings()
     validation: ValidateSettings = ValidateSettings()

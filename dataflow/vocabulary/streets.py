@@ -71,6 +71,15 @@ UNIT_WORDS_THAT_ARE_WORDS = WordList(
 )
 """Units only at the end of a line or before a comma: elsewhere they are words of streets and houses."""
 
+NUMBER_FIRST = WordList(
+    name="countries of numbers before streets",
+    source="our own, after the addressing systems that the Universal Postal Union publishes by country",
+    as_of="2026-11-30",
+    means=plain("au bb bd bs bz ca cm ci dz fj fr gb gh gi gy hk ie im in je gg jm ke lk lu ma mc mt my nc ng nz pf pg "
+                "ph pk re sg sn tn tt ug us vn za zw"),
+)  # fmt: skip
+"""The number of a house stands before its street there, elsewhere behind."""
+
 POST_BOXES = WordList(
     name="post office boxes",
     source="our own: boxes of English, German, Romance, Dutch, Nordic and Polish addresses",

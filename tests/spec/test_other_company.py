@@ -7,8 +7,11 @@ from typing import Any
 
 import pytest
 
+from dataflow.conform.mapping import compile_mappings
 from dataflow.conform.step import conform
+from dataflow.errors import ConfigurationError
 from dataflow.settings import Settings, load_settings
+from dataflow.tables.declared import declared_tables
 from dataflow.validate.step import validate
 from dataflow.workspace.workspace import Workspace
 from tests.lib.raw_rows import NOW, commit, land_rows, opened_lake, workspace
@@ -387,3 +390,80 @@ def test_totals_of_lines_and_a_look_up_behind_a_join(tmp_path: Path) -> None:
             # 10.10 x 3 x 0.95 + 10.10 x 1 x 0.95
             assert rows(ws, "customer_order", "CAST(amount AS VARCHAR)", key="order_id")["shop|kauf|B1"] == ("38.3800",)
             assert rows(ws, "customer_record", "country_code", key="record_id")["shop|kunde|7"] == ("AT",)
+
+
+CHOICES = """
+[lookups.kinds]
+1 = "person"
+2 = "company"
+[sources.erp]
+adapter = "files"
+root = "erp"
+[sources.erp.objects.partner]
+format = "csv"
+path = "partner.csv"
+key = "nr"
+mode = "full"
+[sources.erp.objects.partner.fields]
+nr = "INTEGER"
+art = "INTEGER"
+name = "VARCHAR"
+strasse = "VARCHAR"
+haus = "VARCHAR"
+ort = "VARCHAR"
+liefer_strasse = "VARCHAR"
+liefer_ort = "VARCHAR"
+liefer_plz = "INTEGER"
+gesperrt = "BOOLEAN"
+[mappings.partner]
+table = "customer_record"
+object = "erp.partner"
+addresses = [
+  { street = "liefer_strasse", city = "liefer_ort", postcode = "liefer_plz" },
+  { street = "strasse", house_number = "haus", city = "ort" },
+]
+[mappings.partner.fields]
+entity_type = { map = "kinds", of = "art" }
+full_name = { if = "art", is = 1, then = "name" }
+company_name = { if = "art", is = [2, 3], then = "name" }
+crm_status = { if = "gesperrt", then = { value = "blocked" }, else = { if = "ort", then = "nr" } }
+"""
+PARTNER = {"nr": 1, "art": 1, "name": "Ada Lind", "strasse": "Weg", "haus": "3 b", "ort": "Kiel"}
+
+
+def test_conditions_tables_of_values_and_several_addresses(tmp_path: Path) -> None:
+    (tmp_path / "dataflow.toml").write_text(CHOICES, encoding="utf-8")
+    settings = load_settings(tmp_path / "dataflow.toml", home=tmp_path / "home")
+    partners = [
+        PARTNER,
+        PARTNER | {"nr": 2, "art": 2, "name": "Nord AG", "liefer_ort": "Ulm", "liefer_plz": 89073, "gesperrt": True},
+        {"nr": 3, "art": 2, "name": "Sued AG", "gesperrt": False},
+    ]
+    with opened_lake(settings) as lake:
+        for one in partners:
+            land_rows(lake, settings, "erp.partner", [one], _record_key=str(one["nr"]), _changed_at=NOW)
+        with workspace(lake, settings, tmp_path) as ws:
+            run(ws, settings)
+            found = rows(ws, "customer_record", "entity_type", "full_name", "street", "house_number", "city",
+                         "postcode", "crm_status", key="_record_key")  # fmt: skip
+    assert found == {
+        "1": ("person", "Ada Lind", "Weg", "3B", "Kiel", None, "1"),
+        "2": ("company", "Nord AG", None, None, "Ulm", "89073", "blocked"),
+        "3": ("company", "Sued AG", None, None, None, None, None),
+    }
+
+
+@pytest.mark.parametrize(
+    ("before", "after", "message"),
+    [
+        ('map = "kinds"', 'map = "kind"', "no lookup kind. Did you mean kinds"),
+        ('crm_status = { if = "gesperrt"', 'city = "ort"\ncrm_status = { if = "gesperrt"', "city is mapped by"),
+        ('{ value = "blocked" }', "{ value = true }", "then and else are of two types"),
+    ],
+)
+def test_a_choice_that_cannot_be_made_is_refused(before: str, after: str, message: str, tmp_path: Path) -> None:
+    path = tmp_path / "dataflow.toml"
+    path.write_text(CHOICES.replace(before, after), encoding="utf-8")
+    with pytest.raises(ConfigurationError, match=message):
+        settings = load_settings(path, home=tmp_path / "home")
+        compile_mappings(settings, declared_tables(settings))

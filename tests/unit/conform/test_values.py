@@ -262,6 +262,21 @@ def test_streets(line: str | None, second: str | None, expected: Street) -> None
 
 
 @pytest.mark.parametrize(
+    ("line", "number", "expected"),
+    [
+        ("Hauptstr.", "7 a", Street("Hauptstr.", "7A", None)),
+        ("17. Juni Straße", "135", Street("17. Juni Straße", "135", None)),
+        ("5905 Pompton St", "5905", Street("Pompton St", "5905", None)),
+        ("Mill Lane 9, Flat 2", "9", Street("Mill Lane", "9", "Flat 2")),
+        (None, "9", Street(None, "9", None)),
+        ("Mill Lane 9", " ", Street("Mill Lane", "9", None)),
+    ],
+)
+def test_a_house_number_in_a_field_of_its_own(line: str | None, number: str, expected: Street) -> None:
+    assert normalise_street(line, None, number) == expected
+
+
+@pytest.mark.parametrize(
     ("text", "expected"),
     [
         ("us", "US"), ("USA", "US"), ("United States of America", "US"), ("UK", "GB"), ("Deutschland", "DE"),
