@@ -14,8 +14,9 @@ from typing import Any
 import yaml
 
 from checks.registry import unknown_name
-from dataflow.errors import ConfigurationError, OrchestratorUnavailable
+from dataflow.errors import ConfigurationError, DataFlowError, OrchestratorUnavailable
 
+_FILE = "prefect.yaml"
 _PREFECT = Path(sys.executable).with_name("prefect")
 _VARIABLE = re.compile(r"\{\{\s*\$(\w+)\s*\}\}")
 # A pool of this type runs a checkout on the worker's machine; others have the packages installed.
@@ -31,14 +32,24 @@ def deploy(profile: str, file: Path, environment: Mapping[str, str]) -> list[str
     """
     wanted, pools = read_profile(file, profile, environment)
     url = server_url()
-    for name, kind in pools.items():
-        _create_pool(name, kind)
+    _create_pools(pools, url)
     with tempfile.TemporaryDirectory(prefix="dataflow-deploy-") as folder:
         changed = Path(folder) / "prefect.yaml"
         changed.write_text(yaml.safe_dump(wanted), encoding="utf-8")
         # In the folder of the file: its entry points are relative to it.
         _deploy_all(changed, folder=file.parent.resolve(), environment={**environment, "PREFECT_API_URL": url})
     return [str(one["name"]) for one in wanted["deployments"]]
+
+
+def project_file() -> str:
+    """Return the prefect.yaml of a project: that of DataFlow, with the flows of the installed packages.
+
+    A worker runs them in the folder from which they were deployed, where dataflow.toml and .env are.
+    """
+    packages = Path(__file__).parent
+    installed = next(file for file in (packages / _FILE, packages.parent / _FILE) if file.is_file())
+    text = installed.read_text(encoding="utf-8")
+    return re.sub(r"(entrypoint: )(\S+:\w+)", lambda found: found[1] + _module_of(found[2]), text)
 
 
 def server_url() -> str:
@@ -48,7 +59,8 @@ def server_url() -> str:
     if url := PREFECT_API_URL.value():
         return str(url)
     raise OrchestratorUnavailable(
-        "Deploying: no Prefect server is set.", next_move="Set PREFECT_API_URL to the server that the workers ask."
+        "Deploying: no Prefect server is set.",
+        next_move="Set PREFECT_API_URL to the server that the workers ask: http://127.0.0.1:4200/api.",
     )
 
 
@@ -61,7 +73,8 @@ def read_profile(file: Path, profile: str, environment: Mapping[str, str]) -> tu
         declared = yaml.safe_load(file.read_text(encoding="utf-8"))
     except OSError as error:
         raise ConfigurationError(
-            f"Deploying {file}: {error.strerror}.", next_move="Stand in the checkout, or name it with --file."
+            f"Deploying {file}: {error.strerror}.",
+            next_move="Stand in the folder of your project, where `dataflow init` writes it; or name it with --file.",
         ) from None
     except yaml.YAMLError as error:
         raise ConfigurationError(f"Deploying {file}: it is not YAML.", next_move=str(error)) from None
@@ -81,7 +94,9 @@ def read_profile(file: Path, profile: str, environment: Mapping[str, str]) -> tu
 
 def _module_of(entrypoint: str) -> str:
     """Return `flows.pipelines.daily` for `flows/pipelines.py:daily`: the image has packages, and no checkout."""
-    path, _, function = entrypoint.rpartition(":")
+    path, colon, function = entrypoint.rpartition(":")
+    if not colon:
+        return entrypoint
     return f"{path.removesuffix('.py').replace('/', '.')}.{function}"
 
 
@@ -107,6 +122,20 @@ def _filled(profile: dict[str, Any], file: Path, environment: Mapping[str, str])
 
     filled: dict[str, Any] = fill(profile)
     return filled
+
+
+def _create_pools(pools: Mapping[str, str], url: str) -> None:
+    try:
+        for name, kind in pools.items():
+            _create_pool(name, kind)
+    except DataFlowError:
+        raise
+    except Exception as error:
+        # The errors of the connection are those of a library of Prefect's.
+        raise OrchestratorUnavailable(
+            f"Deploying: the Prefect server at {url} cannot be asked ({type(error).__name__}).",
+            next_move="Start it with `prefect server start`, or correct PREFECT_API_URL.",
+        ) from error
 
 
 def _create_pool(name: str, kind: str) -> None:

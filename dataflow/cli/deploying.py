@@ -21,7 +21,7 @@ def register(app: typer.Typer) -> None:
 def deploy(
     context: typer.Context,
     profile: Annotated[str, typer.Option(help="A profile of prefect.yaml: process, ecs.")] = "process",
-    file: Annotated[Path, typer.Option(help="The prefect.yaml of the checkout.")] = Path("prefect.yaml"),
+    file: Annotated[Path, typer.Option(help="The prefect.yaml of the project.")] = Path("prefect.yaml"),
     shadow: Annotated[
         bool, typer.Option("--shadow", help="First publish the same rows with this code, within --budget.")
     ] = False,

@@ -40,6 +40,7 @@ def discover(
 def write_discovered(place: str, folder: Path, *, force: bool) -> None:
     """Discover a place and write its project. Raises: UsageError where files are there."""
     from dataflow.observe.discover import project_of, read_place
+    from flows.deploying import project_file
 
     there = [name for name in ("dataflow.toml", ".env") if (folder / name).exists()]
     if there and not force:
@@ -52,6 +53,10 @@ def write_discovered(place: str, folder: Path, *, force: bool) -> None:
     folder.mkdir(parents=True, exist_ok=True)
     (folder / "dataflow.toml").write_text(project.toml, encoding="utf-8")
     messages.print(f"Wrote {folder / 'dataflow.toml'}: {len(found.tables)} objects of {found.name}")
+    deployments = folder / "prefect.yaml"
+    if force or not deployments.exists():
+        deployments.write_text(project_file(), encoding="utf-8")
+        messages.print(f"Wrote {deployments}: the deployments of `dataflow deploy`")
     if project.secrets:
         secrets = folder / ".env"
         # A value in single quotes is taken as it is.

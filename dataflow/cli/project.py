@@ -48,17 +48,18 @@ def init(
     force: Annotated[bool, typer.Option("--force", help="Overwrite existing files.")] = False,
     place: Annotated[str, typer.Option("--from", help="Write what `dataflow discover` finds there instead.")] = "",
 ) -> None:
-    """Write dataflow.toml and .env.example as a start for your own settings.
+    """Write dataflow.toml, .env.example and prefect.yaml as a start for your own settings.
 
     Example:  dataflow init my-project
     """
     from dataflow.cli.discovering import write_discovered
     from dataflow.settings import default_toml
+    from flows.deploying import project_file
 
     if place:
         write_discovered(place, folder, force=force)
         return
-    files = {"dataflow.toml": default_toml(), ".env.example": _ENVIRONMENT_SAMPLE}
+    files = {"dataflow.toml": default_toml(), ".env.example": _ENVIRONMENT_SAMPLE, "prefect.yaml": project_file()}
     there = [name for name in files if (folder / name).exists()]
     if there and not force:
         raise UsageError(

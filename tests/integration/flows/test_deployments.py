@@ -17,8 +17,6 @@ from tests.lib.canaries import assert_without, values_of
 from tests.lib.homes import NOW, make_sample
 from tests.lib.servers.prefect import PrefectServer, ProcessWorker
 
-ROOT = Path(__file__).parents[3]
-
 
 def test_each_deployment_has_a_schedule_a_limit_and_the_pool(
     deployed: PrefectServer, process_worker: ProcessWorker
@@ -29,7 +27,7 @@ def test_each_deployment_has_a_schedule_a_limit_and_the_pool(
         assert each["schedules"]
         assert each["global_concurrency_limit"]["limit"] == 1
         assert each["work_pool_name"] == process_worker.pool
-        assert each["entrypoint"] == f"flows/pipelines.py:{each['name']}"
+        assert each["entrypoint"] == f"flows.pipelines.{each['name']}"
 
 
 @pytest.mark.parametrize(("state", "kind"), [("crashed", "CRASHED"), ("late", "SCHEDULED")])
@@ -68,7 +66,7 @@ def test_a_backfill_of_a_range_runs_through_the_worker(deployed: PrefectServer, 
     make_sample(tmp_path, days=2)
     parameters = ["start=2026-01-01", "end=2026-01-02", "window_days=1", f"home={tmp_path}", f"now={NOW}"]
     words = [word for parameter in parameters for word in ("-p", parameter)]
-    deployed.cli("deployment", "run", "backfill/backfill", *words, "--watch", cwd=ROOT)
+    deployed.cli("deployment", "run", "backfill/backfill", *words, "--watch", cwd=tmp_path)
 
     runs = deployed.post("flow_runs/filter", {"flows": {"name": {"any_": ["backfill"]}}})
     [run] = [run for run in runs if run["parameters"].get("home") == str(tmp_path)]

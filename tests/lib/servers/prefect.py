@@ -19,10 +19,10 @@ import pytest
 import tenacity
 import yaml
 
+from flows.deploying import project_file
 from tests.lib.prefect_database import lay_down
 from tests.lib.servers.ports import free_port
 
-ROOT = Path(__file__).parents[3]
 PREFECT = Path(sys.executable).with_name("prefect")
 # Ready in 9–17 s on an idle machine of two cores; the rest is for a busy one.
 START_SECONDS = 120.0
@@ -120,18 +120,18 @@ class ProcessWorker:
             self.server.patch(f"work_pools/{self.pool}", {"is_paused": False})
 
     def deploy(self, folder: Path) -> PrefectServer:
-        """Deploy prefect.yaml to the pool by a file in `folder`, its schedules switched off; return the server.
+        """Deploy the prefect.yaml of a project in `folder` to the pool, its schedules off; return the server.
 
-        A schedule that is due in the middle of a test would start a run in this checkout.
+        A schedule that is due in the middle of a test would start a run there.
         """
-        declared = yaml.safe_load((ROOT / "prefect.yaml").read_text(encoding="utf-8"))
+        declared = yaml.safe_load(project_file())
         for deployment in declared["deployments"]:
             deployment["work_pool"]["name"] = self.pool
             for schedule in deployment.get("schedules", ()):
                 schedule["active"] = False
         changed = folder / "prefect.yaml"
         changed.write_text(yaml.safe_dump(declared), encoding="utf-8")
-        self.server.cli("deploy", "--all", "--prefect-file", str(changed), cwd=ROOT)
+        self.server.cli("deploy", "--all", "--prefect-file", str(changed), cwd=folder)
         return self.server
 
 

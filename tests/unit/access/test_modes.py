@@ -183,6 +183,7 @@ def test_what_init_writes_is_private_so_that_a_copy_with_secrets_is(tmp_path: Pa
         ".": "0700",
         "dataflow.toml": "0600",
         ".env.example": "0600",
+        "prefect.yaml": "0600",
     }
 
 

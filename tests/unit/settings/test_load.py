@@ -321,5 +321,5 @@ def test_a_home_at_or_below_a_file_is_refused(tmp_path: Path) -> None:
 def test_a_word_that_is_not_listed_is_answered_with_the_nearest(tmp_path: Path) -> None:
     path = tmp_path / "dataflow.toml"
     path.write_text('[warehouse]\nkind = "bigqery"\n', encoding="utf-8")
-    with pytest.raises(ConfigurationError, match="'duckdb'.* Did you mean bigquery"):
+    with pytest.raises(ConfigurationError, match=r"'duckdb'.* Did you mean bigquery"):
         load_settings(path)
