@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import asdict
 from enum import StrEnum
 from itertools import islice
@@ -149,7 +149,12 @@ def diff(
     ] = DiffOutput.TABLE,
     out: Annotated[Path | None, typer.Option("--out", help="The new folder of -o parquet.")] = None,
 ) -> None:
-    """Compare two snapshots: rows by table, customers added, removed, merged or split, key figures.
+    """Compare two snapshots: rows by table, customers added, removed, merged or split, key figures and why they moved.
+
+    The parts of a key figure are applied in this order and sum to its change: `rules` (the same received rows, judged,
+    mapped or counted differently), `identity` (records that moved to another customer), `erasure`, `corrected` (rows
+    that came late, changed or were deleted at the source), `activity` (what happened since). They are recorded with
+    each publication; ops.kpi_bridge has them by day.
 
     -o parquet writes a file for each published table with exactly the rows that differ in any column: inserted and
     updated ones as they are after, deleted ones as they were before; _change says which, _from_publication and
@@ -189,7 +194,13 @@ def write_changes(found: dict[str, Any], *, output: Output, title: str) -> None:
         write_line()
         write_records([found["identities"]], output=output, title="Customers")
         write_line()
-        write_records(list(found["kpis"]), output=output, title="Key figures")
+        figures = [{**figure, "parts": parts_text(figure["parts"])} for figure in found["kpis"]]
+        write_records(figures, output=output, title="Key figures")
+
+
+def parts_text(parts: Mapping[str, float]) -> str:
+    """Return the parts of a change in their order: `identity -1, activity +3`."""
+    return ", ".join(f"{part} {change:+,.6g}" for part, change in parts.items())
 
 
 def _require_published(tables: list[str], version: int) -> None:

@@ -85,7 +85,7 @@ def _gather(con: duckdb.DuckDBPyConnection, session: RunSession) -> LakeFacts:
         figures = measured.as_dict()
         names = [f"{kind}_{figure}" for kind in ("pairwise", "b3") for figure in ("precision", "recall", "f1")]
         quality = Quality(**{name: figures[name] for name in names}, truth=f"sample, {measured.records:,} records")
-    return gather_facts(con, session.settings, quality=quality, now=session.run.now)
+    return gather_facts(con, session.settings, quality=quality, now=session.run.now, run_id=session.run.run_id)
 
 
 def _write_page(settings: Settings, outcome: RunOutcome, draft: ReportDraft) -> str:

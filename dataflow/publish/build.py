@@ -6,6 +6,7 @@ from functools import partial
 
 from checks.registry import Registry
 from dataflow.errors import ConfigurationError
+from dataflow.publish.bridge import stage_bridge
 from dataflow.publish.builder import Builder, run_builder
 from dataflow.publish.customer import CUSTOMER_360
 from dataflow.publish.events import ORDERS, TICKETS
@@ -45,4 +46,5 @@ def build(ws: Workspace, settings: Settings, *, everything: bool = False) -> lis
     for row in BUILDERS:
         reports += ws.side_by_side([partial(run_builder, builder=builder) for builder in row])
     drop_used_entries(ws)
+    stage_bridge(ws)
     return reports

@@ -2,16 +2,19 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
-from dataclasses import asdict, dataclass
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import asdict, dataclass, field, replace
 from functools import partial
 from typing import Any
 
 import duckdb
 
+from dataflow.publish.bridge_parts import DailyTotals, parts_between
 from dataflow.publish.kpis import KPIS
 from dataflow.tables import published
+from dataflow.tables.ops import KPI_BRIDGE
 from dataflow.tables.published import KPI_DAILY, REDIRECTS, XREF
+from dataflow.workspace.staging import delta_names
 from dataflow.workspace.workspace import Workspace
 from lakehouse.table import Table, column_list, literal, quote
 
@@ -39,13 +42,18 @@ class IdentityDiff:
 
 @dataclass(frozen=True)
 class KpiDiff:
-    """A key figure, summed or averaged over its days, before and after."""
+    """A key figure, summed or averaged over its days, before and after.
+
+    `parts` is what rules, identity, erasure, corrections and activity changed of it, in this order; they sum to the
+    change, and one that changed nothing is left out.
+    """
 
     code: str
     unit: str
     days_changed: int
     before: float | None
     after: float | None
+    parts: Mapping[str, float] = field(default_factory=dict)
 
 
 @dataclass(frozen=True)
@@ -72,12 +80,27 @@ _State = Callable[[Table], str]
 
 def diff(reader: duckdb.DuckDBPyConnection, a: int, b: int) -> Diff:
     """Compare two snapshots of the lake attached to `reader` as `lake`."""
-    return _compare(reader, a, b, old=partial(as_of_sql, version=a), new=partial(as_of_sql, version=b))
+    old, new = partial(as_of_sql, version=a), partial(as_of_sql, version=b)
+    found = _compare(reader, a, b, old=old, new=new)
+    if not found.kpis:
+        return found
+    if a < b:
+        return replace(
+            found, kpis=_explained(reader, found.kpis, _recorded(reader, a, b), old(KPI_DAILY), new(KPI_DAILY))
+        )
+    # The way back undoes each part.
+    forth = _explained(reader, found.kpis, _recorded(reader, b, a), new(KPI_DAILY), old(KPI_DAILY))
+    back = [replace(kpi, parts={part: -change for part, change in kpi.parts.items()}) for kpi in forth]
+    return replace(found, kpis=tuple(back))
 
 
 def diff_staged(ws: Workspace) -> Diff:
     """Compare what is staged with its base snapshot."""
-    return _compare(ws.con, ws.base.id, None, old=ws.before, new=lambda table: table.sql_name)
+    found = _compare(ws.con, ws.base.id, None, old=ws.before, new=lambda table: table.sql_name)
+    staged = KPI_BRIDGE.full_name in ws.staged
+    bridge = f"FROM {delta_names(KPI_BRIDGE).delta}" if staged else ""
+    ends = (ws.before(KPI_DAILY), KPI_DAILY.sql_name)
+    return replace(found, kpis=_explained(ws.con, found.kpis, bridge, *ends))
 
 
 def _compare(con: duckdb.DuckDBPyConnection, a: int, b: int | None, *, old: _State, new: _State) -> Diff:
@@ -149,6 +172,37 @@ def _kpi_diff(con: duckdb.DuckDBPyConnection, old: str, new: str) -> list[KpiDif
         GROUP BY kpi_code ORDER BY kpi_code
     """).fetchall()
     return [KpiDiff(str(code), str(unit), int(days), was, now) for code, unit, days, was, now in rows if days]
+
+
+def _recorded(con: duckdb.DuckDBPyConnection, older: int, newer: int) -> str:
+    """Return the SELECT of the parts recorded between two snapshots; empty where the newer one has no such table."""
+    now, before = (as_of_sql(KPI_BRIDGE, version) for version in (newer, older))
+    if not _exists(con, now):
+        return ""
+    known = f" ANTI JOIN (FROM {before}) USING (run_id)" if _exists(con, before) else ""
+    return f"FROM (FROM {now}){known}"
+
+
+def _exists(con: duckdb.DuckDBPyConnection, relation: str) -> bool:
+    try:
+        con.execute(f"SELECT 1 FROM {relation} LIMIT 0")
+    except duckdb.CatalogException:
+        return False  # made later, by a version that has this table
+    return True
+
+
+def _explained(
+    con: duckdb.DuckDBPyConnection, kpis: Sequence[KpiDiff], bridge: str, old: str, new: str
+) -> tuple[KpiDiff, ...]:
+    if not bridge or not kpis:
+        return tuple(kpis)
+    found = parts_between(con, bridge, _totals(con, old), _totals(con, new))
+    return tuple(replace(kpi, parts=found.get(kpi.code, {})) for kpi in kpis)
+
+
+def _totals(con: duckdb.DuckDBPyConnection, state: str) -> dict[str, DailyTotals]:
+    rows = con.execute(f"SELECT kpi_code, sum(value), count(value) FROM {state} GROUP BY kpi_code").fetchall()
+    return {str(code): DailyTotals(float(total), int(days)) for code, total, days in rows}
 
 
 _ADDS_UP = f"kpi_code IN ({', '.join(literal(kpi.code) for kpi in KPIS.values() if kpi.adds_up)})"

@@ -41,7 +41,22 @@ def _figures_sql() -> str:
 def _figure(kpi: Kpi) -> ir.Table:
     days = ibis.table({"kpi_date": "date", "is_in_calendar": "boolean"}, name=_DAYS)
     days = days.filter(days.is_in_calendar).select("kpi_date")
-    rows = relation(kpi.table)
+    values = figure_of(kpi, relation(kpi.table), days)
+    return values.select(
+        "kpi_date",
+        "value",
+        kpi_code=ibis.literal(kpi.code),
+        kpi_name=ibis.literal(kpi.name),
+        unit=ibis.literal(kpi.unit),
+    )
+
+
+def figure_of(kpi: Kpi, rows: ir.Table, days: ir.Table) -> ir.Table:
+    """Compute a figure over `rows` for `days`.
+
+    Shape: one row per row of `days` on which the figure is defined, with its columns and `value`. Its columns are
+    `kpi_date` and others that `rows` has too, of which each is computed apart.
+    """
     rows = rows.filter(rows[kpi.timestamp].notnull())
     if kpi.where is not None:
         rows = rows.filter(kpi.where(rows))
@@ -51,19 +66,13 @@ def _figure(kpi: Kpi) -> ir.Table:
         dated = dated.mutate(kpi_date=dated.event_date + dated.days_after.as_interval("D"))
     else:
         dated = dated.mutate(kpi_date=dated.event_date)
-    dated = dated.semi_join(days, "kpi_date")
-    values = dated.group_by("kpi_date").agg(value=kpi.value(dated).cast("float64"))
+    by = list(days.columns)
+    dated = dated.semi_join(days, by)
+    values = dated.group_by(by).agg(value=kpi.value(dated).cast("float64"))
     if kpi.empty is not None:
-        values = widened(days, values, "kpi_date")
+        values = widened(days, values, *by)
         values = values.mutate(value=values.value.fill_null(kpi.empty))
-    values = values.filter(values.value.notnull())
-    return values.select(
-        "kpi_date",
-        "value",
-        kpi_code=ibis.literal(kpi.code),
-        kpi_name=ibis.literal(kpi.name),
-        unit=ibis.literal(kpi.unit),
-    )
+    return values.filter(values.value.notnull())
 
 
 def _mark_days(ws: Workspace) -> None:

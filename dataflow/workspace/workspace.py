@@ -118,6 +118,10 @@ class Workspace:
             )
         return f"(SELECT {columns} FROM {table.in_lake} AT (VERSION => {self.base.id}))"
 
+    def had_rows(self, table: Table) -> bool:
+        """Return whether the table has rows at the base snapshot."""
+        return table.full_name in self._filled
+
     def is_outdated(self, table: Table) -> bool:
         """Return whether the table has columns of former types and this run has not made it anew."""
         return table.full_name in self._retyped and table.full_name not in self.staged

@@ -12,6 +12,7 @@ import duckdb
 from dataflow.govern.review.review import REASONS, ReviewPair, top_explained
 from dataflow.observe.freshness import read_freshness
 from dataflow.observe.status import WAITING_DEAD_LETTERS
+from dataflow.publish.bridge_parts import FigureChange, summarise_publication
 from dataflow.resolve.judgements.explain import Explanation
 from dataflow.run.record import RunOutcome
 from dataflow.settings import Settings
@@ -109,6 +110,7 @@ class LakeFacts:
     segments: Sequence[Row]
     review: Sequence[ReviewCase]
     quality: Quality | None
+    changes: Sequence[FigureChange] = ()
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -121,9 +123,9 @@ class RunFacts:
 
 
 def gather_facts(
-    con: duckdb.DuckDBPyConnection, settings: Settings, *, quality: Quality | None, now: datetime
+    con: duckdb.DuckDBPyConnection, settings: Settings, *, quality: Quality | None, now: datetime, run_id: str
 ) -> LakeFacts:
-    """Read the figures of the page from a connection with the schemas of the lake, or of a workspace."""
+    """Read the figures of the page of a run from a connection with the schemas of the lake, or of a workspace."""
     review = top_explained(con, now=now, limit=_EXPLAINED_PAIRS)
     return LakeFacts(
         totals=fetch_records(con, TOTALS)[0],
@@ -136,4 +138,5 @@ def gather_facts(
         segments=fetch_records(con, SEGMENTS),
         review=[ReviewCase(pair=pair, explanation=explanation) for pair, explanation in review],
         quality=quality,
+        changes=summarise_publication(con, run_id),
     )

@@ -15,6 +15,7 @@ from jinja2 import Environment, PackageLoader, StrictUndefined
 from dataflow.observe.report_page import charts
 from dataflow.observe.report_page.facts import LakeFacts, Row, RunFacts
 from dataflow.observe.visible import visible
+from dataflow.tables.ops.quality import BRIDGE_PARTS
 from dataflow.workspace.report import StepReport
 
 _DRAWINGS = (
@@ -76,7 +77,14 @@ def render_report(facts: RunFacts, drawings: LakeDrawings) -> str:
         trim_blocks=True,
         lstrip_blocks=True,
     )
-    environment.filters |= {"count": _count, "share": _share, "when": _when, "seconds": _seconds, "age": _age}
+    environment.filters |= {
+        "count": _count,
+        "share": _share,
+        "when": _when,
+        "seconds": _seconds,
+        "age": _age,
+        "change": _change,
+    }
     template = environment.get_template("report.html.j2")
     steps = facts.outcome.reports
     return template.render(
@@ -86,6 +94,7 @@ def render_report(facts: RunFacts, drawings: LakeDrawings) -> str:
         base_currency=facts.base_currency,
         status_words=_STATUS_WORDS[facts.outcome.status],
         style=files("dataflow.observe.report_page").joinpath("templates/report.css").read_text(encoding="utf-8"),
+        bridge_parts=BRIDGE_PARTS,
         cards=_cards(facts),
         stages=facts.outcome.totals_by_stage(),
         drawings=dict.fromkeys(_DRAWINGS, "") | drawings.figures | _run_drawings(steps),
@@ -164,6 +173,10 @@ def _count(number: float) -> str:
     """Format a number with thin spaces; fractions under 100 keep one digit."""
     text = f"{number:,.1f}" if 0 < abs(number) < 100 and number != int(number) else f"{number:,.0f}"
     return text.replace(",", "\u202f")
+
+
+def _change(number: float) -> str:
+    return f"{number:+,.4g}" if abs(number) < 1000 else f"{number:+,.0f}"
 
 
 def _share(number: float) -> str:

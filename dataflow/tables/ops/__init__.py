@@ -31,6 +31,7 @@ from dataflow.tables.ops.decisions import (
 )
 from dataflow.tables.ops.incidents import INCIDENT_EVENT
 from dataflow.tables.ops.landing import COMPLETENESS, GAP, KEPT_FIELD, LANDED_BY, LANDED_FILE, WATERMARK
+from dataflow.tables.ops.quality import KPI_BRIDGE
 from dataflow.tables.ops.runs import ACCESS_ANCHOR, FINGERPRINT, POSITION, RUN, RunStatus
 
 __all__ = [
@@ -47,6 +48,7 @@ __all__ = [
     "INCIDENT_EVENT",
     "JUDGEMENT",
     "KEPT_FIELD",
+    "KPI_BRIDGE",
     "LANDED_BY",
     "LANDED_FILE",
     "POSITION",
@@ -78,4 +80,5 @@ TABLES = (
     ACCESS_ANCHOR,
     INCIDENT_EVENT,
     COST,
+    KPI_BRIDGE,
 )

@@ -13,6 +13,7 @@ import pytest
 from dataflow.govern.review.review import ReviewPair
 from dataflow.observe.report_page import LakeFacts, Quality, RunFacts, draw_lake, render_report, write_report
 from dataflow.observe.report_page.facts import ReviewCase
+from dataflow.publish.bridge_parts import FigureChange
 from dataflow.resolve.judgements.explain import Explanation, Step
 from dataflow.run.record import RunOutcome, StageTiming
 from dataflow.tables.ops import RunStatus
@@ -64,6 +65,9 @@ def make_facts(*, status: RunStatus = "published", empty: bool = False) -> RunFa
             {"source": "mysql", "object": "event", "watermark": None, "key": 20787, "advanced_at": NOW},
         ],
         segments=[] if empty else [{"segment": "At risk", "customers": 5}],
+        changes=[] if empty else [FigureChange(
+            code="revenue", name="Revenue", unit="base currency", how="sum", days=3, parts={"identity": -7.5},
+        )],
         review=[] if empty else [CASE],
         quality=None if empty else Quality(
             pairwise_precision=0.97, pairwise_recall=0.95, pairwise_f1=0.96, b3_precision=0.98, b3_recall=0.97,
@@ -86,6 +90,12 @@ def test_the_page_says_what_went_where() -> None:
     assert "validate 1 000 993 0 7 ✓ 993" in text
     assert "60.0 % duplicates resolved 600 records belong to a customer seen before" in text
     assert "96.0 % pairwise F1 precision 97.0 %, recall 95.0 %" in text
+
+
+def test_the_page_says_why_a_figure_changed() -> None:
+    row = re.search(r"<tr><td>Revenue .*?</tr>", render(make_facts()), re.DOTALL)
+    assert row is not None
+    assert re.findall(r"<td>([^<]*)</td>", row[0]) == ["3", "", "-7.5", "", "", ""]
 
 
 def test_a_pair_to_review_has_its_words_its_bars_and_no_key_of_a_record() -> None:
