@@ -10,6 +10,7 @@ from dataflow.alerts.incidents import open_incidents
 from dataflow.errors import AuditRefused, ConfigurationError, DataFlowError, Owner, SinkError, SourceIncomplete
 from dataflow.run.session import RunSession
 from dataflow.settings import Settings
+from dataflow.tables.ops.runs import PUBLISHING_KINDS
 from dataflow.workspace.report import BEHIND_FACT, GAP_FACT, StepReport
 from dataflow.workspace.run_row import CRASHED, CrashedRun
 from lakehouse import LakeError
@@ -21,7 +22,6 @@ LAKE: About = ("lake", "lake")
 AUDIT: About = ("publication", "audit")
 CONFIGURATION: About = ("dataflow.toml", "configuration")
 
-_PUBLISHING = ("publish", "daily", "backfill")
 _STATES = {CRASHED: "crashed", "late": "did not begin in time", "stuck": "has not ended in its time"}
 _LONGEST_SUMMARY = 1_000
 _KNOWN = (DataFlowError, LakeError, CheckDeclarationError)
@@ -97,7 +97,7 @@ def found_in_state(state: str, kind: str, *, run_name: str) -> Found:
 
 def runs_of(kind: str) -> About:
     """Return what a failure of a run of this kind is about: a later run that does the same work heals it."""
-    return ("publishing runs" if kind in _PUBLISHING else "landing runs", "run")
+    return ("publishing runs" if kind in PUBLISHING_KINDS else "landing runs", "run")
 
 
 def _looked_at(session: RunSession, error: Exception | None) -> set[About]:
@@ -105,7 +105,7 @@ def _looked_at(session: RunSession, error: Exception | None) -> set[About]:
     looked: set[About] = {LAKE}
     if error is None:
         looked |= {CONFIGURATION, runs_of(session.run.kind)}
-        if session.run.kind in _PUBLISHING:
+        if session.run.kind in PUBLISHING_KINDS:
             looked |= {AUDIT, runs_of("ingest")}
             # A rule that was taken back has nothing left to break.
             looked |= {(one.object, "audit") for one in open_incidents(session.incident_events).values()}

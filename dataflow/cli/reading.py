@@ -16,8 +16,11 @@ from dataflow.cli.output import messages, write_json, write_line, write_records,
 from dataflow.errors import UsageError
 
 if TYPE_CHECKING:
+    from datetime import datetime
+
     from dataflow.access.answers import Answer
     from dataflow.run.folders import UnendedRun
+    from dataflow.settings import Settings
 
 
 class DiffOutput(StrEnum):
@@ -38,11 +41,16 @@ def register(app: typer.Typer) -> None:
 def status(
     context: typer.Context,
     runs: Annotated[int, typer.Option("--runs", min=1, help="Number of last runs to show.")] = 5,
+    slo: Annotated[
+        bool, typer.Option("--slo", help="Show the service level instead: error budget, burn rate, what was not fresh.")
+    ] = False,
     output: OutputOption = Output.TABLE,
 ) -> None:
     """Show the last runs, freshness, completeness, gaps, dead letters, waiting decisions, what each sink shows.
 
-    Example:  dataflow status -o json
+    Examples:  dataflow status -o json
+
+               dataflow status --slo
     """
     from datetime import UTC, datetime
 
@@ -57,6 +65,9 @@ def status(
     if output is Output.CSV:
         raise UsageError("status has several parts and cannot be one CSV.", next_move="Use -o json.")
     settings, now = settings_of(context), datetime.now(UTC)
+    if slo:
+        _write_service_level(context, settings, now=now, output=output)
+        return
     folders: Sequence[UnendedRun] = list_runs(Path(settings.runs))
     try:
         folders = list_unended(reading_location(settings), Path(settings.runs))
@@ -82,6 +93,25 @@ def status(
     for part, records in found.items():
         write_records(records, output=output, title=part.replace("_", " ").capitalize())
         write_line()
+
+
+def _write_service_level(context: typer.Context, settings: Settings, *, now: datetime, output: Output) -> None:
+    from dataflow.observe.slo import read_service_level
+
+    with open_door(context, "status", reads=None) as door:
+        level = read_service_level(door.con, settings, now=now)
+    if output is Output.JSON:
+        write_json(level.as_dict())
+        return
+    parts = ("series", "publications", "burn_rate")
+    facts = {name: value for name, value in level.as_dict().items() if name not in parts and value not in (None, "")}
+    facts |= {f"burn rate of {name}": rate for name, rate in (level.burn_rate or {}).items()}
+    write_records([{"fact": name.replace("_", " "), "value": value} for name, value in facts.items()], output=output)
+    write_line()
+    write_records(level.series, output=output, title="Fresh within")
+    write_line()
+    counts = [{"status": status, "runs": runs} for status, runs in (level.publications or {}).items()]
+    write_records(counts, output=output, title="Runs that publish")
 
 
 def query(

@@ -30,6 +30,7 @@ from dataflow.settings.events import EventName, EventSettings
 from dataflow.settings.roles import AccessSettings, RoleSettings
 from dataflow.settings.rules import RuleId, RuleSettings
 from dataflow.settings.section import DiskPath, ProjectPath, S3Settings, Section
+from dataflow.settings.slo import FreshHours, SloSettings
 
 S = TypeVar("S", bound=Section)
 
@@ -91,6 +92,8 @@ class ObjectSettings(Section):
 
     owner: str = ""
     """Who acts on incidents of this object, such as a team; empty: the owner that the error has."""
+    fresh_within_hours: FreshHours | None = None
+    """How long ago the newest change that raw has may be; left out: the service level does not judge the object."""
     remote: str = ""
     """Name at a source that answers queries (an API's object, a table); empty: the object's own name."""
     format: Literal["", "rest-json", "parquet", "csv"] = ""
@@ -554,6 +557,7 @@ class Settings(BaseSettings):
     cache: CacheSettings = CacheSettings()
     events: dict[EventName, EventSettings] = {}
     alerts: dict[EventName, AlertSettings] = {}
+    slo: SloSettings = SloSettings()
     roles: dict[str, RoleSettings] = {}
     access: AccessSettings = AccessSettings()
     audit: AuditSettings = AuditSettings()

@@ -11,6 +11,7 @@ import duckdb
 
 from dataflow.govern.review.review import REASONS, ReviewPair, top_explained
 from dataflow.observe.freshness import read_freshness
+from dataflow.observe.slo import ServiceLevel, read_service_level
 from dataflow.observe.status import WAITING_DEAD_LETTERS
 from dataflow.publish.bridge_parts import FigureChange, summarise_publication
 from dataflow.resolve.judgements.explain import Explanation
@@ -111,6 +112,7 @@ class LakeFacts:
     review: Sequence[ReviewCase]
     quality: Quality | None
     changes: Sequence[FigureChange] = ()
+    service_level: ServiceLevel | None = None
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -139,4 +141,5 @@ def gather_facts(
         review=[ReviewCase(pair=pair, explanation=explanation) for pair, explanation in review],
         quality=quality,
         changes=summarise_publication(con, run_id),
+        service_level=read_service_level(con, settings, now=now),
     )

@@ -12,6 +12,9 @@ RunStatus = Literal[
 ]
 """How a run ended. `partial`: published or landed, but something is incomplete."""
 
+PUBLISHING_KINDS = ("publish", "daily", "backfill")
+"""The kinds of runs that publish."""
+
 FINGERPRINT = Table(
     schema="ops",
     name="fingerprint",

@@ -27,6 +27,7 @@ WITHOUT_UNIT = {
     "rules.NAME.rows.at_least",
     "rules.NAME.rows.at_most",
     "rules.NAME.sum.tolerance",
+    "slo.target",
     "sources.NAME.mysql.port",
     "sources.NAME.salesforce.attempts",
     "sources.NAME.salesforce.downloads",
