@@ -46,7 +46,7 @@ def status(
     ] = False,
     output: OutputOption = Output.TABLE,
 ) -> None:
-    """Show the last runs, freshness, completeness, gaps, dead letters, waiting decisions, what each sink shows.
+    """Show the last runs and their notes, freshness, completeness, gaps, dead letters, decisions, what each sink shows.
 
     Examples:  dataflow status -o json
 

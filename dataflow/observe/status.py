@@ -1,4 +1,4 @@
-"""Read the state of the lake: last runs, freshness, completeness of raw, gaps, dead letters, waiting decisions."""
+"""Read the state of the lake: last runs and their notes, freshness, completeness, gaps, dead letters, decisions."""
 
 from __future__ import annotations
 
@@ -23,6 +23,7 @@ from dataflow.tables.ops import (
     RUN,
 )
 from dataflow.tables.published import CUSTOMER_360, ORDERS, TICKETS, XREF
+from dataflow.workspace.report import NOTES_FACT
 from dataflow.workspace.run_row import CRASHED, crash_note
 from lakehouse import InboxContents
 from lakehouse.query import fetch_int, fetch_records
@@ -105,7 +106,19 @@ _PUBLISHED = f"""
     SELECT (SELECT count(*) FROM {CUSTOMER_360.sql_name}) AS customers,
         (SELECT count(*) FROM {XREF.sql_name}) AS records,
         (SELECT count(*) FROM {ORDERS.sql_name}) AS orders,
-        (SELECT count(*) FROM {TICKETS.sql_name}) AS tickets
+        (SELECT count(*) FROM {ORDERS.sql_name} WHERE customer_id IS NULL) AS orders_without_customer,
+        (SELECT count(*) FROM {TICKETS.sql_name}) AS tickets,
+        (SELECT count(*) FROM {TICKETS.sql_name} WHERE customer_id IS NULL) AS tickets_without_customer
+"""
+
+_NOTES = f"""
+    WITH step AS (
+        SELECT run_id, unnest(json_extract(steps, '$[*]')) AS step
+        FROM (SELECT run_id, steps FROM {RUN.sql_name} ORDER BY run_id DESC LIMIT {{runs}})
+    )
+    SELECT run_id, json_extract_string(step, '$.stage') AS stage, json_extract_string(step, '$.subject') AS subject,
+        unnest(json_extract_string(step, '$.facts.{NOTES_FACT}[*]')) AS note
+    FROM step WHERE json_extract(step, '$.facts.{NOTES_FACT}') IS NOT NULL ORDER BY run_id DESC
 """
 
 
@@ -115,6 +128,7 @@ _PARTS_IN_LAKE = (
     "freshness",
     "completeness",
     "gaps",
+    "notes",
     "withdrawn_files",
     "dead_letters",
     "inbox",
@@ -145,6 +159,7 @@ def read_status(
         "freshness": read_freshness(con, settings, now=now),
         "completeness": read_completeness(con, settings),
         "gaps": with_keys(fetch_records(con, _GAPS), settings) + fetch_records(con, _HELD_BACK),
+        "notes": fetch_records(con, _NOTES.format(runs=int(runs))),
         "withdrawn_files": fetch_records(con, WITHDRAWN),
         "dead_letters": fetch_records(con, f"FROM ({waiting}) ORDER BY rows DESC, source, object, rule"),
         "inbox": _inbox_rows(inbox),

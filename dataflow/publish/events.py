@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from functools import partial
+
 import ibis
 from ibis.expr import types as ir
 
@@ -9,6 +11,8 @@ from dataflow.publish.builder import Builder
 from dataflow.tables import conformed, published, resolved
 from dataflow.workspace.relations import key_relation, relation, widened
 from dataflow.workspace.touched import ORDER_KEYS, TICKET_KEYS
+from dataflow.workspace.workspace import Workspace
+from lakehouse.table import Table
 
 _SECONDS_PER_HOUR = 3600
 
@@ -46,6 +50,26 @@ def _with_customer(rows: ir.Table) -> ir.Table:
     return widened(rows, links, "record_id")
 
 
+def _without_customer(ws: Workspace, *, rows: Table, keys: str, noun: str) -> list[str]:
+    """Describe by object the touched rows that are published without a customer: the figures of customers lack them."""
+    key = rows.key[0]
+    found = ws.con.execute(f"""
+        SELECT r._source || '.' || r._object AS subject, count(r.record_id), count(*) - count(r.record_id)
+        FROM {rows.sql_name} r SEMI JOIN {keys} USING ({key})
+        ANTI JOIN {resolved.XREF.sql_name} x ON x.record_id = r.record_id
+        GROUP BY 1 ORDER BY 1
+    """).fetchall()
+    return [
+        f"{count:,} {noun} of {subject} have no customer: {reason}"
+        for subject, unknown, unnamed in found
+        for count, reason in (
+            (unknown, "the record they name is not among the customer records"),
+            (unnamed, "they name none"),
+        )
+        if count
+    ]
+
+
 def _hours(start: ir.Value, end: ir.Value) -> ir.Value:
     # Whole seconds: their sum is exact in any order.
     return end.delta(start, unit="second") / _SECONDS_PER_HOUR
@@ -56,10 +80,12 @@ ORDERS = Builder(
     expression=order_rows,
     scope=f"SELECT order_id FROM {ORDER_KEYS}",
     source=f"SELECT order_id FROM conformed.customer_order SEMI JOIN {ORDER_KEYS} USING (order_id)",
+    notes=partial(_without_customer, rows=conformed.CUSTOMER_ORDER, keys=ORDER_KEYS, noun="orders"),
 )
 TICKETS = Builder(
     table=published.TICKETS,
     expression=ticket_rows,
     scope=f"SELECT ticket_id FROM {TICKET_KEYS}",
     source=f"SELECT ticket_id FROM conformed.ticket SEMI JOIN {TICKET_KEYS} USING (ticket_id)",
+    notes=partial(_without_customer, rows=conformed.TICKET, keys=TICKET_KEYS, noun="tickets"),
 )

@@ -6,8 +6,6 @@ from collections.abc import Iterable, Mapping, Sequence
 from functools import partial
 from typing import Any
 
-import duckdb
-
 from dataflow.settings import Settings
 from dataflow.validate.absent import LATE, begin_kept_fields, keep_former_values, stage_kept_fields
 from dataflow.validate.cast import TYPED
@@ -26,6 +24,7 @@ from dataflow.validate.lenient import NULLED, count_nulled, describe_nulled, nul
 from dataflow.validate.newest import GONE, GOOD, NEWEST, choose_newest
 from dataflow.validate.outside_model import describe_outside
 from dataflow.validate.plan import ObjectPlan, plan_objects
+from dataflow.validate.same_version import describe_same_versions
 from dataflow.validate.verdict import BREACH, LABEL, OUTSIDE, judge_incoming
 from dataflow.workspace.fingerprints import known_fingerprints, stage_fingerprints
 from dataflow.workspace.position import read_positions
@@ -124,7 +123,7 @@ def _validate_object(
             deleted=staged.deleted,
             seconds=watch.seconds,
             peak_rss_bytes=resident_bytes(),
-            facts=_facts(ws, plan) | count_labels(ws.con, plan) | _found(ws.con, plan, kept),
+            facts=_facts(ws, plan) | count_labels(ws.con, plan) | _found(ws, plan, kept),
         )
         _drop(ws, (INCOMING, TYPED, BREACH, LABEL, OUTSIDE, NULLED, GOOD, NEWEST, GONE, *((LATE,) if absent else ())))
         return report
@@ -168,9 +167,9 @@ def _merged_sql() -> str:
     """
 
 
-def _found(con: duckdb.DuckDBPyConnection, plan: ObjectPlan, kept: Mapping[str, int]) -> dict[str, Any]:
+def _found(ws: Workspace, plan: ObjectPlan, kept: Mapping[str, int]) -> dict[str, Any]:
     """Return the facts and notes on values: those that the model does not accept, zero dates and kept ones by field."""
-    names = tuple(plan.settings.fields)
+    con, names = ws.con, tuple(plan.settings.fields)
     rows = con.execute(f"""
         SELECT number, count(*) FROM (SELECT unnest(_zero_dates) AS number FROM {TYPED} WHERE NOT _is_deleted)
         GROUP BY 1 ORDER BY 1
@@ -187,6 +186,7 @@ def _found(con: duckdb.DuckDBPyConnection, plan: ObjectPlan, kept: Mapping[str, 
     facts = ({"zero_dates": zeros} if zeros else {}) | ({"kept_fields": dict(kept)} if kept else {})
     nulled = count_nulled(con, NEWEST)
     notes = [*describe_outside(con, plan), *describe_warned(con, plan), *describe_nulled(nulled, plan), *notes]
+    notes += describe_same_versions(ws, plan)
     return facts | nulled_fact(nulled) | notes_fact(notes)
 
 

@@ -37,9 +37,10 @@ class LandedBy:
     @classmethod
     def of(cls, declared: ObjectSettings) -> Self:
         """Return those of a declaration."""
-        # Another order of dates gives a row another version.
-        order = f" ({declared.csv.date_order})" if declared.csv.date_order and declared.cursor else ""
-        cursor = f"{declared.cursor}{order}"
+        # Another order of dates or another time zone gives a row another version.
+        zone = "" if declared.zone == "UTC" else declared.zone
+        read_as = [word for word in (declared.csv.date_order, zone) if word and declared.cursor]
+        cursor = f"{declared.cursor} ({', '.join(read_as)})" if read_as else declared.cursor
         return cls(", ".join(key_fields(declared)), cursor, declared.deleted_flag, declared.deleted_when_set)
 
     @property

@@ -53,6 +53,7 @@ def declared(
     optional: Sequence[str] = (),
     fields: Mapping[str, str] = FIELDS,
     share: float = 1.0,
+    time_zone: str = "UTC",
     mapping: tuple[str, str, str] = ("", "sku", "placed"),
 ) -> Settings:
     """The settings of a shop with one object; `mapping`: which rows are tickets, their subject, when opened."""
@@ -73,6 +74,7 @@ path = "{{date}}/*.csv"
 key = "{key}"
 cursor = "{cursor}"
 deleted_when_set = "{deleted_when_set}"
+time_zone = "{time_zone}"
 optional = [{listed}]
 [sources.shop.objects.line.fields]
 {typed}

@@ -49,6 +49,34 @@ def twin(folder: Path, **declaration: Any) -> dict[str, list[tuple[Any, ...]]]:
         return place.state()
 
 
+@pytest.mark.parametrize(("first", "second"), [("a", "b"), ("b", "a")])
+@pytest.mark.parametrize("runs", ["one", "two"])
+def test_of_one_version_the_row_of_the_latest_window_counts(tmp_path: Path, first: str, second: str, runs: str) -> None:
+    row = ("1", "1", first, *DAY_1[0][3:])
+    deliver(tmp_path, 1, row)
+    with opened(declared(tmp_path)) as place:
+        if runs == "two":
+            place.run(1)
+        deliver(tmp_path, 2, ("1", "1", second, *row[3:]))
+        place.run(2)
+        assert place.valid() == [("1|1", second)]
+
+
+def test_a_changed_time_zone_gives_all_versions_anew(tmp_path: Path) -> None:
+    deliver(tmp_path, 1, ("1", "1", "a", "7.000", "", "2026-03-01 10:00:00", ""))
+    with opened(declared(tmp_path)) as place:
+        assert place.run(1) == {}
+    deliver(tmp_path, 2, ("1", "1", "b", "7.000", "", "2026-03-01 12:00:00", ""))
+    changed = declared(tmp_path, time_zone="Asia/Tokyo")
+    with opened(changed) as place:
+        # Noon in Tokyo is before ten o'clock UTC: the former row would stay current.
+        assert "cursor changed → changed (Asia/Tokyo)" in place.run(2)["shop.line"]
+        reset_line(place)
+        assert place.run(3) == {}
+        assert place.state() == twin(tmp_path, time_zone="Asia/Tokyo")
+        assert place.valid() == [("1|1", "b")]
+
+
 def test_a_changed_key_is_held_back_and_a_reset_leaves_no_ghost(tmp_path: Path) -> None:
     deliver(tmp_path, 1, *DAY_1[:1], *DAY_1[2:])
     with opened(declared(tmp_path, key="order_id")) as place:

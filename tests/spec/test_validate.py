@@ -1,7 +1,7 @@
 """What becomes of a received row: valid, a dead letter, or merged into a newer version. None is lost."""
 
 from collections.abc import Iterator
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
 
@@ -15,7 +15,7 @@ from dataflow.validate.plan import plan_objects
 from dataflow.validate.step import validate
 from dataflow.workspace.report import StepReport, list_gaps
 from lakehouse import Lake
-from tests.lib.raw_rows import commit, land_rows, opened_lake, workspace
+from tests.lib.raw_rows import NOW, commit, land_rows, opened_lake, workspace
 
 CONFIG = """
 [sources.shop]
@@ -371,6 +371,23 @@ def assert_refused(settings: Settings, message: str) -> None:
     with pytest.raises(ConfigurationError) as caught:
         plan_objects(settings, declared_tables(settings))
     assert message in str(caught.value)
+
+
+def test_records_received_with_one_version_and_different_values_are_named(company: Company) -> None:
+    later = NOW + timedelta(microseconds=1)
+    company.deliver("shop.person", person(1, mail="z@example.org"), person(2), person(3, age="1"), person(4))
+    company.deliver("shop.person", person(1, mail="a@example.org"), person(3, age="2"), _extracted_at=later)
+    # The same values in another order of fields, or spelling, are the same row.
+    company.deliver("shop.person", dict(reversed(person(2, age="030").items())), person(4), _extracted_at=later)
+    report = company.publish()["shop.person"]
+    assert company.valid("person", "mail")["1"] == "a@example.org"
+    assert report.merged == 4
+    assert report.facts["notes"] == [
+        "2 records of shop.person were received with the same changed and different values of mail, age: the rows of "
+        "the latest window count. Where they are different records, the key id is not unique: declare one that is"
+    ]
+    company.deliver("shop.person", person(5), person(5, changed=DAY_2, name="M"))
+    assert "notes" not in company.publish()["shop.person"].facts
 
 
 def test_a_changed_check_is_applied_to_all_of_raw(company: Company, tmp_path: Path) -> None:

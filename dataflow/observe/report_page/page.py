@@ -16,7 +16,7 @@ from dataflow.observe.report_page import charts
 from dataflow.observe.report_page.facts import LakeFacts, Row, RunFacts
 from dataflow.observe.visible import visible
 from dataflow.tables.ops.quality import BRIDGE_PARTS
-from dataflow.workspace.report import StepReport
+from dataflow.workspace.report import StepReport, list_drift, list_notes
 
 _DRAWINGS = (
     "land", "validate", "conform", "cost", "memory", "dead_letters", "match_weights", "cluster_sizes", "segments",
@@ -97,6 +97,8 @@ def render_report(facts: RunFacts, drawings: LakeDrawings) -> str:
         bridge_parts=BRIDGE_PARTS,
         cards=_cards(facts),
         stages=facts.outcome.totals_by_stage(),
+        notes=[f"Fields differ from dataflow.toml: {name}: {drift}" for name, drift in list_drift(steps).items()]
+        + list_notes(steps),
         drawings=dict.fromkeys(_DRAWINGS, "") | drawings.figures | _run_drawings(steps),
         kpis=drawings.kpis,
         review=list(zip(facts.lake.review, drawings.waterfalls, strict=True)),

@@ -1,7 +1,7 @@
 """Committing: rows, watermark, files and completeness in one transaction."""
 
 from collections.abc import Iterator
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
 
@@ -19,6 +19,7 @@ from dataflow.land import (
 )
 from dataflow.settings import Settings
 from dataflow.sources import open_source
+from dataflow.sources.protocol import BEGINNING
 from dataflow.workspace.report import list_gaps, list_notes
 from lakehouse import Lake
 from tests.lib.deliveries import (
@@ -61,7 +62,9 @@ def test_rows_carry_their_lineage(lake: Lake, settings: Settings) -> None:
     [report] = land(lake, settings, source="crm")
     columns = "_record_key, _is_deleted, _run_id, _source, _object, _extracted_at, _changed_at, _locator, _defect"
     at = datetime(2026, 3, 1, 9, tzinfo=UTC)
-    common = ("run-1", "crm", "person", run(1).now, at)
+    # Of the windows of a run, a later one counts as read later.
+    read_at = run(1).now + timedelta(microseconds=(at - BEGINNING).days)
+    common = ("run-1", "crm", "person", read_at, at)
     assert raw_rows(lake, "crm_person", columns) == [
         ("1", False, *common, "Person/2026-03-01/page-0001.json#record=1", None),
         ("2", True, *common, "Person/2026-03-01/deleted.json#record=1", None),

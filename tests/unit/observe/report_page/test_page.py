@@ -43,7 +43,15 @@ CASE = ReviewCase(
 def make_facts(*, status: RunStatus = "published", empty: bool = False) -> RunFacts:
     steps = [
         StepReport(stage="land", subject="mysql.orders", rows_in=1010, rows_out=1000, merged=10, inserted=1000),
-        StepReport(stage="validate", subject="mysql.orders", rows_in=1000, rows_out=993, set_aside=7, inserted=993),
+        StepReport(
+            stage="validate",
+            subject="mysql.orders",
+            rows_in=1000,
+            rows_out=993,
+            set_aside=7,
+            inserted=993,
+            facts={"notes": ["2 <orders> have no customer"], "drift": "gone email"},
+        ),
     ]
     return RunFacts(
         outcome=RunOutcome(
@@ -89,6 +97,7 @@ def test_the_page_says_what_went_where() -> None:
     assert "land 1 010 1 000 10 0 ✓ 1 000 3.5 s" in text
     assert "validate 1 000 993 0 7 ✓ 993" in text
     assert "60.0 % duplicates resolved 600 records belong to a customer seen before" in text
+    assert "Notes Fields differ from dataflow.toml: mysql.orders: gone email 2 &lt;orders&gt; have no customer" in text
     assert "96.0 % pairwise F1 precision 97.0 %, recall 95.0 %" in text
 
 
