@@ -1,4 +1,4 @@
-"""Open, resolve and send incidents at the end of a run, whether it began or not; none of it fails the run."""
+"""Open, resolve and send incidents, and send telemetry, at the end of a run; none of it fails the run."""
 
 from __future__ import annotations
 
@@ -26,7 +26,22 @@ def watching_incidents(settings: Settings) -> Iterator[WatchedRun]:
     try:
         yield watched
     except Exception as error:
-        for note in end_run(settings, watched.session, error, now=datetime.now(UTC)):
+        for note in (
+            *end_run(settings, watched.session, error, now=datetime.now(UTC)),
+            *_sent(settings, watched, error),
+        ):
             error.add_note(note)
         raise
     end_run(settings, watched.session, None, now=datetime.now(UTC))
+    _sent(settings, watched, None)
+
+
+def _sent(settings: Settings, watched: WatchedRun, error: Exception | None) -> list[str]:
+    """Send the telemetry of a run that got to open its lake; return what failed."""
+    declared = settings.telemetry
+    if watched.session is None or not (declared.otlp or declared.emf or declared.log_lines):
+        return []
+    # Imported here: most runs on a laptop send none.
+    from dataflow.observe.telemetry.run_end import send_telemetry
+
+    return send_telemetry(settings, watched.session, error, now=datetime.now(UTC))

@@ -31,6 +31,7 @@ from dataflow.settings.roles import AccessSettings, RoleSettings
 from dataflow.settings.rules import RuleId, RuleSettings
 from dataflow.settings.section import DiskPath, ProjectPath, S3Settings, Section
 from dataflow.settings.slo import FreshHours, SloSettings
+from dataflow.settings.telemetry import TelemetrySettings
 
 S = TypeVar("S", bound=Section)
 
@@ -558,6 +559,7 @@ class Settings(BaseSettings):
     events: dict[EventName, EventSettings] = {}
     alerts: dict[EventName, AlertSettings] = {}
     slo: SloSettings = SloSettings()
+    telemetry: TelemetrySettings = TelemetrySettings()
     roles: dict[str, RoleSettings] = {}
     access: AccessSettings = AccessSettings()
     audit: AuditSettings = AuditSettings()

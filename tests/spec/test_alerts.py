@@ -16,6 +16,7 @@ from dataflow.sinks.warehouse import warehouse_snapshot
 from dataflow.tables.published import CUSTOMER_360
 from tests.lib.alert_receivers import KEY, SECRET, AlertReceiver, alert_receiver
 from tests.lib.homes import LATER, NOW, published_hash
+from tests.lib.otlp_receiver import otlp_receiver
 from tests.lib.servers.certificates import Certificates
 
 PART = ("run", "--source", "tickets")
@@ -48,10 +49,22 @@ def test_a_refused_publication_from_the_incident_to_its_end(
     home = published.home
     before = (published_hash(home), warehouse_snapshot(Path(published.warehouse.path)))
     every = f"SELECT customer_id FROM {CUSTOMER_360.in_lake}"
-    with monkeypatch.context() as broken:
+    with monkeypatch.context() as broken, otlp_receiver() as collector:
         invariant = Invariant("no_customers", CUSTOMER_360, "a company has no customers", every)
         broken.setattr("dataflow.publish.invariants.INVARIANTS", (invariant,))
-        assert run(["--home", str(home), *PART, "--now", NOW]) == 3
+        broken.setenv("DATAFLOW_TELEMETRY__OTLP", collector.url)
+        broken.setenv("DATAFLOW_TELEMETRY__LOG_LINES", "true")
+        capsys.readouterr()
+        assert run(["--home", str(home), *PART, "--now", NOW, "-o", "json"]) == 3
+    told = capsys.readouterr()
+    refused = json.loads(told.out)
+    assert (refused["status"], [check["check"] for check in refused["checks"]]) == ("refused", ["no_customers"])
+    lines = [json.loads(line) for line in told.err.splitlines() if line.startswith("{")]
+    assert (lines[-1]["event"], lines[-1]["status"], lines[-1]["error"]) == ("run ended", "refused", "AuditRefused")
+    assert len(collector.traces) == 1
+    measured = collector.values(0)
+    assert measured["dataflow.run.duration", "s", "daily", "refused"] > 0
+    assert measured["dataflow.published.rows", "1", "published.customer_360"] > 0
     assert (published_hash(home), warehouse_snapshot(Path(published.warehouse.path))) == before
     [incident] = ask(capsys, home, "alerts", "list")
     facts = {name: incident[name] for name in ("rule", "object", "cause", "severity", "state", "owner", "seen")}
