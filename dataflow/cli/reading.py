@@ -1,8 +1,7 @@
-"""status, metrics, query, diff: read the published catalogue, without waiting for a run."""
+"""status, query, diff: read the published catalogue, without waiting for a run."""
 
 from __future__ import annotations
 
-import sys
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict
 from enum import StrEnum
@@ -35,7 +34,6 @@ class DiffOutput(StrEnum):
 
 def register(app: typer.Typer) -> None:
     app.command("status")(status)
-    app.command("metrics")(metrics)
     app.command("query")(query)
     app.command("diff")(diff)
 
@@ -114,34 +112,6 @@ def _write_service_level(context: typer.Context, settings: Settings, *, now: dat
     write_line()
     counts = [{"status": status, "runs": runs} for status, runs in (level.publications or {}).items()]
     write_records(counts, output=output, title="Runs that publish")
-
-
-def metrics(
-    context: typer.Context,
-    listen: Annotated[
-        str | None,
-        typer.Option("--listen", help="Serve them at /metrics of this host:port until SIGTERM or Ctrl-C."),
-    ] = None,
-) -> None:
-    """Write freshness, rows, dead letters, incidents and service level as Prometheus reads them.
-
-    A run sends these and its own by OTLP and as CloudWatch's embedded metrics: `dataflow describe setting telemetry`.
-
-    Example:  dataflow metrics
-    """
-    from datetime import UTC, datetime
-
-    from dataflow.observe.telemetry.measurements import measure_lake
-    from dataflow.observe.telemetry.texts import write_prometheus
-
-    if listen is not None:
-        from dataflow.cli.metering import serve_metrics
-
-        serve_metrics(context, listen)
-        return
-    with open_door(context, "status", reads=None) as door:
-        found = measure_lake(door.con, settings_of(context), now=datetime.now(UTC))
-    sys.stdout.write(write_prometheus(found))
 
 
 def query(

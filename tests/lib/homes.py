@@ -34,7 +34,8 @@ def lake_state(settings: Settings) -> dict[str, str]:
         for name, table in declared_tables(settings).items():
             # A position is the number of a snapshot, and a run that was killed has committed some; it is an incident.
             # The parts of a change follow from how many publications made it.
-            if name in ("ops.run", "ops.position", "ops.incident_event", "ops.kpi_bridge"):
+            # An event of a dead letter is of the run that changed its state.
+            if name in ("ops.run", "ops.position", "ops.incident_event", "ops.kpi_bridge", "ops.dead_letter_event"):
                 continue
             # An event's id names the run that saw it.
             left_out = {"event_id"}
