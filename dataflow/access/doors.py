@@ -129,6 +129,13 @@ DOORS: Registry[DoorKind] = Registry(
             purpose=Purpose.STEWARDSHIP,
             module="dataflow.cli.ruling",
         ),
+        DoorKind(
+            name="baselines",
+            meaning="What is normal of each object: `dataflow baselines`",
+            purpose=Purpose.OPERATION,
+            module="dataflow.cli.baselines",
+            has_persons=False,
+        ),
     ),
     name=lambda kind: kind.name,
 )

@@ -8,6 +8,7 @@ from dataclasses import dataclass, field
 from checks.errors import CheckDeclarationError
 from dataflow.alerts.incidents import open_incidents
 from dataflow.errors import AuditRefused, ConfigurationError, DataFlowError, Owner, SinkError, SourceIncomplete
+from dataflow.publish.baselines.publication import RULE, UNUSUAL_FACT
 from dataflow.run.session import RunSession
 from dataflow.settings import Settings
 from dataflow.tables.ops.runs import PUBLISHING_KINDS
@@ -115,6 +116,7 @@ def _looked_at(session: RunSession, error: Exception | None) -> set[About]:
             looked.add((report.subject, "sink"))
         elif report.stage in ("check", "validate"):
             looked.add((_object_of(report), _GAPS[report.stage][0]))
+        looked |= {(name, RULE) for name in report.facts.get(UNUSUAL_FACT, ())}
     return looked
 
 
@@ -142,6 +144,7 @@ def _of_reports(
                 owner=str(Owner.ENGINEER),
                 summary=f"The sink {report.subject} was not updated: {behind}",
             )
+        yield from _of_baselines(report, settings)
         gap = report.facts.get(GAP_FACT)
         if gap is None or report.stage not in _GAPS or tuple(_object_of(report).split(".", 1)) in without:
             continue
@@ -154,6 +157,18 @@ def _of_reports(
             owner=_owner_of_object(name, settings) or str(Owner.SOURCE),
             summary=f"{name}: {gap}",
         )
+
+
+def _of_baselines(report: StepReport, settings: Settings) -> Iterator[Sighting]:
+    for name, texts in report.facts.get(UNUSUAL_FACT, {}).items():
+        if texts:
+            yield Sighting(
+                rule=RULE,
+                about=(name, RULE),
+                severity="warning",
+                owner=_owner_of_object(name, settings) or str(Owner.SOURCE),
+                summary=f"Not as usual: {'; '.join(texts)}",
+            )
 
 
 def _of_crashes(runs: Iterable[CrashedRun]) -> Iterator[Sighting]:

@@ -6,6 +6,7 @@ from functools import partial
 
 from checks.registry import Registry
 from dataflow.errors import ConfigurationError
+from dataflow.publish.baselines.publication import judge_publication
 from dataflow.publish.bridge import stage_bridge
 from dataflow.publish.builder import Builder, run_builder
 from dataflow.publish.customer import CUSTOMER_360
@@ -36,10 +37,10 @@ if missing := [table.full_name for table in published.TABLES if table.full_name 
     raise ConfigurationError(f"Published tables without a builder: {', '.join(missing)}.")
 
 
-def build(ws: Workspace, settings: Settings, *, everything: bool = False) -> list[StepReport]:  # noqa: ARG001
+def build(ws: Workspace, settings: Settings, *, everything: bool = False) -> list[StepReport]:
     """Stage the published tables; `everything` recomputes untouched rows too, after a changed declaration.
 
-    Raises: ConservationError, GrainError.
+    Raises: ConservationError, GrainError; AuditRefused where an object is not as usual and that blocks.
     """
     mark_touched(ws, enriched=enriched.TABLES, everything=everything)
     reports: list[StepReport] = []
@@ -47,4 +48,4 @@ def build(ws: Workspace, settings: Settings, *, everything: bool = False) -> lis
         reports += ws.side_by_side([partial(run_builder, builder=builder) for builder in row])
     drop_used_entries(ws)
     stage_bridge(ws)
-    return reports
+    return [*reports, *judge_publication(ws, settings)]

@@ -25,6 +25,7 @@ from dataflow.settings.amounts import (
     Timeout,
     TimeZone,
 )
+from dataflow.settings.baselines import BaselinesSettings
 from dataflow.settings.csv import CsvSettings
 from dataflow.settings.events import EventName, EventSettings
 from dataflow.settings.roles import AccessSettings, RoleSettings
@@ -548,6 +549,7 @@ class Settings(BaseSettings):
     lookups: dict[str, dict[str, str]] = {}
     """Tables of value = value that the operator `map` of several mappings names: `map = "NAME"`."""
     rules: dict[RuleId, RuleSettings] = {}
+    baselines: BaselinesSettings = BaselinesSettings()
     currency: CurrencySettings = CurrencySettings()
     validation: ValidateSettings = ValidateSettings()
     completeness: CompletenessSettings = CompletenessSettings()

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import types
 from collections.abc import Iterable, Mapping
-from datetime import date
+from datetime import date, datetime
 from decimal import Decimal
 from pathlib import Path
 from typing import Annotated, Any, Literal, Union, get_args, get_origin
@@ -18,6 +18,7 @@ _PLAIN: Mapping[Any, str] = {
     Decimal: "decimal",
     bool: "true or false",
     date: "date",
+    datetime: "time",
     Path: "path",
     SecretStr: "secret text",
     Any: "any value",

@@ -31,11 +31,12 @@ from dataflow.tables.ops.decisions import (
 )
 from dataflow.tables.ops.incidents import INCIDENT_EVENT
 from dataflow.tables.ops.landing import COMPLETENESS, GAP, KEPT_FIELD, LANDED_BY, LANDED_FILE, WATERMARK
-from dataflow.tables.ops.quality import KPI_BRIDGE
+from dataflow.tables.ops.quality import BASELINE, KPI_BRIDGE
 from dataflow.tables.ops.runs import ACCESS_ANCHOR, FINGERPRINT, POSITION, RUN, RunStatus
 
 __all__ = [
     "ACCESS_ANCHOR",
+    "BASELINE",
     "COMPLETENESS",
     "COST",
     "DEAD_LETTERS",
@@ -81,4 +82,5 @@ TABLES = (
     INCIDENT_EVENT,
     COST,
     KPI_BRIDGE,
+    BASELINE,
 )

@@ -29,7 +29,7 @@ INCIDENT_EVENT = Table(
         Column(
             "cause",
             "VARCHAR",
-            "landing, check, validation, audit, sink, run, lake or configuration",
+            "landing, check, validation, baseline, audit, sink, run, lake or configuration",
             "none",
             nullable=False,
         ),

@@ -28,6 +28,7 @@ from dataflow.govern.audit import known_anchors, references_of, verify_log
 from dataflow.govern.dead_letters import DeadLetterFilter, list_dead_letters
 from dataflow.govern.review.review import list_pairs
 from dataflow.govern.rules import try_rules
+from dataflow.observe.baselines import read_newest
 from dataflow.observe.key_figures import read_key_figures
 from dataflow.observe.status import read_runs, read_status
 from dataflow.publish.diff import diff
@@ -257,6 +258,9 @@ def read_through(door: Door, name: str, settings: Settings) -> tuple[set[str], i
             rules = {"positive": RuleSettings.model_validate(rule)}
             try_rules(door.con, rules, settings, declared_tables(settings), now=now)
             return {"published.orders"}, None
+        case "baselines":
+            assert read_newest(door.con) == []
+            return {"ops.baseline"}, 0
     raise AssertionError(f"the door {name} has no reads in this test")
 
 

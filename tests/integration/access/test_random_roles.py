@@ -25,7 +25,7 @@ from dataflow.settings import RoleSettings, Settings
 from dataflow.sinks.marts import rewrite_mart
 from dataflow.sinks.views import VIEWS
 from dataflow.tables.columns import CLASSIFICATIONS
-from dataflow.tables.ops import INCIDENT_EVENT
+from dataflow.tables.ops import BASELINE, INCIDENT_EVENT
 from dataflow.tables.registry import STATIC
 from lakehouse.table import quote
 from tests.lib.role_lakes import RoleLake, open_role_lake
@@ -38,6 +38,7 @@ READS: dict[str, Reads] = dict.fromkeys(DOORS) | {
     "review": review.READS,
     "alerts": (INCIDENT_EVENT,),
     "rules": None,
+    "baselines": (BASELINE,),
 }
 """What the command of each door reads by itself; None: the lake."""
 ROW_CONDITION = "country_code = 'DE'"

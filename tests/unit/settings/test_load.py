@@ -109,7 +109,7 @@ def test_a_relative_path_is_of_the_folder_of_the_file_wherever_one_stands(
         ),
         (
             "[lak]\n",
-            "lak: There is no setting lak. Did you mean lake? There are: access, alerts, audit, cache, ",
+            "lak: There is no setting lak. Did you mean lake? There are: access, alerts, audit, baselines, ",
         ),
         ("[lake.s3]\nregoin = 'eu'\n", "lake.s3.regoin: There is no setting regoin. Did you mean region?"),
         ("[sources.shop]\nadaptor = 'mysql'\nobjects = {}\n", "sources.shop.adaptor: There is no setting adaptor."),

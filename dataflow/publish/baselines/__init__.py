@@ -1,0 +1,1 @@
+"""Baselines: what is normal of each object, and which publication is not."""
