@@ -113,10 +113,10 @@ def _used(history: History) -> Flags:
     known = np.isfinite(history.values)
     used = known & ~history.excluded
     if history.values.shape[1] >= NEW_NORMAL:
-        newest = (history.excluded & known)[:, -NEW_NORMAL:].all(axis=1)
+        newest = np.all((history.excluded & known)[:, -NEW_NORMAL:], axis=1, keepdims=True)
         recent = np.zeros(history.values.shape[1], dtype=bool)
         recent[-NEW_NORMAL:] = True
-        used = np.where(newest[:, None], recent[None, :], used)
+        used = np.where(newest, recent[None, :], used)
     return used
 
 
