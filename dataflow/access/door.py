@@ -27,6 +27,7 @@ from dataflow.access.lake import lake_location, reading_location
 from dataflow.access.log.recorder import RecordedConnection, Recorder
 from dataflow.access.marts import mart_version, open_mart
 from dataflow.access.pool import ConnectionPool, file_identity
+from dataflow.access.remembering import Build, RememberingConnection
 from dataflow.access.roles import Role, find_role
 from dataflow.access.statements import check_statement, view_statement
 from dataflow.access.who import Purpose, Who
@@ -36,7 +37,7 @@ from dataflow.tables.ops import INBOX_TAKEN
 from lakehouse import Inbox, InboxContents, LakeLocation, LakeView, lock_down, open_reader
 from lakehouse.connect import connect, interrupted_after
 from lakehouse.damage import naming_damage, refuse_data_without_catalogue
-from lakehouse.table import DATABASE
+from lakehouse.table import DATABASE, Table
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -63,6 +64,18 @@ class Door:
         if not self.role.opens_lake:
             raise AccessRefused(f"The role {self.role.name} sees no snapshots of the lake.")
         return LakeView(self.con, self.location)
+
+    def prepared(self, name: str, build: Build, *, reads: Table) -> DuckDBPyConnection:
+        """Return a cursor that sees what `build` makes of a table in the catalogue `memory`.
+
+        It is built once for a kept connection of one version, else for this door; the log has the table as read.
+        """
+        con = cast(RecordedConnection, self.con).unrecorded
+        self.recorder.own_statement(reads.sql_name)
+        if isinstance(con, RememberingConnection):
+            return con.prepared(name, build)
+        build(con)
+        return con
 
     def query(self, sql: str) -> Answer:
         """Return the answer to one statement of a person.

@@ -19,7 +19,8 @@ from typing import cast
 from duckdb import DuckDBPyConnection
 
 from dataflow.access.remembering import Answers, RememberingConnection
-from lakehouse.table import DATABASE
+from lakehouse.query import fetch_int
+from lakehouse.table import DATABASE, literal
 
 Opened = Callable[[Path], DuckDBPyConnection]
 """Opens a locked connection that spills into a folder."""
@@ -39,6 +40,10 @@ def file_identity(file: Path) -> Hashable:
     return None
 
 
+def _snapshot(con: DuckDBPyConnection) -> int:
+    return fetch_int(con, f"SELECT id FROM ducklake_current_snapshot({literal(DATABASE)})")
+
+
 @dataclass(eq=False)
 class _Kept:
     """A connection, the version that it reads, and how many reads use it."""
@@ -50,6 +55,13 @@ class _Kept:
     used_at: float
     reads: int = 0
     answers: Answers = field(default_factory=Answers)
+    answered_at: int | None = None
+
+    def answers_at(self, snapshot: int | None) -> Answers:
+        """Return what is remembered of a snapshot; what was of another one is forgotten."""
+        if snapshot != self.answered_at:
+            self.answers, self.answered_at = Answers(), snapshot
+        return self.answers
 
     def close(self) -> None:
         self.con.close()
@@ -71,8 +83,8 @@ class ConnectionPool:
     def lease(self, name: str, version: Hashable, opened: Opened) -> Iterator[DuckDBPyConnection]:
         """Yield a cursor of the connection kept under a name for this version; open it first where there is none.
 
-        All statements of a lease read one snapshot. Without a version, as of a catalogue on a server, each lease reads
-        the newest one, and no answer is remembered.
+        All statements of a lease read one snapshot. A connection without a version, of a catalogue on a server, shows
+        each commit: what is remembered is then of the snapshot that a lease reads.
         Raises: what `opened` raises.
         """
         kept = self._take(name, version, opened)
@@ -82,8 +94,8 @@ class ConnectionPool:
                 cursor.execute(f"USE {DATABASE}")
                 cursor.begin()
                 try:
-                    remembering = cursor if version is None else RememberingConnection(cursor, kept.answers)
-                    yield cast(DuckDBPyConnection, remembering)
+                    answers = kept.answers_at(_snapshot(cursor) if version is None else None)
+                    yield cast(DuckDBPyConnection, RememberingConnection(cursor, answers))
                 finally:
                     cursor.rollback()
         finally:

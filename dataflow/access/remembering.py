@@ -9,7 +9,7 @@ from __future__ import annotations
 import re
 import threading
 from collections import OrderedDict
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from typing import Any, Self, cast
 
 from duckdb import DuckDBPyConnection
@@ -24,16 +24,19 @@ _OF_THE_CLOCK = re.compile(r"\b(now|random|current_(date|time|timestamp)|get_cur
 _READING = ("fetch", "arrow", "to_arrow", "df", "pl", "rowcount")
 _HARMLESS = frozenset({"interrupt", "cursor", "close", "begin", "commit", "rollback"})
 
+Build = Callable[[DuckDBPyConnection], None]
 Answered = tuple[Any, tuple[Any, ...]]
 """The description of the columns, and the rows."""
 
 
 class Answers:
-    """The remembered answers of one version, newest last."""
+    """What is remembered of one version: answers, newest last, and what was prepared in the connection's memory."""
 
     def __init__(self) -> None:
         self._answers: OrderedDict[str, Answered] = OrderedDict()
         self._lock = threading.Lock()
+        self._prepared: set[str] = set()
+        self._preparing = threading.Lock()
 
     def find(self, key: str) -> Answered | None:
         with self._lock:
@@ -48,6 +51,13 @@ class Answers:
             while len(self._answers) > _MOST_ANSWERS:
                 self._answers.popitem(last=False)
 
+    def prepare(self, name: str, con: DuckDBPyConnection, build: Build) -> None:
+        """Build something in the memory of the connection, once."""
+        with self._preparing:
+            if name not in self._prepared:
+                build(con)
+                self._prepared.add(name)
+
 
 class RememberingConnection:
     """A cursor of a kept connection. `fetchall` remembers; any other method than `fetchone` asks the statement anew."""
@@ -60,6 +70,15 @@ class RememberingConnection:
         self._asked: tuple[Any, ...] = ()
         self._found: Answered | None = None
         self._rows: Iterator[Any] = iter(())
+
+    def prepared(self, name: str, build: Build) -> DuckDBPyConnection:
+        """Return a cursor that sees what `build` makes in the catalogue `memory`, which is built once for a version.
+
+        `build` names the tables of the lake with their catalogue.
+        """
+        cursor: DuckDBPyConnection = self._con.cursor()
+        self._answers.prepare(name, cursor, build)
+        return cursor
 
     def execute(self, query: object, *values: Any) -> Self:
         self._asked, self._found, self._key = (query, *values), None, ""

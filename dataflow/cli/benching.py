@@ -29,6 +29,7 @@ def register(app: typer.Typer) -> None:
     measures.command("rules")(rules)
     measures.command("quality")(quality)
     measures.command("serve")(serve)
+    measures.command("ui")(ui)
     app.add_typer(measures, name="bench")
 
 
@@ -254,6 +255,35 @@ def serve(
             "figure": figure.figure,
             "measured": f"{figure.value:,.2f} {figure.unit}",
             "of_it": ", ".join(f"{part} {value:,.1f}" for part, value in figure.parts.items()),
+            "target": figure.target,
+        }
+        for figure in found
+    ]
+    write_records(rows, output=output, title="Measured")
+
+
+def ui(
+    records: Annotated[int, typer.Option("--records", min=500, help="Records of the sample.")] = 20_000,
+    output: OutputOption = Output.TABLE,
+) -> None:
+    """Measure the workbench on an idle machine: milliseconds of its pages, a search, and from a key to the next pair.
+
+    Example:  dataflow bench ui --records 1000000
+    """
+    from dataflow.bench.workbench import measure_workbench
+
+    found = list(measure_workbench(records, notify=messages.print))
+    if output is Output.JSON:
+        write_json({"figures": [figure.as_dict() for figure in found]})
+        return
+    rows = [
+        {
+            "figure": figure.figure,
+            "requests": figure.requests,
+            "p50_ms": round(figure.p50),
+            "p95_ms": round(figure.p95),
+            "first_ms": round(figure.first),
+            "of_it": ", ".join(f"{part} {value:,.0f}" for part, value in figure.parts.items()),
             "target": figure.target,
         }
         for figure in found

@@ -1,7 +1,7 @@
 """Search customers by what a person types: an id, a name, an e-mail address, a telephone number, a source record.
 
-`Columns` names what the reader's role sees unmasked; nothing else is compared. Names are compared folded: without case
-and accents, each typed word as a part of the name; where no name has them, with one edit (two from 8 letters on).
+Only what the reader's role sees unmasked is compared. Names are compared folded: without case and accents, each typed
+word as a part of the name; where no name has them, with one edit (two from 8 letters on).
 """
 
 from __future__ import annotations
@@ -12,6 +12,7 @@ from typing import Any
 
 from duckdb import DuckDBPyConnection
 
+from dataflow.serve.search_index import names_like, names_with
 from dataflow.tables.published import CUSTOMER_360, REDIRECTS, XREF
 from lakehouse.query import fetch_records
 from lakehouse.table import Table, column_list
@@ -26,13 +27,15 @@ _SHOWN = (
 LONGEST_SEARCH = 200
 _LEAST_DIGITS = 5
 _MOST_WORDS = 6
-_FOLDED = "strip_accents(lower(concat_ws(' ', full_name, company_name)))"
 _NOT_DIGITS = re.compile(r"[^0-9]")
 
 
-def search_customers(con: DuckDBPyConnection, text: str, *, sees: Sees, limit: int) -> list[dict[str, Any]]:
+def search_customers(
+    con: DuckDBPyConnection, text: str, *, names: Callable[[], DuckDBPyConnection], sees: Sees, limit: int
+) -> list[dict[str, Any]]:
     """Return customers that fit a text, the best first: a whole id or address before a part of a name.
 
+    `names` gives the connection with the index of names (search_index.py), which a role has that sees names.
     Shape: the columns of customer_360 in _SHOWN that the reader sees, one row for each customer.
     """
     asked = " ".join(text.split())[:LONGEST_SEARCH]
@@ -41,8 +44,16 @@ def search_customers(con: DuckDBPyConnection, text: str, *, sees: Sees, limit: i
     found = _by_ids(con, _exact_ids(con, asked, sees), sees, limit)
     if not found and sees(CUSTOMER_360, "full_name"):
         words = [word for word in re.split(r"\W+", asked.lower()) if word][:_MOST_WORDS]
-        found = _by_name(con, words, sees, limit) or _by_similar_name(con, words, sees, limit)
+        ids = _by_name(names(), words, limit)
+        place = {customer_id: at for at, customer_id in enumerate(ids)}
+        found = sorted(_by_ids(con, ids, sees, limit), key=lambda row: place[str(row["customer_id"])])
     return found
+
+
+def _by_name(con: DuckDBPyConnection, words: Sequence[str], limit: int) -> list[str]:
+    if not words:
+        return []
+    return names_with(con, words, limit=limit) or names_like(con, words, limit=limit)
 
 
 def _exact_ids(con: DuckDBPyConnection, asked: str, sees: Sees) -> list[str]:
@@ -67,9 +78,8 @@ def _exact_ids(con: DuckDBPyConnection, asked: str, sees: Sees) -> list[str]:
         ),
         (
             sees(XREF, "record_key"),
-            f"SELECT customer_id FROM {XREF.sql_name} WHERE record_key = $1 OR record_id = $1"
-            " OR source || '.' || object || ':' || record_key = $1",
-            asked,
+            f"SELECT customer_id FROM {XREF.sql_name} WHERE record_key = $1 OR record_id = $1",
+            _record(asked),
         ),
     ]
     found: dict[str, None] = {}
@@ -77,6 +87,12 @@ def _exact_ids(con: DuckDBPyConnection, asked: str, sees: Sees) -> list[str]:
         if is_asked:
             found |= {str(row[0]): None for row in con.execute(f"{sql} LIMIT 50", [value]).fetchall() if row[0]}
     return list(found)
+
+
+def _record(asked: str) -> str:
+    """Return `source.object:key` as the id of the record, and any other text as it is."""
+    named = re.fullmatch(r"(\w+)\.(\w+):(.+)", asked)
+    return "|".join(named.groups()) if named else asked
 
 
 def _by_ids(con: DuckDBPyConnection, ids: Sequence[str], sees: Sees, limit: int) -> list[dict[str, Any]]:
@@ -88,31 +104,6 @@ def _by_ids(con: DuckDBPyConnection, ids: Sequence[str], sees: Sees, limit: int)
         f" ORDER BY customer_id LIMIT {int(limit)}",
         [list(ids)],
     )
-
-
-def _by_name(con: DuckDBPyConnection, words: Sequence[str], sees: Sees, limit: int) -> list[dict[str, Any]]:
-    if not words:
-        return []
-    fits = " AND ".join([f"contains({_FOLDED}, strip_accents(?))"] * len(words))
-    return fetch_records(con, f"{_ranked(sees)} WHERE {fits} {_ORDER} LIMIT {int(limit)}", list(words))
-
-
-def _by_similar_name(con: DuckDBPyConnection, words: Sequence[str], sees: Sees, limit: int) -> list[dict[str, Any]]:
-    """Find names in which each typed word is one of the words but for its edits. Short words have none."""
-    long = [word for word in words if len(word) >= 4]
-    if not long:
-        return []
-    edits = "damerau_levenshtein(w, strip_accents(?)) <= {}"
-    near = f"len(list_filter(string_split({_FOLDED}, ' '), lambda w: {edits})) > 0"
-    fits = " AND ".join(near.format(2 if len(word) >= 8 else 1) for word in long)
-    return fetch_records(con, f"{_ranked(sees)} WHERE {fits} {_ORDER} LIMIT {int(limit)}", long)
-
-
-_ORDER = "ORDER BY record_count DESC, customer_id"
-
-
-def _ranked(sees: Sees) -> str:
-    return f"SELECT {_columns(sees)} FROM {CUSTOMER_360.sql_name}"
 
 
 def _columns(sees: Sees) -> str:

@@ -38,6 +38,8 @@ def listen(port: int) -> socket.socket:
     listening.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
     try:
         listening.bind((HOST, port))
+        # At once: the address is printed before the server answers, and a browser that is early waits.
+        listening.listen(_MOST_CONNECTIONS)
     except OSError as error:
         listening.close()
         message = f"The port {port} cannot be used: {error.strerror}."

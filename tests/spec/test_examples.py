@@ -43,6 +43,7 @@ NOT_RUN = {
     "dataflow bench access --records 20000 --entries 100000": "a minute of measuring; tests/unit/test_bench_access.py",
     "dataflow bench audit --entries 100000": "seconds of measuring; tests/unit/test_bench_audit.py",
     "dataflow bench quality --histories 20 --records 2000": "a minute of measuring; tests/unit/test_bench_quality.py",
+    "dataflow bench ui --records 1000000": "hours; tests/integration/ui/test_bench.py times some requests",
     "dataflow bench serve --records 500": "half a minute of measuring; tests/unit/test_bench_serve.py",
     "dataflow bench sources --source mysql --object orders --rows 100000": "a server; tests/integration/sources",
     "dataflow check": "a run; tests/spec/test_cli_check.py",

@@ -16,6 +16,7 @@ from dataflow.access.masks import ABSENT, CLEAR
 from dataflow.govern.audit import references_of
 from dataflow.serve.customer_page import current_id, names_of, read_customer
 from dataflow.serve.search import Sees, search_customers
+from dataflow.serve.search_index import build_index
 from dataflow.tables.published import CUSTOMER_360
 from dataflow.ui.as_of import as_of
 from dataflow.ui.errors import NotFound
@@ -47,7 +48,13 @@ def customers(visit: Visiting, q: str = "") -> Response:
     with visit.open() as door:
         published = as_of(door)
         if q.strip():
-            found = search_customers(door.con, q, sees=_sees(visit), limit=_SHOWN)
+            found = search_customers(
+                door.con,
+                q,
+                names=lambda: door.prepared("names", build_index, reads=CUSTOMER_360),
+                sees=_sees(visit),
+                limit=_SHOWN,
+            )
             _note(visit, door, [str(row["customer_id"]) for row in found])
     return visit.render(
         "customers.html.j2",

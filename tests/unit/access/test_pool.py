@@ -125,6 +125,23 @@ def test_a_replaced_file_has_another_identity(tmp_path: Path) -> None:
     assert before not in (None, file_identity(file))
 
 
+def test_what_is_prepared_is_built_once_for_a_version(pool: ConnectionPool, spills: list[Path]) -> None:
+    built: list[int] = []
+
+    def build(con: duckdb.DuckDBPyConnection) -> None:
+        built.append(1)
+        con.execute("CREATE TABLE memory.main.twice AS SELECT value * 2 AS value FROM lake.seen")
+
+    def prepared(version: int) -> int:
+        with pool.lease("engineer", version, opening(version, spills)) as con:
+            assert isinstance(con, RememberingConnection)
+            [(value,)] = con.prepared("twice", build).execute("SELECT value FROM memory.main.twice").fetchall()
+        return int(value)
+
+    assert [prepared(version) for version in (1, 1, 2)] == [2, 2, 4]
+    assert len(built) == 2
+
+
 class TestRemembering:
     @pytest.fixture
     def con(self) -> Iterator[duckdb.DuckDBPyConnection]:
