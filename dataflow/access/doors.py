@@ -117,6 +117,33 @@ DOORS: Registry[DoorKind] = Registry(
             module="dataflow.ui.pages.quality",
         ),
         DoorKind(
+            name="ui-incidents",
+            meaning="Incidents in the workbench",
+            purpose=Purpose.OPERATION,
+            module="dataflow.ui.pages.incidents",
+            has_persons=False,
+        ),
+        DoorKind(
+            name="ui-rules",
+            meaning="Business rules and the rows that wait because of them, in the workbench",
+            purpose=Purpose.STEWARDSHIP,
+            module="dataflow.ui.pages.rules",
+            has_persons=False,
+        ),
+        DoorKind(
+            name="ui-access",
+            meaning="Roles, the access log and tokens in the workbench",
+            purpose=Purpose.OPERATION,
+            module="dataflow.ui.pages.access",
+        ),
+        DoorKind(
+            name="ui-setup",
+            meaning="Connections and mapping coverage in the workbench",
+            purpose=Purpose.OPERATION,
+            module="dataflow.ui.pages.setup",
+            has_persons=False,
+        ),
+        DoorKind(
             name="ui-runs",
             meaning="Runs in the workbench",
             purpose=Purpose.OPERATION,

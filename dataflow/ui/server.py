@@ -17,6 +17,8 @@ HOST = "127.0.0.1"
 # Open connections; a page takes one or two.
 _MOST_CONNECTIONS = 200
 _IDLE_SECONDS = 5
+# A page that follows a run holds its connection open.
+_END_SECONDS = 2
 
 
 def serve(settings: Settings, *, port: int, say: Callable[[str], None], opened: Callable[[str], None]) -> None:
@@ -28,7 +30,7 @@ def serve(settings: Settings, *, port: int, say: Callable[[str], None], opened: 
         site = Site(settings=settings, port=listening.getsockname()[1], say=say)
         site.reader()  # a user without a role is refused before the browser opens
         opened(site.announce())
-        with closing(site.pool):
+        with closing(site):
             server_of(site).run(sockets=[listening])
 
 
@@ -59,5 +61,6 @@ def server_of(site: Site) -> uvicorn.Server:
             lifespan="off",
             limit_concurrency=_MOST_CONNECTIONS,
             timeout_keep_alive=_IDLE_SECONDS,
+            timeout_graceful_shutdown=_END_SECONDS,
         )
     )

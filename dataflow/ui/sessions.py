@@ -10,6 +10,7 @@ import secrets
 import threading
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
+from typing import Any
 
 from dataflow.access.who import Who
 
@@ -39,6 +40,8 @@ class Session:
     """Ids of the pairs to review, in the order in which they are shown."""
     records: dict[str, tuple[str, str]] = field(default_factory=dict)
     """The two records of each pair that was listed."""
+    planned: dict[str, Any] | None = None
+    """What a run would land, as this reader asked last."""
     decided: list[str] = field(default_factory=list)
     """Ids of the pairs decided in this session, oldest first."""
 

@@ -7,6 +7,7 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
+from typing import Any
 
 from dataflow.access.identify import identify, roles_of
 from dataflow.access.pool import ConnectionPool
@@ -14,6 +15,7 @@ from dataflow.access.roles import role_names
 from dataflow.access.who import TOKEN, Who
 from dataflow.settings import Settings
 from dataflow.settings.roles import ENGINEER
+from dataflow.ui.commands import Starter
 from dataflow.ui.sessions import OneTimeToken, Sessions
 
 READERS = 4
@@ -35,6 +37,15 @@ class Site:
     sessions: Sessions = field(default_factory=Sessions)
     token: OneTimeToken = field(default_factory=OneTimeToken)
     pool: ConnectionPool = field(default_factory=ConnectionPool)
+    verified: dict[str, Any] | None = None
+    """What the last verification of the access log found, and when."""
+    probed: dict[str, Any] | None = None
+    """What the doctor found last."""
+    drift: dict[str, Any] | None = None
+    """The fields that differ between the sources and dataflow.toml, as they were asked for last."""
+    tested: dict[str, Any] | None = None
+    """What the examples of rules did last."""
+    starter: Starter = field(default_factory=Starter)
     _places: threading.Semaphore = field(default_factory=lambda: threading.Semaphore(READERS))
 
     @property
@@ -49,6 +60,11 @@ class Site:
 
     def now(self) -> datetime:
         return datetime.now(UTC)
+
+    def close(self) -> None:
+        """Close the kept connections, and forget the run that was started; it goes on."""
+        self.pool.close()
+        self.starter.close()
 
     def announce(self) -> str:
         """Write the address with a new one-time token to the terminal; return it."""

@@ -6,6 +6,7 @@ import hmac
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
+from datetime import datetime
 from typing import Annotated, Any, cast
 from urllib.parse import parse_qsl
 
@@ -21,7 +22,7 @@ from dataflow.access.who import Who
 from dataflow.errors import AccessRefused, UsageError
 from dataflow.govern.renew_mart import renewing_mart
 from dataflow.ui.locales import choose_locale
-from dataflow.ui.pages.page import Page
+from dataflow.ui.pages.page import GROUPS, Page
 from dataflow.ui.rendering import render
 from dataflow.ui.sessions import Session
 from dataflow.ui.site import Site
@@ -98,7 +99,7 @@ class Visit:
         return Who(self.session.who.name, self.role.name, self.session.who.authenticated)
 
     @contextmanager
-    def open(self, reads: Reads = ()) -> Iterator[Door]:
+    def open(self, reads: Reads = (), *, as_of: datetime | int | None = None) -> Iterator[Door]:
         """Open the page's door, and interrupt what reads for too long. Raises: as `open_for`; Busy."""
         purpose, settings = DOORS.find(self.page.door).purpose, self.site.settings
         with ExitStack() as stack:
@@ -106,7 +107,13 @@ class Visit:
             door = stack.enter_context(
                 renewing_mart(
                     lambda: open_for(
-                        self.who, purpose, door=self.page.door, settings=settings, reads=reads, pool=self.site.pool
+                        self.who,
+                        purpose,
+                        door=self.page.door,
+                        settings=settings,
+                        as_of=as_of,
+                        reads=reads,
+                        pool=self.site.pool,
                     ),
                     self.who,
                     settings,
@@ -154,6 +161,7 @@ def shared_values(
         "session": session,
         "page": page,
         "pages": pages,
+        "groups": [(group, found) for group in GROUPS if (found := [one for one in pages if one.group == group])],
         "here": request.url.path,
         "notices": session.take_notices() if session and not request.headers.get("x-fetched-ahead") else [],
     }

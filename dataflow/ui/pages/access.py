@@ -11,6 +11,7 @@ from fastapi.responses import PlainTextResponse, Response
 from dataflow.access.identify import record_refusal
 from dataflow.access.log.history import Choice, entries_in, prove
 from dataflow.access.log.place import log_root
+from dataflow.access.masks import ABSENT, CLEAR
 from dataflow.access.roles import Role, find_role, role_names
 from dataflow.access.tokens import issue_token, list_tokens, revoke_token
 from dataflow.errors import AccessRefused, UsageError
@@ -137,6 +138,6 @@ def _matrix(roles: list[Role]) -> list[dict[str, Any]]:
 def _seen(role: Role, columns: list[tuple[str, str]]) -> str:
     """Return how a role sees columns of the tables that it has: one word for all, or the words."""
     if role.opens_lake:
-        return "clear"
+        return CLEAR
     seen = {role.treatment(table, column) for table, column in columns if table in role.tables}
-    return ", ".join(sorted(seen)) or "absent"
+    return ", ".join(sorted(seen, key=lambda how: (how != CLEAR, how == ABSENT, how))) or ABSENT

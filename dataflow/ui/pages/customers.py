@@ -84,6 +84,7 @@ def customer(visit: Visiting, customer_id: str) -> Response:
     return visit.render(
         "customer.html.j2",
         customer=shown,
+        customer_id=customer_id,
         name=names_of(shown.values),
         published=published,
         readers=_readers(visit, customer_id),

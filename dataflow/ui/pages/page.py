@@ -12,7 +12,7 @@ from dataflow.access.masks import CLEAR
 from dataflow.access.roles import Role
 from lakehouse.table import Table
 
-GROUPS = ("", "Customers", "Business", "Operation")
+GROUPS = ("", "Customers", "Business", "Operation", "Administration")
 """The parts of the navigation, in order; "" has no heading."""
 
 

@@ -16,10 +16,13 @@ from dataflow.resolve.judgements.judgements import DIFFERENT, SAME, UNSURE, WITH
 from dataflow.resolve.judgements.messages import lay_over_judgements
 from dataflow.tables.published import CUSTOMER_360
 from dataflow.ui.errors import NotFound
+from dataflow.ui.pages import clusters
 from dataflow.ui.pages.page import Page, reads_whole
+from dataflow.ui.pages.review_reasons import REASONS, reason_of
 from dataflow.ui.visit import Form, Visit, visit_of
 
 router = APIRouter()
+router.include_router(clusters.router)
 PAGE = Page(
     name="review",
     title="Review",
@@ -32,16 +35,6 @@ PAGE = Page(
 
 _LISTED = 200
 _VERDICTS = (SAME, DIFFERENT, UNSURE)
-REASONS = {
-    "values": "The values say it",
-    "known": "I know the customer",
-    "asked": "Asked the customer or a colleague",
-    "household": "Same household or shared mailbox, not one person",
-    "namesake": "Same name, another person",
-    "typing": "Typing error or changed detail",
-    "little": "Too little to decide",
-}
-"""Reasons of a decision, as a steward chooses them; a note can say more."""
 _UNDONE = "Undone in the workbench"
 # Fields that say how a record came here, not who it is.
 _TECHNICAL = (
@@ -124,7 +117,7 @@ def decide(request: Request, visit: Visiting, form: Form, pair_id: str) -> Respo
     following = _after(visit, pair_id)
     verdict, notice = form.get("verdict", ""), ""
     if verdict in _VERDICTS:
-        notice = _decide(visit, pair_id, verdict, why=_reason(form))
+        notice = _decide(visit, pair_id, verdict, why=reason_of(form))
         visit.session.decided.append(pair_id)
     if pair_id in visit.session.queue:
         visit.session.queue.remove(pair_id)
@@ -157,12 +150,6 @@ def _decide(visit: Visit, pair_id: str, verdict: str, *, why: str) -> str:
 def _named(visit: Visit, pair_id: str) -> Sequence[str]:
     """Return the records of a pair that was listed in this session: to find them by its id reads all edges."""
     return visit.session.records.get(pair_id, (pair_id,))
-
-
-def _reason(form: dict[str, str]) -> str:
-    chosen = REASONS.get(form.get("reason", ""), REASONS["values"])
-    note = form.get("note", "").strip()
-    return f"{chosen}: {note}" if note else chosen
 
 
 def _is_id(pair_id: str) -> bool:

@@ -23,6 +23,23 @@
   const menu = document.querySelector("details.menu");
   if (menu && window.matchMedia("(max-width: 860px)").matches) menu.removeAttribute("open");
 
+  // Runs: the page follows the server's events; without JavaScript it is loaded again every five seconds.
+  const live = document.querySelector("[data-live]");
+  if (live) {
+    const events = new EventSource(live.dataset.live);
+    let state = null;
+    events.addEventListener("message", async (event) => {
+      const before = state;
+      state = event.data;
+      if (before === null || before === state) return;
+      const answer = await fetch(window.location.pathname, { credentials: "same-origin" });
+      if (!answer.ok) return;
+      const page = new DOMParser().parseFromString(await answer.text(), "text/html");
+      document.querySelector("main").replaceChildren(...page.querySelector("main").childNodes);
+    });
+    window.addEventListener("pagehide", () => events.close());
+  }
+
   // Choosing a role needs no button.
   const role = document.querySelector("select#role");
   if (role) role.addEventListener("change", () => role.form.requestSubmit());

@@ -244,6 +244,9 @@ def read_through(door: Door, name: str, settings: Settings) -> tuple[set[str], i
             # Their own reads are those of tests/integration/ui; here each door is an entry.
             read_key_figures(door.con)
             return {"published.kpi_daily"}, None
+        case "ui-incidents" | "ui-rules" | "ui-access" | "ui-setup":
+            read_key_figures(door.con)
+            return {"published.kpi_daily"}, None
         case "ui-runs":
             read_runs(door.con, limit=5, folders=(), now=now)
             return {"ops.run"}, None

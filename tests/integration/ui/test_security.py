@@ -7,15 +7,20 @@ import socket
 from importlib.resources import files
 
 import pytest
+from duckdb import DuckDBPyConnection
 
+from dataflow.access.lake import open_lake
 from dataflow.access.log.entry import ReadEnding
 from dataflow.access.log.history import entries_in
 from dataflow.access.log.place import log_root
 from dataflow.access.pipeline import open_published
 from dataflow.access.roles import find_role, role_names
+from dataflow.tables.conformed import CUSTOMER_RECORD
+from dataflow.tables.published import CUSTOMER_360
 from dataflow.ui.guard import HEADERS, MOST_BODY_BYTES
 from dataflow.ui.pages import PAGES
 from dataflow.ui.pages.page import GROUPS
+from lakehouse.table import literal
 from tests.lib.attacks import ATTACKS
 from tests.lib.role_attacks import ROLE_ATTACKS
 from tests.lib.role_lakes import files_below
@@ -249,6 +254,49 @@ class TestExplore:
             assert answer.status_code == 400
             assert "<b>x</b>" not in answer.text
             assert visitor.get("/explore", sql="x" * 7_000).status_code == 400
+
+
+SCRIPT = """'><script>alert(1)</script><img src=x onerror=alert(1)>{{7*7}}"""
+
+
+class TestStoredScripts:
+    def test_no_personal_value_is_markup_or_a_template(self, workbench: Workbench) -> None:
+        """A record brings a script in every text that is a person's; the page after the commit shows it as text."""
+
+        def poison(con: DuckDBPyConnection) -> None:
+            for table, where in (
+                (CUSTOMER_360, f"customer_id = {literal(customer_id)}"),
+                (CUSTOMER_RECORD, f"record_id = {literal(record_id)}"),
+            ):
+                texts = [
+                    column.name
+                    for column in table.columns
+                    if column.type == "VARCHAR" and column.classification != "none" and not column.name.endswith("_id")
+                ]
+                assert len(texts) > 10
+                values = ", ".join(f"{name} = {literal(SCRIPT)}" for name in texts if name != "record_id")
+                con.execute(f"UPDATE {table.in_lake} SET {values} WHERE {where}")
+
+        with open_published(workbench.settings) as con:
+            [(customer_id, record_id)] = con.execute(
+                "SELECT max(customer_id), max(record_id) FROM resolved.xref WHERE customer_id ="
+                " (SELECT max(customer_id) FROM published.customer_360 WHERE record_count = 1)"
+            ).fetchall()
+        with workbench.visitor() as visitor:
+            assert SCRIPT not in visitor.get(f"/customers/{customer_id}").text
+            with open_lake(workbench.settings, purpose="tests") as lake:
+                lake.transact(poison, author="tests", run_id="tests/poison", message="scripts")
+            for path, named in (
+                (f"/customers/{customer_id}", {}),
+                ("/customers", {"q": customer_id}),
+                (f"/review/cluster/{customer_id}", {}),
+                ("/explore", {"sql": f"from published.customer_360 where customer_id = '{customer_id}'"}),
+            ):
+                text = visitor.get(path, **named).text
+                assert "&lt;script&gt;alert(1)&lt;/script&gt;" in text, path
+                assert "<script>alert" not in text, path
+                assert "<img src=x" not in text, path
+                assert "{{7*7}}" in text, path
 
 
 def test_vendored_htmx_is_the_file_of_its_package() -> None:

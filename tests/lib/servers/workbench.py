@@ -93,7 +93,7 @@ def serving(settings: Settings) -> Iterator[Workbench]:
         finally:
             server.should_exit = True
             thread.join(30)
-            site.pool.close()
+            site.close()
             assert not thread.is_alive()
 
 
