@@ -9,7 +9,7 @@ from typing import Any
 from dataflow.conform.joining import ONE_MINUS
 from dataflow.settings import Settings
 from dataflow.settings.model import MappingSettings, ObjectSettings
-from dataflow.sources.record_key import key_fields
+from dataflow.sources.rows import key_fields
 from dataflow.tables.declared import declared_objects
 
 Use = tuple[str, str, str]
@@ -37,8 +37,8 @@ def read_coverage(settings: Settings) -> list[FieldUse]:
         of_object, object_name = settings.sources[source].objects[name], f"{source}.{name}"
         own = _own_uses(of_object)
         for field, kind in of_object.fields.items():
-            fed = (*feeds.get((object_name, field), ()), *own.get(field, ()))
-            found.append(FieldUse(object=object_name, field=field, type=kind, feeds=fed))
+            uses = (*feeds.get((object_name, field), ()), *own.get(field, ()))
+            found.append(FieldUse(object=object_name, field=field, type=kind, feeds=uses))
     return found
 
 
