@@ -46,6 +46,7 @@ NOT_RUN = {
     "dataflow bench ui --records 1000000": "hours; tests/integration/ui/test_bench.py times some requests",
     "dataflow bench serve --records 500": "half a minute of measuring; tests/unit/test_bench_serve.py",
     "dataflow bench sources --source mysql --object orders --rows 100000": "a server; tests/integration/sources",
+    "dataflow contract import orders.odcs.yaml": "a document; tests/unit/govern/contracts",
     "dataflow check": "a run; tests/spec/test_cli_check.py",
     "dataflow check --source mysql --since 2026-01-01": "a run; tests/spec/test_cli_check.py",
     "dataflow demo --records 5000 --days 3": "a minute; tests/spec/test_cli.py runs it on 600 records",
