@@ -1,8 +1,9 @@
-"""How fast sources are read: an object of each, up to Arrow batches, beside other ways to read the same rows.
+"""How fast sources are read and landed: an object of each, beside other ways to read the same rows.
 
-Each reading is one of a fresh process, window after window as a run fetches them; nothing is landed, and nothing is
-written at the source. The ways are those that the source's adapter declares: a table is also read by connectorx and by
-PyMySQL, an org through both of its APIs, the files of a bucket once more from a folder.
+Each reading is one of a fresh process, window after window as a run fetches them; nothing is written at the source or
+in the project's lake. The ways are those that the source's adapter declares. A table and the files of a folder are also
+landed to raw, in a lake of their own; beside it a table is read by connectorx, PyMySQL and dlt (to Parquet), files by
+DuckDB (to Parquet), an org through both of its APIs, the files of a bucket once more from a folder.
 """
 
 from __future__ import annotations

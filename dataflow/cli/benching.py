@@ -109,10 +109,12 @@ def sources(
     ] = 1_000_000,
     output: OutputOption = Output.TABLE,
 ) -> None:
-    """Measure how fast each source is read: its first object, or the one given. Nothing is written.
+    """Measure how fast each source is read: its first object, or the one given. Your lake is not written.
 
-    A MySQL table is also read by connectorx and PyMySQL, a Salesforce object through REST and through Bulk API 2.0
-    (which uses API calls), the files of a bucket also from a folder. Each reading is a new process.
+    A MySQL table and the files of a folder are also landed to raw, in a lake of their own. Beside it a table is read by
+    connectorx, PyMySQL and dlt (`pip install 'dlt[parquet]'`), files by DuckDB alone, a Salesforce object through REST
+    and through Bulk API 2.0 (which uses API calls), the files of a bucket also from a folder. Each reading is a new
+    process.
 
     Example:  dataflow bench sources --source mysql --object orders --rows 100000
     """

@@ -21,6 +21,7 @@ if TYPE_CHECKING:
     from dataflow.access.answers import Answer
     from dataflow.run.folders import UnendedRun
     from dataflow.settings import Settings
+    from lakehouse.snapshot import Snapshot
 
 
 class DiffOutput(StrEnum):
@@ -32,8 +33,12 @@ class DiffOutput(StrEnum):
     PARQUET = "parquet"
 
 
+_CHANGES_ROWS = ("inserted_into", "deleted_from", "dropped")
+
+
 def register(app: typer.Typer) -> None:
     app.command("status")(status)
+    app.command("snapshots")(snapshots)
     app.command("query")(query)
     app.command("diff")(diff)
 
@@ -112,6 +117,36 @@ def _write_service_level(context: typer.Context, settings: Settings, *, now: dat
     write_line()
     counts = [{"status": status, "runs": runs} for status, runs in (level.publications or {}).items()]
     write_records(counts, output=output, title="Runs that publish")
+
+
+def snapshots(
+    context: typer.Context,
+    limit: Annotated[int, typer.Option("--limit", min=1, help="Number of last snapshots to show.")] = 20,
+    output: OutputOption = Output.TABLE,
+) -> None:
+    """List the states of the lake, newest first: when, what made them, whether readers saw a change.
+
+    Their numbers are those that `query --as-of`, `diff` and `restore --to` take.
+
+    Example:  dataflow snapshots --limit 5
+    """
+    with open_door(context, "status", reads=None) as door:
+        newest = door.view.snapshot().id
+        found = [one for one in reversed(door.view.snapshots()) if one.id <= newest][:limit]
+    write_records([_snapshot_row(one) for one in found], output=output, title="Snapshots")
+
+
+def _snapshot_row(one: Snapshot) -> dict[str, Any]:
+    tables = {name for kind in _CHANGES_ROWS for name in one.changes.get(kind, ())}
+    return {
+        "snapshot": one.id,
+        "at": one.at,
+        "run_id": one.run_id,
+        # The heads of the access log follow, for its verification.
+        "message": one.message.partition("; access log ")[0],
+        "tables": len(tables),
+        "publishes": any(name.startswith("published.") for name in tables),
+    }
 
 
 def query(

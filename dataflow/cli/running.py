@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import sys
+from collections import Counter
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import asdict
@@ -322,6 +323,20 @@ def write_outcome(outcome: RunOutcome, *, output: Output) -> None:
         raise typer.Exit(ExitCode.PARTIAL)
 
 
+def _write_windows(outcome: RunOutcome) -> None:
+    """Say where the time of many windows went."""
+    from dataflow.workspace.report import condensed
+
+    many = [one for one in condensed(outcome.reports) if one not in outcome.reports]
+    for one in many:
+        messages.print(f"Landed {one.subject}.")
+    if many:
+        spent = Counter[str]()
+        for timing in outcome.timings:
+            spent[timing.stage] += timing.seconds
+        messages.print(f"Time: {', '.join(f'{stage} {seconds:.1f} s' for stage, seconds in spent.most_common())}.")
+
+
 def _write_for_people(outcome: RunOutcome, *, output: Output) -> None:
     from dataflow.workspace.report import list_drift, list_notes
 
@@ -334,6 +349,7 @@ def _write_for_people(outcome: RunOutcome, *, output: Output) -> None:
     if output is Output.TABLE:
         write_line()
         write_line((outcome.status.capitalize(), "bold"), f": {outcome.message}.")
+    _write_windows(outcome)
     for subject, drift in list_drift(outcome.reports).items():
         messages.print(f"Fields differ from dataflow.toml: {subject}: {drift} (dataflow drift list)")
     for note in list_notes(outcome.reports):

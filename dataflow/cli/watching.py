@@ -142,6 +142,8 @@ class _Estimate:
         self._ended: set[str] = set()
         self._current: str | None = None
         self._since = time.monotonic()
+        # A run takes the lake before its first stage, and waits for another that holds it.
+        self._between = "the lake"
 
     def on_event(self, event: StageEvent | WindowEvent) -> None:
         if isinstance(event, WindowEvent):
@@ -150,6 +152,7 @@ class _Estimate:
             self._current, self._since = event.stage, time.monotonic()
         else:
             self._ended.add(event.stage)
+            self._between = f"after {event.stage}"
             self._current = None
 
     def show(self, bar: Progress, task: TaskID) -> None:
@@ -158,7 +161,7 @@ class _Estimate:
         if self._current is not None:
             usual = self._expected.get(self._current, 0.0)
             done += min(time.monotonic() - self._since, usual * _NEARLY)
-        bar.update(task, completed=done / total, description=self._current or "waiting", left=_left(total - done))
+        bar.update(task, completed=done / total, description=self._current or self._between, left=_left(total - done))
 
 
 def _left(seconds: float) -> str:

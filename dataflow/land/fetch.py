@@ -101,7 +101,7 @@ def _write(
     run: Run,
 ) -> int:
     # No dictionaries: nearly every value occurs once. They took a fifth of the writing and a tenth of the file.
-    with pq.ParquetWriter(partial, VERSION_SCHEMA, compression="zstd", use_dictionary=False) as writer:
+    with pq.ParquetWriter(partial, VERSION_SCHEMA, compression="lz4", use_dictionary=False) as writer:
         rows = 0
         group: list[pa.Table] = []
         for versions in complete(con, batches):

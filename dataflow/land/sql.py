@@ -10,7 +10,7 @@ from collections.abc import Sequence
 from datetime import datetime
 from pathlib import Path
 
-from dataflow.sources.versions import fingerprint_sql
+from dataflow.sources.versions import fingerprint_sql, mark_sql, summed_sql
 from lakehouse.table import Table, file_literal, literal, timestamp_literal
 
 _ORDINAL_BITS = 40
@@ -19,6 +19,12 @@ _ORDINAL_BITS = 40
 
 def staged_sql(files: Sequence[Path]) -> str:
     """Return the FROM clause of the staged rows with `w`, the place of their window in the list, and `ordinal`."""
+    if len(files) == 1:
+        # Of one file the place is known: a comparison of names for each row cost as much as reading the row's key.
+        return f"""(
+            SELECT p.*, 0::INTEGER AS w, p.file_row_number AS ordinal
+            FROM read_parquet({file_literal(files[0])}, file_row_number = true, hive_partitioning = false) p
+        )"""
     paths = ", ".join(literal(str(file)) for file in files)
     patterns = ", ".join(map(file_literal, files))
     places = f"list_position([{paths}], p.filename) - 1"
@@ -34,6 +40,36 @@ def create_landed_sql(files: Sequence[Path]) -> str:
         CREATE OR REPLACE TEMP TABLE landed AS
         SELECT w, ordinal, record_key, changed_at, row_hash FROM {staged_sql(files)}
     """
+
+
+def create_marked_sql(files: Sequence[Path]) -> str:
+    """Return the statement that makes `landed` with `mark`, the number of each version that fingerprints sum up."""
+    return f"""
+        CREATE OR REPLACE TEMP TABLE landed AS
+        SELECT w, ordinal, record_key, changed_at, row_hash, {mark_sql("record_key", "changed_at", "row_hash")} AS mark
+        FROM {staged_sql(files)}
+    """
+
+
+def marked_measure_sql() -> str:
+    """Return the SELECT of (w, count, fingerprint) over `landed` with marks."""
+    return f"SELECT w, count(*), {summed_sql('mark')} FROM landed GROUP BY w ORDER BY w"
+
+
+def same_rows_sql(rows: str) -> str:
+    """Return the SELECT of count and sum of hashes of `rows` (key, changed_at, row_hash), equal for equal versions.
+
+    Both sides of a comparison are hashed in one process: DuckDB's own hash, a tenth of the cost of MD5, is the same.
+    """
+    return f"SELECT count(*), sum(hash(key, changed_at, row_hash)) FROM ({rows})"
+
+
+def range_sql(raw: Table, *, earliest: datetime | None, latest: datetime | None, timeless: bool) -> str:
+    """Return the FROM clause of what raw holds in the range of the staged versions."""
+    timed = earliest is not None and latest is not None
+    conditions = [f"_changed_at BETWEEN {timestamp_literal(earliest)} AND {timestamp_literal(latest)}"] if timed else []
+    conditions += ["_changed_at IS NULL"] if timeless else []
+    return f"{raw.in_lake} WHERE {' OR '.join(conditions) or 'false'}"
 
 
 def in_raw_sql(raw: Table, *, earliest: datetime | None, latest: datetime | None, timeless: bool) -> str:
@@ -77,17 +113,18 @@ def create_fresh_sql(in_raw: str) -> str:
     """
 
 
-def insert_sql(raw: Table, files: Sequence[Path], changed_at: str) -> str:
-    """Return the INSERT of the fresh rows; parameters: run, source, object, a list of extraction times by window.
+def insert_sql(raw: Table, files: Sequence[Path], changed_at: str, is_all: bool = False) -> str:
+    """Return the INSERT of the fresh rows, or of all; parameters: run, source, object, extraction times by window.
 
     `changed_at` is the SQL of their version over the staged row `s`.
     """
+    chosen = "" if is_all else " SEMI JOIN fresh f ON s.ordinal = f.ordinal"
     return f"""
         INSERT INTO {raw.in_lake} BY NAME
         SELECT $run AS _run_id, $source AS _source, $object AS _object, s.record_key AS _record_key,
             ($extracted::TIMESTAMPTZ[])[s.w + 1] AS _extracted_at, s.row_hash AS _row_hash, {changed_at} AS _changed_at,
             s.is_deleted AS _is_deleted, s.locator AS _locator, s.defect AS _defect, s.payload
-        FROM {staged_sql(files)} s SEMI JOIN fresh f ON s.ordinal = f.ordinal
+        FROM {staged_sql(files)} s{chosen}
     """
 
 

@@ -100,6 +100,34 @@ def notes_fact(notes: Sequence[str]) -> dict[str, Any]:
     return {NOTES_FACT: list(notes)} if notes else {}
 
 
+def condensed(reports: Iterable[StepReport]) -> list[StepReport]:
+    """Return the reports with the windows of an object's landing as one, where it has many; the slowest is named."""
+    found: dict[str, list[StepReport]] = {}
+    for report in reports:
+        key = f"{report.stage} {report.subject.partition(' ')[0]}" if report.stage == "land" else f"{id(report)}"
+        found.setdefault(key, []).append(report)
+    return [one for group in found.values() for one in (group if len(group) <= _MANY_WINDOWS else [_summed(group)])]
+
+
+_MANY_WINDOWS = 20
+
+
+def _summed(windows: Sequence[StepReport]) -> StepReport:
+    name = windows[0].subject.partition(" ")[0]
+    slowest = max(windows, key=lambda one: one.seconds)
+    label = slowest.subject.partition(" ")[2]
+    sums = {
+        figure: sum(getattr(one, figure) for one in windows)
+        for figure in ("rows_in", "rows_out", "set_aside", "merged", "inserted", "updated", "deleted", "seconds")
+    }
+    return StepReport(
+        stage=windows[0].stage,
+        subject=f"{name}: {len(windows):,} windows, the slowest {label} ({slowest.seconds:.1f} s)",
+        peak_rss_bytes=max(one.peak_rss_bytes for one in windows),
+        **sums,
+    )
+
+
 def gap_message(subjects: Iterable[str]) -> str:
     """Return the part of a partial run's message that names the incomplete subjects."""
     first, rest = list(subjects)[:3], list(subjects)[3:]

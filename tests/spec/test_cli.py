@@ -167,6 +167,16 @@ class TestReading:
         assert not (tmp_path / "lake").exists()
 
 
+class TestSnapshots:
+    def test_they_are_listed_with_what_made_them(self, second_day: Path, capsys: pytest.CaptureFixture[str]) -> None:
+        told = answer(capsys, second_day, "snapshots", "--limit", "200")
+        assert [one["snapshot"] for one in told] == sorted((one["snapshot"] for one in told), reverse=True)
+        published = [one for one in told if one["publishes"]]
+        assert len(published) == 2
+        assert all(one["run_id"].endswith("-daily") and one["message"] == "daily: published" for one in published)
+        assert answer(capsys, second_day, "snapshots", "--limit", "1") == told[:1]
+
+
 class TestMending:
     def test_restore_and_run_again(self, own_copy: Settings, capsys: pytest.CaptureFixture[str]) -> None:
         home = own_copy.home

@@ -134,6 +134,7 @@ def _state_column(
     """Return the column of states and its name in the mapping; join the table of states that it is looked up in."""
     linked = {link.column for link in table.found.links}
     own = [c for c in table.found.columns if (c.is_text or c in table.numbers) and c.name not in linked]
+    own = [c for c in own if not re.search(words.STATE_OF_ADDRESS, c.words)]
     if found := table.first(of.pattern, [c for c in own if c.name not in table.of_kind("region")]):
         return found, found.name
     for link in table.found.links:

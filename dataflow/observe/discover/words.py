@@ -45,6 +45,7 @@ NAME = r"name|title|bezeichnung|description|libelle|designation|\bnom\b|nombre|\
 NUMBER = r"number|\bno\b|\bnr\b|\bnum\b|numero|nummer"
 PRODUCT = r"sku|product|article|artikel|item|produit|producto|prodott|produto"
 STATUS = r"\bstatus|\bstate\b|\bstage|zustand|\bstatut|\betat\b|\bestado|\bstato\b|toestand"
+STATE_OF_ADDRESS = r"(bill|ship|deliver|address|home|mail|invoic)\w* (state|estado|etat|stato)\b"
 PRIORITY = r"priorit|urgen|dringlich|priorid|prioriteit"
 CURRENCY = r"currency|waehrung|wahrung|devise|monnaie|moneda|moeda|valuta"
 COUNTRY, REGION, CITY = (

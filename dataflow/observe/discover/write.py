@@ -45,10 +45,12 @@ def project_of(place: Place) -> Project:
     roles = find_roles(place.tables)
     mappings = propose_mappings(roles, place.name)
     todo = _todo(roles, mappings)
+    base, *others = _currencies(roles) or ["USD"]
+    if others:
+        todo.append(f"orders are also in {', '.join(others)}: without rates in [currency.rates] these have no revenue")
     secrets = {_variable(place, name): value for name, value in place.secrets.items()}
     lines = ["# Written by `dataflow discover`. Comments say what each guess rests on.", ""]
     lines += [f"{TODO}{one}" for one in todo]
-    base = _base_currency(roles)
     lines += [
         "",
         "[currency]",
@@ -84,12 +86,12 @@ def _todo(roles: Roles, mappings: list[Mapping]) -> list[str]:
     return found
 
 
-def _base_currency(roles: Roles) -> str:
-    """Return the currency that most orders are in."""
+def _currencies(roles: Roles) -> list[str]:
+    """Return the currencies of the orders, the most frequent first."""
     texts = [c for c in roles.orders.found.columns if c.is_text] if roles.orders else []
     named = roles.orders.first(words.CURRENCY, texts) if roles.orders else None
     codes = Counter(value.strip().upper() for value in named.values) if named else Counter[str]()
-    return next((code for code, _ in codes.most_common() if is_currency(code)), "USD")
+    return [code for code, _ in codes.most_common() if is_currency(code)]
 
 
 def _variable(place: Place, setting: str) -> str:

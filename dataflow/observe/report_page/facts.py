@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Any
 
@@ -11,6 +11,7 @@ import duckdb
 
 from dataflow.govern.review.review import REASONS, ReviewPair, top_explained
 from dataflow.observe.freshness import read_freshness
+from dataflow.observe.key_figures import KeyFigure, read_key_figures
 from dataflow.observe.slo import ServiceLevel, read_service_level
 from dataflow.observe.status import WAITING_DEAD_LETTERS
 from dataflow.publish.bridge_parts import FigureChange, summarise_publication
@@ -63,12 +64,41 @@ KPI_TREND = """
     ORDER BY kpi_code, kpi_date
 """
 
+# What readers of customer_360 ask for most, in this order.
+FILLED = (
+    "email",
+    "phone",
+    "date_of_birth",
+    "company_name",
+    "street",
+    "postcode",
+    "city",
+    "country_code",
+    "industry_code",
+)
+
+FILL_RATES = f"""
+    SELECT {", ".join(f"count({column})::DOUBLE / greatest(count(*), 1) AS {column}" for column in FILLED)}
+    FROM published.customer_360
+"""
+
+# Of each source, its customers, and how many of them another source knows too.
+OVERLAP = """
+    SELECT unnest(sources) AS source, count(*) AS customers, count(*) FILTER (len(sources) > 1) AS shared
+    FROM published.customer_360 GROUP BY ALL ORDER BY customers DESC, source
+"""
+
+TOGETHER = """
+    SELECT array_to_string(sources, ' + ') AS sources, count(*) AS customers FROM published.customer_360
+    GROUP BY ALL ORDER BY customers DESC, sources LIMIT 10
+"""
+
 # The number of pairs of the review queue to show.
 _EXPLAINED_PAIRS = 4
 
 SEGMENTS = """
     SELECT segment_name AS segment, count(*) AS customers FROM published.segments
-    GROUP BY ALL ORDER BY customers DESC, segment
+    GROUP BY ALL ORDER BY customers DESC, segment LIMIT 10
 """
 
 
@@ -113,6 +143,10 @@ class LakeFacts:
     quality: Quality | None
     changes: Sequence[FigureChange] = ()
     service_level: ServiceLevel | None = None
+    figures: Sequence[KeyFigure] = ()
+    fill_rates: Row = field(default_factory=dict)
+    overlap: Sequence[Row] = ()
+    together: Sequence[Row] = ()
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -136,6 +170,10 @@ def gather_facts(
         thresholds=fetch_records(con, THRESHOLDS),
         cluster_sizes=fetch_records(con, CLUSTER_SIZES),
         kpis=fetch_records(con, KPI_TREND),
+        figures=read_key_figures(con),
+        fill_rates=fetch_records(con, FILL_RATES)[0],
+        overlap=fetch_records(con, OVERLAP),
+        together=fetch_records(con, TOGETHER),
         freshness=read_freshness(con, settings, now=now),
         segments=fetch_records(con, SEGMENTS),
         review=[ReviewCase(pair=pair, explanation=explanation) for pair, explanation in review],

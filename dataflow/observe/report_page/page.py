@@ -12,11 +12,12 @@ from typing import Any
 
 from jinja2 import Environment, PackageLoader, StrictUndefined
 
+from dataflow.observe.key_figures import DAYS
 from dataflow.observe.report_page import charts
 from dataflow.observe.report_page.facts import LakeFacts, Row, RunFacts
 from dataflow.observe.visible import visible
 from dataflow.tables.ops.quality import BRIDGE_PARTS
-from dataflow.workspace.report import StepReport, list_drift, list_notes
+from dataflow.workspace.report import StepReport, condensed, list_drift, list_notes
 
 _DRAWINGS = (
     "land", "validate", "conform", "cost", "memory", "dead_letters", "match_weights", "cluster_sizes", "segments",
@@ -49,7 +50,7 @@ LATEST = "latest.html"
 def draw_lake(facts: LakeFacts, *, base_currency: str) -> LakeDrawings:
     """Draw what the lake holds."""
     waterfalls = [charts.waterfall(case.explanation) for case in facts.review]
-    return LakeDrawings(_lake_drawings(facts), _kpis(facts.kpis, base_currency=base_currency), waterfalls)
+    return LakeDrawings(_lake_drawings(facts), _kpis(facts, base_currency=base_currency), waterfalls)
 
 
 def write_report(facts: RunFacts, drawings: LakeDrawings, folder: Path) -> Path:
@@ -89,7 +90,9 @@ def render_report(facts: RunFacts, drawings: LakeDrawings) -> str:
     steps = facts.outcome.reports
     return template.render(
         facts=facts.lake,
-        steps=steps,
+        steps=condensed(steps),
+        period_days=DAYS,
+        fill_rates=sorted(facts.lake.fill_rates.items(), key=lambda one: -one[1]),
         outcome=facts.outcome,
         base_currency=facts.base_currency,
         status_words=_STATUS_WORDS[facts.outcome.status],
@@ -154,21 +157,22 @@ def _lake_drawings(facts: LakeFacts) -> dict[str, str]:
     return drawings
 
 
-def _kpis(rows: Sequence[Row], *, base_currency: str) -> list[Row]:
-    """Return the key figures with their last value and a drawing of the last 90 days."""
-    figures = []
-    for (name, unit), group in groupby(rows, key=lambda row: (row["kpi_name"], row["unit"])):
-        points = list(group)
-        figures.append(
-            {
-                "name": name,
-                "unit": {"base currency": base_currency, "share": "", "count": ""}.get(unit, unit),
-                "last": _share(points[-1]["value"]) if unit == "share" else _count(points[-1]["value"]),
-                "date": points[-1]["date"],
-                "drawing": charts.trend(points),
-            }
-        )
-    return figures
+def _kpis(facts: LakeFacts, *, base_currency: str) -> list[Row]:
+    """Return the key figures of comparable weeks with their change, each with a drawing of the last 90 days."""
+    points = {code: list(group) for code, group in groupby(facts.kpis, key=lambda row: row["kpi_code"])}
+    return [
+        {
+            "name": figure.name,
+            "unit": {"base currency": base_currency, "share": "", "count": ""}.get(figure.unit, figure.unit),
+            "value": _share(figure.value) if figure.unit == "share" else _count(figure.value),
+            "how": figure.how,
+            "until": figure.until.isoformat(),
+            "change": "" if figure.change is None else f"{100 * figure.change:+.1f} %".replace("-", "\N{MINUS SIGN}"),
+            "drawing": charts.trend(points[figure.code]),
+        }
+        for figure in facts.figures
+        if figure.code in points
+    ]
 
 
 def _count(number: float) -> str:

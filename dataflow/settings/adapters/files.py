@@ -9,5 +9,6 @@ FILES = Adapter(
     meaning="Files in a folder, in the shape that an API, a table or an export gives",
     source="dataflow.sources.files.adapter:FilesSource",
     probe="dataflow.sources.files.probe:probe",
+    ways="dataflow.bench.files:ways",
     reads_files=True,
 )

@@ -4,13 +4,14 @@ from __future__ import annotations
 
 import re
 from dataclasses import replace
-from datetime import UTC, datetime
+from datetime import UTC, date, datetime
 from pathlib import Path
 from xml.etree import ElementTree
 
 import pytest
 
 from dataflow.govern.review.review import ReviewPair
+from dataflow.observe.key_figures import KeyFigure
 from dataflow.observe.report_page import LakeFacts, Quality, RunFacts, draw_lake, render_report, write_report
 from dataflow.observe.report_page.facts import ReviewCase
 from dataflow.publish.bridge_parts import FigureChange
@@ -68,6 +69,11 @@ def make_facts(*, status: RunStatus = "published", empty: bool = False) -> RunFa
         cluster_sizes=[] if empty else [{"size": "2", "smallest": 2, "entity_type": "person", "customers": 400}],
         kpis=[] if empty else [{"kpi_code": "orders", "kpi_name": "Orders", "unit": "count", "date": "2026-01-01",
                                 "value": 993.0}],
+        figures=[] if empty else [KeyFigure(code="orders", name="Orders", meaning="", unit="count", how="sum",
+                 value=993.0, before=1000.0, until=date(2026, 1, 1), points=())],
+        fill_rates={} if empty else {"email": 0.4, "phone": 0.9},
+        overlap=[] if empty else [{"source": "mysql", "customers": 300, "shared": 20}],
+        together=[] if empty else [{"sources": "mysql + tickets", "customers": 20}],
         freshness=[] if empty else [
             {"source": "mysql", "object": "orders", "watermark": NOW, "key": None, "advanced_at": NOW},
             {"source": "mysql", "object": "event", "watermark": None, "key": 20787, "advanced_at": NOW},
@@ -105,6 +111,27 @@ def test_the_page_says_why_a_figure_changed() -> None:
     row = re.search(r"<tr><td>Revenue .*?</tr>", render(make_facts()), re.DOTALL)
     assert row is not None
     assert re.findall(r"<td>([^<]*)</td>", row[0]) == ["3", "", "-7.5", "", "", ""]
+
+
+def test_the_page_compares_weeks_and_says_what_is_known() -> None:
+    text = words(render(make_facts()))
+    assert "The 28 days until 2026-01-01, against as many days before" in text
+    assert "Orders 993 (sum), −0.7 %" in text
+    assert "phone 90.0 % email 40.0 %" in text
+    assert "mysql 300 20" in text
+    assert "mysql + tickets 20" in text
+    assert "What is known of customers" not in words(render(make_facts(empty=True)))
+
+
+def test_many_windows_of_an_object_are_one_step_that_names_the_slowest() -> None:
+    facts = make_facts()
+    windows = tuple(
+        StepReport(stage="land", subject=f"mysql.orders 2026-{n:03}", rows_in=2, rows_out=2, seconds=n / 10)
+        for n in range(1, 41)
+    )
+    text = words(render(replace(facts, outcome=replace(facts.outcome, reports=windows))))
+    assert "land mysql.orders: 40 windows, the slowest 2026-040 (4.0 s) 80 80" in text
+    assert "2026-039" not in text
 
 
 def test_a_pair_to_review_has_its_words_its_bars_and_no_key_of_a_record() -> None:
