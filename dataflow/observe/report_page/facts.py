@@ -84,8 +84,9 @@ FILL_RATES = f"""
 
 # Of each source, its customers, and how many of them another source knows too.
 OVERLAP = """
-    SELECT unnest(sources) AS source, count(*) AS customers, count(*) FILTER (len(sources) > 1) AS shared
-    FROM published.customer_360 GROUP BY ALL ORDER BY customers DESC, source
+    SELECT source, count(*) AS customers, count(*) FILTER (is_shared) AS shared
+    FROM (SELECT unnest(sources) AS source, len(sources) > 1 AS is_shared FROM published.customer_360)
+    GROUP BY ALL ORDER BY customers DESC, source
 """
 
 TOGETHER = """
