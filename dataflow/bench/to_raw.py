@@ -42,5 +42,10 @@ def _beside(reading: Reading, home: Path) -> Settings:
     lake = LakeSettings(
         catalogue=str(home / "catalogue.ducklake"), data=str(home / "data"), published=str(home / "published")
     )
-    folders = {name: str(home / name) for name in ("landing", "runs", "reports")}
-    return Settings(home=home, lake=lake, sources={reading.source: reading.declared}, **folders)
+    return Settings(
+        home=home,
+        lake=lake,
+        landing=str(home / "landing"),
+        runs=str(home / "runs"),
+        sources={reading.source: reading.declared},
+    )

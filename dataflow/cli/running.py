@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 import sys
-from collections import Counter
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import asdict
@@ -331,10 +330,11 @@ def _write_windows(outcome: RunOutcome) -> None:
     for one in many:
         messages.print(f"Landed {one.subject}.")
     if many:
-        spent = Counter[str]()
+        spent: dict[str, float] = {}
         for timing in outcome.timings:
-            spent[timing.stage] += timing.seconds
-        messages.print(f"Time: {', '.join(f'{stage} {seconds:.1f} s' for stage, seconds in spent.most_common())}.")
+            spent[timing.stage] = spent.get(timing.stage, 0.0) + timing.seconds
+        longest = sorted(spent.items(), key=lambda one: -one[1])
+        messages.print(f"Time: {', '.join(f'{stage} {seconds:.1f} s' for stage, seconds in longest)}.")
 
 
 def _write_for_people(outcome: RunOutcome, *, output: Output) -> None:

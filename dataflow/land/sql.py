@@ -66,8 +66,9 @@ def same_rows_sql(rows: str) -> str:
 
 def range_sql(raw: Table, *, earliest: datetime | None, latest: datetime | None, timeless: bool) -> str:
     """Return the FROM clause of what raw holds in the range of the staged versions."""
-    timed = earliest is not None and latest is not None
-    conditions = [f"_changed_at BETWEEN {timestamp_literal(earliest)} AND {timestamp_literal(latest)}"] if timed else []
+    conditions: list[str] = []
+    if earliest is not None and latest is not None:
+        conditions.append(f"_changed_at BETWEEN {timestamp_literal(earliest)} AND {timestamp_literal(latest)}")
     conditions += ["_changed_at IS NULL"] if timeless else []
     return f"{raw.in_lake} WHERE {' OR '.join(conditions) or 'false'}"
 
