@@ -18,7 +18,8 @@ from dataflow.alerts.run_end import end_run
 from dataflow.errors import ConfigurationError, UsageError
 from dataflow.settings import AlertSettings, Settings
 from dataflow.workspace.incident_events import Outbox, parse_events
-from lakehouse import LakeLocked, LakeUnreachable
+from lakehouse import LakeDamaged, LakeError, LakeLocked, LakeUnreachable, LakeUnwritable
+from lakehouse.errors import Part
 from tests.lib.alert_receivers import AlertReceiver, alert_receiver
 from tests.lib.servers.certificates import Certificates
 from tests.lib.servers.moto import MotoServer
@@ -181,9 +182,19 @@ def test_an_event_leaves_the_outbox_when_the_lake_has_it_and_every_channel_had_i
     assert company.outbox.read() == []
 
 
-def test_a_lake_that_cannot_be_opened_is_one_page(receiver: AlertReceiver, tmp_path: Path) -> None:
+@pytest.mark.parametrize(
+    "error",
+    [
+        LakeUnreachable("the catalogue's server does not answer"),
+        LakeUnwritable("the disk is full"),
+        LakeDamaged("the catalogue is not one", part=Part.CATALOGUE, next_move="Restore it."),
+    ],
+    ids=["PostgreSQL stopped", "disk full", "catalogue damaged"],
+)
+def test_a_lake_that_cannot_be_used_is_one_page_that_the_next_good_run_resolves(
+    receiver: AlertReceiver, tmp_path: Path, error: LakeError
+) -> None:
     company = Company(tmp_path, pager=receiver.pagerduty())
-    error = LakeUnreachable("the catalogue does not answer")
     for hour in range(3):
         assert end_run(company.settings, None, error, now=NOW + timedelta(hours=hour)) == []
     company.run(in_order=[LAKE], hours=4)
