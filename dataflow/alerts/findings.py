@@ -109,7 +109,7 @@ def _looked_at(session: RunSession, error: Exception | None) -> set[About]:
         if session.run.kind in PUBLISHING_KINDS:
             looked |= {AUDIT, runs_of("ingest")}
             # A rule that was taken back has nothing left to break.
-            looked |= {(one.object, "audit") for one in open_incidents(session.incident_events).values()}
+            looked |= {(one.object, "audit") for one in open_incidents(session.known_events).values()}
     looked |= {(".".join(name), "landing") for name in session.landing.attempted}
     for report in session.reports:
         if report.stage == "sink":

@@ -30,7 +30,7 @@ from dataflow.tables.declared import declared_tables
 from dataflow.tables.ops import RunStatus
 from dataflow.workspace.cost import COST_FACT, Cost
 from dataflow.workspace.defects import wrapping_defects
-from dataflow.workspace.incident_events import Outbox, parse_events, read_incident_events
+from dataflow.workspace.incident_events import IncidentEvent, Outbox, parse_events, read_incident_events
 from dataflow.workspace.position import Positions
 from dataflow.workspace.refused import describe_refused, forget_refused, keep_refused
 from dataflow.workspace.report import NOTES_FACT, StepReport, gap_message, list_behind, list_gaps, measured
@@ -97,6 +97,11 @@ class RunSession:
         self._changes: Mapping[str, Staged] | None = None
         self._heads: tuple[str, ...] = ()
         self._set_aside = ""
+
+    @property
+    def known_events(self) -> list[IncidentEvent]:
+        """Return the events of incidents that were known when the run began: of the lake, and of the outbox."""
+        return [*self.incident_events, *self._waiting_events]
 
     @property
     def workspace(self) -> Workspace:
