@@ -25,6 +25,7 @@ from dataflow.conform.texts import capitalise, tidy
 from dataflow.tables.columns import ENTITY_TYPES
 from dataflow.vocabulary.placeholders import DEFAULT_DATES
 from dataflow.vocabulary.postcodes import zip_code_sql
+from dataflow.workspace.compiled import compiled_once
 from dataflow.workspace.ibis_types import ibis_type
 from dataflow.workspace.relations import sql_of
 from lakehouse.query import fetch_int
@@ -122,9 +123,8 @@ LOOKUPS = (
 )
 
 
-def normalise_records(con: duckdb.DuckDBPyConnection, draft: ir.Table) -> tuple[ir.Table, Dropped]:
-    """Build the lookups for the rows of `draft`; return the conformed rows as an expression over both, and what was
-    dropped.
+def normalise_records(con: duckdb.DuckDBPyConnection, draft: ir.Table) -> Dropped:
+    """Build the lookups that `normalised` reads for the rows of `draft`; return what was dropped.
 
     Shape: `draft` names a temporary table with the columns of conformed.customer_record as mapped. Its country codes
     are replaced first, because telephone numbers are parsed by country.
@@ -148,7 +148,7 @@ def normalise_records(con: duckdb.DuckDBPyConnection, draft: ir.Table) -> tuple[
         for lookup in LOOKUPS:
             _build(con, lookup, draft, second)
             dropped |= _count_dropped(con, lookup, draft)
-    return _assembled(draft), dropped
+    return dropped
 
 
 def _count_dropped(con: duckdb.DuckDBPyConnection, lookup: Lookup, draft: ir.Table) -> Dropped:
@@ -157,9 +157,13 @@ def _count_dropped(con: duckdb.DuckDBPyConnection, lookup: Lookup, draft: ir.Tab
     nothing = f"{lookup.name} WHERE {column} IS NULL"
     if not fetch_int(con, f"SELECT count(*) FROM {nothing}"):
         return {}
-    keyed = draft.select(key=lookup.key_of(draft), value=draft[lookup.reads[0]])
+
+    def keyed() -> str:
+        return sql_of(draft.select(key=lookup.key_of(draft), value=draft[lookup.reads[0]]))
+
     values = con.execute(
-        f"SELECT value, count(*) FROM ({sql_of(keyed)}) SEMI JOIN (SELECT key FROM {nothing}) USING (key) GROUP BY 1"
+        f"SELECT value, count(*) FROM ({_compiled('keyed', lookup, draft, keyed)})"
+        f" SEMI JOIN (SELECT key FROM {nothing}) USING (key) GROUP BY 1"
     )
     reasons: Counter[str] = Counter()
     while found := values.fetchmany(_BATCH):
@@ -183,14 +187,22 @@ def drop_lookups(con: duckdb.DuckDBPyConnection) -> None:
 
 
 def _build(con: duckdb.DuckDBPyConnection, lookup: Lookup, draft: ir.Table, second: SecondPython) -> None:
-    rows = draft.filter(draft["entity_type"] == "person") if lookup.people_only else draft
-    wanted = rows.select(key=lookup.key_of(rows), **{column: rows[column] for column in lookup.reads})
-    distinct = sql_of(wanted.filter(wanted["key"].notnull()).distinct())
+    def wanted() -> str:
+        rows = draft.filter(draft["entity_type"] == "person") if lookup.people_only else draft
+        keyed = rows.select(key=lookup.key_of(rows), **{column: rows[column] for column in lookup.reads})
+        return sql_of(keyed.filter(keyed["key"].notnull()).distinct())
+
+    distinct = _compiled("wanted", lookup, draft, wanted)
     apply = partial(second.apply if lookup.halved else apply_here, lookup.function)
     build_lookup(con, lookup.name, distinct=distinct, gives=lookup.gives, apply=apply)
 
 
-def _assembled(draft: ir.Table) -> ir.Table:
+def _compiled(what: str, lookup: Lookup, draft: ir.Table, make: Callable[[], str]) -> str:
+    return compiled_once(f"{what} {lookup.name} of {draft.get_name()} {draft.schema()!r}", make)
+
+
+def normalised(draft: ir.Table) -> ir.Table:
+    """Return the conformed rows as an expression over `draft` and the lookups of `normalise_records`."""
     rows = draft
     for lookup in LOOKUPS:
         names = {name: f"{lookup.name}.{name}" for name in ("key", *(given for given, _ in lookup.gives))}

@@ -15,6 +15,8 @@ from dataflow.settings import JoinSettings, MappingSettings, Settings
 from dataflow.sources.record_key import KeyKinds, ObjectKey, object_keys
 from dataflow.tables import conformed
 from dataflow.tables.columns import LINEAGE
+from dataflow.workspace.compiled import compiled_once
+from dataflow.workspace.fingerprints import hash_settings
 from lakehouse.table import Table
 
 TARGETS: Mapping[str, Table] = {table.name: table for table in conformed.TABLES}
@@ -23,8 +25,15 @@ TARGETS: Mapping[str, Table] = {table.name: table for table in conformed.TABLES}
 def compile_mappings(settings: Settings, tables: Mapping[str, Table]) -> dict[str, CompiledMapping]:
     """Compile every mapping and check every name in it. Raises: MappingError listing the known names."""
     compiled = name_mappings(settings, tables)
-    for mapping in compiled.values():
-        mapped_records(mapping, mapping.keys("keys"))
+
+    def check() -> str:
+        for mapping in compiled.values():
+            mapped_records(mapping, mapping.keys("keys"))
+        return "sound"
+
+    fields = {name: [(c.name, c.type) for c in table.columns] for name, table in tables.items()}
+    declared = {name: (one.settings.model_dump(), one.key_kinds) for name, one in compiled.items()}
+    compiled_once(f"mappings {hash_settings(mappings=declared, fields=fields)}", check)
     return compiled
 
 

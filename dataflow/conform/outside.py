@@ -7,6 +7,7 @@ that validation cannot judge by one row, as their value is of a joined object: t
 
 from __future__ import annotations
 
+import json
 import re
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
@@ -23,6 +24,8 @@ from dataflow.conform.operators import build_value
 from dataflow.errors import MappingError
 from dataflow.settings import FieldExpression
 from dataflow.tables.accepted import SET_ASIDE, Accepted, accepted_of
+from dataflow.workspace.compiled import compiled_once
+from dataflow.workspace.fingerprints import hash_settings
 from dataflow.workspace.ibis_types import ibis_type
 from dataflow.workspace.relations import sql_of
 from lakehouse.table import quote
@@ -97,11 +100,26 @@ def judgements_of(
     mapping: CompiledMapping, *, row_id: str, relation: str, fields: Mapping[str, str]
 ) -> Iterator[Judgement]:
     """Yield what sets rows of the mapping's object aside. `relation` has the typed fields of its rows and `row_id`."""
-    rows = ibis.table({row_id: "int64", **{name: ibis_type(kind) for name, kind in fields.items()}}, name=relation)
-    declared = [one for one, cost in open_columns(mapping) if cost == SET_ASIDE]
-    for one in (*_numbers_of(mapping, rows), *declared):
-        if _is_of_the_row(mapping, one.columns, rows):
-            yield Judgement(mapping=mapping, accepted=one, sql=_outside_sql(mapping, one, rows, row_id=row_id))
+    declared = {one.column: one for one, cost in open_columns(mapping) if cost == SET_ASIDE}
+
+    def judged() -> str:
+        rows = ibis.table({row_id: "int64", **{name: ibis_type(kind) for name, kind in fields.items()}}, name=relation)
+        numbers = [(True, _number(mapping, name)) for name in _narrow_numbers(mapping, rows)]
+        every = [*numbers, *((False, one) for one in declared.values())]
+        return json.dumps([
+            (one.column, is_number, _outside_sql(mapping, one, rows, row_id=row_id))
+            for is_number, one in every
+            if _is_of_the_row(mapping, one.columns, rows)
+        ])  # fmt: skip
+
+    decided = hash_settings(
+        mapping=mapping.name,
+        mappings={name: (one.settings.model_dump(), one.key_kinds) for name, one in mapping.siblings.items()},
+        row=(row_id, relation, dict(fields)),
+    )
+    for name, is_number, sql in json.loads(compiled_once(f"judgements {decided}", judged)):
+        accepted = _number(mapping, name) if is_number else declared[name]
+        yield Judgement(mapping=mapping, accepted=accepted, sql=sql)
 
 
 def _is_of_the_row(mapping: CompiledMapping, columns: tuple[str, ...], rows: ir.Table) -> bool:
@@ -110,21 +128,26 @@ def _is_of_the_row(mapping: CompiledMapping, columns: tuple[str, ...], rows: ir.
     return all(name in rows.columns for expression in expressions for name in fields_in(expression))
 
 
-def _numbers_of(mapping: CompiledMapping, rows: ir.Table) -> Iterator[Accepted]:
+def _narrow_numbers(mapping: CompiledMapping, rows: ir.Table) -> Iterator[str]:
     """Yield the numeric columns that are narrower than what is mapped to them: not every value can be cast."""
     scope = _RowOfGroup(mapping, rows)
     for name in mapping.settings.fields:
-        kind = mapping.target.column(name).type
-        if ibis_type(kind).is_numeric() and _is_of_the_row(mapping, (name,), rows):
+        kind = ibis_type(mapping.target.column(name).type)
+        if kind.is_numeric() and _is_of_the_row(mapping, (name,), rows):
             given = _mapped(mapping, name, scope).type()
-            if given.is_numeric() and not _holds(ibis_type(kind), given):
-                yield Accepted(
-                    table=mapping.target,
-                    columns=(name,),
-                    rule="type",
-                    expected=f"a number that {kind} holds",
-                    outside=lambda value, kind=kind: f"({value} IS NOT NULL AND TRY_CAST({value} AS {kind}) IS NULL)",
-                )
+            if given.is_numeric() and not _holds(kind, given):
+                yield name
+
+
+def _number(mapping: CompiledMapping, name: str) -> Accepted:
+    kind = mapping.target.column(name).type
+    return Accepted(
+        table=mapping.target,
+        columns=(name,),
+        rule="type",
+        expected=f"a number that {kind} holds",
+        outside=lambda value: f"({value} IS NOT NULL AND TRY_CAST({value} AS {kind}) IS NULL)",
+    )
 
 
 def _holds(wanted: dt.DataType, given: dt.DataType) -> bool:

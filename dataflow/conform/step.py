@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from functools import partial
 from typing import Any
 
@@ -10,7 +10,7 @@ import ibis
 from ibis.expr import types as ir
 
 from dataflow.conform.compiled import CompiledMapping
-from dataflow.conform.customer_record import UNREADABLE, Dropped, drop_lookups, normalise_records
+from dataflow.conform.customer_record import UNREADABLE, Dropped, drop_lookups, normalise_records, normalised
 from dataflow.conform.keys import create_key_forms
 from dataflow.conform.mapping import key_forms, name_mappings
 from dataflow.conform.records import mapped_records
@@ -22,6 +22,7 @@ from dataflow.settings import Settings
 from dataflow.sources.record_key import is_plain
 from dataflow.tables.conformed import CUSTOMER_ORDER, CUSTOMER_RECORD, ORDER_ITEM, TABLES
 from dataflow.vocabulary import VOCABULARY_VERSION
+from dataflow.workspace.compiled import compiled_once
 from dataflow.workspace.fingerprints import hash_settings, known_fingerprints, stage_fingerprints
 from dataflow.workspace.relations import relation, shaped, sql_of
 from dataflow.workspace.report import NOTES_FACT, StepReport, measured, notes_fact, resident_bytes
@@ -31,6 +32,9 @@ from lakehouse.table import Table, literal, quote
 
 CONFORM_VERSION = f"4.{VOCABULARY_VERSION}"
 """Raise this number with any change of how a value is conformed; every conformed table is then recomputed."""
+
+Compile = Callable[[str, Callable[[], ir.Table]], str]
+"""Compiles the expression of a name."""
 
 DRAFT = "draft"
 """Temporary table: the rows of one conformed table as mapped, not yet normalised."""
@@ -56,6 +60,7 @@ def conform(ws: Workspace, settings: Settings) -> list[StepReport]:
                 settings=settings,
                 table=table,
                 mappings=mappings,
+                fingerprint=fingerprints[table.full_name],
                 is_whole=table.full_name not in waiting and known.get(table.full_name) != fingerprints[table.full_name],
             )
             for table in TABLES
@@ -104,7 +109,13 @@ def _key_forms(mappings: Mapping[str, CompiledMapping]) -> dict[str, object]:
 
 
 def _conform_table(
-    ws: Workspace, *, settings: Settings, table: Table, mappings: Mapping[str, CompiledMapping], is_whole: bool
+    ws: Workspace,
+    *,
+    settings: Settings,
+    table: Table,
+    mappings: Mapping[str, CompiledMapping],
+    fingerprint: str,
+    is_whole: bool,
 ) -> StepReport:
     with measured() as watch:
         scopes = {
@@ -119,12 +130,13 @@ def _conform_table(
         }
         if not chosen and not (is_whole and fetch_int(ws.con, f"SELECT count(*) FROM {table.sql_name}")):
             return StepReport(stage="conform", subject=table.full_name, rows_in=0, rows_out=0, seconds=watch.seconds)
-        ids = " UNION ALL ".join(_record_ids(one, scopes[name]) for name, one in chosen.items())
-        rows_in, merged = _count_sources(ws, chosen, scopes)
-        _write_draft(ws, table, chosen, scopes)
+        compile_sql = partial(_compile, table, fingerprint)
+        ids = " UNION ALL ".join(_record_ids(one, scopes[name], compile_sql) for name, one in chosen.items())
+        rows_in, merged = _count_sources(ws, chosen, scopes, compile_sql)
+        _write_draft(ws, table, chosen, scopes, compile_sql)
         settled = settle_values(ws.con, DRAFT, chosen, settings=settings)
-        rows, facts = _normalise(ws, settings, table)
-        staged = ws.stage(table, sql_of(shaped(table, rows)), scope=None if is_whole else ids)
+        rows, facts = _normalise(ws, settings, table, compile_sql)
+        staged = ws.stage(table, rows, scope=None if is_whole else ids)
         report = StepReport(
             stage="conform",
             subject=table.full_name,
@@ -145,37 +157,61 @@ def _conform_table(
         return report
 
 
-def _record_ids(mapping: CompiledMapping, scope: str) -> str:
+def _compile(table: Table, fingerprint: str, name: str, make: Callable[[], ir.Table]) -> str:
+    """Compile an expression that the settings of a table's fingerprint decide."""
+    return compiled_once(f"{table.full_name} {fingerprint} {name}", lambda: sql_of(make()))
+
+
+def _record_ids(mapping: CompiledMapping, scope: str, compile_sql: Compile) -> str:
     """Return the SELECT of the ids of all records in scope, deleted ones included."""
-    keys = mapping.keys(scope)
-    ids = keys.select(**{mapping.target.key[0]: mapping.id_of(keys)})
-    return f"SELECT * FROM ({sql_of(ids)})"
+
+    def ids() -> ir.Table:
+        keys = mapping.keys(scope)
+        return keys.select(**{mapping.target.key[0]: mapping.id_of(keys)})
+
+    return f"SELECT * FROM ({compile_sql(f'ids {mapping.name}', ids)})"
 
 
-def _count_sources(ws: Workspace, chosen: Mapping[str, CompiledMapping], scopes: Mapping[str, str]) -> tuple[int, int]:
+def _count_sources(
+    ws: Workspace, chosen: Mapping[str, CompiledMapping], scopes: Mapping[str, str], compile_sql: Compile
+) -> tuple[int, int]:
     """Count the valid rows of the records in scope, and how many of them are merged into a group's record."""
+
+    def counts(mapping: CompiledMapping, scope: str) -> ir.Table:
+        rows = mapping.source_rows(mapping.keys(scope))
+        records = mapping.key_of(rows).nunique() if mapping.is_grouped else rows.count()
+        return rows.aggregate(n=rows.count(), records=records)
+
     rows_in = merged = 0
     for name, mapping in chosen.items():
-        rows = mapping.source_rows(mapping.keys(scopes[name]))
-        count = fetch_int(ws.con, sql_of(rows.aggregate(n=rows.count())))
+        sql = compile_sql(f"count {name}", partial(counts, mapping, scopes[name]))
+        ((count, records),) = ws.con.execute(sql).fetchall()
         rows_in += count
-        if mapping.is_grouped:
-            merged += count - fetch_int(ws.con, sql_of(rows.aggregate(n=mapping.key_of(rows).nunique())))
+        merged += count - records
     return rows_in, merged
 
 
-def _write_draft(ws: Workspace, table: Table, chosen: Mapping[str, CompiledMapping], scopes: Mapping[str, str]) -> None:
+def _write_draft(
+    ws: Workspace,
+    table: Table,
+    chosen: Mapping[str, CompiledMapping],
+    scopes: Mapping[str, str],
+    compile_sql: Compile,
+) -> None:
     columns = ", ".join(f"{quote(c.name)} {c.type}" for c in table.columns if c.name != "_run_id")
     mapped = {name for one in chosen.values() for name in one.settings.fields}
     ws.con.execute(f"CREATE OR REPLACE TEMP TABLE {DRAFT} ({columns}, {MAPPING} VARCHAR)")
     for name, mapping in chosen.items():
-        records = mapped_records(mapping, mapping.keys(scopes[name]))
-        made_by = f"{literal(name)} AS {MAPPING}"
-        ws.con.execute(f"INSERT INTO {DRAFT} BY NAME SELECT *, {made_by} FROM ({sql_of(records)})")
+        records = compile_sql(f"records {name}", partial(_records_of, mapping, scopes[name]))
+        ws.con.execute(f"INSERT INTO {DRAFT} BY NAME SELECT *, {literal(name)} AS {MAPPING} FROM ({records})")
     # Ids are of a source's keys, which stay as they are.
     texts = [c.name for c in table.columns if c.type == "VARCHAR" and c.name in mapped and not c.name.endswith("_id")]
     if texts:
         ws.con.execute(drop_unseen_sql(DRAFT, texts))
+
+
+def _records_of(mapping: CompiledMapping, scope: str) -> ir.Table:
+    return mapped_records(mapping, mapping.keys(scope))
 
 
 def _draft(table: Table) -> ir.Table:
@@ -183,18 +219,22 @@ def _draft(table: Table) -> ir.Table:
     return ibis.table(schema, name=DRAFT)
 
 
-def _normalise(ws: Workspace, settings: Settings, table: Table) -> tuple[ir.Table, dict[str, Any]]:
-    draft = _draft(table)
+def _normalise(ws: Workspace, settings: Settings, table: Table, compile_sql: Compile) -> tuple[str, dict[str, Any]]:
+    """Return the SELECT of the table's normalised rows and the facts on them."""
+
+    def rows_by(normalise: Callable[[ir.Table], ir.Table]) -> str:
+        return compile_sql("rows", lambda: shaped(table, normalise(_draft(table))))
+
     if table == CUSTOMER_RECORD:
-        rows, dropped = normalise_records(ws.con, draft)
-        return rows, {"values_dropped": dropped} | notes_fact(_dropped_notes(dropped))
+        dropped = normalise_records(ws.con, _draft(table))
+        return rows_by(normalised), {"values_dropped": dropped} | notes_fact(_dropped_notes(dropped))
     if table == CUSTOMER_ORDER:
-        rows = normalise_orders(draft, currency=settings.currency)
-        unpriced = rows.filter(rows["amount"].notnull() & rows["base_amount"].isnull())
-        count = fetch_int(ws.con, sql_of(unpriced.aggregate(n=unpriced.count())))
+        rows = rows_by(partial(normalise_orders, currency=settings.currency))
+        unpriced = "amount IS NOT NULL AND base_amount IS NULL"
+        count = fetch_int(ws.con, f"SELECT count(*) FROM ({rows}) WHERE {unpriced}")
         notes = [f"{count:,} orders have no amount in the base currency: their currency has no rate"] if count else []
         return rows, {"without_exchange_rate": count} | notes_fact(notes)
-    return (normalise_items if table == ORDER_ITEM else normalise_tickets)(draft), {}
+    return rows_by(normalise_items if table == ORDER_ITEM else normalise_tickets), {}
 
 
 def _dropped_notes(dropped: Dropped) -> list[str]:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import hashlib
-from functools import cache
 from pathlib import Path
 
 import duckdb
@@ -17,6 +16,7 @@ from dataflow.tables.resolved import GOLDEN_CUSTOMER
 from dataflow.vocabulary import version_of
 from dataflow.vocabulary.mailboxes import FREE_MAIL, FREE_MAIL_BRANDS, NATIONAL_FREE_MAIL
 from dataflow.vocabulary.websites import PAGE_HOST, PAGE_HOSTS
+from dataflow.workspace.compiled import compiled
 from dataflow.workspace.relations import key_relation, relation, sql_of
 from dataflow.workspace.workspace import Workspace
 from lakehouse.table import file_literal
@@ -59,7 +59,7 @@ def firmographics_sql(ws: Workspace, settings: Settings) -> str:
     return _rows_sql(release)
 
 
-@cache
+@compiled
 def _rows_sql(release: Release) -> str:
     touched = relation(GOLDEN_CUSTOMER).semi_join(key_relation(CUSTOMERS, "customer_id"), "customer_id")
     customers = touched.select("customer_id", "email", "website_domain").view()

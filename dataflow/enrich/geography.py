@@ -6,7 +6,6 @@ import ipaddress
 from collections.abc import Iterable, Iterator
 from contextlib import contextmanager, suppress
 from datetime import UTC, datetime
-from functools import cache
 from pathlib import Path
 
 import geoip2.database
@@ -21,6 +20,7 @@ from dataflow.errors import ConfigurationError
 from dataflow.settings import Settings
 from dataflow.tables.enriched import GEOGRAPHY
 from dataflow.tables.resolved import GOLDEN_CUSTOMER
+from dataflow.workspace.compiled import compiled
 from dataflow.workspace.relations import key_relation, relation, sql_of, widened
 from dataflow.workspace.workspace import Workspace
 
@@ -57,7 +57,7 @@ def geography_sql(ws: Workspace, settings: Settings) -> str:
     return _rows_sql(_look_up(ws, settings))
 
 
-@cache
+@compiled
 def _rows_sql(release: Release) -> str:
     customers = relation(GOLDEN_CUSTOMER).semi_join(key_relation(CUSTOMERS, "customer_id"), "customer_id")
     customers = customers.select("customer_id", "country_code", "region", "city", "ip_address")

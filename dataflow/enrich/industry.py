@@ -5,8 +5,6 @@ Source of the sectors: North American Industry Classification System 2022, U.S. 
 
 from __future__ import annotations
 
-from functools import cache
-
 import ibis
 from ibis.expr import types as ir
 
@@ -14,6 +12,7 @@ from dataflow.enrich.provider import CUSTOMERS, Enrichment, Release
 from dataflow.settings import Settings
 from dataflow.tables.enriched import FIRMOGRAPHICS, INDUSTRY
 from dataflow.tables.resolved import GOLDEN_CUSTOMER
+from dataflow.workspace.compiled import compiled
 from dataflow.workspace.relations import key_relation, relation, sql_of, widened
 from dataflow.workspace.workspace import Workspace
 
@@ -73,7 +72,7 @@ def industry_sql(ws: Workspace, settings: Settings) -> str:  # noqa: ARG001 (one
     return _rows_sql()
 
 
-@cache
+@compiled
 def _rows_sql() -> str:
     customers = relation(GOLDEN_CUSTOMER).semi_join(key_relation(CUSTOMERS, "customer_id"), "customer_id")
     firms = relation(FIRMOGRAPHICS).select("customer_id", "naics_code")

@@ -13,7 +13,6 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from datetime import date
-from functools import cache
 
 import ibis
 from ibis.expr import types as ir
@@ -24,6 +23,7 @@ from dataflow.tables.conformed import CUSTOMER_ORDER, TICKET
 from dataflow.tables.enriched import LIFECYCLE
 from dataflow.tables.meaning import MEANING
 from dataflow.tables.resolved import GOLDEN_CUSTOMER, XREF
+from dataflow.workspace.compiled import compiled
 from dataflow.workspace.relations import key_relation, relation, sql_of, widened
 from dataflow.workspace.touched import CUSTOMER_KEYS
 from dataflow.workspace.workspace import Workspace
@@ -53,7 +53,7 @@ def lifecycle_sql(ws: Workspace, settings: Settings) -> str:  # noqa: ARG001 (on
     return _rows_sql(ws.run.now.date())
 
 
-@cache
+@compiled
 def _rows_sql(day: date) -> str:
     today = ibis.date(day)
     rows = _facts()

@@ -8,6 +8,7 @@ from functools import cache
 
 from ibis.expr import types as ir
 
+from dataflow.workspace.compiled import compiled_once
 from dataflow.workspace.relations import shaped, sql_of
 from dataflow.workspace.report import StepReport, measured, notes_fact, resident_bytes
 from dataflow.workspace.workspace import Workspace
@@ -62,6 +63,6 @@ def run_builder(ws: Workspace, builder: Builder) -> StepReport:
 
 @cache
 def _compiled(builder: Builder) -> str:
-    # Ibis needs as long to compile as DuckDB to run a small table, and the text is equal in every run.
-    assert builder.expression is not None
-    return sql_of(shaped(builder.table, builder.expression()))
+    expression = builder.expression
+    assert expression is not None
+    return compiled_once(f"builder {builder.table.full_name}", lambda: sql_of(shaped(builder.table, expression())))

@@ -8,7 +8,6 @@ was closed. Refunds that are rows of their own are not orders.
 from __future__ import annotations
 
 from datetime import date
-from functools import cache
 
 import ibis
 from ibis.expr import types as ir
@@ -16,6 +15,7 @@ from ibis.expr import types as ir
 from dataflow.publish.builder import Builder
 from dataflow.tables import published
 from dataflow.tables.meaning import MEANING
+from dataflow.workspace.compiled import compiled
 from dataflow.workspace.relations import key_relation, relation, shaped, sql_of, widened
 from dataflow.workspace.touched import CUSTOMER_KEYS
 from dataflow.workspace.workspace import Workspace
@@ -40,7 +40,7 @@ def features_sql(ws: Workspace) -> str:
     return _rows_sql(ws.run.now.date())
 
 
-@cache
+@compiled
 def _rows_sql(today: date) -> str:
     spine = _spine(feature_days(today))
     keys = ["customer_id", "feature_date"]

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from datetime import timedelta
-from functools import cache
 
 import ibis
 from ibis.expr import types as ir
@@ -11,6 +10,7 @@ from ibis.expr import types as ir
 from dataflow.publish.builder import Builder
 from dataflow.publish.kpis import KPIS, Kpi
 from dataflow.tables.published import CUSTOMER_360, KPI_DAILY
+from dataflow.workspace.compiled import compiled
 from dataflow.workspace.relations import relation, shaped, sql_of, widened
 from dataflow.workspace.touched import EVERYTHING
 from dataflow.workspace.workspace import Workspace
@@ -33,7 +33,7 @@ def kpi_sql(ws: Workspace) -> str:
     return _figures_sql()
 
 
-@cache
+@compiled
 def _figures_sql() -> str:
     return sql_of(shaped(KPI_DAILY, ibis.union(*[_figure(kpi) for kpi in KPIS.values()])))
 

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass
-from functools import cache
 
 import ibis
 from ibis.expr import types as ir
@@ -13,6 +12,7 @@ from checks.registry import Registry
 from dataflow.publish.builder import Builder
 from dataflow.tables import published
 from dataflow.tables.ops import SEGMENT_ENTRY
+from dataflow.workspace.compiled import compiled
 from dataflow.workspace.relations import key_relation, relation, shaped, sql_of
 from dataflow.workspace.touched import CUSTOMER_KEYS
 from dataflow.workspace.workspace import Workspace
@@ -121,7 +121,7 @@ def drop_used_entries(ws: Workspace) -> None:
         ws.stage(SEGMENT_ENTRY, nothing, scope=used)
 
 
-@cache
+@compiled
 def _members_sql() -> str:
     touched = key_relation(CUSTOMER_KEYS, "customer_id")
     customers = relation(published.CUSTOMER_360).semi_join(touched, "customer_id")

@@ -94,12 +94,18 @@ class ObjectPlan:
         return frozenset(name for check in self.checks for name in check.arguments.named_objects())
 
 
+# A run plans before it starts and again to validate; its tables are declared anew.
+_last_planned: list[Any] = []
+
+
 def plan_objects(settings: Settings, tables: Mapping[str, Table]) -> list[list[ObjectPlan]]:
     """Compile the checks of every object, in rows: the objects of a row refer only to objects of earlier rows.
 
     Raises: ConfigurationError for an unknown rule, argument, field, schema or object, for circular references, and for
     a mapping that names what there is not.
     """
+    if _last_planned and _last_planned[0] is settings and _last_planned[1] is tables:
+        return _last_planned[2]
     mappings = list(name_mappings(settings, tables).values())
     keys = {name: key.kinds for name, key in object_keys(settings).items()}
     rules = compile_rules(settings, tables)
@@ -121,12 +127,14 @@ def plan_objects(settings: Settings, tables: Mapping[str, Table]) -> list[list[O
         _refuse_unknown(plan, plans)
     parents = {name: plan.parents - {name} for name, plan in plans.items()}
     try:
-        return [[plans[name] for name in row] for row in _rows(TopologicalSorter(parents))]
+        rows = [[plans[name] for name in row] for row in _rows(TopologicalSorter(parents))]
     except CycleError as error:
         circle = " → ".join(error.args[1])
         raise ConfigurationError(
             f"Checks with rule refers_to form a circle: {circle}.", next_move="Remove one of these checks."
         ) from None
+    _last_planned[:] = settings, tables, rows
+    return rows
 
 
 def _rows(order: TopologicalSorter[str]) -> Iterator[tuple[str, ...]]:

@@ -31,7 +31,6 @@ PARTS = (
     *(
         Part("splink", place, "dataflow/resolve/model/splink_weights.py", takes)
         for place, takes in (
-            ("splink.internals.misc:prob_to_match_weight", ("prob",)),
             ("splink:SettingsCreator.get_settings", ("sql_dialect_str",)),
             ("splink.internals.settings:CoreModelSettings.__dataclass_fields__", ()),
             (
@@ -43,6 +42,7 @@ PARTS = (
                 ("retain_matching_columns", "retain_intermediate_calculation_columns"),
             ),
             ("splink.internals.comparison:Comparison._gamma_column_name", ()),
+            ("splink.internals.comparison_level:ComparisonLevel._validate_sql", ()),
         )
     ),
     Part("nicknames", "nicknames:NickNamer()._nickname_lookup", "dataflow/resolve/records/nickname_dictionary.py"),

@@ -11,13 +11,12 @@ The one module that uses private parts of Splink; tests/unit/test_private_parts.
 from __future__ import annotations
 
 import json
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from functools import lru_cache
-
-from splink import SettingsCreator
-from splink.internals.misc import prob_to_match_weight
+from math import inf, log2
 
 from dataflow.resolve.model.model import Epoch
+from dataflow.workspace.compiled import compiled
 
 
 @dataclass(frozen=True)
@@ -34,8 +33,8 @@ class WeightSql:
 
 
 def match_weight(probability: float) -> float:
-    """Return the log2 of the odds."""
-    return float(prob_to_match_weight(probability))
+    """Return the log2 of the odds, with the operations of Splink."""
+    return log2(probability / (1 - probability)) if probability != 1 else inf
 
 
 def weight_sql(epoch: Epoch) -> WeightSql:
@@ -45,6 +44,21 @@ def weight_sql(epoch: Epoch) -> WeightSql:
 
 @lru_cache(maxsize=8)
 def _written(model: str) -> WeightSql:
+    return WeightSql(**{name: _as_declared(value) for name, value in json.loads(_write(model)).items()})
+
+
+def _as_declared(value: str | list[str]) -> str | tuple[str, ...]:
+    return value if isinstance(value, str) else tuple(value)
+
+
+@compiled
+def _write(model: str) -> str:
+    # Imported here: with SQLGlot it takes longer than all statements of an unchanged lake.
+    from splink import SettingsCreator
+    from splink.internals.comparison_level import ComparisonLevel
+
+    # Splink parses each condition whenever it copies a level, 614 times for two models; DuckDB refuses a wrong one.
+    ComparisonLevel._validate_sql = _is_valid  # type: ignore[method-assign]
     core = SettingsCreator.from_path_or_dict(json.loads(model)).get_settings("duckdb").core_model_settings
     levels, frequencies = [], []
     terms = [f"cast({match_weight(core.probability_two_random_records_match)} as float8)"]
@@ -55,4 +69,9 @@ def _written(model: str) -> WeightSql:
         parts = comparison._columns_to_select_for_match_weight_parts(False, False)
         terms += [part[: part.rindex(" as ")] for part in parts if part != comparison._gamma_column_name]
     # In Splink's order: the sum of floats depends on it.
-    return WeightSql(tuple(levels), " + ".join(terms), tuple(dict.fromkeys(frequencies)))
+    weights = WeightSql(tuple(levels), " + ".join(terms), tuple(dict.fromkeys(frequencies)))
+    return json.dumps(asdict(weights))
+
+
+def _is_valid(_: object) -> bool:
+    return True
