@@ -19,6 +19,8 @@ from lakehouse.errors import SnapshotNotFound, TableNotFound
 from lakehouse.query import fetch_int
 from lakehouse.table import DATABASE, Table, literal, qualified
 
+_NO_ROWS = " WHERE false"
+
 
 @dataclass(frozen=True)
 class _Interval:
@@ -38,7 +40,8 @@ def insertions_sql(con: DuckDBPyConnection, table: Table, *, metadata: str, afte
     Raises: TableNotFound; SnapshotNotFound when part of the interval was expired or the table was replaced in it.
     """
     interval = _interval(con, table, metadata=metadata, after=after, upto=upto)
-    ranges = _ranges(interval.first, upto, interval.rewritten)
+    # Without an insertion the functions need not be called: each lists the files of its range.
+    ranges = _ranges(interval.first, upto, interval.rewritten) if interval.inserted else ()
     return _union((f"SELECT * FROM {_call('insertions', table, low, high)}" for low, high in ranges), table, upto)
 
 
@@ -74,8 +77,13 @@ def _arms(interval: _Interval, number: int) -> Iterator[str]:
 def _union(arms: Iterable[str], table: Table, upto: int, *, columns: str = "*") -> str:
     # By name: a column can have been added in the middle of the interval. The arm without rows comes first, gives
     # the columns their order, and is all there is when nothing changed.
-    empty = f"SELECT {columns} FROM {qualified(table.schema, table.name)} AT (VERSION => {upto}) WHERE false"
+    empty = f"SELECT {columns} FROM {qualified(table.schema, table.name)} AT (VERSION => {upto}){_NO_ROWS}"
     return " UNION ALL BY NAME ".join([empty, *arms])
+
+
+def is_without_rows(sql: str) -> bool:
+    """Return whether a SELECT of `insertions_sql` or `changes_sql` is known to have no rows: nothing was written."""
+    return sql.endswith(_NO_ROWS)
 
 
 def _call(kind: str, table: Table, low: int, high: int) -> str:

@@ -21,14 +21,7 @@ GONE = "gone"
 
 def choose_newest(ws: Workspace, plan: ObjectPlan, *, is_whole: bool) -> None:
     """Fill GOOD, NEWEST and GONE. `is_whole`: all of raw was read, so earlier results do not count."""
-    key = raw_key_sql("t", plan.key_kinds)
-    # A deleted record has no valid row: only raw holds the deletion.
-    ws.con.execute(f"""
-        CREATE OR REPLACE TEMP TABLE {GONE} AS
-        SELECT {key} AS _record_key, max(t._changed_at) AS _changed_at FROM {ws.before(plan.raw)} t
-        WHERE {"false" if is_whole else "t._is_deleted AND t._defect IS NULL"}
-        AND {key} IN (SELECT _record_key FROM {INCOMING}) GROUP BY 1
-    """)
+    ws.con.execute(f"CREATE OR REPLACE TEMP TABLE {GONE} AS {_gone_sql(ws, plan, is_whole=is_whole)}")
     ws.con.execute(f"""
         CREATE OR REPLACE TEMP TABLE {GOOD} AS
         SELECT _row_id, _record_key, {", ".join(NEWEST_BY)}, was_dead FROM {INCOMING}
@@ -39,6 +32,18 @@ def choose_newest(ws: Workspace, plan: ObjectPlan, *, is_whole: bool) -> None:
         SELECT * FROM ({newest_sql(GOOD, "*")}) n
         WHERE {"true" if is_whole else _newer_than_before(ws, plan)}
     """)
+
+
+def _gone_sql(ws: Workspace, plan: ObjectPlan, *, is_whole: bool) -> str:
+    if is_whole:
+        return "SELECT NULL::VARCHAR AS _record_key, NULL::TIMESTAMPTZ AS _changed_at WHERE false"
+    key = raw_key_sql("t", plan.key_kinds)
+    # A deleted record has no valid row: only raw holds the deletion.
+    return f"""
+        SELECT {key} AS _record_key, max(t._changed_at) AS _changed_at FROM {ws.before(plan.raw)} t
+        WHERE t._is_deleted AND t._defect IS NULL
+        AND {key} IN (SELECT _record_key FROM {INCOMING}) GROUP BY 1
+    """
 
 
 def _newer_than_before(ws: Workspace, plan: ObjectPlan) -> str:

@@ -17,6 +17,7 @@ from dataflow.validate.incoming import (
     collect_incoming,
     collect_known,
     fresh_sql,
+    may_have_incoming,
     of_object,
 )
 from dataflow.validate.labels import count_labels, describe_warned, refuse_blocked
@@ -98,6 +99,8 @@ def _validate_object(
     if held is not None:
         return _held(plan, held)
     with measured() as watch:
+        if not may_have_incoming(ws, plan, fresh=fresh):
+            return StepReport(stage="validate", subject=plan.full_name, rows_in=0, rows_out=0, seconds=watch.seconds)
         collect_incoming(ws, plan, fresh=fresh)
         rows_in = fetch_int(ws.con, f"SELECT count(*) FROM {INCOMING}")
         if not rows_in and fresh is not None:
