@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from dataflow.settings import Settings
 from dataflow.tables.resolved import GOLDEN_CUSTOMER
 from dataflow.workspace.report import StepReport, measured, resident_bytes
+from dataflow.workspace.staging import Staged
 from dataflow.workspace.workspace import Workspace
 from lakehouse.query import fetch_int
 from lakehouse.table import Table, column_list, quote
@@ -51,13 +52,15 @@ def run_enrichment(ws: Workspace, settings: Settings, enrichment: Enrichment) ->
     with measured() as watch:
         releases = enrichment.releases(settings)
         ws.con.execute(f"CREATE OR REPLACE TEMP TABLE {CUSTOMERS} AS {_customers(ws, enrichment, releases)}")
-        asked = fetch_int(
-            ws.con, f"SELECT count(*) FROM {CUSTOMERS} SEMI JOIN {GOLDEN_CUSTOMER.sql_name} USING (customer_id)"
-        )
-        found = enrichment.rows(ws, settings) if asked and releases else _nothing(enrichment)
-        staged = ws.stage(
-            enrichment.table, _dated(ws, settings, enrichment, found), scope=f"SELECT customer_id FROM {CUSTOMERS}"
-        )
+        asked, staged = 0, Staged()
+        if fetch_int(ws.con, f"SELECT count(*) FROM {CUSTOMERS}"):
+            asked = fetch_int(
+                ws.con, f"SELECT count(*) FROM {CUSTOMERS} SEMI JOIN {GOLDEN_CUSTOMER.sql_name} USING (customer_id)"
+            )
+            found = enrichment.rows(ws, settings) if asked and releases else _nothing(enrichment)
+            staged = ws.stage(
+                enrichment.table, _dated(ws, settings, enrichment, found), scope=f"SELECT customer_id FROM {CUSTOMERS}"
+            )
         known = staged.inserted + staged.updated + staged.unchanged
         return StepReport(
             stage="enrich",

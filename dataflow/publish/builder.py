@@ -11,6 +11,7 @@ from ibis.expr import types as ir
 from dataflow.workspace.compiled import compiled_once
 from dataflow.workspace.relations import shaped, sql_of
 from dataflow.workspace.report import StepReport, measured, notes_fact, resident_bytes
+from dataflow.workspace.staging import Staged
 from dataflow.workspace.workspace import Workspace
 from lakehouse.query import fetch_int
 from lakehouse.table import Table
@@ -45,7 +46,9 @@ def run_builder(ws: Workspace, builder: Builder) -> StepReport:
         rows_in = fetch_int(ws.con, f"SELECT count(*) FROM ({builder.source})") if builder.source else None
         rows = builder.rows(ws)
         scope = builder.scope if isinstance(builder.scope, str) else builder.scope(ws)
-        staged = ws.stage(builder.table, rows, scope=scope)
+        # All rows are in the scope: without one, there is nothing to compare with the lake.
+        is_touched = bool(ws.con.execute(f"SELECT 1 FROM ({scope}) LIMIT 1").fetchall())
+        staged = ws.stage(builder.table, rows, scope=scope) if is_touched else Staged()
         rows_out = staged.inserted + staged.updated + staged.unchanged
         return StepReport(
             stage="publish",

@@ -95,7 +95,7 @@ class ObjectPlan:
 
 
 # A run plans before it starts and again to validate; its tables are declared anew.
-_last_planned: list[Any] = []
+_last_planned: list[tuple[Settings, Mapping[str, Table], list[list[ObjectPlan]]]] = []
 
 
 def plan_objects(settings: Settings, tables: Mapping[str, Table]) -> list[list[ObjectPlan]]:
@@ -104,8 +104,9 @@ def plan_objects(settings: Settings, tables: Mapping[str, Table]) -> list[list[O
     Raises: ConfigurationError for an unknown rule, argument, field, schema or object, for circular references, and for
     a mapping that names what there is not.
     """
-    if _last_planned and _last_planned[0] is settings and _last_planned[1] is tables:
-        return _last_planned[2]
+    for known_settings, known_tables, known in _last_planned:
+        if known_settings is settings and known_tables is tables:
+            return known
     mappings = list(name_mappings(settings, tables).values())
     keys = {name: key.kinds for name, key in object_keys(settings).items()}
     rules = compile_rules(settings, tables)
@@ -133,7 +134,7 @@ def plan_objects(settings: Settings, tables: Mapping[str, Table]) -> list[list[O
         raise ConfigurationError(
             f"Checks with rule refers_to form a circle: {circle}.", next_move="Remove one of these checks."
         ) from None
-    _last_planned[:] = settings, tables, rows
+    _last_planned[:] = [(settings, tables, rows)]
     return rows
 
 

@@ -36,10 +36,14 @@ def compiled(make: Callable[P, str]) -> Callable[P, str]:
     """Decorate a function whose text the code and its arguments decide alone; they are told apart by their `repr`."""
     place = f"{make.__module__}.{make.__qualname__}"
 
-    @cache
+    made: dict[str, str] = {}
+
     @wraps(make)
     def text_of(*arguments: P.args, **named: P.kwargs) -> str:
-        return compiled_once(f"{place} {arguments!r} {named!r}", lambda: make(*arguments, **named))
+        name = f"{place} {arguments!r} {named!r}"
+        if name not in made:
+            made[name] = compiled_once(name, lambda: make(*arguments, **named))
+        return made[name]
 
     return text_of
 

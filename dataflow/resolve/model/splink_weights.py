@@ -44,11 +44,8 @@ def weight_sql(epoch: Epoch) -> WeightSql:
 
 @lru_cache(maxsize=8)
 def _written(model: str) -> WeightSql:
-    return WeightSql(**{name: _as_declared(value) for name, value in json.loads(_write(model)).items()})
-
-
-def _as_declared(value: str | list[str]) -> str | tuple[str, ...]:
-    return value if isinstance(value, str) else tuple(value)
+    found = json.loads(_write(model))
+    return WeightSql(tuple(found["levels"]), found["weight"], tuple(found["frequencies"]))
 
 
 @compiled
