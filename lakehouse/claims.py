@@ -11,14 +11,19 @@ from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from datetime import datetime
 from threading import Event, Thread
-from typing import cast
+from typing import TYPE_CHECKING, cast
 
-import psycopg
-from psycopg import sql
-
+from lakehouse.deferred import deferred
 from lakehouse.errors import LakeLocked
 from lakehouse.lease import server_connection
 from lakehouse.location import PostgresCatalogue
+
+if TYPE_CHECKING:
+    import psycopg
+    from psycopg import sql
+else:
+    psycopg = deferred("psycopg")
+    sql = deferred("psycopg.sql")
 
 _TABLE = "lakehouse_claim"
 _SEEN_EVERY_SECONDS = 10.0

@@ -11,11 +11,12 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from duckdb import DuckDBPyConnection
-from psycopg import sql
 
 from lakehouse.attach import attach, detach
+from lakehouse.deferred import deferred
 from lakehouse.errors import LakeLocked
 from lakehouse.lake import Lake
 from lakehouse.lease import server_connection
@@ -25,6 +26,11 @@ from lakehouse.publish import copy_catalogue
 from lakehouse.query import fetch_int
 from lakehouse.table import DATABASE, Table, literal
 from lakehouse.translate import translating
+
+if TYPE_CHECKING:
+    from psycopg import sql
+else:
+    sql = deferred("psycopg.sql")
 
 _THE_END = datetime.max.replace(tzinfo=UTC)
 

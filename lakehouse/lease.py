@@ -10,14 +10,19 @@ import time
 from collections.abc import Iterator
 from contextlib import closing, contextmanager
 from pathlib import Path
+from typing import TYPE_CHECKING
 
-import psycopg
-from psycopg import sql
-from psycopg.conninfo import make_conninfo
-
+from lakehouse.deferred import deferred
 from lakehouse.errors import LakeLocked, LakeUnreachable
 from lakehouse.location import LakeLocation, PostgresCatalogue
 from lakehouse.lock import FileLease
+
+if TYPE_CHECKING:
+    import psycopg
+    from psycopg import sql
+else:
+    psycopg = deferred("psycopg")
+    sql = deferred("psycopg.sql")
 
 # Long enough not to load the server, short enough to be unnoticeable.
 _POLL_SECONDS = 0.1
@@ -117,6 +122,8 @@ def server_connection(
 
 
 def _connect(catalogue: PostgresCatalogue, purpose: str) -> psycopg.Connection[tuple[object, ...]]:
+    from psycopg.conninfo import make_conninfo
+
     described = make_conninfo(
         **catalogue.connection_options,
         application_name=f"lakehouse: {purpose}"[:60],

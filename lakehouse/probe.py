@@ -6,17 +6,23 @@ import uuid
 from contextlib import closing, suppress
 from dataclasses import replace
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import duckdb
-from psycopg import sql
 
 from lakehouse.attach import attach, detach
 from lakehouse.connect import connect
+from lakehouse.deferred import deferred
 from lakehouse.errors import LakeUnwritable
 from lakehouse.lease import server_connection
 from lakehouse.location import LakeLocation, PostgresCatalogue
 from lakehouse.table import literal, qualified
 from lakehouse.translate import translating
+
+if TYPE_CHECKING:
+    from psycopg import sql
+else:
+    sql = deferred("psycopg.sql")
 
 _FILE_ROLES = ["pg_read_server_files", "pg_write_server_files", "pg_execute_server_program"]
 _PRIVILEGES = """

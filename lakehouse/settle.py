@@ -9,21 +9,28 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from pathlib import Path
+from typing import TYPE_CHECKING
 
-import psycopg
 from duckdb import DuckDBPyConnection
-from psycopg import sql
 from tenacity import RetryError, Retrying, retry_if_exception_type, stop_after_delay, wait_random_exponential
 
+from lakehouse.deferred import deferred
 from lakehouse.errors import LakeIncompatible, LakeUnreachable
 from lakehouse.lease import server_connection
 from lakehouse.location import LakeLocation, PostgresCatalogue
 from lakehouse.table import literal
 
+if TYPE_CHECKING:
+    import psycopg
+    from psycopg import sql
+
+    _Server = psycopg.Connection[tuple[object, ...]]
+else:
+    psycopg = deferred("psycopg")
+    sql = deferred("psycopg.sql")
+
 # A managed PostgreSQL is unreachable for about a minute while its standby takes over.
 _PATIENCE_SECONDS = 90.0
-
-_Server = psycopg.Connection[tuple[object, ...]]
 
 
 @dataclass(frozen=True)

@@ -4,9 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass
-
-import ibis
-from ibis.expr import types as ir
+from typing import TYPE_CHECKING
 
 from dataflow.conform.expressions import as_text, joined_text
 from dataflow.conform.joining import Join
@@ -15,7 +13,15 @@ from dataflow.settings import MappingSettings
 from dataflow.sources.record_key import KeyKinds
 from dataflow.workspace.ibis_types import ibis_type
 from dataflow.workspace.relations import relation
+from lakehouse.deferred import deferred
 from lakehouse.table import Table
+
+if TYPE_CHECKING:
+    import ibis
+    from ibis.expr import types as ir
+else:
+    ibis = deferred("ibis")
+    ir = deferred("ibis.expr.types")
 
 
 @dataclass(frozen=True)

@@ -6,10 +6,9 @@ from collections import Counter
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from functools import partial
+from typing import TYPE_CHECKING
 
 import duckdb
-import ibis
-from ibis.expr import types as ir
 
 from checks.values import emails_in
 from dataflow.conform.companies import normalise_company
@@ -28,8 +27,16 @@ from dataflow.vocabulary.postcodes import zip_code_sql
 from dataflow.workspace.compiled import compiled_once
 from dataflow.workspace.ibis_types import ibis_type
 from dataflow.workspace.relations import sql_of
+from lakehouse.deferred import deferred
 from lakehouse.query import fetch_int
 from lakehouse.table import literal
+
+if TYPE_CHECKING:
+    import ibis
+    from ibis.expr import types as ir
+else:
+    ibis = deferred("ibis")
+    ir = deferred("ibis.expr.types")
 
 _TEXT = "VARCHAR"
 _CARRIED = (

@@ -3,9 +3,17 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from typing import TYPE_CHECKING
 
-import ibis
-from ibis.expr import types as ir
+from lakehouse.deferred import deferred
+
+if TYPE_CHECKING:
+    import ibis
+    from ibis.expr import types as ir
+else:
+    ibis = deferred("ibis")
+    ir = deferred("ibis.expr.types")
+
 
 PART = "\x1f"
 """Separator of values joined into one key; customer text does not contain it."""

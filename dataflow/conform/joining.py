@@ -6,10 +6,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from functools import reduce
 from operator import mul
-
-import ibis
-from ibis.expr import datatypes as dt
-from ibis.expr import types as ir
+from typing import TYPE_CHECKING
 
 from checks.registry import nearest
 from dataflow.conform.keys import as_key
@@ -17,7 +14,17 @@ from dataflow.errors import MappingError
 from dataflow.settings import JoinSettings
 from dataflow.sources.record_key import KeyKinds
 from dataflow.workspace.relations import relation
+from lakehouse.deferred import deferred
 from lakehouse.table import Table
+
+if TYPE_CHECKING:
+    import ibis
+    from ibis.expr import datatypes as dt
+    from ibis.expr import types as ir
+else:
+    ibis = deferred("ibis")
+    dt = deferred("ibis.expr.datatypes")
+    ir = deferred("ibis.expr.types")
 
 ONE_MINUS = "1 - "
 """Before a field in a sum: 1 less its value, as of a discount."""

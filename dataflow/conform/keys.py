@@ -5,14 +5,21 @@ from __future__ import annotations
 import hashlib
 from collections.abc import Callable, Iterable
 from functools import cache
+from typing import TYPE_CHECKING
 
 import duckdb
-import ibis
-from ibis.expr import types as ir
 
 from dataflow.conform.expressions import as_text
 from dataflow.sources.exact import is_whole_number
 from dataflow.sources.record_key import KeyKinds, is_plain, record_key_sql
+from lakehouse.deferred import deferred
+
+if TYPE_CHECKING:
+    import ibis
+    from ibis.expr import types as ir
+else:
+    ibis = deferred("ibis")
+    ir = deferred("ibis.expr.types")
 
 
 def as_key(value: ir.Value, kinds: KeyKinds) -> ir.StringValue:

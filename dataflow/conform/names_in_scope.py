@@ -2,12 +2,18 @@
 
 from __future__ import annotations
 
-from ibis.expr import types as ir
+from typing import TYPE_CHECKING
 
 from checks.registry import nearest
 from dataflow.conform.compiled import CompiledMapping
 from dataflow.conform.joining import joined_name
 from dataflow.errors import MappingError
+from lakehouse.deferred import deferred
+
+if TYPE_CHECKING:
+    from ibis.expr import types as ir
+else:
+    ir = deferred("ibis.expr.types")
 
 
 class RowScope:

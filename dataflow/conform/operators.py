@@ -7,10 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
-from typing import Any, Protocol
-
-import ibis
-from ibis.expr import types as ir
+from typing import TYPE_CHECKING, Any, Protocol
 
 from checks.registry import Registry, nearest
 from dataflow.conform.expressions import as_text
@@ -18,6 +15,14 @@ from dataflow.conform.keys import as_key
 from dataflow.errors import MappingError
 from dataflow.settings import FieldExpression
 from dataflow.sources.record_key import KeyKinds
+from lakehouse.deferred import deferred
+
+if TYPE_CHECKING:
+    import ibis
+    from ibis.expr import types as ir
+else:
+    ibis = deferred("ibis")
+    ir = deferred("ibis.expr.types")
 
 SEPARATOR = "|"
 """Separator of the parts of a record id."""

@@ -12,11 +12,7 @@ import re
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from math import inf
-from typing import Any
-
-import ibis
-from ibis.expr import datatypes as dt
-from ibis.expr import types as ir
+from typing import TYPE_CHECKING, Any
 
 from dataflow.conform.compiled import CompiledMapping
 from dataflow.conform.names_in_scope import RowScope
@@ -28,7 +24,17 @@ from dataflow.workspace.compiled import compiled_once
 from dataflow.workspace.fingerprints import hash_settings
 from dataflow.workspace.ibis_types import ibis_type
 from dataflow.workspace.relations import sql_of
+from lakehouse.deferred import deferred
 from lakehouse.table import quote
+
+if TYPE_CHECKING:
+    import ibis
+    from ibis.expr import datatypes as dt
+    from ibis.expr import types as ir
+else:
+    ibis = deferred("ibis")
+    dt = deferred("ibis.expr.datatypes")
+    ir = deferred("ibis.expr.types")
 
 _BRANCHES = 2
 """Of a condition; where one is missing, its value is null."""

@@ -5,9 +5,7 @@ Shape: the columns of its conformed table as mapped, not yet normalised, one row
 
 from __future__ import annotations
 
-import ibis
-from ibis.expr import datatypes as dt
-from ibis.expr import types as ir
+from typing import TYPE_CHECKING
 
 from dataflow.conform.compiled import CompiledMapping
 from dataflow.conform.expressions import as_text
@@ -17,6 +15,16 @@ from dataflow.conform.operators import SEPARATOR, build_value, record_id
 from dataflow.errors import MappingError
 from dataflow.tables.columns import LINEAGE
 from dataflow.workspace.ibis_types import ibis_type
+from lakehouse.deferred import deferred
+
+if TYPE_CHECKING:
+    import ibis
+    from ibis.expr import datatypes as dt
+    from ibis.expr import types as ir
+else:
+    ibis = deferred("ibis")
+    dt = deferred("ibis.expr.datatypes")
+    ir = deferred("ibis.expr.types")
 
 _CARRIED = tuple(column.name for column in LINEAGE if column.name != "_run_id")
 

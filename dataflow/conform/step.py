@@ -4,10 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 from functools import partial
-from typing import Any
-
-import ibis
-from ibis.expr import types as ir
+from typing import TYPE_CHECKING, Any
 
 from dataflow.conform.compiled import CompiledMapping
 from dataflow.conform.customer_record import UNREADABLE, Dropped, drop_lookups, normalise_records, normalised
@@ -27,13 +24,21 @@ from dataflow.workspace.fingerprints import hash_settings, known_fingerprints, s
 from dataflow.workspace.relations import relation, shaped, sql_of
 from dataflow.workspace.report import NOTES_FACT, StepReport, measured, notes_fact, resident_bytes
 from dataflow.workspace.workspace import Workspace
+from lakehouse.deferred import deferred
 from lakehouse.query import fetch_int
 from lakehouse.table import Table, literal, quote
+
+if TYPE_CHECKING:
+    import ibis
+    from ibis.expr import types as ir
+else:
+    ibis = deferred("ibis")
+    ir = deferred("ibis.expr.types")
 
 CONFORM_VERSION = f"4.{VOCABULARY_VERSION}"
 """Raise this number with any change of how a value is conformed; every conformed table is then recomputed."""
 
-Compile = Callable[[str, Callable[[], ir.Table]], str]
+Compile = Callable[[str, "Callable[[], ir.Table]"], str]
 """Compiles the expression of a name."""
 
 DRAFT = "draft"

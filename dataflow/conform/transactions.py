@@ -2,14 +2,21 @@
 
 from __future__ import annotations
 
-import ibis
-from ibis.expr import types as ir
+from typing import TYPE_CHECKING
 
 from dataflow.conform.expressions import tidy_text, without_blanks
 from dataflow.settings.model import CurrencySettings
 from dataflow.tables.columns import MONEY
 from dataflow.vocabulary.currencies import decimals_of
 from dataflow.workspace.ibis_types import ibis_type
+from lakehouse.deferred import deferred
+
+if TYPE_CHECKING:
+    import ibis
+    from ibis.expr import types as ir
+else:
+    ibis = deferred("ibis")
+    ir = deferred("ibis.expr.types")
 
 # Wide enough for any rate, and no narrower than an amount, which Ibis demands; the product is DECIMAL(38,12).
 _RATE = "decimal(20, 8)"

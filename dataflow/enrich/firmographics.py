@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import hashlib
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import duckdb
-import ibis
 
 from dataflow.enrich.provider import CUSTOMERS, Enrichment, Release
 from dataflow.errors import ConfigurationError
@@ -19,7 +19,13 @@ from dataflow.vocabulary.websites import PAGE_HOST, PAGE_HOSTS
 from dataflow.workspace.compiled import compiled
 from dataflow.workspace.relations import key_relation, relation, sql_of
 from dataflow.workspace.workspace import Workspace
+from lakehouse.deferred import deferred
 from lakehouse.table import file_literal
+
+if TYPE_CHECKING:
+    import ibis
+else:
+    ibis = deferred("ibis")
 
 _COMPANIES = "known_company"
 _COLUMNS = {

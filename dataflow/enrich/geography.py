@@ -7,10 +7,10 @@ from collections.abc import Iterable, Iterator
 from contextlib import contextmanager, suppress
 from datetime import UTC, datetime
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import geoip2.database
 import geoip2.errors
-import ibis
 import maxminddb
 import pyarrow as pa
 from geoip2.models import City
@@ -23,6 +23,12 @@ from dataflow.tables.resolved import GOLDEN_CUSTOMER
 from dataflow.workspace.compiled import compiled
 from dataflow.workspace.relations import key_relation, relation, sql_of, widened
 from dataflow.workspace.workspace import Workspace
+from lakehouse.deferred import deferred
+
+if TYPE_CHECKING:
+    import ibis
+else:
+    ibis = deferred("ibis")
 
 _Network = ipaddress.IPv4Network | ipaddress.IPv6Network
 _PLACES = "ip_place"

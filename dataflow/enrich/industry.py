@@ -5,8 +5,7 @@ Source of the sectors: North American Industry Classification System 2022, U.S. 
 
 from __future__ import annotations
 
-import ibis
-from ibis.expr import types as ir
+from typing import TYPE_CHECKING
 
 from dataflow.enrich.provider import CUSTOMERS, Enrichment, Release
 from dataflow.settings import Settings
@@ -15,6 +14,14 @@ from dataflow.tables.resolved import GOLDEN_CUSTOMER
 from dataflow.workspace.compiled import compiled
 from dataflow.workspace.relations import key_relation, relation, sql_of, widened
 from dataflow.workspace.workspace import Workspace
+from lakehouse.deferred import deferred
+
+if TYPE_CHECKING:
+    import ibis
+    from ibis.expr import types as ir
+else:
+    ibis = deferred("ibis")
+    ir = deferred("ibis.expr.types")
 
 _RELEASE = Release("NAICS sectors", "2022-1")
 

@@ -13,9 +13,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from datetime import date
-
-import ibis
-from ibis.expr import types as ir
+from typing import TYPE_CHECKING
 
 from dataflow.enrich.provider import CUSTOMERS, Enrichment, Release
 from dataflow.settings import Settings
@@ -27,6 +25,14 @@ from dataflow.workspace.compiled import compiled
 from dataflow.workspace.relations import key_relation, relation, sql_of, widened
 from dataflow.workspace.touched import CUSTOMER_KEYS
 from dataflow.workspace.workspace import Workspace
+from lakehouse.deferred import deferred
+
+if TYPE_CHECKING:
+    import ibis
+    from ibis.expr import types as ir
+else:
+    ibis = deferred("ibis")
+    ir = deferred("ibis.expr.types")
 
 _RELEASE = Release("DataFlow lifecycle", "1")
 

@@ -15,9 +15,7 @@ shares too, sum to its change. The first value and the last are the published on
 from __future__ import annotations
 
 from functools import cache
-
-import ibis
-from ibis.expr import types as ir
+from typing import TYPE_CHECKING
 
 from dataflow.publish.bridge_versions import (
     CHANGED_CUSTOMERS,
@@ -37,8 +35,16 @@ from dataflow.workspace.ibis_types import ibis_type
 from dataflow.workspace.relations import sql_of
 from dataflow.workspace.staging import delta_names
 from dataflow.workspace.workspace import Workspace
+from lakehouse.deferred import deferred
 from lakehouse.query import fetch_int
 from lakehouse.table import Table, column_list, literal
+
+if TYPE_CHECKING:
+    import ibis
+    from ibis.expr import types as ir
+else:
+    ibis = deferred("ibis")
+    ir = deferred("ibis.expr.types")
 
 _CHANGED = "work.main.bridge_changed"
 _DAYS = "bridge_days"

@@ -5,16 +5,21 @@ from __future__ import annotations
 from collections.abc import Callable
 from dataclasses import dataclass
 from functools import cache
-
-from ibis.expr import types as ir
+from typing import TYPE_CHECKING
 
 from dataflow.workspace.compiled import compiled_once
 from dataflow.workspace.relations import shaped, sql_of
 from dataflow.workspace.report import StepReport, measured, notes_fact, resident_bytes
 from dataflow.workspace.staging import Staged
 from dataflow.workspace.workspace import Workspace
+from lakehouse.deferred import deferred
 from lakehouse.query import fetch_int
 from lakehouse.table import Table
+
+if TYPE_CHECKING:
+    from ibis.expr import types as ir
+else:
+    ir = deferred("ibis.expr.types")
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-import ibis
-from ibis.expr import types as ir
+from typing import TYPE_CHECKING
 
 from dataflow.publish.builder import Builder
 from dataflow.tables import enriched, published, resolved
@@ -11,7 +10,15 @@ from dataflow.tables.meaning import MEANING
 from dataflow.vocabulary.streets import NUMBER_FIRST
 from dataflow.workspace.relations import key_relation, relation, widened
 from dataflow.workspace.touched import CUSTOMER_KEYS
+from lakehouse.deferred import deferred
 from lakehouse.table import Table
+
+if TYPE_CHECKING:
+    import ibis
+    from ibis.expr import types as ir
+else:
+    ibis = deferred("ibis")
+    ir = deferred("ibis.expr.types")
 
 
 def customer_rows() -> ir.Table:

@@ -3,16 +3,22 @@
 from __future__ import annotations
 
 from functools import partial
-
-import ibis
-from ibis.expr import types as ir
+from typing import TYPE_CHECKING
 
 from dataflow.publish.builder import Builder
 from dataflow.tables import conformed, published, resolved
 from dataflow.workspace.relations import key_relation, relation, widened
 from dataflow.workspace.touched import ORDER_KEYS, TICKET_KEYS
 from dataflow.workspace.workspace import Workspace
+from lakehouse.deferred import deferred
 from lakehouse.table import Table
+
+if TYPE_CHECKING:
+    import ibis
+    from ibis.expr import types as ir
+else:
+    ibis = deferred("ibis")
+    ir = deferred("ibis.expr.types")
 
 _SECONDS_PER_HOUR = 3600
 

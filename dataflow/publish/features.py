@@ -8,9 +8,7 @@ was closed. Refunds that are rows of their own are not orders.
 from __future__ import annotations
 
 from datetime import date
-
-import ibis
-from ibis.expr import types as ir
+from typing import TYPE_CHECKING
 
 from dataflow.publish.builder import Builder
 from dataflow.tables import published
@@ -19,6 +17,14 @@ from dataflow.workspace.compiled import compiled
 from dataflow.workspace.relations import key_relation, relation, shaped, sql_of, widened
 from dataflow.workspace.touched import CUSTOMER_KEYS
 from dataflow.workspace.workspace import Workspace
+from lakehouse.deferred import deferred
+
+if TYPE_CHECKING:
+    import ibis
+    from ibis.expr import types as ir
+else:
+    ibis = deferred("ibis")
+    ir = deferred("ibis.expr.types")
 
 # Twelve months cover a yearly pattern; older rows leave the table.
 _MONTHS = 12

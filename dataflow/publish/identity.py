@@ -2,13 +2,19 @@
 
 from __future__ import annotations
 
-from ibis.expr import types as ir
+from typing import TYPE_CHECKING
 
 from dataflow.publish.builder import Builder
 from dataflow.tables import published, resolved
 from dataflow.workspace.relations import key_relation, relation
 from dataflow.workspace.touched import RECORD_KEYS
 from dataflow.workspace.workspace import Workspace
+from lakehouse.deferred import deferred
+
+if TYPE_CHECKING:
+    from ibis.expr import types as ir
+else:
+    ir = deferred("ibis.expr.types")
 
 _SEPARATOR = "|"
 

@@ -3,9 +3,7 @@
 from __future__ import annotations
 
 from datetime import timedelta
-
-import ibis
-from ibis.expr import types as ir
+from typing import TYPE_CHECKING
 
 from dataflow.publish.builder import Builder
 from dataflow.publish.kpis import KPIS, Kpi
@@ -14,8 +12,16 @@ from dataflow.workspace.compiled import compiled
 from dataflow.workspace.relations import relation, shaped, sql_of, widened
 from dataflow.workspace.touched import EVERYTHING
 from dataflow.workspace.workspace import Workspace
+from lakehouse.deferred import deferred
 from lakehouse.query import fetch_int
 from lakehouse.table import Table, column_list, literal
+
+if TYPE_CHECKING:
+    import ibis
+    from ibis.expr import types as ir
+else:
+    ibis = deferred("ibis")
+    ir = deferred("ibis.expr.types")
 
 _DAYS = "touched_day"
 _CUT = "calendar_cut"

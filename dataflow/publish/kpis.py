@@ -7,14 +7,19 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass
-
-from ibis.expr import types as ir
+from typing import TYPE_CHECKING
 
 from checks.registry import Registry, unknown_name
 from dataflow.errors import ConfigurationError
 from dataflow.tables.meaning import MEANING
 from dataflow.tables.published import CUSTOMER_360, KPI_UNITS, ORDERS, TICKETS
+from lakehouse.deferred import deferred
 from lakehouse.table import Table
+
+if TYPE_CHECKING:
+    from ibis.expr import types as ir
+else:
+    ir = deferred("ibis.expr.types")
 
 _ACTIVE_DAYS = 30
 

@@ -4,9 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass
-
-import ibis
-from ibis.expr import types as ir
+from typing import TYPE_CHECKING
 
 from checks.registry import Registry
 from dataflow.publish.builder import Builder
@@ -16,8 +14,16 @@ from dataflow.workspace.compiled import compiled
 from dataflow.workspace.relations import key_relation, relation, shaped, sql_of
 from dataflow.workspace.touched import CUSTOMER_KEYS
 from dataflow.workspace.workspace import Workspace
+from lakehouse.deferred import deferred
 from lakehouse.query import fetch_int
 from lakehouse.table import column_list
+
+if TYPE_CHECKING:
+    import ibis
+    from ibis.expr import types as ir
+else:
+    ibis = deferred("ibis")
+    ir = deferred("ibis.expr.types")
 
 
 @dataclass(frozen=True)

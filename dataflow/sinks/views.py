@@ -4,15 +4,21 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass
-
-import ibis
-from ibis.expr import types as ir
+from typing import TYPE_CHECKING
 
 from checks.registry import Registry
 from dataflow.publish.kpis import KPIS
 from dataflow.tables.meaning import MEANING
 from dataflow.tables.published import CUSTOMER_360, CUSTOMER_HISTORY, KPI_DAILY, ORDERS, SEGMENTS
 from dataflow.workspace.relations import relation, widened
+from lakehouse.deferred import deferred
+
+if TYPE_CHECKING:
+    import ibis
+    from ibis.expr import types as ir
+else:
+    ibis = deferred("ibis")
+    ir = deferred("ibis.expr.types")
 
 
 @dataclass(frozen=True)

@@ -7,12 +7,15 @@ Ibis's own type parser uses other names; the parser for DuckDB's names is in the
 from __future__ import annotations
 
 from functools import cache
+from typing import TYPE_CHECKING
 
-from ibis.backends.sql.datatypes import DuckDBType
-from ibis.expr import datatypes as dt
+if TYPE_CHECKING:
+    from ibis.expr import datatypes as dt
 
 
 @cache
 def ibis_type(kind: str) -> dt.DataType:
     """Return the Ibis type of a declared column."""
+    from ibis.backends.sql.datatypes import DuckDBType
+
     return DuckDBType.from_string(kind)

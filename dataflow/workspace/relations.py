@@ -6,14 +6,21 @@ The relations are unbound: one expression compiles for DuckDB here and for the S
 from __future__ import annotations
 
 from functools import cache, lru_cache
-
-import ibis
-from ibis.expr import operations as ops
-from ibis.expr import types as ir
+from typing import TYPE_CHECKING
 
 from dataflow.tables.columns import RUN_ID
 from dataflow.workspace.ibis_types import ibis_type
+from lakehouse.deferred import deferred
 from lakehouse.table import Table
+
+if TYPE_CHECKING:
+    import ibis
+    from ibis.expr import operations as ops
+    from ibis.expr import types as ir
+else:
+    ibis = deferred("ibis")
+    ops = deferred("ibis.expr.operations")
+    ir = deferred("ibis.expr.types")
 
 
 @cache

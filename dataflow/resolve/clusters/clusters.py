@@ -22,8 +22,6 @@ import duckdb
 import numpy as np
 import pyarrow as pa
 from numpy.typing import NDArray
-from scipy.sparse import coo_array
-from scipy.sparse.csgraph import minimum_spanning_tree
 
 from dataflow.resolve.clusters.refinement import Contradictions, Edges, Floats, Judged, components, refine, tally
 from dataflow.resolve.clusters.register import Register
@@ -187,6 +185,10 @@ def _confidences(part: Places, links: Edges) -> tuple[Floats, Floats]:
     position[member] = np.arange(member.size)
     larger = held.take(size[held.left] > 3)
     branches = (1000 - larger.weight, (position[larger.left], position[larger.right]))
+    # Imported here: a run without changed records does not wait for it.
+    from scipy.sparse import coo_array
+    from scipy.sparse.csgraph import minimum_spanning_tree
+
     tree = minimum_spanning_tree(coo_array(branches, shape=(member.size, member.size))).tocoo()
     np.minimum.at(weakest, part[member[tree.row]], _probability(1000 - tree.data))
     best[size == 1] = 1
