@@ -12,11 +12,15 @@ import pyarrow as pa
 from dataflow.settings import ObjectSettings
 from dataflow.sources.deletion import deletion_of
 from dataflow.sources.protocol import BATCH_SCHEMA
+from dataflow.sources.without_pandas import hide_pandas
 from dataflow.sources.written import iso_date
 from dataflow.vocabulary.answers import YES
 
 BATCH_ROWS = 16_384
 BATCH_CHARACTERS = 32 * 1024 * 1024
+
+# Every source builds its batches here, before any other array of a run.
+hide_pandas()
 
 
 def key_fields(declared: ObjectSettings) -> tuple[str, ...]:
