@@ -12,7 +12,6 @@ import typer
 from dataflow.cli.options import Output, OutputOption, open_door, require_role, settings_of
 from dataflow.cli.output import messages, write_json, write_line, write_records
 from dataflow.errors import SinkError
-from dataflow.settings.roles import ENGINEER
 
 if TYPE_CHECKING:
     from dataflow.alerts.incidents import Incident
@@ -108,6 +107,7 @@ def test(context: typer.Context) -> None:
     Example:  dataflow alerts test
     """
     from dataflow.alerts.reading import try_channels
+    from dataflow.settings.roles import ENGINEER
 
     require_role(context, of=[ENGINEER], command="alerts test")
     found = try_channels(settings_of(context), now=datetime.now(UTC))
@@ -123,6 +123,7 @@ def deliver(context: typer.Context, output: OutputOption = Output.TABLE) -> None
     Example:  dataflow alerts deliver
     """
     from dataflow.alerts.run_end import deliver_waiting
+    from dataflow.settings.roles import ENGINEER
 
     require_role(context, of=[ENGINEER], command="alerts deliver")
     found = deliver_waiting(settings_of(context), now=datetime.now(UTC))

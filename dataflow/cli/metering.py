@@ -11,7 +11,6 @@ import typer
 from dataflow.cli.options import require_role, settings_of
 from dataflow.cli.output import messages
 from dataflow.errors import UsageError
-from dataflow.settings.roles import ENGINEER
 
 if TYPE_CHECKING:
     from dataflow.settings import Settings
@@ -36,6 +35,7 @@ def metrics(
     """
     from dataflow.observe.telemetry.run_end import measure_published
     from dataflow.observe.telemetry.texts import write_prometheus
+    from dataflow.settings.roles import ENGINEER
 
     # They count rows of all tables, and are read as runs read: no role's mart has them.
     require_role(context, of=[ENGINEER], command="metrics")
