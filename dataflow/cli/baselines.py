@@ -49,7 +49,7 @@ def baselines(
 
                dataflow baselines mysql.orders
 
-               dataflow baselines mysql.orders null_share --column order_number
+               dataflow baselines mysql.orders volume
     """
     from dataflow.observe.baselines import read_newest, read_series
     from dataflow.tables.ops import BASELINE
