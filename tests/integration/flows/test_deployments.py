@@ -4,6 +4,7 @@ import json
 import time
 from collections.abc import Callable
 from datetime import UTC, datetime
+from importlib.resources import files
 from pathlib import Path
 from typing import Any
 
@@ -12,9 +13,12 @@ from prefect.exceptions import ParameterTypeError
 
 from dataflow.access.pipeline import open_published
 from dataflow.settings import load_settings
+from dataflow.sinks.warehouse import warehouse_snapshot
 from flows import pipelines
+from tests.lib.alert_receivers import KEY, SECRET, AlertReceiver, alert_receiver
 from tests.lib.canaries import assert_without, values_of
-from tests.lib.homes import NOW, make_sample
+from tests.lib.homes import LATER, NOW, make_sample, published_hash
+from tests.lib.servers.certificates import Certificates
 from tests.lib.servers.prefect import PrefectServer, ProcessWorker
 
 
@@ -51,7 +55,7 @@ def test_a_run_that_only_prefect_saw_is_reported(
 
 
 def until(look: Callable[[], Any]) -> Any:
-    deadline = time.monotonic() + 60
+    deadline = time.monotonic() + 180
     while not (found := look()):
         assert time.monotonic() < deadline, "nothing came of it"
         time.sleep(0.2)
@@ -62,8 +66,10 @@ def _runs_of(server: PrefectServer, deployment: str) -> Any:
     return server.post("flow_runs/filter", {"deployments": {"id": {"any_": [deployment]}}})
 
 
-def test_a_backfill_of_a_range_runs_through_the_worker(deployed: PrefectServer, tmp_path: Path) -> None:
-    make_sample(tmp_path, days=2)
+def test_a_backfill_of_a_range_runs_through_the_worker_and_a_failed_audit_after_it_has_an_end(
+    deployed: PrefectServer, tmp_path: Path, certificates: Certificates
+) -> None:
+    make_sample(tmp_path, days=3)
     parameters = ["start=2026-01-01", "end=2026-01-02", "window_days=1", f"home={tmp_path}", f"now={NOW}"]
     words = [word for parameter in parameters for word in ("-p", parameter)]
     deployed.cli("deployment", "run", "backfill/backfill", *words, "--watch", cwd=tmp_path)
@@ -85,6 +91,62 @@ def test_a_backfill_of_a_range_runs_through_the_worker(deployed: PrefectServer, 
     database = [path for path in deployed.home.rglob("prefect.db*") if path.is_file()]
     assert database
     assert_without(values_of(tmp_path), {str(path): path.read_bytes() for path in database})
+    with alert_receiver(certificates) as receiver:
+        _check_failed_audit(deployed, tmp_path, receiver)
+
+
+def _check_failed_audit(server: PrefectServer, home: Path, receiver: AlertReceiver) -> None:
+    """A publication that a rule refuses changes nothing and is one incident, notified once; a good run resolves it."""
+    declared = (
+        files("dataflow.settings").joinpath("default.toml").read_text(encoding="utf-8")
+        + f"""
+[alerts.pager]
+kind = "pagerduty"
+to = "{receiver.url}"
+secret = "{KEY}"
+ca_file = "{receiver.ca_file}"
+[alerts.hook]
+kind = "webhook"
+to = "{receiver.url}/hook"
+secret = "{SECRET}"
+ca_file = "{receiver.ca_file}"
+"""
+    )
+    rule = """
+[rules.enough_tickets]
+on = "published.tickets"
+rows = { at_least = 1000000 }
+severity = "block"
+reason = "fewer than a million tickets"
+owner = "support"
+"""
+    config = home / "dataflow.toml"
+    settings = load_settings(home=home)
+    before = published_hash(home), warehouse_snapshot(Path(settings.warehouse.path))
+    config.write_text(declared + rule, encoding="utf-8")
+    assert _run_to_its_end(server, "daily", config, home)["type"] == "FAILED"
+    assert (published_hash(home), warehouse_snapshot(Path(settings.warehouse.path))) == before
+    assert receiver.actions() == ["trigger"]
+    config.write_text(declared, encoding="utf-8")
+    assert _run_to_its_end(server, "daily", config, home)["type"] == "COMPLETED"
+    assert warehouse_snapshot(Path(settings.warehouse.path)) != before[1]
+    assert receiver.actions() == ["trigger", "resolve"]
+    assert len({one["dedup_key"] for one in receiver.had if "dedup_key" in one}) == 1
+    hooks = [one["notifications"] for one in receiver.had if "notifications" in one]
+    assert [[one["event"] for one in each] for each in hooks] == [["opened"], ["resolved"]]
+
+
+def _run_to_its_end(server: PrefectServer, name: str, config: Path, home: Path) -> Any:
+    """Run a deployment through the worker, as its schedule does; return the state in which it ends."""
+    [deployment] = [each["id"] for each in server.post("deployments/filter") if each["name"] == name]
+    parameters = {"config": str(config), "home": str(home), "source": "tickets", "now": LATER}
+    run = server.post(f"deployments/{deployment}/create_flow_run", {"parameters": parameters})
+
+    def ended() -> Any:
+        state = server.get(f"flow_runs/{run['id']}")["state"]
+        return state if state["type"] in ("COMPLETED", "FAILED", "CRASHED", "CANCELLED") else None
+
+    return until(ended)
 
 
 def _check_artifacts(server: PrefectServer, run_id: str, home: Path) -> None:
