@@ -55,7 +55,8 @@ def measure_objects(ws: Workspace, settings: Settings) -> list[Figure]:
         return []
     rows = ws.con.execute(" UNION ALL ".join(selects)).fetchall()
     found = [Figure(Series(*key), float(value), int(count)) for *key, value, count in rows if value is not None]
-    return [*found, *silent]
+    # Of tables that were staged without a change every volume is 0: nothing to publish is not a publication of nothing.
+    return [*found, *silent] if any(figure.rows for figure in found) else []
 
 
 def categories_of(declared: ObjectSettings) -> dict[str, tuple[str, ...]]:
