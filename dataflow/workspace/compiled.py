@@ -61,7 +61,8 @@ def compiled_once(name: str, make: Callable[[], str]) -> str:
 def recall(name: str) -> bytes | None:
     """Return what is kept under a name."""
     try:
-        return _file(name).read_bytes()
+        # After a power failure a renamed file can be empty; no text is.
+        return _file(name).read_bytes() or None
     except OSError:
         return None
 
