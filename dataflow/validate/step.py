@@ -8,6 +8,7 @@ from typing import Any
 
 from dataflow.settings import Settings
 from dataflow.validate.absent import LATE, begin_kept_fields, keep_former_values, stage_kept_fields
+from dataflow.validate.ahead import describe_ahead
 from dataflow.validate.cast import TYPED
 from dataflow.validate.dead_letters import STAGED, add_dead_letters, begin_dead_letters, stage_dead_letters
 from dataflow.validate.holding import held_objects, incomplete_objects, reason_to_hold
@@ -189,7 +190,7 @@ def _found(ws: Workspace, plan: ObjectPlan, kept: Mapping[str, int]) -> dict[str
     facts = ({"zero_dates": zeros} if zeros else {}) | ({"kept_fields": dict(kept)} if kept else {})
     nulled = count_nulled(con, NEWEST)
     notes = [*describe_outside(con, plan), *describe_warned(con, plan), *describe_nulled(nulled, plan), *notes]
-    notes += describe_same_versions(ws, plan)
+    notes += [*describe_same_versions(ws, plan), *describe_ahead(ws, plan)]
     return facts | nulled_fact(nulled) | notes_fact(notes)
 
 

@@ -390,6 +390,18 @@ def test_records_received_with_one_version_and_different_values_are_named(compan
     assert "notes" not in company.publish()["shop.person"].facts
 
 
+def test_records_stamped_after_the_clock_are_named_unless_that_is_declared(company: Company, tmp_path: Path) -> None:
+    ahead = f"{NOW + timedelta(days=400):%Y-%m-%d} 10:30:00"
+    company.deliver("shop.person", person(1, changed=ahead), person(2), person(3, changed=f"{NOW:%Y-%m-%d} 23:00:00"))
+    assert company.publish()["shop.person"].facts["notes"] == [
+        f"changed of 1 record of shop.person is after this run's clock, up to {ahead[:-3]} UTC: a change of them that "
+        "is stamped earlier does not count. Correct the source, or declare ahead_hours"
+    ]
+    believed = CONFIG.replace('cursor = "changed"', 'cursor = "changed"\nahead_hours = 10000', 1)
+    company.deliver("shop.person", person(4, changed=ahead))
+    assert "notes" not in company.publish(configured(tmp_path, believed))["shop.person"].facts
+
+
 def test_a_changed_check_is_applied_to_all_of_raw(company: Company, tmp_path: Path) -> None:
     company.deliver("shop.person", person(1, age="70"), person(2, age="20"), person(3, name=""))
     company.publish()
