@@ -33,6 +33,6 @@ def describe_ahead(ws: Workspace, plan: ObjectPlan) -> list[str]:
     if not count:
         return []
     return [
-        f"{declared.cursor} of {counted(count, 'record')} of {plan.full_name} is after this run's clock, up to {latest} "
+        f"{declared.cursor} of {counted(count, 'record')} of {plan.full_name} is after the run's clock, up to {latest} "
         "UTC: a change of them that is stamped earlier does not count. Correct the source, or declare ahead_hours"
     ]

@@ -19,7 +19,7 @@ from functools import cached_property
 from pathlib import Path
 from typing import Any
 
-from tests.lib.tool_environments import cache_folder
+from tests.lib.tool_environments import cache_folder, install_quietly
 
 PINNED = "bc33f5652a401640295427ec12fead96e93405f6"
 """The last commit before the packages took the shape that they have now."""
@@ -70,11 +70,12 @@ def _build(folder: Path) -> None:
     _unpack(source)
     made.mkdir()
     environment = {name: value for name, value in os.environ.items() if not name.startswith(("PREFECT_", "PYTHON"))}
-    environment |= {"PYTHONPATH": str(source), "PREFECT_HOME": str(folder / "prefect"), "DO_NOT_TRACK": "1"}
+    paths = os.pathsep.join(_packages(source, folder / "packages"))
+    environment |= {"PYTHONPATH": paths, "PREFECT_HOME": str(folder / "prefect"), "DO_NOT_TRACK": "1"}
     # As the tests beside which it is built: on shared cores a second thread only wakes up for what the first has done.
     environment["DATAFLOW_LAKE__THREADS"] = "1"
     # -P: today's packages lie beside the script, and must not be found.
-    command = [str(_python(source)), "-P", str(BUILDER), str(made)]
+    command = [sys.executable, "-P", str(BUILDER), str(made)]
     done = subprocess.run(command, cwd=folder, env=environment, capture_output=True, text=True, check=False)
     if done.returncode:
         raise RuntimeError(f"Building the golden lake with {PINNED[:12]} failed:\n{done.stderr[-4000:]}")
@@ -94,16 +95,13 @@ def _unpack(source: Path) -> None:
     subprocess.run(["tar", "-xf", str(archive), "-C", str(source)], check=True)
 
 
-def _python(source: Path) -> Path:
-    """The interpreter whose packages are those of the pinned commit: this one while their versions are the same."""
-    if _pins(source) <= _pins(ROOT):
-        return Path(sys.executable)
-    made = subprocess.run(
-        ["bash", "deployments/bootstrap.sh", "venv"], cwd=source, capture_output=True, text=True, check=False
-    )
-    if made.returncode:
-        raise RuntimeError(f"Installing the packages of {PINNED[:12]} failed:\n{made.stderr[-4000:]}")
-    return source / ".venv" / "bin" / "python"
+def _packages(source: Path, folder: Path) -> list[str]:
+    """The folders in which the pinned code finds its packages before today's: those that changed or went since."""
+    missing = sorted(_pins(source) - _pins(ROOT))
+    if missing:
+        uv = Path(sys.executable).with_name("uv")
+        install_quietly([str(uv), "pip", "install", "--quiet", "--no-deps", "--target", str(folder), *missing])
+    return [str(source), str(folder)]
 
 
 def _pins(tree: Path) -> set[str]:

@@ -30,17 +30,16 @@ def tool_environment(name: str, *requirements: str) -> Path:
         if not ready.is_file():
             shutil.rmtree(home, ignore_errors=True)
             uv = Path(sys.executable).with_name("uv")
-            index = os.environ.get("PIP_INDEX_URL")
-            environment = {**os.environ, **({"UV_DEFAULT_INDEX": index} if index else {})}
-            _run([str(uv), "venv", "--quiet", "--python", sys.executable, str(home)], environment)
-            _run(
-                [str(uv), "pip", "install", "--quiet", "--python", str(programs / "python"), *requirements], environment
-            )
+            install_quietly([str(uv), "venv", "--quiet", "--python", sys.executable, str(home)])
+            install_quietly([str(uv), "pip", "install", "--quiet", "--python", str(programs / "python"), *requirements])
             ready.touch()
     return programs
 
 
-def _run(command: list[str], environment: dict[str, str]) -> None:
+def install_quietly(command: list[str]) -> None:
+    """Run a command of uv, with pip's index where one is set. Raises: RuntimeError with what it wrote."""
+    index = os.environ.get("PIP_INDEX_URL")
+    environment = {**os.environ, **({"UV_DEFAULT_INDEX": index} if index else {})}
     with tempfile.TemporaryFile() as log:
         ended = subprocess.run(command, env=environment, stdout=log, stderr=subprocess.STDOUT, check=False)
         log.seek(0)

@@ -394,7 +394,7 @@ def test_records_stamped_after_the_clock_are_named_unless_that_is_declared(compa
     ahead = f"{NOW + timedelta(days=400):%Y-%m-%d} 10:30:00"
     company.deliver("shop.person", person(1, changed=ahead), person(2), person(3, changed=f"{NOW:%Y-%m-%d} 23:00:00"))
     assert company.publish()["shop.person"].facts["notes"] == [
-        f"changed of 1 record of shop.person is after this run's clock, up to {ahead[:-3]} UTC: a change of them that "
+        f"changed of 1 record of shop.person is after the run's clock, up to {ahead[:-3]} UTC: a change of them that "
         "is stamped earlier does not count. Correct the source, or declare ahead_hours"
     ]
     believed = CONFIG.replace('cursor = "changed"', 'cursor = "changed"\nahead_hours = 10000', 1)
