@@ -57,7 +57,6 @@ NOT_RUN = {
     "dataflow ui --no-browser": "a server without end; tests/integration/ui/test_command.py",
     "dataflow rules show order_total": "a rule; tests/unit/govern/test_rules.py",
     "dataflow rules try new-rules.toml": "a file of rules; tests/unit/govern/test_rules.py",
-    "dataflow run --retrain": "a whole publication; tests/spec/test_retrain.py",
     "dataflow run --source salesforce --object contact --since 2026-01-01": "a run; as the one that does run",
 }
 BY_THE_FIXTURE = ("dataflow init my-company && cd my-company", "$EDITOR dataflow.toml")
