@@ -114,34 +114,6 @@ CASES: dict[str, Case] = {
         ("clara", named("Clara", "Oswin", HOME, PHONE, birth="1990-06-02")),
         ("carla", named("Carla", "Oswin", HOME, PHONE, birth="1990-06-02")),
     ],
-    # beyond the dictionary of English nicknames, and with all that a household shares
-    **{
-        f"twins {one} and {other}": [
-            (one, named(one, "Iversdatter", HOME, PHONE, MAIL, birth=birth)),
-            (other, named(other, "Iversdatter", HOME, PHONE, MAIL, birth=birth)),
-        ]
-        for one, other, birth in (
-            ("Ahmed", "Fatima", "1991-02-24"),
-            ("Jonas", "Lukas", "1984-09-06"),
-            ("Sophie", "Marie", "1969-05-23"),
-        )
-    },
-    "one person of a household, by a short form": [
-        ("elizabeth", named("Elizabeth", "Marchbanks", HOME, PHONE, MAIL, birth="1958-03-14")),
-        ("elizabeth", named("Betty", "Marchbanks", HOME, PHONE, MAIL, birth="1958-03-14")),
-    ],
-    **{
-        f"{one} and {other} of one door": [
-            (one, named(one, surname, HOME)),
-            (other, named(other, surname, HOME)),
-        ]
-        for one, other, surname in (
-            ("Sara", "Clara", "Hallberg"),
-            ("Luis", "Lucas", "Echevarria"),
-            ("Hanna", "Johannes", "Brinkhorst"),
-            ("Tim", "Tom", "Pettibone"),
-        )
-    },
     "father and son": [
         ("father", named("Desmond", "Achterberg", HOME, PHONE, BORN)),
         ("son", named("Desmond", "Achterberg", HOME, PHONE, BORN_LATER)),

@@ -89,7 +89,7 @@ GIVEN = Comparison(
         Level(
             label="given name garbled",
             condition="jaro_winkler_similarity(given_l, given_r) >= 0.75"
-            f" AND (NOT (is_known_given_l AND is_known_given_r) OR {_SOUNDS_ALIKE})",
+            " AND NOT (is_known_given_l AND is_known_given_r)",
             m=0.03,
             kin=0.06,
         ),
@@ -313,10 +313,6 @@ _NO_MAIL = EMAIL.level("surname and other numbers in both mailboxes", "e-mail al
 _NOTHING_ELSE = f"greatest({_OTHERS}) <= 0 AND (gamma_email = -1 OR {_NO_MAIL})"
 _NOTHING_KNOWN = f"greatest({_OTHERS}, gamma_email) = -1"
 
-_ONE_HOUSEHOLD = "({})".format(
-    " OR ".join((ADDRESS.level("same door", "same house"), PHONE.level("same telephone"), EMAIL.level("same e-mail")))
-)
-
 PERSON = EntitySpec(
     entity_type="person",
     comparisons=(
@@ -434,20 +430,6 @@ PERSON = EntitySpec(
             ),
             weight=-1,
             text="twins share all but the given name.",
-        ),
-        # twins share the door, telephone and mailbox of their household too: these do not make two known names one
-        Adjustment(
-            name="twins of known names",
-            condition=" AND ".join(
-                (
-                    GIVEN.level("another given name"),
-                    BIRTH.level("same date of birth"),
-                    SURNAME.level("same surname"),
-                    _ONE_HOUSEHOLD,
-                )
-            ),
-            weight=-6,
-            text="these are two names, and a household shares its door, telephone and mailbox.",
         ),
         # the table is a sample of its country: other people outside it can have a rare name too
         Adjustment(

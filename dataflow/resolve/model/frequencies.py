@@ -44,8 +44,8 @@ def count_frequencies(
     for column in sorted(used - {f.column for f in spec.frequencies}):
         con.execute(f"INSERT INTO {into} {_shared_sql(records, column, spec.kin)}")
     if spec.known is not None:
+        con.execute(f"INSERT INTO {into} {_known_sql(records, spec.known, spec.frequencies)}")
         con.execute(f"INSERT INTO {into} {_listed_sql(records, spec.known)}")
-        con.execute(f"INSERT INTO {into} {_known_sql(records, spec.known, spec.frequencies, listed=into)}")
     for column in sorted(used & set(HOT_COLUMNS)):
         con.execute(f"""
             INSERT INTO {into} SELECT {literal(hot_name(column))}, value, frequency FROM {into}
@@ -108,15 +108,12 @@ def _tokens_sql(records: str, column: str) -> str:
     """
 
 
-def _known_sql(records: str, column: str, frequencies: tuple[Frequency, ...], *, listed: str) -> str:
-    """Return the SELECT of the names of several families here, of the dictionary of nicknames, and of those listed."""
+def _known_sql(records: str, column: str, frequencies: tuple[Frequency, ...]) -> str:
     apart = next(f.apart for f in frequencies if f.column == column)
     return f"""
         SELECT {literal(known_name(column))}, {column}, 1 FROM {records}
         WHERE length({column}) > 1 GROUP BY {column} HAVING count(DISTINCT {apart}[1]) >= {KNOWN_FAMILIES}
         UNION SELECT {literal(known_name(column))}, unnest([{in_list(known_given_names())}]), 1
-        UNION SELECT {literal(known_name(column))}, value, 1 FROM {listed}
-        WHERE column_name = {literal(listed_name(column))}
     """
 
 
