@@ -172,6 +172,9 @@ class Lakes:
                         states_by_status(company.lake)
                     )
                 state = company.state(*schemas)
+                # What a publication was like beside those before it: the two lakes had other ones in between.
+                state.pop("ops.baseline", None)
+                state.pop("ops.kpi_bridge", None)
                 if "published.customer_history" in state:
                     # A restore ends states and opens others; the present ones are those of the twin.
                     profile = column_list(name for name in CUSTOMER_360.column_names if name != "_run_id")

@@ -79,7 +79,7 @@ def test_a_build_sees_what_it_copies_and_no_secret_of_the_checkout() -> None:
     assert rules[0] == "*"
     allowed = {line.removeprefix("!") for line in rules if line.startswith("!")}
     assert allowed == {
-        *("LICENSE", "README.md", "pyproject.toml", "checks", "dataflow", "flows", "lakehouse"),
+        *("LICENSE", "README.md", "prefect.yaml", "pyproject.toml", "checks", "dataflow", "flows", "lakehouse"),
         *("deployments/*.lock", "deployments/sbom.py"),
     }
 
