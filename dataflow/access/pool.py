@@ -27,7 +27,7 @@ Opened = Callable[[Path], DuckDBPyConnection]
 
 # Keys of buckets and servers are read when a connection opens, and AWS renews them 15 minutes before they end.
 _MOST_SECONDS = 600.0
-# A replaced catalogue or mart may hold what was erased since: its file must not stay open because nobody reads.
+# A replaced catalogue or mart may hold what was erased since: its file is closed also while no reader asks.
 _IDLE_SECONDS = 300.0
 _SWEEP_SECONDS = 15.0
 

@@ -33,7 +33,7 @@ P = ParamSpec("P")
 
 
 def compiled(make: Callable[P, str]) -> Callable[P, str]:
-    """Decorate a function whose text the code and its arguments decide alone; they are told apart by their `repr`."""
+    """Decorate a function whose text depends on the code and its arguments alone; the key is the `repr` of these."""
     place = f"{make.__module__}.{make.__qualname__}"
 
     made: dict[str, str] = {}

@@ -29,7 +29,7 @@ _FEWEST_OF_A_KIND = 5
 _FEWEST_FOR_TAIL = 1_000
 """Residuals from which their 99 % quantile is known well."""
 _TAILS = (3.0, 4.0, 5.0, 6.0, 8.0, 10.0, 15.0, 20.0, 30.0)
-"""Degrees of freedom of the tails that are told apart; noise with more is taken for normal."""
+"""Degrees of freedom of the tails that are distinguished; noise with more counts as normal."""
 
 
 @dataclass(frozen=True)

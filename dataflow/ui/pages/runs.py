@@ -34,7 +34,7 @@ PAGE = Page(
 _SHOWN = 50
 _PLAN_SECONDS = 120.0
 _LIVE_SECONDS = 2.0
-# A page that is left without a word is found out by then.
+# A browser that closed the page without ending the connection is noticed by then.
 _LIVE_LOOKS = 900
 
 

@@ -1,6 +1,6 @@
 """A real Prefect server and a real process worker, each a process group of its own, stopped by its id.
 
-They sleep while a test runs that does not use them: a server and a worker that nobody asks take a tenth of a core.
+They sleep while a test runs that does not use them: an idle server and worker take a tenth of a core.
 """
 
 import os

@@ -20,7 +20,7 @@ def test_every_command_teaches_by_example(command: str, capsys: pytest.CaptureFi
 def test_help_imports_nothing_heavy() -> None:
     code = (
         "import sys\nfrom dataflow.cli.main import run\nrun(['--help'])\n"
-        "heavy = {'duckdb', 'pydantic', 'prefect', 'ibis', 'splink', 'pyarrow', 'altair'} & set(sys.modules)\n"
+        "heavy = {'duckdb', 'pydantic', 'prefect', 'ibis', 'splink', 'pyarrow'} & set(sys.modules)\n"
         "sys.exit(', '.join(heavy) or 0)"
     )
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=False)

@@ -1,4 +1,4 @@
-"""What `dataflow status` says of objects that are held back, and of orders that are nobody's."""
+"""What `dataflow status` says of objects that are held back, and of orders without a customer."""
 
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
