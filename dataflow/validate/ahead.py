@@ -18,7 +18,7 @@ _TOLERANCE = timedelta(days=1)
 
 
 def describe_ahead(ws: Workspace, plan: ObjectPlan) -> list[str]:
-    """Return the note that counts these records and gives the latest time; empty: no cursor that is a time, or none are.
+    """Return the note that counts these records and gives the latest time; empty where the cursor is not a time.
 
     What is within `ahead_hours` of the clock is declared to be right.
     """
